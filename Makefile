@@ -1,0 +1,76 @@
+# Everything that is done with a clone; "make help" lists it. Only "setup" installs anything outside of this directory.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV := .venv/bin
+SETUP = python=$$(tools/find_python.sh "$(PYTHON)"); "$$python" tools/setup.py
+
+# $(call timed,NAME,COMMAND): run it under a heading and say how long it took.
+timed = printf '\n== %s\n' '$(1)'; begun=$$SECONDS; $(2); printf '== %s: %s s\n' '$(1)' "$$((SECONDS - begun))"
+
+.PHONY: help
+help: ## List what can be made
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+.PHONY: setup
+setup: ## Set up everything: virtual environment, container engine, mmdebstrap
+	@$(SETUP)
+
+.PHONY: venv
+venv:
+	@$(SETUP) --python-only
+
+.PHONY: demo
+demo: setup ## Build markupsafe and pyyaml from source, install them from the index, in a few minutes
+	@$(VENV)/wheelyard demo
+
+.PHONY: up
+up: setup ## Run the service in the foreground; Ctrl-C stops all of it
+	@exec $(VENV)/wheelyard up
+
+.PHONY: test
+test: setup ## Set up, then lint, check types and run every test
+	@$(call timed,lint,$(MAKE) --no-print-directory lint)
+	@$(call timed,types,$(MAKE) --no-print-directory typecheck)
+	@$(call timed,unit tests,$(VENV)/pytest tests/unit)
+	@$(call timed,integration tests,$(VENV)/pytest tests/integration)
+	@$(call timed,acceptance tests,$(VENV)/pytest tests/acceptance)
+
+.PHONY: test-unit
+test-unit: venv ## Run the unit tests only: no engine, no database, seconds
+	@$(VENV)/pytest tests/unit
+
+.PHONY: lint
+lint: venv ## Check style and format
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+
+.PHONY: typecheck
+typecheck: venv ## Check types
+	@$(VENV)/mypy
+	@$(VENV)/mypy tools
+
+.PHONY: format
+format: venv ## Rewrite the code in the house style
+	@$(VENV)/ruff check --fix
+	@$(VENV)/ruff format
+
+.PHONY: docs
+docs: venv ## Write docs/cli.md and docs/settings.md anew from the code
+	@$(VENV)/python tools/generate_docs.py
+
+# The option list is the lock's meaning: hashes for every platform and Python, and no index address in the file.
+LOCK := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
+
+.PHONY: lock
+lock: venv ## Pin the newest versions that pyproject.toml and devpi.in allow
+	@$(VENV)/$(LOCK) --upgrade --extra dev pyproject.toml tools/build.in --output-file requirements.lock
+	@$(VENV)/$(LOCK) --upgrade devpi.in --output-file devpi.lock
+
+.PHONY: clean
+clean: ## Remove the virtual environment and all caches; what the service keeps stays
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

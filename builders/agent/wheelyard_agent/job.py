@@ -1,0 +1,65 @@
+"""What all jobs share: failures as data, and running a program with its output in the log."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TOOLS = Path("/opt/wheelyard/tools/bin")
+"""The tools environment of a builder image."""
+
+
+class JobError(Exception):
+    """The job cannot be done, for a reason that the worker has a word for."""
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+
+def say(text: str) -> None:
+    """Write a line of our own into the log."""
+    sys.stderr.write(f"==> {text}\n")
+    sys.stderr.flush()
+
+
+def clean_environment(home: Path, **more: str) -> dict[str, str]:
+    """Give the environment that programs get: nothing of the container's own, and no way to an index."""
+    home.mkdir(parents=True, exist_ok=True)
+    cpus = str(len(os.sched_getaffinity(0)))
+    return {
+        "HOME": str(home),
+        "TMPDIR": "/tmp",  # noqa: S108 - the container's own, and the job's alone
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PIP_NO_INDEX": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_OFFLINE": "1",
+        "UV_NO_CACHE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "CMAKE_BUILD_PARALLEL_LEVEL": cpus,
+        "MAKEFLAGS": f"-j{cpus}",
+        "NPY_NUM_BUILD_JOBS": cpus,
+        **more,
+    }
+
+
+def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> int:
+    """Run a program with its output in the log; return its exit code."""
+    return subprocess.run(list(command), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def output_of(command: Sequence[str], *, env: Mapping[str, str]) -> str | None:
+    """Run a program and return its standard output, None if it fails; its standard error goes to the log."""
+    done = subprocess.run(
+        list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+    )
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -1,0 +1,34 @@
+"""List the modules that an installed distribution promises, from its own record."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from pathlib import Path, PurePosixPath
+
+from wheelyard_agent.elf import extension_modules
+
+# Not meant to be imported: programs, test suites and their configuration, and build leftovers.
+_NOT_FOR_IMPORT = re.compile(r"(^|\.)(__main__|tests?|testing|conftest|setup|_?examples?|benchmarks?)(\.|$)")
+
+
+def list_modules(site: Path, project: str) -> list[str]:
+    """List importable names of a project in a site-packages folder, without its tests and programs."""
+    distribution = next(
+        found for found in importlib.metadata.distributions(path=[str(site)]) if _normalise(found.name) == project
+    )
+    files = [str(file) for file in distribution.files or []]
+    native = [file for file in files if file.endswith(".so")]
+    names = {_module_of(PurePosixPath(file)) for file in files if file.endswith(".py")} | set(extension_modules(native))
+    return sorted(name for name in names if name and not _NOT_FOR_IMPORT.search(name))
+
+
+def _module_of(file: PurePosixPath) -> str | None:
+    parts = file.with_suffix("").parts
+    if parts[-1] == "__init__":
+        parts = parts[:-1]
+    return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else None
+
+
+def _normalise(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

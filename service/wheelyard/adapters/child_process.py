@@ -1,0 +1,202 @@
+"""Plumbing for programs that Wheelyard starts by itself: locks, start, log files, end. Must not know any program.
+
+A child dies with its parent (PR_SET_PDEATHSIG). The kernel means the parent *thread* by that: children must be started
+from a thread that lives as long as they shall, so from the event loop's, never through ``asyncio.to_thread``.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from wheelyard.errors import AlreadyRunningError
+
+POLL_SECONDS: Final = 0.02
+_LAUNCHER: Final = Path(__file__).with_name("child_launcher.py")
+_LOG_LIMIT_BYTES: Final = 10 << 20
+_START_TICKS_FIELD: Final = 19  # of what follows the program's name in /proc/PID/stat, see proc(5)
+
+Steps = Sequence[tuple[signal.Signals, float]]
+"""Signals to end a process with, each with the seconds to wait before the next."""
+
+
+class FileLock:
+    """An exclusive lock that the kernel drops when its holder dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, or raise AlreadyRunningError if another live process holds it."""
+        if self._descriptor is not None:
+            raise AlreadyRunningError(state_dir=self._path.parent)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise AlreadyRunningError(state_dir=self._path.parent) from None
+            raise
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Drop the lock; without it, do nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """The system user that a child runs as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChildCommand:
+    """A program with all that it is started with."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: Path
+    account: Account | None = None
+    """None keeps ours."""
+    death_signal: signal.Signals = signal.SIGTERM
+    """What the child gets when its parent is gone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessMark:
+    """One process, told apart from a later one that got the same number."""
+
+    pid: int
+    start_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """Read a living process's mark; None if there is no such process."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] in "ZX" else cls(pid=pid, start_ticks=int(fields[_START_TICKS_FIELD]))
+
+    @classmethod
+    def load(cls, path: Path) -> Self | None:
+        """Read what ``save`` wrote; None if there is nothing or it is broken."""
+        try:
+            pid, start_ticks = path.read_text().split()
+            return cls(pid=int(pid), start_ticks=int(start_ticks))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def save(self, path: Path) -> None:
+        """Write the mark to a file."""
+        path.write_text(f"{self.pid} {self.start_ticks}\n")
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        return ProcessMark.of(self.pid) == self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if self.is_alive():
+            os.kill(self.pid, number)
+
+
+def inherited_environment(*without: str, **extra: str) -> dict[str, str]:
+    """Pass our own environment on (proxies and CA bundles must reach children), less the given prefixes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHEELYARD_", *without))}
+    return kept | extra
+
+
+def rotate_log(path: Path, *, limit_bytes: int = _LOG_LIMIT_BYTES) -> None:
+    """Make room for a new log: one that has grown past the limit is put aside as ``NAME.1``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > limit_bytes:
+        path.replace(path.with_name(f"{path.name}.1"))
+
+
+def spawn(command: ChildCommand, *, log: Path) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own, so that Ctrl-C reaches only us and we end things in order."""
+    uid, gid = (command.account.uid, command.account.gid) if command.account else (-1, -1)
+    launch = [os.getpid(), int(command.death_signal), uid, gid]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            # -I and -S: nothing of the caller's environment or site takes part, and it starts in milliseconds.
+            [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, launch), *command.argv],
+            env=dict(command.environment),
+            cwd=command.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+async def run_child(command: ChildCommand, *, log: Path, timeout_seconds: float) -> int:
+    """Run a child to its end and return its exit status; it is killed if we are cancelled or time runs out."""
+    child = spawn(command, log=log)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await _until_gone(lambda: child.poll() is None)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    return child.returncode
+
+
+async def end_child(child: subprocess.Popen[bytes], steps: Steps) -> None:
+    """End a child of ours by the steps, then by SIGKILL."""
+    await _end(lambda: child.poll() is None, child.send_signal, steps)
+    child.wait()
+
+
+async def end_leftover(mark: ProcessMark, steps: Steps) -> None:
+    """End a process that a killed parent left, by the steps, then by SIGKILL."""
+    await _end(mark.is_alive, mark.send, steps)
+
+
+async def _end(is_alive: Callable[[], bool], send: Callable[[signal.Signals], None], steps: Steps) -> None:
+    for number, seconds in (*steps, (signal.SIGKILL, 10.0)):
+        if not is_alive():
+            return
+        send(number)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await _until_gone(is_alive)
+
+
+async def _until_gone(is_alive: Callable[[], bool]) -> None:
+    while is_alive():  # noqa: ASYNC110 (a process that ends sets no event, and may not be our child)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def make_workshop(parent: Path, name: str) -> Path:
+    """Make a private directory to be renamed to ``name`` when it is whole; those of interrupted runs are removed."""
+    for abandoned in parent.glob(f"{name}.new-*"):
+        shutil.rmtree(abandoned)
+    return Path(tempfile.mkdtemp(prefix=f"{name}.new-", dir=parent))
+
+
+def last_line(log: Path) -> str:
+    """Give the last line of a log that says something, for an error's message."""
+    try:
+        lines = log.read_text(errors="replace")[-4096:].splitlines()
+    except FileNotFoundError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,112 @@
+"""What the embedded devpi keeps on disk: its virtual environment, secrets and port. Must not start the server."""
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import uv
+
+from wheelyard.adapters.child_process import ChildCommand, inherited_environment, last_line, run_child
+from wheelyard.errors import ServiceStartError
+
+USERS: Final = ("root", "wheels", "publisher", "promoter")
+LOOPBACK: Final = "127.0.0.1"
+_INSTALL_SECONDS: Final = 600.0
+_SECRET_BYTES: Final = 48
+
+
+def environment_directory(state_dir: Path, lock: bytes) -> Path:
+    """Name the virtual environment after what it is made of, so that a new lock or Python gets a new one."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return state_dir / f"devpi-env-{hashlib.sha256(lock).hexdigest()[:12]}-py{python}"
+
+
+async def ensure_environment(state_dir: Path, *, lock_file: Path, log: Path) -> Path:
+    """Make devpi's virtual environment if there is none that works, and return its Python.
+
+    It is one of its own because devpi needs an old setuptools. Only wheels whose hashes are locked are installed.
+    """
+    directory = environment_directory(state_dir, await asyncio.to_thread(lock_file.read_bytes))
+    python, complete = directory / "bin" / "python", directory / "complete"
+    if not await asyncio.to_thread(_is_usable, directory, (python, complete)):
+        await _make_environment(directory, python=python, lock_file=lock_file, log=log)
+        await asyncio.to_thread(complete.touch)
+    return python
+
+
+def _is_usable(directory: Path, signs: Sequence[Path]) -> bool:
+    """Tell whether all signs are there, else clear the way: it was never finished, or its base Python is gone."""
+    if all(sign.exists() for sign in signs):
+        return True
+    if directory.exists():
+        shutil.rmtree(directory)
+    return False
+
+
+async def _make_environment(directory: Path, *, python: Path, lock_file: Path, log: Path) -> None:
+    await _run_uv("venv", "--no-project", "--no-python-downloads", "--python", sys.executable, str(directory), log=log)
+    hashed = ["--require-hashes", "--no-build", "-r", str(lock_file)]
+    await _run_uv("pip", "install", "--python", str(python), *hashed, log=log)
+
+
+async def _run_uv(*arguments: str, log: Path) -> None:
+    command = ChildCommand(
+        argv=(uv.find_uv_bin(), "--no-progress", *arguments),
+        environment=inherited_environment("VIRTUAL_ENV"),
+        directory=log.parent,
+    )
+    try:
+        status = await run_child(command, log=log, timeout_seconds=_INSTALL_SECONDS)
+    except TimeoutError:
+        reason = f"its virtual environment was not made in {_INSTALL_SECONDS:.0f} seconds"
+        raise ServiceStartError(service="devpi", reason=reason, log=log) from None
+    if status != 0:
+        reason = f"its virtual environment could not be made: {last_line(log).rstrip('.')}"
+        raise ServiceStartError(service="devpi", reason=reason, log=log)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only we can read, whole or not at all."""
+    partial = path.with_name(f"{path.name}.new")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    partial.replace(path)
+
+
+def ensure_secret(path: Path) -> None:
+    """Make the secret that devpi signs its sessions with."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(_SECRET_BYTES))
+
+
+def ensure_passwords(path: Path) -> Mapping[str, str]:
+    """Read the users' passwords, making them at first: they are written before devpi learns them."""
+    if not path.exists():
+        write_private(path, json.dumps({user: secrets.token_urlsafe(_SECRET_BYTES) for user in USERS}, indent=1))
+    passwords: dict[str, str] = json.loads(path.read_text())
+    return passwords
+
+
+def remembered_port(path: Path) -> int:
+    """Give the port of the last start if it is still free, else 0 (any), so that addresses stay as they were."""
+    try:
+        port = int(path.read_text())
+        with socket.socket() as probe:
+            # As the server does, so that connections of the last server that linger do not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((LOOPBACK, port))
+    except (OSError, ValueError, OverflowError):
+        return 0
+    return port

@@ -1,0 +1,66 @@
+"""The container engine's command line, ``docker`` or ``podman``: runs one command at a time and nothing more.
+
+Must know neither images nor jobs. A command is ended when the task that runs it is cancelled.
+"""
+
+from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.adapters.process import Completed, LineCallback, run_program
+from wheelyard.errors import EngineCommandError, EngineUnavailableError, ProgramMissingError
+
+# What docker and podman print when the command is fine and nobody serves it.
+_UNREACHABLE: Final = ("cannot connect to the docker daemon", "error during connect", "unable to connect to podman")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineCommand:
+    """How the engine is called."""
+
+    program: str = "docker"
+    """``docker`` or ``podman``, or a path to one."""
+    prefix: tuple[str, ...] = ()
+    """Arguments before every subcommand, such as ``--host=...``."""
+    ulimits: tuple[str, ...] = ()
+    """Limits for every container that runs or builds, such as ``nofile=16384:16384``."""
+
+    @property
+    def ulimit_args(self) -> tuple[str, ...]:
+        """Give the arguments that ``run``, ``create`` and ``build`` take for the limits."""
+        return tuple(part for ulimit in self.ulimits for part in ("--ulimit", ulimit))
+
+    async def run(
+        self,
+        args: Sequence[str],
+        *,
+        stdin: AsyncIterable[bytes] | None = None,
+        on_line: LineCallback | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run one subcommand to its end.
+
+        Args:
+            args: the subcommand and its arguments.
+            stdin: what the command reads, chunk by chunk; nothing by default.
+            on_line: called with every line of both outputs as it comes.
+            check: raise if the command fails.
+
+        Raises:
+            EngineUnavailableError: the program is missing, or no engine serves it.
+            EngineCommandError: the command failed, and ``check`` is set.
+        """
+        command = [self.program, *self.prefix, *args]
+        try:
+            completed = await run_program(command, stdin=stdin, on_line=on_line)
+        except ProgramMissingError as error:
+            raise EngineUnavailableError(engine=self.program, reason=error.reason) from error
+        if completed.returncode and _is_unreachable(completed.error_text):
+            raise EngineUnavailableError(engine=self.program, reason=completed.error_text)
+        if completed.returncode and check:
+            raise EngineCommandError(command=(self.program, *args[:2]), output=completed.error_text)
+        return completed
+
+
+def _is_unreachable(message: str) -> bool:
+    return any(phrase in message.lower() for phrase in _UNREACHABLE)

@@ -1,0 +1,155 @@
+"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so.
+
+Must not know what is built on them.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.image_build import ImageBuild, build_image
+from wheelyard.adapters.image_context import stream_file
+from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_instruction
+from wheelyard.adapters.process import LineCallback, run_program
+from wheelyard.errors import ImageBuildFailedError
+
+_DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+_EXCERPT_LINES: Final = 12
+# The first address of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
+_MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(\S+://\S+)", re.MULTILINE)
+# Documentation, translations and recommended packages are of no use in an image. The options stay in the image, so
+# they hold for whatever is installed later.
+_SLIM: Final = (
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/info/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+)
+# Without it the essential usrmerge comes in, and 48 MB of Perl with it, to do what is already done.
+_MERGED_USR: Final = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseRequest:
+    """Which base is wanted."""
+
+    suite: str
+    definition: str
+    """Digest of what determines it."""
+    source_date_epoch: int
+
+    @property
+    def name(self) -> ImageName:
+        """The base image's name."""
+        return ImageName(name=f"base-{self.suite}", definition=self.definition)
+
+
+async def make_base(
+    engine: EngineCommand, request: BaseRequest, *, options: ImageOptions, on_progress: LineCallback
+) -> ImageRecord:
+    """Make the base and record what it is by digest: of the bootstrapped tar, or of the registry's image."""
+    if options.base_image:
+        return await _pull(engine, request, options, on_progress)
+    with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
+        tar = Path(folder, "base.tar")
+        await _bootstrap(request, tar, options, on_progress)
+        return await _import(engine, request, tar)
+
+
+async def _bootstrap(request: BaseRequest, tar: Path, options: ImageOptions, on_progress: LineCallback) -> None:
+    on_progress(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
+    tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
+
+    def on_line(line: str) -> None:
+        tail.append(line)
+        on_progress(line)
+
+    env = {**os.environ, "SOURCE_DATE_EPOCH": str(request.source_date_epoch)}
+    if options.proxy:
+        env |= {"http_proxy": options.proxy, "https_proxy": options.proxy}
+    completed = await run_program(_bootstrap_command(request, tar, options), on_line=on_line, env=env)
+    if completed.returncode:
+        raise ImageBuildFailedError(image=request.name.tag, excerpt="\n".join(tail))
+
+
+def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -> list[str]:
+    architecture = _DEBIAN_ARCHITECTURES[options.architecture]
+    return [
+        options.mmdebstrap_program,
+        "--variant=minbase",
+        f"--architectures={architecture}",
+        "--include=ca-certificates,tzdata",
+        *_SLIM,
+        _MERGED_USR,
+        request.suite,
+        str(tar),
+        *_mirror_lines(request.suite, options),
+    ]
+
+
+def _mirror_lines(suite: str, options: ImageOptions) -> list[str]:
+    """Name the operator's mirrors; mmdebstrap knows the distribution's own, updates and security among them."""
+    if options.apt_mirror is None:
+        return []
+    mirror = options.apt_mirror.rstrip("/")
+    security = (options.apt_security_mirror or f"{mirror}-security").rstrip("/")
+    return [
+        f"deb {mirror} {suite} main",
+        f"deb {mirror} {suite}-updates main",
+        f"deb {security} {suite}-security main",
+    ]
+
+
+async def _import(engine: EngineCommand, request: BaseRequest, tar: Path) -> ImageRecord:
+    digest = await asyncio.to_thread(_file_digest, tar)
+    change = label_instruction(_labels(request, digest))
+    await engine.run(["import", "--change", change, "-", request.name.tag], stdin=stream_file(tar))
+    image = await find_image(engine, request.name.tag, request.definition)
+    if image is None:
+        raise ImageBuildFailedError(image=request.name.tag, excerpt="the engine did not keep the imported base")
+    return image
+
+
+async def _pull(
+    engine: EngineCommand, request: BaseRequest, options: ImageOptions, on_progress: LineCallback
+) -> ImageRecord:
+    """Pull the registry's image and put our labels on it."""
+    reference = (options.base_image or "").format(suite=request.suite)
+    on_progress(f"{request.name.tag}: pulling {reference}")
+    await engine.run(["pull", reference], on_line=on_progress)
+    inspected = await engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])
+    build = ImageBuild(
+        tag=request.name.tag,
+        labels=_labels(request, inspected.text.rpartition("@")[2]),
+        dockerfile=f"FROM {reference}\n",
+    )
+    return await build_image(engine, build, options=options, on_progress=on_progress)
+
+
+async def read_apt_mirror(engine: EngineCommand, base: str) -> str | None:
+    """Read the package mirror that an image uses."""
+    script = "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
+    isolation = ["--rm", "--network", "none", *engine.ulimit_args, "--label", PROJECT_LABEL]
+    listed = await engine.run(["run", *isolation, base, "sh", "-c", script])
+    match = _MIRROR.search(listed.text)
+    return match[1].rstrip("/") if match else None
+
+
+def _labels(request: BaseRequest, digest: str) -> dict[str, str]:
+    return {"role": "base", "suite": request.suite, "base-digest": digest, "definition": request.definition}
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"

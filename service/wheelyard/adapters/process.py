@@ -1,0 +1,120 @@
+"""Programs: runs one to its end, feeds its input and hands on its lines. Must not know what any program does.
+
+A program is ended when the task that runs it is cancelled.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.errors import ProgramMissingError
+
+LineCallback = Callable[[str], None]
+
+_CHUNK_BYTES: Final = 1 << 16
+_TAIL_BYTES: Final = 1 << 16
+_TERMINATE_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """How a command ended. With a line callback, the outputs are only their last 64 KiB."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the blanks around it."""
+        return self.stdout.decode(errors="replace").strip()
+
+    @property
+    def error_text(self) -> str:
+        """Standard error as text, without the blanks around it."""
+        return self.stderr.decode(errors="replace").strip()
+
+
+async def run_program(
+    command: Sequence[str],
+    *,
+    stdin: AsyncIterable[bytes] | None = None,
+    on_line: LineCallback | None = None,
+    env: dict[str, str] | None = None,
+) -> Completed:
+    """Run a program to its end, and end it if the task is cancelled.
+
+    Raises:
+        ProgramMissingError: the program is missing or cannot be run.
+    """
+    process = await _start(command, has_input=stdin is not None, env=env)
+    try:
+        stdout, stderr, _ = await asyncio.gather(
+            _collect(process.stdout, on_line), _collect(process.stderr, on_line), _feed(process.stdin, stdin)
+        )
+        returncode = await process.wait()
+    finally:
+        await asyncio.shield(_end(process))
+    return Completed(returncode=returncode, stdout=stdout, stderr=stderr)
+
+
+async def _start(command: Sequence[str], *, has_input: bool, env: dict[str, str] | None) -> asyncio.subprocess.Process:
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=pipe if has_input else null, stdout=pipe, stderr=pipe, env=env
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ProgramMissingError(program=command[0], reason=reason) from error
+
+
+async def _collect(stream: asyncio.StreamReader | None, on_line: LineCallback | None) -> bytes:
+    """Read a stream to its end; with a callback, hand on its lines and keep only the tail."""
+    kept, rest = bytearray(), b""
+    while stream is not None and (chunk := await stream.read(_CHUNK_BYTES)):
+        kept += chunk
+        if on_line is not None:
+            del kept[:-_TAIL_BYTES]
+            rest = _hand_on(rest + chunk, on_line)
+    if rest and on_line is not None:
+        on_line(rest.decode(errors="replace"))
+    return bytes(kept)
+
+
+def _hand_on(text: bytes, on_line: LineCallback) -> bytes:
+    """Call back with the whole lines and return what is left; a line without end is cut at the tail's size."""
+    *lines, rest = text.split(b"\n")
+    for line in lines:
+        on_line(line.decode(errors="replace").rstrip("\r"))
+    if len(rest) > _TAIL_BYTES:
+        on_line(rest.decode(errors="replace"))
+        return b""
+    return rest
+
+
+async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterable[bytes] | None) -> None:
+    """Write every chunk; a program that ended early closes the pipe, and its exit code tells why."""
+    if pipe is None or chunks is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        async for chunk in chunks:
+            pipe.write(chunk)
+            await pipe.drain()
+    pipe.close()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Terminate the program if it still runs, and kill it if it does not listen."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _TERMINATE_SECONDS)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

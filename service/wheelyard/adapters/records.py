@@ -1,0 +1,145 @@
+"""Domain values as database rows hold them, and back. Must not run statements."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
+
+from wheelyard.domain.build import (
+    Attempt,
+    Build,
+    BuildOrder,
+    BuildSummary,
+    Failure,
+    SdistSource,
+    Stage,
+    StageTiming,
+    Status,
+    Wheel,
+)
+from wheelyard.domain.ledger import Token
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.target import Target
+
+Row = dict[str, Any]
+
+_FAILURE: Final = TypeAdapter(Failure)
+_RECIPE: Final = TypeAdapter(EffectiveRecipe)
+_SDIST: Final = TypeAdapter(SdistSource)
+_TIMINGS: Final = TypeAdapter(tuple[StageTiming, ...])
+_WHEEL: Final = TypeAdapter(Wheel)
+
+
+def failure_json(failure: Failure | None) -> Jsonb | None:
+    """Give a failure as the database keeps it."""
+    return None if failure is None else Jsonb(_FAILURE.dump_python(failure, mode="json"))
+
+
+def wheel_json(wheel: Wheel | None) -> Jsonb | None:
+    """Give a wheel as the database keeps it."""
+    return None if wheel is None else Jsonb(_WHEEL.dump_python(wheel, mode="json"))
+
+
+def timings_json(timings: tuple[StageTiming, ...]) -> Jsonb:
+    """Give an attempt's timings as the database keeps them."""
+    return Jsonb(_TIMINGS.dump_python(timings, mode="json"))
+
+
+def order_columns(order: BuildOrder) -> Row:
+    """Give an order as the columns of a build's row."""
+    return {
+        "key": order.key,
+        "requirement": order.requirement,
+        "project": order.project,
+        "version": order.version,
+        "sdist": Jsonb(_SDIST.dump_python(order.sdist, mode="json")),
+        "python": order.target.python,
+        "platform": order.target.platform,
+        "builder": order.builder,
+        "recipe_digest": order.recipe_digest,
+        "recipe": Jsonb(_RECIPE.dump_python(order.recipe, mode="json")),
+    }
+
+
+def order_of(row: Row) -> BuildOrder:
+    """Read an order off a build's row."""
+    return BuildOrder(
+        key=row["key"],
+        requirement=row["requirement"],
+        project=row["project"],
+        version=row["version"],
+        sdist=_SDIST.validate_python(row["sdist"]),
+        target=Target.parse(python=row["python"], platform=row["platform"]),
+        builder=row["builder"],
+        recipe_digest=row["recipe_digest"],
+        recipe=_RECIPE.validate_python(row["recipe"]),
+    )
+
+
+def build_of(row: Row, attempts: Sequence[Row]) -> Build:
+    """Read a build off its row and its attempts' rows."""
+    return Build(
+        id=str(row["id"]),
+        order=order_of(row),
+        status=Status(row["status"]),
+        stage=_stage_of(row),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        cancel_requested=row["cancel_requested"],
+        attempts=tuple(attempt_of(attempt) for attempt in attempts),
+        failure=_failure_of(row),
+        wheel=None if row["wheel"] is None else _WHEEL.validate_python(row["wheel"]),
+    )
+
+
+def attempt_of(row: Row) -> Attempt:
+    """Read an attempt off its row."""
+    return Attempt(
+        number=row["number"],
+        worker=row["worker"],
+        status=Status(row["status"]),
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        timings=_TIMINGS.validate_python(row["timings"]),
+        failure=_failure_of(row),
+        log_size_bytes=row["log_size"],
+        log_truncated=row["log_truncated"],
+    )
+
+
+def summary_of(row: Row) -> BuildSummary:
+    """Read a build's summary off its row."""
+    return BuildSummary(
+        id=str(row["id"]),
+        project=row["project"],
+        version=row["version"],
+        target=Target.parse(python=row["python"], platform=row["platform"]),
+        status=Status(row["status"]),
+        stage=_stage_of(row),
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        wheel_filename=row["wheel"]["filename"] if row["wheel"] else None,
+        failure_code=row["failure"]["code"] if row["failure"] else None,
+    )
+
+
+def token_of(row: Row) -> Token:
+    """Read a token off its row."""
+    return Token(
+        id=str(row["id"]),
+        name=row["name"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
+def _stage_of(row: Row) -> Stage | None:
+    return None if row["stage"] is None else Stage(row["stage"])
+
+
+def _failure_of(row: Row) -> Failure | None:
+    return None if row["failure"] is None else _FAILURE.validate_python(row["failure"])

@@ -1,0 +1,102 @@
+"""Do work that many callers want at once only once, and keep its answer. Must not know what the work is."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Flight(Generic[V]):
+    """One piece of running work. Not frozen: the callers that wait for it come and go."""
+
+    task: asyncio.Task[V]
+    waiting: int = 0
+
+
+class SingleFlight(Generic[K, V]):
+    """Lets callers with an equal key share one running piece of work and its result or error.
+
+    The work goes on as long as anybody waits for it: one caller's cancellation does not end another's. It is
+    cancelled, and has cleaned up after itself, before the last caller's cancellation goes further.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[K, _Flight[V]] = {}
+
+    async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        """Join the running work of this key, or start it."""
+        flight = self._flights.get(key) or self._start(key, work)
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting:
+                await self._end(key, flight)
+
+    def _start(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> _Flight[V]:
+        flight = _Flight(task=asyncio.create_task(work()))
+        self._flights[key] = flight
+        flight.task.add_done_callback(lambda _: self._forget(key, flight))
+        return flight
+
+    async def _end(self, key: K, flight: _Flight[V]) -> None:
+        # Forgotten first, so that nobody joins work that is being cancelled.
+        self._forget(key, flight)
+        if not flight.task.done():
+            flight.task.cancel()
+            await asyncio.wait({flight.task})
+
+    def _forget(self, key: K, flight: _Flight[V]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answer(Generic[V]):
+    value: V
+    given_at: float
+
+
+class RecentAnswers(Generic[K, V]):
+    """The last answers, at most so many; those asked for longest ago go first.
+
+    Args:
+        seconds: How long an answer counts as fresh.
+        limit: How many answers are kept.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, *, seconds: float, limit: int = 256, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._limit = limit
+        self._clock = clock
+        self._answers: OrderedDict[K, _Answer[V]] = OrderedDict()
+
+    def fresh(self, key: K) -> V | None:
+        """Return the answer if it is recent enough."""
+        answer = self._answers.get(key)
+        if answer is None or self._clock() - answer.given_at >= self._seconds:
+            return None
+        return self.last(key)
+
+    def last(self, key: K) -> V | None:
+        """Return the answer however old it is, if it is still kept."""
+        if key not in self._answers:
+            return None
+        self._answers.move_to_end(key)
+        return self._answers[key].value
+
+    def keep(self, key: K, value: V) -> V:
+        """Keep an answer as given now, and return it."""
+        self._answers[key] = _Answer(value=value, given_at=self._clock())
+        self._answers.move_to_end(key)
+        while len(self._answers) > self._limit:
+            self._answers.popitem(last=False)
+        return value

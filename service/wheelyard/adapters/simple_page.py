@@ -1,0 +1,109 @@
+"""Read a project's page of a Simple API (PEP 503 and 691). Must not fetch it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+from urllib.parse import urlsplit
+
+from packaging.utils import (
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError
+
+from wheelyard.domain.release import IndexFile, ProjectFiles
+
+_JSON: Final = "application/vnd.pypi.simple.v1+json"
+_HTML: Final = ("application/vnd.pypi.simple.v1+html", "text/html")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SCHEMES: Final = ("https", "http")
+_REASON_LENGTH: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageBody:
+    """What the index answered."""
+
+    url: str
+    """Where the answer came from in the end; relative addresses are relative to it."""
+    content_type: str
+    charset: str | None = None
+    content: bytes
+
+
+class UnreadablePageError(ValueError):
+    """The answer is not a page of a Simple API; its text says why. The adapter turns it into one of our errors."""
+
+
+def read_page(project: NormalizedName, body: PageBody) -> ProjectFiles:
+    """List the sdists and wheels that can be checked; raises UnreadablePageError.
+
+    Left out are files without a sha256 (nothing is built that cannot be checked), files of other kinds or other
+    projects, and versions that PEP 440 does not know, which pip passes over too. An sdist in a format older than
+    PEP 527 is kept, so that whoever chooses can say what there is.
+    """
+    try:
+        page = _parse(project, body)
+    except (ValueError, UnsupportedRepoVersionError) as error:
+        reason = " ".join(str(error).split())[:_REASON_LENGTH]
+        raise UnreadablePageError(f"its page of {project} cannot be read, {reason}") from error
+    files = (_read_file(project, package) for package in page.packages)
+    return ProjectFiles(project=project, files=tuple(file for file in files if file is not None))
+
+
+def _parse(project: NormalizedName, body: PageBody) -> ProjectPage:
+    media_type = body.content_type.partition(";")[0].strip().lower()
+    if media_type == _JSON:
+        return ProjectPage.from_json_data(json.loads(body.content), body.url)
+    if media_type in _HTML:
+        return ProjectPage.from_html(project, body.content, body.url, body.charset)
+    raise UnreadablePageError(f"it is of type {media_type or 'unknown'!r}")
+
+
+def _read_file(project: NormalizedName, package: DistributionPackage) -> IndexFile | None:
+    sha256 = _sha256(package.digests)
+    version = _version(project, package)
+    if sha256 is None or version is None or urlsplit(package.url).scheme not in _SCHEMES:
+        return None
+    return IndexFile(
+        filename=package.filename,
+        url=package.url,
+        sha256=sha256,
+        kind=cast("Literal['sdist', 'wheel']", package.package_type),
+        version=version,
+        size_bytes=package.size,
+        requires_python=package.requires_python,
+        yanked=package.is_yanked,
+        yanked_reason=package.yanked_reason,
+        upload_time=package.upload_time,
+    )
+
+
+def _sha256(digests: Mapping[str, str]) -> str | None:
+    digest = digests.get("sha256", "").lower()
+    return digest if _SHA256.fullmatch(digest) else None
+
+
+def _version(project: NormalizedName, package: DistributionPackage) -> Version | None:
+    """Return the file's version if the file is an sdist or a wheel of this project with a valid name."""
+    if package.package_type == "wheel":
+        return _wheel_version(project, package.filename)
+    if package.package_type != "sdist" or canonicalize_name(package.project or "") != project:
+        return None
+    try:
+        return Version(package.version or "")
+    except InvalidVersion:
+        return None
+
+
+def _wheel_version(project: NormalizedName, filename: str) -> Version | None:
+    try:
+        name, version, _, _ = parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return None
+    return version if name == project else None

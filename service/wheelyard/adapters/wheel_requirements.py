@@ -1,0 +1,56 @@
+"""Build requirements as a project states them, made safe to hand to a resolver. Must not resolve them."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import Specifier
+from packaging.version import InvalidVersion, Version
+
+from wheelyard.domain.target import Target
+from wheelyard.errors import BuildRequirementsError
+
+_SHOWN: Final = 200
+
+
+def applicable_requirements(requirements: Iterable[str], *, target: Target) -> tuple[Requirement, ...]:
+    """Parse requirements, evaluate and drop their markers for the target, and sort them.
+
+    A project's own text must never reach a resolver's requirements file as it is: a line there may also be an
+    option, a path or an address. Direct references are refused, for nothing vouches for their hash.
+
+    Raises:
+        BuildRequirementsError: One is malformed, a direct reference, or equal to what is no version.
+    """
+    parsed = [_parse(text) for text in requirements]
+    applicable = [one for one in parsed if one.marker is None or one.marker.evaluate(target.marker_environment())]
+    for one in applicable:
+        one.marker = None
+    return tuple(sorted(set(applicable), key=str))
+
+
+def _parse(text: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise _refused(text, str(error).splitlines()[0]) from error
+    if requirement.url is not None:
+        raise _refused(text, "it is a direct reference, and build requirements come from the index only")
+    if not all(map(_names_a_version, requirement.specifier)):
+        raise _refused(text, "what follows '===' is not a version (PEP 440)")
+    return requirement
+
+
+def _names_a_version(specifier: Specifier) -> bool:
+    if specifier.operator != "===":
+        return True
+    try:
+        Version(specifier.version)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _refused(text: str, reason: str) -> BuildRequirementsError:
+    shown = " ".join(text.split())[:_SHOWN]
+    return BuildRequirementsError(requirements=[shown], reason=reason)

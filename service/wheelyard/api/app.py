@@ -1,0 +1,59 @@
+"""Puts the REST API together: routes, middleware, problems, documentation. Must not make the services it is given."""
+
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import FastAPI
+
+from wheelyard import __version__
+from wheelyard.api import build_log, builds, health, targets
+from wheelyard.api.body_limit import BodyLimitMiddleware
+from wheelyard.api.docs_page import add_docs
+from wheelyard.api.problem_docs import describe_api
+from wheelyard.api.problem_handlers import register_problem_handlers
+from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
+from wheelyard.api.services import ApiServices
+
+_DESCRIPTION: Final = """
+Give a requirement, a Python and a platform; get a wheel on an index that pip installs from.
+
+* Every path under `/v1` needs `Authorization: Bearer TOKEN`; `wheelyard token create` makes a token.
+* Errors are problem documents (RFC 9457) of the media type `application/problem+json`. `code` is stable, each has a
+  heading in `docs/errors.md`; `type` is `urn:wheelyard:error:` and the code. `retryable` says whether the same request
+  can succeed later; then there is a Retry-After header.
+* Every answer has an `X-Request-ID`, the caller's own one if it sent one (letters, digits, `.`, `_` and `-`, at most
+  64 characters).
+* Request bodies are JSON of at most 64 KiB, and unknown fields are refused.
+"""
+
+
+def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:
+    """Make the application that serves the REST API on the given services."""
+    app = _Api(
+        title="Wheelyard",
+        summary="Builds, repairs, proves and publishes wheels.",
+        description=_DESCRIPTION,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.services = services
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(RequestContextMiddleware, new_request_id=new_request_id)
+    register_problem_handlers(app)
+    for router in (builds.router, build_log.router, targets.router, health.router):
+        app.include_router(router)
+    add_docs(app)
+    return app
+
+
+class _Api(FastAPI):
+    """FastAPI with our own form of the OpenAPI document."""
+
+    def openapi(self) -> dict[str, object]:
+        """Make the document once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe_api(self)
+        return self.openapi_schema

@@ -1,0 +1,40 @@
+"""Who is asking: the bearer token that every route under /v1 needs. Must not know what a token may do."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+
+from wheelyard.api.services import services_of
+from wheelyard.domain.ledger import Token
+
+bearer_scheme = HTTPBearer(
+    auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` makes one."
+)
+"""Declares the scheme in the OpenAPI document; the check itself is the route class's."""
+
+
+class AuthenticatedRoute(APIRoute):
+    """A route that looks at the token before it reads or judges anything else of the request."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Put the check in front of FastAPI's own handler."""
+        handle = super().get_route_handler()
+
+        async def handle_authenticated(request: Request) -> Response:
+            tokens = services_of(request).tokens
+            request.state.token = await tokens.authenticate(request.headers.get("Authorization"))
+            return await handle(request)
+
+        return handle_authenticated
+
+
+def caller_of(request: Request) -> Token:
+    """Return the token that the request was authenticated with."""
+    token: Token = request.state.token
+    return token
+
+
+Caller = Annotated[Token, Depends(caller_of)]

@@ -1,0 +1,110 @@
+"""The routes of builds: request, list, look, cancel. Must not hold rules: the use cases decide."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from wheelyard import errors
+from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
+from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
+from wheelyard.api.schemas import BuildListView, BuildView, ListQuery, NewBuild, SubmittedBuildView, build_path
+from wheelyard.api.services import Services
+from wheelyard.domain.build import Status
+from wheelyard.usecases.request_build import BuildRequest
+
+_SUBMIT_PROBLEMS: Final = problems(
+    INVALID_REQUEST,
+    errors.InvalidRequirementError(requirement="./lxml", reason="it is a path"),
+    errors.UnknownProjectError(project="lxlm"),
+    errors.NoMatchingVersionError(requirement="lxml>99", python="3.13", newest=["6.0.2", "6.0.1"]),
+    errors.NoSdistError(release="onnxruntime 1.23.2", files=["onnxruntime-1.23.2-cp313-cp313-win_amd64.whl"]),
+    errors.UnknownTargetError(python="3.6", platform="manylinux_2_36_x86_64", known=["3.13 manylinux_2_36_x86_64"]),
+    errors.RequestTooLargeError(limit_bytes=64 << 10),
+    errors.RecipeInvalidError(source="recipes/lxml.toml", problems=["rule.0.apt: unknown key 'atp'"]),
+    errors.IndexUnavailableError(index="upstream", reason="connection refused"),
+    errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
+)
+_LINK: Final = {"description": 'Path of the next page, as `rel="next"`.', "schema": {"type": "string"}}
+_LOCATION: Final = {
+    "headers": {"Location": {"description": "Path of the build.", "schema": {"type": "string"}}},
+    "links": {"build": {"operationId": "get_build", "parameters": {"build_id": "$response.body#/id"}}},
+}
+
+router: Final = APIRouter(
+    prefix="/v1/builds", tags=["builds"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
+)
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="submit_build",
+    summary="Request a wheel",
+    response_description="A build that is queued or running: a new one, or an equal one that was joined.",
+    responses={
+        **_SUBMIT_PROBLEMS,
+        200: {"model": SubmittedBuildView, "description": "An equal build has already succeeded.", **_LOCATION},
+        202: _LOCATION,
+    },
+)
+async def submit_build(body: NewBuild, services: Services, caller: Caller, response: Response) -> SubmittedBuildView:
+    """Choose a release, a builder and a recipe, and put the build into the queue.
+
+    Equal requests are one build: same sdist, recipe, builder and target. `joined` says whether it was there before.
+    Failed and cancelled builds are not joined; asking again tries again.
+
+    * **202**: the build is accepted, and its wheel will be made later. It is not 201, although a build may have been
+      created, because what was asked for, the wheel, does not exist yet, and because a client has the same thing to do
+      whether it created the build or joined it: follow `Location` until `status` is final. `joined` tells the two
+      apart for those who care.
+    * **200**: an equal build has already succeeded, and its wheel is in the answer; nothing was put into the queue.
+    """
+    request = BuildRequest(
+        requirement=body.requirement,
+        python=body.python or services.defaults.python,
+        platform=body.platform or services.defaults.platform,
+        requested_by=caller.name,
+    )
+    submission = await services.request_build(request)
+    response.headers["Location"] = build_path(submission.build.id)
+    if submission.build.status is Status.SUCCEEDED:
+        response.status_code = 200
+    return SubmittedBuildView.of_submission(submission)
+
+
+@router.get(
+    "",
+    operation_id="list_builds",
+    summary="List builds",
+    responses={200: {"headers": {"Link": _LINK}}, **problems(INVALID_REQUEST)},
+)
+async def list_builds(wanted: Annotated[ListQuery, Query()], services: Services, response: Response) -> BuildListView:
+    """List builds, newest first, a page at a time: follow `next` (or the Link header) until it is null."""
+    page = await services.builds.list_builds(wanted.as_filter())
+    next_path = None
+    if page.next_before is not None:
+        next_path = f"{router.prefix}?{wanted.query_before(page.next_before)}"
+        response.headers["Link"] = f'<{next_path}>; rel="next"'
+    return BuildListView.of(page, next_path=next_path)
+
+
+@router.get("/{build_id}", operation_id="get_build", summary="Look at a build", responses=problems(NO_SUCH_BUILD))
+async def get_build(build_id: str, services: Services) -> BuildView:
+    """Read everything about a build: status, stage, attempts with their timings, and its wheel or its failure."""
+    return BuildView.of(await services.builds.get(build_id))
+
+
+@router.post(
+    "/{build_id}/cancel",
+    status_code=202,
+    operation_id="cancel_build",
+    summary="Cancel a build",
+    response_description="The build as it is now.",
+    responses=problems(NO_SUCH_BUILD),
+)
+async def cancel_build(build_id: str, services: Services) -> BuildView:
+    """Cancel a queued build at once, and ask a running one to stop; one that is over stays as it is.
+
+    Whoever else asked for the same wheel shares the build, and its cancellation.
+    """
+    return BuildView.of(await services.builds.request_cancel(build_id))

@@ -1,0 +1,97 @@
+"""The server-sent events of a followed log. Must not know where they come from, nor HTTP's headers."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel
+
+from wheelyard.api.problems import Problem
+from wheelyard.api.wheel_schemas import View
+from wheelyard.domain.build import Stage, Status
+from wheelyard.errors import WheelyardError
+from wheelyard.usecases.follow_log import LogEvent, LogText, StatusChange
+
+_RECONNECT_MILLISECONDS: Final = 2000
+
+
+class LogEventData(View):
+    """Data of a ``log`` event."""
+
+    text: str
+    """More of the log, cut at no particular place; never cut inside a character."""
+
+
+class StatusEventData(View):
+    """Data of a ``status`` event: sent at the start, and whenever one of these changes."""
+
+    status: Status
+    stage: Stage | None
+    attempt: int
+    """0 before the first attempt."""
+
+
+class EndEventData(View):
+    """Data of the ``end`` event, the last one: the build is over, close the connection."""
+
+    status: Status
+
+
+async def encode_events(
+    events: AsyncGenerator[LogEvent, None], *, stopping: asyncio.Event, heartbeat_seconds: float
+) -> AsyncGenerator[bytes, None]:
+    """Write events in the form of a text/event-stream (WHATWG HTML, section 9.2).
+
+    A reader that is cut off by ``stopping`` or by an error goes on elsewhere from the last id it saw; only ``end``
+    means that there is nothing more to come.
+    """
+    yield format_sse_event(retry=_RECONNECT_MILLISECONDS)
+    try:
+        async for event in _with_heartbeats(events, stopping=stopping, seconds=heartbeat_seconds):
+            yield format_sse_event(comment="still here") if event is None else _encode(event)
+            if isinstance(event, StatusChange) and event.status.is_final:
+                yield _event("end", EndEventData(status=event.status), str(event.position))
+    except WheelyardError as error:
+        yield _event("problem", Problem.of(error), None)
+
+
+async def _with_heartbeats(
+    events: AsyncGenerator[LogEvent, None], *, stopping: asyncio.Event, seconds: float
+) -> AsyncGenerator[LogEvent | None, None]:
+    """Yield the events, and None whenever there was none for so long; end early when the server stops."""
+    stop = asyncio.create_task(stopping.wait())
+    upcoming = asyncio.create_task(_next(events))
+    try:
+        while True:
+            done, _ = await asyncio.wait({upcoming, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if upcoming not in done and stop in done:
+                return
+            if upcoming in done:
+                event = upcoming.result()
+                if event is None:
+                    return
+                upcoming = asyncio.create_task(_next(events))
+                yield event
+            else:
+                yield None
+    finally:
+        stop.cancel()
+        upcoming.cancel()
+        await asyncio.gather(stop, upcoming, return_exceptions=True)
+        await events.aclose()
+
+
+async def _next(events: AsyncGenerator[LogEvent, None]) -> LogEvent | None:
+    return await anext(events, None)
+
+
+def _encode(event: LogEvent) -> bytes:
+    if isinstance(event, LogText):
+        return _event("log", LogEventData(text=event.text), str(event.position))
+    data = StatusEventData(status=event.status, stage=event.stage, attempt=event.attempt)
+    return _event("status", data, str(event.position))
+
+
+def _event(name: str, data: BaseModel, event_id: str | None) -> bytes:
+    return format_sse_event(event=name, data_str=data.model_dump_json(), id=event_id)

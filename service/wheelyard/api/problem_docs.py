@@ -1,0 +1,71 @@
+"""What the OpenAPI document says of problems: for each route the codes that it can answer with, and an example of each.
+
+Must not be needed to answer a request.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from wheelyard import errors
+from wheelyard.api.problems import MEDIA_TYPE, Problem, status_of
+from wheelyard.errors import WheelyardError
+
+Responses = dict[int | str, dict[str, Any]]
+
+INVALID_REQUEST: Final = errors.InvalidRequestError(problems=["body.requirement: Field required"])
+NO_SUCH_BUILD: Final = errors.NotFoundError(kind="build", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
+_EVERYWHERE: Final[Sequence[WheelyardError]] = (
+    errors.UnauthenticatedError(reason="it has no Authorization header"),
+    errors.InternalError(reference="4f1f5c3c9d6e4d3f8a44f7f6e1a5b0aa"),
+    errors.DatabaseUnavailableError(reason="connection refused"),
+)
+_FIRST_ERROR: Final = 400
+
+
+def problems(*samples: WheelyardError) -> Responses:
+    """Document the errors that a route under /v1 can end with, besides those that all of them can."""
+    return public_problems(*samples, *_EVERYWHERE)
+
+
+def public_problems(*samples: WheelyardError) -> Responses:
+    """Document the errors that a route without authentication can end with."""
+    by_status: defaultdict[int, list[WheelyardError]] = defaultdict(list)
+    for sample in samples:
+        by_status[status_of(sample)].append(sample)
+    return {status: _document(by_status[status]) for status in sorted(by_status)}
+
+
+def _document(samples: Sequence[WheelyardError]) -> dict[str, Any]:
+    examples = {one.code: {"value": Problem.of(one).model_dump(exclude_none=True)} for one in samples}
+    return {
+        "model": Problem,
+        "description": "Problem: " + ", ".join(f"`{code}`" for code in examples),
+        "content": {"application/json": {"examples": examples}},
+    }
+
+
+def describe_api(app: FastAPI) -> dict[str, Any]:
+    """Make the OpenAPI document, with problems under their own media type, which FastAPI cannot be told."""
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+    )
+    for path in document["paths"].values():
+        for operation in path.values():
+            _mend_responses(operation["responses"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(unused, None)
+    return document
+
+
+def _mend_responses(responses: dict[str, Any]) -> None:
+    for status in [status for status in responses if int(status) >= _FIRST_ERROR]:
+        content = responses[status]["content"]["application/json"]
+        if "examples" in content:
+            responses[status]["content"] = {MEDIA_TYPE: content}
+        else:
+            # FastAPI adds its own 422 wherever there is a parameter, also where none can be invalid.
+            del responses[status]

@@ -1,0 +1,85 @@
+"""Turns every exception that a route can end with into a problem document; registered with FastAPI in one place."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from wheelyard.api.body_limit import MAX_BODY_BYTES
+from wheelyard.api.problems import Problem, problem_response
+from wheelyard.api.request_context import request_id_of
+from wheelyard.errors import (
+    InternalError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestTooLargeError,
+    WheelyardError,
+)
+from wheelyard.logs import get_logger
+
+_log: Final = get_logger(__name__)
+
+
+def register_problem_handlers(app: FastAPI) -> None:
+    """Let no route, known or unknown, answer an error in any other form."""
+    for kind in (WheelyardError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(request: Request, exception: Exception) -> Response:
+    error = _error_for(request, exception)
+    request_id = request_id_of(request.scope)
+    problem = Problem.of(error, instance=request.url.path, request_id=request_id)
+    _report(problem, exception)
+    # An answer to an unexpected exception does not pass through our middleware, which else sets this header.
+    return problem_response(problem, headers={**_headers_of(exception), "X-Request-ID": request_id})
+
+
+def _error_for(request: Request, exception: Exception) -> WheelyardError:
+    match exception:
+        case WheelyardError():
+            return exception
+        case RequestValidationError():
+            return InvalidRequestError(problems=[_describe(one) for one in exception.errors()])
+        case HTTPException():
+            return _error_for_http(request, exception)
+        case _:
+            return InternalError(reference=request_id_of(request.scope))
+
+
+def _error_for_http(request: Request, exception: HTTPException) -> WheelyardError:
+    """Translate what the framework itself refuses."""
+    match exception.status_code:
+        case 404:
+            return NotFoundError(kind="page", name=request.url.path)
+        case 405:
+            return MethodNotAllowedError(method=request.method, path=request.url.path)
+        case 413:
+            return RequestTooLargeError(limit_bytes=MAX_BODY_BYTES)
+        case _:
+            return InvalidRequestError(problems=[str(exception.detail)])
+
+
+def _describe(problem: Mapping[str, object]) -> str:
+    """Say one of pydantic's problems in a line, such as ``body.requirement: Field required``."""
+    location = problem.get("loc")
+    where = ".".join(map(str, location)) if isinstance(location, tuple) else ""
+    context = problem.get("ctx")
+    reason = context.get("error") if problem.get("type") == "json_invalid" and isinstance(context, dict) else None
+    return f"{where}: {problem.get('msg')}{f' ({reason})' if reason else ''}"
+
+
+def _headers_of(exception: Exception) -> Mapping[str, str]:
+    """Keep what the framework adds, such as Allow."""
+    return (exception.headers or {}) if isinstance(exception, HTTPException) else {}
+
+
+def _report(problem: Problem, exception: Exception) -> None:
+    """Leave a trace of what the operator has to see; the traceback only if nobody foresaw it."""
+    if problem.code == InternalError.code:
+        _log.error("request-failed", reference=problem.request_id, path=problem.instance, exc_info=exception)
+    elif problem.status >= 500:  # noqa: PLR2004  the class of server errors (RFC 9110, section 15.6)
+        _log.warning("request-refused", code=problem.code, detail=problem.detail, path=problem.instance)

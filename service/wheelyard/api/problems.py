@@ -1,0 +1,155 @@
+"""Errors as the REST API answers them: problem documents (RFC 9457), and the one table of HTTP statuses.
+
+``type`` is ``urn:wheelyard:error:<code>``: a name, not an address, so that it is the same on every Wheelyard and
+offline; each code has a heading in ``docs/errors.md``. Must not know routes.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from wheelyard import errors
+from wheelyard.errors import WheelyardError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 5
+
+STATUSES: Final[Mapping[type[WheelyardError], int]] = {
+    WheelyardError: 500,
+    # The caller. Those of the command line alone never get here; they have the status that a gateway would give.
+    errors.CallerError: 400,
+    errors.InvalidRequestError: 422,
+    errors.InvalidRequirementError: 422,
+    errors.UnknownTargetError: 422,
+    errors.UnknownProjectError: 422,
+    errors.NoMatchingVersionError: 422,
+    errors.NoSdistError: 422,
+    errors.NotFoundError: 404,
+    errors.MethodNotAllowedError: 405,
+    errors.RequestTooLargeError: 413,
+    errors.UnauthenticatedError: 401,
+    errors.ServerUnreachableError: 502,
+    # Recipes and the catalogue are part of this server, so the caller cannot mend them.
+    errors.RecipeError: 500,
+    errors.RecipeInvalidError: 500,
+    errors.CatalogueInvalidError: 500,
+    # A project's errors are a build's data; a request that raises one asked for what cannot be built.
+    errors.ProjectError: 422,
+    errors.InvalidSdistError: 422,
+    errors.BuildRequirementsError: 422,
+    errors.BuildFailedError: 422,
+    errors.BuildTimeoutError: 422,
+    errors.OutOfMemoryError: 422,
+    errors.UntrustedOutputError: 422,
+    errors.RepairFailedError: 422,
+    errors.VerifyFailedError: 422,
+    errors.ExtensionMissingError: 422,
+    errors.RequirementsUnsatisfiedError: 422,
+    # The operator.
+    errors.OperatorError: 503,
+    errors.WorkerLostError: 503,
+    errors.AttemptsExhaustedError: 500,
+    errors.InternalError: 500,
+    errors.NotReadyError: 503,
+    errors.EngineUnavailableError: 503,
+    errors.IndexUnavailableError: 503,
+    errors.IndexConflictError: 409,
+    errors.PublishUnprovenError: 502,
+    errors.DatabaseUnavailableError: 503,
+    errors.DiskFullError: 507,
+    errors.DownloadFailedError: 502,
+    errors.HashMismatchError: 502,
+    errors.ImageBuildFailedError: 500,
+    errors.ServiceStartError: 503,
+    errors.AlreadyRunningError: 500,
+    errors.SettingsInvalidError: 500,
+}
+
+
+class Problem(BaseModel):
+    """Why a request was not answered as it was meant (RFC 9457)."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    type: str
+    """``urn:wheelyard:error:`` and the code."""
+    title: str
+    """The code in words; the same for every problem of the type."""
+    status: int
+    """The HTTP status again."""
+    detail: str
+    """What went wrong, and why, in a sentence."""
+    code: str
+    """Stable code to tell problems apart by; each has a heading in ``docs/errors.md``."""
+    hint: str
+    """What to do next; may be empty."""
+    retryable: bool
+    """True if the same request can succeed later without any change."""
+    instance: str | None = None
+    """Path that was asked for."""
+    request_id: str | None = None
+    """The request's id, as in the header X-Request-ID and in the service's log."""
+    context: dict[str, JsonValue]
+    """The facts that the detail is made of, by name; which ones there are depends on the code."""
+
+    @classmethod
+    def of(cls, error: WheelyardError, *, instance: str | None = None, request_id: str | None = None) -> Self:
+        """Turn an error into a document."""
+        return cls(
+            type=f"urn:wheelyard:error:{error.code}",
+            title=error.code.replace("-", " ").capitalize(),
+            status=status_of(error),
+            detail=error.summary,
+            code=error.code,
+            hint=error.hint,
+            retryable=error.retryable,
+            instance=instance,
+            request_id=request_id,
+            context=_context(error),
+        )
+
+
+def status_of(error: WheelyardError) -> int:
+    """Look up the HTTP status; a class that the table lacks has that of its nearest ancestor."""
+    return next(STATUSES[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUSES)
+
+
+def problem_response(problem: Problem, *, headers: Mapping[str, str]) -> Response:
+    """Answer with a problem document and the headers that its status calls for.
+
+    Text that a caller sent may hold what UTF-8 cannot (lone surrogates), so the JSON is ASCII.
+    """
+    content = json.dumps(problem.model_dump(exclude_none=True), ensure_ascii=True)
+    all_headers = {**_standard_headers(problem), **headers}
+    return Response(content, status_code=problem.status, media_type=MEDIA_TYPE, headers=all_headers)
+
+
+def _standard_headers(problem: Problem) -> dict[str, str]:
+    if problem.status == 401:  # noqa: PLR2004  its name says less than the number
+        return {"WWW-Authenticate": 'Bearer realm="wheelyard"'}
+    if problem.retryable:
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {}
+
+
+def _context(error: WheelyardError) -> dict[str, JsonValue]:
+    return {name: _plain(value) for name, value in vars(error).items() if name not in {"summary", "hint"}}
+
+
+def _plain(value: object) -> JsonValue:
+    """Say a field's value in JSON."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(name): _plain(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case _:
+            return repr(value)

@@ -1,0 +1,227 @@
+"""What the REST API takes and gives, as pydantic models. Must not hold rules: values come from the domain as they are.
+
+Field docstrings become the descriptions in the OpenAPI document. Errors have a model of their own in
+``wheelyard.api.problems``; the events of a followed log are in ``wheelyard.api.log_events``, and what a build
+consists of in ``wheelyard.api.wheel_schemas``.
+"""
+
+from datetime import datetime
+from typing import Annotated, Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+from packaging.utils import canonicalize_name
+from pydantic import BaseModel, ConfigDict, Field
+
+from wheelyard.api.wheel_schemas import AttemptView, FailureView, View, WheelView
+from wheelyard.domain.build import Build, BuildSummary, Stage, Status
+from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
+from wheelyard.domain.target import Target
+
+
+class _Body(BaseModel):
+    """What untrusted text becomes: unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NewBuild(_Body):
+    """A wheel to be made."""
+
+    requirement: Annotated[str, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])]
+    """Project name with an optional version specifier (PEP 508, without extras, markers and URLs)."""
+    python: Annotated[str | None, Field(max_length=20, examples=["3.13"])] = None
+    """CPython version that the wheel is for. Default: the one that ``GET /v1/targets`` marks."""
+    platform: Annotated[str | None, Field(max_length=80, examples=["manylinux_2_36_x86_64"])] = None
+    """Platform that the wheel must run on, as a platform tag. Default: the one that ``GET /v1/targets`` marks."""
+
+
+class ListQuery(_Body):
+    """Which builds a list shows."""
+
+    project: Annotated[str | None, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = None
+    """Only this project's, in any spelling of its name."""
+    status: Status | None = None
+    """Only those with this status."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
+    """How many at most."""
+    before: UUID | None = None
+    """Only those created before this build."""
+
+    def as_filter(self) -> BuildFilter:
+        """Say it in the domain's words."""
+        return BuildFilter(
+            project=self.project and canonicalize_name(self.project),
+            status=self.status,
+            before=None if self.before is None else str(self.before),
+            limit=self.limit,
+        )
+
+    def query_before(self, build_id: str) -> str:
+        """Say it as the query of the page that begins after this build."""
+        return urlencode({**self.model_dump(mode="json", exclude_none=True), "before": build_id})
+
+
+class LogQuery(_Body):
+    """Which part of a log is wanted."""
+
+    after: Annotated[str | None, Field(max_length=40)] = None
+    """With events: go on after the event with this id; for clients that cannot set Last-Event-ID."""
+    attempt: Annotated[int | None, Field(ge=1, le=999_999_999)] = None
+    """As text: this attempt's log; without it, the newest one's."""
+
+
+class SdistView(View):
+    """The source distribution that a build starts from."""
+
+    filename: str
+    url: str
+    sha256: str
+    size_bytes: int | None
+
+
+class BuildSummaryView(View):
+    """A build as lists show it."""
+
+    id: str
+    url: str
+    """Path of the whole build."""
+    project: str
+    version: str
+    python: str
+    platform: str
+    status: Status
+    stage: Stage | None
+    """The stage that is running, if the build is."""
+    created_at: datetime
+    finished_at: datetime | None
+    wheel_filename: str | None
+    failure_code: str | None
+
+    @classmethod
+    def of(cls, build: BuildSummary) -> Self:
+        """Show a build without its attempts."""
+        return cls(
+            id=build.id,
+            url=build_path(build.id),
+            project=build.project,
+            version=build.version,
+            python=build.target.python,
+            platform=build.target.platform,
+            status=build.status,
+            stage=build.stage,
+            created_at=build.created_at,
+            finished_at=build.finished_at,
+            wheel_filename=build.wheel_filename,
+            failure_code=build.failure_code,
+        )
+
+
+class BuildListView(View):
+    """One page of builds, newest first."""
+
+    builds: tuple[BuildSummaryView, ...]
+    next: str | None
+    """Path of the next page, with the same filters; null on the last one. The Link header has it too."""
+
+    @classmethod
+    def of(cls, page: BuildPage, *, next_path: str | None) -> Self:
+        """Show a page."""
+        return cls(builds=tuple(map(BuildSummaryView.of, page.builds)), next=next_path)
+
+
+class BuildView(View):
+    """One release for one target, and how far it has come."""
+
+    id: str
+    url: str
+    """Path of this build."""
+    log_url: str
+    """Path of its log."""
+    requirement: str
+    """The requirement as it was first asked for."""
+    project: str
+    version: str
+    python: str
+    platform: str
+    builder: str
+    """Name of the builder's suite."""
+    sdist: SdistView
+    recipe_digest: str
+    key: str
+    """Content key: equal keys are one build."""
+    status: Status
+    stage: Stage | None
+    """The stage that is running, if the build is."""
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: tuple[AttemptView, ...]
+    """Oldest first; a second one exists only if a worker was lost."""
+    failure: FailureView | None
+    wheel: WheelView | None
+
+    @classmethod
+    def of(cls, build: Build) -> Self:
+        """Show a build."""
+        return cls.model_validate(_build_fields(build))
+
+
+class SubmittedBuildView(BuildView):
+    """The build that a request led to."""
+
+    joined: bool
+    """True if an equal build was there already, queued, running or succeeded."""
+
+    @classmethod
+    def of_submission(cls, submission: Submission) -> Self:
+        """Show a build, and whether it was there before."""
+        return cls.model_validate({**_build_fields(submission.build), "joined": submission.joined})
+
+
+class TargetView(View):
+    """What can be asked for."""
+
+    python: str
+    platform: str
+    default: bool
+    """True for the one that a request means if it names none."""
+
+    @classmethod
+    def of(cls, target: Target, *, default: Target) -> Self:
+        """Show a target."""
+        return cls(python=target.python, platform=target.platform, default=target == default)
+
+
+def build_path(build_id: str) -> str:
+    """Say where a build is found."""
+    return f"/v1/builds/{build_id}"
+
+
+def _build_fields(build: Build) -> dict[str, object]:
+    order = build.order
+    release = f"{order.project}=={order.version}"
+    return {
+        "id": build.id,
+        "url": build_path(build.id),
+        "log_url": f"{build_path(build.id)}/log",
+        "requirement": order.requirement,
+        "project": order.project,
+        "version": order.version,
+        "python": order.target.python,
+        "platform": order.target.platform,
+        "builder": order.builder,
+        "sdist": order.sdist,
+        "recipe_digest": order.recipe_digest,
+        "key": order.key,
+        "status": build.status,
+        "stage": build.stage,
+        "cancel_requested": build.cancel_requested,
+        "created_at": build.created_at,
+        "started_at": build.started_at,
+        "finished_at": build.finished_at,
+        "attempts": build.attempts,
+        "failure": build.failure,
+        "wheel": build.wheel and WheelView.of(build.wheel, release=release),
+    }

@@ -1,0 +1,100 @@
+"""The command line's entrance: all commands, and what errors look like. Must stay quick to import.
+
+Nothing here may import FastAPI, psycopg, httpx or pydantic; a test sees to it.
+"""
+# ruff: noqa: D301  "\b" keeps lines of help apart, and must reach typer as one character
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Final
+
+import typer
+
+from wheelyard import __version__
+from wheelyard.cli import build_commands, builders_commands, service_commands, token_commands
+from wheelyard.cli.console import print_problem
+from wheelyard.cli.exit_codes import MEANINGS
+from wheelyard.cli.problem import Problem, ProblemError
+from wheelyard.errors import WheelyardError
+
+_WHEELS: Final = "Wheels"
+_SERVICE: Final = "The service"
+_EXIT_CODES: Final = "[bold]Exit codes[/bold]\n\n\b\n" + "\n".join(
+    f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items()
+)
+
+app = typer.Typer(
+    name="wheelyard",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
+    _WHEELS: (
+        build_commands.build,
+        build_commands.logs,
+        build_commands.show,
+        build_commands.builds,
+        build_commands.cancel,
+        build_commands.targets,
+    ),
+    _SERVICE: (
+        service_commands.up,
+        build_commands.status,
+        service_commands.doctor,
+        service_commands.demo,
+        service_commands.serve,
+        service_commands.worker,
+    ),
+}
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(token_commands.app, name="token", rich_help_panel=_SERVICE)
+app.add_typer(builders_commands.app, name="builders", rich_help_panel=_SERVICE)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001  (typer's form of a callback)
+    if value:
+        typer.echo(f"wheelyard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Build, repair, prove and publish wheels from source, on your own machines.
+
+    [bold]Begin here[/bold]
+
+    \b
+    wheelyard up                        run the service, in the foreground
+    wheelyard build markupsafe --wait   ask it for a wheel, from another terminal
+    wheelyard doctor                    if anything does not work
+
+    Every setting is an environment variable; docs/settings.md lists them.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; what cannot be done is said on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given)
+    except ProblemError as error:
+        problem = error.problem
+    except WheelyardError as error:
+        problem = Problem.of(error)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    else:
+        return 0
+    print_problem(problem, as_json="--json" in given)
+    return int(problem.exit_code)

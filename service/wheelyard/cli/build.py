@@ -1,0 +1,132 @@
+"""Ask for a wheel, watch builds, show logs. Must not know how a screen draws or how HTTP is spoken."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wheelyard.api.schemas import BuildView
+from wheelyard.cli.build_events import BuildEvent, LogPiece
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.connection import find_connection
+from wheelyard.cli.console import note, output, print_json
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.log_text import LineSplitter, plain_line, styled_line
+from wheelyard.cli.report import exit_code_of_build, report_build
+from wheelyard.cli.screen import open_screen
+from wheelyard.cli.watch import BuildWatch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedWheel:
+    """What is asked for; None takes the service's default."""
+
+    requirement: str
+    python: str | None
+    platform: str | None
+
+
+def build(wanted: WantedWheel, *, url: str | None, wait: bool, follow: bool, as_json: bool) -> ExitCode:
+    """Ask for a wheel; with ``wait`` or ``follow``, stay until it is there or has failed."""
+    with WheelyardClient(find_connection(url)) as client:
+        submitted = client.submit(wanted.requirement, python=wanted.python, platform=wanted.platform)
+        if not as_json:
+            note(f"{submitted.project} {submitted.version}: {_describe_submission(submitted, joined=submitted.joined)}")
+        if wait or follow:
+            return watch(client, submitted, follow=follow, as_json=as_json)
+        if as_json:
+            print_json(submitted.model_dump(mode="json"))
+        elif not submitted.status.is_final:
+            note(f"follow it with: wheelyard logs {submitted.id} --follow")
+        else:
+            output().print(report_build(submitted))
+    return ExitCode.OK
+
+
+def _describe_submission(build: BuildView, *, joined: bool) -> str:
+    if not joined:
+        return f"queued as {build.id}"
+    return f"there already as {build.id}" if build.status.is_final else f"joined {build.id}, which is {build.status}"
+
+
+def watch(client: WheelyardClient, build: BuildView, *, follow: bool, as_json: bool) -> ExitCode:
+    """Show a build's stages (and its log) until it is over, then what became of it."""
+    if not build.status.is_final:
+        label = f"{build.project} {build.version}"
+        try:
+            _show_events(client.follow(build.id), label=label, with_log=follow)
+        except KeyboardInterrupt:
+            note(f"the build goes on: 'wheelyard logs {build.id} --follow' comes back to it")
+            note(f"'wheelyard cancel {build.id}' ends it")
+            return ExitCode.INTERRUPTED
+    finished = client.build(build.id)
+    show(finished, as_json=as_json)
+    return exit_code_of_build(finished)
+
+
+def _show_events(events: Iterable[BuildEvent], *, label: str, with_log: bool) -> None:
+    watcher = BuildWatch()
+    with open_screen(with_log=with_log) as screen:
+        screen.add(label)
+        for event in events:
+            for news in watcher.apply(event):
+                screen.show(label, news)
+
+
+def show(build: BuildView, *, as_json: bool) -> None:
+    """Print a build."""
+    if as_json:
+        print_json(build.model_dump(mode="json"))
+    else:
+        output().print(report_build(build))
+
+
+def show_build(build_id: str, *, url: str | None, as_json: bool) -> ExitCode:
+    """Print one build as it stands."""
+    with WheelyardClient(find_connection(url)) as client:
+        show(client.build(build_id), as_json=as_json)
+    return ExitCode.OK
+
+
+def cancel(build_id: str, *, url: str | None, as_json: bool) -> ExitCode:
+    """Ask for a build's end."""
+    with WheelyardClient(find_connection(url)) as client:
+        show(client.cancel(build_id), as_json=as_json)
+    return ExitCode.OK
+
+
+def logs(build_id: str, *, url: str | None, follow: bool, as_json: bool) -> ExitCode:
+    """Print a log as it is, or until the build is over; then the exit code says how it ended."""
+    with WheelyardClient(find_connection(url)) as client:
+        if not follow:
+            _print_pieces(client.log(build_id), as_json=as_json)
+            return ExitCode.OK
+        _print_events(client.follow(build_id), as_json=as_json)
+        return exit_code_of_build(client.build(build_id))
+
+
+def _print_events(events: Iterable[BuildEvent], *, as_json: bool) -> None:
+    """Print only the log on standard output; as JSON, one event a line."""
+    if as_json:
+        for event in events:
+            # Not through rich: one line an event, at once, for a program that reads along.
+            print(event.model_dump_json(), flush=True)  # noqa: T201
+        return
+    _print_pieces((event.text for event in events if isinstance(event, LogPiece)), as_json=False)
+
+
+def _print_pieces(pieces: Iterable[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"log": "".join(pieces)})
+        return
+    splitter = LineSplitter()
+    for piece in pieces:
+        _print_lines(splitter.feed(piece))
+    _print_lines(splitter.end())
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    console = output()
+    for line in lines:
+        if console.is_terminal:
+            console.print(styled_line(line), soft_wrap=True)
+        else:
+            print(plain_line(line))  # noqa: T201  (rich is slow for logs of many thousand lines, and adds nothing here)

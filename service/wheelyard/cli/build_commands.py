@@ -1,0 +1,130 @@
+"""The commands of people who want wheels: their options and help. What they do is in ``build`` and ``listing``."""
+# ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
+# command needs is imported when it runs, so that --help takes a fraction of a second.
+
+from typing import Annotated
+
+import typer
+
+from wheelyard.cli.options import JsonOption, UrlOption
+
+BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, as 'wheelyard builds' shows it.")]
+
+
+def build(  # noqa: PLR0913  (one parameter an option)
+    requirement: Annotated[
+        str, typer.Argument(metavar="NAME", help="Project, with a version specifier if you like: 'pyyaml>=6,<7'.")
+    ],
+    *,
+    python: Annotated[
+        str | None, typer.Option("--python", metavar="X.Y", help="Python that the wheel is for, such as 3.13.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", metavar="TAG", help="Platform, such as manylinux_2_36_x86_64.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is built, showing the stages.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="As --wait, and show the log too.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Ask for a wheel.
+
+    An equal request joins the build that is there already. Without --wait or --follow the command returns at once.
+    Ctrl-C while it waits leaves the build running.
+
+    [bold]Examples[/bold]
+
+    \b
+    wheelyard build markupsafe --wait
+    wheelyard build 'pyyaml>=6,<7' --python 3.13 --platform manylinux_2_36_x86_64 --follow
+    wheelyard build lxml --wait --json | jq -r .wheel.install
+    """
+    from wheelyard.cli.build import WantedWheel
+    from wheelyard.cli.build import build as run
+
+    wanted = WantedWheel(requirement=requirement, python=python, platform=platform)
+    raise typer.Exit(run(wanted, url=url, wait=wait, follow=follow, as_json=as_json))
+
+
+def logs(
+    build_id: BuildId,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the build is over; exit as the build did.")
+    ] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Print a build's log.
+
+    With --follow, a connection that drops is taken up where it was. Control sequences other than colours are removed.
+
+    [bold]Examples[/bold]
+
+    \b
+    wheelyard logs 0f3c --follow
+    wheelyard logs 0f3c > build.log
+    """
+    from wheelyard.cli.build import logs as run
+
+    raise typer.Exit(run(build_id, url=url, follow=follow, as_json=as_json))
+
+
+def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """End a build that is queued or running."""
+    from wheelyard.cli.build import cancel as run
+
+    raise typer.Exit(run(build_id, url=url, as_json=as_json))
+
+
+def show(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """Show one build: its wheel, its failure, or where it stands."""
+    from wheelyard.cli.build import show_build
+
+    raise typer.Exit(show_build(build_id, url=url, as_json=as_json))
+
+
+def builds(
+    *,
+    project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only this project.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", metavar="STATUS", help="Only queued, running, succeeded, failed or cancelled ones."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")] = 20,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """List builds, newest first.
+
+    [bold]Examples[/bold]
+
+    \b
+    wheelyard builds --status failed
+    wheelyard builds --project pyyaml --json
+    """
+    from wheelyard.cli.listing import list_builds
+    from wheelyard.domain.build import Status
+
+    known = [str(item) for item in Status]
+    if status is not None and status not in known:
+        raise typer.BadParameter(f"{status!r} is none of {', '.join(known)}.", param_hint="--status")
+    chosen = Status(status) if status is not None else None
+    raise typer.Exit(list_builds(url=url, project=project, status=chosen, limit=limit, as_json=as_json))
+
+
+def targets(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """List the Pythons and platforms that can be asked for."""
+    from wheelyard.cli.listing import list_targets
+
+    raise typer.Exit(list_targets(url=url, as_json=as_json))
+
+
+def status(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """Show whether the service can work, and what it has to do.
+
+    The exit code is 0 if the service is ready, 4 if it is not or does not answer.
+    """
+    from wheelyard.cli.listing import show_status
+
+    raise typer.Exit(show_status(url=url, as_json=as_json))

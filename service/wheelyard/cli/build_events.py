@@ -1,0 +1,38 @@
+"""The events of a followed log, as the API sends them. Must not import what sends them: that needs FastAPI."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from wheelyard.domain.build import Stage, Status
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class LogPiece(_Event):
+    """More of the log, cut at no particular place."""
+
+    text: str
+
+
+class StatusChanged(_Event):
+    """Where the build stands now; sent at the start of a stream too."""
+
+    status: Status
+    stage: Stage | None
+    attempt: int
+    """0 before the first attempt."""
+
+
+class Ended(_Event):
+    """The build is over, and so is the stream."""
+
+    status: Status
+
+
+BuildEvent = LogPiece | StatusChanged | Ended
+
+EVENTS_BY_NAME: Final[Mapping[str, type[BuildEvent]]] = {"log": LogPiece, "status": StatusChanged, "end": Ended}

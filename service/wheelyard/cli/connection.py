@@ -1,0 +1,69 @@
+"""Where the service is, and with which token to speak to it.
+
+The command line and the environment come first, then what ``wheelyard up`` left in the state directory. Must not
+connect to anything.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wheelyard.errors import ServerUnreachableError
+from wheelyard.settings import ClientSettings, load_settings
+
+API_FILE: Final = "api.json"
+TOKEN_FILE: Final = "token"  # noqa: S105  (the name of a file)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunningService:
+    """What ``wheelyard up`` says about itself."""
+
+    url: str
+    index_url: str
+    """Address of the devpi server."""
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connection:
+    """How to reach the API."""
+
+    url: str
+    token: str | None
+
+
+def find_connection(url: str | None) -> Connection:
+    """Choose the address and the token; raises ServerUnreachableError if there is no address."""
+    client = ClientSettings()
+    secret = client.token.get_secret_value() if client.token else None
+    address = url or client.url
+    if address and secret:
+        return Connection(url=address, token=secret)
+    state_dir = load_settings().state_dir
+    service = read_service(state_dir)
+    if address is None and service is None:
+        raise ServerUnreachableError(url="any address", reason=f"nothing has been started on {state_dir}")
+    local = service.url if service else None
+    chosen = address or local or ""
+    # The first token belongs to the service of this state directory: it is never sent to another address.
+    own = read_token(state_dir) if chosen == local else None
+    return Connection(url=chosen, token=secret or own)
+
+
+def read_service(state_dir: Path) -> RunningService | None:
+    """Read what ``wheelyard up`` left; None if there is nothing, or nothing of use."""
+    try:
+        document = json.loads((state_dir / API_FILE).read_text())
+        return RunningService(url=document["url"], index_url=document["index_url"], pid=document["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_token(state_dir: Path) -> str | None:
+    """Read the first token; None if there is none that this user may read."""
+    try:
+        return (state_dir / TOKEN_FILE).read_text().strip() or None
+    except OSError:
+        return None

@@ -1,0 +1,86 @@
+"""Terminals, files and pipes: where the command line writes, and in which form. Must not know what it writes.
+
+Results go to standard output, progress and errors to standard error, so that a pipe carries results only.
+"""
+
+import json
+import os
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from wheelyard.cli.log_text import plain_text
+from wheelyard.cli.problem import Problem
+
+_FILE_WIDTH: Final = 240
+
+
+def output() -> Console:
+    """Give the console of results."""
+    return _console(stderr=False)
+
+
+def messages() -> Console:
+    """Give the console of progress and errors."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        # Lines in a file are not wrapped at the eighty columns that rich takes a file to have.
+        console.width = _FILE_WIDTH
+    return console
+
+
+def is_live(console: Console) -> bool:
+    """Tell whether lines may be redrawn: on a terminal that somebody looks at."""
+    return console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
+
+
+def print_json(document: object) -> None:
+    """Print a result for programs."""
+    output().print(json.dumps(document, indent=2, default=str), soft_wrap=True)
+
+
+def print_problem(problem: Problem, *, as_json: bool) -> None:
+    """Say what went wrong and what to do."""
+    console = messages()
+    if as_json:
+        console.print(json.dumps(problem.as_json()), soft_wrap=True)
+        return
+    console.print(Text(f"error[{problem.code}]: ", style="bold red") + Text(plain_text(problem.detail)), soft_wrap=True)
+    if problem.hint:
+        console.print(Text("hint: ", style="bold cyan") + Text(plain_text(problem.hint)), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Say something by the way; in a log, with the time."""
+    console = messages()
+    prefix = "" if is_live(console) else f"{timestamp()} "
+    console.print(f"{prefix}{text}", soft_wrap=True)
+
+
+def timestamp() -> str:
+    """Give the time of day as log lines have it."""
+    return datetime.now().astimezone().strftime("%H:%M:%S")
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration: tenths below ten seconds, then seconds, then minutes."""
+    if seconds < 10:  # noqa: PLR2004  (where tenths stop to matter)
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def format_size(size_bytes: int) -> str:
+    """Write a size in the unit that reads best."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:  # noqa: PLR2004  (what the units are made of)
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -1,0 +1,120 @@
+"""Show what there is: builds, targets, the service's health and queue. Must not change anything."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from wheelyard.api.schemas import BuildListView, BuildSummaryView
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.connection import Connection, find_connection
+from wheelyard.cli.console import note, output, print_json
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.log_text import plain_text
+from wheelyard.domain.build import Status
+from wheelyard.domain.ledger import MAX_PAGE_SIZE
+
+_STYLES: Final = {
+    Status.QUEUED: "yellow",
+    Status.RUNNING: "cyan",
+    Status.SUCCEEDED: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "dim",
+}
+_LATELY: Final = 5
+
+
+def list_builds(*, url: str | None, project: str | None, status: Status | None, limit: int, as_json: bool) -> ExitCode:
+    """Print the newest builds that fit."""
+    with WheelyardClient(find_connection(url)) as client:
+        page = client.builds(project=project, status=status, limit=limit)
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+        return ExitCode.OK
+    output().print(_build_table(page.builds))
+    if not page.builds:
+        note("no build fits")
+    elif page.next:
+        note("there are more: raise --limit, or filter")
+    return ExitCode.OK
+
+
+def list_targets(*, url: str | None, as_json: bool) -> ExitCode:
+    """Print what can be asked for."""
+    with WheelyardClient(find_connection(url)) as client:
+        targets = client.targets()
+    if as_json:
+        print_json([target.model_dump(mode="json") for target in targets])
+        return ExitCode.OK
+    table = _table("PYTHON", "PLATFORM", "")
+    for target in targets:
+        table.add_row(target.python, target.platform, "default" if target.default else "")
+    output().print(table)
+    return ExitCode.OK
+
+
+def show_status(*, url: str | None, as_json: bool) -> ExitCode:
+    """Print whether the service can work, and what it has to do."""
+    connection = find_connection(url)
+    with WheelyardClient(connection) as client:
+        ready, parts = client.readiness()
+        queued, running = (
+            client.builds(status=wanted, limit=MAX_PAGE_SIZE) for wanted in (Status.QUEUED, Status.RUNNING)
+        )
+        newest = client.builds(limit=_LATELY)
+    if as_json:
+        lists = {"queued": queued, "running": running, "newest": newest}
+        shown = {name: page.model_dump(mode="json")["builds"] for name, page in lists.items()}
+        print_json({"url": connection.url, "ready": ready, "readiness": parts, **shown})
+    else:
+        output().print(_service_table(connection, ready=ready, parts=parts, queued=queued, running=running))
+        output().print(_build_table(running.builds or newest.builds))
+    return ExitCode.OK if ready else ExitCode.OPERATOR
+
+
+def _service_table(
+    connection: Connection, *, ready: bool, parts: object, queued: BuildListView, running: BuildListView
+) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("service", Text(connection.url))
+    table.add_row("ready", Text("yes", style="green") if ready else Text("no", style="bold red"))
+    for name, state in _readiness_of(parts):
+        table.add_row(f"  {name}", Text(state))
+    table.add_row("queued", _count(queued))
+    table.add_row("running", _count(running))
+    return table
+
+
+def _readiness_of(parts: object) -> Iterable[tuple[str, str]]:
+    """Read what ``/readyz`` says about each part; its form is the service's own affair."""
+    if not isinstance(parts, dict):
+        return []
+    if "detail" in parts:  # a problem document (RFC 9457) names what is missing there
+        return [("why", plain_text(str(parts["detail"])))]
+    checks = parts.get("checks", parts)
+    return [(str(name), str(state)) for name, state in checks.items()] if isinstance(checks, dict) else []
+
+
+def _count(page: BuildListView) -> str:
+    return f"{len(page.builds)}{' or more' if page.next else ''}"
+
+
+def _build_table(builds: Iterable[BuildSummaryView]) -> Table:
+    table = _table("ID", "PROJECT", "VERSION", "PYTHON", "PLATFORM", "STATUS", "CREATED", "RESULT")
+    for build in builds:
+        status = Text(str(build.status), style=_STYLES[build.status])
+        if build.stage is not None:
+            status += Text(f" {build.stage}")
+        created = build.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        result = build.wheel_filename or build.failure_code or ""
+        table.add_row(build.id, build.project, build.version, build.python, build.platform, status, created, result)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,95 @@
+"""Say what became of a build, in words for people. Must not fetch anything."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from wheelyard.api.schemas import BuildView
+from wheelyard.api.wheel_schemas import FailureView, GraftedLibraryView, WheelView
+from wheelyard.cli.console import format_seconds, format_size
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.log_text import plain_line, plain_text, styled_line
+from wheelyard.domain.build import Status
+
+_SHOWN_MODULES: Final = 6
+_STYLES: Final = {"wheel": "bold green", "install": "bold"}
+
+
+def exit_code_of_build(build: BuildView) -> ExitCode:
+    """Choose the exit code for a build that is over; one that still runs is no failure."""
+    failed = build.status in {Status.FAILED, Status.CANCELLED}
+    return ExitCode.BUILD_FAILED if failed else ExitCode.OK
+
+
+def report_build(build: BuildView) -> RenderableType:
+    """Describe a build: its wheel, its failure, or where it stands."""
+    heading = Text(f"{build.project} {build.version}", style="bold") + Text(
+        f" for Python {build.python} on {build.platform}: {build.status}{_total_time(build)}"
+    )
+    if build.wheel is not None:
+        return Group(heading, report_wheel(build.wheel))
+    if build.failure is not None:
+        return Group(heading, report_failure(build.failure))
+    return Group(heading, Text(f"  build {build.id}{f', stage {build.stage}' if build.stage else ''}"))
+
+
+def report_wheel(wheel: WheelView) -> RenderableType:
+    """Describe a wheel: what it is called, what repair did, what it holds, how to install it."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in _wheel_facts(wheel):
+        table.add_row(name, Text(plain_line(value), style=_STYLES.get(name, "")))
+    return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
+    repaired = wheel.tag != wheel.tag_before_repair
+    yield "wheel", wheel.filename
+    yield "tag", f"{wheel.tag_before_repair} \u2192 {wheel.tag}" if repaired else f"{wheel.tag} (as it was built)"
+    yield "policy", wheel.policy or "none: a pure wheel runs on any platform"
+    for library in wheel.grafted:
+        yield "grafted", describe_library(library)
+    if not wheel.grafted:
+        yield "grafted", "no library"
+    yield "size", format_size(wheel.size_bytes)
+    yield "tested", _describe_imports(wheel.imported_modules)
+    yield "sha256", wheel.sha256
+    if wheel.install:
+        yield "install", wheel.install
+
+
+def describe_library(library: GraftedLibraryView) -> str:
+    """Say which library was grafted, and from which system package."""
+    if library.package is None:
+        return f"{library.soname}, of no system package"
+    return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip()
+
+
+def _describe_imports(modules: tuple[str, ...]) -> str:
+    shown = ", ".join(modules[:_SHOWN_MODULES])
+    more = f" and {len(modules) - _SHOWN_MODULES} more" if len(modules) > _SHOWN_MODULES else ""
+    return f"imported {shown}{more} in the bare runtime image" if modules else "installed in the bare runtime image"
+
+
+def report_failure(failure: FailureView) -> RenderableType:
+    """Describe a failure: what, where, the log's lines that matter, what to do."""
+    where = f" in the {failure.stage} stage" if failure.stage else ""
+    parts: list[RenderableType] = [
+        Text(f"error[{failure.code}]", style="bold red") + Text(f"{where}: {plain_text(failure.summary)}")
+    ]
+    excerpt = [styled_line(line) for line in failure.log_excerpt.splitlines()]
+    parts += [Padding(line, (0, 0, 0, 4)) for line in excerpt]
+    if failure.hint:
+        parts.append(Text("hint: ", style="bold cyan") + Text(plain_text(failure.hint)))
+    return Group(*parts)
+
+
+def _total_time(build: BuildView) -> str:
+    if build.finished_at is None or build.started_at is None:
+        return ""
+    return f" in {format_seconds((build.finished_at - build.started_at).total_seconds())}"

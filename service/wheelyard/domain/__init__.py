@@ -1,0 +1,1 @@
+"""Values and rules: frozen, without I/O, clock, environment or framework."""

@@ -1,0 +1,201 @@
+"""Builds, their attempts and their wheels, as everybody else sees them. Must not know where they are stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.target import Target
+from wheelyard.errors import WheelyardError
+
+MAX_LOG_EXCERPT_LINES: Final = 40
+
+
+class Status(StrEnum):
+    """Where a build, or one attempt at it, stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing more will happen by itself."""
+        return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+
+
+class Stage(StrEnum):
+    """The steps of an attempt, in order."""
+
+    RESOLVE = "resolve"
+    FETCH = "fetch"
+    PREPARE = "prepare"
+    BUILD = "build"
+    REPAIR = "repair"
+    VERIFY = "verify"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why an attempt did not make a wheel: data, not an exception."""
+
+    stage: Stage | None
+    """None if the attempt ended outside of any stage (its worker was lost)."""
+    code: str
+    """A stable code of ``wheelyard.errors``."""
+    summary: str
+    hint: str
+    retryable: bool = False
+    log_excerpt: str = ""
+    """The log's lines that matter, at most forty."""
+
+    @classmethod
+    def of(cls, error: WheelyardError, *, stage: Stage | None, log_excerpt: str = "") -> Self:
+        """Turn an error into data."""
+        return cls(
+            stage=stage,
+            code=error.code,
+            summary=error.summary,
+            hint=error.hint,
+            retryable=error.retryable,
+            log_excerpt=log_excerpt,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageTiming:
+    """When a stage began and how long it took."""
+
+    stage: Stage
+    started_at: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraftedLibrary:
+    """A shared library that repair copied into a wheel, and where it came from."""
+
+    soname: str
+    """The name that extensions asked for, such as ``libyaml-0.so.2``."""
+    path: str
+    """Its path inside the wheel."""
+    sha256: str
+    """Digest of the library as the builder had it, before its name and search path were changed."""
+    package: str | None
+    """The system package that owns it, None if no package does."""
+    package_version: str | None
+    source_package: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRequirement:
+    """One wheel that was installed into the isolated build environment."""
+
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wheel:
+    """A wheel that was built, repaired and proven."""
+
+    filename: str
+    sha256: str
+    size_bytes: int
+    tag: str
+    """Its compatibility tags after repair, such as ``cp313-cp313-manylinux_2_17_x86_64``."""
+    tag_before_repair: str
+    policy: str | None
+    """The most portable policy that it complies with, None for a pure wheel."""
+    is_pure: bool
+    extensions: tuple[str, ...]
+    """Importable names of its extension modules."""
+    grafted: tuple[GraftedLibrary, ...]
+    build_requirements: tuple[BuildRequirement, ...]
+    imported_modules: tuple[str, ...]
+    """What verification imported in the bare runtime image."""
+    builder_image: str
+    runtime_image: str
+    index_url: str | None = None
+    """Where pip can fetch it, once it is published."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One run of a build by one worker."""
+
+    number: int
+    worker: str
+    status: Status
+    started_at: datetime
+    finished_at: datetime | None
+    timings: tuple[StageTiming, ...]
+    failure: Failure | None
+    log_size_bytes: int
+    log_truncated: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SdistSource:
+    """The sdist that a build starts from; fixed when the build is created."""
+
+    filename: str
+    url: str
+    sha256: str
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOrder:
+    """What is to be built: one release for one target by one recipe on one builder; decided, not yet stored."""
+
+    key: str
+    """Content key: equal orders are one build (see ``wheelyard.domain.plan``)."""
+    requirement: str
+    """The requirement as it was asked for."""
+    project: str
+    version: str
+    sdist: SdistSource
+    target: Target
+    builder: str
+    """The catalogue's name of the builder's suite."""
+    recipe_digest: str
+    recipe: EffectiveRecipe = EffectiveRecipe()
+    """What the recipe said when this was ordered: workers need no recipe files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """A build order, and how far it has come."""
+
+    id: str
+    order: BuildOrder
+    status: Status
+    stage: Stage | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested: bool
+    attempts: tuple[Attempt, ...]
+    failure: Failure | None
+    wheel: Wheel | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSummary:
+    """A build without its attempts, as lists show it."""
+
+    id: str
+    project: str
+    version: str
+    target: Target
+    status: Status
+    stage: Stage | None
+    created_at: datetime
+    finished_at: datetime | None
+    wheel_filename: str | None
+    failure_code: str | None

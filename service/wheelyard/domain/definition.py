@@ -1,0 +1,77 @@
+"""What determines an image, as one digest: images are found again by it and are made anew when it changes.
+
+Pure functions over the catalogue and the texts beside it. Must not read files, and knows no engine.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.domain.catalogue import Catalogue
+
+_DEBIAN_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DefinitionFacts:
+    """What is outside the catalogue and still goes into an image."""
+
+    dockerfile: str
+    """Text of builders/Dockerfile."""
+    tools_lock: str
+    """Text of builders/tools.lock."""
+    architecture: str
+    """Machine that the images are for, such as ``x86_64``."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What the operator adds, such as a package mirror or the digest of a CA bundle."""
+
+
+def base_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
+    """Digest what determines a suite's base image: a sha256 in hexadecimal."""
+    return _digest("base", suite, facts.architecture, facts.environment, catalogue.source_date_epoch)
+
+
+def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Digest what determines a compiled Python. Where its source comes from does not: its hash does."""
+    base = base_definition(catalogue, facts, suite=suite)
+    source = catalogue.python[python].model_dump(exclude={"mirrors"})
+    packages = catalogue.suite[suite].packages.model_dump()
+    return _digest("python", base, facts.dockerfile, source, packages)
+
+
+def pythons_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
+    """Digest what determines a suite's compiled Pythons together: a sha256 in hexadecimal."""
+    pythons = catalogue.suite[suite].pythons
+    return _digest([python_definition(catalogue, facts, suite=suite, python=python) for python in pythons])
+
+
+def builder_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
+    """Digest what determines a suite's builder image: a sha256 in hexadecimal."""
+    pythons = pythons_definition(catalogue, facts, suite=suite)
+    return _digest("builder", pythons, catalogue.suite[suite].policy, catalogue.tools.model_dump(), facts.tools_lock)
+
+
+def runtime_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Digest what determines a suite's runtime image for one Python: a sha256 in hexadecimal."""
+    compiled = python_definition(catalogue, facts, suite=suite, python=python)
+    return _digest("runtime", compiled, catalogue.suite[suite].policy)
+
+
+def environment_definition(*, builder: str, packages: Sequence[str]) -> str:
+    """Digest a builder image's id and the system packages added to it, in any order: a sha256 in hexadecimal."""
+    return _digest("environment", builder, sorted(set(packages)))
+
+
+def reject_package_names(packages: Sequence[str]) -> list[str]:
+    """List what is no Debian package name (Debian Policy 5.6.1).
+
+    A name that ends in a hyphen is refused although the policy allows it: apt-get reads it as "remove".
+    """
+    return [name for name in packages if _DEBIAN_PACKAGE.fullmatch(name) is None]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

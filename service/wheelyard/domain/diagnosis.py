@@ -1,0 +1,94 @@
+"""Explain a failed build from its log: the cause in a sentence, and what to put into a recipe.
+
+Backends, compilers and configure scripts report in prose only, so this reads prose; what is not recognised stays
+unexplained rather than guessed. Must not name projects.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diagnosis:
+    """Why a build failed, as far as its log tells."""
+
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sign:
+    pattern: re.Pattern[str]
+    explain: Callable[[re.Match[str]], Diagnosis]
+
+
+def _sign(pattern: str, cause: str, remedy: str) -> _Sign:
+    """Recognise a pattern; ``{0}`` in the sentences stands for what its first group matched."""
+
+    def explain(match: re.Match[str]) -> Diagnosis:
+        groups = match.groups() or ("",)
+        return Diagnosis(cause=cause.format(*groups), remedy=remedy.format(*groups))
+
+    return _Sign(pattern=re.compile(pattern, re.MULTILINE), explain=explain)
+
+
+_SIGNS: Final = (
+    _sign(
+        r"fatal error: ([\w./+-]{1,200}): No such file or directory",
+        "the C header {0} is missing",
+        "Put the Debian -dev package that holds {0} into the recipe's apt list (apt-file search {0}).",
+    ),
+    _sign(
+        r"/ld: cannot find -l([\w.+-]{1,100})",
+        "the library {0} is missing",
+        "Put the Debian -dev package that holds lib{0}.so into the recipe's apt list.",
+    ),
+    _sign(
+        r"(?:No package '|Package |Dependency \")([\w.+-]{1,100})(?:'|,|\"| was) (?:found|not found|required)",
+        "pkg-config does not know {0}",
+        "Put the Debian -dev package that holds {0}.pc into the recipe's apt list.",
+    ),
+    _sign(
+        r"\b((?:pg|mysql|xml2|xslt|curl|krb5|geos|gdal|freetype)[_-]config)\b.{0,40}not found",
+        "the program {0} is missing",
+        "Put the Debian -dev package that holds {0} into the recipe's apt list.",
+    ),
+    _sign(
+        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found",
+        "it needs a Rust toolchain",
+        "This builder has no Rust toolchain yet.",
+    ),
+    _sign(
+        r"Unknown compiler\(s\): \[\[?'(?:gfortran|flang|f95)",
+        "it needs a Fortran compiler",
+        "Put gfortran into the recipe's apt list.",
+    ),
+    _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", "Put default-jdk-headless into the recipe's apt list."),
+    _sign(
+        r"(?:Temporary failure in name resolution|Name or service not known|Could not resolve host|"
+        r"Network is unreachable|Failed to establish a new connection)",
+        "it tried to reach the network, which builds do not have",
+        "Find what it wanted to download in the log, and give it that through the recipe instead.",
+    ),
+    _sign(
+        r"(?:No space left on device|Disk quota exceeded)",
+        "its scratch space is full",
+        "Raise WHEELYARD_LIMIT_SCRATCH_BYTES, and the memory limit with it.",
+    ),
+    _sign(r"ModuleNotFoundError: No module named '([\w.]{1,100})'", "the Python module {0} is missing from its build requirements", ""),
+    _sign(
+        r"error: command '([^'\n]{1,200})' failed",
+        "the command {0} failed",
+        "",
+    ),
+)
+
+
+def diagnose(log: str) -> Diagnosis | None:
+    """Give the first cause that the log shows, None if nothing in it is recognised."""
+    for sign in _SIGNS:
+        if match := sign.pattern.search(log):
+            return sign.explain(match)
+    return None

@@ -1,0 +1,40 @@
+"""Our own index: where it is, who may publish on it, and what is published. Must not talk to it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credentials:
+    """A user of the index."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexEndpoint:
+    """A running index server with its two indexes."""
+
+    url: str
+    """Address of the server, without a slash at the end."""
+    staging_url: str
+    """Address of the index that takes wheels before they are proven; its pages are below ``+simple/``."""
+    prod_url: str
+    """Address of the index that users install from."""
+    publisher: Credentials
+    """May upload to staging."""
+    promoter: Credentials
+    """May upload to prod."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedFile:
+    """A wheel that the index has been seen to give back byte by byte."""
+
+    filename: str
+    url: str
+    """Absolute address of the bytes."""
+    sha256: str
+    size_bytes: int
+    uploaded: bool
+    """False if the index held these bytes already."""

@@ -1,0 +1,107 @@
+"""What a wheel is asked for: a Python, a platform policy and an architecture. Must not know images or engines."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+
+_PYTHON: Final = re.compile(r"3\.(?:[1-9][0-9]?)")
+_POLICY: Final = re.compile(r"manylinux_(?P<major>[0-9]+)_(?P<minor>[0-9]+)_(?P<architecture>[a-z0-9_]+)")
+# PEP 600 defines these older names as aliases of glibc versions.
+_ALIASES: Final = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
+# The oldest glibc that manylinux tags exist for: on the first architectures since PEP 513, on others since PEP 599.
+_OLDEST_MINOR: Final = {"x86_64": 5, "i686": 5}
+_OLDEST_MINOR_ELSEWHERE: Final = 17
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Policy:
+    """A manylinux policy: the glibc that a wheel may need, on one architecture (PEP 600)."""
+
+    glibc: tuple[int, int]
+    architecture: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a platform tag such as ``manylinux_2_36_x86_64``; raises ValueError for anything else."""
+        match = _POLICY.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not of the form manylinux_2_36_x86_64")
+        glibc = (int(match["major"]), int(match["minor"]))
+        return cls(glibc=glibc, architecture=match["architecture"])
+
+    def __str__(self) -> str:
+        return f"manylinux_{self.glibc[0]}_{self.glibc[1]}_{self.architecture}"
+
+    def serves(self, other: "Policy") -> bool:
+        """Tell whether a wheel that complies with this policy runs where ``other`` is asked for."""
+        return self.architecture == other.architecture and self.glibc <= other.glibc
+
+    def platform_tags(self) -> Iterator[str]:
+        """Yield the platform tags that a machine of this policy accepts, best first.
+
+        In the order of ``packaging.tags.sys_tags()``, which puts the machine's own ``linux`` tag first since 26.3.
+        """
+        major, newest = self.glibc
+        oldest = _OLDEST_MINOR.get(self.architecture, _OLDEST_MINOR_ELSEWHERE)
+        yield f"linux_{self.architecture}"
+        for minor in range(newest, oldest - 1, -1):
+            yield f"manylinux_{major}_{minor}_{self.architecture}"
+            if alias := _ALIASES.get((major, minor)):
+                yield f"{alias}_{self.architecture}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A CPython version on a platform, as somebody asks for it."""
+
+    python: str
+    """Major and minor version, such as ``3.13``."""
+    policy: Policy
+
+    @classmethod
+    def parse(cls, *, python: str, platform: str) -> Self:
+        """Read both parts; raises ValueError if either is malformed."""
+        if _PYTHON.fullmatch(python) is None:
+            raise ValueError(f"{python!r} is not a Python version of the form 3.13")
+        return cls(python=python, policy=Policy.parse(platform))
+
+    @property
+    def version_info(self) -> tuple[int, int]:
+        """The Python version as numbers."""
+        major, minor = self.python.split(".")
+        return int(major), int(minor)
+
+    @property
+    def platform(self) -> str:
+        """The platform tag that was asked for."""
+        return str(self.policy)
+
+    def tags(self) -> tuple[Tag, ...]:
+        """List every tag that this target accepts, best first (PEP 425)."""
+        platforms = list(self.policy.platform_tags())
+        interpreter = f"cp{self.version_info[0]}{self.version_info[1]}"
+        # Without ABIs, packaging asks the running interpreter, which may be a debug or a free-threaded build.
+        native = cpython_tags(self.version_info, abis=[interpreter], platforms=platforms)
+        return (*native, *compatible_tags(self.version_info, interpreter, platforms))
+
+    def marker_environment(self) -> dict[str, str]:
+        """Give the values that markers see on this target (PEP 508), the micro version taken as 0."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self.policy.architecture,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
+    def __str__(self) -> str:
+        return f"Python {self.python} on {self.policy}"

@@ -1,0 +1,91 @@
+"""An attempt's log on its way to the store: batched, cut at its limit with a note, its end kept for the failure.
+
+Must not interpret what it carries.
+"""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES
+from wheelyard.domain.ledger import Claim
+from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.interfaces import AttemptStore
+
+_FLUSH_SECONDS: Final = 0.1
+_CHUNK_BYTES: Final = 256 << 10
+_WAITING_BYTES: Final = 1 << 20
+_TAIL_BYTES: Final = 16 << 10
+
+
+class AttemptLog:
+    """The LogSink of one attempt; an asynchronous context manager that flushes at its end."""
+
+    def __init__(self, store: AttemptStore, claim: Claim, *, limit_bytes: int) -> None:
+        self._store = store
+        self._claim = claim
+        self._room = limit_bytes
+        self._limit_bytes = limit_bytes
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._tail = b""
+        self._drained = asyncio.Event()
+        self._flusher: asyncio.Task[None] | None = None
+        self.truncated = False
+
+    async def __aenter__(self) -> "AttemptLog":
+        self._flusher = asyncio.create_task(self._flush_often(), name="log-flusher")
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._flusher is not None:
+            self._flusher.cancel()
+            await asyncio.gather(self._flusher, return_exceptions=True)
+        await self._flush()
+
+    async def write(self, data: bytes) -> None:
+        """Take a piece; what is beyond the limit is dropped, and a writer that is too fast waits."""
+        self._tail = (self._tail + data)[-_TAIL_BYTES:]
+        kept = data[: self._room]
+        self._room -= len(kept)
+        self._put(kept)
+        if len(kept) < len(data) and not self.truncated:
+            self.truncated = True
+            self._put(f"\n==> the log was cut here, at its limit of {self._limit_bytes} bytes\n".encode())
+        while self._waiting_bytes > _WAITING_BYTES:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def excerpt(self) -> str:
+        """Give the log's last lines, whether or not they were within its limit."""
+        lines = self._tail.decode(errors="replace").splitlines()
+        return "\n".join(lines[-MAX_LOG_EXCERPT_LINES:])
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self._waiting.append(data)
+            self._waiting_bytes += len(data)
+
+    async def _flush_often(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Send what waits; while the database is away it goes on waiting, and the writer with it."""
+        while self._waiting:
+            chunk = self._take_chunk()
+            try:
+                await self._store.append_log(self._claim, chunk)
+            except DatabaseUnavailableError:
+                self._waiting.appendleft(chunk)
+                return
+            self._waiting_bytes -= len(chunk)
+            self._drained.set()
+
+    def _take_chunk(self) -> bytes:
+        parts, size = [], 0
+        while self._waiting and size < _CHUNK_BYTES:
+            parts.append(self._waiting.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)

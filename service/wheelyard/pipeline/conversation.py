@@ -1,0 +1,125 @@
+"""Our end of the conversation with the agent in a container (builders/README.md has its form).
+
+Everything that is read is untrusted: bounded, checked, and refused by name. Must not interpret what the files hold.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from wheelyard.domain.build import Stage
+from wheelyard.errors import OutOfMemoryError, UntrustedOutputError
+from wheelyard.interfaces import Container, Limits
+
+_HEADER_BYTES: Final = 2 << 20
+_BLOCK_BYTES: Final = 1 << 20
+_MAX_FILES: Final = 16
+_KILLED: Final = 137
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,250}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A header that the agent sent; its fields are untrusted."""
+
+    kind: str
+    fields: dict[str, Any]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Give a field that must be a list of text; raises ValueError."""
+        value = self.fields.get(name)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"its {self.kind} has no list of text {name!r}")
+        return tuple(value)
+
+
+class Conversation:
+    """A job's talk with one container."""
+
+    def __init__(self, container: Container, *, stage: Stage, outbox: Path, output_bytes: int, limits: Limits) -> None:
+        self._container = container
+        self._stage = stage
+        self._outbox = outbox
+        self._room = output_bytes
+        self._limits = limits
+        self._files = 0
+
+    async def start(self, agent: bytes) -> None:
+        """Send the agent's program, which the bootstrap is waiting for."""
+        await self._send(str(len(agent)).encode() + b"\n" + agent)
+
+    async def send(self, kind: str, **fields: object) -> None:
+        """Send a header."""
+        await self._send(json.dumps({"kind": kind, **fields}).encode() + b"\n")
+
+    async def send_file(self, path: Path, *, name: str | None = None) -> None:
+        """Send a file."""
+        with path.open("rb") as file:
+            await self.send("file", name=name or path.name, size=os.fstat(file.fileno()).st_size)
+            while block := file.read(_BLOCK_BYTES):
+                await self._send(block)
+
+    async def receive(self) -> Message:
+        """Return the next message that is no file; files before it are in the outbox.
+
+        Raises:
+            UntrustedOutputError: what came is not of the agreed form, or nothing came.
+            OutOfMemoryError: the container was killed for want of memory.
+        """
+        while True:
+            message = await self._read_message()
+            if message.kind != "file":
+                return message
+            await self._take_file(message)
+
+    def refuse(self, reason: str) -> UntrustedOutputError:
+        """Make the error for output that is not as promised."""
+        return UntrustedOutputError(stage=self._stage.value, reason=reason)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await self._container.write(data)
+        except (ConnectionError, RuntimeError) as error:
+            raise await self._ended() from error
+
+    async def _read_message(self) -> Message:
+        try:
+            line = await self._container.read_line(_HEADER_BYTES)
+            if not line:
+                raise await self._ended()
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise self.refuse(f"a header cannot be read ({error})") from error
+        if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+            raise self.refuse("a header has no kind")
+        return Message(kind=fields["kind"], fields=fields)
+
+    async def _take_file(self, message: Message) -> None:
+        name, size = message.fields.get("name"), message.fields.get("size")
+        if not isinstance(name, str) or _FILE_NAME.fullmatch(name) is None:
+            raise self.refuse(f"{str(name)[:200]!r} is not a file name that a wheel can have")
+        if not isinstance(size, int) or size < 0 or size > self._room:
+            raise self.refuse(f"{name} has {size} bytes, and {self._room} are left of what is allowed")
+        self._files += 1
+        if self._files > _MAX_FILES:
+            raise self.refuse(f"it holds more than {_MAX_FILES} files")
+        self._room -= size
+        await self._save(self._outbox / name, size)
+
+    async def _save(self, path: Path, size: int) -> None:
+        with path.open("xb") as file:
+            while size > 0:
+                block = await self._container.read(min(size, _BLOCK_BYTES))
+                if not block:
+                    raise await self._ended()
+                file.write(block)
+                size -= len(block)
+
+    async def _ended(self) -> UntrustedOutputError | OutOfMemoryError:
+        code = await self._container.wait()
+        if code == _KILLED:
+            return OutOfMemoryError(stage=self._stage.value, limit_bytes=self._limits.memory_bytes)
+        return self.refuse(f"it ended with exit code {code} and without a report")

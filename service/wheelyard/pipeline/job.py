@@ -1,0 +1,103 @@
+"""What an attempt knows and what it may use. A stage takes a job and returns it with more known."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self, TypeVar
+
+from wheelyard.domain.build import BuildRequirement, GraftedLibrary, Stage, Wheel
+from wheelyard.domain.ledger import Claim
+from wheelyard.interfaces import Engine, Images, Limits, LogSink, SourceIndex, WheelIndex, WheelResolver
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """Everything outside that the stages use."""
+
+    source: SourceIndex
+    resolver: WheelResolver
+    engine: Engine
+    images: Images
+    index: WheelIndex
+    agent: bytes
+    """The program that runs inside the containers, as a zip file."""
+    limits: Limits
+    output_bytes: int
+    """Largest output that is taken from one container."""
+    build_number: int
+    labels: Mapping[str, str]
+    """Labels of every container, beside the job's own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreparedImages:
+    """The images that the containers of a job are made from."""
+
+    builder: str
+    runtime: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltWheel:
+    """What the build container left."""
+
+    path: Path
+    epoch: int
+    """SOURCE_DATE_EPOCH of the build, in seconds since 1970."""
+    requirements: tuple[BuildRequirement, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepairedWheel:
+    """What the repair container left."""
+
+    path: Path
+    sha256: str
+    is_pure: bool
+    policy: str | None
+    extensions: tuple[str, ...]
+    grafted: tuple[GraftedLibrary, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """An attempt's knowledge so far."""
+
+    claim: Claim
+    folder: Path
+    """A directory of the attempt's own, removed when it ends."""
+    log: LogSink
+    sdist: Path | None = None
+    images: PreparedImages | None = None
+    built: BuiltWheel | None = None
+    repaired: RepairedWheel | None = None
+    imported: tuple[str, ...] = ()
+    wheel: Wheel | None = None
+
+    def knowing(self, **facts: object) -> Self:
+        """Return the job with more known."""
+        return replace(self, **facts)  # type: ignore[arg-type]  # dataclasses.replace checks the names itself
+
+    async def note(self, text: str) -> None:
+        """Write a line of our own into the build's log."""
+        await self.log.write(f"==> {text}\n".encode())
+
+
+StageFunction = Callable[[Job, Tools], Awaitable[Job]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A stage and the function that does it."""
+
+    stage: Stage
+    act: StageFunction
+
+
+def known(fact: T | None) -> T:
+    """Return what an earlier stage has learnt; stages run in order, so its absence is our own fault."""
+    if fact is None:
+        raise AssertionError("a stage ran before the one that it builds on")
+    return fact

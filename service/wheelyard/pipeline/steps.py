@@ -1,0 +1,23 @@
+"""The stages in order. Adding one adds a function and a line here, never a branch."""
+
+from typing import Final
+
+from wheelyard.domain.build import Stage
+from wheelyard.pipeline.build import build
+from wheelyard.pipeline.fetch import fetch
+from wheelyard.pipeline.job import Step
+from wheelyard.pipeline.prepare import prepare
+from wheelyard.pipeline.publish import publish
+from wheelyard.pipeline.repair import repair
+from wheelyard.pipeline.resolve import resolve
+from wheelyard.pipeline.verify import verify
+
+STEPS: Final[tuple[Step, ...]] = (
+    Step(stage=Stage.RESOLVE, act=resolve),
+    Step(stage=Stage.FETCH, act=fetch),
+    Step(stage=Stage.PREPARE, act=prepare),
+    Step(stage=Stage.BUILD, act=build),
+    Step(stage=Stage.REPAIR, act=repair),
+    Step(stage=Stage.VERIFY, act=verify),
+    Step(stage=Stage.PUBLISH, act=publish),
+)

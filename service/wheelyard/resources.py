@@ -1,0 +1,13 @@
+"""Where the data files are that come with the program: in an installed wheel, or in a checkout of its sources."""
+
+from pathlib import Path
+from typing import Final
+
+_INSTALLED: Final = Path(__file__).parent / "_data"
+_CHECKOUT: Final = Path(__file__).parents[2]
+
+
+def data_path(name: str) -> Path:
+    """Return the path of ``builders``, ``recipes`` or ``devpi.lock``."""
+    installed = _INSTALLED / name
+    return installed if installed.exists() else _CHECKOUT / name

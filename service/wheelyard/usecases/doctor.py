@@ -1,0 +1,190 @@
+"""Judge a host: is there what Wheelyard needs, and if not, how is it mended? Must not look at the host itself."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, StateDirFacts
+from wheelyard.settings import Settings
+
+_COMFORT_BYTES: Final = 10 << 30
+"""What the images of one suite and some builds take."""
+_SLOW_DRIVERS: Final = frozenset({"vfs"})
+_GIB: Final = 1 << 30
+
+
+class CheckStatus(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One thing that was checked."""
+
+    name: str
+    status: CheckStatus
+    found: str
+    remedy: str = ""
+    """What to do; empty if all is well."""
+
+
+def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
+    """Judge everything, in the order in which it is best mended."""
+    return (
+        *judge_engine(facts, settings),
+        judge_state_dir(facts.state_dir),
+        *(judge_disk(disk, floor_bytes=settings.disk_floor_bytes) for disk in facts.disks),
+        judge_memory(facts.memory_bytes, settings),
+        judge_certificates(facts.certificates),
+        judge_address("upstream index", facts.upstream_index, "WHEELYARD_UPSTREAM_INDEX_URL"),
+        *judge_image_sources(facts, settings),
+        judge_port(facts.port),
+        *judge_database(facts.postgres, settings),
+    )
+
+
+def has_failure(checks: tuple[Check, ...]) -> bool:
+    """Tell whether anything must be mended before Wheelyard can work."""
+    return any(check.status is CheckStatus.FAIL for check in checks)
+
+
+def judge_engine(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
+    """Judge the engine: it answers, its storage is quick, containers run with our limits."""
+    engine = facts.engine
+    if engine is None:
+        remedy = (
+            "As root on Debian: 'apt-get install docker.io', 'service docker start'. WHEELYARD_ENGINE names another."
+        )
+        return (_fail("container engine", facts.engine_error, remedy),)
+    return (
+        _ok("container engine", f"{engine.program} {engine.version}"),
+        _judge_storage(engine),
+        _judge_trial(engine.trial, settings),
+        _judge_control_groups(engine),
+    )
+
+
+def _judge_storage(engine: EngineFacts) -> Check:
+    if engine.storage_driver not in _SLOW_DRIVERS:
+        return _ok("storage driver", engine.storage_driver)
+    remedy = "Every container copies its whole image: let the engine use overlay2 or fuse-overlayfs."
+    return _warn("storage driver", engine.storage_driver, remedy)
+
+
+def _judge_control_groups(engine: EngineFacts) -> Check:
+    note = ": some kernels do not limit swap then" if engine.cgroup_version == "1" else ""
+    return _ok("control groups", f"version {engine.cgroup_version}{note}")
+
+
+def _judge_trial(trial: Probe | None, settings: Settings) -> Check:
+    name = "container with our limits"
+    if trial is None:
+        return _ok(name, "not tried: the engine has no image of ours yet")
+    if trial.error is None:
+        return _ok(name, f"runs, with {settings.engine_open_files} open files and no network")
+    remedy = (
+        "If this is about rlimits or nofile, set WHEELYARD_ENGINE_OPEN_FILES to what 'ulimit -Hn' prints, or less; "
+        "else mend what it names."
+    )
+    return _fail(name, trial.error, remedy)
+
+
+def judge_state_dir(facts: StateDirFacts) -> Check:
+    """Judge the state directory: ours to write, and open to the user that the database runs as."""
+    name = "state directory"
+    if facts.write_error is not None:
+        remedy = "Give it to the user who runs Wheelyard, or choose another with WHEELYARD_STATE_DIR."
+        return _fail(name, f"{facts.path}: {facts.write_error}", remedy)
+    if facts.closed_parents:
+        found = f"{facts.path}: the database's own user cannot pass {', '.join(facts.closed_parents)}"
+        remedy = f"'chmod o+x {facts.closed_parents[0]}', or a WHEELYARD_STATE_DIR such as /var/lib/wheelyard."
+        return _fail(name, found, remedy)
+    return _ok(name, facts.path)
+
+
+def judge_disk(disk: DiskFacts, *, floor_bytes: int) -> Check:
+    """Judge free space: below the floor nothing is written, and images need some."""
+    name = f"disk of {disk.holds}"
+    found = f"{disk.free_bytes / _GIB:.1f} of {disk.total_bytes / _GIB:.1f} GiB free at {disk.path}"
+    if disk.free_bytes < floor_bytes:
+        remedy = f"Free some space: {floor_bytes / _GIB:.1f} GiB are kept free (WHEELYARD_DISK_FLOOR_BYTES)."
+        return _fail(name, found, remedy)
+    if disk.free_bytes < floor_bytes + _COMFORT_BYTES:
+        return _warn(name, found, f"Images and builds can take {_COMFORT_BYTES // _GIB} GiB: free some space soon.")
+    return _ok(name, found)
+
+
+def judge_memory(memory_bytes: int, settings: Settings) -> Check:
+    """Judge memory: all builds at their limit should fit."""
+    wanted = settings.limit_memory_bytes * settings.worker_slots
+    found = f"{memory_bytes / _GIB:.1f} GiB, of which builds may use {wanted / _GIB:.1f}"
+    if memory_bytes >= wanted:
+        return _ok("memory", found)
+    remedy = (
+        "Lower WHEELYARD_LIMIT_MEMORY_BYTES or WHEELYARD_WORKER_SLOTS, or large builds may be killed by the kernel."
+    )
+    return _warn("memory", found, remedy)
+
+
+def judge_certificates(probe: Probe) -> Check:
+    """Judge the CA bundle: it can be read and holds certificates."""
+    remedy = "Set WHEELYARD_CA_BUNDLE (or SSL_CERT_FILE) to a file of PEM certificates that this user may read."
+    return _judge("CA bundle", probe, remedy)
+
+
+def judge_address(name: str, probe: Probe, setting: str) -> Check:
+    """Judge an address that must answer."""
+    remedy = (
+        "Check the network and the proxy (https_proxy). If a company's CA signs here, name it with "
+        f"WHEELYARD_CA_BUNDLE. {setting} names another address."
+    )
+    return _judge(name, probe, remedy)
+
+
+def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
+    """Judge where base images come from: a registry's image, or the signed archive by way of mmdebstrap."""
+    if settings.base_image:
+        return (_ok("base images", f"pulled from {settings.base_image}"),)
+    remedy = "'apt-get install mmdebstrap', or set WHEELYARD_BASE_IMAGE to a registry's image."
+    bootstrap = _judge("mmdebstrap", facts.mmdebstrap, remedy)
+    if facts.package_mirror is None:
+        return (bootstrap, _ok("package mirror", "the distribution's own, not tried"))
+    return (bootstrap, judge_address("package mirror", facts.package_mirror, "WHEELYARD_APT_MIRROR"))
+
+
+def judge_port(facts: PortFacts) -> Check:
+    """Judge the API's port: free, or ours already."""
+    if facts.is_ours:
+        return _ok("port", f"{facts.address}, held by this Wheelyard")
+    if facts.error is None:
+        return _ok("port", f"{facts.address} is free")
+    remedy = "Stop what listens there, or choose another with WHEELYARD_PORT (0 takes any free one)."
+    return _fail("port", f"{facts.address}: {facts.error}", remedy)
+
+
+def judge_database(probe: Probe, settings: Settings) -> tuple[Check, ...]:
+    """Judge the embedded PostgreSQL, unless another is set."""
+    if settings.database_url is not None:
+        return ()
+    remedy = "Set up again ('make setup'), or set WHEELYARD_DATABASE_URL to a PostgreSQL of your own."
+    return (_judge("embedded PostgreSQL", probe, remedy),)
+
+
+def _judge(name: str, probe: Probe, remedy: str) -> Check:
+    return _ok(name, probe.found) if probe.error is None else _fail(name, f"{probe.found}: {probe.error}", remedy)
+
+
+def _ok(name: str, found: str) -> Check:
+    return Check(name=name, status=CheckStatus.OK, found=found)
+
+
+def _warn(name: str, found: str, remedy: str) -> Check:
+    return Check(name=name, status=CheckStatus.WARN, found=found, remedy=remedy)
+
+
+def _fail(name: str, found: str, remedy: str) -> Check:
+    return Check(name=name, status=CheckStatus.FAIL, found=found, remedy=remedy)

@@ -1,0 +1,129 @@
+"""Follow a build's log and stages as they come, resumable from any point. Must not know how events are sent."""
+
+import codecs
+import re
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Final, Self
+
+from wheelyard.domain.build import Build, Stage, Status
+from wheelyard.interfaces import BuildStore, LogStore
+
+# Bounded, so that whatever somebody sends fits the stores' integers.
+_POSITION: Final = re.compile(r"(?P<attempt>[0-9]{1,9}):(?P<offset>[0-9]{1,15})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogPosition:
+    """A place in a build's log: everything before it was seen."""
+
+    attempt: int = 0
+    offset: int = 0
+    """In bytes from the beginning of the attempt's log."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``str`` wrote; raises ValueError for anything else."""
+        match = _POSITION.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not a log position")
+        return cls(attempt=int(match["attempt"]), offset=int(match["offset"]))
+
+    def __str__(self) -> str:
+        return f"{self.attempt}:{self.offset}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogText:
+    """Some text of the log; ``position`` is where it ends."""
+
+    text: str
+    position: LogPosition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatusChange:
+    """The build's status, stage or attempt is another than before."""
+
+    status: Status
+    stage: Stage | None
+    attempt: int
+    position: LogPosition
+
+
+LogEvent = LogText | StatusChange
+
+
+class FollowLog:
+    """The use case behind ``GET /v1/builds/{id}/log`` with events."""
+
+    def __init__(self, *, builds: BuildStore, logs: LogStore) -> None:
+        self._builds = builds
+        self._logs = logs
+
+    async def __call__(self, build_id: str, *, start: LogPosition) -> AsyncGenerator[LogEvent, None]:
+        """Yield events until the build is over; the last one is its final StatusChange. Raises NotFoundError."""
+        follower = _Follower(start)
+        async with self._logs.watch(build_id) as changes:
+            async for _ in changes:
+                build = await self._builds.get(build_id)
+                async for event in self._catch_up(follower, build):
+                    yield event
+                if build.status.is_final:
+                    return
+
+    async def _catch_up(self, follower: "_Follower", build: Build) -> AsyncGenerator[LogEvent, None]:
+        for number in follower.attempts_to_read(build):
+            async for event in self._read_attempt(follower, build.id, number):
+                yield event
+        change = follower.change(build)
+        if change is not None:
+            yield change
+
+    async def _read_attempt(self, follower: "_Follower", build_id: str, number: int) -> AsyncGenerator[LogEvent, None]:
+        while True:
+            part = await self._logs.read(build_id, attempt=number, offset=follower.begin(number))
+            event = follower.advance(part.data, finished=part.finished)
+            if event is not None:
+                yield event
+            if not part.data or part.finished:
+                return
+
+
+class _Follower:
+    """What one reader has seen so far."""
+
+    def __init__(self, start: LogPosition) -> None:
+        self._position = start
+        self._seen: tuple[Status, Stage | None, int] | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def attempts_to_read(self, build: Build) -> list[int]:
+        numbers = [attempt.number for attempt in build.attempts]
+        return [number for number in numbers if number >= self._position.attempt]
+
+    def begin(self, attempt: int) -> int:
+        """Return the offset to read from; a new attempt's log starts at 0."""
+        if attempt != self._position.attempt:
+            self._position = LogPosition(attempt=attempt)
+            self._decoder.reset()
+        return self._position.offset
+
+    def advance(self, data: bytes, *, finished: bool) -> LogText | None:
+        """Move on by some bytes; a character that is cut at the end is kept for the next piece."""
+        text = self._decoder.decode(data, final=finished)
+        end = self._position.offset + len(data)
+        self._position = LogPosition(attempt=self._position.attempt, offset=end)
+        if not text:
+            return None
+        held_back = len(self._decoder.getstate()[0])
+        return LogText(text=text, position=LogPosition(attempt=self._position.attempt, offset=end - held_back))
+
+    def change(self, build: Build) -> StatusChange | None:
+        """Report the build's status if it is another than at the last look."""
+        newest = build.attempts[-1].number if build.attempts else 0
+        now = (build.status, build.stage, newest)
+        if now == self._seen:
+            return None
+        self._seen = now
+        return StatusChange(status=build.status, stage=build.stage, attempt=newest, position=self._position)

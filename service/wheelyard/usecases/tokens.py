@@ -1,0 +1,55 @@
+"""Create and check API tokens. A secret is shown once; only its digest is kept. Must not know HTTP."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from wheelyard.domain.ledger import Token
+from wheelyard.errors import UnauthenticatedError
+from wheelyard.interfaces import TokenStore
+
+PREFIX: Final = "wy_"
+"""Every secret starts with it, so that scanners can find leaked ones."""
+
+
+def digest_secret(secret: str) -> str:
+    """Digest a secret for storage: sha256 in hexadecimal; secrets are random, so no slow hash is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Tokens:
+    """The use cases behind ``wheelyard token`` and behind every authenticated request."""
+
+    def __init__(self, *, store: TokenStore, new_secret: Callable[[], str]) -> None:
+        self._store = store
+        self._new_secret = new_secret
+
+    async def create(self, *, name: str, expires_at: datetime | None = None) -> tuple[Token, str]:
+        """Make a token; returns it and its secret, which cannot be had again."""
+        secret = PREFIX + self._new_secret()
+        token = await self._store.create(name=name, secret_digest=digest_secret(secret), expires_at=expires_at)
+        return token, secret
+
+    async def authenticate(self, authorization: str | None) -> Token:
+        """Check an ``Authorization`` header (RFC 6750); raises UnauthenticatedError.
+
+        The lookup is by digest, so its time tells nothing about the secret.
+        """
+        if not authorization:
+            raise UnauthenticatedError(reason="it has no Authorization header")
+        scheme, _, secret = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise UnauthenticatedError(reason="its Authorization header is not of the form 'Bearer TOKEN'")
+        token = await self._store.find(digest_secret(secret.strip()))
+        if token is None:
+            raise UnauthenticatedError(reason="its token is unknown, expired or revoked")
+        return token
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """List every token, newest first, without secrets."""
+        return await self._store.list_tokens()
+
+    async def revoke(self, token_id: str) -> Token:
+        """End a token; raises NotFoundError."""
+        return await self._store.revoke(token_id)

@@ -1,0 +1,144 @@
+"""What every BuildStore must keep."""
+
+import asyncio
+
+import pytest
+from tests.contract.samples import sample_order, sample_wheel
+from tests.contract.stores import FAILURE, LEASE_SECONDS, NOWHERE, SUCCESS, Stores
+
+from wheelyard.domain.build import Status
+from wheelyard.domain.ledger import BuildFilter, Outcome
+from wheelyard.errors import NotFoundError
+
+
+class SubmitContract:
+    async def test_new_order_is_a_queued_build(self, stores: Stores) -> None:
+        submission = await stores.builds.submit(sample_order(), requested_by="tests")
+        build = submission.build
+        assert not submission.joined
+        assert (build.status, build.stage, build.attempts, build.wheel) == (Status.QUEUED, None, (), None)
+        assert build.order == sample_order()
+        assert await stores.builds.get(build.id) == build
+
+    @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.SUCCEEDED])
+    async def test_equal_order_joins_a_build_that_has_not_failed(self, stores: Stores, status: Status) -> None:
+        build_id = await stores.queued()
+        if status is not Status.QUEUED:
+            claim = await stores.claimed(build_id)
+            if status is Status.SUCCEEDED:
+                await stores.attempts.finish(claim, SUCCESS)
+        again = await stores.builds.submit(sample_order(), requested_by="somebody else")
+        assert (again.joined, again.build.id, again.build.status) == (True, build_id, status)
+
+    async def test_equal_order_after_a_failure_is_a_new_build(self, stores: Stores) -> None:
+        failed = await stores.finished(FAILURE)
+        again = await stores.builds.submit(sample_order(), requested_by="tests")
+        assert not again.joined
+        assert again.build.id != failed
+
+    async def test_equal_order_after_a_cancel_is_a_new_build(self, stores: Stores) -> None:
+        cancelled = await stores.queued()
+        await stores.builds.request_cancel(cancelled)
+        again = await stores.builds.submit(sample_order(), requested_by="tests")
+        assert (again.joined, again.build.id == cancelled) == (False, False)
+
+    async def test_equal_orders_at_once_are_one_build(self, stores: Stores) -> None:
+        orders = (stores.builds.submit(sample_order(), requested_by=f"caller {n}") for n in range(8))
+        submissions = await asyncio.gather(*orders)
+        assert len({submission.build.id for submission in submissions}) == 1
+        assert sorted(submission.joined for submission in submissions) == [False] + [True] * 7
+
+    async def test_unknown_build_is_not_found(self, stores: Stores) -> None:
+        for build_id in (NOWHERE, "no-id-at-all"):
+            with pytest.raises(NotFoundError):
+                await stores.builds.get(build_id)
+            with pytest.raises(NotFoundError):
+                await stores.builds.request_cancel(build_id)
+            with pytest.raises(NotFoundError):
+                await stores.logs.read(build_id)
+
+    async def test_store_answers(self, stores: Stores) -> None:
+        await stores.builds.ping()
+
+
+class CancelContract:
+    async def test_queued_build_is_cancelled_at_once(self, stores: Stores) -> None:
+        build = await stores.builds.request_cancel(await stores.queued())
+        assert build.status is Status.CANCELLED
+        assert build.finished_at is not None
+        assert await stores.attempts.claim(build.id, worker="late", lease_seconds=LEASE_SECONDS) is None
+
+    async def test_running_build_learns_of_the_cancel_by_its_next_beat(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        claim = await stores.claimed(build_id)
+        before = await stores.attempts.beat(claim, lease_seconds=LEASE_SECONDS)
+        build = await stores.builds.request_cancel(build_id)
+        after = await stores.attempts.beat(claim, lease_seconds=LEASE_SECONDS)
+        assert (build.status, build.cancel_requested) == (Status.RUNNING, True)
+        assert [(beat.holds_lease, beat.cancel_requested) for beat in (before, after)] == [(True, False), (True, True)]
+
+    async def test_worker_ends_a_cancelled_build(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        claim = await stores.claimed(build_id)
+        await stores.builds.request_cancel(build_id)
+        assert await stores.attempts.finish(claim, Outcome(status=Status.CANCELLED))
+        build = await stores.builds.get(build_id)
+        assert (build.status, build.attempts[-1].status) == (Status.CANCELLED, Status.CANCELLED)
+        assert (build.failure, build.wheel) == (None, None)
+
+    @pytest.mark.parametrize("outcome", [SUCCESS, FAILURE], ids=["succeeded", "failed"])
+    async def test_finished_build_stays_as_it_is(self, stores: Stores, outcome: Outcome) -> None:
+        build_id = await stores.finished(outcome)
+        before = await stores.builds.get(build_id)
+        assert await stores.builds.request_cancel(build_id) == before
+
+
+class ListContract:
+    async def test_builds_are_listed_newest_first(self, stores: Stores) -> None:
+        ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(3)]
+        page = await stores.builds.list_builds(BuildFilter())
+        assert [build.id for build in page.builds] == ids[::-1]
+        assert page.next_before is None
+
+    async def test_pages_follow_each_other_without_gap_or_overlap(self, stores: Stores) -> None:
+        ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(5)]
+        seen: list[str] = []
+        before: str | None = None
+        for _ in range(3):
+            page = await stores.builds.list_builds(BuildFilter(limit=2, before=before))
+            seen += [build.id for build in page.builds]
+            before = page.next_before
+        assert seen == ids[::-1]
+        assert before is None
+
+    async def test_full_last_page_has_no_next(self, stores: Stores) -> None:
+        for n in range(2):
+            await stores.queued(sample_order(key=f"k{n}"))
+        assert (await stores.builds.list_builds(BuildFilter(limit=2))).next_before is None
+
+    async def test_lists_are_filtered_by_project_and_status(self, stores: Stores) -> None:
+        wheel = await stores.finished(SUCCESS, sample_order(key="a", project="lxml"))
+        failed = await stores.finished(FAILURE, sample_order(key="b", project="lxml"))
+        other = await stores.queued(sample_order(key="c", project="pyyaml"))
+
+        async def listed(wanted: BuildFilter) -> list[str]:
+            return [build.id for build in (await stores.builds.list_builds(wanted)).builds]
+
+        assert await listed(BuildFilter(project="lxml")) == [failed, wheel]
+        assert await listed(BuildFilter(status=Status.QUEUED)) == [other]
+        assert await listed(BuildFilter(project="lxml", status=Status.SUCCEEDED)) == [wheel]
+        assert await listed(BuildFilter(project="numpy")) == []
+
+    async def test_summaries_say_what_came_of_a_build(self, stores: Stores) -> None:
+        await stores.finished(SUCCESS, sample_order(key="a"))
+        await stores.finished(FAILURE, sample_order(key="b"))
+        failed, wheel = (await stores.builds.list_builds(BuildFilter())).builds
+        assert (wheel.wheel_filename, wheel.failure_code) == (sample_wheel().filename, None)
+        assert (failed.wheel_filename, failed.failure_code) == (None, "build-failed")
+        assert wheel.target == sample_order().target
+
+    async def test_nothing_was_before_an_unknown_build(self, stores: Stores) -> None:
+        await stores.queued()
+        assert (await stores.builds.list_builds(BuildFilter(before=NOWHERE))).builds == ()
+        with pytest.raises(NotFoundError):
+            await stores.builds.list_builds(BuildFilter(before="no-id-at-all"))

@@ -1,0 +1,101 @@
+"""The OpenAPI document is valid and complete, and its page asks no third party anything."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from tests.unit.api_stand import ApiStand, api_stand
+
+DOCUMENTED = {
+    ("post", "/v1/builds"): {200, 202, 401, 413, 422, 500, 503, 507},
+    ("get", "/v1/builds"): {200, 401, 422, 500, 503},
+    ("get", "/v1/builds/{build_id}"): {200, 401, 404, 500, 503},
+    ("post", "/v1/builds/{build_id}/cancel"): {202, 401, 404, 500, 503},
+    ("get", "/v1/builds/{build_id}/log"): {200, 401, 404, 422, 500, 503},
+    ("get", "/v1/targets"): {200, 401, 500, 503},
+    ("get", "/healthz"): {200},
+    ("get", "/readyz"): {200, 503},
+}
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with api_stand(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def document(stand: ApiStand) -> dict[str, Any]:
+    return dict((await stand.client.get("/openapi.json")).json())
+
+
+async def test_document_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+async def test_every_status_of_every_route_is_documented(document: dict[str, Any]) -> None:
+    found = {
+        (method, path): {int(status) for status in operation["responses"]}
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert found == DOCUMENTED
+
+
+async def test_problems_have_their_media_type_and_an_example_of_each_code(document: dict[str, Any]) -> None:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    content = response["content"]["application/problem+json"]
+                    assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                    assert all(one["value"]["status"] == int(status) for one in content["examples"].values())
+    unprocessable = document["paths"]["/v1/builds"]["post"]["responses"]["422"]
+    assert set(unprocessable["content"]["application/problem+json"]["examples"]) == {
+        "invalid-request",
+        "invalid-requirement",
+        "unknown-project",
+        "no-matching-version",
+        "no-sdist",
+        "unknown-target",
+    }
+
+
+async def test_everything_under_v1_declares_the_token(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation.get("security") == ([{"token": []}] if path.startswith("/v1/") else None)
+
+
+async def test_every_field_that_is_not_plain_has_a_description(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert "stable code" in schemas["FailureView"]["properties"]["code"]["description"].lower()
+    assert "HTTPValidationError" not in schemas
+    for name in ("NewBuild", "ListQuery", "Problem"):
+        properties = schemas.get(name, {"properties": {}})["properties"]
+        assert all("description" in one or "$ref" in one for one in properties.values()), name
+
+
+async def test_choice_of_the_accepting_status_is_explained(document: dict[str, Any]) -> None:
+    assert "not 201" in document["paths"]["/v1/builds"]["post"]["description"]
+
+
+async def test_page_and_all_that_it_loads_come_from_here(stand: ApiStand) -> None:
+    stand.client.headers.clear()
+    page = await stand.client.get("/docs")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "//" not in page.text
+    loaded = re.findall(r'(?:src|href)="([^":]+)"', page.text)
+    assert len(loaded) == 4
+    for path in loaded:
+        assert (await stand.client.get(f"/{path}")).status_code == 200, path
+
+
+async def test_document_has_no_address_of_its_own(document: dict[str, Any]) -> None:
+    assert "localhost" not in json.dumps(document)

@@ -1,0 +1,176 @@
+"""Every way to ask wrongly, and every fault behind the API, is answered with a problem document of its own code."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from wheelyard.domain.ledger import BuildFilter, BuildPage
+from wheelyard.errors import (
+    DatabaseUnavailableError,
+    DiskFullError,
+    IndexUnavailableError,
+    RecipeInvalidError,
+    WheelyardError,
+)
+
+NOWHERE = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with api_stand(tmp_path) as made:
+        yield made
+
+
+async def post(stand: ApiStand, content: bytes | str, content_type: str = "application/json") -> httpx.Response:
+    return await stand.client.post("/v1/builds", content=content, headers={"Content-Type": content_type})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"requirement": 3}',
+        b'{"requirement": ""}',
+        b'{"requirement": "pyyaml", "pyhton": "3.13"}',
+        b'{"requirement": "pyyaml", "python": ["3.13"]}',
+        b'{"requirement": "\\ud800"}',
+        b'{"\\ud800": 1}',
+        b"[" * 30_000,
+    ],
+)
+async def test_body_of_another_form_is_refused(stand: ApiStand, content: bytes) -> None:
+    problem = problem_of(await post(stand, content), 422, "invalid-request")
+    assert problem["context"]["problems"]
+    assert not problem["retryable"]
+
+
+async def test_body_that_is_not_said_to_be_json_is_refused(stand: ApiStand) -> None:
+    problem_of(await post(stand, b'{"requirement": "pyyaml"}', "text/plain"), 422, "invalid-request")
+
+
+async def test_every_problem_of_a_body_is_named_at_once(stand: ApiStand) -> None:
+    problem = problem_of(await post(stand, b'{"pyhton": "3.13"}'), 422, "invalid-request")
+    assert problem["context"]["problems"] == [
+        "body.requirement: Field required",
+        "body.pyhton: Extra inputs are not permitted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"requirement": "pyyaml @ file:///etc/passwd"}, "invalid-requirement"),
+        ({"requirement": "./pyyaml"}, "invalid-requirement"),
+        ({"requirement": "py yaml"}, "invalid-requirement"),
+        ({"requirement": "py\x00yaml"}, "invalid-requirement"),
+        ({"requirement": "pyyamll"}, "unknown-project"),
+        ({"requirement": "pyyaml>99"}, "no-matching-version"),
+        ({"requirement": "wheelonly"}, "no-sdist"),
+        ({"requirement": "pyyaml", "python": "3.6"}, "unknown-target"),
+        ({"requirement": "pyyaml", "python": "three"}, "unknown-target"),
+        ({"requirement": "pyyaml", "platform": "win_amd64"}, "unknown-target"),
+    ],
+)
+async def test_request_that_cannot_be_served_says_why(stand: ApiStand, body: dict[str, str], code: str) -> None:
+    problem = problem_of(await stand.client.post("/v1/builds", json=body), 422, code)
+    assert problem["hint"]
+    assert problem["context"]
+    assert (await stand.builds.list_builds(BuildFilter())).builds == ()
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+async def test_large_body_is_refused(stand: ApiStand, announced: bool) -> None:  # noqa: FBT001
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b" " * 1024
+
+    content = b" " * (80 << 10) if announced else chunks()
+    response = await stand.client.post("/v1/builds", content=content)
+    problem = problem_of(response, 413, "request-too-large")
+    assert problem["context"] == {"limit_bytes": 64 << 10}
+
+
+async def test_body_at_the_limit_is_read(stand: ApiStand) -> None:
+    body = b'{"requirement": "pyyaml"}'
+    assert (await post(stand, body.ljust(64 << 10))).status_code == 202
+
+
+@pytest.mark.parametrize("path", [f"/v1/builds/{NOWHERE}", "/v1/builds/no-id", f"/v1/builds/{NOWHERE}/log"])
+async def test_unknown_build_is_not_found(stand: ApiStand, path: str) -> None:
+    assert problem_of(await stand.client.get(path), 404, "not-found")["context"]["kind"] == "build"
+
+
+async def test_unknown_build_cannot_be_cancelled(stand: ApiStand) -> None:
+    problem_of(await stand.client.post(f"/v1/builds/{NOWHERE}/cancel"), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/builds", "/v1/build", "/docs-assets/none.js", "/v1/builds/a/b/c"])
+async def test_unknown_path_is_not_found(stand: ApiStand, path: str) -> None:
+    problem_of(await stand.client.get(path), 404, "not-found")
+
+
+async def test_wrong_method_is_named_with_those_that_are_allowed(stand: ApiStand) -> None:
+    response = await stand.client.delete(f"/v1/builds/{NOWHERE}")
+    problem = problem_of(response, 405, "method-not-allowed")
+    assert problem["context"]["method"] == "DELETE"
+    assert response.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=many", "status=done", "before=x", "project=a/b", "project=%00", "page=2"]
+)
+async def test_senseless_filter_is_refused(stand: ApiStand, query: str) -> None:
+    problem = problem_of(await stand.client.get(f"/v1/builds?{query}"), 422, "invalid-request")
+    assert query.partition("=")[0] in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (IndexUnavailableError(index="upstream", reason="connection refused"), 503),
+        (DatabaseUnavailableError(reason="connection refused"), 503),
+        (DiskFullError(path="/var/lib/wheelyard", free_bytes=1, floor_bytes=2), 507),
+    ],
+    ids=lambda value: getattr(value, "code", ""),
+)
+async def test_fault_of_the_operator_says_when_to_try_again(
+    stand: ApiStand, fault: WheelyardError, status: int
+) -> None:
+    stand.source.project_fault = fault
+    response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+    problem = problem_of(response, status, fault.code)
+    assert (problem["retryable"], response.headers["Retry-After"]) == (True, "5")
+
+
+async def test_broken_recipe_is_the_servers_fault(stand: ApiStand) -> None:
+    stand.recipes.fault = RecipeInvalidError(source="recipes/pyyaml.toml", problems=["rule.0.atp: unknown key"])
+    response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+    problem_of(response, 500, "recipe-invalid")
+    assert "Retry-After" not in response.headers
+
+
+async def test_unexpected_error_shows_only_a_reference_that_the_log_explains(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(_wanted: BuildFilter) -> BuildPage:
+        raise RuntimeError("a secret of the house")
+
+    monkeypatch.setattr(stand.builds, "list_builds", break_down)
+    with capture_logs() as entries:
+        response = await stand.client.get("/v1/builds", headers={"X-Request-ID": "mine"})
+    problem = problem_of(response, 500, "internal-error")
+    assert "secret" not in response.text
+    assert problem["context"]["reference"] == problem["request_id"] == "mine"
+    (entry,) = [one for one in entries if one["event"] == "request-failed"]
+    assert entry["reference"] == "mine"
+    assert "a secret of the house" in str(entry["exc_info"])

@@ -1,0 +1,191 @@
+"""The catalogue: what it accepts, what it says about mistakes, which builder it chooses, when a definition changes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wheelyard.domain.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.definition import (
+    DefinitionFacts,
+    base_definition,
+    builder_definition,
+    environment_definition,
+    python_definition,
+    reject_package_names,
+    runtime_definition,
+)
+from wheelyard.domain.target import Target
+from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
+
+BUILDERS = Path(__file__).parents[2] / "builders"
+SHIPPED = (BUILDERS / "builders.toml").read_text()
+FACTS = DefinitionFacts(dockerfile="FROM base", tools_lock="build==1", architecture="x86_64")
+PACKAGES = 'packages = { runtime = ["libssl3"], build = ["gcc"], python = ["libssl-dev"] }'
+
+
+def python_entry(name: str) -> str:
+    return f"""
+[python."{name}"]
+version = "{name}.1"
+sha256 = "{name.replace(".", "0"):0>64}"
+file = "Python-{name}.1.tar.xz"
+mirrors = ["https://mirror.test/Python-{name}.1.tar.xz"]
+"""
+
+
+def suite_entry(name: str, policy: str, pythons: str = '["3.13"]') -> str:
+    return f"""
+[suite.{name}]
+policy = "{policy}"
+architectures = ["x86_64"]
+pythons = {pythons}
+{PACKAGES}
+"""
+
+
+HEAD = """
+schema = 1
+source-date-epoch = 0
+[default]
+python = "3.13"
+platform = "manylinux_2_36_x86_64"
+[tools]
+python = "3.13"
+"""
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    both = '["3.13", "3.11"]'
+    suites = suite_entry("bookworm", "manylinux_2_36", both) + suite_entry("bullseye", "manylinux_2_31")
+    return parse_catalogue(HEAD + python_entry("3.13") + python_entry("3.11") + suites)
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(CatalogueInvalidError) as caught:
+        parse_catalogue(text)
+    return list(caught.value.problems)
+
+
+def target(platform: str, python: str = "3.13") -> Target:
+    return Target.parse(python=python, platform=platform)
+
+
+def test_shipped_catalogue_serves_its_default_target() -> None:
+    shipped = parse_catalogue(SHIPPED)
+    default = Target.parse(python=shipped.default.python, platform=shipped.default.platform)
+    assert shipped.builder_for(default).suite == "bookworm"
+
+
+def test_shipped_files_name_no_host_but_upstreams() -> None:
+    texts = [(BUILDERS / name).read_text() for name in ("builders.toml", "Dockerfile", "tools.in", "tools.lock")]
+    assert {host for text in texts for host in re.findall(r"://([^/\s\"]+)", text)} == {"www.python.org"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "suite"),
+    [
+        ("manylinux_2_36_x86_64", "bookworm"),
+        ("manylinux_2_41_x86_64", "bookworm"),
+        ("manylinux_2_35_x86_64", "bullseye"),
+        ("manylinux_2_31_x86_64", "bullseye"),
+    ],
+)
+def test_builder_is_the_newest_that_is_not_newer_than_the_target(
+    catalogue: Catalogue, platform: str, suite: str
+) -> None:
+    assert catalogue.builder_for(target(platform)).suite == suite
+
+
+@pytest.mark.parametrize(
+    ("platform", "python"),
+    [("manylinux_2_28_x86_64", "3.13"), ("manylinux_2_36_aarch64", "3.13"), ("manylinux_2_31_x86_64", "3.11")],
+)
+def test_target_that_no_builder_serves_is_refused_with_those_that_are(
+    catalogue: Catalogue, platform: str, python: str
+) -> None:
+    with pytest.raises(UnknownTargetError, match=r"Python 3\.11 on manylinux_2_36_x86_64"):
+        catalogue.builder_for(target(platform, python))
+
+
+def test_every_problem_is_reported_at_once_with_the_nearest_known_key() -> None:
+    text = SHIPPED.replace("\npolicy =", "\npolcy =").replace("\nmirrors =", "\nmirors =")
+    problems = problems_of(text)
+    assert any("polcy" in problem and "did you mean 'policy'?" in problem for problem in problems)
+    assert any("mirors" in problem and "did you mean 'mirrors'?" in problem for problem in problems)
+
+
+def test_unknown_python_is_named_with_the_nearest_known_one() -> None:
+    text = HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36", '["3.13", "3.12"]')
+    assert problems_of(text) == ["suite.bookworm.pythons: unknown Python '3.12', did you mean '3.13'?"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('sha256 = "1e66', 'sha256 = "XX66', "python.3.13.sha256"),
+        ('version = "3.13.15"', 'version = "3.12.15"', "python.3.13.version"),
+        ('policy = "manylinux_2_36"', 'policy = "glibc_2_36"', "suite.bookworm.policy"),
+        ('"g++"', '"g++; rm -rf /"', "suite.bookworm.packages.build"),
+        ("configure = []", 'configure = ["$(id)"]', "python.3.13.configure"),
+        ("schema = 1", "schema = 2", "schema"),
+    ],
+)
+def test_bad_value_is_refused_by_its_place(old: str, new: str, place: str) -> None:
+    assert old in SHIPPED
+    assert any(problem.startswith(place) for problem in problems_of(SHIPPED.replace(old, new)))
+
+
+def test_text_that_is_not_toml_is_refused() -> None:
+    assert problems_of("schema = ")[0].startswith("it is not TOML")
+
+
+def test_new_python_changes_only_what_carries_it(catalogue: Catalogue) -> None:
+    newer = catalogue.python["3.11"].model_copy(update={"sha256": "f" * 64})
+    changed = catalogue.model_copy(update={"python": {**catalogue.python, "3.11": newer}})
+    for suite, same in (("bookworm", False), ("bullseye", True)):
+        before = builder_definition(catalogue, FACTS, suite=suite)
+        assert (before == builder_definition(changed, FACTS, suite=suite)) is same
+    before = runtime_definition(catalogue, FACTS, suite="bookworm", python="3.13")
+    assert before == runtime_definition(changed, FACTS, suite="bookworm", python="3.13")
+
+
+def test_new_mirror_changes_no_image(catalogue: Catalogue) -> None:
+    moved = catalogue.python["3.13"].model_copy(update={"mirrors": ("https://other.test/p.tar.xz",)})
+    changed = catalogue.model_copy(update={"python": {**catalogue.python, "3.13": moved}})
+    assert builder_definition(catalogue, FACTS, suite="bookworm") == builder_definition(
+        changed, FACTS, suite="bookworm"
+    )
+
+
+def test_new_tools_change_the_builder_and_no_python(catalogue: Catalogue) -> None:
+    newer = DefinitionFacts(dockerfile="FROM base", tools_lock="build==2", architecture="x86_64")
+    assert builder_definition(catalogue, FACTS, suite="bookworm") != builder_definition(
+        catalogue, newer, suite="bookworm"
+    )
+    assert python_definition(catalogue, FACTS, suite="bookworm", python="3.13") == python_definition(
+        catalogue, newer, suite="bookworm", python="3.13"
+    )
+
+
+def test_operators_mirror_changes_the_base(catalogue: Catalogue) -> None:
+    other = DefinitionFacts(
+        dockerfile="FROM base",
+        tools_lock="build==1",
+        architecture="x86_64",
+        environment=(("apt-mirror", "https://mirror.test"),),
+    )
+    assert base_definition(catalogue, FACTS, suite="bookworm") != base_definition(catalogue, other, suite="bookworm")
+
+
+def test_environment_is_the_same_in_any_order_and_another_on_another_builder() -> None:
+    one = environment_definition(builder="sha256:a", packages=("libyaml-dev", "libxml2-dev"))
+    assert one == environment_definition(builder="sha256:a", packages=("libxml2-dev", "libyaml-dev", "libxml2-dev"))
+    assert one != environment_definition(builder="sha256:b", packages=("libyaml-dev", "libxml2-dev"))
+
+
+def test_package_names_that_apt_would_read_otherwise_are_refused() -> None:
+    good = ["libyaml-dev", "g++", "libstdc++6", "python3.13", "0ad"]
+    bad = ["", "-y", "gcc-", "gcc; id", "Gcc", "gcc=1", "gcc/sid", "./x.deb", "a"]
+    assert reject_package_names([*good, *bad]) == bad

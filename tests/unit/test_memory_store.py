@@ -1,0 +1,47 @@
+"""The in-memory stores keep the contract that the PostgreSQL ones keep."""
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.contract.samples import ManualClock, sample_order
+from tests.contract.store_contract import StoreContract
+from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
+
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
+from wheelyard.adapters.memory_tokens import MemoryTokens
+from wheelyard.errors import DatabaseUnavailableError
+
+
+class TestMemoryStores(StoreContract):
+    @pytest.fixture
+    def stores(self) -> Stores:
+        clock = ManualClock(datetime.now(UTC))
+        state = MemoryState(clock=clock, max_attempts=MAX_ATTEMPTS)
+        attempts = MemoryAttempts(state)
+
+        async def expire_leases() -> None:
+            clock.advance(LEASE_SECONDS + 1)
+
+        return Stores(
+            builds=MemoryBuilds(state),
+            attempts=attempts,
+            logs=MemoryLogs(state),
+            tokens=MemoryTokens(state),
+            expire_leases=expire_leases,
+            sweep=attempts.sweep,
+        )
+
+
+async def test_every_request_is_remembered_with_who_made_it() -> None:
+    state = MemoryState(clock=ManualClock(datetime.now(UTC)))
+    for caller in ("alice", "bob"):
+        await MemoryBuilds(state).submit(sample_order(), requested_by=caller)
+    assert [(request.requested_by, request.joined) for request in state.requests] == [("alice", False), ("bob", True)]
+
+
+async def test_fault_of_the_store_can_be_switched_on() -> None:
+    builds = MemoryBuilds(MemoryState(clock=ManualClock(datetime.now(UTC))))
+    builds.fault = DatabaseUnavailableError(reason="it was switched off")
+    with pytest.raises(DatabaseUnavailableError):
+        await builds.ping()

@@ -1,0 +1,108 @@
+import asyncio
+
+import pytest
+
+from wheelyard.adapters.shared_work import RecentAnswers, SingleFlight
+
+
+class Work:
+    """Work that waits until it is let go, and counts what became of it."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.started = 0
+        self.cleaned = 0
+
+    async def __call__(self) -> int:
+        self.started += 1
+        try:
+            await self.gate.wait()
+        finally:
+            await asyncio.sleep(0)
+            self.cleaned += 1
+        return self.started
+
+
+async def started(flight: SingleFlight[str, int], work: Work, count: int, key: str = "k") -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(flight.run(key, work)) for _ in range(count)]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+async def test_burst_of_equal_calls_is_one_piece_of_work() -> None:
+    flight, work = SingleFlight[str, int](), Work()
+    tasks = await started(flight, work, 20)
+    work.gate.set()
+    assert await asyncio.gather(*tasks) == [1] * 20
+
+
+async def test_other_key_is_other_work() -> None:
+    flight, work = SingleFlight[str, int](), Work()
+    tasks = [*await started(flight, work, 1, "a"), *await started(flight, work, 1, "b")]
+    work.gate.set()
+    await asyncio.gather(*tasks)
+    assert work.started == 2
+
+
+async def test_work_that_has_ended_is_done_again() -> None:
+    flight, work = SingleFlight[str, int](), Work()
+    work.gate.set()
+    assert [await flight.run("k", work), await flight.run("k", work)] == [1, 2]
+
+
+async def test_everybody_gets_the_error() -> None:
+    async def fail() -> int:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    flight = SingleFlight[str, int]()
+    results = await asyncio.gather(*(flight.run("k", fail) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [ValueError] * 3
+
+
+async def test_one_cancelled_caller_does_not_end_the_work_of_others() -> None:
+    flight, work = SingleFlight[str, int](), Work()
+    first, second = await started(flight, work, 2)
+    first.cancel()
+    await asyncio.sleep(0.01)
+    work.gate.set()
+    assert await second == 1
+    assert first.cancelled()
+
+
+async def test_last_cancelled_caller_ends_the_work_and_waits_for_its_cleaning_up() -> None:
+    flight, work = SingleFlight[str, int](), Work()
+    (only,) = await started(flight, work, 1)
+    only.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await only
+    assert work.cleaned == 1
+
+
+async def test_caller_that_comes_during_a_cancellation_starts_anew() -> None:
+    flight, work = SingleFlight[str, int](), Work()
+    (only,) = await started(flight, work, 1)
+    only.cancel()
+    await asyncio.sleep(0)
+    work.gate.set()
+    assert await flight.run("k", work) == 2
+
+
+def test_answer_is_fresh_only_for_its_time() -> None:
+    now = [0.0]
+    answers = RecentAnswers[str, int](seconds=5, clock=lambda: now[0])
+    answers.keep("k", 1)
+    now[0] = 4.9
+    assert answers.fresh("k") == 1
+    now[0] = 5.0
+    assert answers.fresh("k") is None
+    assert answers.last("k") == 1
+
+
+def test_answer_asked_for_longest_ago_goes_first() -> None:
+    answers = RecentAnswers[str, int](seconds=5, limit=2)
+    answers.keep("a", 1)
+    answers.keep("b", 2)
+    answers.last("a")
+    answers.keep("c", 3)
+    assert [answers.last(key) for key in "abc"] == [1, None, 3]

@@ -1,0 +1,237 @@
+"""Set up a clone so that everything else works: virtual environment, container engine, mmdebstrap.
+
+Standard library only. Does nothing that is done already. Installs system packages only as root and on an apt system,
+and says so; otherwise it stops and says what to install.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+VENV: Final = ROOT / ".venv"
+STAMP: Final = VENV / "set-up"
+INPUTS: Final = (ROOT / "requirements.lock", ROOT / "pyproject.toml")
+ENGINES: Final = ("docker", "podman")
+ENGINE_START_SECONDS: Final = 60
+STILL_SECONDS: Final = 15
+TAIL_LINES: Final = 25
+SPINNER: Final = "|/-\\"
+
+
+class SetupError(Exception):
+    """Set-up cannot go on; the message says what to do."""
+
+
+def run(label: str, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+    """Run a command under a label, its output shown only if it fails; raises SetupError."""
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        with subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(env or {})}
+        ) as process:
+            _show_progress(label, process, started)
+        if process.returncode != 0:
+            raise SetupError(f"{label} failed: {' '.join(command)}\n{_tail(output)}")
+    _say(f"{label}: {time.monotonic() - started:.0f} s")
+
+
+def _show_progress(label: str, process: subprocess.Popen[bytes], started: float) -> None:
+    """Turn a spinner on a terminal; elsewhere say now and then that it still runs."""
+    interactive = sys.stdout.isatty() and not os.environ.get("CI")
+    if not interactive:
+        _say(f"{label} ...")
+    ticks = 0
+    while process.poll() is None:
+        try:
+            process.wait(timeout=0.1 if interactive else STILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            ticks += 1
+            elapsed = f"{time.monotonic() - started:.0f} s"
+            if interactive:
+                print(f"\r\033[K{SPINNER[ticks % len(SPINNER)]} {label} {elapsed}", end="", flush=True)
+            else:
+                _say(f"{label}: still running after {elapsed}")
+    if interactive:
+        print("\r\033[K", end="")
+
+
+def _say(text: str) -> None:
+    print(f"[set-up] {text}", flush=True)
+
+
+def _tail(output: IO[bytes]) -> str:
+    output.seek(0)
+    return "\n".join(output.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
+
+
+# --- system packages --------------------------------------------------------------------------------------------
+
+
+def install_packages(reason: str, packages: Sequence[str], *, otherwise: str) -> None:
+    """Install Debian packages if this is root on an apt system; raises SetupError with the alternative if not."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise SetupError(f"{reason}. {otherwise}")
+    _say(f"{reason}; this is root on an apt system, so set-up installs {' '.join(packages)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run("Reading package lists", ["apt-get", "update"], env=quiet)
+    except SetupError as error:
+        # One broken third-party source fails the whole update; whether the packages can be had decides.
+        _say(f"warning: {error}")
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    run(f"Installing {' '.join(packages)}", command, env=quiet)
+
+
+def _is_known_to_apt(package: str) -> bool:
+    shown = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return shown.returncode == 0
+
+
+# --- the virtual environment ------------------------------------------------------------------------------------
+
+
+def make_environment() -> None:
+    """Make the virtual environment from the lock file, unless it is there and the lock is the same."""
+    wanted = _fingerprint()
+    if STAMP.is_file() and STAMP.read_text() == wanted:
+        return
+    _require_ensurepip()
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    run("Making the virtual environment", [sys.executable, "-m", "venv", str(VENV)])
+    # pip and not uv: it reads the pip.conf that an organisation gives its machines (index, certificates), and compiles
+    # bytecode by the way, without which every command starts several times slower.
+    pip = [str(VENV / "bin" / "pip"), "install", "--disable-pip-version-check", "--no-deps"]
+    run("Installing what the lock file pins", [*pip, "--require-hashes", "-r", str(INPUTS[0])])
+    run("Installing Wheelyard itself", [*pip, "--no-build-isolation", "--editable", str(ROOT)])
+    STAMP.write_text(wanted)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(f"{sys.version} {sys.executable} {VENV}".encode())
+    for path in INPUTS:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _require_ensurepip() -> None:
+    """Debian splits the module that brings pip into a virtual environment off its Python."""
+    probe = subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        install_packages(
+            f"{sys.executable} cannot make virtual environments",
+            [package],
+            otherwise=f"Install {package} (as root: apt-get install {package}), then try again.",
+        )
+
+
+# --- the container engine ---------------------------------------------------------------------------------------
+
+
+def ensure_engine() -> None:
+    """See that a container engine answers: find one, start it, or install Debian's; raises SetupError."""
+    wanted = os.environ.get("WHEELYARD_ENGINE")
+    candidates = (wanted,) if wanted else ENGINES
+    if any(_answers(engine) for engine in candidates):
+        return
+    if wanted:
+        raise SetupError(f"The engine that WHEELYARD_ENGINE names, {wanted!r}, does not answer '{wanted} info'.")
+    otherwise = (
+        "Install one and let your user use it: 'apt-get install podman' (works without root), or "
+        "'apt-get install docker.io' and 'usermod -aG docker YOUR-USER'. Where one is installed, start it."
+    )
+    if shutil.which("dockerd") is None:
+        install_packages("No container engine answers", _docker_packages(), otherwise=otherwise)
+    elif os.geteuid() != 0:
+        raise SetupError(f"No container engine answers. {otherwise}")
+    _start_docker()
+
+
+def _answers(engine: str) -> bool:
+    if shutil.which(engine) is None:
+        return False
+    try:
+        probe = subprocess.run([engine, "info"], capture_output=True, check=False, timeout=30)
+    except subprocess.TimeoutExpired:
+        return False
+    return probe.returncode == 0
+
+
+def _docker_packages() -> list[str]:
+    """Debian 13 splits the client off the daemon; older releases have both in one package."""
+    optional = ["docker-cli"] if shutil.which("apt-cache") and _is_known_to_apt("docker-cli") else []
+    return ["docker.io", *optional, "ca-certificates", "iptables"]
+
+
+def _start_docker() -> None:
+    _say("starting the Docker daemon")
+    subprocess.run(["service", "docker", "start"], capture_output=True, check=False)
+    if _wait_for_docker(seconds=15):
+        return
+    log = _state_dir() / "dockerd.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    _say(f"no service manager started it; starting dockerd in the background, its log is {log}")
+    with log.open("ab") as output:
+        # A session of its own, so that Ctrl-C in this terminal does not end the engine.
+        subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    if not _wait_for_docker(seconds=ENGINE_START_SECONDS):
+        raise SetupError(f"The Docker daemon does not start; its log says:\n{log.read_text()[-2000:]}")
+
+
+def _wait_for_docker(*, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (answers := _answers("docker")) and time.monotonic() < deadline:
+        time.sleep(1)
+    return answers
+
+
+def _state_dir() -> Path:
+    return Path(os.environ.get("WHEELYARD_STATE_DIR") or "/var/lib/wheelyard")
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------
+
+
+def ensure_mmdebstrap() -> None:
+    """See that images can be bootstrapped, unless a registry's image is set as their base; raises SetupError."""
+    if os.environ.get("WHEELYARD_BASE_IMAGE") or shutil.which("mmdebstrap"):
+        return
+    install_packages(
+        "mmdebstrap, which makes images from Debian's signed archive, is missing",
+        ["mmdebstrap", "debian-archive-keyring", "ca-certificates"],
+        otherwise="Install it (as root: apt-get install mmdebstrap), or set WHEELYARD_BASE_IMAGE to a registry's image "
+        "such as 'debian:{suite}-slim'.",
+    )
+
+
+def main() -> int:
+    """Do all of it; 0 if everything is there."""
+    parser = argparse.ArgumentParser(description="Set up a clone of Wheelyard.")
+    parser.add_argument("--python-only", action="store_true", help="only the virtual environment")
+    python_only: bool = parser.parse_args().python_only
+    try:
+        make_environment()
+        if not python_only:
+            ensure_engine()
+            ensure_mmdebstrap()
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nset-up was interrupted; it goes on where it was when it is run again", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
