@@ -63,12 +63,14 @@ docs: venv ## Write docs/cli.md and docs/settings.md anew from the code
 	@$(VENV)/python tools/generate_docs.py
 
 # The option list is the lock's meaning: hashes for every platform and Python, and no index address in the file.
-LOCK := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
+LOCK := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: lock
-lock: venv ## Pin the newest versions that pyproject.toml and devpi.in allow
-	@$(VENV)/$(LOCK) --upgrade --extra dev pyproject.toml tools/build.in --output-file requirements.lock
-	@$(VENV)/$(LOCK) --upgrade devpi.in --output-file devpi.lock
+lock: venv ## Pin the newest versions that pyproject.toml, devpi.in and builders/tools.in allow
+	@$(VENV)/$(LOCK) --universal --python-version 3.11 --extra dev pyproject.toml tools/build.in \
+	  --output-file requirements.lock
+	@$(VENV)/$(LOCK) --universal --python-version 3.11 devpi.in --output-file devpi.lock
+	@$(VENV)/$(LOCK) --python-version 3.13 --only-binary :all: builders/tools.in --output-file builders/tools.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; what the service keeps stays

@@ -149,7 +149,7 @@ class ClientSettings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings; raises SettingsInvalidError with every problem they have."""
     try:
-        return Settings(_env_file=os.environ.get("WHEELYARD_ENV_FILE"))  # type: ignore[call-arg]
+        return Settings(_env_file=os.environ.get("WHEELYARD_ENV_FILE"))
     except ValidationError as error:
         problems = [f"WHEELYARD_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsInvalidError(problems=problems) from error

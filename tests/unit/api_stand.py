@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 from packaging.utils import NormalizedName
-
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
+
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-
 from tests.unit.api_stand import ApiStand, api_stand, problem_of
+
 from wheelyard.api.app import create_app
 from wheelyard.errors import DatabaseUnavailableError
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.contract.samples import sample_failure, sample_timings, sample_wheel
 from tests.unit.api_stand import ApiStand, api_stand
+
 from wheelyard.domain.build import Stage, Status
 from wheelyard.domain.ledger import Outcome
 
@@ -63,7 +63,7 @@ async def test_succeeded_build_shows_its_wheel_and_how_to_install_it(stand: ApiS
     assert wheel["grafted"][0]["package"] == "libyaml-0-2"
     assert wheel["build_requirements"][0]["filename"].startswith("setuptools-")
     assert wheel["install"] == (
-        "pip install --only-binary :all: --index-url http://127.0.0.1:8123/index/ pyyaml==6.0.3"
+        "pip install --only-binary :all: --index-url http://127.0.0.1:3141/wheels/prod/+simple/ pyyaml==6.0.3"
     )
 
 

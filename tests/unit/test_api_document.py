@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
-
 from tests.unit.api_stand import ApiStand, api_stand
+
+from wheelyard.api.schemas import BuildView, SubmittedBuildView
 
 DOCUMENTED = {
     ("post", "/v1/builds"): {200, 202, 401, 413, 422, 500, 503, 507},
@@ -80,6 +81,13 @@ async def test_every_field_that_is_not_plain_has_a_description(document: dict[st
     for name in ("NewBuild", "ListQuery", "Problem"):
         properties = schemas.get(name, {"properties": {}})["properties"]
         assert all("description" in one or "$ref" in one for one in properties.values()), name
+
+
+async def test_examples_of_builds_are_true_to_the_schema(document: dict[str, Any]) -> None:
+    for name, example in document["components"]["examples"].items():
+        schema = BuildView if name.startswith("build-") else SubmittedBuildView
+        assert schema.model_validate(example["value"]).model_dump(mode="json").keys() == example["value"].keys()
+        assert f'"#/components/examples/{name}"' in json.dumps(document["paths"])
 
 
 async def test_choice_of_the_accepting_status_is_explained(document: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.contract.samples import sample_wheel
 from tests.unit.api_stand import ApiStand, Event, api_stand, problem_of, read_events
+
 from wheelyard.adapters.memory_store import MemoryLogs
 from wheelyard.domain.build import Stage, Status
 from wheelyard.domain.ledger import LogPart, Outcome
@@ -137,9 +137,7 @@ async def test_stopping_server_lets_go_of_readers_without_an_end(stand: ApiStand
     assert [event.name for event in events] == ["status"]
 
 
-async def test_lost_database_ends_the_stream_with_a_problem(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lost_database_ends_the_stream_with_a_problem(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
     build_id = await stand.submit()
     await stand.claim(build_id)
 

@@ -6,14 +6,17 @@ from pathlib import Path
 import httpx
 import pytest
 from structlog.testing import capture_logs
-
 from tests.unit.api_stand import ApiStand, api_stand, problem_of
+
+from wheelyard.api.problems import Problem
 from wheelyard.domain.ledger import BuildFilter, BuildPage
 from wheelyard.errors import (
+    AlreadyRunningError,
     DatabaseUnavailableError,
     DiskFullError,
     IndexUnavailableError,
     RecipeInvalidError,
+    ServiceStartError,
     WheelyardError,
 )
 
@@ -174,3 +177,10 @@ async def test_unexpected_error_shows_only_a_reference_that_the_log_explains(
     (entry,) = [one for one in entries if one["event"] == "request-failed"]
     assert entry["reference"] == "mine"
     assert "a secret of the house" in str(entry["exc_info"])
+
+
+def test_fields_of_every_kind_are_said_in_json() -> None:
+    error = AlreadyRunningError(state_dir=Path("/var/lib/wheelyard"))
+    assert Problem.of(error).context == {"state_dir": "/var/lib/wheelyard"}
+    start = ServiceStartError(service="devpi", reason="it ended", log=None)
+    assert Problem.of(start).context == {"service": "devpi", "reason": "it ended", "log": None}

@@ -1,6 +1,6 @@
-"""Prove a wheel in the bare runtime image: install it with pip and nothing but the job's files, then import it.
+"""Prove a wheel in the bare runtime image: install it from nothing but the job's files, then import it.
 
-Needs only the standard library of the target's Python; pip comes with the job, as a wheel that runs unpacked.
+Needs only the standard library of the target's Python; the installer, uv, comes with the job.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MAX_PROBLEMS = 20
 
 
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``verify`` job: ``wheel``, ``project``, ``pip``, ``imports`` and ``expect_extensions`` are its fields."""
+    """Do a ``verify`` job: ``wheel``, ``project``, ``installer``, ``imports`` and ``expect_extensions`` are its fields."""
     wheel = inbox / job["wheel"]
     extensions = extension_modules(elf_members(wheel))
     _check_extensions(job["expect_extensions"], extensions)
     env = clean_environment(scratch / "home")
-    site = _install(wheel, inbox / job["pip"], scratch / "venv", env)
+    site = _install(wheel, inbox / job["installer"], scratch / "venv", env)
     names = job["imports"] or list_modules(site, job["project"])
     required = set(job["imports"]) | set(extensions) if job["imports"] else {*extensions, *_top_level(names)}
     results = import_modules(sorted({*names, *required}), python=_python(scratch / "venv"), env=env)
@@ -50,12 +50,14 @@ def _python(environment: Path) -> str:
     return str(environment / "bin" / "python")
 
 
-def _install(wheel: Path, pip: Path, environment: Path, env: dict[str, str]) -> Path:
-    """Make a virtual environment and let pip install the wheel from the job's files; return its site-packages."""
+def _install(wheel: Path, uv: Path, environment: Path, env: dict[str, str]) -> Path:
+    """Make a virtual environment and install the wheel from the job's files; return its site-packages."""
     venv.create(environment, with_pip=False, symlinks=True)
-    command = [_python(environment), "-I", f"{pip}/pip", "install", "--quiet", "--no-index", "--only-binary=:all:"]
-    if run([*command, "--no-compile", "--find-links", str(wheel.parent), str(wheel)], env=env) != 0:
-        raise JobError("verify-failed", problems=["pip could not install it, see the log"])
+    uv.chmod(0o755)
+    command = [str(uv), "pip", "install", "--quiet", "--no-index", "--only-binary", ":all:"]
+    command += ["--find-links", str(wheel.parent), "--python", _python(environment), str(wheel)]
+    if run(command, env=env) != 0:
+        raise JobError("verify-failed", problems=["it could not be installed, see the log"])
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     return environment / "lib" / version / "site-packages"
 

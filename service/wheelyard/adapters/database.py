@@ -26,7 +26,6 @@ CHANNEL: Final = "wheelyard_build"
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
-_POOL_TIMEOUT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 1.0
 _CONNECT_OPTIONS: Final = {"row_factory": dict_row, "connect_timeout": 5}
 
@@ -34,10 +33,10 @@ _CONNECT_OPTIONS: Final = {"row_factory": dict_row, "connect_timeout": 5}
 class Database:
     """A pool of connections, and the listeners for changes of builds."""
 
-    def __init__(self, conninfo: str, *, pool_size: int = 12) -> None:
+    def __init__(self, conninfo: str, *, pool_size: int = 12, wait_seconds: float = 10.0) -> None:
         self.conninfo = conninfo
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            conninfo, min_size=1, max_size=pool_size, open=False, timeout=_POOL_TIMEOUT_SECONDS, kwargs=_CONNECT_OPTIONS
+            conninfo, min_size=1, max_size=pool_size, open=False, timeout=wait_seconds, kwargs=_CONNECT_OPTIONS
         )
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None

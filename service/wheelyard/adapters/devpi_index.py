@@ -165,6 +165,7 @@ class DevpiIndex:
         return PublishedFile(
             filename=upload.filename,
             url=held.url,
+            index_url=f"{self._url}/+simple/",
             sha256=found,
             size_bytes=upload.size_bytes,
             uploaded=uploaded,

@@ -180,7 +180,8 @@ def try_port(host: str, port: int, *, own_url: str | None) -> PortFacts:
         with socket.create_server((host, port)):
             pass
     except OSError as caught:
-        error = caught.strerror or str(caught)
+        # asyncio and socket add what they were doing to the system's own words.
+        error = os.strerror(caught.errno) if caught.errno else str(caught)
     is_ours = error is not None and own_url is not None and httpx.URL(own_url).port == port
     return PortFacts(address=f"{host}:{port}", error=error, is_ours=is_ours)
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from uv import find_uv_bin
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +30,8 @@ class ImageOptions:
     """Network of image builds, such as ``host``. Default: the engine's."""
     index_url: str | None = None
     """Simple API that the tools' wheels come from. Default: the one that uv is configured for."""
-    uv_program: str = "uv"
-    """Path of uv."""
+    uv_program: str = field(default_factory=find_uv_bin)
+    """Path of uv. Default: the one that is installed with Wheelyard."""
     mmdebstrap_program: str = "mmdebstrap"
     """Path of mmdebstrap."""
     timeout_seconds: float = 30.0

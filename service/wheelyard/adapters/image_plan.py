@@ -94,7 +94,7 @@ class SuitePlan:
         first, *others = compiled
         copies = "".join(f"COPY --from={image} /opt/python /opt/python\n" for image in others)
         name = self.pythons_name()
-        labels = {"role": "pythons", "suite": self.suite, "definition": name.definition}
+        labels = {"role": "pythons", "python": ",".join(self.entry.pythons), "definition": name.definition}
         return ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {first}\n{copies}")
 
     def runtime_build(self, python: str, parts: Parts) -> ImageBuild:

@@ -69,6 +69,7 @@ class MemoryIndex:
         return PublishedFile(
             filename=upload.filename,
             url=f"memory:{upload.project}/{upload.filename}",
+            index_url="memory:",
             sha256=found,
             size_bytes=upload.size_bytes,
             uploaded=uploaded,

@@ -62,7 +62,7 @@ async def read_log(
     build_id: str,
     wanted: Annotated[LogQuery, Query()],
     services: Services,
-    accept: Annotated[str, Header()] = "*/*",
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
     last_event_id: Annotated[str | None, Header(description="Go on after the event with this id.")] = None,
 ) -> StreamingResponse:
     """Read what there is of the log, as text; or with `Accept: text/event-stream` follow it until the build is over.

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
+from wheelyard.api.examples import shown
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.schemas import BuildListView, BuildView, ListQuery, NewBuild, SubmittedBuildView, build_path
 from wheelyard.api.services import Services
@@ -43,8 +44,16 @@ router: Final = APIRouter(
     response_description="A build that is queued or running: a new one, or an equal one that was joined.",
     responses={
         **_SUBMIT_PROBLEMS,
-        200: {"model": SubmittedBuildView, "description": "An equal build has already succeeded.", **_LOCATION},
-        202: _LOCATION,
+        200: {
+            "model": SubmittedBuildView,
+            "description": "An equal build has already succeeded.",
+            **_LOCATION,
+            **shown("submitted-succeeded"),
+        },
+        202: {
+            **_LOCATION,
+            **shown("submitted-new", "submitted-joined"),
+        },
     },
 )
 async def submit_build(body: NewBuild, services: Services, caller: Caller, response: Response) -> SubmittedBuildView:
@@ -88,7 +97,15 @@ async def list_builds(wanted: Annotated[ListQuery, Query()], services: Services,
     return BuildListView.of(page, next_path=next_path)
 
 
-@router.get("/{build_id}", operation_id="get_build", summary="Look at a build", responses=problems(NO_SUCH_BUILD))
+@router.get(
+    "/{build_id}",
+    operation_id="get_build",
+    summary="Look at a build",
+    responses={
+        200: shown("build-queued", "build-succeeded", "build-failed"),
+        **problems(NO_SUCH_BUILD),
+    },
+)
 async def get_build(build_id: str, services: Services) -> BuildView:
     """Read everything about a build: status, stage, attempts with their timings, and its wheel or its failure."""
     return BuildView.of(await services.builds.get(build_id))

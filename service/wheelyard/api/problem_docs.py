@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from wheelyard import errors
+from wheelyard.api.examples import BY_NAME
 from wheelyard.api.problems import MEDIA_TYPE, Problem, status_of
 from wheelyard.errors import WheelyardError
 
@@ -56,6 +57,7 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _mend_responses(operation["responses"])
+    document["components"]["examples"] = BY_NAME
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
     return document

@@ -67,6 +67,9 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ServiceStartError: 503,
     errors.AlreadyRunningError: 500,
     errors.SettingsInvalidError: 500,
+    errors.ProgramMissingError: 500,
+    errors.EngineCommandError: 500,
+    errors.IndexRefusedError: 502,
 }
 
 

@@ -100,8 +100,10 @@ class WheelView(View):
     """What verification imported in the bare runtime image."""
     builder_image: str
     runtime_image: str
+    url: str | None
+    """Address of its bytes."""
     index_url: str | None
-    """The index that pip installs it from."""
+    """Address of the Simple API that lists it, for ``pip install --index-url``."""
     install: str | None = None
     """A command line that installs exactly this release from the index."""
 

@@ -19,7 +19,7 @@ from wheelyard.errors import WheelyardError
 
 _WHEELS: Final = "Wheels"
 _SERVICE: Final = "The service"
-_EXIT_CODES: Final = "[bold]Exit codes[/bold]\n\n\b\n" + "\n".join(
+_EXIT_CODES: Final = "\b\n[bold]Exit codes[/bold]\n" + "\n".join(
     f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items()
 )
 
@@ -72,9 +72,8 @@ def options(
 ) -> None:
     """Build, repair, prove and publish wheels from source, on your own machines.
 
-    [bold]Begin here[/bold]
-
     \b
+    [bold]Begin here[/bold]
     wheelyard up                        run the service, in the foreground
     wheelyard build markupsafe --wait   ask it for a wheel, from another terminal
     wheelyard doctor                    if anything does not work
@@ -87,14 +86,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; what cannot be done is said on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(given)
-    except ProblemError as error:
-        problem = error.problem
-    except WheelyardError as error:
-        problem = Problem.of(error)
+        app(given, prog_name="wheelyard")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    else:
-        return 0
-    print_problem(problem, as_json="--json" in given)
-    return int(problem.exit_code)
+    except (ProblemError, WheelyardError, ExceptionGroup) as error:
+        problem = _problem_of(error)
+        if problem is None:
+            raise
+        print_problem(problem, as_json="--json" in given)
+        return int(problem.exit_code)
+    return 0
+
+
+def _problem_of(error: Exception) -> Problem | None:
+    """Find what there is to report; None if the fault is our own and its traceback the best report."""
+    if isinstance(error, ProblemError):
+        return error.problem
+    if isinstance(error, WheelyardError):
+        return Problem.of(error)
+    if isinstance(error, ExceptionGroup):
+        # Tasks that run beside each other (API, worker) fail in groups; the first known cause says most.
+        known, unknown = error.split((ProblemError, WheelyardError))
+        return None if known is None or unknown is not None else _problem_of(known.exceptions[0])
+    return None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from wheelyard.api.schemas import BuildView
 from wheelyard.cli.build_events import BuildEvent, LogPiece
 from wheelyard.cli.client import WheelyardClient
-from wheelyard.cli.connection import find_connection
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import LineSplitter, plain_line, styled_line
@@ -24,20 +23,17 @@ class WantedWheel:
     platform: str | None
 
 
-def build(wanted: WantedWheel, *, url: str | None, wait: bool, follow: bool, as_json: bool) -> ExitCode:
+def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: bool, as_json: bool) -> ExitCode:
     """Ask for a wheel; with ``wait`` or ``follow``, stay until it is there or has failed."""
-    with WheelyardClient(find_connection(url)) as client:
-        submitted = client.submit(wanted.requirement, python=wanted.python, platform=wanted.platform)
-        if not as_json:
-            note(f"{submitted.project} {submitted.version}: {_describe_submission(submitted, joined=submitted.joined)}")
-        if wait or follow:
-            return watch(client, submitted, follow=follow, as_json=as_json)
-        if as_json:
-            print_json(submitted.model_dump(mode="json"))
-        elif not submitted.status.is_final:
-            note(f"follow it with: wheelyard logs {submitted.id} --follow")
-        else:
-            output().print(report_build(submitted))
+    submitted = client.submit(wanted.requirement, python=wanted.python, platform=wanted.platform)
+    if not as_json:
+        note(f"{submitted.project} {submitted.version}: {_describe_submission(submitted, joined=submitted.joined)}")
+    if wait or follow:
+        return watch(client, submitted, follow=follow, as_json=as_json)
+    if as_json or submitted.status.is_final:
+        show(submitted, as_json=as_json)
+    else:
+        note(f"follow it with: wheelyard logs {submitted.id} --follow")
     return ExitCode.OK
 
 
@@ -76,31 +72,16 @@ def show(build: BuildView, *, as_json: bool) -> None:
     if as_json:
         print_json(build.model_dump(mode="json"))
     else:
-        output().print(report_build(build))
+        output().print(report_build(build), soft_wrap=True)
 
 
-def show_build(build_id: str, *, url: str | None, as_json: bool) -> ExitCode:
-    """Print one build as it stands."""
-    with WheelyardClient(find_connection(url)) as client:
-        show(client.build(build_id), as_json=as_json)
-    return ExitCode.OK
-
-
-def cancel(build_id: str, *, url: str | None, as_json: bool) -> ExitCode:
-    """Ask for a build's end."""
-    with WheelyardClient(find_connection(url)) as client:
-        show(client.cancel(build_id), as_json=as_json)
-    return ExitCode.OK
-
-
-def logs(build_id: str, *, url: str | None, follow: bool, as_json: bool) -> ExitCode:
+def logs(client: WheelyardClient, build_id: str, *, follow: bool, as_json: bool) -> ExitCode:
     """Print a log as it is, or until the build is over; then the exit code says how it ended."""
-    with WheelyardClient(find_connection(url)) as client:
-        if not follow:
-            _print_pieces(client.log(build_id), as_json=as_json)
-            return ExitCode.OK
-        _print_events(client.follow(build_id), as_json=as_json)
-        return exit_code_of_build(client.build(build_id))
+    if not follow:
+        _print_pieces(client.log(build_id), as_json=as_json)
+        return ExitCode.OK
+    _print_events(client.follow(build_id), as_json=as_json)
+    return exit_code_of_build(client.build(build_id))
 
 
 def _print_events(events: Iterable[BuildEvent], *, as_json: bool) -> None:

@@ -32,18 +32,19 @@ def build(  # noqa: PLR0913  (one parameter an option)
     An equal request joins the build that is there already. Without --wait or --follow the command returns at once.
     Ctrl-C while it waits leaves the build running.
 
-    [bold]Examples[/bold]
-
     \b
+    [bold]Examples[/bold]
     wheelyard build markupsafe --wait
-    wheelyard build 'pyyaml>=6,<7' --python 3.13 --platform manylinux_2_36_x86_64 --follow
+    wheelyard build 'pyyaml>=6,<7' --python 3.13 --follow
     wheelyard build lxml --wait --json | jq -r .wheel.install
     """
     from wheelyard.cli.build import WantedWheel
     from wheelyard.cli.build import build as run
+    from wheelyard.cli.client import open_client
 
     wanted = WantedWheel(requirement=requirement, python=python, platform=platform)
-    raise typer.Exit(run(wanted, url=url, wait=wait, follow=follow, as_json=as_json))
+    with open_client(url) as client:
+        raise typer.Exit(run(client, wanted, wait=wait, follow=follow, as_json=as_json))
 
 
 def logs(
@@ -59,29 +60,34 @@ def logs(
 
     With --follow, a connection that drops is taken up where it was. Control sequences other than colours are removed.
 
-    [bold]Examples[/bold]
-
     \b
+    [bold]Examples[/bold]
     wheelyard logs 0f3c --follow
     wheelyard logs 0f3c > build.log
     """
     from wheelyard.cli.build import logs as run
+    from wheelyard.cli.client import open_client
 
-    raise typer.Exit(run(build_id, url=url, follow=follow, as_json=as_json))
+    with open_client(url) as client:
+        raise typer.Exit(run(client, build_id, follow=follow, as_json=as_json))
 
 
 def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
     """End a build that is queued or running."""
-    from wheelyard.cli.build import cancel as run
+    from wheelyard.cli.build import show as run
+    from wheelyard.cli.client import open_client
 
-    raise typer.Exit(run(build_id, url=url, as_json=as_json))
+    with open_client(url) as client:
+        run(client.cancel(build_id), as_json=as_json)
 
 
 def show(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
     """Show one build: its wheel, its failure, or where it stands."""
-    from wheelyard.cli.build import show_build
+    from wheelyard.cli.build import show as run
+    from wheelyard.cli.client import open_client
 
-    raise typer.Exit(show_build(build_id, url=url, as_json=as_json))
+    with open_client(url) as client:
+        run(client.build(build_id), as_json=as_json)
 
 
 def builds(
@@ -97,12 +103,12 @@ def builds(
 ) -> None:
     """List builds, newest first.
 
-    [bold]Examples[/bold]
-
     \b
+    [bold]Examples[/bold]
     wheelyard builds --status failed
     wheelyard builds --project pyyaml --json
     """
+    from wheelyard.cli.client import open_client
     from wheelyard.cli.listing import list_builds
     from wheelyard.domain.build import Status
 
@@ -110,14 +116,17 @@ def builds(
     if status is not None and status not in known:
         raise typer.BadParameter(f"{status!r} is none of {', '.join(known)}.", param_hint="--status")
     chosen = Status(status) if status is not None else None
-    raise typer.Exit(list_builds(url=url, project=project, status=chosen, limit=limit, as_json=as_json))
+    with open_client(url) as client:
+        raise typer.Exit(list_builds(client, project=project, status=chosen, limit=limit, as_json=as_json))
 
 
 def targets(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
     """List the Pythons and platforms that can be asked for."""
+    from wheelyard.cli.client import open_client
     from wheelyard.cli.listing import list_targets
 
-    raise typer.Exit(list_targets(url=url, as_json=as_json))
+    with open_client(url) as client:
+        raise typer.Exit(list_targets(client, as_json=as_json))
 
 
 def status(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
@@ -125,6 +134,8 @@ def status(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
 
     The exit code is 0 if the service is ready, 4 if it is not or does not answer.
     """
+    from wheelyard.cli.client import open_client
     from wheelyard.cli.listing import show_status
 
-    raise typer.Exit(show_status(url=url, as_json=as_json))
+    with open_client(url) as client:
+        raise typer.Exit(show_status(client, as_json=as_json))

@@ -35,9 +35,8 @@ def build(
 
     Builds do so by themselves when they first need an image; this shows the whole output.
 
-    [bold]Example[/bold]
-
     \b
+    [bold]Example[/bold]
     wheelyard builders build bookworm --python 3.13
     """
     from wheelyard.cli.builders import build_images

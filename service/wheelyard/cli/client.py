@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from wheelyard import __version__
 from wheelyard.api.schemas import BuildListView, BuildView, SubmittedBuildView, TargetView
 from wheelyard.cli.build_events import EVENTS_BY_NAME, BuildEvent, Ended
-from wheelyard.cli.connection import Connection
+from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.events import ServerEvent, parse_events
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.domain.build import Status
@@ -31,6 +31,11 @@ _PROBLEM_EVENT: Final = "problem"
 View = TypeVar("View", bound=BaseModel)
 
 
+def open_client(url: str | None) -> "WheelyardClient":
+    """Make a client of the service that the command line, the environment or the state directory names."""
+    return WheelyardClient(find_connection(url))
+
+
 class WheelyardClient:
     """Speaks to one service."""
 
@@ -41,7 +46,7 @@ class WheelyardClient:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url = connection.url
+        self.url = connection.url
         self._sleep = sleep
         headers = {"User-Agent": f"wheelyard/{__version__}"}
         if connection.token:
@@ -129,7 +134,7 @@ class WheelyardClient:
         with self._reaching(), self._open(request) as response:
             for event in parse_events(response.iter_lines(), last_id=last_id):
                 if event.name == _PROBLEM_EVENT:
-                    raise ServerUnreachableError(url=self._url, reason=event.data)
+                    raise ServerUnreachableError(url=self.url, reason=event.data)
                 yield event
 
     @contextmanager
@@ -157,14 +162,14 @@ class WheelyardClient:
         try:
             return view.model_validate_json(document) if isinstance(document, str) else view.model_validate(document)
         except ValidationError as error:
-            raise ServerUnreachableError(url=self._url, reason="what answers there is no Wheelyard service") from error
+            raise ServerUnreachableError(url=self.url, reason="what answers there is no Wheelyard service") from error
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         try:
             yield
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise ServerUnreachableError(url=self._url, reason=str(error) or type(error).__name__) from error
+            raise ServerUnreachableError(url=self.url, reason=str(error).rstrip(".") or type(error).__name__) from error
 
 
 def _problem_of(response: httpx.Response) -> ProblemError:

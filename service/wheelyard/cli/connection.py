@@ -22,8 +22,13 @@ class RunningService:
 
     url: str
     index_url: str
-    """Address of the devpi server."""
+    """Address of the devpi index that wheels are published on."""
     pid: int
+
+    @property
+    def simple_url(self) -> str:
+        """The address of that index for pip."""
+        return f"{self.index_url.rstrip('/')}/+simple/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

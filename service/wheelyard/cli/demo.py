@@ -11,8 +11,7 @@ from typing import Final
 from rich.text import Text
 
 from wheelyard.api.schemas import BuildView
-from wheelyard.cli.client import WheelyardClient
-from wheelyard.cli.connection import find_connection
+from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.console import format_seconds, note, output
 from wheelyard.cli.demo_install import Installation, install_and_import
 from wheelyard.cli.demo_service import running_service
@@ -31,18 +30,18 @@ def run_demo() -> ExitCode:
     """Run it from beginning to end; ends at the first thing that does not work."""
     begun = time.monotonic()
     settings = load_settings()
-    with running_service(settings):
-        with WheelyardClient(find_connection(None)) as client:
+    with running_service(settings) as service:
+        with open_client(None) as client:
             builds = _build_all(client)
         output().print(Text("\nWhat was built", style="bold"))
         for build in builds:
-            output().print(report_build(build))
+            output().print(report_build(build), soft_wrap=True)
         worst = max(exit_code_of_build(build) for build in builds)
         if worst is not ExitCode.OK:
             note("the demonstration ends here: a build failed, and says why above")
             return worst
         output().print(Text("\nInstalled from the index into the bare runtime image", style="bold"))
-        install_and_import(settings, Installation.of(builds))
+        install_and_import(settings, Installation.of(builds, index_url=service.simple_url))
     output().print(
         Text(f"\nThe demonstration is through, in {format_seconds(time.monotonic() - begun)}.", "bold green")
     )

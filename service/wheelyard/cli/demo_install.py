@@ -5,7 +5,7 @@ The only container of ours with a network: it runs pip and wheels that were prov
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -14,13 +14,15 @@ from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.api.schemas import BuildView
 from wheelyard.cli.console import output
+from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line
+from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.errors import NotFoundError, VerifyFailedError
 from wheelyard.settings import Settings
 from wheelyard.wiring import engine_command, pip_wheel
 
 _CHUNK_BYTES: Final = 1 << 16
-_SHOWN_PROBLEMS: Final = 10
+_SHOWN_PROBLEMS: Final = 3
 # pip runs from its wheel, because the runtime image has none. Standard library only: this is all that is there.
 _SCRIPT: Final = """
 import os, shutil, subprocess, sys, venv
@@ -31,7 +33,8 @@ with open("/tmp/" + wheel, "wb") as file:
 venv.create("/tmp/venv")
 python = "/tmp/venv/bin/python"
 print(f"user {os.getuid()}, Python {sys.version.split()[0]}, compiler: {shutil.which('cc') or 'none'}", flush=True)
-subprocess.run([python, f"/tmp/{wheel}/pip", "install", *pip_arguments], check=True)
+if status := subprocess.run([python, f"/tmp/{wheel}/pip", "install", *pip_arguments]).returncode:
+    sys.exit(status)
 check = '''
 import markupsafe, markupsafe._speedups, yaml
 assert yaml.__with_libyaml__ is True, "PyYAML was built without libyaml"
@@ -39,7 +42,7 @@ assert yaml.load("a: [1, 2]", Loader=yaml.CSafeLoader) == {"a": [1, 2]}
 print("imported markupsafe._speedups from", markupsafe._speedups.__file__)
 print(f"imported yaml {yaml.__version__} with libyaml {'.'.join(map(str, yaml._yaml.get_version()))}")
 '''
-subprocess.run([python, "-c", check], check=True)
+sys.exit(subprocess.run([python, "-c", check]).returncode)
 """
 
 
@@ -53,20 +56,20 @@ class Installation:
     requirements: tuple[str, ...]
 
     @classmethod
-    def of(cls, builds: Sequence[BuildView]) -> Self:
-        """Take the builds' own word for image and index; raises NotFoundError if there is no wheel."""
-        wheels = [build.wheel for build in builds if build.wheel is not None and build.wheel.index_url is not None]
-        if len(wheels) < len(builds):
-            raise NotFoundError(kind="published wheel", name=", ".join(build.project for build in builds))
+    def of(cls, builds: Sequence[BuildView], *, index_url: str) -> Self:
+        """Take exactly what was built, in the image that it was proven in; raises NotFoundError without a wheel."""
+        images = [build.wheel.runtime_image for build in builds if build.wheel is not None]
+        if len(images) < len(builds):
+            raise NotFoundError(kind="wheel", name=", ".join(build.project for build in builds))
         return cls(
-            image=wheels[0].runtime_image,
-            index_url=wheels[0].index_url or "",
+            image=images[0],
+            index_url=index_url,
             requirements=tuple(f"{build.project}=={build.version}" for build in builds),
         )
 
 
 def install_and_import(settings: Settings, wanted: Installation) -> None:
-    """Install from the index in a container, and import; raises VerifyFailedError if that does not work."""
+    """Install from the index in a container, and import; raises ProblemError if that does not work."""
     wheel, engine = pip_wheel(settings), engine_command(settings)
     said = deque[str](maxlen=_SHOWN_PROBLEMS)
 
@@ -78,7 +81,16 @@ def install_and_import(settings: Settings, wanted: Installation) -> None:
     arguments = ["run", *_isolation(engine), wanted.image, *command]
     completed = asyncio.run(engine.run(arguments, stdin=_read(wheel), on_line=show, check=False))
     if completed.returncode:
-        raise VerifyFailedError(wheel=" and ".join(wanted.requirements), problems=tuple(said))
+        raise ProblemError(_problem(wanted, said))
+
+
+def _problem(wanted: Installation, said: Iterable[str]) -> Problem:
+    return Problem(
+        code=VerifyFailedError.code,
+        detail=f"{' and '.join(wanted.requirements)} cannot be installed and imported: {' '.join(said)}",
+        hint=f"Ask the index what it has: {wanted.index_url}",
+        exit_code=ExitCode.BUILD_FAILED,
+    )
 
 
 def _isolation(engine: EngineCommand) -> list[str]:

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from wheelyard.api.schemas import BuildListView, BuildSummaryView
 from wheelyard.cli.client import WheelyardClient
-from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_text
@@ -26,10 +25,11 @@ _STYLES: Final = {
 _LATELY: Final = 5
 
 
-def list_builds(*, url: str | None, project: str | None, status: Status | None, limit: int, as_json: bool) -> ExitCode:
+def list_builds(
+    client: WheelyardClient, *, project: str | None, status: Status | None, limit: int, as_json: bool
+) -> ExitCode:
     """Print the newest builds that fit."""
-    with WheelyardClient(find_connection(url)) as client:
-        page = client.builds(project=project, status=status, limit=limit)
+    page = client.builds(project=project, status=status, limit=limit)
     if as_json:
         print_json(page.model_dump(mode="json"))
         return ExitCode.OK
@@ -41,10 +41,9 @@ def list_builds(*, url: str | None, project: str | None, status: Status | None, 
     return ExitCode.OK
 
 
-def list_targets(*, url: str | None, as_json: bool) -> ExitCode:
+def list_targets(client: WheelyardClient, *, as_json: bool) -> ExitCode:
     """Print what can be asked for."""
-    with WheelyardClient(find_connection(url)) as client:
-        targets = client.targets()
+    targets = client.targets()
     if as_json:
         print_json([target.model_dump(mode="json") for target in targets])
         return ExitCode.OK
@@ -55,34 +54,31 @@ def list_targets(*, url: str | None, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def show_status(*, url: str | None, as_json: bool) -> ExitCode:
+def show_status(client: WheelyardClient, *, as_json: bool) -> ExitCode:
     """Print whether the service can work, and what it has to do."""
-    connection = find_connection(url)
-    with WheelyardClient(connection) as client:
-        ready, parts = client.readiness()
-        queued, running = (
-            client.builds(status=wanted, limit=MAX_PAGE_SIZE) for wanted in (Status.QUEUED, Status.RUNNING)
-        )
-        newest = client.builds(limit=_LATELY)
+    ready, parts = client.readiness()
+    queued = client.builds(status=Status.QUEUED, limit=MAX_PAGE_SIZE)
+    running = client.builds(status=Status.RUNNING, limit=MAX_PAGE_SIZE)
+    newest = client.builds(limit=_LATELY)
     if as_json:
         lists = {"queued": queued, "running": running, "newest": newest}
         shown = {name: page.model_dump(mode="json")["builds"] for name, page in lists.items()}
-        print_json({"url": connection.url, "ready": ready, "readiness": parts, **shown})
+        print_json({"url": client.url, "ready": ready, "readiness": parts, **shown})
     else:
-        output().print(_service_table(connection, ready=ready, parts=parts, queued=queued, running=running))
+        output().print(_service_table(client.url, ready=ready, parts=parts, waiting=queued, running=running))
         output().print(_build_table(running.builds or newest.builds))
     return ExitCode.OK if ready else ExitCode.OPERATOR
 
 
 def _service_table(
-    connection: Connection, *, ready: bool, parts: object, queued: BuildListView, running: BuildListView
+    url: str, *, ready: bool, parts: object, waiting: BuildListView, running: BuildListView
 ) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.add_row("service", Text(connection.url))
+    table.add_row("service", Text(url))
     table.add_row("ready", Text("yes", style="green") if ready else Text("no", style="bold red"))
     for name, state in _readiness_of(parts):
         table.add_row(f"  {name}", Text(state))
-    table.add_row("queued", _count(queued))
+    table.add_row("queued", _count(waiting))
     table.add_row("running", _count(running))
     return table
 

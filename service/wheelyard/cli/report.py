@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from wheelyard.api.schemas import BuildView
@@ -39,12 +37,13 @@ def report_build(build: BuildView) -> RenderableType:
 
 def report_wheel(wheel: WheelView) -> RenderableType:
     """Describe a wheel: what it is called, what repair did, what it holds, how to install it."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in _wheel_facts(wheel):
-        table.add_row(name, Text(plain_line(value), style=_STYLES.get(name, "")))
-    return Padding(table, (0, 0, 0, 2), expand=False)
+    # Lines and no table: what is long (hashes, commands) must come out in one piece to be copied.
+    return Group(
+        *(
+            Text(f"  {name:<9}", style="dim") + Text(plain_line(value), style=_STYLES.get(name, "default"))
+            for name, value in _wheel_facts(wheel)
+        )
+    )
 
 
 def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
@@ -83,7 +82,7 @@ def report_failure(failure: FailureView) -> RenderableType:
         Text(f"error[{failure.code}]", style="bold red") + Text(f"{where}: {plain_text(failure.summary)}")
     ]
     excerpt = [styled_line(line) for line in failure.log_excerpt.splitlines()]
-    parts += [Padding(line, (0, 0, 0, 4)) for line in excerpt]
+    parts += [Text("    ") + line for line in excerpt]
     if failure.hint:
         parts.append(Text("hint: ", style="bold cyan") + Text(plain_text(failure.hint)))
     return Group(*parts)

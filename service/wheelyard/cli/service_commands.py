@@ -13,9 +13,8 @@ def up() -> None:
     Starts what is not set to be elsewhere (PostgreSQL, devpi), the API and one worker, all with their state in one
     directory, and says its addresses and where its first token is. Ctrl-C stops everything that it started.
 
-    [bold]Examples[/bold]
-
     \b
+    [bold]Examples[/bold]
     wheelyard up
     WHEELYARD_STATE_DIR=/srv/wheelyard WHEELYARD_PORT=9000 wheelyard up
     """

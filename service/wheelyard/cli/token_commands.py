@@ -20,9 +20,8 @@ def create(
 ) -> None:
     """Make a token and print its secret, which cannot be had again.
 
-    [bold]Example[/bold]
-
     \b
+    [bold]Example[/bold]
     export WHEELYARD_TOKEN=$(wheelyard token create ci --days 90)
     """
     from wheelyard.cli.tokens import create_token

@@ -120,8 +120,10 @@ class Wheel:
     """What verification imported in the bare runtime image."""
     builder_image: str
     runtime_image: str
+    url: str | None = None
+    """Address of its bytes, once it is published."""
     index_url: str | None = None
-    """Where pip can fetch it, once it is published."""
+    """Address of the Simple API that lists it, for ``pip install --index-url``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,6 +34,8 @@ class PublishedFile:
     filename: str
     url: str
     """Absolute address of the bytes."""
+    index_url: str
+    """Address of the Simple API that lists it, for ``pip install --index-url``."""
     sha256: str
     size_bytes: int
     uploaded: bool

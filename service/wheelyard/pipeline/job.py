@@ -23,6 +23,8 @@ class Tools:
     index: WheelIndex
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
+    installer: Path
+    """The uv program, for bare images that have no installer (docs/decisions/0004)."""
     limits: Limits
     output_bytes: int
     """Largest output that is taken from one container."""

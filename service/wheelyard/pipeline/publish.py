@@ -10,4 +10,4 @@ async def publish(job: Job, tools: Tools) -> Job:
     wheel = known(job.wheel)
     published = await tools.index.publish(known(job.repaired).path, sha256=wheel.sha256)
     await job.note(f"published {published.filename} sha256={published.sha256}")
-    return job.knowing(wheel=replace(wheel, index_url=published.url))
+    return job.knowing(wheel=replace(wheel, url=published.url, index_url=published.index_url))

@@ -5,38 +5,35 @@ from collections.abc import Sequence
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
 from wheelyard.domain.build import Stage, Wheel
 from wheelyard.domain.release import IndexFile
-from wheelyard.errors import BuildRequirementsError, DownloadFailedError, RequirementsUnsatisfiedError
-from wheelyard.interfaces import SourceIndex
+from wheelyard.errors import BuildRequirementsError, RequirementsUnsatisfiedError
 from wheelyard.pipeline.build import python_path
 from wheelyard.pipeline.container_job import expect_report, open_job
 from wheelyard.pipeline.conversation import Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
-
-PIP_FILENAME: Final = "pip-26.2.1-py3-none-any.whl"
-"""The installer that proves wheels: bare runtime images have none."""
-_PIP_SHA256: Final = "71138adf1f4ca900cdb7d289c21b7494329f2332b6d85f0e1c42108c0384ed3e"
+_INSTALLER: Final = "uv"
 
 
 async def verify(job: Job, tools: Tools) -> Job:
-    """Install the wheel with pip, import its modules, and describe it as the proven wheel that it then is."""
+    """Install the wheel, import its modules, and describe it as the proven wheel that it then is."""
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(read_wheel, repaired.path, order)
     companions = await _resolve_requirements(job, tools, file)
     python, image = python_path(order.target.python), known(job.images).runtime
     async with open_job(job, tools, stage=Stage.VERIFY, image=image, python=python) as conversation:
-        for companion in (*companions, await find_pip(tools.source)):
+        await conversation.send_file(tools.installer, name=_INSTALLER)
+        for companion in companions:
             await conversation.send_file(await tools.source.fetch(companion), name=companion.filename)
         await conversation.send_file(repaired.path)
         await conversation.send(
             "verify",
             wheel=repaired.path.name,
             project=order.project,
-            pip=PIP_FILENAME,
+            installer=_INSTALLER,
             imports=list(order.recipe.test_imports),
             expect_extensions=list(order.recipe.expected_extensions),
         )
@@ -45,15 +42,6 @@ async def verify(job: Job, tools: Tools) -> Job:
             return job.knowing(wheel=_describe(job, repaired, file, report))
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
-
-
-async def find_pip(source: SourceIndex) -> IndexFile:
-    """Find the pinned pip on the upstream index; raises DownloadFailedError if it is not there."""
-    page = await source.project(canonicalize_name("pip"))
-    for file in page.files:
-        if file.filename == PIP_FILENAME and file.sha256 == _PIP_SHA256:
-            return file
-    raise DownloadFailedError(what=PIP_FILENAME, tried=["the upstream index does not list it with the pinned sha256"])
 
 
 async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tuple[IndexFile, ...]:

@@ -1,0 +1,119 @@
+"""Examples that the OpenAPI document shows. Must not be needed to answer a request."""
+
+from typing import Any, Final
+
+_ID: Final = "0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11"
+_PATH: Final = f"/v1/builds/{_ID}"
+_SHA256: Final = "7d2d4ee8a0f6b1d9c1b7d4a4fbc2a1d4f0b7b6f9a1ce6c1f2f0c2d0d6f5b3a21"
+
+WHEEL: Final[dict[str, Any]] = {
+    "filename": "pyyaml-6.0.3-1-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "sha256": _SHA256,
+    "size_bytes": 801626,
+    "tag": "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64",
+    "tag_before_repair": "cp313-cp313-linux_x86_64",
+    "policy": "manylinux_2_17_x86_64",
+    "is_pure": False,
+    "extensions": ["yaml._yaml"],
+    "grafted": [
+        {
+            "soname": "libyaml-0.so.2",
+            "path": "pyyaml.libs/libyaml-0-7d2d4ee8.so.2.0.9",
+            "sha256": _SHA256,
+            "package": "libyaml-0-2",
+            "package_version": "0.2.5-1",
+            "source_package": "libyaml",
+        }
+    ],
+    "build_requirements": [{"filename": "setuptools-80.9.0-py3-none-any.whl", "sha256": _SHA256}],
+    "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
+    "builder_image": f"sha256:{_SHA256}",
+    "runtime_image": f"sha256:{_SHA256}",
+    "url": "http://127.0.0.1:3141/wheels/prod/+f/7d2/d4ee8a0f6b1d9/pyyaml-6.0.3-1-cp313-cp313-manylinux_2_17_x86_64.whl",
+    "index_url": "http://127.0.0.1:3141/wheels/prod/+simple/",
+    "install": "pip install --only-binary :all: --index-url http://127.0.0.1:3141/wheels/prod/+simple/ pyyaml==6.0.3",
+}
+
+QUEUED_BUILD: Final[dict[str, Any]] = {
+    "id": _ID,
+    "url": _PATH,
+    "log_url": f"{_PATH}/log",
+    "requirement": "pyyaml>=6,<7",
+    "project": "pyyaml",
+    "version": "6.0.3",
+    "python": "3.13",
+    "platform": "manylinux_2_36_x86_64",
+    "builder": "bookworm",
+    "sdist": {
+        "filename": "pyyaml-6.0.3.tar.gz",
+        "url": "https://index.example/files/pyyaml-6.0.3.tar.gz",
+        "sha256": _SHA256,
+        "size_bytes": 130960,
+    },
+    "recipe_digest": _SHA256,
+    "key": _SHA256,
+    "status": "queued",
+    "stage": None,
+    "cancel_requested": False,
+    "created_at": "2026-11-23T12:00:00Z",
+    "started_at": None,
+    "finished_at": None,
+    "attempts": [],
+    "failure": None,
+    "wheel": None,
+}
+
+SUCCEEDED_BUILD: Final[dict[str, Any]] = {
+    **QUEUED_BUILD,
+    "status": "succeeded",
+    "started_at": "2026-11-23T12:00:00.010Z",
+    "finished_at": "2026-11-23T12:00:21.500Z",
+    "attempts": [
+        {
+            "number": 1,
+            "worker": "builder-1/4711",
+            "status": "succeeded",
+            "started_at": "2026-11-23T12:00:00.010Z",
+            "finished_at": "2026-11-23T12:00:21.500Z",
+            "timings": [{"stage": "build", "started_at": "2026-11-23T12:00:02Z", "seconds": 14.2}],
+            "failure": None,
+            "log_size_bytes": 18213,
+            "log_truncated": False,
+        }
+    ],
+    "wheel": WHEEL,
+}
+
+FAILURE: Final[dict[str, Any]] = {
+    "stage": "build",
+    "code": "build-failed",
+    "summary": "pyyaml 6.0.3 did not build: the header yaml.h is missing.",
+    "hint": "Add libyaml-dev to the recipe's apt list.",
+    "retryable": False,
+    "log_excerpt": "ext/_yaml.h:2:10: fatal error: yaml.h: No such file or directory",
+}
+
+FAILED_BUILD: Final[dict[str, Any]] = {
+    **SUCCEEDED_BUILD,
+    "status": "failed",
+    "attempts": [{**SUCCEEDED_BUILD["attempts"][0], "status": "failed", "failure": FAILURE}],
+    "failure": FAILURE,
+    "wheel": None,
+}
+
+
+BY_NAME: Final[dict[str, dict[str, Any]]] = {
+    "build-queued": {"value": QUEUED_BUILD},
+    "build-succeeded": {"value": SUCCEEDED_BUILD},
+    "build-failed": {"value": FAILED_BUILD},
+    "submitted-new": {"value": {**QUEUED_BUILD, "joined": False}},
+    "submitted-joined": {"value": {**QUEUED_BUILD, "joined": True}},
+    "submitted-succeeded": {"value": {**SUCCEEDED_BUILD, "joined": True}},
+}
+"""They go into the document's components; FastAPI would drop the nulls of examples that a route holds itself."""
+
+
+def shown(*names: str) -> dict[str, Any]:
+    """Refer to examples where OpenAPI wants them in a response."""
+    references = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
+    return {"content": {"application/json": {"examples": references}}}

@@ -1,0 +1,152 @@
+"""Following a log: everything once, in order, across attempts, from any point on."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_wheel
+
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
+from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.errors import NotFoundError
+from wheelyard.usecases.follow_log import FollowLog, LogEvent, LogPosition, LogText, StatusChange
+
+SUCCESS = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stand:
+    """A build in memory, a worker's hands on it, and a follower."""
+
+    build_id: str
+    state: MemoryState
+    clock: ManualClock
+    attempts: MemoryAttempts
+    follow: FollowLog
+
+    async def claim(self, worker: str = "worker-1") -> Claim:
+        claim = await self.attempts.claim(self.build_id, worker=worker, lease_seconds=20)
+        assert claim is not None
+        return claim
+
+    async def events(self, start: LogPosition | None = None) -> list[LogEvent]:
+        async def read() -> list[LogEvent]:
+            return [event async for event in self.follow(self.build_id, start=start or LogPosition())]
+
+        return await asyncio.wait_for(read(), 10)
+
+
+@pytest.fixture
+async def stand() -> Stand:
+    clock = ManualClock(BEGINNING)
+    state = MemoryState(clock=clock)
+    builds = MemoryBuilds(state)
+    submission = await builds.submit(sample_order(), requested_by="tests")
+    follow = FollowLog(builds=builds, logs=MemoryLogs(state, part_bytes=3))
+    attempts = MemoryAttempts(state)
+    return Stand(build_id=submission.build.id, state=state, clock=clock, attempts=attempts, follow=follow)
+
+
+def text_of(events: list[LogEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, LogText))
+
+
+async def test_finished_build_is_told_whole_and_ends_with_its_status(stand: Stand) -> None:
+    claim = await stand.claim()
+    await stand.attempts.append_log(claim, b"a longer text")
+    await stand.attempts.finish(claim, SUCCESS)
+    events = await stand.events()
+    assert text_of(events) == "a longer text"
+    end = StatusChange(status=Status.SUCCEEDED, stage=None, attempt=1, position=LogPosition(attempt=1, offset=13))
+    assert events[-1] == end
+    assert [event for event in events if isinstance(event, StatusChange)] == [end]
+
+
+async def test_live_build_is_told_as_it_goes(stand: Stand) -> None:
+    following = asyncio.create_task(stand.events())
+    await asyncio.sleep(0.01)
+    claim = await stand.claim()
+    for stage in (Stage.FETCH, Stage.BUILD):
+        await stand.attempts.enter_stage(claim, stage)
+        await stand.attempts.append_log(claim, stage.value.encode())
+        await asyncio.sleep(0.01)
+    await stand.attempts.finish(claim, SUCCESS)
+    events = await following
+    assert text_of(events) == "fetchbuild"
+    changes = [(event.status, event.stage) for event in events if isinstance(event, StatusChange)]
+    assert changes == [
+        (Status.QUEUED, None),
+        (Status.RUNNING, Stage.FETCH),
+        (Status.RUNNING, Stage.BUILD),
+        (Status.SUCCEEDED, None),
+    ]
+
+
+@pytest.mark.parametrize("text", ["plain", "\u00e4\u00f6\u00fc", "1\u20ac", "\U0001f6de wheel"])
+async def test_characters_are_never_cut(stand: Stand, text: str) -> None:
+    claim = await stand.claim()
+    await stand.attempts.append_log(claim, text.encode())
+    await stand.attempts.finish(claim, SUCCESS)
+    events = await stand.events()
+    assert text_of(events) == text
+    for seen, event in enumerate(events, start=1):
+        assert text_of(await stand.events(event.position)) == text_of(events[seen:])
+
+
+async def test_bytes_that_are_no_text_are_replaced_also_at_the_very_end(stand: Stand) -> None:
+    claim = await stand.claim()
+    await stand.attempts.append_log(claim, b"ok \xff and cut \xe2\x82")
+    await stand.attempts.finish(claim, SUCCESS)
+    assert text_of(await stand.events()) == "ok \ufffd and cut \ufffd"
+
+
+async def test_taken_over_build_tells_both_attempts_in_order(stand: Stand) -> None:
+    await stand.attempts.append_log(await stand.claim(), b"first, cut \xe2")
+    stand.clock.advance(60)
+    second = await stand.claim("worker-2")
+    await stand.attempts.append_log(second, b"second")
+    await stand.attempts.finish(second, SUCCESS)
+    events = await stand.events()
+    assert text_of(events) == "first, cut \ufffdsecond"
+    assert text_of(await stand.events(LogPosition(attempt=1, offset=12))) == "second"
+    assert text_of(await stand.events(LogPosition(attempt=2))) == "second"
+
+
+async def test_build_cancelled_in_the_queue_ends_at_once(stand: Stand) -> None:
+    await MemoryBuilds(stand.state).request_cancel(stand.build_id)
+    (event,) = await stand.events()
+    assert event == StatusChange(status=Status.CANCELLED, stage=None, attempt=0, position=LogPosition())
+
+
+async def test_position_beyond_the_log_gives_no_text(stand: Stand) -> None:
+    claim = await stand.claim()
+    await stand.attempts.append_log(claim, b"short")
+    await stand.attempts.finish(claim, SUCCESS)
+    for position in (LogPosition(attempt=1, offset=5), LogPosition(attempt=1, offset=99), LogPosition(attempt=7)):
+        (event,) = await stand.events(position)
+        assert isinstance(event, StatusChange)
+
+
+async def test_unknown_build_is_not_found(stand: Stand) -> None:
+    with pytest.raises(NotFoundError):
+        await anext(stand.follow("no-such-build", start=LogPosition()))
+
+
+async def test_reader_that_leaves_is_forgotten(stand: Stand) -> None:
+    events = stand.follow(stand.build_id, start=LogPosition())
+    await anext(events)
+    await events.aclose()
+    assert not stand.state._waiting
+
+
+def test_position_is_read_as_it_is_written() -> None:
+    position = LogPosition(attempt=2, offset=4711)
+    assert LogPosition.parse(str(position)) == position
+
+
+@pytest.mark.parametrize("text", ["", ":", "1:", ":1", "1:2:3", "-1:0", "1:-1", " 1:1", "1_0:1", "9" * 20 + ":1"])
+def test_anything_else_is_no_position(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a log position"):
+        LogPosition.parse(text)
