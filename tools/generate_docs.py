@@ -3,6 +3,7 @@
 A test compares them with what this makes, so that they never lag behind; ``make docs`` runs it.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,90 @@ from typing import Final
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from typer import Context
+from typer.cli import get_docs_for_click
 from typer.main import get_command
-from typer.models import Context
+
 from wheelyard.cli.app import app
 from wheelyard.cli.exit_codes import MEANINGS
 from wheelyard.settings import ClientSettings, Settings
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
-_MARKUP: Final = re.compile(r"\[/?bold\]")
+_NOTE: Final = "<!-- Made from the code by tools/generate_docs.py; change it there. -->"
+_EXAMPLE: Final = re.compile(r'\n<span style="font-weight: bold">(?P<title>[^<]+)</span>\n(?P<lines>(?:\S.*\n)+)')
+_EPILOG: Final = re.compile(r"\n\[bold\]Exit codes\[/bold\]\n(?:.*\S.*\n)+")
+_SHORTENED: Final = re.compile(r"(?<=`: )(?P<start>.+)\.\.\.$", re.MULTILINE)
+# What depends on the host is described in the field's own text.
+_DEPENDS_ON_HOST: Final = frozenset({"state_dir", "limit_cpus", "upstream_index_url"})
+
+
+def command_line_page() -> str:
+    """Describe every command, as ``--help`` does."""
+    command = get_command(app)
+    context = Context(command, info_name="wheelyard", obj={"TYPER_RICH_MARKUP_MODE": "rich"})
+    text = get_docs_for_click(obj=command, ctx=context, name="wheelyard", title="The command line")
+    text = _EXAMPLE.sub(r"\n**\g<title>**\n\n```console\n\g<lines>```\n", _EPILOG.sub(_exit_codes(), text))
+    text = _SHORTENED.sub(lambda match: _summary(match["start"]), html.unescape(text))
+    title, _, rest = text.strip().partition("\n")
+    return f"{title}\n\n{_NOTE}\n{rest}\n"
+
+
+def _exit_codes() -> str:
+    rows = "".join(f"| {code:d} | {meaning} |\n" for code, meaning in MEANINGS.items())
+    return f"\n## Exit codes\n\n| code | meaning |\n|---|---|\n{rows}"
+
+
+def _summary(start: str) -> str:
+    """Give a command's first line in full, which typer cuts."""
+    groups = [app, *(group.typer_instance for group in app.registered_groups if group.typer_instance)]
+    callbacks = [command.callback for group in groups for command in group.registered_commands if command.callback]
+    texts = [*(str(group.info.help) for group in groups), *(callback.__doc__ or "" for callback in callbacks)]
+    return next(text.partition("\n")[0] for text in texts if text.startswith(start))
+
+
+def settings_page() -> str:
+    """Describe every setting, from the docstrings of its fields."""
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            _NOTE,
+            "",
+            "Each is an environment variable, or a line `NAME=value` in the file that `WHEELYARD_ENV_FILE` names.",
+            "",
+            "## The service",
+            "",
+            *_describe(Settings),
+            "## The command line as a client",
+            "",
+            *_describe(ClientSettings),
+        ]
+    )
+
+
+def _describe(settings: type[BaseSettings]) -> Iterator[str]:
+    for name, field in settings.model_fields.items():
+        yield f"### `WHEELYARD_{name.upper()}`"
+        yield ""
+        yield " ".join((field.description or "").split())
+        if (default := _default_of(name, field)) is not None:
+            yield ""
+            yield f"Default: `{default}`"
+        yield ""
+
+
+def _default_of(name: str, field: FieldInfo) -> str | None:
+    """Write a default as the environment would give it; None if the text says it or there is none."""
+    if name in _DEPENDS_ON_HOST or field.default in (None, ()) or field.is_required():
+        return None
+    return str(field.default)
+
+
+def main() -> None:
+    """Write both pages."""
+    (DOCS / "cli.md").write_text(command_line_page())
+    (DOCS / "settings.md").write_text(settings_page())
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ def get_logger(name: str) -> FilteringBoundLogger:
 def configure_logs(*, log_format: LogFormat, level: str) -> None:
     """Send structured entries to standard error, those of other libraries from ``warning`` on."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Processor = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    renderer: Processor = _text_renderer() if text else structlog.processors.JSONRenderer()
     formatting: list[Processor] = [] if text else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[*_SHARED, *formatting, renderer],
@@ -33,6 +33,11 @@ def configure_logs(*, log_format: LogFormat, level: str) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+
+
+def _text_renderer() -> Processor:
+    """Render for people; tracebacks are plain, because rich ones print local variables, secrets among them."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 class _Forward(logging.Handler):

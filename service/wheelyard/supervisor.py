@@ -89,7 +89,7 @@ async def run_worker(settings: Settings) -> None:
 async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
     """Start what is embedded, connect to the rest, bring the schema up to date."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
-    await asyncio.to_thread(settings.state_dir.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(_make_state_dir, settings.state_dir)
     async with contextlib.AsyncExitStack() as stack:
         lock = FileLock(settings.state_dir / "wheelyard.lock")
         lock.acquire()
@@ -103,6 +103,13 @@ async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
             index=await stack.enter_async_context(DevpiIndex(index_url, credentials=credentials)),
             index_url=index_url,
         )
+
+
+def _make_state_dir(path: Path) -> None:
+    """Make the state directory; others may pass through it, as the database's own user must, but not list it."""
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o711)
 
 
 async def _open_database(settings: Settings, stack: contextlib.AsyncExitStack) -> str:

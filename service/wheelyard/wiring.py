@@ -170,8 +170,8 @@ async def api_services(
 
 async def builder_facts(settings: Settings) -> BuilderFacts:
     """Gather what determines a build besides its request."""
-    book = catalogue()
     facts = await image_builder(settings).definition_facts()
+    book = catalogue().on(facts.architecture)
     definitions = {suite: builder_definition(book, facts, suite=suite) for suite in book.suite}
     return BuilderFacts(
         catalogue=book,

@@ -189,3 +189,9 @@ def test_package_names_that_apt_would_read_otherwise_are_refused() -> None:
     good = ["libyaml-dev", "g++", "libstdc++6", "python3.13", "0ad"]
     bad = ["", "-y", "gcc-", "gcc; id", "Gcc", "gcc=1", "gcc/sid", "./x.deb", "a"]
     assert reject_package_names([*good, *bad]) == bad
+
+
+def test_catalogue_on_one_architecture_offers_nothing_of_another() -> None:
+    here = parse_catalogue(SHIPPED).on("x86_64")
+    assert {builder.policy.architecture for builder in here.builders()} == {"x86_64"}
+    assert list(parse_catalogue(SHIPPED).on("riscv64").builders()) == []

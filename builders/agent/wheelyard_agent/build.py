@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import build
 import pyproject_hooks
+
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
 from wheelyard_agent.sdist import unpack_sdist
@@ -92,7 +93,9 @@ def _open_project(source: Path, environment: _Environment, env: Mapping[str, str
 def _describe(error: Exception) -> str:
     inner = getattr(error, "exception", None)
     if isinstance(inner, subprocess.CalledProcessError):
-        return f"the build backend was ended by signal {-inner.returncode}" if inner.returncode < 0 else (
-            f"the build backend ended with exit code {inner.returncode}"
+        return (
+            f"the build backend was ended by signal {-inner.returncode}"
+            if inner.returncode < 0
+            else (f"the build backend ended with exit code {inner.returncode}")
         )
     return " ".join(str(error).split()) or type(error).__name__

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ELF_MAGIC = b"\x7fELF"
 # CPython's import system loads these suffixes: a tagged one, the stable ABI's, and the plain one.
-_EXTENSION = re.compile(r"(?P<module>[A-Za-z_]\w*)(?:\.cpython-[\w-]+|\.abi3)?\.so")
+_EXTENSION = re.compile(r"(?P<module>[A-Za-z_]\w*)(?P<tag>\.cpython-[\w-]+|\.abi3)?\.so")
 _DATA = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
 
 
@@ -23,13 +23,18 @@ def elf_members(wheel: Path) -> list[str]:
     return found
 
 
-def extension_modules(members: list[str]) -> list[str]:
-    """Give the importable names of those members that are extension modules."""
-    names = []
-    for member in members:
-        path = Path(_DATA.sub("", member))
-        match = _EXTENSION.fullmatch(path.name)
-        parents = path.parent.parts
-        if match and all(part.isidentifier() for part in parents):
-            names.append(".".join((*parents, match["module"])))
-    return sorted(names)
+def extension_modules(wheel: Path, members: list[str]) -> list[str]:
+    """Give the importable names of those ELF members that are extension modules."""
+    with zipfile.ZipFile(wheel) as bundle:
+        return sorted(name for member in members if (name := _module_of(bundle, member)))
+
+
+def _module_of(bundle: zipfile.ZipFile, member: str) -> str | None:
+    path = Path(_DATA.sub("", member))
+    match = _EXTENSION.fullmatch(path.name)
+    if match is None or not all(part.isidentifier() for part in path.parent.parts):
+        return None
+    # Without a tag it may as well be a plain shared library, which lacks the entry point that imports need (PEP 489).
+    if match["tag"] is None and f"PyInit_{match['module']}".encode() not in bundle.read(member):
+        return None
+    return ".".join((*path.parent.parts, match["module"]))

@@ -47,8 +47,9 @@ def import_modules(names: Sequence[str], *, python: str, env: Mapping[str, str])
     """Import each module; one that kills the process counts as failed, and the rest goes on in a new process."""
     results: list[ImportResult] = []
     left = list(names)
+    roots = {name.partition(".")[0] for name in names}
     while left:
-        done, killer = _import_run(left, python=python, env=env)
+        done, killer = _import_run(left, roots, python=python, env=env)
         results.extend(done)
         left = left[len(done) :]
         if killer is not None and left:
@@ -57,7 +58,7 @@ def import_modules(names: Sequence[str], *, python: str, env: Mapping[str, str])
 
 
 def _import_run(
-    names: Sequence[str], *, python: str, env: Mapping[str, str]
+    names: Sequence[str], roots: set[str], *, python: str, env: Mapping[str, str]
 ) -> tuple[list[ImportResult], str | None]:
     reader, writer = os.pipe()
     command = [python, "-I", "-c", _PROGRAM, str(writer), *names]
@@ -69,7 +70,6 @@ def _import_run(
     with os.fdopen(reader, encoding="utf-8", errors="replace") as report:
         lines = [json.loads(line) for line in report if line.startswith("{") and line.endswith("\n")]
     code = process.wait()
-    roots = {name.partition(".")[0] for name in names}
     done = [_result(line, roots) for line in lines if "name" in line]
     if len(done) == len(names):
         return done, None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 TOOLS = Path("/opt/wheelyard/tools/bin")
@@ -59,7 +59,5 @@ def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = No
 
 def output_of(command: Sequence[str], *, env: Mapping[str, str]) -> str | None:
     """Run a program and return its standard output, None if it fails; its standard error goes to the log."""
-    done = subprocess.run(
-        list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
-    )
+    done = subprocess.run(list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -1,12 +1,10 @@
-"""List the modules that an installed distribution promises, from its own record."""
+"""List the Python modules that an installed distribution promises, from its own record."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
 from pathlib import Path, PurePosixPath
-
-from wheelyard_agent.elf import extension_modules
 
 # Not meant to be imported: programs, test suites and their configuration, and build leftovers.
 _NOT_FOR_IMPORT = re.compile(r"(^|\.)(__main__|tests?|testing|conftest|setup|_?examples?|benchmarks?)(\.|$)")
@@ -17,9 +15,7 @@ def list_modules(site: Path, project: str) -> list[str]:
     distribution = next(
         found for found in importlib.metadata.distributions(path=[str(site)]) if _normalise(found.name) == project
     )
-    files = [str(file) for file in distribution.files or []]
-    native = [file for file in files if file.endswith(".so")]
-    names = {_module_of(PurePosixPath(file)) for file in files if file.endswith(".py")} | set(extension_modules(native))
+    names = {_module_of(file) for file in distribution.files or [] if file.suffix == ".py"}
     return sorted(name for name in names if name and not _NOT_FOR_IMPORT.search(name))
 
 

@@ -9,8 +9,8 @@ import hashlib
 import json
 import re
 import zipfile
-from pathlib import Path
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from wheelyard_agent.channel import Channel
@@ -36,7 +36,7 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     tagged = _add_build_tag(Path(report.pop("path")), job["build_number"], env)
     channel.send_file(tagged)
     channel.send(
-        "report", wheel=tagged.name, is_pure=not members, extensions=extension_modules(members), **report
+        "report", wheel=tagged.name, is_pure=not members, extensions=extension_modules(wheel, members), **report
     )
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import calendar
+import lzma
 import os
 import tarfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 from wheelyard_agent.job import JobError
 
+# What the archive modules raise for files that are broken, encrypted, or say times that no clock shows.
+_UNREADABLE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(RuntimeError, OverflowError, OSError, EOFError, ValueError),
+)
 _EARLIEST_ZIP_TIME = 315532800  # 1980-01-01: a zip file, and so a wheel, cannot hold an earlier time
 
 
@@ -18,7 +26,7 @@ def unpack_sdist(archive: Path, where: Path) -> tuple[Path, int]:
     where.mkdir()
     try:
         newest = _unpack_zip(archive, where) if archive.suffix == ".zip" else _unpack_tar(archive, where)
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+    except _UNREADABLE as error:
         raise JobError("invalid-sdist", reason=f"it cannot be unpacked ({error})") from error
     folders = [path for path in where.iterdir() if path.is_dir()]
     if len(folders) != 1:
@@ -39,7 +47,7 @@ def _unpack_zip(archive: Path, where: Path) -> int:
     with zipfile.ZipFile(archive) as bundle:
         for member in bundle.infolist():
             path = bundle.extract(member, where)
-            stamp = int(time.mktime((*member.date_time, 0, 0, -1)))
+            stamp = calendar.timegm(member.date_time)
             os.utime(path, (stamp, stamp))
             newest = max(newest, stamp)
     return newest

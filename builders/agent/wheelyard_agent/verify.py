@@ -22,7 +22,7 @@ _MAX_PROBLEMS = 20
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
     """Do a ``verify`` job: ``wheel``, ``project``, ``installer``, ``imports`` and ``expect_extensions`` are its fields."""
     wheel = inbox / job["wheel"]
-    extensions = extension_modules(elf_members(wheel))
+    extensions = extension_modules(wheel, elf_members(wheel))
     _check_extensions(job["expect_extensions"], extensions)
     env = clean_environment(scratch / "home")
     site = _install(wheel, inbox / job["installer"], scratch / "venv", env)

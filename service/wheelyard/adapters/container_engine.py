@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.errors import EngineCommandError, EngineUnavailableError
+from wheelyard.adapters.engine_command import EngineCommand, is_unreachable
+from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
 from wheelyard.interfaces import Container, ContainerSpec, LogSink
 
 PROJECT_LABEL: Final = "org.wheelyard.project=wheelyard"
 _USER: Final = "1000:1000"
 _BLOCK_BYTES: Final = 1 << 16
+_TAIL_BYTES: Final = 2000
 _END_SECONDS: Final = 30.0
 # docker's and podman's own exit codes: the engine failed; the program cannot be run; the program was not found.
 _ENGINE_EXIT_CODES: Final = (125, 126, 127)
@@ -29,6 +30,9 @@ class _Running:
     process: asyncio.subprocess.Process
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
+    pump: "asyncio.Task[str]"
+    """Brings standard error to the log, and ends with the last of it."""
+    program: str
 
     async def write(self, data: bytes) -> None:
         """Send bytes, waiting while the container does not take them."""
@@ -52,8 +56,16 @@ class _Running:
         return await self.stdout.read(size)
 
     async def wait(self) -> int:
-        """Wait for the end."""
-        return await self.process.wait()
+        """Wait for the end; raises EngineUnavailableError or EngineCommandError if the engine did not get to run it."""
+        code = await self.process.wait()
+        if code in _ENGINE_EXIT_CODES:
+            raise self._engine_error(await asyncio.shield(self.pump))
+        return code
+
+    def _engine_error(self, output: str) -> OperatorError:
+        if is_unreachable(output):
+            return EngineUnavailableError(engine=self.program, reason=output)
+        return EngineCommandError(command=(self.program, "run"), output=output)
 
 
 class ContainerEngine:
@@ -67,15 +79,12 @@ class ContainerEngine:
     async def run(self, spec: ContainerSpec, *, log: LogSink) -> AsyncIterator[Container]:
         """Run a container; raises EngineUnavailableError or EngineCommandError if the engine cannot."""
         name = f"wheelyard-{uuid.uuid4().hex}"
-        running, stderr = await self._start(spec, name)
-        tail = _Tail()
-        pump = asyncio.create_task(_pump(stderr, log, tail))
+        running = await self._start(spec, name, log)
         try:
             yield running
         finally:
-            await asyncio.shield(self._end(running.process, name, pump))
-        if running.process.returncode in _ENGINE_EXIT_CODES:
-            raise EngineCommandError(command=(self._command.program, "run"), output=tail.text())
+            await asyncio.shield(self._end(running, name))
+        await running.wait()
 
     async def remove_leftovers(self, labels: Mapping[str, str]) -> int:
         """Kill and remove what a former worker left; running twice is no harm."""
@@ -91,7 +100,7 @@ class ContainerEngine:
         """Ask the engine for its version."""
         await self._command.run(["version", "--format", "{{.Server.Version}}"])
 
-    async def _start(self, spec: ContainerSpec, name: str) -> tuple[_Running, asyncio.StreamReader]:
+    async def _start(self, spec: ContainerSpec, name: str, log: LogSink) -> _Running:
         pipe = asyncio.subprocess.PIPE
         arguments = [self._command.program, *self._command.prefix, *self._run_arguments(spec, name)]
         try:
@@ -102,7 +111,13 @@ class ContainerEngine:
             raise EngineUnavailableError(engine=self._command.program, reason=str(error)) from error
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise EngineUnavailableError(engine=self._command.program, reason="its client has no standard streams")
-        return _Running(process=process, stdin=process.stdin, stdout=process.stdout), process.stderr
+        return _Running(
+            process=process,
+            stdin=process.stdin,
+            stdout=process.stdout,
+            pump=asyncio.create_task(_pump(process.stderr, log), name=f"log-of-{name}"),
+            program=self._command.program,
+        )
 
     def _run_arguments(self, spec: ContainerSpec, name: str) -> list[str]:
         limits = spec.limits
@@ -120,36 +135,33 @@ class ContainerEngine:
             *("--workdir", "/scratch", "--entrypoint", spec.command[0], spec.image, *spec.command[1:]),
         ]
 
-    async def _end(self, process: asyncio.subprocess.Process, name: str, pump: "asyncio.Task[None]") -> None:
+    async def _end(self, running: _Running, name: str) -> None:
         """Leave neither the client nor the container behind."""
-        if process.stdin is not None:
-            process.stdin.close()
+        process = running.process
+        running.stdin.close()
+        # A client that cannot write would not end, nor would asyncio see its end while a pipe is full.
+        drain = asyncio.create_task(_drain(running.stdout))
         if process.returncode is None and not await _exits(process, seconds=1.0):
             await self._command.run(["rm", "--force", name], check=False)
             if not await _exits(process, seconds=_END_SECONDS):
                 process.kill()
                 await process.wait()
                 await self._command.run(["rm", "--force", name], check=False)
-        await pump
+        await asyncio.gather(running.pump, drain)
 
 
-class _Tail:
-    """The last of what the engine's client wrote: its error, if it could not run the container."""
-
-    def __init__(self) -> None:
-        self._data = b""
-
-    def add(self, data: bytes) -> None:
-        self._data = (self._data + data)[-2000:]
-
-    def text(self) -> str:
-        return self._data.decode(errors="replace").strip()
-
-
-async def _pump(stderr: asyncio.StreamReader, log: LogSink, tail: _Tail) -> None:
+async def _pump(stderr: asyncio.StreamReader, log: LogSink) -> str:
+    """Log what comes; return its end, which is the engine's own error if it could not run the container."""
+    tail = b""
     while data := await stderr.read(_BLOCK_BYTES):
-        tail.add(data)
+        tail = (tail + data)[-_TAIL_BYTES:]
         await log.write(data)
+    return tail.decode(errors="replace").strip()
+
+
+async def _drain(stdout: asyncio.StreamReader) -> None:
+    while await stdout.read(_BLOCK_BYTES):
+        pass
 
 
 async def _exits(process: asyncio.subprocess.Process, *, seconds: float) -> bool:

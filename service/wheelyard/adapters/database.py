@@ -26,18 +26,18 @@ CHANNEL: Final = "wheelyard_build"
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
-_POLL_SECONDS: Final = 1.0
 _CONNECT_OPTIONS: Final = {"row_factory": dict_row, "connect_timeout": 5}
 
 
 class Database:
     """A pool of connections, and the listeners for changes of builds."""
 
-    def __init__(self, conninfo: str, *, pool_size: int = 12, wait_seconds: float = 10.0) -> None:
+    def __init__(self, conninfo: str, *, pool_size: int = 12, wait_seconds: float = 10.0, poll_seconds: float = 1.0) -> None:
         self.conninfo = conninfo
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo, min_size=1, max_size=pool_size, open=False, timeout=wait_seconds, kwargs=_CONNECT_OPTIONS
         )
+        self._poll_seconds = poll_seconds
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None
 
@@ -75,11 +75,11 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def watch(self, build_id: str) -> AsyncIterator[AsyncIterator[None]]:
-        """Give an iterator that yields at once, then at each change of the build, and at least every second."""
+        """Give an iterator that yields at once, then at each change of the build, and at least every ``poll_seconds``."""
         event = asyncio.Event()
         self._waiting[build_id].add(event)
         try:
-            yield _wake_ups(event)
+            yield _wake_ups(event, self._poll_seconds)
         finally:
             self._waiting[build_id].discard(event)
             if not self._waiting[build_id]:
@@ -90,7 +90,7 @@ class Database:
         while True:
             with contextlib.suppress(psycopg.Error):
                 await self._listen()
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
 
     async def _listen(self) -> None:
         async with await psycopg.AsyncConnection.connect(self.conninfo, autocommit=True) as connection:
@@ -100,12 +100,12 @@ class Database:
                     event.set()
 
 
-async def _wake_ups(event: asyncio.Event) -> AsyncIterator[None]:
+async def _wake_ups(event: asyncio.Event, poll_seconds: float) -> AsyncIterator[None]:
     while True:
         event.clear()
         yield
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), _POLL_SECONDS)
+            await asyncio.wait_for(event.wait(), poll_seconds)
 
 
 def migrate(conninfo: str) -> None:

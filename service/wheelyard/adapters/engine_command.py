@@ -55,12 +55,13 @@ class EngineCommand:
             completed = await run_program(command, stdin=stdin, on_line=on_line)
         except ProgramMissingError as error:
             raise EngineUnavailableError(engine=self.program, reason=error.reason) from error
-        if completed.returncode and _is_unreachable(completed.error_text):
+        if completed.returncode and is_unreachable(completed.error_text):
             raise EngineUnavailableError(engine=self.program, reason=completed.error_text)
         if completed.returncode and check:
             raise EngineCommandError(command=(self.program, *args[:2]), output=completed.error_text)
         return completed
 
 
-def _is_unreachable(message: str) -> bool:
+def is_unreachable(message: str) -> bool:
+    """Tell whether a command failed because no engine serves it."""
     return any(phrase in message.lower() for phrase in _UNREACHABLE)

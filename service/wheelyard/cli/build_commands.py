@@ -62,8 +62,8 @@ def logs(
 
     \b
     [bold]Examples[/bold]
-    wheelyard logs 0f3c --follow
-    wheelyard logs 0f3c > build.log
+    wheelyard logs ID --follow
+    wheelyard logs ID > build.log
     """
     from wheelyard.cli.build import logs as run
     from wheelyard.cli.client import open_client

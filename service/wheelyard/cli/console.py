@@ -51,9 +51,9 @@ def print_problem(problem: Problem, *, as_json: bool) -> None:
     if as_json:
         console.print(json.dumps(problem.as_json()), soft_wrap=True)
         return
-    console.print(Text(f"error[{problem.code}]: ", style="bold red") + Text(plain_text(problem.detail)), soft_wrap=True)
+    console.print(Text.assemble((f"error[{problem.code}]: ", "bold red"), plain_text(problem.detail)), soft_wrap=True)
     if problem.hint:
-        console.print(Text("hint: ", style="bold cyan") + Text(plain_text(problem.hint)), soft_wrap=True)
+        console.print(Text.assemble(("hint: ", "bold cyan"), plain_text(problem.hint)), soft_wrap=True)
 
 
 def note(text: str) -> None:

@@ -20,7 +20,7 @@ _ESCAPES: Final = r"\x1b[ -/]*[0-Z\\^-~]"
 _CONTROLS: Final = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 _UNSAFE: Final = re.compile(f"(?P<colour>{_COLOUR})|{_STRINGS}|{_SEQUENCES}|{_ESCAPES}|{_CONTROLS}")
 _ANY_COLOUR: Final = re.compile(_COLOUR)
-_LINE_END: Final = re.compile(r"\r*\n|\r")
+_LINE_END: Final = re.compile(r"\r+\n?|\n")
 
 
 def clean_line(line: str) -> str:
@@ -61,13 +61,14 @@ class LineSplitter:
 
     def feed(self, text: str) -> list[str]:
         """Take a piece and give the lines that it completes; a line without end is cut."""
+        known = self._rest + text
         # A final carriage return may be the first half of a line end.
-        whole, held = (text[:-1], "\r") if text.endswith("\r") else (text, "")
-        *lines, rest = _LINE_END.split(self._rest + whole)
+        whole = known.rstrip("\r")
+        *lines, rest = _LINE_END.split(whole)
         while len(rest) > MAX_LINE_CHARACTERS:
             lines.append(rest[:MAX_LINE_CHARACTERS])
             rest = rest[MAX_LINE_CHARACTERS:]
-        self._rest = rest + held
+        self._rest = rest if whole == known else f"{rest}\r"
         return lines
 
     def end(self) -> list[str]:

@@ -25,8 +25,9 @@ def exit_code_of_build(build: BuildView) -> ExitCode:
 
 def report_build(build: BuildView) -> RenderableType:
     """Describe a build: its wheel, its failure, or where it stands."""
-    heading = Text(f"{build.project} {build.version}", style="bold") + Text(
-        f" for Python {build.python} on {build.platform}: {build.status}{_total_time(build)}"
+    heading = Text.assemble(
+        (f"{build.project} {build.version}", "bold"),
+        f" for Python {build.python} on {build.platform}: {build.status}{_total_time(build)}",
     )
     if build.wheel is not None:
         return Group(heading, report_wheel(build.wheel))
@@ -40,7 +41,7 @@ def report_wheel(wheel: WheelView) -> RenderableType:
     # Lines and no table: what is long (hashes, commands) must come out in one piece to be copied.
     return Group(
         *(
-            Text(f"  {name:<9}", style="dim") + Text(plain_line(value), style=_STYLES.get(name, "default"))
+            Text.assemble((f"  {name:<9}", "dim"), (plain_line(value), _STYLES.get(name, "default")))
             for name, value in _wheel_facts(wheel)
         )
     )
@@ -79,12 +80,12 @@ def report_failure(failure: FailureView) -> RenderableType:
     """Describe a failure: what, where, the log's lines that matter, what to do."""
     where = f" in the {failure.stage} stage" if failure.stage else ""
     parts: list[RenderableType] = [
-        Text(f"error[{failure.code}]", style="bold red") + Text(f"{where}: {plain_text(failure.summary)}")
+        Text.assemble((f"error[{failure.code}]", "bold red"), f"{where}: {plain_text(failure.summary)}")
     ]
     excerpt = [styled_line(line) for line in failure.log_excerpt.splitlines()]
-    parts += [Text("    ") + line for line in excerpt]
+    parts += [Text.assemble("    ", line) for line in excerpt]
     if failure.hint:
-        parts.append(Text("hint: ", style="bold cyan") + Text(plain_text(failure.hint)))
+        parts.append(Text.assemble(("hint: ", "bold cyan"), plain_text(failure.hint)))
     return Group(*parts)
 
 

@@ -57,15 +57,12 @@ def open_screen(*, with_log: bool, tail_lines: int = 0) -> Screen:
 
 
 def _heading(news: StageEnded | BuildEnded) -> Text:
+    took = format_seconds(news.seconds)
     if isinstance(news, StageEnded):
         mark, style = ("done", "green") if news.passed else ("failed", "red")
-        name = str(news.stage)
-    else:
-        mark, style = (str(news.status), "bold green" if news.status is Status.SUCCEEDED else "bold red")
-        name = "build"
-    took = format_seconds(news.seconds)
-    # "the build stage" and "the build" are two things with one name.
-    return Text(f"{name} " if isinstance(news, StageEnded) else "", style="bold") + Text(mark, style) + Text(f" {took}")
+        return Text.assemble((f"{news.stage} ", "bold"), (mark, style), f" {took}")
+    style = "bold green" if news.status is Status.SUCCEEDED else "bold red"
+    return Text.assemble((str(news.status), style), f" {took}")
 
 
 class PlainScreen:
@@ -147,7 +144,7 @@ class TerminalScreen:
             elif isinstance(news, BuildEnded):
                 del self._rows[label]
         if isinstance(news, (StageEnded, BuildEnded)):
-            self._console.print(Text(f"{label} ", style="cyan") + _heading(news))
+            self._console.print(Text.assemble((f"{label} ", "cyan"), _heading(news)))
         elif isinstance(news, LogLine) and self._with_log:
             self._console.print(styled_line(news.text), soft_wrap=True)
 
@@ -157,11 +154,11 @@ class TerminalScreen:
 
     def _render_row(self, label: str, row: _Row) -> list[RenderableType]:
         elapsed = format_seconds(time.monotonic() - row.since)
-        row.spinner.update(text=Text(f"{label} ", style="cyan") + Text(f"{row.doing} {elapsed}", style="default"))
+        row.spinner.update(text=Text.assemble((f"{label} ", "cyan"), f"{row.doing} {elapsed}"))
         return [row.spinner, *(_shorten(line, self._console.width) for line in row.tail)]
 
 
 def _shorten(line: Text, width: int) -> Text:
-    shown = Text("  ", style="dim") + line
+    shown = Text.assemble("  ", line, style="dim")
     shown.truncate(width, overflow="ellipsis")
     return shown

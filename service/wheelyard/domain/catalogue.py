@@ -8,7 +8,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -125,6 +125,12 @@ class Catalogue(_Table):
     """Pythons, by major and minor version."""
     suite: dict[SuiteName, Suite]
     """Suites, by name."""
+
+    def on(self, architecture: str) -> Self:
+        """Return what of the catalogue can be built on a machine of an architecture."""
+        here = {name: suite for name, suite in self.suite.items() if architecture in suite.architectures}
+        narrowed = {name: suite.model_copy(update={"architectures": (architecture,)}) for name, suite in here.items()}
+        return self.model_copy(update={"suite": narrowed})
 
     def builder_for(self, target: Target) -> BuilderChoice:
         """Choose the builder with the newest glibc that is not newer than the target's.

@@ -77,7 +77,11 @@ _SIGNS: Final = (
         "its scratch space is full",
         "Raise WHEELYARD_LIMIT_SCRATCH_BYTES, and the memory limit with it.",
     ),
-    _sign(r"ModuleNotFoundError: No module named '([\w.]{1,100})'", "the Python module {0} is missing from its build requirements", ""),
+    _sign(
+        r"ModuleNotFoundError: No module named '([\w.]{1,100})'",
+        "the Python module {0} is missing from its build requirements",
+        "",
+    ),
     _sign(
         r"error: command '([^'\n]{1,200})' failed",
         "the command {0} failed",

@@ -4,8 +4,9 @@ Must not interpret what it carries.
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from typing import Final
+from typing import Final, Self
 
 from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES
 from wheelyard.domain.ledger import Claim
@@ -15,7 +16,7 @@ from wheelyard.interfaces import AttemptStore
 _FLUSH_SECONDS: Final = 0.1
 _CHUNK_BYTES: Final = 256 << 10
 _WAITING_BYTES: Final = 1 << 20
-_TAIL_BYTES: Final = 16 << 10
+_TAIL_BYTES: Final = 64 << 10
 
 
 class AttemptLog:
@@ -30,17 +31,19 @@ class AttemptLog:
         self._waiting_bytes = 0
         self._tail = b""
         self._drained = asyncio.Event()
+        self._closing = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
         self.truncated = False
 
-    async def __aenter__(self) -> "AttemptLog":
+    async def __aenter__(self) -> Self:
         self._flusher = asyncio.create_task(self._flush_often(), name="log-flusher")
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        # The flusher is not cancelled: what it is just sending would be lost.
+        self._closing.set()
         if self._flusher is not None:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
+            await self._flusher
         await self._flush()
 
     async def write(self, data: bytes) -> None:
@@ -52,14 +55,21 @@ class AttemptLog:
         if len(kept) < len(data) and not self.truncated:
             self.truncated = True
             self._put(f"\n==> the log was cut here, at its limit of {self._limit_bytes} bytes\n".encode())
-        while self._waiting_bytes > _WAITING_BYTES:
+        while self._waiting_bytes > _WAITING_BYTES and not self._is_unattended():
             self._drained.clear()
             await self._drained.wait()
 
+    def tail(self) -> str:
+        """Give the log's end, whether or not it was within the limit, as text that every store can hold."""
+        return self._tail.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
     def excerpt(self) -> str:
-        """Give the log's last lines, whether or not they were within its limit."""
-        lines = self._tail.decode(errors="replace").splitlines()
-        return "\n".join(lines[-MAX_LOG_EXCERPT_LINES:])
+        """Give the last lines of the tail."""
+        return "\n".join(self.tail().splitlines()[-MAX_LOG_EXCERPT_LINES:])
+
+    def _is_unattended(self) -> bool:
+        """Tell whether nobody would ever take what waits: no writer may wait for a flusher that is gone."""
+        return self._flusher is None or self._flusher.done()
 
     def _put(self, data: bytes) -> None:
         if data:
@@ -67,9 +77,13 @@ class AttemptLog:
             self._waiting_bytes += len(data)
 
     async def _flush_often(self) -> None:
-        while True:
-            await asyncio.sleep(_FLUSH_SECONDS)
-            await self._flush()
+        try:
+            while not self._closing.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), _FLUSH_SECONDS)
+                await self._flush()
+        finally:
+            self._drained.set()
 
     async def _flush(self) -> None:
         """Send what waits; while the database is away it goes on waiting, and the writer with it."""

@@ -24,7 +24,7 @@ async def build(job: Job, tools: Tools) -> Job:
         await _give_job(conversation, job)
         supplies = _Supplies(job, tools)
         message = await expect_report(conversation, job, tools, stage=Stage.BUILD, supply=supplies.answer)
-        path = received_wheel(conversation, job, message, stage=Stage.BUILD)
+        path = received_wheel(conversation, message)
         epoch = message.fields.get("epoch")
         if not isinstance(epoch, int):
             raise conversation.refuse("its report has no epoch")

@@ -77,11 +77,12 @@ async def expect_report(
         await supply(conversation, message)
 
 
-def received_wheel(conversation: Conversation, job: Job, message: Message, *, stage: Stage) -> Path:
+def received_wheel(conversation: Conversation, message: Message) -> Path:
     """Return the wheel that a report names, which must be among the files that came."""
-    path = job.folder / stage.value / Path(str(message.fields.get("wheel"))).name
-    if path.suffix != ".whl" or not path.is_file():
-        raise conversation.refuse(f"its report names {path.name!r}, which it did not send")
+    name = str(message.fields.get("wheel"))
+    path = conversation.files.get(name)
+    if path is None or path.suffix != ".whl":
+        raise conversation.refuse(f"its report names {name[:200]!r}, which is no wheel that it sent")
     return path
 
 

@@ -45,7 +45,8 @@ class Conversation:
         self._outbox = outbox
         self._room = output_bytes
         self._limits = limits
-        self._files = 0
+        self.files: dict[str, Path] = {}
+        """What has come, by name."""
 
     async def start(self, agent: bytes) -> None:
         """Send the agent's program, which the bootstrap is waiting for."""
@@ -90,7 +91,7 @@ class Conversation:
             line = await self._container.read_line(_HEADER_BYTES)
             if not line:
                 raise await self._ended()
-            fields = json.loads(line)
+            fields = _storable(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise self.refuse(f"a header cannot be read ({error})") from error
         if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
@@ -102,12 +103,14 @@ class Conversation:
         if not isinstance(name, str) or _FILE_NAME.fullmatch(name) is None:
             raise self.refuse(f"{str(name)[:200]!r} is not a file name that a wheel can have")
         if not isinstance(size, int) or size < 0 or size > self._room:
-            raise self.refuse(f"{name} has {size} bytes, and {self._room} are left of what is allowed")
-        self._files += 1
-        if self._files > _MAX_FILES:
+            raise self.refuse(f"{name} has {str(size)[:50]} bytes, and {self._room} are left of what is allowed")
+        if name in self.files:
+            raise self.refuse(f"it sent {name} twice")
+        if len(self.files) == _MAX_FILES:
             raise self.refuse(f"it holds more than {_MAX_FILES} files")
         self._room -= size
-        await self._save(self._outbox / name, size)
+        self.files[name] = self._outbox / name
+        await self._save(self.files[name], size)
 
     async def _save(self, path: Path, size: int) -> None:
         with path.open("xb") as file:
@@ -123,3 +126,14 @@ class Conversation:
         if code == _KILLED:
             return OutOfMemoryError(stage=self._stage.value, limit_bytes=self._limits.memory_bytes)
         return self.refuse(f"it ended with exit code {code} and without a report")
+
+
+def _storable(value: object) -> object:
+    """Replace what JSON can say and no database can hold: NUL and half surrogates."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return value

@@ -34,7 +34,7 @@ async def repair(job: Job, tools: Tools) -> Job:
             epoch=built.epoch,
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
-        path = received_wheel(conversation, job, message, stage=Stage.REPAIR)
+        path = received_wheel(conversation, message)
         file = await _check(conversation, path, job)
         if file.build_tag[:1] != (tools.build_number,):
             raise conversation.refuse(f"{path.name} does not have the build tag {tools.build_number}")

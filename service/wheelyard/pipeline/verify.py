@@ -15,6 +15,7 @@ from wheelyard.pipeline.container_job import expect_report, open_job
 from wheelyard.pipeline.conversation import Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
+
 _INSTALLER: Final = "uv"
 
 

@@ -4,7 +4,9 @@ Must not unpack it, and must not parse ELF files.
 """
 
 import hashlib
+import lzma
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,8 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.build import BuildOrder
 
+# What the zipfile module raises for files that are broken, encrypted or compressed in ways it does not know.
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError)
 _METADATA_BYTES: Final = 4 << 20
 _MAX_MEMBERS: Final = 100_000
 
@@ -66,7 +70,7 @@ def _read_requirements(path: Path, order: BuildOrder) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as bundle:
             raw, _ = parse_email(_read_metadata(bundle))
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path.name} is not a zip file that can be read ({error})") from error
     try:
         version = Version(raw.get("version", ""))

@@ -115,10 +115,12 @@ class _Attempt:
                 job = await self._time(step, job)
             except WheelyardError as error:
                 await job.note(f"{step.stage.value} failed: {error}")
-                return Outcome(status=Status.FAILED, failure=_explain(error, step.stage, log.excerpt()))
+                return Outcome(status=Status.FAILED, failure=_explain(error, step.stage, log))
             except Exception:  # the one broad except: whatever an attempt meets must not end its worker
                 reference = uuid.uuid4().hex[:12]
-                _log.exception("attempt-crashed", build=self._claim.build_id, stage=step.stage.value, reference=reference)
+                _log.exception(
+                    "attempt-crashed", build=self._claim.build_id, stage=step.stage.value, reference=reference
+                )
                 failure = Failure.of(InternalError(reference=reference), stage=step.stage, log_excerpt=log.excerpt())
                 return Outcome(status=Status.FAILED, failure=failure)
         return Outcome(status=Status.SUCCEEDED, wheel=job.wheel)
@@ -150,11 +152,11 @@ class _Attempt:
                 return
 
 
-def _explain(error: WheelyardError, stage: Stage, excerpt: str) -> Failure:
+def _explain(error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
     """Turn an error into data; a build backend's own words are looked through for the cause."""
-    found = diagnose(excerpt) if isinstance(error, BuildFailedError) else None
+    found = diagnose(log.tail()) if isinstance(error, BuildFailedError) else None
     if found is not None and isinstance(error, BuildFailedError):
         error = BuildFailedError(
             release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
         )
-    return Failure.of(error, stage=stage, log_excerpt=excerpt)
+    return Failure.of(error, stage=stage, log_excerpt=log.excerpt())

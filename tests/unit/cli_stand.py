@@ -1,0 +1,55 @@
+"""The command line in front of a service that is a function."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import httpx
+from tests.contract.samples import BEGINNING, sample_failure, sample_order, sample_wheel
+
+from wheelyard.api.schemas import BuildView
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.connection import Connection
+from wheelyard.domain.build import Build, Status
+
+BUILD_ID = "308e5031-b22b-43c9-9c3f-d6b54ebf705d"
+URL = "http://wheelyard.test"
+
+
+def client_of(
+    answer: Callable[[httpx.Request], httpx.Response],
+    *,
+    token: str = "wy_secret",  # noqa: S107
+    sleep: Callable[[float], None] = lambda _: None,
+) -> WheelyardClient:
+    transport = httpx.MockTransport(answer)
+    return WheelyardClient(Connection(url=URL, token=token), transport=transport, sleep=sleep)
+
+
+def build_document(status: Status = Status.SUCCEEDED, *, joined: bool | None = None) -> dict[str, object]:
+    build = Build(
+        id=BUILD_ID,
+        order=sample_order(),
+        status=status,
+        stage=None,
+        created_at=BEGINNING,
+        started_at=BEGINNING,
+        finished_at=BEGINNING + timedelta(seconds=42) if status.is_final else None,
+        cancel_requested=False,
+        attempts=(),
+        failure=sample_failure() if status is Status.FAILED else None,
+        wheel=sample_wheel() if status is Status.SUCCEEDED else None,
+    )
+    document: dict[str, object] = BuildView.of(build).model_dump(mode="json")
+    return document if joined is None else {**document, "joined": joined}
+
+
+def problem(status: int, code: str, detail: str = "It is so.", hint: str = "Do this.") -> httpx.Response:
+    document = {"type": f"urn:wheelyard:error:{code}", "code": code, "detail": detail, "hint": hint, "status": status}
+    return httpx.Response(status, json=document, headers={"Content-Type": "application/problem+json"})
+
+
+def event_text(events: Iterable[tuple[str, str, dict[str, object]]]) -> str:
+    """Write events as (id, name, data) in the form of a stream."""
+    written = (f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n" for number, name, data in events)
+    return "retry: 2000\n\n: still here\n\n" + "".join(written)

@@ -1,0 +1,141 @@
+"""The command line as a whole: help that is quick, errors without tracebacks, exit codes as documented."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wheelyard.cli.app import app, run
+from wheelyard.cli.connection import find_connection
+from wheelyard.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
+from wheelyard.errors import DiskFullError, ProjectError, RecipeInvalidError, ServerUnreachableError, UnknownTargetError
+
+HEAVY = ("fastapi", "starlette", "psycopg", "httpx", "pydantic", "requests", "procrastinate")
+
+
+@pytest.fixture(autouse=True)
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the caller's own service and settings out of it."""
+    for name in ("WHEELYARD_URL", "WHEELYARD_TOKEN", "WHEELYARD_ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WHEELYARD_STATE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def leave_service(state_dir: Path, url: str = "http://127.0.0.1:8123") -> None:
+    document = {"url": url, "index_url": "http://127.0.0.1:3141/wheels/prod", "pid": 1}
+    (state_dir / "api.json").write_text(json.dumps(document))
+    (state_dir / "token").write_text("wy_first\n")
+
+
+def test_help_lists_commands_and_exit_codes() -> None:
+    result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    for name in ("up", "build", "logs", "status", "builds", "doctor", "token", "worker", "serve", "demo", "builders"):
+        assert f" {name} " in result.output
+    for meaning in MEANINGS.values():
+        assert meaning in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["build", "logs", "show", "builds", "cancel", "targets", "status", "doctor", "token create", "builders list"],
+)
+def test_command_with_output_offers_json(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    assert "--json" in result.output
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = f"import sys, wheelyard.cli.app; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_missing_service_is_an_error_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["builds"]) == ExitCode.OPERATOR
+    shown = capsys.readouterr().err
+    assert shown.startswith("error[server-unreachable]: ")
+    assert "hint: Start one with 'wheelyard up'" in shown
+
+
+def test_error_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["builds", "--json"])
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert (error["code"], error["exit_code"]) == ("server-unreachable", 4)
+
+
+def test_unusable_settings_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WHEELYARD_PORT", "many")
+    assert run(["doctor"]) == ExitCode.OPERATOR
+    assert "WHEELYARD_PORT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["build"], ["builds", "--status", "nope"], ["builds", "--limit", "0"]])
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    assert run(arguments) == ExitCode.USAGE
+
+
+def test_errors_inside_a_group_of_tasks_are_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = ExceptionGroup("tasks", [DiskFullError(path="/var", free_bytes=1 << 20, floor_bytes=1 << 30)])
+    monkeypatch.setattr("wheelyard.cli.client.find_connection", _raiser(group))
+    assert run(["builds"]) == ExitCode.OPERATOR
+    assert "error[disk-full]" in capsys.readouterr().err
+
+
+def test_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelyard.cli.client.find_connection", _raiser(ExceptionGroup("tasks", [KeyError("bug")])))
+    with pytest.raises(ExceptionGroup):
+        run(["builds"])
+
+
+def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelyard.cli.client.find_connection", _raiser(KeyboardInterrupt()))
+    assert run(["builds"]) == ExitCode.INTERRUPTED
+
+
+def test_first_token_goes_to_the_service_of_its_state_directory(state_dir: Path) -> None:
+    leave_service(state_dir)
+    connection = find_connection(None)
+    assert (connection.url, connection.token) == ("http://127.0.0.1:8123", "wy_first")
+
+
+def test_first_token_goes_nowhere_else(state_dir: Path) -> None:
+    leave_service(state_dir)
+    assert find_connection("https://elsewhere.example").token is None
+
+
+def test_environment_wins_over_the_state_directory(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_service(state_dir)
+    monkeypatch.setenv("WHEELYARD_URL", "https://wheels.example")
+    monkeypatch.setenv("WHEELYARD_TOKEN", "wy_mine")
+    connection = find_connection(None)
+    assert (connection.url, connection.token) == ("https://wheels.example", "wy_mine")
+
+
+def test_broken_service_file_counts_as_none(state_dir: Path) -> None:
+    (state_dir / "api.json").write_text("{")
+    with pytest.raises(ServerUnreachableError):
+        find_connection(None)
+
+
+def test_exit_code_goes_by_who_can_act() -> None:
+    assert exit_code_of(UnknownTargetError) is ExitCode.CALLER
+    assert exit_code_of(RecipeInvalidError) is ExitCode.RECIPE
+    assert exit_code_of(ProjectError) is ExitCode.BUILD_FAILED
+    assert exit_code_of(DiskFullError) is ExitCode.OPERATOR
+    assert set(MEANINGS) == set(ExitCode)
+
+
+def _raiser(error: BaseException) -> Callable[[object], None]:
+    def fail(_: object) -> None:
+        raise error
+
+    return fail

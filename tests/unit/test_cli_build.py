@@ -1,0 +1,141 @@
+"""Asking for a wheel: stages as they pass, then the wheel or the failure, and an exit code that a script can use."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text
+
+from wheelyard.cli.build import WantedWheel, build, logs
+from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.watch import BuildEnded, BuildWatch, StageBegan, StageEnded
+from wheelyard.domain.build import Stage, Status
+
+WANTED = WantedWheel(requirement="pyyaml", python=None, platform=None)
+
+
+def service(final: Status) -> Callable[[httpx.Request], httpx.Response]:
+    """Answer for one build that runs at first and then ends."""
+    events = event_text(
+        [
+            ("1:0", "status", {"status": "running", "stage": "fetch", "attempt": 1}),
+            ("1:0", "status", {"status": "running", "stage": "build", "attempt": 1}),
+            ("1:9", "log", {"text": "gcc \x1b[31m-c\x1b[0m \x1b]0;evil\x07[bold]x[/bold]\n"}),
+            ("1:9", "status", {"status": str(final), "stage": None, "attempt": 1}),
+            ("1:9", "end", {"status": str(final)}),
+        ]
+    )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(202, json=build_document(Status.RUNNING, joined=True))
+        if request.url.path.endswith("/log"):
+            return httpx.Response(200, text=events)
+        return httpx.Response(200, json=build_document(final))
+
+    return answer
+
+
+def test_waiting_shows_stages_then_the_wheel(capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(service(Status.SUCCEEDED)) as client:
+        code = build(client, WANTED, wait=True, follow=False, as_json=False)
+    shown = capsys.readouterr()
+    assert code is ExitCode.OK
+    assert "joined" in shown.err
+    assert "fetch done" in shown.err
+    assert "build done" in shown.err
+    assert "gcc" not in shown.err
+    assert "cp313-cp313-linux_x86_64 \u2192 cp313-cp313-manylinux_2_17_x86_64" in shown.out
+    assert "libyaml-0.so.2 from libyaml-0-2 0.2.5-1" in shown.out
+    assert "pip install --only-binary :all:" in shown.out
+
+
+def test_following_shows_the_log_without_what_acts_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(service(Status.SUCCEEDED)) as client:
+        build(client, WANTED, wait=False, follow=True, as_json=False)
+    assert "gcc -c [bold]x[/bold]" in capsys.readouterr().err
+
+
+def test_failure_shows_code_excerpt_and_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(service(Status.FAILED)) as client:
+        code = build(client, WANTED, wait=True, follow=False, as_json=False)
+    shown = capsys.readouterr()
+    assert code is ExitCode.BUILD_FAILED
+    assert "build failed" in shown.err
+    assert "error[build-failed] in the build stage: pyyaml 6.0.3 did not build" in shown.out
+    assert "fatal error: yaml.h" in shown.out
+    assert "hint: Add libyaml-dev" in shown.out
+
+
+def test_json_is_all_that_is_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(service(Status.SUCCEEDED)) as client:
+        build(client, WANTED, wait=True, follow=False, as_json=True)
+    assert json.loads(capsys.readouterr().out)["wheel"]["policy"] == "manylinux_2_17_x86_64"
+
+
+def test_without_waiting_it_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(service(Status.SUCCEEDED)) as client:
+        code = build(client, WANTED, wait=False, follow=False, as_json=False)
+    assert code is ExitCode.OK
+    assert f"wheelyard logs {BUILD_ID} --follow" in capsys.readouterr().err
+
+
+def test_interrupted_wait_leaves_the_build_running(capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(202, json=build_document(Status.RUNNING, joined=False))
+        raise KeyboardInterrupt
+
+    with client_of(answer) as client:
+        code = build(client, WANTED, wait=True, follow=False, as_json=False)
+    assert code is ExitCode.INTERRUPTED
+    assert "the build goes on" in capsys.readouterr().err
+
+
+def test_followed_log_goes_to_standard_output_and_its_exit_code_is_the_build_s(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with client_of(service(Status.FAILED)) as client:
+        code = logs(client, BUILD_ID, follow=True, as_json=False)
+    assert code is ExitCode.BUILD_FAILED
+    assert capsys.readouterr().out == "gcc -c [bold]x[/bold]\n"
+
+
+def test_whole_log_as_json_keeps_every_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(lambda _: httpx.Response(200, text="a\x1b[2Jb\n")) as client:
+        logs(client, BUILD_ID, follow=False, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"log": "a\x1b[2Jb\n"}
+
+
+def test_stage_lasts_until_the_next_one_begins() -> None:
+    times = iter([0.0, 1.0, 3.5, 3.5, 10.0, 10.0])
+    watch = BuildWatch(clock=lambda: next(times))
+    began = list(watch.apply(StatusChanged(status=Status.RUNNING, stage=Stage.FETCH, attempt=1)))
+    changed = list(watch.apply(StatusChanged(status=Status.RUNNING, stage=Stage.BUILD, attempt=1)))
+    repeated = list(watch.apply(StatusChanged(status=Status.RUNNING, stage=Stage.BUILD, attempt=1)))
+    ended = list(watch.apply(Ended(status=Status.FAILED)))
+    assert began == [StageBegan(stage=Stage.FETCH, attempt=1)]
+    assert changed == [
+        StageEnded(stage=Stage.FETCH, seconds=2.5, passed=True),
+        StageBegan(stage=Stage.BUILD, attempt=1),
+    ]
+    assert repeated == []
+    assert ended == [
+        StageEnded(stage=Stage.BUILD, seconds=6.5, passed=False),
+        BuildEnded(status=Status.FAILED, seconds=10.0),
+    ]
+
+
+def test_stage_of_a_lost_worker_did_not_pass() -> None:
+    watch = BuildWatch()
+    list(watch.apply(StatusChanged(status=Status.RUNNING, stage=Stage.BUILD, attempt=1)))
+    news = list(watch.apply(StatusChanged(status=Status.QUEUED, stage=None, attempt=2)))
+    assert [item.passed for item in news if isinstance(item, StageEnded)] == [False]
+
+
+def test_last_line_without_end_is_shown() -> None:
+    watch = BuildWatch()
+    assert list(watch.apply(LogPiece(text="half"))) == []
+    assert "half" in repr(list(watch.apply(Ended(status=Status.FAILED))))

@@ -1,0 +1,136 @@
+"""The client asks what the API documents, says what went wrong, and goes on where a connection dropped."""
+
+import json
+
+import httpx
+import pytest
+from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text, problem
+
+from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
+from wheelyard.cli.events import parse_events
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.problem import ProblemError
+from wheelyard.domain.build import Stage, Status
+from wheelyard.errors import ServerUnreachableError
+
+RUNNING: dict[str, object] = {"status": "running", "stage": "build", "attempt": 1}
+END: dict[str, object] = {"status": "succeeded"}
+
+
+def test_request_carries_token_and_only_what_was_given() -> None:
+    seen = list[httpx.Request]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(202, json=build_document(Status.QUEUED, joined=False))
+
+    with client_of(answer) as client:
+        submitted = client.submit("pyyaml>=6", python="3.13")
+    assert submitted.id == BUILD_ID
+    assert seen[0].headers["Authorization"] == "Bearer wy_secret"
+    assert json.loads(seen[0].content) == {"requirement": "pyyaml>=6", "python": "3.13"}
+
+
+def test_filters_are_sent_only_if_given() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.query == b"status=failed&limit=5"
+        return httpx.Response(200, json={"builds": [], "next": None})
+
+    with client_of(answer) as client:
+        assert client.builds(status=Status.FAILED, limit=5).builds == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [
+        (401, "unauthenticated", ExitCode.UNAUTHENTICATED),
+        (422, "no-sdist", ExitCode.CALLER),
+        (404, "not-found", ExitCode.CALLER),
+        (503, "index-unavailable", ExitCode.OPERATOR),
+        (500, "recipe-invalid", ExitCode.RECIPE),
+        (418, "from-a-newer-service", ExitCode.CALLER),
+        (599, "from-a-newer-service", ExitCode.OPERATOR),
+    ],
+)
+def test_problem_keeps_its_words_and_gets_its_exit_code(status: int, code: str, exit_code: ExitCode) -> None:
+    with client_of(lambda _: problem(status, code)) as client, pytest.raises(ProblemError) as caught:
+        client.build(BUILD_ID)
+    shown = caught.value.problem
+    assert (shown.code, shown.detail, shown.hint, shown.exit_code) == (code, "It is so.", "Do this.", exit_code)
+
+
+def test_answer_of_something_else_is_no_traceback() -> None:
+    with client_of(lambda _: httpx.Response(502, text="<html>")) as client, pytest.raises(ProblemError) as caught:
+        client.build(BUILD_ID)
+    assert caught.value.problem.code == "http-502"
+    with client_of(lambda _: httpx.Response(200, text="hello")) as client, pytest.raises(ServerUnreachableError):
+        client.build(BUILD_ID)
+
+
+def test_refused_connection_names_address_and_reason() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    with (
+        client_of(refuse) as client,
+        pytest.raises(ServerUnreachableError, match=r"wheelyard\.test: Connection refused"),
+    ):
+        client.build(BUILD_ID)
+
+
+def test_followed_log_is_taken_up_where_the_connection_dropped() -> None:
+    asked = list[str | None]()
+    answers = [
+        event_text([("1:0", "status", RUNNING), ("1:4", "log", {"text": "one\n"})]),
+        event_text([("1:8", "log", {"text": "two\n"}), ("1:8", "end", END)]),
+    ]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("Last-Event-ID"))
+        return httpx.Response(200, text=answers[len(asked) - 1])
+
+    with client_of(answer) as client:
+        events = list(client.follow(BUILD_ID))
+    assert events == [
+        StatusChanged(status=Status.RUNNING, stage=Stage.BUILD, attempt=1),
+        LogPiece(text="one\n"),
+        LogPiece(text="two\n"),
+        Ended(status=Status.SUCCEEDED),
+    ]
+    assert asked == [None, "1:4"]
+
+
+def test_problem_inside_a_stream_is_as_good_as_a_dropped_line() -> None:
+    answers = iter(
+        [
+            event_text([("1:4", "log", {"text": "one\n"}), ("1:4", "problem", {"code": "database-unavailable"})]),
+            event_text([("1:4", "end", END)]),
+        ]
+    )
+    with client_of(lambda _: httpx.Response(200, text=next(answers))) as client:
+        assert list(client.follow(BUILD_ID)) == [LogPiece(text="one\n"), Ended(status=Status.SUCCEEDED)]
+
+
+def test_follower_gives_up_after_half_a_minute() -> None:
+    pauses = list[float]()
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("gone", request=request)
+
+    with client_of(refuse, sleep=pauses.append) as client, pytest.raises(ServerUnreachableError):
+        list(client.follow(BUILD_ID))
+    assert sum(pauses) == 30
+
+
+def test_unknown_build_is_not_asked_for_again() -> None:
+    with client_of(lambda _: problem(404, "not-found")) as client, pytest.raises(ProblemError):
+        list(client.follow(BUILD_ID))
+
+
+def test_events_are_read_as_the_standard_says() -> None:
+    lines = [": comment", "id: 7", "event: log", "data: a", "data:b", "", "data: unnamed", "", "data: cut off"]
+    events = list(parse_events(lines))
+    assert [(event.name, event.data, event.last_id) for event in events] == [
+        ("log", "a\nb", "7"),
+        ("message", "unnamed", "7"),
+    ]

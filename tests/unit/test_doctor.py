@@ -1,0 +1,164 @@
+"""The doctor: each fault of a host is found, named, and comes with what to do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from wheelyard.adapters.host_checks import (
+    find_engine,
+    find_package_mirror,
+    load_certificates,
+    measure_disk,
+    read_engine,
+    try_state_dir,
+)
+from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, StateDirFacts
+from wheelyard.settings import Settings
+from wheelyard.usecases.doctor import Check, CheckStatus, diagnose, has_failure
+
+GIB = 1 << 30
+ENGINE = EngineFacts(
+    program="docker",
+    version="28.2.2",
+    storage_driver="overlay2",
+    root_dir="/var/lib/docker",
+    cgroup_version="2",
+    trial=Probe(found="a container"),
+)
+HEALTHY = HostFacts(
+    engine=ENGINE,
+    engine_error="",
+    state_dir=StateDirFacts(path="/var/lib/wheelyard", write_error=None, closed_parents=()),
+    disks=(DiskFacts(holds="the engine", path="/var/lib/docker", free_bytes=100 * GIB, total_bytes=200 * GIB),),
+    memory_bytes=32 * GIB,
+    certificates=Probe(found="/etc/ssl/certs/ca-certificates.crt, 140 authorities"),
+    upstream_index=Probe(found="https://index.example/simple/ answers"),
+    mmdebstrap=Probe(found="/usr/bin/mmdebstrap"),
+    package_mirror=Probe(found="http://mirror.example/debian answers"),
+    port=PortFacts(address="127.0.0.1:8123", error=None, is_ours=False),
+    postgres=Probe(found="postgres (PostgreSQL) 18.6"),
+)
+SETTINGS = Settings(state_dir=Path("/var/lib/wheelyard"))
+REFUSED = Probe(found="https://index.example", error="certificate verify failed")
+
+
+def troubles(facts: HostFacts, settings: Settings = SETTINGS) -> list[Check]:
+    return [check for check in diagnose(facts, settings) if check.status is not CheckStatus.OK]
+
+
+def test_healthy_host_has_no_trouble() -> None:
+    assert troubles(HEALTHY) == []
+    assert not has_failure(diagnose(HEALTHY, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "word"),
+    [
+        ({"engine": None, "engine_error": "docker: no such program"}, "container engine", "apt-get install"),
+        ({"engine": replace(ENGINE, trial=REFUSED)}, "container with our limits", "WHEELYARD_ENGINE_OPEN_FILES"),
+        (
+            {"state_dir": StateDirFacts(path="/x", write_error="Permission denied", closed_parents=())},
+            "state directory",
+            "WHEELYARD_STATE_DIR",
+        ),
+        (
+            {"state_dir": StateDirFacts(path="/root/x", write_error=None, closed_parents=("/root",))},
+            "state directory",
+            "chmod o+x /root",
+        ),
+        (
+            {"disks": (DiskFacts(holds="the engine", path="/", free_bytes=GIB // 2, total_bytes=GIB),)},
+            "disk of the engine",
+            "Free some space",
+        ),
+        ({"certificates": REFUSED}, "CA bundle", "WHEELYARD_CA_BUNDLE"),
+        ({"upstream_index": REFUSED}, "upstream index", "WHEELYARD_UPSTREAM_INDEX_URL"),
+        ({"mmdebstrap": REFUSED}, "mmdebstrap", "WHEELYARD_BASE_IMAGE"),
+        ({"package_mirror": REFUSED}, "package mirror", "WHEELYARD_APT_MIRROR"),
+        ({"port": PortFacts(address=":1", error="in use", is_ours=False)}, "port", "WHEELYARD_PORT"),
+        ({"postgres": REFUSED}, "embedded PostgreSQL", "WHEELYARD_DATABASE_URL"),
+    ],
+)
+def test_fault_fails_with_its_remedy(fault: dict[str, object], name: str, word: str) -> None:
+    found = troubles(replace(HEALTHY, **fault))  # type: ignore[arg-type]
+    assert [(check.name, check.status) for check in found] == [(name, CheckStatus.FAIL)]
+    assert word in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        ({"engine": replace(ENGINE, storage_driver="vfs")}, "storage driver"),
+        ({"memory_bytes": GIB}, "memory"),
+        (
+            {"disks": (DiskFacts(holds="the engine", path="/", free_bytes=5 * GIB, total_bytes=9 * GIB),)},
+            "disk of the engine",
+        ),
+    ],
+)
+def test_weakness_is_a_warning_only(fault: dict[str, object], name: str) -> None:
+    checks = diagnose(replace(HEALTHY, **fault), SETTINGS)  # type: ignore[arg-type]
+    assert [check.name for check in checks if check.status is CheckStatus.WARN] == [name]
+    assert not has_failure(checks)
+
+
+def test_what_is_elsewhere_is_not_checked_here() -> None:
+    settings = Settings(database_url=SecretStr("postgresql://db.example/wheelyard"), base_image="debian:{suite}-slim")
+    assert troubles(replace(HEALTHY, postgres=REFUSED, mmdebstrap=REFUSED, package_mirror=REFUSED), settings) == []
+
+
+def test_port_of_our_own_service_is_no_fault() -> None:
+    assert troubles(replace(HEALTHY, port=PortFacts(address=":1", error="in use", is_ours=True))) == []
+
+
+def test_both_engines_describe_themselves() -> None:
+    docker = {"ServerVersion": "28.2.2", "Driver": "overlay2", "DockerRootDir": "/d", "CgroupVersion": "2"}
+    podman = {
+        "host": {"cgroupVersion": "v2"},
+        "store": {"graphDriverName": "overlay", "graphRoot": "/p"},
+        "version": {"Version": "5.4.2"},
+    }
+    read = [read_engine("docker", docker, trial=None), read_engine("podman", podman, trial=None)]
+    assert [(engine.version, engine.storage_driver, engine.root_dir, engine.cgroup_version) for engine in read] == [
+        ("28.2.2", "overlay2", "/d", "2"),
+        ("5.4.2", "overlay", "/p", "2"),
+    ]
+
+
+def test_missing_engine_is_named_with_its_reason() -> None:
+    engine, reason = find_engine(Settings(engine="no-such-engine"))
+    assert engine is None
+    assert reason == "no-such-engine: No such file or directory"
+
+
+def test_state_directory_that_must_still_be_made_is_fine(tmp_path: Path) -> None:
+    facts = try_state_dir(tmp_path / "a" / "b")
+    assert facts.write_error is None
+    assert not (tmp_path / "a").exists()
+    assert measure_disk("x", tmp_path / "a" / "b").total_bytes > 0
+
+
+def test_state_directory_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert try_state_dir(tmp_path / "file" / "state").write_error is not None
+
+
+def test_closed_parent_is_found_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "closed"
+    (closed / "state").mkdir(parents=True)
+    closed.chmod(0o700)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert str(closed) in try_state_dir(closed / "state").closed_parents
+
+
+def test_ca_bundle_must_hold_certificates(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    assert load_certificates(bundle).error == "No such file or directory"
+    bundle.write_text("not a certificate")
+    assert load_certificates(bundle).error is not None
+
+
+def test_set_mirror_wins() -> None:
+    assert find_package_mirror(Settings(apt_mirror="http://mirror.example/debian")) == "http://mirror.example/debian"

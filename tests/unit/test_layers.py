@@ -1,0 +1,166 @@
+"""Proves the layers of the design: imports go down only, third parties stay in their homes, and nothing is circular.
+
+Every import counts, wherever it stands: in a function, and below ``TYPE_CHECKING`` too.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_PACKAGE: Final = "wheelyard"
+_SOURCE: Final = Path(__file__).parents[2] / "service" / _PACKAGE
+
+_LAYERS: Final[Mapping[str, int]] = {
+    "__main__": 4,
+    **dict.fromkeys(("api", "web", "cli", "worker", "supervisor", "wiring"), 3),
+    **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
+    **dict.fromkeys(("interfaces", "settings", "logs", "metrics", "resources"), 1),
+    **dict.fromkeys(("__init__", "domain", "errors"), 0),
+}
+_APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
+"""The two halves of layer 2, which meet in wiring only."""
+
+_HOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "auditwheel": (),
+    "fastapi": ("api", "web"),
+    "starlette": ("api", "web"),
+    "uvicorn": ("supervisor",),
+    "httpx": ("adapters", "cli.client"),
+    "psycopg": ("adapters",),
+    "psycopg_pool": ("adapters",),
+    "procrastinate": ("adapters",),
+    "yoyo": ("adapters",),
+}
+
+Sources = Mapping[str, str]
+"""The text of each module, by its name below the package, such as ``api.app``."""
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    files = (file for file in _SOURCE.rglob("*.py") if "_data" not in file.parts)
+    return {_name_of(file): file.read_text(encoding="utf-8") for file in files}
+
+
+def test_imports_go_down_only_and_third_parties_stay_in_their_homes(sources: Sources) -> None:
+    assert _violations(sources) == []
+
+
+def test_no_import_is_circular(sources: Sources) -> None:
+    assert _cycle(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "reason"),
+    [
+        ("domain.planted", "from wheelyard.interfaces import Engine", "goes up"),
+        ("interfaces", "import wheelyard.adapters.database", "goes up"),
+        ("adapters.planted", "from wheelyard.pipeline.job import Job", "to the other half"),
+        ("pipeline.planted", "from wheelyard.adapters import database", "to the other half"),
+        ("usecases.planted", "def act():\n    from wheelyard.wiring import catalogue", "goes up"),
+        (
+            "errors",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from wheelyard.domain.x import X\n"
+            "    from wheelyard.settings import Settings",
+            "goes up",
+        ),
+        ("cli.planted", "import httpx", "has its home"),
+        ("usecases.planted", "from fastapi.sse import format_sse_event", "has its home"),
+        ("wiring", "import psycopg.rows", "has its home"),
+        ("adapters.planted", "import auditwheel", "has its home"),
+        ("planted", "", "has no layer"),
+        ("domain.planted", "from . import build", "is relative"),
+    ],
+)
+def test_planted_violation_is_caught(sources: Sources, module: str, text: str, reason: str) -> None:
+    (found,) = _violations({**sources, module: text})
+
+    assert found.startswith(f"{module}: ")
+    assert reason in found
+
+
+def test_planted_cycle_is_caught(sources: Sources) -> None:
+    planted = {
+        **sources,
+        "domain.one": "from wheelyard.domain import two",
+        "domain.two": "def late():\n    from wheelyard.domain.one import name",
+    }
+
+    assert sorted(set(_cycle(planted))) == ["domain.one", "domain.two"]
+
+
+def _name_of(file: Path) -> str:
+    parts = file.relative_to(_SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+def _violations(sources: Sources) -> list[str]:
+    return [found for module in sorted(sources) for found in _judge_module(module, sources)]
+
+
+def _judge_module(module: str, sources: Sources) -> Iterator[str]:
+    if _top(module) not in _LAYERS:
+        yield f"{module}: has no layer; name it here and in the design"
+        return
+    for imported in _imports(sources[module]):
+        if reason := _judge_import(module, imported):
+            yield f"{module}: {reason}"
+
+
+def _judge_import(module: str, imported: str) -> str | None:
+    if imported.startswith("."):
+        return f"its import of {imported} is relative"
+    package, _, inner = imported.partition(".")
+    if package != _PACKAGE:
+        homes = _HOMES.get(package)
+        at_home = homes is None or any(module == home or module.startswith(f"{home}.") for home in homes)
+        return None if at_home else f"{package} has its home in {' and '.join(homes or ()) or 'builder images'}"
+    here, there = _top(module), _top(inner or "__init__")
+    if _LAYERS.get(there, 0) > _LAYERS[here]:
+        return f"its import of {inner} goes up"
+    if any(here in half and there in other for half in _APART for other in _APART if half != other):
+        return f"its import of {inner} goes to the other half of its layer"
+    return None
+
+
+def _cycle(sources: Sources) -> list[str]:
+    """Return the modules of one cycle, nothing if there is none."""
+    graph = {module: {_module_of(name, sources) for name in _imports(text)} for module, text in sources.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(module) for module in error.args[1]]
+    return []
+
+
+def _module_of(imported: str, sources: Sources) -> str:
+    """Say which module a name belongs to: ``from wheelyard.domain import build`` names one, ``… import Build`` not."""
+    name = imported.removeprefix(f"{_PACKAGE}.")
+    return name if name in sources or not imported.startswith(f"{_PACKAGE}.") else name.rpartition(".")[0] or name
+
+
+def _imports(text: str) -> Iterator[str]:
+    """Yield what a module imports, as dotted names with the imported name last; names of one module only once."""
+    seen = set[str]()
+    for node in ast.walk(ast.parse(text)):
+        for name in _names(node):
+            key = name if name.startswith(_PACKAGE) else name.partition(".")[0] or name
+            if key not in seen:
+                seen.add(key)
+                yield name
+
+
+def _names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names]
+    return []
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
