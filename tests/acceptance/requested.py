@@ -62,4 +62,6 @@ def _request_wheel(service: RunningService, project: str) -> RequestedWheel:
     first, again = (service.http.post("/v1/builds", json={"requirement": project}) for _ in range(2))
     build_id = first.json()["id"]
     events = tuple(follow(service, build_id))
-    return RequestedWheel(first=first, again=again, events=events, build=service.finished(build_id))
+    build = service.finished(build_id)
+    assert build["status"] == "succeeded", build["failure"]
+    return RequestedWheel(first=first, again=again, events=events, build=build)

@@ -92,7 +92,7 @@ class RunningService:
         self.process = process
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers=self.authorization)
         settings = Settings(state_dir=self.state_dir)
-        self._engine = engine_command(settings).program
+        self.engine = engine_command(settings).program
         self._worker_label = f"org.wheelyard.worker={worker_name(settings)}"
 
     @property
@@ -150,7 +150,7 @@ class RunningService:
 
     def containers(self) -> list[str]:
         """List the containers that this service's worker has started."""
-        return containers(self._engine, self._worker_label)
+        return containers(self.engine, self._worker_label)
 
     def child(self, program: str) -> ProcessMark:
         """Find the process of the service whose command line has this in it."""
@@ -171,7 +171,7 @@ class RunningService:
             if mark is not None:
                 mark.send(signal.SIGKILL)
         for container in self.containers():
-            kill_container(self._engine, container)
+            kill_container(self.engine, container)
         self.process.wait()
         self.http.close()
 

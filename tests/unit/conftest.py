@@ -7,5 +7,5 @@ from tests.unit.pipeline_stand import PipelineStand, make_stand
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> PipelineStand:
+def pipeline(tmp_path: Path) -> PipelineStand:
     return make_stand(tmp_path)

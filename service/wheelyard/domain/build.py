@@ -1,6 +1,6 @@
 """Builds, their attempts and their wheels, as everybody else sees them. Must not know where they are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
@@ -172,7 +172,7 @@ class BuildOrder:
     builder: str
     """The catalogue's name of the builder's suite."""
     recipe_digest: str
-    recipe: EffectiveRecipe = EffectiveRecipe()
+    recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
     """What the recipe said when this was ordered: workers need no recipe files."""
 
 
