@@ -18,6 +18,7 @@ TASK: Final = "run_build"
 QUEUE: Final = "builds"
 _POLL_SECONDS: Final = 1.0
 _RESTART_SECONDS: Final = 1.0
+_CONNECTION_SECONDS: Final = 3.0
 
 RunBuild = Callable[[str], Awaitable[None]]
 _log = get_logger(__name__)
@@ -43,10 +44,14 @@ class BuildQueue:
                 await self._run_once(run_build, slots=slots, name=name)
             except (ProcrastinateException, PoolTimeout, OSError) as error:
                 _log.warning("queue-interrupted", reason=str(error))
+            _heed_cancellation()
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _run_once(self, run_build: RunBuild, *, slots: int, name: str) -> None:
-        connector = procrastinate.PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4)
+        # The pool's own 30 seconds would hold up a stop while the database is away: the worker signs off there.
+        connector = procrastinate.PsycopgConnector(
+            conninfo=self._conninfo, min_size=1, max_size=4, timeout=_CONNECTION_SECONDS
+        )
         app = procrastinate.App(connector=connector)
         app.task(name=TASK, queue=QUEUE)(run_build)
         async with app.open_async():
@@ -60,3 +65,10 @@ class BuildQueue:
                 # A cancelled worker hands its builds back by letting their leases run out.
                 shutdown_graceful_timeout=0.0,
             )
+
+
+def _heed_cancellation() -> None:
+    """End if we were asked to: a loop that loses its database while it is being cancelled reports only the loss."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
