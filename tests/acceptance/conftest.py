@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-
 from tests.acceptance.requested import RequestedWheel, request_wheels
 from tests.acceptance.running_service import Launch, RunningService, running
 from tests.acceptance.upstream import Upstream, open_upstream
@@ -22,7 +21,7 @@ def make_state_dir() -> Iterator[Callable[[], Path]]:
     made: list[Path] = []
 
     def make() -> Path:
-        path = Path(tempfile.mkdtemp(prefix="wheelyard-acceptance-", dir="/tmp"))  # noqa: S108
+        path = Path(tempfile.mkdtemp(prefix="wheelyard-acceptance-", dir="/tmp"))
         path.chmod(0o711)
         made.append(path)
         return path

@@ -52,11 +52,6 @@ def containers(engine: str, *labels: str) -> list[str]:
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
 
 
-def kill_container(engine: str, container: str) -> None:
-    """Kill a container that a service under test has started; it may have ended meanwhile."""
-    subprocess.run([engine, "kill", container], capture_output=True, check=False)
-
-
 def is_listening(url: str) -> bool:
     """Tell whether somebody listens at an address such as ``http://127.0.0.1:8123/path``."""
     host, port = url.removeprefix("http://").partition("/")[0].split(":")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx
-
 from tests.acceptance.running_service import BUILD_SECONDS, Document, RunningService
 
 PROJECTS: Final = ("markupsafe", "pyyaml", "idna")

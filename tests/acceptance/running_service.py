@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-
 from tests.acceptance.processes import (
     command_line,
     containers,
     descendants,
     is_listening,
-    kill_container,
     wait_for,
 )
+
 from wheelyard.adapters.child_process import ProcessMark
 from wheelyard.settings import Settings
 from wheelyard.wiring import engine_command, worker_name
@@ -29,10 +28,12 @@ from wheelyard.wiring import engine_command, worker_name
 FINAL: Final = ("succeeded", "failed", "cancelled")
 START_SECONDS: Final = 240.0
 """The first start on a state directory installs devpi and creates a database cluster."""
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 60.0
+"""Only a machine with much else to do takes more than a few of them."""
 BUILD_SECONDS: Final = 300.0
 
 Document = dict[str, Any]
+Completed = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +57,7 @@ class Launch:
         """Where the output of ``wheelyard up`` goes."""
         return self.state_dir / "up.log"
 
-    def cli(self, *arguments: str, timeout: float = BUILD_SECONDS, **settings: str) -> "subprocess.CompletedProcess[str]":
+    def cli(self, *arguments: str, **settings: str) -> Completed:
         """Run one command line to its end."""
         return subprocess.run(
             [*self.command, *arguments],
@@ -64,7 +65,7 @@ class Launch:
             capture_output=True,
             check=False,
             text=True,
-            timeout=timeout,
+            timeout=BUILD_SECONDS,
         )
 
     def start(self) -> "subprocess.Popen[bytes]":
@@ -100,7 +101,7 @@ class RunningService:
         """The header that every request needs."""
         return {"Authorization": f"Bearer {self.token}"}
 
-    def cli(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    def cli(self, *arguments: str, **settings: str) -> Completed:
         """Run one command line beside the service."""
         return self.launch.cli(*arguments, **settings)
 
@@ -165,13 +166,11 @@ class RunningService:
         assert list((self.state_dir / "attempts").glob("*/*")) == []
 
     def kill_everything(self) -> None:
-        """End the service and all that it started as a power cut would: nobody gets to do anything any more."""
+        """End the service and all its processes at once; containers belong to the engine, which goes on."""
         marks = [ProcessMark.of(self.process.pid), *descendants(self.process.pid)]
         for mark in marks:
             if mark is not None:
                 mark.send(signal.SIGKILL)
-        for container in self.containers():
-            kill_container(self.engine, container)
         self.process.wait()
         self.http.close()
 
@@ -180,7 +179,11 @@ class RunningService:
         started = descendants(self.process.pid)
         begun = time.monotonic()
         self.process.send_signal(number)
-        status = self.process.wait(STOP_SECONDS)
+        try:
+            status = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill_everything()
+            raise
         seconds = time.monotonic() - begun
         self.http.close()
         assert status == 0, self.launch.log.read_text()[-4000:]

@@ -4,7 +4,6 @@ import signal
 from pathlib import Path
 
 import pytest
-
 from tests.acceptance.conftest import StartService
 from tests.acceptance.processes import free_port
 from tests.acceptance.running_service import Document, RunningService

@@ -1,10 +1,9 @@
-"""What cannot be asked for: each refusal is a problem document that says what, why and what to do, and costs nothing."""
+"""What cannot be asked for: each refusal is a problem that says what, why and what to do, and costs nothing."""
 
 import json
 
 import httpx
 import pytest
-
 from tests.acceptance.running_service import Document, RunningService
 
 _FIELDS = {"type", "title", "status", "detail", "code", "hint", "retryable", "instance", "request_id", "context"}
@@ -38,7 +37,9 @@ def test_request_that_cannot_be_built_is_refused(
 
 
 def test_body_that_is_no_json_is_refused(service: RunningService) -> None:
-    response = service.http.post("/v1/builds", content=b'{"requirement": ', headers={"Content-Type": "application/json"})
+    response = service.http.post(
+        "/v1/builds", content=b'{"requirement": ', headers={"Content-Type": "application/json"}
+    )
 
     assert _refused(response, 422)["code"] == "invalid-request"
 

@@ -6,7 +6,6 @@ import uuid
 
 import httpx
 import pytest
-
 from tests.acceptance.requested import PROJECTS, Event, RequestedWheel, follow
 from tests.acceptance.running_service import RunningService
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.acceptance.requested import PROJECTS, RequestedWheel
 from tests.acceptance.running_service import RunningService
+
 from wheelyard.settings import Settings
 from wheelyard.wiring import pip_wheel
 
@@ -36,7 +36,7 @@ def test_wheel_is_on_the_index_once_with_the_very_bytes_that_were_proven(
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_record_of_the_wheel_fits_its_content(service: RunningService, requested: Wheels, project: str) -> None:
+def test_record_of_the_wheel_fits_its_content(requested: Wheels, project: str) -> None:
     bundle = _open(requested[project])
 
     (record,) = [name for name in bundle.namelist() if name.endswith(".dist-info/RECORD")]

@@ -22,7 +22,7 @@ requires = []
 build-backend = "backend"
 backend-path = ["."]
 """
-_BACKEND: Final = '''
+_BACKEND: Final = """
 import base64, hashlib, os, subprocess, sys, time, zipfile
 
 def build_wheel(directory, config_settings=None, metadata_directory=None):
@@ -41,13 +41,12 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 
 def digest(text):
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-'''
+"""
 
 QUICK: Final = "print('quick')"
 SLOW: Final = "for second in range(8): print('tick', second, flush=True); time.sleep(1)"
 MISSING_HEADER: Final = (
-    "open('m.c', 'w').write('#include <nowhere-to-be-found.h>\\n'); "
-    "subprocess.run(['cc', '-c', 'm.c'], check=True)"
+    "open('m.c', 'w').write('#include <nowhere-to-be-found.h>\\n'); subprocess.run(['cc', '-c', 'm.c'], check=True)"
 )
 
 

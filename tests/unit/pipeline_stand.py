@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def make_wheel(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         for member, content in {"demo.py": b"answer = 42\n", **members}.items():
             bundle.writestr(member, content)
-        info = f"{filename.split('-')[0]}-{filename.split('-')[1]}.dist-info"
+        info = "-".join(filename.split("-", 2)[:2]) + ".dist-info"
         bundle.writestr(f"{info}/METADATA", "\n".join(metadata) + "\n")
         bundle.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         bundle.writestr(f"{info}/RECORD", "")
@@ -130,7 +130,7 @@ class PipelineStand:
         path = self.put(filename, make_wheel(filename) if content is None else content)
         return self.prepared.knowing(built=BuiltWheel(path=path, epoch=1, requirements=()))
 
-    def repaired(self, filename: str = PURE_TAGGED, content: bytes | None = None, **facts: Any) -> Job:
+    def repaired(self, filename: str = PURE_TAGGED, content: bytes | None = None) -> Job:
         """Give a job as the verify stage finds it."""
         content = make_wheel(filename) if content is None else content
         wheel = RepairedWheel(
@@ -141,7 +141,7 @@ class PipelineStand:
             extensions=(),
             grafted=(),
         )
-        return self.built().knowing(repaired=replace(wheel, **facts))
+        return self.built().knowing(repaired=wheel)
 
     def put(self, filename: str, content: bytes) -> Path:
         """Lay a file down where an earlier stage would have."""

@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.unit.pipeline_stand import LIMITS, TextLog
@@ -39,6 +38,10 @@ def sending(*pieces: bytes, code: int = 0) -> Script:
 
 def header(**fields: object) -> bytes:
     return json.dumps(fields).encode() + b"\n"
+
+
+def everything_below(directory: Path) -> list[Path]:
+    return list(directory.rglob("*"))
 
 
 async def refusal(outbox: Path, *pieces: bytes, code: int = 0) -> str:
@@ -94,19 +97,19 @@ async def test_header_that_is_not_of_the_form_is_refused(tmp_path: Path, line: b
 
 @pytest.mark.parametrize(
     "name",
-    ["../x", "/etc/passwd", "a/b", ".", "..", "", "a\0b", "a\nb", "x" * 300, ".hidden", "-rf", "é.whl", "\ud800", 5, None],
+    ["../x", "/etc/x", "a/b", ".", "..", "", "a\0b", "a\nb", "x" * 300, ".hidden", "-rf", "é.whl", "\ud800", 5, None],
 )  # fmt: skip
 async def test_name_that_no_wheel_has_is_refused_and_writes_nothing(tmp_path: Path, name: object) -> None:
     outbox = tmp_path / "outbox"
     outbox.mkdir()
     assert "is not a file name" in await refusal(outbox, header(kind="file", name=name, size=1), b"x")
-    assert list(tmp_path.rglob("*")) == [outbox]
+    assert everything_below(tmp_path) == [outbox]
 
 
 @pytest.mark.parametrize("size", [-1, 1001, 10**400, "5", "9" * 5000, None, 1.5, [1]])
 async def test_size_that_is_not_allowed_is_refused_before_anything_is_read(tmp_path: Path, size: object) -> None:
     assert "are left of what is allowed" in await refusal(tmp_path, header(kind="file", name="a.whl", size=size))
-    assert list(tmp_path.iterdir()) == []
+    assert everything_below(tmp_path) == []
 
 
 async def test_all_files_together_stay_within_the_limit(tmp_path: Path) -> None:
@@ -156,7 +159,7 @@ async def test_text_that_no_database_holds_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "text", {"a": 1}, [1], ["a", None]])
-def test_field_that_is_no_list_of_text_is_an_error(value: Any) -> None:
+def test_field_that_is_no_list_of_text_is_an_error(value: object) -> None:
     with pytest.raises(ValueError, match="'names'"):
         Message(kind="report", fields={"names": value}).texts("names")
 

@@ -156,7 +156,7 @@ async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineStand, script:
     ("fields", "code", "said"),
     [
         ({"code": "build-failed", "exit_reason": "it ended with exit code 1"}, "build-failed", "exit code 1"),
-        ({"code": "invalid-sdist", "reason": "it is empty"}, "invalid-sdist", "demo-1.0.tar.gz is not a usable sdist: it"),
+        ({"code": "invalid-sdist", "reason": "it is empty"}, "invalid-sdist", "demo-1.0.tar.gz is not a usable sdist"),
         ({"code": "repair-failed", "reason": "no"}, "repair-failed", "manylinux_2_36_x86_64"),
         ({"code": "extension-missing", "missing": ["demo._c"]}, "extension-missing", "demo._c"),
         ({"code": "verify-failed", "problems": ["import demo: no"]}, "verify-failed", "import demo: no"),

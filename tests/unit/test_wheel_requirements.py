@@ -40,6 +40,7 @@ def test_extras_are_kept() -> None:
         ("a @ https://example.invalid/a-1-py3-none-any.whl", "direct reference"),
         ("a @ file:///etc/passwd", "direct reference"),
         ("a===${HOME}", "not a version"),
+        ("a; os_name ~= 'posix'", "marker cannot be evaluated"),
         ("", "Expected package name"),
     ],
 )

@@ -53,7 +53,12 @@ class BuildQueue:
             conninfo=self._conninfo, min_size=1, max_size=4, timeout=_CONNECTION_SECONDS
         )
         app = procrastinate.App(connector=connector)
-        app.task(name=TASK, queue=QUEUE)(run_build)
+
+        @app.task(name=TASK, queue=QUEUE)
+        async def run(build_id: str) -> None:
+            # procrastinate cancels coroutine functions only, and an object with an async __call__ is none.
+            await run_build(build_id)
+
         async with app.open_async():
             await app.run_worker_async(
                 queues=[QUEUE],

@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.recipe import Recipe, parse_recipe
+from wheelyard.errors import RecipeInvalidError
 
 
 class RecipeFolders:
@@ -22,5 +23,16 @@ class RecipeFolders:
         for folder in reversed(self._folders):
             file = folder / f"{project}.toml"
             if file.is_file():
-                return parse_recipe(file.read_text(encoding="utf-8"), source=str(file))
+                return _read_recipe(file, project)
         return None
+
+
+def _read_recipe(file: Path, project: NormalizedName) -> Recipe:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeInvalidError(source=str(file), problems=[f"it cannot be read: {error}"]) from error
+    recipe = parse_recipe(text, source=str(file))
+    if recipe.name != project:
+        raise RecipeInvalidError(source=str(file), problems=[f"name: {recipe.name!r} is not what the file is named after"])
+    return recipe

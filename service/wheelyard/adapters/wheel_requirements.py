@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier
 from packaging.version import InvalidVersion, Version
@@ -20,10 +21,10 @@ def applicable_requirements(requirements: Iterable[str], *, target: Target) -> t
     option, a path or an address. Direct references are refused, for nothing vouches for their hash.
 
     Raises:
-        BuildRequirementsError: One is malformed, a direct reference, or equal to what is no version.
+        BuildRequirementsError: One is malformed, a direct reference, equal to what is no version, or has a marker that
+            has no value.
     """
-    parsed = [_parse(text) for text in requirements]
-    applicable = [one for one in parsed if one.marker is None or one.marker.evaluate(target.marker_environment())]
+    applicable = [one for one in map(_parse, requirements) if _applies(one, target)]
     for one in applicable:
         one.marker = None
     return tuple(sorted(set(applicable), key=str))
@@ -39,6 +40,13 @@ def _parse(text: str) -> Requirement:
     if not all(map(_names_a_version, requirement.specifier)):
         raise _refused(text, "what follows '===' is not a version (PEP 440)")
     return requirement
+
+
+def _applies(requirement: Requirement, target: Target) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(target.marker_environment())
+    except (UndefinedComparison, UndefinedEnvironmentName) as error:
+        raise _refused(str(requirement), f"its marker cannot be evaluated ({error})") from error
 
 
 def _names_a_version(specifier: Specifier) -> bool:

@@ -25,7 +25,7 @@ class _Sign:
 
 
 def _sign(pattern: str, cause: str, remedy: str) -> _Sign:
-    """Recognise a pattern; ``{0}`` in the sentences stands for what its first group matched."""
+    """Recognise a pattern; ``{0}`` in the sentences stands for what its first group matched, and so on."""
 
     def explain(match: re.Match[str]) -> Diagnosis:
         groups = match.groups() or ("",)
@@ -34,6 +34,13 @@ def _sign(pattern: str, cause: str, remedy: str) -> _Sign:
     return _Sign(pattern=re.compile(pattern, re.MULTILINE), explain=explain)
 
 
+_DEV_PACKAGE: Final = "Put the Debian -dev package that holds {0} into the recipe's apt list."
+_DEV_PACKAGE_OF: Final = "Put the Debian -dev package of {0} into the recipe's apt list."
+_PC_FILE: Final = "Put the Debian -dev package that holds {0}.pc into the recipe's apt list."
+_PROGRAM: Final = "Put the Debian package that holds {0} into the recipe's apt list (apt-file search bin/{0})."
+_RUST: Final = "This builder has no Rust toolchain yet."
+
+# In order of how much they say: the first one that is found anywhere in the log counts.
 _SIGNS: Final = (
     _sign(
         r"fatal error: ([\w./+-]{1,200}): No such file or directory",
@@ -41,24 +48,62 @@ _SIGNS: Final = (
         "Put the Debian -dev package that holds {0} into the recipe's apt list (apt-file search {0}).",
     ),
     _sign(
-        r"/ld: cannot find -l([\w.+-]{1,100})",
+        r"error: #error \"?([^\n\"]{1,300})",
+        "its source refuses to be compiled here: {0}",
+        "If a library is too old, ask for a builder of a newer suite, or build an older release.",
+    ),
+    _sign(
+        r"(?i)minimum supported ([\w.+ -]{1,60}) version is ([\d.]{1,20}[\d])",
+        "it needs {0} {1} or newer, and the builder has an older one",
+        "Ask for a builder of a newer suite, or build an older release.",
+    ),
+    _sign(
+        r"/ld(?:\.\w+)?: cannot find -l([\w.+-]{1,100})",
         "the library {0} is missing",
         "Put the Debian -dev package that holds lib{0}.so into the recipe's apt list.",
     ),
     _sign(
-        r"(?:No package '|Package |Dependency \")([\w.+-]{1,100})(?:'|,|\"| was) (?:found|not found|required)",
-        "pkg-config does not know {0}",
-        "Put the Debian -dev package that holds {0}.pc into the recipe's apt list.",
-    ),
-    _sign(
         r"\b((?:pg|mysql|xml2|xslt|curl|krb5|geos|gdal|freetype)[_-]config)\b.{0,40}not found",
         "the program {0} is missing",
-        "Put the Debian -dev package that holds {0} into the recipe's apt list.",
+        _DEV_PACKAGE,
     ),
     _sign(
-        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found",
+        r"\b(?:No package '|Package '?|Dependency \")([\w.+-]{1,100})(?:', required by '[^'\n]{1,100}'|['\"])?,?"
+        r" (?:was not found|not found|found)\b",
+        "pkg-config does not know {0}",
+        _PC_FILE,
+    ),
+    _sign(
+        r"pkg-config (?:--[\w-]+ )*([\w.+-]{1,100})'? returned non-zero exit status",
+        "pkg-config does not know {0}",
+        _PC_FILE,
+    ),
+    _sign(
+        r"(?i)can ?not find valid pkg-config name",
+        "pkg-config does not know a library that it needs",
+        "Put the Debian -dev package of the library into the recipe's apt list.",
+    ),
+    _sign(
+        r"(?:RequiredDependencyException: |headers or library files could not be found for )([\w+-]{1,100})",
+        "the library {0} is missing, or its headers are",
+        _DEV_PACKAGE_OF,
+    ),
+    _sign(
+        r"(?i)(?:you need to install|make sure|please install)(?: that)?(?: the)? ([\w.+-][\w.+, -]{0,100}?)"
+        r" (?:development|devel|dev) (?:headers|files|libraries|packages?)\b",
+        "the development files of {0} are missing",
+        _DEV_PACKAGE_OF,
+    ),
+    _sign(
+        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found|"
+        r"rust not found, installing",
         "it needs a Rust toolchain",
-        "This builder has no Rust toolchain yet.",
+        _RUST,
+    ),
+    _sign(
+        r"\b([\w+-][\w.+-]{0,100}) is not installed or (?:is )?not (?:in|on) (?:the )?(?i:path)\b",
+        "{0} is not installed",
+        "Put the Debian package of {0}, and its -dev package, into the recipe's apt list.",
     ),
     _sign(
         r"Unknown compiler\(s\): \[\[?'(?:gfortran|flang|f95)",
@@ -66,6 +111,16 @@ _SIGNS: Final = (
         "Put gfortran into the recipe's apt list.",
     ),
     _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", "Put default-jdk-headless into the recipe's apt list."),
+    _sign(
+        r"Could not find \w{1,100} using the following names: ([\w.+-]{1,100})",
+        "CMake does not find {0}",
+        _PROGRAM,
+    ),
+    _sign(
+        r"CMake Error[^\n]{0,300}\n\s{0,20}Could NOT find ([\w.+-]{1,100})",
+        "CMake does not find {0}",
+        _DEV_PACKAGE_OF,
+    ),
     _sign(
         r"(?:Temporary failure in name resolution|Name or service not known|Could not resolve host|"
         r"Network is unreachable|Failed to establish a new connection)",
@@ -91,7 +146,7 @@ _SIGNS: Final = (
 
 
 def diagnose(log: str) -> Diagnosis | None:
-    """Give the first cause that the log shows, None if nothing in it is recognised."""
+    """Give the cause that says most of those that the log shows, None if nothing in it is recognised."""
     for sign in _SIGNS:
         if match := sign.pattern.search(log):
             return sign.explain(match)

@@ -43,9 +43,16 @@ def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _check_normalised(text: str) -> str:
+    if text != canonicalize_name(text):
+        raise ValueError(f"{text!r} is not normalised, write {canonicalize_name(text)!r}")
+    return text
+
+
 SpecifierText = Annotated[str, AfterValidator(_check_specifier)]
 PackageName = Annotated[str, _matching(_DEBIAN_PACKAGE, "a Debian package name")]
 ModuleName = Annotated[str, _matching(_MODULE, "an importable module name")]
+ProjectName = Annotated[str, AfterValidator(_check_normalised)]
 VariableName = Annotated[str, _matching(_VARIABLE, "an environment variable name")]
 
 
@@ -98,7 +105,7 @@ class Recipe(_Section):
     """A project's recipe as it is written."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    name: str
+    name: ProjectName
     rule: tuple[Rule, ...] = ()
 
 
@@ -123,15 +130,11 @@ class EffectiveRecipe:
 def parse_recipe(text: str, *, source: str) -> Recipe:
     """Read a recipe from TOML; raises RecipeInvalidError with every problem that it has."""
     try:
-        recipe = Recipe.model_validate(tomllib.loads(text))
+        return Recipe.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise RecipeInvalidError(source=source, problems=[f"it is not TOML: {error}"]) from error
     except ValidationError as error:
         raise RecipeInvalidError(source=source, problems=describe_problems(error, known_keys())) from error
-    if recipe.name != canonicalize_name(recipe.name):
-        problem = f"name: {recipe.name!r} is not normalised, write {canonicalize_name(recipe.name)!r}"
-        raise RecipeInvalidError(source=source, problems=[problem])
-    return recipe
 
 
 def known_keys() -> frozenset[str]:
@@ -163,7 +166,7 @@ def applies(when: When, *, version: Version, target: Target, suite: str) -> bool
 
 
 def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suite: str) -> EffectiveRecipe:
-    """Merge the rules that apply: lists are joined without repeats, tables updated, later rules last."""
+    """Merge the rules that apply: lists are joined without repeats, tables updated and sorted."""
     rules = recipe.rule if recipe else ()
     matching = [rule for rule in rules if applies(rule.when, version=version, target=target, suite=suite)]
     env: dict[str, str] = {}
@@ -173,9 +176,9 @@ def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suit
         settings.update(rule.config_settings)
     return EffectiveRecipe(
         apt=_joined(rule.apt for rule in matching),
-        env=tuple(env.items()),
+        env=tuple(sorted(env.items())),
         build_constraints=_joined(rule.build_constraints for rule in matching),
-        config_settings=tuple(settings.items()),
+        config_settings=tuple(sorted(settings.items())),
         expected_extensions=_joined(rule.expect.extensions for rule in matching),
         test_imports=_joined(rule.test.imports for rule in matching),
     )

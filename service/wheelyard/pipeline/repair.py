@@ -60,8 +60,11 @@ def _read_report(conversation: Conversation, job: Job, message: Message, path: P
         )
     except (ValueError, KeyError, ValidationError) as error:
         raise conversation.refuse(f"its report cannot be read ({error})") from error
+    kind = "pure" if repaired.is_pure else "native"
     if repaired.is_pure != all(tag.platform == "any" for tag in file.tags):
-        raise conversation.refuse(f"{path.name} is {'pure' if repaired.is_pure else 'native'}, and its tag is not")
+        raise conversation.refuse(f"{path.name} is {kind}, and its tag is not")
+    if repaired.is_pure != (repaired.policy is None):
+        raise conversation.refuse(f"{path.name} is {kind}, and its policy is {repaired.policy}")
     return repaired
 
 

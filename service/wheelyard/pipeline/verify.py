@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import parse_wheel_filename
 
@@ -56,13 +57,13 @@ async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tupl
 
 
 def _runtime_requirements(requires_dist: Sequence[str], job: Job) -> list[str]:
+    environment = {**job.claim.order.target.marker_environment(), "extra": ""}
     try:
         requirements = [Requirement(text) for text in requires_dist]
-    except InvalidRequirement as error:
+        return [str(item) for item in requirements if item.marker is None or item.marker.evaluate(environment)]
+    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
         wheel = known(job.repaired).path.name
         raise RequirementsUnsatisfiedError(wheel=wheel, reason=f"its metadata is invalid ({error})") from error
-    environment = {**job.claim.order.target.marker_environment(), "extra": ""}
-    return [str(item) for item in requirements if item.marker is None or item.marker.evaluate(environment)]
 
 
 def _describe(job: Job, repaired: RepairedWheel, file: WheelFile, report: Message) -> Wheel:

@@ -100,7 +100,10 @@ class _Attempt:
 
     async def _work(self, log: AttemptLog) -> Outcome:
         folder = self._options.folder / uuid.uuid4().hex
-        await asyncio.to_thread(folder.mkdir, parents=True)
+        try:
+            await asyncio.to_thread(folder.mkdir, parents=True)
+        except OSError:
+            return self._crash(None, log)
         try:
             return await self._go_through(Job(claim=self._claim, folder=folder, log=log), log)
         finally:
@@ -117,13 +120,16 @@ class _Attempt:
                 await job.note(f"{step.stage.value} failed: {error}")
                 return Outcome(status=Status.FAILED, failure=_explain(error, step.stage, log))
             except Exception:  # noqa: BLE001  the one broad except: whatever an attempt meets must not end its worker
-                reference = uuid.uuid4().hex[:12]
-                _log.exception(
-                    "attempt-crashed", build=self._claim.build_id, stage=step.stage.value, reference=reference
-                )
-                failure = Failure.of(InternalError(reference=reference), stage=step.stage, log_excerpt=log.excerpt())
-                return Outcome(status=Status.FAILED, failure=failure)
+                return self._crash(step.stage, log)
         return Outcome(status=Status.SUCCEEDED, wheel=job.wheel)
+
+    def _crash(self, stage: Stage | None, log: AttemptLog) -> Outcome:
+        """Keep the exception that is being handled in our own log, and give its reference to everybody else."""
+        reference = uuid.uuid4().hex[:12]
+        place = stage.value if stage else None
+        _log.exception("attempt-crashed", build=self._claim.build_id, stage=place, reference=reference)
+        failure = Failure.of(InternalError(reference=reference), stage=stage, log_excerpt=log.excerpt())
+        return Outcome(status=Status.FAILED, failure=failure)
 
     async def _time(self, step: Step, job: Job) -> Job:
         started_at, begin = self._options.now(), self._options.elapsed()

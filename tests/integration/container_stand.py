@@ -1,0 +1,185 @@
+"""The stages on real containers: images, engine and resolver are the real ones, the stores are in memory.
+
+Run as a program, it is a worker in the middle of a build, for tests that kill one.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
+from uv import find_uv_bin
+
+from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.memory_index import MemoryIndex
+from wheelyard.adapters.memory_source import MemorySourceIndex
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
+from wheelyard.adapters.wheel_resolver import UvResolverOptions, UvWheelResolver
+from wheelyard.domain.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.target import Target
+from wheelyard.interfaces import Limits, SourceIndex
+from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.steps import STEPS
+from wheelyard.settings import Settings, load_settings
+from wheelyard.usecases.run_build import AttemptOptions, RunBuild
+from wheelyard.wiring import agent_program, engine_command, image_builder, source_index
+from wheelyard.worker import WORKER_LABEL
+
+SUITE = "bookworm"
+TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
+LIMITS = Limits(memory_bytes=512 << 20, cpus=2.0, processes=128, scratch_bytes=256 << 20, time_seconds=120)
+ASLEEP = "asleep"
+"""What the project ``sleeps`` prints when nothing more will come."""
+
+
+class PackagesAndUpstream:
+    """The test's own sdists, and everything else from the upstream index."""
+
+    def __init__(self, own: MemorySourceIndex, upstream: SourceIndex) -> None:
+        self._own = own
+        self._upstream = upstream
+
+    async def project(self, name: NormalizedName) -> ProjectFiles:
+        return await self._upstream.project(name)
+
+    async def fetch(self, file: IndexFile) -> Path:
+        return await (self._own if file.url.startswith("memory:") else self._upstream).fetch(file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerStand:
+    """What all runs share."""
+
+    folder: Path
+    worker: str
+    settings: Settings
+    command: EngineCommand
+    upstream: SourceIndex
+    resolver: UvWheelResolver
+
+    def run_of(self, project: str, **how: object) -> "PackageRun":
+        """Give a build of one of the tiny projects, not yet begun."""
+        return PackageRun(stand=self, project=project, **how)  # type: ignore[arg-type]  # the class checks them
+
+    async def containers(self) -> list[str]:
+        """List this worker's containers, running or not."""
+        label = f"label={WORKER_LABEL}={self.worker}"
+        return (await self.command.run(["ps", "--all", "--quiet", "--filter", label])).text.split()
+
+
+@dataclass(kw_only=True)
+class PackageRun:
+    """One build of one project, by a worker of its own."""
+
+    stand: ContainerStand
+    project: str
+    limits: Limits = LIMITS
+    log_bytes: int = 1 << 20
+    recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
+    build_id: str = ""
+
+    def __post_init__(self) -> None:
+        self.state = MemoryState(clock=lambda: datetime.now(UTC))
+        self.builds = MemoryBuilds(self.state)
+        self.index = MemoryIndex()
+
+    async def go(self) -> Build:
+        """Run one attempt to its end."""
+        own = MemorySourceIndex(self.stand.folder / "sdists")
+        order = self._order(own.add(sdist_name(self.project), make_sdist(PACKAGES / self.project)))
+        self.build_id = (await self.builds.submit(order, requested_by="tests")).build.id
+        options = AttemptOptions(
+            worker=self.stand.worker,
+            folder=self.stand.folder / "attempts",
+            lease_seconds=2.0,
+            log_bytes=self.log_bytes,
+        )
+        tools = self._tools(PackagesAndUpstream(own, self.stand.upstream))
+        await RunBuild(store=MemoryAttempts(self.state), steps=STEPS, tools=tools, options=options)(self.build_id)
+        return await self.builds.get(self.build_id)
+
+    def log(self) -> str:
+        """Give the log so far."""
+        logs = self.state.find(self.build_id).logs if self.build_id else {}
+        return bytes(logs.get(1, b"")).decode(errors="replace")
+
+    async def until_logged(self, text: str) -> None:
+        """Return once the log holds a line."""
+        while not self.build_id:
+            await asyncio.sleep(0)
+        async with MemoryLogs(self.state).watch(self.build_id) as changes:
+            async for _ in changes:
+                if f"\n{text}\n" in self.log():
+                    return
+
+    def _order(self, sdist: IndexFile) -> BuildOrder:
+        return BuildOrder(
+            key=hashlib.sha256(sdist.filename.encode()).hexdigest(),
+            requirement=self.project,
+            project=self.project,
+            version=VERSION,
+            sdist=SdistSource(
+                filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes
+            ),
+            target=TARGET,
+            builder=SUITE,
+            recipe_digest=self.recipe.digest,
+            recipe=self.recipe,
+        )
+
+    def _tools(self, source: SourceIndex) -> Tools:
+        return Tools(
+            source=source,
+            resolver=self.stand.resolver,
+            engine=ContainerEngine(self.stand.command),
+            images=LoggedImages(image_builder(self.stand.settings)),
+            index=self.index,
+            agent=agent_program().data,
+            installer=Path(find_uv_bin()),
+            limits=self.limits,
+            output_bytes=16 << 20,
+            build_number=1,
+            labels={WORKER_LABEL: self.stand.worker},
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_stand(folder: Path, worker: str) -> AsyncIterator[ContainerStand]:
+    """Open a stand whose state is in a folder and whose containers bear the worker's name."""
+    settings = load_settings().model_copy(update={"state_dir": folder})
+    async with source_index(settings) as upstream:
+        yield ContainerStand(
+            folder=folder,
+            worker=worker,
+            settings=settings,
+            command=engine_command(settings),
+            upstream=upstream,
+            resolver=UvWheelResolver(UvResolverOptions(cache_dir=folder / "uv", environment=os.environ)),
+        )
+
+
+async def be_a_worker(folder: Path, worker: str) -> None:
+    """Build the project that sleeps, and say so once it does."""
+    async with open_stand(folder, worker) as stand:
+        run = stand.run_of("sleeps")
+        working = asyncio.create_task(run.go())
+        await run.until_logged(ASLEEP)
+        sys.stdout.write(f"{ASLEEP}\n")
+        sys.stdout.flush()
+        await working
+
+
+if __name__ == "__main__":
+    asyncio.run(be_a_worker(Path(sys.argv[1]), sys.argv[2]))

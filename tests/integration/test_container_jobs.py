@@ -1,0 +1,227 @@
+"""Whole attempts in real containers: what becomes of tiny projects, one for each way that a build can go."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.integration.container_stand import ASLEEP, LIMITS, ContainerStand, PackageRun, open_stand
+
+from wheelyard.domain.build import Build, Failure, Stage, Status, Wheel
+from wheelyard.domain.recipe import EffectiveRecipe
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 90.0
+"""For what takes a second or two on a machine that has nothing else to do."""
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerStand]:
+    async with open_stand(tmp_path_factory.mktemp("state"), f"test-{uuid.uuid4().hex}") as opened:
+        yield opened
+        await asyncio.gather(*(opened.command.run(["rm", "--force", left]) for left in await opened.containers()))
+
+
+@pytest.fixture(autouse=True)
+async def no_container_is_left(stand: ContainerStand) -> AsyncIterator[None]:
+    yield
+    assert await stand.containers() == []
+
+
+@pytest.fixture(scope="module")
+async def native(stand: ContainerStand) -> PackageRun:
+    run = stand.run_of("native")
+    await run.go()
+    return run
+
+
+def succeeded(build: Build) -> Wheel:
+    assert build.failure is None
+    assert build.wheel is not None
+    return build.wheel
+
+
+def failed(build: Build) -> Failure:
+    assert build.wheel is None
+    assert build.failure is not None
+    return build.failure
+
+
+async def until_no_container_is_left(stand: ContainerStand) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await stand.containers():
+            await asyncio.sleep(0.2)
+
+
+async def test_extension_is_built_repaired_and_imported(native: PackageRun) -> None:
+    wheel = succeeded(await native.builds.get(native.build_id))
+    assert (wheel.is_pure, wheel.extensions, wheel.grafted) == (False, ("native._fast",), ())
+    assert wheel.tag_before_repair == "cp313-cp313-linux_x86_64"
+    assert wheel.tag.startswith("cp313-cp313-manylinux_2_")
+    assert wheel.policy is not None
+    assert wheel.policy in wheel.tag
+    assert wheel.imported_modules == ("native", "native._fast")
+    assert [name for _, name in native.index.files] == [wheel.filename]
+    assert wheel.filename.startswith("native-1.0-1-cp313-")
+
+
+async def test_same_sdist_gives_the_same_bytes_again(stand: ContainerStand, native: PackageRun) -> None:
+    again = stand.run_of("native")
+    succeeded(await again.go())
+    assert again.index.files == native.index.files
+
+
+async def test_pure_wheel_gets_a_build_tag_only(stand: ContainerStand) -> None:
+    wheel = succeeded(await stand.run_of("pure").go())
+    assert wheel.filename == "pure-1.0-1-py3-none-any.whl"
+    assert (wheel.is_pure, wheel.policy, wheel.extensions, wheel.grafted) == (True, None, (), ())
+    assert (wheel.tag, wheel.imported_modules) == (wheel.tag_before_repair, ("pure",))
+
+
+async def test_backend_gets_what_it_asks_for_once_it_runs(stand: ContainerStand) -> None:
+    run = stand.run_of("dynamic-requires")
+    requirements = succeeded(await run.go()).build_requirements
+    assert [one.filename.split("-")[0] for one in requirements] == ["flit_core", "setuptools"]
+    assert "asked for and got flit_core" in run.log()
+
+
+async def test_project_without_pyproject_is_built_by_setuptools(stand: ContainerStand) -> None:
+    assert succeeded(await stand.run_of("no-pyproject").go()).imported_modules == ("no_pyproject",)
+
+
+@pytest.mark.parametrize(
+    ("project", "stage", "code", "said"),
+    [
+        ("compile-error", Stage.BUILD, "build-failed", "gcc failed"),
+        ("missing-header", Stage.BUILD, "build-failed", "the C header no_such_library.h is missing"),
+        ("network", Stage.BUILD, "build-failed", "it tried to reach the network"),
+        ("wrong-name", Stage.REPAIR, "untrusted-output", "another-project 1.0, but wrong-name 1.0 was ordered"),
+        ("lost-extension", Stage.REPAIR, "extension-missing", "cp313-cp313-linux_x86_64"),
+        ("import-fails", Stage.VERIFY, "verify-failed", "RuntimeError: it cannot be imported anywhere"),
+    ],
+)
+async def test_failure_says_what_and_why(
+    stand: ContainerStand, project: str, stage: Stage, code: str, said: str
+) -> None:
+    run = stand.run_of(project)
+    failure = failed(await run.go())
+    assert (failure.stage, failure.code, failure.retryable) == (stage, code, False)
+    assert said in failure.summary
+    assert failure.hint
+    assert run.index.files == {}
+
+
+async def test_network_cannot_be_reached_and_has_no_names(stand: ContainerStand) -> None:
+    run = stand.run_of("network")
+    failure = failed(await run.go())
+    assert "Network is unreachable" in failure.log_excerpt
+    assert "no names: " in run.log()
+
+
+async def test_extension_that_the_recipe_expects_must_be_there(stand: ContainerStand) -> None:
+    recipe = EffectiveRecipe(expected_extensions=("pure._fast",))
+    failure = failed(await stand.run_of("pure", recipe=recipe).go())
+    assert (failure.stage, failure.code) == (Stage.VERIFY, "extension-missing")
+    assert "pure._fast" in failure.summary
+
+
+async def test_build_that_takes_too_long_is_ended(stand: ContainerStand) -> None:
+    failure = failed(await stand.run_of("sleeps", limits=replace(LIMITS, time_seconds=5)).go())
+    assert (failure.stage, failure.code) == (Stage.BUILD, "time-limit")
+    assert "5 s" in failure.summary
+
+
+async def test_build_that_takes_too_much_memory_is_ended(stand: ContainerStand) -> None:
+    limits = replace(LIMITS, memory_bytes=192 * MIB, scratch_bytes=64 * MIB)
+    failure = failed(await stand.run_of("memory-hog", limits=limits).go())
+    assert (failure.stage, failure.code) == (Stage.BUILD, "memory-limit")
+    assert "192 MiB" in failure.summary
+
+
+async def test_log_is_cut_at_its_limit_and_the_build_goes_on(stand: ContainerStand) -> None:
+    run = stand.run_of("prints-a-lot", log_bytes=64 << 10)
+    build = await run.go()
+    succeeded(build)
+    assert build.attempts[0].log_truncated
+    assert run.log().endswith("==> the log was cut here, at its limit of 65536 bytes\n")
+    assert 64 << 10 <= build.attempts[0].log_size_bytes < 65 << 10
+
+
+async def test_build_sees_nothing_but_its_sandbox(stand: ContainerStand) -> None:
+    run = stand.run_of("looks-around")
+    succeeded(await run.go())
+    facts = json.loads(next(line for line in run.log().splitlines() if line.startswith("facts: "))[7:])
+    assert (facts["uids"], facts["groups"]) == ([1000], [1000])
+    assert set(facts["capabilities"]) == {"0" * 16}
+    assert (facts["no_new_privileges"], facts["seccomp"]) == ("1", "2")
+    assert (set(facts["interfaces"]) - {"lo"}, facts["routes"]) == (set(), [])
+    assert (facts["writable"], facts["sockets"]) == ([], [])
+    assert set(facts["disks"]) <= {"/", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}
+    assert facts["processes"][0] == 1
+    assert len(facts["processes"]) <= 3
+    assert not [name for name in facts["environment"] if name.startswith(("WHEELYARD", "DOCKER", "SSL"))]
+
+
+async def test_tamperer_gets_its_own_wheel_or_a_refusal(stand: ContainerStand) -> None:
+    run = stand.run_of("tamperer")
+    build = await run.go()
+    log = run.log()
+    for what in ("list /proc/1/fd", "write /proc/1/fd/1", "write /proc/1/fd/3", "write /proc/1/mem"):
+        assert f"tamperer: {what} refused: PermissionError" in log
+    assert "forged" not in "".join(run.index.filenames())
+    if build.failure is None:
+        assert succeeded(build).filename == "tamperer-1.0-1-py3-none-any.whl"
+    else:
+        assert build.failure.code in {"build-failed", "untrusted-output", "time-limit"}
+
+
+async def test_cancelled_build_removes_its_container(stand: ContainerStand) -> None:
+    run = stand.run_of("sleeps")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        working = asyncio.create_task(run.go())
+        await run.until_logged(ASLEEP)
+        assert len(await stand.containers()) == 1
+        await run.builds.request_cancel(run.build_id)
+        assert (await working).status is Status.CANCELLED
+    assert await stand.containers() == []
+
+
+async def test_worker_that_stops_removes_its_container(stand: ContainerStand) -> None:
+    run = stand.run_of("sleeps")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        working = asyncio.create_task(run.go())
+        await run.until_logged(ASLEEP)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+    assert await stand.containers() == []
+
+
+@pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["worker", "worker-and-client"])
+async def test_killed_worker_leaves_a_container_that_ends_by_itself(
+    stand: ContainerStand, kill: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    program = [sys.executable, "-m", "tests.integration.container_stand", str(tmp_path), stand.worker]
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "service")))
+    worker = await asyncio.create_subprocess_exec(
+        *program,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert worker.stdout is not None
+    try:
+        assert await asyncio.wait_for(worker.stdout.readline(), PATIENCE_SECONDS) == f"{ASLEEP}\n".encode()
+        assert len(await stand.containers()) == 1
+    finally:
+        kill(worker.pid, signal.SIGKILL)
+        await worker.wait()
+    await until_no_container_is_left(stand)

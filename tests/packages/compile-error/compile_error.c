@@ -1,0 +1,1 @@
+int answer(void) { return no_such_variable; }

@@ -1,0 +1,3 @@
+"""A module that builds and installs well."""
+
+raise RuntimeError("it cannot be imported anywhere")

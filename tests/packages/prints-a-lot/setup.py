@@ -1,0 +1,7 @@
+"""Print 8 MiB before anything else."""
+
+from setuptools import setup
+
+for number in range(1 << 17):
+    print(f"{number:063}")
+setup(py_modules=["prints_a_lot"])

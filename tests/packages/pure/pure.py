@@ -1,0 +1,3 @@
+"""A pure module."""
+
+ANSWER = 42

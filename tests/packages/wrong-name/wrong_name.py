@@ -1,0 +1,1 @@
+"""A module of a project whose sdist goes by another name."""

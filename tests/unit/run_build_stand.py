@@ -1,0 +1,94 @@
+"""Attempts on in-memory stores: steps that a test scripts, leases short enough to beat often, time that stands still."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.contract.samples import BEGINNING, ManualClock
+from tests.unit.pipeline_stand import PipelineStand
+
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
+from wheelyard.domain.build import Build, Stage
+from wheelyard.domain.ledger import Beat, Claim, Outcome
+from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
+from wheelyard.usecases.run_build import AttemptOptions, RunBuild
+
+LEASE_SECONDS = 0.02
+
+
+class WatchedAttempts(MemoryAttempts):
+    """The store, whose beats take a quarter of the lease and may fail, and which remembers what was to be recorded."""
+
+    def __init__(self, state: MemoryState) -> None:
+        super().__init__(state)
+        self.failing_beats: set[int] = set()
+        """Numbers of the beats that do not reach the database, from 1."""
+        self.beats = 0
+        self.elapsed = 0.0
+        """The monotonic clock, in seconds."""
+        self.finished: list[Outcome] = []
+
+    async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
+        self.beats += 1
+        self.elapsed += lease_seconds / 4
+        if self.beats in self.failing_beats:
+            raise DatabaseUnavailableError(reason="it is away")
+        return await super().beat(claim, lease_seconds=lease_seconds)
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        self.finished.append(outcome)
+        return await super().finish(claim, outcome)
+
+
+async def pass_through(job: Job, tools: Tools) -> Job:
+    """Do a stage that has nothing to do."""
+    del tools
+    return job
+
+
+@dataclass(kw_only=True)
+class RunStand:
+    """One queued build, and workers that run it."""
+
+    pipeline: PipelineStand
+    folder: Path
+    log_bytes: int = 1 << 20
+    clock: ManualClock = field(default_factory=lambda: ManualClock(BEGINNING))
+
+    def __post_init__(self) -> None:
+        self.state = MemoryState(clock=self.clock)
+        self.builds = MemoryBuilds(self.state)
+        self.attempts = WatchedAttempts(self.state)
+
+    async def queued(self) -> str:
+        return (await self.builds.submit(self.pipeline.order, requested_by="tests")).build.id
+
+    async def build(self) -> Build:
+        """Read the one build that there is."""
+        (build_id,) = self.state.records
+        return await self.builds.get(build_id)
+
+    async def log(self, attempt: int | None = None) -> str:
+        part = await MemoryLogs(self.state).read((await self.build()).id, attempt=attempt)
+        return part.data.decode()
+
+    def runner(self, *functions: StageFunction) -> RunBuild:
+        """Make a worker whose first stages do this."""
+        stages: Sequence[Stage] = list(Stage)[: len(functions)]
+        options = AttemptOptions(
+            worker="worker-1",
+            folder=self.folder,
+            lease_seconds=LEASE_SECONDS,
+            log_bytes=self.log_bytes,
+            now=self.clock,
+            elapsed=lambda: self.attempts.elapsed,
+        )
+        steps = [Step(stage=stage, act=act) for stage, act in zip(stages, functions, strict=True)]
+        return RunBuild(store=self.attempts, steps=steps, tools=self.pipeline.tools, options=options)
+
+    async def run(self, *functions: StageFunction) -> Build:
+        """Queue a build, run one attempt at it and read it."""
+        await self.runner(*functions)(await self.queued())
+        return await self.build()

@@ -1,0 +1,164 @@
+"""An attempt's log: everything arrives in order, within its limit, and a database that is away loses nothing."""
+
+import asyncio
+
+import pytest
+from tests.contract.samples import sample_order
+
+from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, Stage
+from wheelyard.domain.ledger import Beat, Claim, Outcome
+from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.pipeline.attempt_log import AttemptLog
+
+CLAIM = Claim(build_id="b1", attempt=1, worker="worker-1", order=sample_order())
+
+
+class LogKeeper:
+    """The part of an AttemptStore that takes logs; it can be away, or fail for good."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.fault: Exception | None = None
+        self.refused = asyncio.Event()
+
+    async def append_log(self, claim: Claim, data: bytes) -> bool:
+        assert claim == CLAIM
+        if self.fault is not None:
+            self.refused.set()
+            raise self.fault
+        self.pieces.append(data)
+        return True
+
+    async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
+        raise NotImplementedError
+
+    async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
+        raise NotImplementedError
+
+    async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
+        raise NotImplementedError
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        raise NotImplementedError
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+@pytest.fixture
+def store() -> LogKeeper:
+    return LogKeeper()
+
+
+def log_on(store: LogKeeper, limit_bytes: int = 1 << 30) -> AttemptLog:
+    return AttemptLog(store, CLAIM, limit_bytes=limit_bytes)
+
+
+async def test_everything_arrives_in_order(store: LogKeeper) -> None:
+    expected = b""
+    async with log_on(store) as log:
+        for number in range(100):
+            expected += f"line {number}\n".encode()
+            await log.write(f"line {number}\n".encode())
+    assert store.data == expected
+    assert not log.truncated
+
+
+async def test_many_small_pieces_are_sent_together(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        for _ in range(1000):
+            await log.write(b"x")
+    assert (len(store.data), len(store.pieces)) == (1000, 1)
+
+
+async def test_long_log_is_sent_in_bounded_pieces(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        for _ in range(12):
+            await log.write(b"x" * (64 << 10))
+    assert (len(store.data), len(store.pieces)) == (768 << 10, 3)
+
+
+async def test_reader_sees_what_was_written_while_the_attempt_goes_on(store: LogKeeper) -> None:
+    async with asyncio.timeout(10), log_on(store) as log:
+        await log.write(b"early\n")
+        while not store.data:
+            await asyncio.sleep(0.01)
+        assert store.data == b"early\n"
+
+
+async def test_log_without_words_sends_nothing(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        await log.write(b"")
+    assert store.pieces == []
+
+
+async def test_log_that_fits_its_limit_exactly_is_whole(store: LogKeeper) -> None:
+    async with log_on(store, limit_bytes=10) as log:
+        await log.write(b"0123456789")
+    assert (store.data, log.truncated) == (b"0123456789", False)
+
+
+async def test_log_beyond_its_limit_is_cut_with_one_note(store: LogKeeper) -> None:
+    async with log_on(store, limit_bytes=10) as log:
+        for _ in range(3):
+            await log.write(b"01234567")
+    assert store.data == b"0123456701\n==> the log was cut here, at its limit of 10 bytes\n"
+    assert log.truncated
+
+
+async def test_tail_goes_on_beyond_the_limit(store: LogKeeper) -> None:
+    async with log_on(store, limit_bytes=10) as log:
+        await log.write(b"x" * 100)
+        await log.write(b"the cause\n")
+    assert log.tail().endswith("the cause\n")
+
+
+async def test_tail_is_bounded_and_text_that_every_database_holds(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        await log.write(b"x" * (100 << 10))
+        await log.write(b"\xff\x00end")
+    assert len(log.tail()) <= 64 << 10
+    assert log.tail().endswith("x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}end")
+
+
+async def test_excerpt_is_the_last_lines(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        assert log.excerpt() == ""
+        await log.write(b"".join(b"%d\n" % number for number in range(100)))
+    assert log.excerpt().splitlines() == [str(number) for number in range(100 - MAX_LOG_EXCERPT_LINES, 100)]
+
+
+async def test_database_that_is_away_for_a_while_loses_nothing(store: LogKeeper) -> None:
+    store.fault = DatabaseUnavailableError(reason="it is away")
+    async with asyncio.timeout(10), log_on(store) as log:
+        await log.write(b"one ")
+        await store.refused.wait()
+        await log.write(b"two")
+        store.fault = None
+    assert store.data == b"one two"
+
+
+async def test_writer_waits_while_too_much_waits_to_be_sent(store: LogKeeper) -> None:
+    store.fault = DatabaseUnavailableError(reason="it is away")
+    async with asyncio.timeout(10), log_on(store) as log:
+        writing = asyncio.create_task(log.write(b"x" * (2 << 20)))
+        await store.refused.wait()
+        assert not writing.done()
+        store.fault = None
+        await writing
+    assert len(store.data) == 2 << 20
+
+
+async def test_log_ends_though_the_database_stays_away(store: LogKeeper) -> None:
+    store.fault = DatabaseUnavailableError(reason="it is away")
+    async with asyncio.timeout(10), log_on(store) as log:
+        await log.write(b"kept for the failure\n")
+    assert (store.pieces, log.excerpt()) == ([], "kept for the failure")
+
+
+async def test_writer_does_not_wait_for_a_flusher_that_is_gone(store: LogKeeper) -> None:
+    store.fault = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(10), log_on(store) as log:
+            await log.write(b"x" * (2 << 20))

@@ -1,0 +1,201 @@
+"""The engine's command line: what every container is denied, and what a failing engine becomes. No engine runs here."""
+
+import asyncio
+import stat
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.pipeline_stand import LIMITS, TextLog
+
+from wheelyard.adapters.container_engine import PROJECT_LABEL, ContainerEngine
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.errors import EngineCommandError, EngineUnavailableError
+from wheelyard.interfaces import ContainerSpec
+
+SPEC = ContainerSpec(
+    image="sha256:abc",
+    command=("/usr/bin/python3", "-c", "pass"),
+    limits=replace(LIMITS, cpus=1.5),
+    labels={"org.wheelyard.build": "b1"},
+    env={"LANG": "C.UTF-8"},
+)
+
+
+class FakeEngine:
+    """An engine's program: a script that notes how it was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self._calls = folder / "calls"
+        self._script = folder / "engine"
+        self.killed = folder / "killed"
+
+    def engine(self, run: str = "exit 0", **settings: tuple[str, ...]) -> ContainerEngine:
+        """Write the script; ``run`` is what it does when it is to run a container."""
+        lines = [
+            "#!/bin/sh",
+            f'for argument in "$@"; do printf "%s\\n" "$argument"; done >> {self._calls}',
+            f"echo . >> {self._calls}",
+            f'case "$1" in rm) touch {self.killed}; exit 0 ;; ps) echo one; echo two; exit 0 ;; esac',
+            run,
+        ]
+        self._script.write_text("\n".join(lines) + "\n")
+        self._script.chmod(stat.S_IRWXU)
+        return ContainerEngine(EngineCommand(program=str(self._script), **settings))
+
+    @property
+    def calls(self) -> list[list[str]]:
+        return [call.splitlines() for call in self._calls.read_text().split("\n.\n") if call]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeEngine:
+    return FakeEngine(tmp_path)
+
+
+async def arguments_of(fake: FakeEngine, spec: ContainerSpec = SPEC, **settings: tuple[str, ...]) -> list[str]:
+    async with fake.engine(**settings).run(spec, log=TextLog()) as container:
+        assert await container.wait() == 0
+    (call,) = fake.calls
+    return call
+
+
+def values_of(arguments: list[str], option: str) -> list[str]:
+    own = arguments[: arguments.index("--entrypoint")]
+    return [value for name, value in zip(own, own[1:], strict=False) if name == option]
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--network", ["none"]),
+        ("--user", ["1000:1000"]),
+        ("--cap-drop", ["ALL"]),
+        ("--security-opt", ["no-new-privileges"]),
+        ("--memory", [str(256 << 20)]),
+        ("--memory-swap", [str(256 << 20)]),
+        ("--cpus", ["1.5"]),
+        ("--pids-limit", ["64"]),
+        ("--ulimit", ["core=0:0"]),
+        ("--log-driver", ["none"]),
+        ("--label", [PROJECT_LABEL, "org.wheelyard.build=b1"]),
+        ("--env", ["LANG=C.UTF-8"]),
+        ("--workdir", ["/scratch"]),
+    ],
+)
+async def test_every_container_is_confined(fake: FakeEngine, option: str, values: list[str]) -> None:
+    assert values_of(await arguments_of(fake), option) == values
+
+
+async def test_root_is_read_only_and_scratch_is_bounded_memory_that_programs_run_from(fake: FakeEngine) -> None:
+    arguments = await arguments_of(fake)
+    assert "--read-only" in arguments
+    mounts = [value.split(":", 1) for value in values_of(arguments, "--tmpfs")]
+    assert [place for place, _ in mounts] == ["/tmp", "/scratch"]  # noqa: S108
+    for _, options in mounts:
+        assert {"rw", "exec", "nosuid", "nodev", f"size={64 << 20}"} <= set(options.split(","))
+
+
+async def test_container_is_removed_by_itself_and_has_no_way_to_the_host(fake: FakeEngine) -> None:
+    arguments = await arguments_of(fake)
+    assert {"--interactive", "--rm"} <= set(arguments)
+    assert not {"--volume", "-v", "--mount", "--privileged", "--device", "--tty", "--publish"} & set(arguments)
+
+
+async def test_program_comes_after_the_image_as_it_is(fake: FakeEngine) -> None:
+    arguments = await arguments_of(fake, replace(SPEC, command=("/bin/run", "--network", "host")))
+    assert arguments[-5:] == ["--entrypoint", "/bin/run", "sha256:abc", "--network", "host"]
+
+
+async def test_ulimits_and_prefix_of_the_settings_are_passed_on(fake: FakeEngine) -> None:
+    arguments = await arguments_of(fake, ulimits=("nofile=16384:16384",), prefix=("--host=tcp://here",))
+    assert arguments[:2] == ["--host=tcp://here", "run"]
+    assert values_of(arguments, "--ulimit") == ["core=0:0", "nofile=16384:16384"]
+
+
+async def test_each_container_has_a_name_of_its_own(fake: FakeEngine) -> None:
+    engine = fake.engine()
+    for _ in range(2):
+        async with engine.run(SPEC, log=TextLog()) as container:
+            await container.wait()
+    names = {values_of(call, "--name")[0] for call in fake.calls}
+    assert len(names) == 2
+    assert all(name.startswith("wheelyard-") for name in names)
+
+
+async def test_standard_streams_are_the_containers(fake: FakeEngine) -> None:
+    log = TextLog()
+    engine = fake.engine("read line; echo heard $line; echo a log line >&2; printf rest")
+    async with engine.run(SPEC, log=log) as container:
+        await container.write(b"hello\n")
+        assert await container.read_line(100) == b"heard hello\n"
+        assert await container.read_line(100) == b"rest"
+        assert await container.read(100) == b""
+        assert await container.wait() == 0
+    assert log.text == "a log line\n"
+
+
+async def test_line_longer_than_its_limit_is_refused(fake: FakeEngine) -> None:
+    async with fake.engine("echo 0123456789").run(SPEC, log=TextLog()) as container:
+        with pytest.raises(ValueError, match="longer than 5 bytes"):
+            await container.read_line(5)
+
+
+@pytest.mark.parametrize("code", [1, 75, 124, 137])
+async def test_exit_code_of_the_program_is_given_as_it_is(fake: FakeEngine, code: int) -> None:
+    async with fake.engine(f"exit {code}").run(SPEC, log=TextLog()) as container:
+        assert await container.wait() == code
+
+
+@pytest.mark.parametrize("code", [125, 126, 127])
+async def test_exit_code_of_the_engine_itself_is_its_error_in_its_words(fake: FakeEngine, code: int) -> None:
+    engine = fake.engine(f"echo 'docker: no such image' >&2; exit {code}")
+    with pytest.raises(EngineCommandError) as caught:
+        async with engine.run(SPEC, log=TextLog()) as container:
+            await container.wait()
+    assert (caught.value.output, caught.value.command[1]) == ("docker: no such image", "run")
+
+
+async def test_engine_error_is_not_missed_by_who_does_not_wait(fake: FakeEngine) -> None:
+    with pytest.raises(EngineCommandError):
+        async with fake.engine("exit 125").run(SPEC, log=TextLog()) as container:
+            assert await container.read_line(100) == b""
+
+
+async def test_engine_that_nobody_serves_is_unavailable(fake: FakeEngine) -> None:
+    engine = fake.engine("echo 'Cannot connect to the Docker daemon at unix:///x' >&2; exit 125")
+    with pytest.raises(EngineUnavailableError):
+        async with engine.run(SPEC, log=TextLog()) as container:
+            await container.wait()
+    with pytest.raises(EngineUnavailableError):
+        await engine.ping()
+
+
+async def test_engine_that_is_not_installed_is_unavailable(tmp_path: Path) -> None:
+    engine = ContainerEngine(EngineCommand(program=str(tmp_path / "none")))
+    with pytest.raises(EngineUnavailableError):
+        async with engine.run(SPEC, log=TextLog()):
+            pass
+    with pytest.raises(EngineUnavailableError):
+        await engine.ping()
+
+
+@pytest.mark.parametrize("error", [KeyError("ours"), asyncio.CancelledError()])
+async def test_container_is_killed_by_name_when_the_block_ends_early(fake: FakeEngine, error: BaseException) -> None:
+    engine = fake.engine(f"echo begun; while ! [ -e {fake.killed} ]; do sleep 0.01; done; exit 137")
+    with pytest.raises(type(error)):
+        async with engine.run(SPEC, log=TextLog()) as container:
+            assert await container.read_line(100) == b"begun\n"
+            raise error
+    run, remove = fake.calls
+    assert remove == ["rm", "--force", *values_of(run, "--name")]
+
+
+@pytest.mark.parametrize("labels", [{}, {"org.wheelyard.worker": "worker-1"}])
+async def test_leftovers_are_only_our_own(fake: FakeEngine, labels: Mapping[str, str]) -> None:
+    assert await fake.engine().remove_leftovers(labels) == 2
+    listed, removed = fake.calls
+    filters = [f"label={PROJECT_LABEL}", *(f"label={key}={value}" for key, value in labels.items())]
+    assert [argument for argument in listed if argument.startswith("label=")] == filters
+    assert removed == ["rm", "--force", "one", "two"]

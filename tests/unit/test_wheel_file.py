@@ -1,0 +1,134 @@
+"""A wheel as untrusted data: what does not agree with the order, or with itself, is refused by name."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.tags import Tag
+from tests.unit.pipeline_stand import NATIVE, NATIVE_REPAIRED, PURE, PURE_TAGGED, make_wheel, order_for
+
+from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
+
+METADATA = "demo-1.0.dist-info/METADATA"
+PLAIN = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
+
+
+def read(folder: Path, content: bytes, filename: str = PURE) -> WheelFile:
+    (folder / filename).write_bytes(content)
+    return read_wheel(folder / filename, order_for())
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, content in members:
+            bundle.writestr(name, content)
+    return buffer.getvalue()
+
+
+def encrypted(content: bytes) -> bytes:
+    """Set the bit that says that members are encrypted."""
+    return b"".join(
+        content[place:stop] if number == 0 else content[place : place + 8] + b"\x01" + content[place + 9 : stop]
+        for number, (place, stop) in enumerate(_central_entries(content))
+    )
+
+
+def _central_entries(content: bytes) -> list[tuple[int, int]]:
+    places = [place for place in range(len(content)) if content[place : place + 4] == b"PK\x01\x02"]
+    return list(zip([0, *places], [*places, len(content)], strict=True))
+
+
+def test_wheel_that_was_ordered_is_described(tmp_path: Path) -> None:
+    content = make_wheel(requires=["idna>=3", "colorama; os_name == 'nt'"])
+    assert read(tmp_path, content) == WheelFile(
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        build_tag=(),
+        tags=frozenset({Tag("py3", "none", "any")}),
+        requires_dist=("idna>=3", "colorama; os_name == 'nt'"),
+    )
+
+
+def test_build_tag_and_every_platform_tag_are_read(tmp_path: Path) -> None:
+    wheel = read(tmp_path, make_wheel(NATIVE_REPAIRED), NATIVE_REPAIRED)
+    assert (wheel.build_tag, len(wheel.tags)) == ((1, ""), 2)
+
+
+@pytest.mark.parametrize("name", ["Demo", "DEMO"])
+def test_name_in_another_spelling_is_the_same_project(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, make_wheel(name=name, version="1.0.0")).requires_dist == ()
+
+
+@pytest.mark.parametrize(
+    ("filename", "said"),
+    [
+        ("other-1.0-py3-none-any.whl", "says other 1.0, but demo 1.0 was ordered"),
+        ("demo-1.1-py3-none-any.whl", "says demo 1.1, but demo 1.0 was ordered"),
+        ("demo-1.0+local-py3-none-any.whl", r"says demo 1.0\+local, but demo 1.0 was ordered"),
+        ("demo-1.0-cp312-cp312-linux_x86_64.whl", "does not fit Python 3.13"),
+        ("demo-1.0-cp313-cp313t-linux_x86_64.whl", "does not fit Python 3.13"),
+        ("demo-1.0-cp313-cp313-win_amd64.whl", "does not fit Python 3.13"),
+        ("demo-1.0-cp313-cp313-musllinux_1_2_x86_64.whl", "does not fit Python 3.13"),
+        ("demo-1.0-cp313-cp313-manylinux_2_39_x86_64.whl", "does not fit Python 3.13"),
+        ("demo-1.0-py2-none-any.whl", "does not fit Python 3.13"),
+        ("demo-1.0.whl", "[Ii]nvalid wheel filename"),
+        ("demo-1.0-py3-none-any.zip", "[Ii]nvalid wheel filename"),
+    ],
+)
+def test_file_name_that_was_not_ordered_is_refused(tmp_path: Path, filename: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, make_wheel(), filename)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (make_wheel(name="other"), "METADATA says other 1.0"),
+        (make_wheel(version="2.0"), "METADATA says demo 2.0"),
+        (make_wheel(version="newest"), "METADATA has no valid version"),
+        (zipped((METADATA, b"Name: demo\n")), "METADATA has no valid version"),
+        (zipped((METADATA, b"Version: 1.0\n")), "METADATA says  1.0"),
+        (zipped((METADATA, b"")), "METADATA has no valid version"),
+        (zipped((METADATA, b"\xff\x00\xfe" * 100)), "METADATA has no valid version"),
+        (zipped(("demo.py", b"")), "it has 0 METADATA files instead of one"),
+        (zipped(("demo-1.0.dist-info/licenses/METADATA", PLAIN)), "it has 0 METADATA files"),
+        (zipped((METADATA, PLAIN), ("other-1.0.dist-info/METADATA", PLAIN)), "it has 2 METADATA files"),
+        (zipped((METADATA, b"x" * ((4 << 20) + 1))), "its METADATA has 4194305 bytes"),
+        (b"", "not a zip file that can be read"),
+        (b"no zip file", "not a zip file that can be read"),
+        (make_wheel()[:-30], "not a zip file that can be read"),
+        (make_wheel().replace(b"PK\x03\x04", b"PK\x00\x00"), "not a zip file that can be read"),
+        (encrypted(make_wheel()), "not a zip file that can be read"),
+    ],
+    ids=range(16),
+)  # fmt: skip
+def test_content_that_was_not_ordered_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, content)
+
+
+def test_wheel_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelyard.pipeline.wheel_file._MAX_MEMBERS", 3)
+    with pytest.raises(ValueError, match="it has 4 members, and 3 are allowed"):
+        read(tmp_path, make_wheel())
+
+
+def test_metadata_of_another_name_beside_the_right_one_does_not_count(tmp_path: Path) -> None:
+    content = zipped((METADATA, PLAIN), ("demo/dist-info/METADATA", b"no"), ("METADATA", b"no"))
+    assert read(tmp_path, content).requires_dist == ()
+
+
+@pytest.mark.parametrize(
+    ("filename", "tag"),
+    [
+        (PURE, "py3-none-any"),
+        (PURE_TAGGED, "py3-none-any"),
+        (NATIVE, "cp313-cp313-linux_x86_64"),
+        (NATIVE_REPAIRED, "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64"),
+    ],
+)
+def test_tag_is_as_the_file_name_has_it(filename: str, tag: str) -> None:
+    assert tag_of(Path(filename)) == tag
