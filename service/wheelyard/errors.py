@@ -247,6 +247,36 @@ class BuildRequirementsError(ProjectError):
         )
 
 
+class ToolchainTooOldError(ProjectError):
+    """The recipe asks for a newer toolchain than the builder's suite has."""
+
+    code = "toolchain-too-old"
+
+    def __init__(self, *, toolchain: str, suite: str, have: str | None, want: str, others: Sequence[str] = ()) -> None:
+        self.toolchain, self.suite, self.have, self.want, self.others = toolchain, suite, have, want, tuple(others)
+        has = f"has {toolchain} {have}" if have else f"has no {toolchain}"
+        super().__init__(
+            f"The recipe wants {want}, and the builder of {suite} {has}.",
+            f"Ask for a platform of {' or '.join(self.others)}."
+            if self.others
+            else "No suite of this Wheelyard has one that is new enough: build an older release.",
+        )
+
+
+class CratesRefusedError(ProjectError):
+    """The crates that a project needs are not ones that can be fetched safely, or there is no such set."""
+
+    code = "crates-refused"
+
+    def __init__(self, *, release: str, reason: str) -> None:
+        self.release, self.reason = release, reason
+        super().__init__(
+            f"The crates of {release} cannot be fetched: {reason}.",
+            "Crates come from cargo's own registry, by the checksums in Cargo.lock. A project that needs others can "
+            "carry them in its sdist ('cargo vendor').",
+        )
+
+
 class BuildFailedError(ProjectError):
     """The project's build backend ended with an error."""
 
@@ -493,6 +523,19 @@ class DownloadFailedError(OperatorError):
         super().__init__(
             f"{what} could not be fetched; tried {'; '.join(self.tried)}.",
             "Check the network, the proxy and the CA bundle with 'wheelyard doctor'.",
+        )
+
+
+class CratesUnavailableError(OperatorError):
+    """The registry of crates does not answer."""
+
+    code = "crates-unavailable"
+
+    def __init__(self, *, release: str, reason: str) -> None:
+        self.release, self.reason = release, reason
+        super().__init__(
+            f"The crates of {release} could not be fetched, because their registry does not answer: {reason}.",
+            "Containers with a network must reach it: check WHEELYARD_PREFETCH_NETWORK and WHEELYARD_CA_BUNDLE.",
         )
 
 

@@ -5,6 +5,7 @@ parts are made one by one, each found again the same way: base, each CPython, th
 """
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from wheelyard.adapters.image_plan import Parts, SuitePlan, environment_build
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image, list_images
 from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
 from wheelyard.adapters.process import LineCallback
+from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.domain.catalogue import APT_MIRROR, Catalogue
 from wheelyard.domain.definition import DefinitionFacts, reject_package_names
+from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import NotFoundError, RecipeInvalidError
 
 
@@ -65,6 +68,21 @@ class ImageBuilder:
 
         return (await self._ensure(plan.runtime_name(python), make, on_progress)).id
 
+    async def ensure_toolchains(
+        self, builder_image: str, suite: str, toolchains: Sequence[str], on_progress: LineCallback
+    ) -> str:
+        """Return the id of a builder with toolchains added, one layer for each, made if they are missing.
+
+        Raises:
+            ToolchainTooOldError: the suite has no such toolchain, or an older one.
+            ImageBuildFailedError: a package does not exist, or the mirror does not answer.
+        """
+        image = await self._expect(builder_image)
+        for toolchain in choose_toolchains(self._catalogue, toolchains, suite=suite):
+            name, build = toolchain_build(self._catalogue, toolchain, suite=suite, builder=image)
+            image = await self._ensure(name, functools.partial(self._build, build, on_progress), on_progress)
+        return image.id
+
     async def ensure_environment(
         self, builder_image: str, apt_packages: Sequence[str], on_progress: LineCallback
     ) -> str:
@@ -77,9 +95,7 @@ class ImageBuilder:
         if rejected := reject_package_names(apt_packages):
             problems = [f"apt: {name!r} is not a Debian package name" for name in rejected]
             raise RecipeInvalidError(source="of this project", problems=problems)
-        builder = await find_image(self._engine, builder_image)
-        if builder is None:
-            raise NotFoundError(kind="image", name=builder_image)
+        builder = await self._expect(builder_image)
         if not apt_packages:
             return builder.id
         name, build = environment_build(builder, tuple(sorted(set(apt_packages))))
@@ -118,6 +134,12 @@ class ImageBuilder:
         async with locked_image(self._options.lock_dir, name.tag, on_progress):
             found = await find_image(self._engine, name.tag, name.definition)
             return found or await make()
+
+    async def _expect(self, image: str) -> ImageRecord:
+        found = await find_image(self._engine, image)
+        if found is None:
+            raise NotFoundError(kind="image", name=image)
+        return found
 
     async def _ensure_base(self, plan: SuitePlan, on_progress: LineCallback) -> ImageRecord:
         request = plan.base()

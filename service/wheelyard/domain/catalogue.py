@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from wheelyard.domain.recipe import PackageName, describe_problems
+from wheelyard.domain.recipe import PackageName, VariableName, describe_problems
 from wheelyard.domain.target import Policy, Target
+from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
 
 APT_MIRROR: Final = "{apt}"
@@ -101,6 +102,26 @@ class Suite(_Table):
         return Policy.parse(f"{self.policy}_{architecture}")
 
 
+class SuiteToolchain(_Table):
+    """What a toolchain is in one suite."""
+
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
+    """The suite's archive has at least this version; recipes' floors are compared with it before anything is built."""
+    apt: Annotated[tuple[PackageName, ...], Field(min_length=1)]
+    """The packages that it is made of."""
+
+
+class Toolchain(_Table):
+    """A compiler beyond C and C++, added to builders when a recipe asks for it."""
+
+    version_command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What prints its version, the first number with a dot in its output."""
+    env: dict[VariableName, str] = Field(default_factory=dict)
+    """Variables that builds with it get."""
+    suite: dict[SuiteName, SuiteToolchain]
+    """The suites that have it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuilderChoice:
     """The suite whose builder and runtime serve a target, and the policy that the builder itself has."""
@@ -125,6 +146,8 @@ class Catalogue(_Table):
     """Pythons, by major and minor version."""
     suite: dict[SuiteName, Suite]
     """Suites, by name."""
+    toolchain: dict[ToolchainName, Toolchain] = Field(default_factory=dict)
+    """Toolchains, by name."""
 
     def on(self, architecture: str) -> Self:
         """Return what of the catalogue can be built on a machine of an architecture."""
@@ -173,7 +196,10 @@ def parse_catalogue(text: str) -> Catalogue:
 
 def known_keys() -> frozenset[str]:
     """List every key that the catalogue may have, at any depth."""
-    models: tuple[type[BaseModel], ...] = (Catalogue, Default, Tools, PythonSource, Packages, Suite)
+    models: tuple[type[BaseModel], ...] = (
+        *(Catalogue, Default, Tools, PythonSource, Packages, Suite),
+        *(Toolchain, SuiteToolchain),
+    )
     return frozenset(field.alias or name for model in models for name, field in model.model_fields.items())
 
 
@@ -188,6 +214,11 @@ def _cross_check(catalogue: Catalogue) -> Iterator[str]:
                 yield f"suite.{name}.pythons: unknown Python {python!r}{_nearest(python, catalogue.python)}"
         if catalogue.tools.python not in suite.pythons:
             yield f"suite.{name}.pythons: the tools' Python {catalogue.tools.python!r} is missing"
+    for toolchain, entry in catalogue.toolchain.items():
+        unknown = [suite_name for suite_name in entry.suite if suite_name not in catalogue.suite]
+        yield from (
+            f"toolchain.{toolchain}.suite: unknown suite {name!r}{_nearest(name, catalogue.suite)}" for name in unknown
+        )
     default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
     if not any(_serves(choice, default) for choice in catalogue.builders()):
         yield f"default: no suite serves {default}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wheelyard.domain.catalogue import Catalogue
+from wheelyard.domain.toolchain import ToolchainName
 
 _DEBIAN_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
 
@@ -58,6 +59,13 @@ def runtime_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: s
     """Digest what determines a suite's runtime image for one Python: a sha256 in hexadecimal."""
     compiled = python_definition(catalogue, facts, suite=suite, python=python)
     return _digest("runtime", compiled, catalogue.suite[suite].policy)
+
+
+def toolchain_definition(catalogue: Catalogue, name: ToolchainName, *, suite: str, builder: str) -> str:
+    """Digest a builder image's id (or definition) and the toolchain added to it: a sha256 in hexadecimal."""
+    toolchain = catalogue.toolchain[name]
+    parts = (toolchain.version_command, toolchain.env, sorted(toolchain.suite[suite].apt))
+    return _digest("toolchain", builder, name, *parts)
 
 
 def environment_definition(*, builder: str, packages: Sequence[str]) -> str:
