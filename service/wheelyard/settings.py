@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     """Limit of open files that containers get; engines that may not raise limits need it to be no higher than the
     present hard limit."""
 
+    prefetch_network: str | None = None
+    """Engine's network for the container that fetches crates, such as ``host``; it runs no code of the project's. All
+    other containers have none. Default: the engine's own."""
+
     apt_mirror: str | None = None
     """Debian mirror that images are made from. Default: the distribution's own."""
 

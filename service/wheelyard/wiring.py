@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from uv import find_uv_bin
 from wheelyard.adapters.agent_program import AgentProgram, pack_agent
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.devpi_index import DevpiIndex
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
@@ -195,7 +198,7 @@ def worker_name(settings: Settings) -> str:
 def make_worker(settings: Settings, *, database: Database, source: SourceIndex, index: DevpiIndex) -> Worker:
     """Assemble a worker."""
     name = worker_name(settings)
-    engine = ContainerEngine(engine_command(settings))
+    engine = ContainerEngine(engine_command(settings), prefetch_network=settings.prefetch_network)
     queue = BuildQueue(database.conninfo)
     attempts = PostgresAttempts(database, queue)
     tools = Tools(
@@ -204,12 +207,16 @@ def make_worker(settings: Settings, *, database: Database, source: SourceIndex, 
         engine=engine,
         images=LoggedImages(image_builder(settings)),
         index=index,
+        crates=CrateArchives(
+            ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes)
+        ),
         agent=agent_program().data,
         installer=Path(find_uv_bin()),
         limits=_limits(settings),
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
+        ca_bundle=_certificates(settings),
     )
     options = AttemptOptions(
         worker=name,
@@ -237,6 +244,14 @@ def _resolver(settings: Settings) -> UvWheelResolver:
         ca_bundle=settings.ca_bundle,
     )
     return UvWheelResolver(options)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """Say which certificates to trust: the operator's, else this host's, if it has them in one file."""
+    if settings.ca_bundle is not None:
+        return settings.ca_bundle
+    system = ssl.get_default_verify_paths().cafile
+    return Path(system) if system else None
 
 
 def _limits(settings: Settings) -> Limits:
