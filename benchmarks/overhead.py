@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from uv import find_uv_bin
@@ -27,7 +28,10 @@ from wheelyard.cli.connection import Connection, find_connection
 PROJECTS = ("idna==3.20", "markupsafe==3.0.4", "lxml==6.1.3")
 GLIBC_MINORS = range(36, 100)
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-BARE_SETUP = "cd /scratch && /scratch/uv venv -q --python /opt/python/3.13/bin/python3.13 v && /scratch/uv pip install -q --python v/bin/python pip"
+BARE_SETUP = """
+cd /scratch; chmod +x uv; ./uv venv --quiet --python /opt/python/3.13/bin/python3.13 v
+./uv pip install --quiet --python v/bin/python pip
+"""
 BARE_BUILD = """
 set -e; cd /scratch; rm -rf out fixed
 v/bin/python -m pip wheel --quiet --no-deps --no-binary :all: --no-cache-dir --wheel-dir out sdist/*
@@ -60,9 +64,7 @@ def main() -> None:
 
 
 def _client(connection: Connection) -> httpx.Client:
-    return httpx.Client(
-        base_url=connection.url, headers={"Authorization": f"Bearer {connection.token}"}, timeout=60
-    )
+    return httpx.Client(base_url=connection.url, headers={"Authorization": f"Bearer {connection.token}"}, timeout=60)
 
 
 def _measure(client: httpx.Client, requirement: str, *, pairs: int) -> None:
@@ -82,7 +84,7 @@ def _measure(client: httpx.Client, requirement: str, *, pairs: int) -> None:
 
 
 def _unused_minors(client: httpx.Client, requirement: str) -> list[int]:
-    project = requirement.split("==")[0]
+    project = requirement.split("==", maxsplit=1)[0]
     builds = client.get("/v1/builds", params={"project": project, "limit": 200}).raise_for_status().json()["builds"]
     used = {build["platform"] for build in builds}
     return [minor for minor in GLIBC_MINORS if f"manylinux_2_{minor}_x86_64" not in used]
@@ -117,7 +119,7 @@ def _bare_container(image: str, sdist: dict) -> Iterator[str]:
         _send(name, find_uv_bin(), "uv")
         content = httpx.get(sdist["url"], follow_redirects=True).raise_for_status().content
         _shell(name, f"mkdir /scratch/sdist; cat > /scratch/sdist/{sdist['filename']}", content)
-        _shell(name, f"chmod +x /scratch/uv; {BARE_SETUP}")
+        _shell(name, BARE_SETUP)
         yield name
     finally:
         _engine("rm", "--force", name)
@@ -130,8 +132,7 @@ def _bare_build(container: str) -> float:
 
 
 def _send(container: str, path: str, name: str) -> None:
-    with open(path, "rb") as file:
-        _shell(container, f"cat > /scratch/{name}", file.read())
+    _shell(container, f"cat > /scratch/{name}", Path(path).read_bytes())
 
 
 def _shell(container: str, script: str, data: bytes = b"") -> None:
@@ -148,11 +149,13 @@ def _report(requirement: str, pairs: list[Pair]) -> None:
     service = statistics.median(pair.service for pair in pairs)
     bare = statistics.median(pair.bare for pair in pairs)
     ratios = [pair.service / pair.bare for pair in pairs]
-    print(f"{requirement:22} service {service:7.2f} s   bare {bare:7.2f} s   ratio {statistics.median(ratios):5.2f} "
-          f"(pairs {', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+    print(
+        f"{requirement:22} service {service:7.2f} s   bare {bare:7.2f} s   ratio {statistics.median(ratios):5.2f} "
+        f"(pairs {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+    )
     stages = {stage: statistics.median(pair.stages[stage] for pair in pairs) for stage in pairs[0].stages}
-    rest = service - sum(stages.values())
-    print(" " * 23 + "  ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items()) + f"  rest {rest:.2f}", flush=True)
+    shown = "  ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
+    print(f"{'':23}{shown}  rest {service - sum(stages.values()):.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ readonly CHECK='import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(s
 found=""
 for candidate in "${1:-python3}" python3.13 python3.14 python3.12 python3.11 python3; do
   path=$(command -v "$candidate" 2>/dev/null) || continue
+  case ", $found" in *", $path is "*) continue ;; esac
   # A shim may be on PATH and still refuse to run.
   if version=$("$path" -c "$CHECK" 2>/dev/null); then
     echo "$path"

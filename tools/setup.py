@@ -21,7 +21,7 @@ VENV: Final = ROOT / ".venv"
 STAMP: Final = VENV / "set-up"
 INPUTS: Final = (ROOT / "requirements.lock", ROOT / "pyproject.toml")
 ENGINES: Final = ("docker", "podman")
-ENGINE_START_SECONDS: Final = 60
+ENGINE_START_SECONDS: Final = 45
 STILL_SECONDS: Final = 15
 TAIL_LINES: Final = 25
 SPINNER: Final = "|/-\\"
@@ -175,22 +175,29 @@ def _docker_packages() -> list[str]:
 
 def _start_docker() -> None:
     _say("starting the Docker daemon")
-    subprocess.run(["service", "docker", "start"], capture_output=True, check=False)
-    if _wait_for_docker(seconds=15):
-        return
+    if shutil.which("service"):
+        started = subprocess.run(["service", "docker", "start"], capture_output=True, check=False)
+        if started.returncode == 0 and _wait_for_docker():
+            return
     log = _state_dir() / "dockerd.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     _say(f"no service manager started it; starting dockerd in the background, its log is {log}")
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         # A session of its own, so that Ctrl-C in this terminal does not end the engine.
-        subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    if not _wait_for_docker(seconds=ENGINE_START_SECONDS):
-        raise SetupError(f"The Docker daemon does not start; its log says:\n{log.read_text()[-2000:]}")
+        daemon = subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    if not _wait_for_docker(daemon):
+        last = log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise SetupError(f"The Docker daemon does not start: {' '.join(last) or 'it says nothing'} (its log is {log})")
 
 
-def _wait_for_docker(*, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+def _wait_for_docker(daemon: subprocess.Popen[bytes] | None = None) -> bool:
+    """Wait until it answers, or the daemon that was started has ended, or time is up."""
+    deadline = time.monotonic() + ENGINE_START_SECONDS
     while not (answers := _answers("docker")) and time.monotonic() < deadline:
+        if daemon is not None and daemon.poll() is not None:
+            return False
         time.sleep(1)
     return answers
 

@@ -15,6 +15,11 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from wheelyard.errors import SettingsInvalidError
 
+API_FILE: Final = "api.json"
+"""In the state directory, while ``wheelyard up`` runs: where it is, as JSON."""
+TOKEN_FILE: Final = "token"  # noqa: S105 - the name of a file
+"""In the state directory: the first API token."""
+
 _SYSTEM_STATE: Final = Path("/var/lib/wheelyard")
 _MIB: Final = 1 << 20
 _GIB: Final = 1 << 30

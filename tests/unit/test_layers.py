@@ -18,7 +18,7 @@ _LAYERS: Final[Mapping[str, int]] = {
     "__main__": 4,
     **dict.fromkeys(("api", "web", "cli", "worker", "supervisor", "wiring"), 3),
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
-    **dict.fromkeys(("interfaces", "settings", "logs", "metrics", "resources"), 1),
+    **dict.fromkeys(("interfaces", "settings", "logs", "metrics", "resources", "signals"), 1),
     **dict.fromkeys(("__init__", "domain", "errors"), 0),
 }
 _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))

@@ -27,6 +27,7 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(job["epoch"]))
     env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel finds patchelf there
     members = elf_members(wheel)
+    extensions = extension_modules(wheel, members)
     if members:
         report = _repair_native(wheel, job["platform"], scratch, env)
     else:
@@ -35,9 +36,7 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
         report = {"policy": None, "grafted": [], "audit": None, "path": wheel}
     tagged = _add_build_tag(Path(report.pop("path")), job["build_number"], env)
     channel.send_file(tagged)
-    channel.send(
-        "report", wheel=tagged.name, is_pure=not members, extensions=extension_modules(wheel, members), **report
-    )
+    channel.send("report", wheel=tagged.name, is_pure=not members, extensions=extensions, **report)
 
 
 def _check_purity(wheel: Path) -> None:

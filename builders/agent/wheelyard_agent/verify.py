@@ -20,7 +20,7 @@ _MAX_PROBLEMS = 20
 
 
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``verify`` job: ``wheel``, ``project``, ``installer``, ``imports`` and ``expect_extensions`` are its fields."""
+    """Do a ``verify`` job: its fields are ``wheel``, ``project``, ``installer``, ``imports``, ``expect_extensions``."""
     wheel = inbox / job["wheel"]
     extensions = extension_modules(wheel, elf_members(wheel))
     _check_extensions(job["expect_extensions"], extensions)

@@ -7,13 +7,9 @@ connect to anything.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from wheelyard.errors import ServerUnreachableError
-from wheelyard.settings import ClientSettings, load_settings
-
-API_FILE: Final = "api.json"
-TOKEN_FILE: Final = "token"  # noqa: S105  (the name of a file)
+from wheelyard.settings import API_FILE, TOKEN_FILE, ClientSettings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

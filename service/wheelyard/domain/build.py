@@ -1,6 +1,6 @@
 """Builds, their attempts and their wheels, as everybody else sees them. Must not know where they are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
@@ -10,6 +10,12 @@ from wheelyard.domain.target import Target
 from wheelyard.errors import WheelyardError
 
 MAX_LOG_EXCERPT_LINES: Final = 40
+_MAX_SUMMARY: Final = 2000
+
+
+def storable(text: str) -> str:
+    """Replace what untrusted text may hold and no database's can: NUL and half surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 class Status(StrEnum):
@@ -59,8 +65,8 @@ class Failure:
         return cls(
             stage=stage,
             code=error.code,
-            summary=error.summary,
-            hint=error.hint,
+            summary=storable(error.summary)[:_MAX_SUMMARY],
+            hint=storable(error.hint)[:_MAX_SUMMARY],
             retryable=error.retryable,
             log_excerpt=log_excerpt,
         )
@@ -166,7 +172,7 @@ class BuildOrder:
     builder: str
     """The catalogue's name of the builder's suite."""
     recipe_digest: str
-    recipe: EffectiveRecipe = EffectiveRecipe()
+    recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
     """What the recipe said when this was ordered: workers need no recipe files."""
 
 

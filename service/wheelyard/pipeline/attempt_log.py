@@ -8,7 +8,7 @@ import contextlib
 from collections import deque
 from typing import Final, Self
 
-from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES
+from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, storable
 from wheelyard.domain.ledger import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import AttemptStore
@@ -61,7 +61,7 @@ class AttemptLog:
 
     def tail(self) -> str:
         """Give the log's end, whether or not it was within the limit, as text that every store can hold."""
-        return self._tail.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return storable(self._tail.decode(errors="replace"))
 
     def excerpt(self) -> str:
         """Give the last lines of the tail."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wheelyard.domain.build import Stage
+from wheelyard.domain.build import Stage, storable
 from wheelyard.errors import OutOfMemoryError, UntrustedOutputError
 from wheelyard.interfaces import Container, Limits
 
@@ -91,7 +91,7 @@ class Conversation:
             line = await self._container.read_line(_HEADER_BYTES)
             if not line:
                 raise await self._ended()
-            fields = _storable(json.loads(line))
+            fields = _clean(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise self.refuse(f"a header cannot be read ({error})") from error
         if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
@@ -128,12 +128,12 @@ class Conversation:
         return self.refuse(f"it ended with exit code {code} and without a report")
 
 
-def _storable(value: object) -> object:
+def _clean(value: object) -> object:
     """Replace what JSON can say and no database can hold: NUL and half surrogates."""
     if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        return storable(value)
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [_clean(item) for item in value]
     if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
+        return {_clean(key): _clean(item) for key, item in value.items()}
     return value

@@ -87,7 +87,7 @@ class Job:
 
     async def note(self, text: str) -> None:
         """Write a line of our own into the build's log."""
-        await self.log.write(f"==> {text}\n".encode())
+        await self.log.write(f"==> {text}\n".encode(errors="replace"))
 
 
 StageFunction = Callable[[Job, Tools], Awaitable[Job]]

@@ -116,7 +116,7 @@ class _Attempt:
             except WheelyardError as error:
                 await job.note(f"{step.stage.value} failed: {error}")
                 return Outcome(status=Status.FAILED, failure=_explain(error, step.stage, log))
-            except Exception:  # the one broad except: whatever an attempt meets must not end its worker
+            except Exception:  # noqa: BLE001  the one broad except: whatever an attempt meets must not end its worker
                 reference = uuid.uuid4().hex[:12]
                 _log.exception(
                     "attempt-crashed", build=self._claim.build_id, stage=step.stage.value, reference=reference

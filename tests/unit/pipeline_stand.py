@@ -1,0 +1,177 @@
+"""The pipeline on in-memory twins: a job for a small project, wheels made on the spot, and agents to play."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tests.contract.samples import TARGET
+
+from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
+from wheelyard.adapters.memory_images import MemoryImages
+from wheelyard.adapters.memory_index import MemoryIndex
+from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
+from wheelyard.domain.build import BuildOrder, SdistSource
+from wheelyard.domain.ledger import Claim
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.interfaces import Limits
+from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools
+
+PROJECT, VERSION = "demo", "1.0"
+SDIST = b"the bytes of an sdist"
+PURE = "demo-1.0-py3-none-any.whl"
+PURE_TAGGED = "demo-1.0-1-py3-none-any.whl"
+NATIVE = "demo-1.0-cp313-cp313-linux_x86_64.whl"
+NATIVE_REPAIRED = "demo-1.0-1-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+LIMITS = Limits(memory_bytes=256 << 20, cpus=1.0, processes=64, scratch_bytes=64 << 20, time_seconds=60)
+
+
+class TextLog:
+    """A LogSink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    async def write(self, data: bytes) -> None:
+        self.data += data
+
+    @property
+    def text(self) -> str:
+        return self.data.decode()
+
+
+def make_wheel(
+    filename: str = PURE, *, name: str = PROJECT, version: str = VERSION, requires: Sequence[str] = (), **members: bytes
+) -> bytes:
+    """Make a wheel whose metadata may say something else than its file name."""
+    metadata = [f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}"]
+    metadata += [f"Requires-Dist: {text}" for text in requires]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for member, content in {"demo.py": b"answer = 42\n", **members}.items():
+            bundle.writestr(member, content)
+        info = f"{filename.split('-')[0]}-{filename.split('-')[1]}.dist-info"
+        bundle.writestr(f"{info}/METADATA", "\n".join(metadata) + "\n")
+        bundle.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        bundle.writestr(f"{info}/RECORD", "")
+    return buffer.getvalue()
+
+
+def order_for(recipe: EffectiveRecipe | None = None) -> BuildOrder:
+    effective = recipe or EffectiveRecipe()
+    return BuildOrder(
+        key=hashlib.sha256(effective.digest.encode()).hexdigest(),
+        requirement=PROJECT,
+        project=PROJECT,
+        version=VERSION,
+        sdist=SdistSource(
+            filename="demo-1.0.tar.gz",
+            url="memory://index/demo-1.0.tar.gz",
+            sha256=hashlib.sha256(SDIST).hexdigest(),
+            size_bytes=len(SDIST),
+        ),
+        target=TARGET,
+        builder="bookworm",
+        recipe_digest=effective.digest,
+        recipe=effective,
+    )
+
+
+@dataclass(kw_only=True)
+class PipelineStand:
+    """A job, and the twins that its stages meet."""
+
+    folder: Path
+    engine: MemoryEngine
+    source: MemorySourceIndex
+    order: BuildOrder
+    resolver: MemoryWheelResolver = field(default_factory=MemoryWheelResolver)
+    images: MemoryImages = field(default_factory=MemoryImages)
+    index: MemoryIndex = field(default_factory=MemoryIndex)
+    log: TextLog = field(default_factory=TextLog)
+    limits: Limits = LIMITS
+    output_bytes: int = 1 << 20
+
+    @property
+    def tools(self) -> Tools:
+        return Tools(
+            source=self.source,
+            resolver=self.resolver,
+            engine=self.engine,
+            images=self.images,
+            index=self.index,
+            agent=b"the agent",
+            installer=self.folder / "uv",
+            limits=self.limits,
+            output_bytes=self.output_bytes,
+            build_number=1,
+            labels={"org.wheelyard.worker": "worker-1"},
+        )
+
+    @property
+    def job(self) -> Job:
+        """A job before its first stage."""
+        claim = Claim(build_id="b1", attempt=1, worker="worker-1", order=self.order)
+        folder = self.folder / "job"
+        folder.mkdir(exist_ok=True)
+        return Job(claim=claim, folder=folder, log=self.log)
+
+    @property
+    def prepared(self) -> Job:
+        """A job as the build stage finds it."""
+        images = PreparedImages(builder="builder", runtime="runtime")
+        return self.job.knowing(sdist=self.put("demo-1.0.tar.gz", SDIST), images=images)
+
+    def built(self, filename: str = NATIVE, content: bytes | None = None) -> Job:
+        """Give a job as the repair stage finds it."""
+        path = self.put(filename, make_wheel(filename) if content is None else content)
+        return self.prepared.knowing(built=BuiltWheel(path=path, epoch=1, requirements=()))
+
+    def repaired(self, filename: str = PURE_TAGGED, content: bytes | None = None, **facts: Any) -> Job:
+        """Give a job as the verify stage finds it."""
+        content = make_wheel(filename) if content is None else content
+        wheel = RepairedWheel(
+            path=self.put(filename, content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            is_pure=filename.endswith("-any.whl"),
+            policy=None,
+            extensions=(),
+            grafted=(),
+        )
+        return self.built().knowing(repaired=replace(wheel, **facts))
+
+    def put(self, filename: str, content: bytes) -> Path:
+        """Lay a file down where an earlier stage would have."""
+        path = self.folder / filename
+        path.write_bytes(content)
+        return path
+
+
+def make_stand(folder: Path, recipe: EffectiveRecipe | None = None) -> PipelineStand:
+    source = MemorySourceIndex(folder / "cache")
+    source.add("demo-1.0.tar.gz", SDIST)
+    (folder / "uv").write_bytes(b"uv")
+    return PipelineStand(folder=folder, engine=MemoryEngine(honest_build), source=source, order=order_for(recipe))
+
+
+async def honest_build(agent: ScriptedAgent) -> None:
+    await agent.receive()
+    agent.send_file(PURE, make_wheel())
+    agent.send("report", wheel=PURE, epoch=315532800)
+
+
+REPAIR_REPORT: Mapping[str, Any] = {"is_pure": True, "policy": None, "extensions": [], "grafted": []}
+
+
+async def honest_repair(agent: ScriptedAgent) -> None:
+    await agent.receive()
+    agent.send_file(PURE_TAGGED, make_wheel(PURE_TAGGED))
+    agent.send("report", wheel=PURE_TAGGED, **REPAIR_REPORT)
+
+
+async def honest_verify(agent: ScriptedAgent) -> None:
+    await agent.receive()
+    agent.send("report", imported=["demo"], skipped={})

@@ -1,0 +1,230 @@
+"""Stage build: what a container may ask for, what it may hand over, and what its failures become."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.pipeline_stand import PURE, SDIST, PipelineStand, honest_build, make_stand, make_wheel
+
+from wheelyard.adapters.memory_engine import Script, ScriptedAgent
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.errors import (
+    BuildRequirementsError,
+    BuildTimeoutError,
+    EngineUnavailableError,
+    ProjectError,
+    UntrustedOutputError,
+    WheelyardError,
+)
+from wheelyard.pipeline.build import build
+
+
+def reporting(kind: str = "report", **fields: object) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send_file(PURE, make_wheel())
+        agent.send(kind, **fields)
+
+    return script
+
+
+def asking(*rounds: object) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        for requirements in rounds:
+            agent.send("need", requirements=requirements)
+            await agent.receive()
+        agent.send_file(PURE, make_wheel())
+        agent.send("report", wheel=PURE, epoch=1)
+
+    return script
+
+
+async def test_wheel_and_epoch_are_kept(pipeline: PipelineStand) -> None:
+    built = (await build(pipeline.prepared, pipeline.tools)).built
+    assert built is not None
+    assert (built.path.name, built.path.read_bytes(), built.epoch) == (PURE, make_wheel(), 315532800)
+    assert built.requirements == ()
+
+
+async def test_agent_gets_the_sdist_and_the_recipes_words(pipeline: PipelineStand) -> None:
+    seen: dict[str, Any] = {}
+
+    async def script(agent: ScriptedAgent) -> None:
+        seen["job"] = await agent.receive()
+        seen["sdist"], seen["program"] = agent.files["demo-1.0.tar.gz"].data, agent.program
+        agent.send_file(PURE, make_wheel())
+        agent.send("report", wheel=PURE, epoch=1)
+
+    recipe = EffectiveRecipe(env=(("CFLAGS", "-O1"),), config_settings=(("editable", "no"),))
+    pipeline.order = replace(pipeline.order, recipe=recipe)
+    pipeline.engine.scripts = [script]
+    await build(pipeline.prepared, pipeline.tools)
+    assert (seen["sdist"], seen["program"]) == (SDIST, b"the agent")
+    assert (seen["job"]["env"], seen["job"]["config_settings"]) == ({"CFLAGS": "-O1"}, {"editable": "no"})
+    assert seen["job"]["python"] == "/opt/python/3.13/bin/python3.13"
+
+
+async def test_container_has_the_limits_and_labels_of_the_job(pipeline: PipelineStand) -> None:
+    await build(pipeline.prepared, pipeline.tools)
+    (spec,) = pipeline.engine.runs
+    assert (spec.image, spec.limits) == ("builder", pipeline.limits)
+    assert {"org.wheelyard.worker": "worker-1", "org.wheelyard.build": "b1"}.items() <= dict(spec.labels).items()
+    assert pipeline.engine.running == {}
+
+
+async def test_each_build_requirement_is_sent_once_and_recorded(pipeline: PipelineStand) -> None:
+    got: list[list[str]] = []
+
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        for requirements in (["flit-core"], ["flit-core", "wheel>=0.40"]):
+            agent.send("need", requirements=requirements)
+            got.append((await agent.receive())["files"])
+            assert set(got[-1]) <= agent.files.keys()
+        agent.files.clear()
+        agent.send("need", requirements=["flit-core"])
+        await agent.receive()
+        assert not agent.files
+        agent.send_file(PURE, make_wheel())
+        agent.send("report", wheel=PURE, epoch=1)
+
+    flit, wheel = "flit_core-3.12.0-py3-none-any.whl", "wheel-0.45.1-py3-none-any.whl"
+    pipeline.resolver.wheels = [pipeline.source.add(name, name.encode()) for name in (flit, wheel)]
+    pipeline.engine.scripts = [script]
+    built = (await build(pipeline.prepared, pipeline.tools)).built
+    assert got == [[flit], [flit, wheel]]
+    assert built is not None
+    assert [one.filename for one in built.requirements] == [flit, wheel]
+    assert "build requirements: flit-core, wheel>=0.40" in pipeline.log.text
+
+
+async def test_build_constraints_of_the_recipe_bind(pipeline: PipelineStand) -> None:
+    names = ("cython-3.0.12-py3-none-any.whl", "cython-3.1.0-py3-none-any.whl")
+    pipeline.resolver.wheels = [pipeline.source.add(name, name.encode()) for name in names]
+    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(build_constraints=("cython<3.1",)))
+    pipeline.engine.scripts = [asking(["cython"])]
+    built = (await build(pipeline.prepared, pipeline.tools)).built
+    assert built is not None
+    assert [one.filename for one in built.requirements] == [names[0]]
+
+
+async def test_requirement_without_a_wheel_is_a_failure_of_its_own(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [asking(["no-such-backend"])]
+    with pytest.raises(BuildRequirementsError, match="no-such-backend"):
+        await build(pipeline.prepared, pipeline.tools)
+    assert pipeline.engine.running == {}
+
+
+@pytest.mark.parametrize("text", ["--index-url=x", "a @ file:///etc/passwd", "a; os_name ~= 'x'", "a\nb", "-r /x", ""])
+async def test_requirement_that_is_no_plain_one_reaches_no_resolver(pipeline: PipelineStand, text: str) -> None:
+    pipeline.engine.scripts = [asking([text])]
+    with pytest.raises(BuildRequirementsError):
+        await build(pipeline.prepared, pipeline.tools)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        asking([], [], [], []),
+        asking([f"p{number}" for number in range(201)]),
+        asking("setuptools"),
+        asking([["setuptools"]]),
+        asking(None),
+        reporting("unknown"),
+        reporting("x" * 1000),
+        reporting(wheel=PURE),
+        reporting(wheel=PURE, epoch="now"),
+        reporting(wheel="other-1.0-py3-none-any.whl", epoch=1),
+        reporting(wheel=f"../{PURE}", epoch=1),
+        reporting(wheel="x" * 5000, epoch=1),
+        reporting(wheel=None, epoch=1),
+        reporting(epoch=1),
+    ],
+)  # fmt: skip
+async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineStand, script: Script) -> None:
+    pipeline.engine.scripts = [script]
+    with pytest.raises(UntrustedOutputError) as caught:
+        await build(pipeline.prepared, pipeline.tools)
+    assert (caught.value.stage, len(caught.value.reason) < 1000) == ("build", True)
+    assert pipeline.engine.running == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "said"),
+    [
+        ({"code": "build-failed", "exit_reason": "it ended with exit code 1"}, "build-failed", "exit code 1"),
+        ({"code": "invalid-sdist", "reason": "it is empty"}, "invalid-sdist", "demo-1.0.tar.gz is not a usable sdist: it"),
+        ({"code": "repair-failed", "reason": "no"}, "repair-failed", "manylinux_2_36_x86_64"),
+        ({"code": "extension-missing", "missing": ["demo._c"]}, "extension-missing", "demo._c"),
+        ({"code": "verify-failed", "problems": ["import demo: no"]}, "verify-failed", "import demo: no"),
+        ({"code": "verify-failed", "problems": 5}, "verify-failed", "demo"),
+        ({"code": "no-such-code", "reason": "whatever"}, "build-failed", "whatever"),
+        ({"code": "build-failed", "exit_reason": "x" * 9999}, "build-failed", "xxx"),
+        ({}, "build-failed", "it gave no reason"),
+        ({"code": "build-failed", "oom_kills": 1}, "memory-limit", "256 MiB"),
+        ({"code": "build-failed", "oom_kills": "many"}, "build-failed", "no reason"),
+    ],
+)  # fmt: skip
+async def test_reported_failure_becomes_a_typed_error(
+    pipeline: PipelineStand, fields: Mapping[str, Any], code: str, said: str
+) -> None:
+    pipeline.engine.scripts = [reporting("failure", **fields)]
+    with pytest.raises(ProjectError) as caught:
+        await build(pipeline.prepared, pipeline.tools)
+    assert caught.value.code == code
+    assert said in caught.value.summary
+    assert len(caught.value.summary) < 1000
+
+
+async def test_stage_that_takes_too_long_is_stopped(pipeline: PipelineStand) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        await asyncio.Event().wait()
+
+    pipeline.limits = replace(pipeline.limits, time_seconds=1)
+    pipeline.engine.scripts = [script]
+    with pytest.raises(BuildTimeoutError) as caught:
+        await build(pipeline.prepared, pipeline.tools)
+    assert (caught.value.stage, caught.value.limit_seconds) == ("build", 1)
+    assert pipeline.engine.running == {}
+
+
+async def test_cancelled_stage_leaves_no_container(pipeline: PipelineStand) -> None:
+    begun = asyncio.Event()
+
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        begun.set()
+        await asyncio.Event().wait()
+
+    pipeline.engine.scripts = [script]
+    stage = asyncio.ensure_future(build(pipeline.prepared, pipeline.tools))
+    await asyncio.wait_for(begun.wait(), 10)
+    assert len(pipeline.engine.running) == 1
+    stage.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stage
+    assert pipeline.engine.running == {}
+
+
+async def test_engine_that_is_down_is_the_operators_affair(pipeline: PipelineStand) -> None:
+    pipeline.engine.switch_off()
+    with pytest.raises(EngineUnavailableError) as caught:
+        await build(pipeline.prepared, pipeline.tools)
+    assert caught.value.retryable
+
+
+async def test_index_that_is_down_ends_the_container(pipeline: PipelineStand) -> None:
+    pipeline.resolver.fault = BuildRequirementsError(requirements=["x"], reason="it is gone")
+    pipeline.engine.scripts = [asking(["x"])]
+    with pytest.raises(WheelyardError):
+        await build(pipeline.prepared, pipeline.tools)
+    assert pipeline.engine.running == {}
+
+
+def test_stands_do_not_share_their_scripts(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts.append(honest_build)
+    assert len(make_stand(pipeline.folder).engine.scripts) == 1

@@ -1,0 +1,121 @@
+"""Stage verify: the wheel meets nothing but what it requires, and is described as what was proven."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify, make_wheel
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.errors import (
+    ExtensionMissingError,
+    IndexUnavailableError,
+    RequirementsUnsatisfiedError,
+    UntrustedOutputError,
+    VerifyFailedError,
+)
+from wheelyard.pipeline.verify import verify
+
+SIX = "six-1.17.0-py2.py3-none-any.whl"
+
+
+def requiring(*requirements: str) -> bytes:
+    return make_wheel(PURE_TAGGED, requires=requirements)
+
+
+async def test_wheel_is_described_as_it_was_proven(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [honest_verify]
+    job = pipeline.repaired()
+    wheel = (await verify(job, pipeline.tools)).wheel
+    assert wheel is not None
+    assert job.repaired is not None
+    assert (wheel.filename, wheel.sha256) == (PURE_TAGGED, job.repaired.sha256)
+    assert (wheel.tag, wheel.tag_before_repair) == ("py3-none-any", "cp313-cp313-linux_x86_64")
+    assert (wheel.imported_modules, wheel.is_pure) == (("demo",), True)
+    assert (wheel.builder_image, wheel.runtime_image) == ("builder", "runtime")
+    assert wheel.size_bytes == len(make_wheel(PURE_TAGGED))
+
+
+async def test_it_runs_in_the_bare_image_on_the_targets_python(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [honest_verify]
+    await verify(pipeline.repaired(), pipeline.tools)
+    (spec,) = pipeline.engine.runs
+    assert (spec.image, spec.command[0]) == ("runtime", "/opt/python/3.13/bin/python3.13")
+
+
+async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: PipelineStand) -> None:
+    seen: dict[str, Any] = {}
+
+    async def script(agent: ScriptedAgent) -> None:
+        seen.update(await agent.receive(), files=set(agent.files))
+        agent.send("report", imported=["demo"])
+
+    pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
+    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(test_imports=("demo",), expected_extensions=("x",)))
+    pipeline.engine.scripts = [script]
+    content = requiring("six>=1", "other; sys_platform == 'win32'", "docs-tool; extra == 'docs'")
+    await verify(pipeline.repaired(content=content), pipeline.tools)
+    assert seen["files"] == {"uv", SIX, PURE_TAGGED}
+    assert (seen["imports"], seen["expect_extensions"], seen["project"]) == (["demo"], ["x"], "demo")
+
+
+async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline: PipelineStand) -> None:
+    files: set[str] = set()
+
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        files.update(agent.files)
+        agent.send("report", imported=[])
+
+    pipeline.resolver.wheels = [pipeline.source.add("demo-1.0-py3-none-any.whl", b"theirs")]
+    pipeline.engine.scripts = [script]
+    await verify(pipeline.repaired(content=requiring("demo")), pipeline.tools)
+    assert files == {"uv", PURE_TAGGED}
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    ["no-such-thing", "not a requirement", "x @ file:///etc/passwd", "x; os_name ~= 'posix'", "x\0y", "six>9999"],
+)
+async def test_requirement_that_cannot_be_had_is_named(pipeline: PipelineStand, requirement: str) -> None:
+    pipeline.engine.scripts = [honest_verify]
+    with pytest.raises(RequirementsUnsatisfiedError, match=PURE_TAGGED):
+        await verify(pipeline.repaired(content=requiring(requirement)), pipeline.tools)
+    assert pipeline.engine.runs == []
+
+
+async def test_index_that_is_down_is_not_the_wheels_fault(pipeline: PipelineStand) -> None:
+    pipeline.resolver.fault = IndexUnavailableError(index="upstream", reason="it is gone")
+    with pytest.raises(IndexUnavailableError):
+        await verify(pipeline.repaired(content=requiring("six")), pipeline.tools)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"code": "verify-failed", "problems": ["import demo: no"]}, VerifyFailedError),
+        ({"code": "extension-missing", "missing": ["demo._c"]}, ExtensionMissingError),
+    ],
+)
+async def test_wheel_that_does_not_work_is_not_described(
+    pipeline: PipelineStand, fields: dict[str, Any], error: type[Exception]
+) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("failure", **fields)
+
+    pipeline.engine.scripts = [script]
+    with pytest.raises(error):
+        await verify(pipeline.repaired(), pipeline.tools)
+
+
+@pytest.mark.parametrize("fields", [{}, {"imported": "demo"}, {"imported": [1]}])
+async def test_report_without_imports_proves_nothing(pipeline: PipelineStand, fields: dict[str, Any]) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", **fields)
+
+    pipeline.engine.scripts = [script]
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)
