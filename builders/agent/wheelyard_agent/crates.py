@@ -61,19 +61,26 @@ def _find_files(source: Path) -> Iterator[Path]:
 
 def _brings_its_crates(folder: Path) -> bool:
     """Tell whether cargo is configured there to take crates from the sdist (``cargo vendor``)."""
-    files = [file for name in ("config.toml", "config") if (file := folder / ".cargo" / name).is_file()]
-    sources: dict[str, Any] = _read_toml(files[0]).get("source", {}) if files else {}
-    return isinstance(sources, dict) and "replace-with" in sources.get("crates-io", {})
+    files = (folder / ".cargo" / name for name in ("config.toml", "config"))
+    return any("replace-with" in _table(_read_toml(file), "source", "crates-io") for file in files if file.is_file())
 
 
 def _named_manifests(source: Path) -> Iterator[str]:
     """Yield the manifests that pyproject.toml tells maturin or setuptools-rust to build."""
-    tool = _read_toml(source / "pyproject.toml").get("tool", {})
-    if (path := tool.get("maturin", {}).get("manifest-path")) is not None:
+    project = _read_toml(source / "pyproject.toml")
+    if (path := _table(project, "tool", "maturin").get("manifest-path")) is not None:
         yield os.path.normpath(str(path))
-    rust = tool.get("setuptools-rust", {})
-    for entry in (*rust.get("ext-modules", ()), *rust.get("bins", ())):
-        yield os.path.normpath(str(entry.get("path", "Cargo.toml")))
+    rust = _table(project, "tool", "setuptools-rust")
+    for entries in (rust.get("ext-modules"), rust.get("bins")):
+        for entry in entries if isinstance(entries, list) else ():
+            yield os.path.normpath(str(_table(entry).get("path", "Cargo.toml")))
+
+
+def _table(value: object, *names: str) -> dict[str, Any]:
+    """Descend into tables; an empty one stands for what is not there, or is no table."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
