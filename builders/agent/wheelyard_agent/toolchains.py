@@ -13,7 +13,7 @@ from pathlib import Path
 from wheelyard_agent.job import JobError, output_of, say
 
 FACTS = Path("/opt/wheelyard/toolchains")
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
 def open_toolchains(needs: Sequence[str], *, env: Mapping[str, str], facts: Path = FACTS) -> dict[str, str]:
