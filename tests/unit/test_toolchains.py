@@ -1,6 +1,7 @@
 """Toolchains: how recipes ask for them, which suites have them, and what it means for a build's key."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,21 @@ from packaging.version import Version
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
 from wheelyard.adapters.image_records import ImageRecord
+from wheelyard.adapters.memory_images import MemoryRecipeBook
+from wheelyard.adapters.memory_source import MemorySourceIndex
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.definition import toolchain_definition
+from wheelyard.domain.diagnosis import diagnose
+from wheelyard.domain.ledger import BuildFilter
 from wheelyard.domain.recipe import merge_rules, parse_recipe
 from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import CatalogueInvalidError, RecipeInvalidError, ToolchainTooOldError
+from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 
 ROOT = Path(__file__).parents[2]
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
@@ -146,6 +154,38 @@ def test_layer_on_a_layer_lists_both(catalogue: Catalogue) -> None:
     below = replace(BUILDER, labels={"toolchains": "java"})
     _, build = toolchain_build(catalogue, ToolchainName.RUST, suite="new", builder=below)
     assert build.labels["toolchains"] == "java,rust"
+
+
+async def test_request_whose_floor_is_not_met_is_refused_and_nothing_is_queued(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    source, state = MemorySourceIndex(tmp_path), MemoryState(clock=lambda: datetime.now(UTC))
+    source.add("demo-1.0.tar.gz", b"sdist")
+    text = 'schema = 1\nname = "demo"\n[[rule]]\ntoolchains = ["rust>=1.99"]'
+    facts = BuilderFacts(
+        catalogue=catalogue, definitions=dict.fromkeys(catalogue.suite, "d"), agent_digest="a", build_number=1
+    )
+    recipes = MemoryRecipeBook(parse_recipe(text, source="demo.toml"))
+    request = RequestBuild(source=source, store=MemoryBuilds(state), recipes=recipes, facts=facts)
+    with pytest.raises(ToolchainTooOldError):
+        await request(BuildRequest(requirement="demo", python="3.13", platform=str(TARGET.policy), requested_by="me"))
+    assert (await MemoryBuilds(state).list_builds(BuildFilter())).builds == ()
+
+
+@pytest.mark.parametrize(
+    ("log", "toolchain"),
+    [
+        ("error: can't find Rust compiler", "rust"),
+        ("meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flang']]", "fortran"),
+        ("CMake Error: Could NOT find Java", "java"),
+        ("Could NOT find ANT_EXECUTABLE", "java"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'bazel'", "bazel"),
+    ],
+)
+def test_log_that_misses_a_toolchain_says_what_to_put_into_the_recipe(log: str, toolchain: str) -> None:
+    found = diagnose(log)
+    assert found is not None
+    assert found.remedy == f'Put toolchains = ["{toolchain}"] into the recipe.'
 
 
 def test_shipped_recipes_ask_for_toolchains_that_the_default_suite_has() -> None:

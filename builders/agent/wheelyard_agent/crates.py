@@ -28,7 +28,10 @@ offline = true
 
 def provide_crates(channel: Channel, source: Path, inbox: Path, scratch: Path) -> None:
     """Have the worker fetch the crates of an sdist, unless it carries them itself."""
-    files = {str(path.relative_to(source)): path.read_text(encoding="utf-8") for path in _find_files(source)}
+    files = {
+        str(path.relative_to(source)): path.read_text(encoding="utf-8", errors="replace")
+        for path in _find_files(source)
+    }
     if not any(path.endswith("Cargo.toml") for path in files):
         say("no crates to fetch: the sdist has no Cargo.toml, or carries its crates itself")
         return
