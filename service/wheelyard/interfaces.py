@@ -213,8 +213,8 @@ class Engine(Protocol):
 class Images(Protocol):
     """The images that builds run in, made when they are first needed."""
 
-    async def builder(self, *, suite: str, apt: Sequence[str], log: LogSink) -> str:
-        """Return the id of the builder image of a suite with these system packages; raises ImageBuildFailedError."""
+    async def builder(self, *, suite: str, python: str, apt: Sequence[str], log: LogSink) -> str:
+        """Return the id of a suite's builder for a Python, with these system packages; raises ImageBuildFailedError."""
         ...
 
     async def runtime(self, *, suite: str, python: str, log: LogSink) -> str:

@@ -172,7 +172,10 @@ async def builder_facts(settings: Settings) -> BuilderFacts:
     """Gather what determines a build besides its request."""
     facts = await image_builder(settings).definition_facts()
     book = catalogue().on(facts.architecture)
-    definitions = {suite: builder_definition(book, facts, suite=suite) for suite in book.suite}
+    definitions = {
+        (choice.suite, choice.python): builder_definition(book, facts, suite=choice.suite, python=choice.python)
+        for choice in book.builders()
+    }
     return BuilderFacts(
         catalogue=book,
         definitions=definitions,

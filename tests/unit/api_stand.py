@@ -82,7 +82,10 @@ async def api_stand(cache_dir: Path, *, heartbeat_seconds: float = 15.0) -> Asyn
     source, recipes = _source(cache_dir), NoRecipes()
     catalogue = parse_catalogue(CATALOGUE.read_text())
     facts = BuilderFacts(
-        catalogue=catalogue, definitions=dict.fromkeys(catalogue.suite, "d1"), agent_digest="a1", build_number=1
+        catalogue=catalogue,
+        definitions={(choice.suite, choice.python): "d1" for choice in catalogue.builders()},
+        agent_digest="a1",
+        build_number=1,
     )
     tokens = Tokens(store=MemoryTokens(state), new_secret=lambda: SECRET)
     await tokens.create(name="tests")

@@ -19,10 +19,17 @@ class ImageName:
 
     name: str
     definition: str
+    revision: str = ""
+    """Tells an image that is made to replace another one of the same definition, until it does."""
 
     @property
     def tag(self) -> str:
         """The image's name for the engine."""
+        return f"{self.current_tag}{f'-{self.revision}' if self.revision else ''}"
+
+    @property
+    def current_tag(self) -> str:
+        """The name of the image that is in use."""
         return f"wheelyard/{self.name}:{self.definition[:_TAG_DIGITS]}"
 
 

@@ -14,11 +14,11 @@ class LoggedImages:
     def __init__(self, builder: ImageBuilder) -> None:
         self._builder = builder
 
-    async def builder(self, *, suite: str, apt: Sequence[str], log: LogSink) -> str:
-        """Return the id of the builder image of a suite with these system packages."""
+    async def builder(self, *, suite: str, python: str, apt: Sequence[str], log: LogSink) -> str:
+        """Return the id of the builder image of a suite for a Python, with these system packages."""
 
         async def ensure(on_progress: LineCallback) -> str:
-            image = await self._builder.ensure_builder(suite, on_progress)
+            image = await self._builder.ensure_builder(suite, on_progress, python=python)
             return await self._builder.ensure_environment(image, apt, on_progress)
 
         return await _with_log(ensure, log)

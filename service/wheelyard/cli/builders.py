@@ -44,7 +44,9 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     settings = load_settings()
     chosen, version = suite or default_suite(settings), python or settings.default_python
     images = image_builder(settings)
-    builder = _with_progress(f"builder of {chosen}", lambda on_line: images.ensure_builder(chosen, on_line))
+    builder = _with_progress(
+        f"builder of {chosen}", lambda on_line: images.ensure_builder(chosen, on_line, python=version)
+    )
     runtime = _with_progress(
         f"runtime of {chosen} with Python {version}", lambda on_line: images.ensure_runtime(chosen, version, on_line)
     )

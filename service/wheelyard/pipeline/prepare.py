@@ -6,8 +6,9 @@ from wheelyard.pipeline.job import Job, PreparedImages, Tools
 async def prepare(job: Job, tools: Tools) -> Job:
     """Find or make the builder image with the recipe's system packages, and the bare runtime image."""
     order = job.claim.order
-    builder = await tools.images.builder(suite=order.builder, apt=order.recipe.apt, log=job.log)
-    runtime = await tools.images.runtime(suite=order.builder, python=order.target.python, log=job.log)
+    suite, python = order.builder, order.target.python
+    builder = await tools.images.builder(suite=suite, python=python, apt=order.recipe.apt, log=job.log)
+    runtime = await tools.images.runtime(suite=suite, python=python, log=job.log)
     await job.note(f"builder image {builder}")
     await job.note(f"runtime image {runtime}")
     return job.knowing(images=PreparedImages(builder=builder, runtime=runtime))

@@ -3,6 +3,7 @@
 Must not wait for the build, nor know who asks over what.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wheelyard.domain.build import BuildOrder, SdistSource
@@ -31,8 +32,8 @@ class BuilderFacts:
     """What is the same for every request until the next start."""
 
     catalogue: Catalogue
-    definitions: dict[str, str]
-    """Digest of each suite's builder definition."""
+    definitions: Mapping[tuple[str, str], str]
+    """Digest of each builder's definition, by suite and Python."""
     agent_digest: str
     build_number: int
 
@@ -74,7 +75,7 @@ class RequestBuild:
         facts = KeyFacts(
             sdist_sha256=release.sdist.sha256,
             recipe_digest=effective.digest,
-            builder_definition=self._facts.definitions[suite],
+            builder_definition=self._facts.definitions[suite, target.python],
             agent_digest=self._facts.agent_digest,
             target=target,
             build_number=self._facts.build_number,
