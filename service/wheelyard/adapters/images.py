@@ -20,6 +20,7 @@ from wheelyard.adapters.image_plan import Parts, PythonImage, SuitePlan, environ
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image, list_images
 from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
 from wheelyard.adapters.process import LineCallback
+from wheelyard.adapters.wheel_resolver import uv_platform
 from wheelyard.domain.catalogue import APT_MIRROR, Catalogue, Python, PythonSource
 from wheelyard.domain.definition import DefinitionFacts, own_suite, reject_package_names
 from wheelyard.domain.sbom import ImageContent
@@ -192,7 +193,8 @@ class ImageBuilder:
         return [mirror.replace(APT_MIRROR, (apt or "").rstrip("/")) for mirror in usable]
 
     async def _fetch_tools(self, plan: SuitePlan, on_progress: LineCallback) -> tuple[Path, ...]:
-        platform = f"{self._options.architecture}-{plan.entry.policy}"
+        policy = plan.entry.policy_on(self._options.architecture)
+        platform = uv_platform(policy) or f"{policy.architecture}-{plan.entry.policy}"
         target = ToolsTarget(python=self._catalogue.tools.python, platform=platform)
         lock = self._builders_dir / "tools.lock"
         return await self._sources.fetch_tools(lock, target=target, on_progress=on_progress)
