@@ -68,11 +68,18 @@ async def make_base(
         return await _pull(engine, request, options, on_progress)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
         tar = Path(folder, "base.tar")
-        await _bootstrap(request, tar, options, on_progress)
+        await bootstrap_base(request, tar, options=options, on_progress=on_progress)
         return await _import(engine, request, tar)
 
 
-async def _bootstrap(request: BaseRequest, tar: Path, options: ImageOptions, on_progress: LineCallback) -> None:
+async def bootstrap_base(request: BaseRequest, tar: Path, *, options: ImageOptions, on_progress: LineCallback) -> None:
+    """Write a suite's root file system as a tar, the same bytes from the same state of the archive.
+
+    Raises:
+        SuiteUnavailableError: the mirror does not have the suite.
+        MirrorUnreachableError: the mirror does not answer.
+        DiskFullError: there is too little space for it.
+    """
     on_progress(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
     tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
 

@@ -17,7 +17,7 @@ from wheelyard.errors import (
     SuiteUnavailableError,
 )
 
-_DISK_FULL: Final = re.compile(r"No space left on device|don't have enough free space", re.IGNORECASE)
+_DISK_FULL: Final = re.compile(r"No space left on device|don't have enough free space|IO Error saving", re.IGNORECASE)
 _SUITE_GONE: Final = re.compile(r"does not have a Release file|no longer has a Release file")
 _UNREACHABLE: Final = re.compile(
     r"Could not connect to|Unable to connect to|Could not resolve|Temporary failure resolving|Connection timed out"
