@@ -56,6 +56,8 @@ class ImageBuilder:
         """Return the id of the suite's builder image for a Python (default: the tools'), made if it is missing."""
         plan, chosen = await self.plan(suite), python or self._catalogue.tools.python
         _check_python(plan, chosen)
+        if plan.entry.warning:
+            on_progress(f"warning: {suite}: {plan.entry.warning}")
 
         async def make() -> ImageRecord:
             pythons = await self._ensure_pythons(plan, chosen, on_progress)

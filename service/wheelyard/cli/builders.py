@@ -21,7 +21,6 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     """Make a suite's two images."""
     settings = load_settings()
     chosen, version = suite or default_suite(settings), python or settings.default_python
-    warn_about(chosen)
     images = image_builder(settings)
     builder = with_progress(
         f"builder of {chosen}", lambda on_line: images.ensure_builder(chosen, on_line, python=version)

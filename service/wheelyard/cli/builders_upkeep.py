@@ -61,7 +61,6 @@ def check_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     """Test a suite's images by their own promises, made first if they are missing."""
     settings = load_settings()
     chosen, version = suite or default_suite(settings), python or settings.default_python
-    warn_about(chosen)
     reports = with_progress(f"tests of {chosen}", lambda on_line: _check(settings, chosen, version, on_line))
     if as_json:
         print_json([{**asdict(report), "passed": report.passed} for report in reports])
