@@ -640,3 +640,44 @@ class IndexRefusedError(OperatorError):
             f"The index refused {filename} with status {status}: {reason}.",
             "Check WHEELYARD_INDEX_URL, the user and the password, and that this user may upload to the index.",
         )
+
+
+class SuiteUnsupportedError(RecipeError):
+    """The catalogue names an image that others make, and nothing is built in those yet."""
+
+    code = "suite-unsupported"
+
+    def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
+        self.suite, self.image, self.package_manager = suite, image, package_manager
+        super().__init__(
+            f"The suite {suite!r} is the image {image} with {package_manager}, and this Wheelyard only makes its own.",
+            "Ask for a platform that one of the suites made here serves; 'wheelyard builders list' has them.",
+        )
+
+
+class SuiteUnavailableError(OperatorError):
+    """The package mirror no longer has a suite."""
+
+    code = "suite-unavailable"
+    retryable = False
+
+    def __init__(self, *, suite: str, excerpt: str) -> None:
+        self.suite, self.excerpt = suite, excerpt
+        super().__init__(
+            f"The package mirror has no suite {suite!r} any more: {excerpt}",
+            "Images that are there stay in use. Old suites move to an archive: set the suite's 'mirror' in the "
+            "catalogue, or WHEELYARD_APT_MIRROR.",
+        )
+
+
+class MirrorUnreachableError(OperatorError):
+    """The package mirror does not answer."""
+
+    code = "mirror-unreachable"
+
+    def __init__(self, *, suite: str, excerpt: str) -> None:
+        self.suite, self.excerpt = suite, excerpt
+        super().__init__(
+            f"The package mirror of {suite!r} does not answer: {excerpt}",
+            "Images that are there stay in use. Check the network and the proxy, or set WHEELYARD_APT_MIRROR.",
+        )

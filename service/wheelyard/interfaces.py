@@ -215,8 +215,10 @@ class Engine(Protocol):
 class Images(Protocol):
     """The images that builds run in, made when they are first needed."""
 
-    async def builder(self, *, suite: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink) -> str:
-        """Return the id of the builder image of a suite with these toolchains and system packages.
+    async def builder(
+        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    ) -> str:
+        """Return the id of a suite's builder for a Python, with these toolchains and system packages.
 
         Raises ImageBuildFailedError, or ToolchainTooOldError if the suite has no toolchain that will do.
         """

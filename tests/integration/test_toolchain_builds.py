@@ -119,6 +119,10 @@ def engine_command() -> EngineCommand:
     return EngineCommand(program=program, ulimits=(f"nofile={open_files()}:{open_files()}",))
 
 
+async def ignore_use(_environment: str) -> None:
+    """Keep no record of environments: these tests prune none."""
+
+
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     command = engine_command()
@@ -135,7 +139,7 @@ def workshop(tmp_path: Path) -> Workshop:
         source=source,
         resolver=MemoryWheelResolver(),
         engine=ContainerEngine(command),
-        images=LoggedImages(images),
+        images=LoggedImages(images, note_use=ignore_use),
         index=MemoryIndex(),
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
         agent=pack_agent(BUILDERS / "agent").data,
@@ -199,7 +203,7 @@ async def test_real_project_is_built_by_its_recipe(
 async def order_for(requirement: str, source: SimpleSourceIndex) -> BuildOrder:
     """Decide as the service does, with the shipped recipes."""
     facts = BuilderFacts(
-        catalogue=CATALOGUE, definitions=dict.fromkeys(CATALOGUE.suite, "d"), agent_digest="a", build_number=1
+        catalogue=CATALOGUE, definitions={(SUITE, TARGET.python): "d"}, agent_digest="a", build_number=1
     )
     recipes = RecipeFolders((BUILDERS.parent / "recipes",))
     store = MemoryBuilds(MemoryState(clock=lambda: datetime.now(UTC)))

@@ -163,7 +163,10 @@ async def test_request_whose_floor_is_not_met_is_refused_and_nothing_is_queued(
     source.add("demo-1.0.tar.gz", b"sdist")
     text = 'schema = 1\nname = "demo"\n[[rule]]\ntoolchains = ["rust>=1.99"]'
     facts = BuilderFacts(
-        catalogue=catalogue, definitions=dict.fromkeys(catalogue.suite, "d"), agent_digest="a", build_number=1
+        catalogue=catalogue,
+        definitions={(suite, "3.13"): "d" for suite in catalogue.suite},
+        agent_digest="a",
+        build_number=1,
     )
     recipes = MemoryRecipeBook(parse_recipe(text, source="demo.toml"))
     request = RequestBuild(source=source, store=MemoryBuilds(state), recipes=recipes, facts=facts)

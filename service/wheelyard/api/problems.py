@@ -37,6 +37,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RecipeError: 500,
     errors.RecipeInvalidError: 500,
     errors.CatalogueInvalidError: 500,
+    errors.SuiteUnsupportedError: 500,
     # A project's errors are a build's data; a request that raises one asked for what cannot be built.
     errors.ProjectError: 422,
     errors.InvalidSdistError: 422,
@@ -73,6 +74,8 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ProgramMissingError: 500,
     errors.EngineCommandError: 500,
     errors.IndexRefusedError: 502,
+    errors.SuiteUnavailableError: 502,
+    errors.MirrorUnreachableError: 502,
 }
 
 

@@ -1,6 +1,6 @@
 """Fetch the crates that a project in Rust needs, for its build container, which has no network.
 
-The only place that starts a container with a network (docs/decisions/0009). What runs there is cargo and our agent,
+The only place that starts a container with a network (docs/decisions/0010). What runs there is cargo and our agent,
 on manifests that were written anew from a few keys: no code of the project's or of any crate.
 """
 

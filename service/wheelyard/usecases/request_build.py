@@ -3,6 +3,7 @@
 Must not wait for the build, nor know who asks over what.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wheelyard.domain.build import BuildOrder, SdistSource
@@ -33,8 +34,8 @@ class BuilderFacts:
     """What is the same for every request until the next start."""
 
     catalogue: Catalogue
-    definitions: dict[str, str]
-    """Digest of each suite's builder definition."""
+    definitions: Mapping[tuple[str, str], str]
+    """Digest of each builder's definition, by suite and Python."""
     agent_digest: str
     build_number: int
 
@@ -79,8 +80,8 @@ class RequestBuild:
         facts = KeyFacts(
             sdist_sha256=release.sdist.sha256,
             recipe_digest=effective.digest,
-            builder_definition=self._facts.definitions[suite],
-            toolchains=self._toolchains(effective, suite),
+            builder_definition=self._facts.definitions[suite, target.python],
+            toolchains=self._toolchains(effective, suite, target.python),
             agent_digest=self._facts.agent_digest,
             target=target,
             build_number=self._facts.build_number,
@@ -97,9 +98,9 @@ class RequestBuild:
             recipe=effective,
         )
 
-    def _toolchains(self, recipe: EffectiveRecipe, suite: str) -> tuple[str, ...]:
+    def _toolchains(self, recipe: EffectiveRecipe, suite: str, python: str) -> tuple[str, ...]:
         """Digest the toolchains that the recipe asks for, seen to be new enough."""
-        book, builder = self._facts.catalogue, self._facts.definitions[suite]
+        book, builder = self._facts.catalogue, self._facts.definitions[suite, python]
         names = choose_toolchains(book, recipe.toolchains, suite=suite)
         return tuple(toolchain_definition(book, name, suite=suite, builder=builder) for name in names)
 
