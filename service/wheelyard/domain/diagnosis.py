@@ -58,14 +58,20 @@ _SIGNS: Final = (
     _sign(
         r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found",
         "it needs a Rust toolchain",
-        "This builder has no Rust toolchain yet.",
+        'Put toolchains = ["rust"] into the recipe.',
     ),
     _sign(
         r"Unknown compiler\(s\): \[\[?'(?:gfortran|flang|f95)",
         "it needs a Fortran compiler",
-        "Put gfortran into the recipe's apt list.",
+        'Put toolchains = ["fortran"] into the recipe.',
     ),
-    _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", "Put default-jdk-headless into the recipe's apt list."),
+    _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", 'Put toolchains = ["java"] into the recipe.'),
+    _sign(r"Could NOT find ANT_EXECUTABLE", "it needs ant", 'Put toolchains = ["java"] into the recipe.'),
+    _sign(
+        r"bazel.{0,20}not found|No such file or directory: '(?:/\S*/)?bazel(?:isk)?'",
+        "it needs Bazel",
+        'Put toolchains = ["bazel"] into the recipe.',
+    ),
     _sign(
         r"(?:Temporary failure in name resolution|Name or service not known|Could not resolve host|"
         r"Network is unreachable|Failed to establish a new connection)",
