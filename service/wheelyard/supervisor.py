@@ -53,7 +53,9 @@ async def run_up(settings: Settings) -> None:
         services = await api_services(
             settings, database=backends.database, source=backends.source, index=backends.index, stopping=stopping
         )
-        worker = make_worker(settings, database=backends.database, source=backends.source, index=backends.index)
+        worker = make_worker(
+            settings, database=backends.database, source=backends.source, index=backends.index
+        )
         with _listening(settings) as listener, _announced(settings, listener, backends.index_url):
             async with _running(worker.run()):
                 await _serve(services, listener, stopping)
@@ -75,7 +77,9 @@ async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
     async with _stop_on_signals() as stopping, _open_backends(settings) as backends:
-        worker = make_worker(settings, database=backends.database, source=backends.source, index=backends.index)
+        worker = make_worker(
+            settings, database=backends.database, source=backends.source, index=backends.index
+        )
         _say(f"worker {worker.name}")
         async with _running(worker.run()):
             await stopping.wait()
