@@ -15,7 +15,7 @@ from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 @pytest.fixture(scope="session")
 def open_state_dir() -> Iterator[Path]:
     """Give a directory that every user may enter: pytest's own are closed, and PostgreSQL does not run as root."""
-    path = Path(tempfile.mkdtemp(prefix="wheelyard-test-", dir="/tmp"))
+    path = Path(tempfile.mkdtemp(prefix="wheelyard-test-", dir="/tmp"))  # noqa: S108
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)

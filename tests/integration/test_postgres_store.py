@@ -111,9 +111,7 @@ async def test_log_of_a_finished_attempt_is_kept_compressed_and_its_chunks_are_g
     assert len(await stores.whole_log(build_id)) == 14_000
 
 
-async def test_watch_wakes_up_when_the_log_grows_without_waiting_for_its_poll(
-    stores: Stores, database_url: str
-) -> None:
+async def test_watch_wakes_up_when_the_log_grows_without_waiting_for_its_poll(stores: Stores, database_url: str) -> None:
     build_id = await stores.queued()
     claim = await stores.claimed(build_id)
     async with Database(database_url, poll_seconds=3600) as listening, listening.watch(build_id) as changes:
