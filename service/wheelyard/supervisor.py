@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -26,12 +25,11 @@ from wheelyard.errors import ServiceStartError, SettingsInvalidError, Unauthenti
 from wheelyard.interfaces import SourceIndex
 from wheelyard.logs import configure_logs, get_logger
 from wheelyard.resources import data_path
-from wheelyard.settings import Settings
+from wheelyard.settings import API_FILE, TOKEN_FILE, Settings
+from wheelyard.signals import Stop, stop_on_signals
 from wheelyard.usecases.tokens import Tokens
 from wheelyard.wiring import api_services, embedded_index, external_index, make_worker, source_index, tokens_of
 
-API_FILE: Final = "api.json"
-TOKEN_FILE: Final = "token"  # noqa: S105 - the name of a file
 _FIRST_TOKEN: Final = "first token"  # noqa: S105 - the name of a token
 _log = get_logger(__name__)
 
@@ -48,41 +46,37 @@ class _Backends:
 
 async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
-    async with _stop_on_signals() as stopping, _open_backends(settings) as backends:
+    async with stop_on_signals(_say) as stop, _open_backends(settings) as backends:
         await _ensure_first_token(settings, tokens_of(backends.database))
         services = await api_services(
-            settings, database=backends.database, source=backends.source, index=backends.index, stopping=stopping
+            settings, database=backends.database, source=backends.source, index=backends.index, stopping=stop.asked
         )
-        worker = make_worker(
-            settings, database=backends.database, source=backends.source, index=backends.index
-        )
+        worker = make_worker(settings, database=backends.database, source=backends.source, index=backends.index)
         with _listening(settings) as listener, _announced(settings, listener, backends.index_url):
             async with _running(worker.run()):
-                await _serve(services, listener, stopping)
+                await _serve(services, listener, stop)
 
 
 async def run_serve(settings: Settings) -> None:
     """Run the API alone until a signal comes."""
     _require_external(settings)
-    async with _stop_on_signals() as stopping, _open_backends(settings) as backends:
+    async with stop_on_signals(_say) as stop, _open_backends(settings) as backends:
         services = await api_services(
-            settings, database=backends.database, source=backends.source, index=backends.index, stopping=stopping
+            settings, database=backends.database, source=backends.source, index=backends.index, stopping=stop.asked
         )
         with _listening(settings) as listener:
             _say(f"API on {_url_of(listener)}")
-            await _serve(services, listener, stopping)
+            await _serve(services, listener, stop)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
-    async with _stop_on_signals() as stopping, _open_backends(settings) as backends:
-        worker = make_worker(
-            settings, database=backends.database, source=backends.source, index=backends.index
-        )
+    async with stop_on_signals(_say) as stop, _open_backends(settings) as backends:
+        worker = make_worker(settings, database=backends.database, source=backends.source, index=backends.index)
         _say(f"worker {worker.name}")
         async with _running(worker.run()):
-            await stopping.wait()
+            await stop.wait()
 
 
 @contextlib.asynccontextmanager
@@ -179,14 +173,14 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
         file.unlink(missing_ok=True)
 
 
-async def _serve(services: ApiServices, listener: socket.socket, stopping: asyncio.Event) -> None:
+async def _serve(services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until we are told to stop."""
     config = uvicorn.Config(create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=5)
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="api")
-    stop = asyncio.create_task(stopping.wait())
-    await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
     server.should_exit = True
     await serving
 
@@ -207,28 +201,6 @@ async def _running(work: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
         task = tasks.create_task(work)
         yield
         task.cancel()
-
-
-@contextlib.asynccontextmanager
-async def _stop_on_signals() -> AsyncIterator[asyncio.Event]:
-    """Give an event that the first SIGINT or SIGTERM sets; the second ends the process the hard way."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    main = asyncio.current_task()
-
-    def stop() -> None:
-        if stopping.is_set() and main is not None:
-            main.cancel()
-        _say("stopping")
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield stopping
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def _require_external(settings: Settings) -> None:
