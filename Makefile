@@ -43,6 +43,10 @@ test: setup ## Set up, then lint, check types and run every test
 test-unit: venv ## Run the unit tests only: no engine, no database, seconds
 	@$(VENV)/pytest tests/unit
 
+.PHONY: test-toolchains
+test-toolchains: setup ## Build real projects in Rust, Fortran, Java and with Bazel, in about ten minutes
+	@$(VENV)/pytest tests/integration/test_toolchain_builds.py -m slow_toolchains
+
 .PHONY: lint
 lint: venv ## Check style and format
 	@$(VENV)/ruff check

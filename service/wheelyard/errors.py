@@ -247,6 +247,36 @@ class BuildRequirementsError(ProjectError):
         )
 
 
+class ToolchainTooOldError(ProjectError):
+    """The recipe asks for a newer toolchain than the builder's suite has."""
+
+    code = "toolchain-too-old"
+
+    def __init__(self, *, toolchain: str, suite: str, have: str | None, want: str, others: Sequence[str] = ()) -> None:
+        self.toolchain, self.suite, self.have, self.want, self.others = toolchain, suite, have, want, tuple(others)
+        has = f"has {toolchain} {have}" if have else f"has no {toolchain}"
+        super().__init__(
+            f"The recipe wants {want}, and the builder of {suite} {has}.",
+            f"Ask for a platform of {' or '.join(self.others)}."
+            if self.others
+            else "No suite of this Wheelyard has one that is new enough: build an older release.",
+        )
+
+
+class CratesRefusedError(ProjectError):
+    """The crates that a project needs are not ones that can be fetched safely, or there is no such set."""
+
+    code = "crates-refused"
+
+    def __init__(self, *, release: str, reason: str) -> None:
+        self.release, self.reason = release, reason
+        super().__init__(
+            f"The crates of {release} cannot be fetched: {reason}.",
+            "Crates come from cargo's own registry, by the checksums in Cargo.lock. A project that needs others can "
+            "carry them in its sdist ('cargo vendor').",
+        )
+
+
 class BuildFailedError(ProjectError):
     """The project's build backend ended with an error."""
 
@@ -496,6 +526,19 @@ class DownloadFailedError(OperatorError):
         )
 
 
+class CratesUnavailableError(OperatorError):
+    """The registry of crates does not answer."""
+
+    code = "crates-unavailable"
+
+    def __init__(self, *, release: str, reason: str) -> None:
+        self.release, self.reason = release, reason
+        super().__init__(
+            f"The crates of {release} could not be fetched, because their registry does not answer: {reason}.",
+            "Containers with a network must reach it: check WHEELYARD_PREFETCH_NETWORK and WHEELYARD_CA_BUNDLE.",
+        )
+
+
 class HashMismatchError(OperatorError):
     """Fetched bytes are not the ones that were promised."""
 
@@ -596,4 +639,45 @@ class IndexRefusedError(OperatorError):
         super().__init__(
             f"The index refused {filename} with status {status}: {reason}.",
             "Check WHEELYARD_INDEX_URL, the user and the password, and that this user may upload to the index.",
+        )
+
+
+class SuiteUnsupportedError(RecipeError):
+    """The catalogue names an image that others make, and nothing is built in those yet."""
+
+    code = "suite-unsupported"
+
+    def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
+        self.suite, self.image, self.package_manager = suite, image, package_manager
+        super().__init__(
+            f"The suite {suite!r} is the image {image} with {package_manager}, and this Wheelyard only makes its own.",
+            "Ask for a platform that one of the suites made here serves; 'wheelyard builders list' has them.",
+        )
+
+
+class SuiteUnavailableError(OperatorError):
+    """The package mirror no longer has a suite."""
+
+    code = "suite-unavailable"
+    retryable = False
+
+    def __init__(self, *, suite: str, excerpt: str) -> None:
+        self.suite, self.excerpt = suite, excerpt
+        super().__init__(
+            f"The package mirror has no suite {suite!r} any more: {excerpt}",
+            "Images that are there stay in use. Old suites move to an archive: set the suite's 'mirror' in the "
+            "catalogue, or WHEELYARD_APT_MIRROR.",
+        )
+
+
+class MirrorUnreachableError(OperatorError):
+    """The package mirror does not answer."""
+
+    code = "mirror-unreachable"
+
+    def __init__(self, *, suite: str, excerpt: str) -> None:
+        self.suite, self.excerpt = suite, excerpt
+        super().__init__(
+            f"The package mirror of {suite!r} does not answer: {excerpt}",
+            "Images that are there stay in use. Check the network and the proxy, or set WHEELYARD_APT_MIRROR.",
         )

@@ -157,13 +157,15 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerSpec:
-    """A container to run: always without network, root, capabilities or host mounts."""
+    """A container to run: always without root, capabilities or host mounts, and but for one kind without network."""
 
     image: str
     command: tuple[str, ...]
     limits: Limits
     labels: Mapping[str, str]
     env: Mapping[str, str]
+    network: bool = False
+    """Only the prefetcher of crates may ask for one (``pipeline/crates.py``): it runs no code of the project's."""
 
 
 class Container(Protocol):
@@ -213,12 +215,29 @@ class Engine(Protocol):
 class Images(Protocol):
     """The images that builds run in, made when they are first needed."""
 
-    async def builder(self, *, suite: str, apt: Sequence[str], log: LogSink) -> str:
-        """Return the id of the builder image of a suite with these system packages; raises ImageBuildFailedError."""
+    async def builder(
+        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    ) -> str:
+        """Return the id of a suite's builder for a Python, with these toolchains and system packages.
+
+        Raises ImageBuildFailedError, or ToolchainTooOldError if the suite has no toolchain that will do.
+        """
         ...
 
     async def runtime(self, *, suite: str, python: str, log: LogSink) -> str:
         """Return the id of the bare runtime image."""
+        ...
+
+
+class CrateCache(Protocol):
+    """Keeps archives of vendored crates, so that equal manifests are fetched once."""
+
+    async def find(self, key: str) -> Path | None:
+        """Return the archive that is kept under a key (a sha256 in hexadecimal), its content checked."""
+        ...
+
+    async def keep(self, key: str, archive: Path) -> Path:
+        """Keep a copy of an archive; raises DiskFullError."""
         ...
 
 

@@ -75,12 +75,24 @@ class Settings(BaseSettings):
     """Limit of open files that containers get; engines that may not raise limits need it to be no higher than the
     present hard limit."""
 
+    prefetch_network: str | None = None
+    """Engine's network for the container that fetches crates, such as ``host``; it runs no code of the project's. All
+    other containers have none. Default: the engine's own."""
+
     apt_mirror: str | None = None
     """Debian mirror that images are made from. Default: the distribution's own."""
 
     base_image: str | None = None
     """Registry image to start from, with ``{suite}`` in it, such as ``debian:{suite}-slim``. Default: none, the base is
     bootstrapped from the distribution's signed archive."""
+
+    refresh_interval_hours: Annotated[float, Field(ge=0)] = 24.0
+    """How often a worker looks for security updates of its host's images and makes those anew that lack any; 0 is
+    never. The old image stays in use until the new one is complete."""
+
+    environment_budget_bytes: Annotated[int, Field(ge=0)] = 20 * _GIB
+    """Disk space that images with recipes' system packages may take together on a host; those that were used longest
+    ago are removed first."""
 
     default_python: str = "3.13"
     """Python that a request means if it names none."""

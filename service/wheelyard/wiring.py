@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,11 +18,16 @@ from uv import find_uv_bin
 from wheelyard.adapters.agent_program import AgentProgram, pack_agent
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.devpi_index import DevpiIndex
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_refreshes import ImageRefreshes
+from wheelyard.adapters.image_shelf import ImageShelf
+from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.pinned_pip import find_pip
@@ -73,9 +79,9 @@ def catalogue() -> Catalogue:
     return parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
 
 
-def image_builder(settings: Settings) -> ImageBuilder:
-    """Make the image builder."""
-    options = ImageOptions(
+def image_options(settings: Settings) -> ImageOptions:
+    """Say how images are made on this host."""
+    return ImageOptions(
         lock_dir=settings.state_dir / "locks",
         apt_mirror=settings.apt_mirror,
         base_image=settings.base_image,
@@ -83,12 +89,37 @@ def image_builder(settings: Settings) -> ImageBuilder:
         index_url=settings.upstream_index_url,
         disk_floor_bytes=settings.disk_floor_bytes,
     )
+
+
+def image_builder(settings: Settings) -> ImageBuilder:
+    """Make the image builder."""
     return ImageBuilder(
         engine=engine_command(settings),
         catalogue=catalogue(),
         builders_dir=data_path("builders"),
         cache_dir=settings.state_dir / "cache" / "images",
-        options=options,
+        options=image_options(settings),
+    )
+
+
+def image_upkeep(settings: Settings) -> ImageUpkeep:
+    """Make what refreshes and prunes this host's images."""
+    return ImageUpkeep(
+        engine=engine_command(settings),
+        images=image_builder(settings),
+        options=image_options(settings),
+        folder=settings.state_dir / "images",
+        budget_bytes=settings.environment_budget_bytes,
+    )
+
+
+def image_shelf(settings: Settings) -> ImageShelf:
+    """Make what says which builders there are."""
+    return ImageShelf(
+        engine=engine_command(settings),
+        images=image_builder(settings),
+        catalogue=catalogue(),
+        folder=settings.state_dir / "images",
     )
 
 
@@ -165,6 +196,7 @@ async def api_services(
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
         readiness={"database": builds.ping, "index": index.ping, "engine": engine.ping},
         stopping=stopping,
+        builders=image_shelf(settings).describe,
     )
 
 
@@ -172,7 +204,10 @@ async def builder_facts(settings: Settings) -> BuilderFacts:
     """Gather what determines a build besides its request."""
     facts = await image_builder(settings).definition_facts()
     book = catalogue().on(facts.architecture)
-    definitions = {suite: builder_definition(book, facts, suite=suite) for suite in book.suite}
+    definitions = {
+        (choice.suite, choice.python): builder_definition(book, facts, suite=choice.suite, python=choice.python)
+        for choice in book.builders()
+    }
     return BuilderFacts(
         catalogue=book,
         definitions=definitions,
@@ -195,21 +230,26 @@ def worker_name(settings: Settings) -> str:
 def make_worker(settings: Settings, *, database: Database, source: SourceIndex, index: DevpiIndex) -> Worker:
     """Assemble a worker."""
     name = worker_name(settings)
-    engine = ContainerEngine(engine_command(settings))
+    engine = ContainerEngine(engine_command(settings), prefetch_network=settings.prefetch_network)
     queue = BuildQueue(database.conninfo)
     attempts = PostgresAttempts(database, queue)
+    upkeep = image_upkeep(settings)
     tools = Tools(
         source=source,
         resolver=_resolver(settings),
         engine=engine,
-        images=LoggedImages(image_builder(settings)),
+        images=LoggedImages(image_builder(settings), note_use=upkeep.note_use),
         index=index,
+        crates=CrateArchives(
+            ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes)
+        ),
         agent=agent_program().data,
         installer=Path(find_uv_bin()),
         limits=_limits(settings),
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
+        ca_bundle=_certificates(settings),
     )
     options = AttemptOptions(
         worker=name,
@@ -226,6 +266,8 @@ def make_worker(settings: Settings, *, database: Database, source: SourceIndex, 
         attempts=attempts,
         engine=engine,
         run_build=run_build,
+        refresh=ImageRefreshes(upkeep, suites=tuple(catalogue().own_suites), folder=settings.state_dir / "images"),
+        refresh_interval_seconds=settings.refresh_interval_hours * 3600,
     )
 
 
@@ -237,6 +279,14 @@ def _resolver(settings: Settings) -> UvWheelResolver:
         ca_bundle=settings.ca_bundle,
     )
     return UvWheelResolver(options)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """Say which certificates to trust: the operator's, else this host's, if it has them in one file."""
+    if settings.ca_bundle is not None:
+        return settings.ca_bundle
+    system = ssl.get_default_verify_paths().cafile
+    return Path(system) if system else None
 
 
 def _limits(settings: Settings) -> Limits:

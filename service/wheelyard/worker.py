@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.build_queue import BuildQueue
+from wheelyard.adapters.image_refreshes import ImageRefreshes
 from wheelyard.adapters.postgres_attempts import PostgresAttempts
 from wheelyard.errors import OperatorError
 from wheelyard.interfaces import Engine
@@ -15,6 +16,7 @@ from wheelyard.logs import get_logger
 from wheelyard.usecases.run_build import RunBuild
 
 _SWEEP_SECONDS: Final = 1.0
+_REFRESH_POLL_SECONDS: Final = 60.0
 _log = get_logger(__name__)
 
 WORKER_LABEL: Final = "org.wheelyard.worker"
@@ -32,6 +34,9 @@ class Worker:
     attempts: PostgresAttempts
     engine: Engine
     run_build: RunBuild
+    refresh: ImageRefreshes
+    refresh_interval_seconds: float
+    """How often images are refreshed; 0 is never."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -39,6 +44,7 @@ class Worker:
         await self._remove_leftovers()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep_often(), name="sweep")
+            tasks.create_task(self._refresh_often(), name="refresh")
             tasks.create_task(self.queue.run(self.run_build, slots=self.slots, name=self.name), name="queue")
 
     async def _remove_leftovers(self) -> None:
@@ -46,6 +52,12 @@ class Worker:
         with contextlib.suppress(OperatorError):
             count = await self.engine.remove_leftovers({WORKER_LABEL: self.name})
             _log.info("leftovers-removed", count=count)
+
+    async def _refresh_often(self) -> None:
+        """Refresh images when it is time; builds go on beside it, because each knows its image by its id."""
+        while self.refresh_interval_seconds > 0:
+            await self.refresh.run_if_due(self.refresh_interval_seconds)
+            await asyncio.sleep(_REFRESH_POLL_SECONDS)
 
     async def _sweep_often(self) -> None:
         while True:

@@ -20,7 +20,8 @@ from wheelyard.adapters.memory_tokens import MemoryTokens
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.build import Status
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.builder_status import BuilderStatus, describe_builders
+from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.ledger import Claim, Outcome
 from wheelyard.domain.recipe import Recipe
 from wheelyard.errors import RecipeInvalidError
@@ -82,7 +83,10 @@ async def api_stand(cache_dir: Path, *, heartbeat_seconds: float = 15.0) -> Asyn
     source, recipes = _source(cache_dir), NoRecipes()
     catalogue = parse_catalogue(CATALOGUE.read_text())
     facts = BuilderFacts(
-        catalogue=catalogue, definitions=dict.fromkeys(catalogue.suite, "d1"), agent_digest="a1", build_number=1
+        catalogue=catalogue,
+        definitions={(choice.suite, choice.python): "d1" for choice in catalogue.builders()},
+        agent_digest="a1",
+        build_number=1,
     )
     tokens = Tokens(store=MemoryTokens(state), new_secret=lambda: SECRET)
     await tokens.create(name="tests")
@@ -94,6 +98,7 @@ async def api_stand(cache_dir: Path, *, heartbeat_seconds: float = 15.0) -> Asyn
         builds=builds,
         logs=logs,
         defaults=TARGET,
+        builders=_no_images(catalogue),
         readiness=checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
@@ -115,6 +120,13 @@ async def api_stand(cache_dir: Path, *, heartbeat_seconds: float = 15.0) -> Asyn
             clock=clock,
             checks=checks,
         )
+
+
+def _no_images(catalogue: Catalogue) -> Callable[[], Awaitable[tuple[BuilderStatus, ...]]]:
+    async def describe() -> tuple[BuilderStatus, ...]:
+        return describe_builders(catalogue, [], {})
+
+    return describe
 
 
 def _source(cache_dir: Path) -> MemorySourceIndex:

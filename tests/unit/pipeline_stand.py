@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.contract.samples import TARGET
 
+from wheelyard.adapters.crate_cache import MemoryCrates
 from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryImages
 from wheelyard.adapters.memory_index import MemoryIndex
@@ -91,6 +92,8 @@ class PipelineStand:
     resolver: MemoryWheelResolver = field(default_factory=MemoryWheelResolver)
     images: MemoryImages = field(default_factory=MemoryImages)
     index: MemoryIndex = field(default_factory=MemoryIndex)
+    crates: MemoryCrates = field(default_factory=MemoryCrates)
+    ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
     limits: Limits = LIMITS
     output_bytes: int = 1 << 20
@@ -103,12 +106,14 @@ class PipelineStand:
             engine=self.engine,
             images=self.images,
             index=self.index,
+            crates=self.crates,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,
             output_bytes=self.output_bytes,
             build_number=1,
             labels={"org.wheelyard.worker": "worker-1"},
+            ca_bundle=self.ca_bundle,
         )
 
     @property

@@ -19,6 +19,7 @@ DOCUMENTED = {
     ("post", "/v1/builds/{build_id}/cancel"): {202, 401, 404, 500, 503},
     ("get", "/v1/builds/{build_id}/log"): {200, 401, 404, 422, 500, 503},
     ("get", "/v1/targets"): {200, 401, 500, 503},
+    ("get", "/v1/builders"): {200, 401, 500, 503},
     ("get", "/healthz"): {200},
     ("get", "/readyz"): {200, 503},
 }

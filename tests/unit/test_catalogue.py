@@ -1,6 +1,7 @@
 """The catalogue: what it accepts, what it says about mistakes, which builder it chooses, when a definition changes."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from wheelyard.domain.definition import (
     runtime_definition,
 )
 from wheelyard.domain.target import Target
-from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
+from wheelyard.errors import CatalogueInvalidError, SuiteUnsupportedError, UnknownTargetError
 
 BUILDERS = Path(__file__).parents[2] / "builders"
 SHIPPED = (BUILDERS / "builders.toml").read_text()
@@ -26,7 +27,7 @@ PACKAGES = 'packages = { runtime = ["libssl3"], build = ["gcc"], python = ["libs
 
 def python_entry(name: str) -> str:
     return f"""
-[python."{name}"]
+[[python."{name}".source]]
 version = "{name}.1"
 sha256 = "{name.replace(".", "0"):0>64}"
 file = "Python-{name}.1.tar.xz"
@@ -76,6 +77,10 @@ def test_shipped_catalogue_serves_its_default_target() -> None:
     shipped = parse_catalogue(SHIPPED)
     default = Target.parse(python=shipped.default.python, platform=shipped.default.platform)
     assert shipped.builder_for(default).suite == "bookworm"
+    floors = {name: suite.policy for name, suite in shipped.own_suites.items()}
+    assert floors == {"bullseye": "manylinux_2_31", "bookworm": "manylinux_2_36", "trixie": "manylinux_2_41"}
+    assert [name for name, suite in shipped.own_suites.items() if suite.warning] == ["bullseye"]
+    assert all({"3.11", "3.13"} <= set(suite.pythons) for suite in shipped.own_suites.values())
 
 
 def test_shipped_files_name_no_host_but_upstreams() -> None:
@@ -124,8 +129,8 @@ def test_unknown_python_is_named_with_the_nearest_known_one() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ('sha256 = "1e66', 'sha256 = "XX66', "python.3.13.sha256"),
-        ('version = "3.13.15"', 'version = "3.12.15"', "python.3.13.version"),
+        ('sha256 = "1e66', 'sha256 = "XX66', "python.3.13.source.0.sha256"),
+        ('version = "3.13.15"', 'version = "3.12.15"', "python.3.13.source.0.version"),
         ('policy = "manylinux_2_36"', 'policy = "glibc_2_36"', "suite.bookworm.policy"),
         ('"g++"', '"g++; rm -rf /"', "suite.bookworm.packages.build"),
         ("configure = []", 'configure = ["$(id)"]', "python.3.13.configure"),
@@ -142,28 +147,29 @@ def test_text_that_is_not_toml_is_refused() -> None:
 
 
 def test_new_python_changes_only_what_carries_it(catalogue: Catalogue) -> None:
-    newer = catalogue.python["3.11"].model_copy(update={"sha256": "f" * 64})
+    (source,) = catalogue.python["3.11"].source
+    newer = catalogue.python["3.11"].model_copy(update={"source": (source.model_copy(update={"sha256": "f" * 64}),)})
     changed = catalogue.model_copy(update={"python": {**catalogue.python, "3.11": newer}})
-    for suite, same in (("bookworm", False), ("bullseye", True)):
-        before = builder_definition(catalogue, FACTS, suite=suite)
-        assert (before == builder_definition(changed, FACTS, suite=suite)) is same
+    for suite, python, same in (("bookworm", "3.11", False), ("bookworm", "3.13", True), ("bullseye", "3.13", True)):
+        before = builder_definition(catalogue, FACTS, suite=suite, python=python)
+        assert (before == builder_definition(changed, FACTS, suite=suite, python=python)) is same
     before = runtime_definition(catalogue, FACTS, suite="bookworm", python="3.13")
     assert before == runtime_definition(changed, FACTS, suite="bookworm", python="3.13")
 
 
 def test_new_mirror_changes_no_image(catalogue: Catalogue) -> None:
-    moved = catalogue.python["3.13"].model_copy(update={"mirrors": ("https://other.test/p.tar.xz",)})
+    (source,) = catalogue.python["3.13"].source
+    elsewhere = source.model_copy(update={"mirrors": ("https://other.test/p.tar.xz",)})
+    moved = catalogue.python["3.13"].model_copy(update={"source": (elsewhere,)})
     changed = catalogue.model_copy(update={"python": {**catalogue.python, "3.13": moved}})
-    assert builder_definition(catalogue, FACTS, suite="bookworm") == builder_definition(
-        changed, FACTS, suite="bookworm"
-    )
+    before = builder_definition(catalogue, FACTS, suite="bookworm", python="3.13")
+    assert before == builder_definition(changed, FACTS, suite="bookworm", python="3.13")
 
 
 def test_new_tools_change_the_builder_and_no_python(catalogue: Catalogue) -> None:
     newer = DefinitionFacts(dockerfile="FROM base", tools_lock="build==2", architecture="x86_64")
-    assert builder_definition(catalogue, FACTS, suite="bookworm") != builder_definition(
-        catalogue, newer, suite="bookworm"
-    )
+    before = builder_definition(catalogue, FACTS, suite="bookworm", python="3.13")
+    assert before != builder_definition(catalogue, newer, suite="bookworm", python="3.13")
     assert python_definition(catalogue, FACTS, suite="bookworm", python="3.13") == python_definition(
         catalogue, newer, suite="bookworm", python="3.13"
     )
@@ -195,3 +201,54 @@ def test_catalogue_on_one_architecture_offers_nothing_of_another() -> None:
     here = parse_catalogue(SHIPPED).on("x86_64")
     assert {builder.policy.architecture for builder in here.builders()} == {"x86_64"}
     assert list(parse_catalogue(SHIPPED).on("riscv64").builders()) == []
+
+
+FOREIGN = """
+[suite.manylinux]
+kind = "image"
+policy = "musllinux_1_2"
+architectures = ["x86_64"]
+pythons = ["3.13"]
+image = "mirror.test/musllinux_1_2:latest"
+package-manager = "apk"
+python-path = "/opt/python/{tag}/bin/python"
+"""
+
+
+def test_image_of_others_is_known_but_offers_no_target_and_is_refused_by_name() -> None:
+    catalogue = parse_catalogue(HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36") + FOREIGN)
+    assert set(catalogue.suite) == {"bookworm", "manylinux"}
+    assert {choice.suite for choice in catalogue.builders()} == {"bookworm"}
+    with pytest.raises(SuiteUnsupportedError, match=r"'manylinux' is the image mirror\.test/.* with apk"):
+        builder_definition(catalogue, FACTS, suite="manylinux", python="3.13")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('"apk"', '"yum"', "suite.manylinux.package-manager"),
+        ('kind = "image"', 'kind = "chroot"', "suite.manylinux"),
+        ('musllinux_1_2"\narch', 'muslinux"\narch', "suite.manylinux.policy"),
+        ("python-path", "python-paht", "suite.manylinux.python-paht"),
+    ],
+)
+def test_mistake_in_an_image_of_others_is_refused_by_its_place(old: str, new: str, place: str) -> None:
+    text = HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36") + FOREIGN
+    assert old in text
+    assert any(problem.startswith(place) for problem in problems_of(text.replace(old, new)))
+
+
+def test_suite_may_have_a_mirror_and_components_of_its_own(catalogue: Catalogue) -> None:
+    entry = catalogue.own_suites["bookworm"].model_copy(update={"components": ("main", "universe")})
+    other = catalogue.model_copy(update={"suite": {**catalogue.suite, "bookworm": entry}})
+    assert base_definition(catalogue, FACTS, suite="bookworm") != base_definition(other, FACTS, suite="bookworm")
+
+
+def test_later_stage_compiles_no_python_again(catalogue: Catalogue) -> None:
+    stages = "FROM ${BASE} AS base\n\nFROM ${PYTHONS} AS pythons\nFROM bare AS runtime\n"
+    before, after = (
+        replace(FACTS, dockerfile=text) for text in (stages, stages.replace("bare AS runtime", "base AS runtime"))
+    )
+    for define, same in ((python_definition, True), (runtime_definition, False), (builder_definition, False)):
+        digests = {define(catalogue, facts, suite="bookworm", python="3.13") for facts in (before, after)}
+        assert (len(digests) == 1) is same

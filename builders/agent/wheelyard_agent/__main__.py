@@ -33,6 +33,8 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
     # Imported late: each action needs other tools, and a bare runtime image has none of them.
     if job["kind"] == "build":
         from wheelyard_agent.build import build_wheel as act
+    elif job["kind"] == "vendor":
+        from wheelyard_agent.vendor import vendor_crates as act
     elif job["kind"] == "repair":
         from wheelyard_agent.repair import repair_wheel as act
     else:

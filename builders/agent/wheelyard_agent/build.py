@@ -17,15 +17,21 @@ import build
 import pyproject_hooks
 
 from wheelyard_agent.channel import Channel
+from wheelyard_agent.crates import provide_crates
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
 from wheelyard_agent.sdist import unpack_sdist
+from wheelyard_agent.toolchains import open_toolchains
 
 
 def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``build`` job: ``sdist``, ``python``, ``env`` and ``config_settings`` are its fields."""
+    """Do a ``build`` job: ``sdist``, ``python``, ``toolchains``, ``crates``, ``env``, ``config_settings``."""
     source, epoch = unpack_sdist(inbox / job["sdist"], scratch / "src")
     say(f"unpacked {job['sdist']}, SOURCE_DATE_EPOCH={epoch}")
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(epoch))
+    env |= open_toolchains(job["toolchains"], env=env)
+    if job["crates"]:
+        env["CARGO_NET_OFFLINE"] = "true"
+        provide_crates(channel, source, inbox, scratch)
     environment = _Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
     project = _open_project(source, environment, {**env, **job["env"]})
     try:

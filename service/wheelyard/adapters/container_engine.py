@@ -1,4 +1,6 @@
-"""Run untrusted programs in containers: without network, root, capabilities, host mounts or a writable root.
+"""Run untrusted programs in containers: without root, capabilities, host mounts or a writable root.
+
+They have no network, unless their spec asks for one, as the prefetcher of crates alone does.
 
 Files go in and out over the standard streams (docs/decisions/0001). Must not know what the programs do.
 """
@@ -71,8 +73,11 @@ class _Running:
 class ContainerEngine:
     """The Engine over a command line."""
 
-    def __init__(self, command: EngineCommand, *, line_limit_bytes: int = 4 << 20) -> None:
+    def __init__(
+        self, command: EngineCommand, *, prefetch_network: str | None = None, line_limit_bytes: int = 4 << 20
+    ) -> None:
         self._command = command
+        self._prefetch_network = prefetch_network
         self._line_limit_bytes = line_limit_bytes
 
     @contextlib.asynccontextmanager
@@ -125,7 +130,8 @@ class ContainerEngine:
         labels = [PROJECT_LABEL, *(f"{key}={value}" for key, value in spec.labels.items())]
         return [
             *("run", "--interactive", "--rm", "--name", name, "--hostname", "wheelyard", "--log-driver", "none"),
-            *("--network", "none", "--user", _USER, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            *self._network_args(spec),
+            *("--user", _USER, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             *("--read-only", "--tmpfs", f"/tmp:{scratch}", "--tmpfs", f"/scratch:{scratch}"),  # noqa: S108
             *("--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)),
             *("--cpus", f"{limits.cpus:g}", "--pids-limit", str(limits.processes), "--ulimit", "core=0:0"),
@@ -134,6 +140,11 @@ class ContainerEngine:
             *(part for key, value in spec.env.items() for part in ("--env", f"{key}={value}")),
             *("--workdir", "/scratch", "--entrypoint", spec.command[0], spec.image, *spec.command[1:]),
         ]
+
+    def _network_args(self, spec: ContainerSpec) -> tuple[str, ...]:
+        if not spec.network:
+            return ("--network", "none")
+        return ("--network", self._prefetch_network) if self._prefetch_network else ()
 
     async def _end(self, running: _Running, name: str) -> None:
         """Leave neither the client nor the container behind."""

@@ -16,9 +16,11 @@ from typing import Final
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import stream_file
+from wheelyard.adapters.image_failures import check_free_space, explain_failure
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_instruction
 from wheelyard.adapters.process import LineCallback, run_program
+from wheelyard.domain.catalogue import Suite
 from wheelyard.errors import ImageBuildFailedError
 
 _DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -48,11 +50,14 @@ class BaseRequest:
     definition: str
     """Digest of what determines it."""
     source_date_epoch: int
+    entry: Suite
+    """The suite's entry in the catalogue."""
+    revision: str = ""
 
     @property
     def name(self) -> ImageName:
         """The base image's name."""
-        return ImageName(name=f"base-{self.suite}", definition=self.definition)
+        return ImageName(name=f"base-{self.suite}", definition=self.definition, revision=self.revision)
 
 
 async def make_base(
@@ -63,11 +68,18 @@ async def make_base(
         return await _pull(engine, request, options, on_progress)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
         tar = Path(folder, "base.tar")
-        await _bootstrap(request, tar, options, on_progress)
+        await bootstrap_base(request, tar, options=options, on_progress=on_progress)
         return await _import(engine, request, tar)
 
 
-async def _bootstrap(request: BaseRequest, tar: Path, options: ImageOptions, on_progress: LineCallback) -> None:
+async def bootstrap_base(request: BaseRequest, tar: Path, *, options: ImageOptions, on_progress: LineCallback) -> None:
+    """Write a suite's root file system as a tar, the same bytes from the same state of the archive.
+
+    Raises:
+        SuiteUnavailableError: the mirror does not have the suite.
+        MirrorUnreachableError: the mirror does not answer.
+        DiskFullError: there is too little space for it.
+    """
     on_progress(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
     tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
 
@@ -75,12 +87,13 @@ async def _bootstrap(request: BaseRequest, tar: Path, options: ImageOptions, on_
         tail.append(line)
         on_progress(line)
 
-    env = {**os.environ, "SOURCE_DATE_EPOCH": str(request.source_date_epoch)}
+    await asyncio.to_thread(check_free_space, tar.parent, options.disk_floor_bytes)
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(request.source_date_epoch)}
     if options.proxy:
         env |= {"http_proxy": options.proxy, "https_proxy": options.proxy}
     completed = await run_program(_bootstrap_command(request, tar, options), on_line=on_line, env=env)
     if completed.returncode:
-        raise ImageBuildFailedError(image=request.name.tag, excerpt="\n".join(tail))
+        raise explain_failure("\n".join(tail), image=request.name.tag, suite=request.suite)
 
 
 def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -> list[str]:
@@ -90,24 +103,27 @@ def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -
         "--variant=minbase",
         f"--architectures={architecture}",
         "--include=ca-certificates,tzdata",
+        f"--components={','.join(request.entry.components)}",
         *_SLIM,
         _MERGED_USR,
         request.suite,
         str(tar),
-        *_mirror_lines(request.suite, options),
+        *_mirror_lines(request, options),
     ]
 
 
-def _mirror_lines(suite: str, options: ImageOptions) -> list[str]:
-    """Name the operator's mirrors; mmdebstrap knows the distribution's own, updates and security among them."""
-    if options.apt_mirror is None:
+def _mirror_lines(request: BaseRequest, options: ImageOptions) -> list[str]:
+    """Name the suite's or the operator's mirrors; mmdebstrap knows the distribution's own, security among them."""
+    suite, entry = request.suite, request.entry
+    mirror = (entry.mirror or options.apt_mirror or "").rstrip("/")
+    if not mirror:
         return []
-    mirror = options.apt_mirror.rstrip("/")
-    security = (options.apt_security_mirror or f"{mirror}-security").rstrip("/")
+    named = entry.security_mirror if entry.mirror else options.apt_security_mirror
+    security, components = (named or f"{mirror}-security").rstrip("/"), " ".join(entry.components)
     return [
-        f"deb {mirror} {suite} main",
-        f"deb {mirror} {suite}-updates main",
-        f"deb {security} {suite}-security main",
+        f"deb {mirror} {suite} {components}",
+        f"deb {mirror} {suite}-updates {components}",
+        f"deb {security} {suite}-security {components}",
     ]
 
 
@@ -147,7 +163,8 @@ async def read_apt_mirror(engine: EngineCommand, base: str) -> str | None:
 
 
 def _labels(request: BaseRequest, digest: str) -> dict[str, str]:
-    return {"role": "base", "suite": request.suite, "base-digest": digest, "definition": request.definition}
+    labels = {"role": "base", "suite": request.suite, "base-digest": digest, "definition": request.definition}
+    return {**labels, "revision": request.revision} if request.revision else labels
 
 
 def _file_digest(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_context import ContextFile, stream_context
+from wheelyard.adapters.image_failures import explain_failure
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord, find_image, label_instruction
 from wheelyard.adapters.process import LineCallback
@@ -56,7 +57,8 @@ async def build_image(
     try:
         await engine.run(_arguments(engine, build, options), stdin=context, on_line=on_line)
     except EngineCommandError as error:
-        raise ImageBuildFailedError(image=build.tag, excerpt="\n".join(tail)) from error
+        suite = build.labels.get("suite", "of the builder")
+        raise explain_failure("\n".join(tail), image=build.tag, suite=suite) from error
     return await _expect_image(engine, build)
 
 

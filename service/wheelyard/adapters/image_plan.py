@@ -1,7 +1,8 @@
 """What the engine is asked to build for each image of a suite, as data. Must not run anything."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -9,12 +10,14 @@ from wheelyard.adapters.image_base import BaseRequest
 from wheelyard.adapters.image_build import ImageBuild
 from wheelyard.adapters.image_context import ContextFile
 from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.domain.catalogue import Catalogue, PythonSource, Suite
+from wheelyard.domain.catalogue import Catalogue, Python, PythonSource, Suite
 from wheelyard.domain.definition import (
     DefinitionFacts,
     base_definition,
     builder_definition,
+    builder_pythons,
     environment_definition,
+    own_suite,
     python_definition,
     pythons_definition,
     runtime_definition,
@@ -22,17 +25,24 @@ from wheelyard.domain.definition import (
 
 # The classic builder wants every source of a COPY, in stages that are not used, too.
 _FOLDERS: Final = ("ca", "sources", "wheels")
+_PYTHON_STAGE: Final = re.compile(r"\nFROM toolchain AS python\n.*?(?=\nFROM )", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PythonImage:
+    """An image with compiled Pythons."""
+
+    tag: str
+    sources: tuple[tuple[str, str], ...]
+    """The full version and the source's sha256 of each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What lies ready when an image is built."""
+    """What lies ready when an image is built from compiled Pythons."""
 
     base: ImageRecord
-    source: Path
-    """The source tarball of the Python that the Dockerfile's python stage compiles, or finds in the engine's cache."""
-    pythons: str = "python"
-    """Name of the image with the compiled Pythons, or of the stage that compiles one."""
+    pythons: PythonImage
     wheels: tuple[Path, ...] = ()
     """The tools' wheels."""
 
@@ -44,17 +54,23 @@ class SuitePlan:
     catalogue: Catalogue
     facts: DefinitionFacts
     suite: str
-    certificates: tuple[ContextFile, ...] = ()
+    revision: str = ""
+    """Set while images are made that will replace those of the same definition."""
+    certificates: tuple[ContextFile, ...] = field(default=())
     """The operator's certificates."""
 
     @property
     def entry(self) -> Suite:
         """The suite's entry in the catalogue."""
-        return self.catalogue.suite[self.suite]
+        return own_suite(self.catalogue, self.suite)
 
-    def source(self, python: str) -> PythonSource:
+    def python(self, python: str) -> Python:
         """Give a Python's entry in the catalogue."""
         return self.catalogue.python[python]
+
+    def pythons(self, python: str) -> tuple[str, ...]:
+        """Say which Pythons the builder for one Python carries."""
+        return builder_pythons(self.catalogue, python)
 
     def base(self) -> BaseRequest:
         """Say which base is wanted."""
@@ -62,91 +78,98 @@ class SuitePlan:
             suite=self.suite,
             definition=base_definition(self.catalogue, self.facts, suite=self.suite),
             source_date_epoch=self.catalogue.source_date_epoch,
+            entry=self.entry,
+            revision=self.revision,
         )
 
     def python_name(self, python: str) -> ImageName:
-        """Name the image with one compiled Python."""
+        """Name the image with one compiled Python; a refreshed base does not compile it again."""
         definition = python_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"python-{self.suite}-{python}", definition=definition)
 
-    def pythons_name(self) -> ImageName:
-        """Name the image that joins all of the suite's compiled Pythons."""
-        definition = pythons_definition(self.catalogue, self.facts, suite=self.suite)
-        return ImageName(name=f"pythons-{self.suite}", definition=definition)
+    def pythons_name(self, python: str) -> ImageName:
+        """Name the image that joins the compiled Pythons of one builder."""
+        definition = pythons_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"pythons-{self.suite}-{python}", definition=definition)
 
     def runtime_name(self, python: str) -> ImageName:
         """Name the bare image with one Python."""
         definition = runtime_definition(self.catalogue, self.facts, suite=self.suite, python=python)
-        return ImageName(name=f"runtime-{self.suite}-{python}", definition=definition)
+        return ImageName(name=f"runtime-{self.suite}-{python}", definition=definition, revision=self.revision)
 
-    def builder_name(self) -> ImageName:
-        """Name the suite's builder."""
-        definition = builder_definition(self.catalogue, self.facts, suite=self.suite)
-        return ImageName(name=f"builder-{self.suite}", definition=definition)
+    def builder_name(self, python: str) -> ImageName:
+        """Name the suite's builder for one Python."""
+        definition = builder_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"builder-{self.suite}-{python}", definition=definition, revision=self.revision)
 
-    def python_build(self, python: str, parts: Parts) -> ImageBuild:
-        """Compile one Python."""
+    def python_build(self, python: str, *, base: ImageRecord, source: PythonSource, archive: Path) -> ImageBuild:
+        """Compile one Python from the source that could be had."""
         name = self.python_name(python)
-        return self._build("python", name, parts, python=python, labels={"python": python})
+        labels = {"python": python, "python-version": source.version, "python-sha256": source.sha256}
+        return ImageBuild(
+            tag=name.tag,
+            labels={"role": "python", **self._labels(name, base), **labels},
+            dockerfile=self.facts.dockerfile,
+            files=(ContextFile(name="sources/python.tar", content=archive), *self.certificates),
+            folders=_FOLDERS,
+            target="python",
+            build_args=self._build_args(python, base),
+        )
 
-    def pythons_build(self, compiled: Sequence[str]) -> ImageBuild:
+    def pythons_build(self, python: str, compiled: Sequence[str]) -> ImageBuild:
         """Join compiled Pythons, each its own image so that a new one does not compile the others again."""
         first, *others = compiled
         copies = "".join(f"COPY --from={image} /opt/python /opt/python\n" for image in others)
-        name = self.pythons_name()
-        labels = {"role": "pythons", "python": ",".join(self.entry.pythons), "definition": name.definition}
+        name = self.pythons_name(python)
+        labels = {"role": "pythons", "python": ",".join(self.pythons(python)), "definition": name.definition}
         return ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {first}\n{copies}")
 
     def runtime_build(self, python: str, parts: Parts) -> ImageBuild:
         """Make the bare image."""
         return self._build("runtime", self.runtime_name(python), parts, python=python, labels={"python": python})
 
-    def builder_build(self, parts: Parts) -> ImageBuild:
-        """Make the builder, whose python stage is that of its first Python."""
-        pythons = self.entry.pythons
-        labels = {"python": ",".join(pythons)}
-        return self._build("builder", self.builder_name(), parts, python=pythons[0], labels=labels)
+    def builder_build(self, python: str, parts: Parts) -> ImageBuild:
+        """Make the builder for one Python."""
+        labels = {"python": ",".join(self.pythons(python))}
+        return self._build("builder", self.builder_name(python), parts, python=python, labels=labels)
 
     def _build(
         self, target: str, name: ImageName, parts: Parts, *, python: str, labels: Mapping[str, str]
     ) -> ImageBuild:
+        versions = ",".join(version for version, _ in parts.pythons.sources)
         return ImageBuild(
             tag=name.tag,
-            labels={"role": target, **self._labels(name, parts.base), **labels},
-            dockerfile=self.facts.dockerfile,
-            files=self._files(parts),
+            labels={"role": target, **self._labels(name, parts.base), **labels, "python-version": versions},
+            dockerfile=_PYTHON_STAGE.sub("\n", self.facts.dockerfile),
+            files=(
+                ContextFile(name="tools.lock", content=self.facts.tools_lock.encode()),
+                *self.certificates,
+                *(ContextFile(name=f"wheels/{wheel.name}", content=wheel) for wheel in parts.wheels),
+            ),
             folders=_FOLDERS,
             target=target,
-            build_args=self._build_args(python, parts),
+            build_args={**self._build_args(python, parts.base), "PYTHONS": parts.pythons.tag},
         )
 
     def _labels(self, name: ImageName, base: ImageRecord) -> dict[str, str]:
-        return {
+        labels = {
             "suite": self.suite,
             "policy": str(self.entry.policy_on(self.facts.architecture)),
             "architecture": self.facts.architecture,
             "base-digest": base.labels.get("base-digest", ""),
             "definition": name.definition,
         }
+        return {**labels, "revision": name.revision} if name.revision else labels
 
-    def _files(self, parts: Parts) -> tuple[ContextFile, ...]:
-        return (
-            ContextFile(name="tools.lock", content=self.facts.tools_lock.encode()),
-            ContextFile(name="sources/python.tar", content=parts.source),
-            *self.certificates,
-            *(ContextFile(name=f"wheels/{wheel.name}", content=wheel) for wheel in parts.wheels),
-        )
-
-    def _build_args(self, python: str, parts: Parts) -> dict[str, str]:
+    def _build_args(self, python: str, base: ImageRecord) -> dict[str, str]:
         packages = self.entry.packages
         return {
-            "BASE": parts.base.tags[0],
-            "PYTHONS": parts.pythons,
+            "BASE": base.tags[0],
             "RUNTIME_PACKAGES": " ".join(packages.runtime),
             "BUILD_PACKAGES": " ".join(packages.build),
             "PYTHON_PACKAGES": " ".join(packages.python),
             "PYTHON": python,
-            "PYTHON_CONFIGURE": " ".join(self.source(python).configure),
+            "PYTHON_CONFIGURE": " ".join(self.python(python).configure),
             "SOURCE_DATE_EPOCH": str(self.catalogue.source_date_epoch),
             "TOOLS_PYTHON": self.catalogue.tools.python,
         }

@@ -1,7 +1,9 @@
 """Our images as the engine knows them: labels, tags, look-ups. Must not make any."""
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from wheelyard.adapters.engine_command import EngineCommand
@@ -11,6 +13,7 @@ _PROJECT: Final = "project"
 _PROJECT_NAME: Final = "wheelyard"
 PROJECT_LABEL: Final = f"{LABEL}{_PROJECT}={_PROJECT_NAME}"
 _TAG_DIGITS: Final = 12
+_NANOSECONDS: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,10 +22,17 @@ class ImageName:
 
     name: str
     definition: str
+    revision: str = ""
+    """Tells an image that is made to replace another one of the same definition, until it does."""
 
     @property
     def tag(self) -> str:
         """The image's name for the engine."""
+        return f"{self.current_tag}{f'-{self.revision}' if self.revision else ''}"
+
+    @property
+    def current_tag(self) -> str:
+        """The name of the image that is in use."""
         return f"wheelyard/{self.name}:{self.definition[:_TAG_DIGITS]}"
 
 
@@ -41,6 +51,11 @@ class ImageRecord:
     size_bytes: int
     created: str
     """When the engine made it, as RFC 3339 has it."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When the engine made it; its nanoseconds are cut."""
+        return datetime.fromisoformat(_NANOSECONDS.sub(r"\1", self.created))
 
 
 def label_instruction(labels: dict[str, str]) -> str:

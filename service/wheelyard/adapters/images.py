@@ -5,6 +5,8 @@ parts are made one by one, each found again the same way: base, each CPython, th
 """
 
 import asyncio
+import copy
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -12,15 +14,20 @@ from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_base import make_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile, certificate_files
+from wheelyard.adapters.image_finish import build_finished, describe_tool
 from wheelyard.adapters.image_lock import locked_image
 from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_plan import Parts, SuitePlan, environment_build
+from wheelyard.adapters.image_plan import Parts, PythonImage, SuitePlan, environment_build
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image, list_images
 from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
 from wheelyard.adapters.process import LineCallback
-from wheelyard.domain.catalogue import APT_MIRROR, Catalogue
-from wheelyard.domain.definition import DefinitionFacts, reject_package_names
-from wheelyard.errors import NotFoundError, RecipeInvalidError
+from wheelyard.adapters.toolchain_build import toolchain_build
+from wheelyard.adapters.wheel_resolver import uv_platform
+from wheelyard.domain.catalogue import APT_MIRROR, Catalogue, Python, PythonSource
+from wheelyard.domain.definition import DefinitionFacts, own_suite, reject_package_names
+from wheelyard.domain.sbom import ImageContent
+from wheelyard.domain.toolchain_choice import choose_toolchains
+from wheelyard.errors import DownloadFailedError, HashMismatchError, NotFoundError, RecipeInvalidError
 
 
 class ImageBuilder:
@@ -39,31 +46,56 @@ class ImageBuilder:
         self._catalogue = catalogue
         self._builders_dir = builders_dir
         self._options = options
+        self._revision = ""
         self._sources = ImageSources(cache_dir=cache_dir, options=options)
 
-    async def ensure_builder(self, suite: str, on_progress: LineCallback) -> str:
-        """Return the id of the suite's builder image, made if it is missing."""
-        plan = await self._plan(suite)
+    def revised(self, revision: str) -> "ImageBuilder":
+        """Return one that makes images which shall replace those of the same definition; ``adopt`` lets them."""
+        other = copy.copy(self)
+        other._revision = revision  # noqa: SLF001  its own kind
+        return other
+
+    async def ensure_builder(self, suite: str, on_progress: LineCallback, *, python: str | None = None) -> str:
+        """Return the id of the suite's builder image for a Python (default: the tools'), made if it is missing."""
+        plan, chosen = await self.plan(suite), python or self._catalogue.tools.python
+        _check_python(plan, chosen)
+        if plan.entry.warning:
+            on_progress(f"warning: {suite}: {plan.entry.warning}")
 
         async def make() -> ImageRecord:
-            pythons = await self._ensure_pythons(plan, on_progress)
-            parts = await self._parts(plan, plan.entry.pythons[0], on_progress, pythons=pythons, wheels=True)
-            return await self._build(plan.builder_build(parts), on_progress)
+            pythons = await self._ensure_pythons(plan, chosen, on_progress)
+            wheels = await self._fetch_tools(plan, on_progress)
+            parts = Parts(base=await self._ensure_base(plan, on_progress), pythons=pythons, wheels=wheels)
+            return await self._finish(plan, plan.builder_build(chosen, parts), parts, on_progress)
 
-        return (await self._ensure(plan.builder_name(), make, on_progress)).id
+        return (await self._ensure(plan.builder_name(chosen), make, on_progress)).id
 
     async def ensure_runtime(self, suite: str, python: str, on_progress: LineCallback) -> str:
         """Return the id of the suite's bare image with one Python, made if it is missing."""
-        plan = await self._plan(suite)
-        if python not in plan.entry.pythons:
-            raise NotFoundError(kind=f"Python in suite {suite!r}", name=python)
+        plan = await self.plan(suite)
+        _check_python(plan, python)
 
         async def make() -> ImageRecord:
-            compiled = await self._ensure_python(plan, python, on_progress)
-            parts = await self._parts(plan, python, on_progress, pythons=compiled)
-            return await self._build(plan.runtime_build(python, parts), on_progress)
+            pythons = await self._ensure_python(plan, python, on_progress)
+            parts = Parts(base=await self._ensure_base(plan, on_progress), pythons=pythons)
+            return await self._finish(plan, plan.runtime_build(python, parts), parts, on_progress)
 
         return (await self._ensure(plan.runtime_name(python), make, on_progress)).id
+
+    async def ensure_toolchains(
+        self, builder_image: str, suite: str, toolchains: Sequence[str], on_progress: LineCallback
+    ) -> str:
+        """Return the id of a builder with toolchains added, one layer for each, made if they are missing.
+
+        Raises:
+            ToolchainTooOldError: the suite has no such toolchain, or an older one.
+            ImageBuildFailedError: a package does not exist, or the mirror does not answer.
+        """
+        image = await self._expect(builder_image)
+        for toolchain in choose_toolchains(self._catalogue, toolchains, suite=suite):
+            name, build = toolchain_build(self._catalogue, toolchain, suite=suite, builder=image)
+            image = await self._ensure(name, functools.partial(self._build, build, on_progress), on_progress)
+        return image.id
 
     async def ensure_environment(
         self, builder_image: str, apt_packages: Sequence[str], on_progress: LineCallback
@@ -77,9 +109,7 @@ class ImageBuilder:
         if rejected := reject_package_names(apt_packages):
             problems = [f"apt: {name!r} is not a Debian package name" for name in rejected]
             raise RecipeInvalidError(source="of this project", problems=problems)
-        builder = await find_image(self._engine, builder_image)
-        if builder is None:
-            raise NotFoundError(kind="image", name=builder_image)
+        builder = await self._expect(builder_image)
         if not apt_packages:
             return builder.id
         name, build = environment_build(builder, tuple(sorted(set(apt_packages))))
@@ -101,13 +131,23 @@ class ImageBuilder:
             environment=self._options.definition(),
         )
 
-    async def _plan(self, suite: str) -> SuitePlan:
-        entry = self._catalogue.suite.get(suite)
-        if entry is None or self._options.architecture not in entry.architectures:
+    async def plan(self, suite: str) -> SuitePlan:
+        """Say how a suite's images are made.
+
+        Raises:
+            NotFoundError: there is no such suite for this architecture.
+            SuiteUnsupportedError: its images are made by others.
+        """
+        entry = own_suite(self._catalogue, suite)
+        if self._options.architecture not in entry.architectures:
             raise NotFoundError(kind=f"suite for {self._options.architecture}", name=suite)
-        certificates = await asyncio.to_thread(_read_certificates, self._options.ca_bundle)
-        facts = await self.definition_facts()
-        return SuitePlan(catalogue=self._catalogue, facts=facts, suite=suite, certificates=certificates)
+        return SuitePlan(
+            catalogue=self._catalogue,
+            facts=await self.definition_facts(),
+            suite=suite,
+            revision=self._revision,
+            certificates=await asyncio.to_thread(_read_certificates, self._options.ca_bundle),
+        )
 
     async def _ensure(
         self, name: ImageName, make: Callable[[], Awaitable[ImageRecord]], on_progress: LineCallback
@@ -119,6 +159,12 @@ class ImageBuilder:
             found = await find_image(self._engine, name.tag, name.definition)
             return found or await make()
 
+    async def _expect(self, image: str) -> ImageRecord:
+        found = await find_image(self._engine, image)
+        if found is None:
+            raise NotFoundError(kind="image", name=image)
+        return found
+
     async def _ensure_base(self, plan: SuitePlan, on_progress: LineCallback) -> ImageRecord:
         request = plan.base()
 
@@ -127,44 +173,42 @@ class ImageBuilder:
 
         return await self._ensure(request.name, make, on_progress)
 
-    async def _ensure_python(self, plan: SuitePlan, python: str, on_progress: LineCallback) -> str:
+    async def _ensure_python(self, plan: SuitePlan, python: str, on_progress: LineCallback) -> PythonImage:
         name = plan.python_name(python)
 
         async def make() -> ImageRecord:
-            parts = await self._parts(plan, python, on_progress)
-            return await self._build(plan.python_build(python, parts), on_progress)
+            base = await self._ensure_base(plan, on_progress)
+            source, archive = await self._fetch_source(plan.python(python), base, on_progress)
+            build = plan.python_build(python, base=base, source=source, archive=archive)
+            return await self._build(build, on_progress)
 
-        await self._ensure(name, make, on_progress)
-        return name.tag
+        labels = (await self._ensure(name, make, on_progress)).labels
+        return PythonImage(tag=name.tag, sources=((labels["python-version"], labels["python-sha256"]),))
 
-    async def _ensure_pythons(self, plan: SuitePlan, on_progress: LineCallback) -> str:
+    async def _ensure_pythons(self, plan: SuitePlan, python: str, on_progress: LineCallback) -> PythonImage:
         """Compile what is missing, one after the other: each compilation takes every core."""
-        compiled = [await self._ensure_python(plan, python, on_progress) for python in plan.entry.pythons]
+        compiled = [await self._ensure_python(plan, one, on_progress) for one in plan.pythons(python)]
         if len(compiled) == 1:
             return compiled[0]
-        name, build = plan.pythons_name(), plan.pythons_build(compiled)
+        name, build = plan.pythons_name(python), plan.pythons_build(python, [image.tag for image in compiled])
         await self._ensure(name, lambda: self._build(build, on_progress), on_progress)
-        return name.tag
+        return PythonImage(tag=name.tag, sources=tuple(source for image in compiled for source in image.sources))
 
-    async def _parts(
-        self,
-        plan: SuitePlan,
-        python: str,
-        on_progress: LineCallback,
-        *,
-        pythons: str = "python",
-        wheels: bool = False,
-    ) -> Parts:
-        base = await self._ensure_base(plan, on_progress)
-        source = await self._fetch_source(plan, python, base, on_progress)
-        fetched = await self._fetch_tools(plan, on_progress) if wheels else ()
-        return Parts(base=base, source=source, pythons=pythons, wheels=fetched)
-
-    async def _fetch_source(self, plan: SuitePlan, python: str, base: ImageRecord, on_progress: LineCallback) -> Path:
-        entry = plan.source(python)
-        file = source_file(name=entry.file, version=entry.version, sha256=entry.sha256)
-        mirrors = await self._fill_in_mirrors(entry.mirrors, base)
-        return await self._sources.fetch(file, mirrors=mirrors, on_progress=on_progress)
+    async def _fetch_source(
+        self, python: Python, base: ImageRecord, on_progress: LineCallback
+    ) -> tuple[PythonSource, Path]:
+        """Bring the newest release that can be had, checked by its hash; raises DownloadFailedError if none can."""
+        tried: list[str] = []
+        for source in python.source:
+            file = source_file(name=source.file, version=source.version, sha256=source.sha256)
+            mirrors = await self._fill_in_mirrors(source.mirrors, base)
+            try:
+                return source, await self._sources.fetch(file, mirrors=mirrors, on_progress=on_progress)
+            except (DownloadFailedError, HashMismatchError) as error:
+                on_progress(f"{error.summary} Trying the next older release.")
+                tried += error.tried if isinstance(error, DownloadFailedError) else [error.summary]
+        names = ", ".join(source.file for source in python.source)
+        raise DownloadFailedError(what=f"The source of Python ({names})", tried=tried)
 
     async def _fill_in_mirrors(self, mirrors: Sequence[str], base: ImageRecord) -> list[str]:
         """Put the package mirror of the base where a mirror stands for it; a base without one has no such mirrors."""
@@ -173,13 +217,34 @@ class ImageBuilder:
         return [mirror.replace(APT_MIRROR, (apt or "").rstrip("/")) for mirror in usable]
 
     async def _fetch_tools(self, plan: SuitePlan, on_progress: LineCallback) -> tuple[Path, ...]:
-        platform = f"{self._options.architecture}-{plan.entry.policy}"
+        policy = plan.entry.policy_on(self._options.architecture)
+        platform = uv_platform(policy) or f"{policy.architecture}-{plan.entry.policy}"
         target = ToolsTarget(python=self._catalogue.tools.python, platform=platform)
         lock = self._builders_dir / "tools.lock"
         return await self._sources.fetch_tools(lock, target=target, on_progress=on_progress)
 
+    async def _finish(self, plan: SuitePlan, build: ImageBuild, parts: Parts, on_progress: LineCallback) -> ImageRecord:
+        content = ImageContent(
+            name=build.tag.partition(":")[0],
+            version=build.labels["definition"],
+            distribution="",
+            suite=plan.suite,
+            packages=(),
+            pythons=parts.pythons.sources,
+            tools=await asyncio.to_thread(lambda: tuple(describe_tool(wheel) for wheel in parts.wheels)),
+            source_date_epoch=self._catalogue.source_date_epoch,
+        )
+        return await build_finished(
+            self._engine, build, content=content, options=self._options, on_progress=on_progress
+        )
+
     async def _build(self, build: ImageBuild, on_progress: LineCallback) -> ImageRecord:
         return await build_image(self._engine, build, options=self._options, on_progress=on_progress)
+
+
+def _check_python(plan: SuitePlan, python: str) -> None:
+    if python not in {*plan.entry.pythons, plan.catalogue.tools.python}:
+        raise NotFoundError(kind=f"Python in suite {plan.suite!r}", name=python)
 
 
 def _read_certificates(bundle: Path | None) -> tuple[ContextFile, ...]:

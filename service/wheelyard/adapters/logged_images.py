@@ -11,15 +11,22 @@ from wheelyard.interfaces import LogSink
 class LoggedImages:
     """Finds or makes images for one build."""
 
-    def __init__(self, builder: ImageBuilder) -> None:
+    def __init__(self, builder: ImageBuilder, *, note_use: Callable[[str], Awaitable[None]]) -> None:
         self._builder = builder
+        self._note_use = note_use
 
-    async def builder(self, *, suite: str, apt: Sequence[str], log: LogSink) -> str:
-        """Return the id of the builder image of a suite with these system packages."""
+    async def builder(
+        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    ) -> str:
+        """Return the id of the builder image of a suite for a Python, with these toolchains and system packages."""
 
         async def ensure(on_progress: LineCallback) -> str:
-            image = await self._builder.ensure_builder(suite, on_progress)
-            return await self._builder.ensure_environment(image, apt, on_progress)
+            image = await self._builder.ensure_builder(suite, on_progress, python=python)
+            image = await self._builder.ensure_toolchains(image, suite, toolchains, on_progress)
+            environment = await self._builder.ensure_environment(image, apt, on_progress)
+            if environment != image:
+                await self._note_use(environment)
+            return environment
 
         return await _with_log(ensure, log)
 

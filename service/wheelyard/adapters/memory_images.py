@@ -18,9 +18,11 @@ class MemoryImages:
         self.asked: list[str] = []
         """The ids that were handed out, in order."""
 
-    async def builder(self, *, suite: str, apt: Sequence[str], log: LogSink) -> str:
-        """Name a builder with packages; see Images."""
-        return await self._make("+".join((f"builder-{suite}", *sorted(set(apt)))), log)
+    async def builder(
+        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    ) -> str:
+        """Name a builder with toolchains and packages; see Images."""
+        return await self._make("+".join((f"builder-{suite}", *toolchains, *sorted(set(apt)))), log)
 
     async def runtime(self, *, suite: str, python: str, log: LogSink) -> str:
         """Name a runtime; see Images."""

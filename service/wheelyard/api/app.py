@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.api import build_log, builds, health, targets
+from wheelyard.api import build_log, builders, builds, health, targets
 from wheelyard.api.body_limit import BodyLimitMiddleware
 from wheelyard.api.docs_page import add_docs
 from wheelyard.api.problem_docs import describe_api
@@ -43,7 +43,7 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RequestContextMiddleware, new_request_id=new_request_id)
     register_problem_handlers(app)
-    for router in (builds.router, build_log.router, targets.router, health.router):
+    for router in (builds.router, build_log.router, targets.router, builders.router, health.router):
         app.include_router(router)
     add_docs(app)
     return app

@@ -37,10 +37,13 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RecipeError: 500,
     errors.RecipeInvalidError: 500,
     errors.CatalogueInvalidError: 500,
+    errors.SuiteUnsupportedError: 500,
     # A project's errors are a build's data; a request that raises one asked for what cannot be built.
     errors.ProjectError: 422,
     errors.InvalidSdistError: 422,
     errors.BuildRequirementsError: 422,
+    errors.ToolchainTooOldError: 422,
+    errors.CratesRefusedError: 422,
     errors.BuildFailedError: 422,
     errors.BuildTimeoutError: 422,
     errors.OutOfMemoryError: 422,
@@ -62,6 +65,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.DatabaseUnavailableError: 503,
     errors.DiskFullError: 507,
     errors.DownloadFailedError: 502,
+    errors.CratesUnavailableError: 502,
     errors.HashMismatchError: 502,
     errors.ImageBuildFailedError: 500,
     errors.ServiceStartError: 503,
@@ -70,6 +74,8 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ProgramMissingError: 500,
     errors.EngineCommandError: 500,
     errors.IndexRefusedError: 502,
+    errors.SuiteUnavailableError: 502,
+    errors.MirrorUnreachableError: 502,
 }
 
 

@@ -1,12 +1,13 @@
 """What the REST API is given to work with. Must not make any of it: that is wiring's part."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from wheelyard.domain.builder_status import BuilderStatus
 from wheelyard.domain.target import Target
 from wheelyard.interfaces import BuildStore, LogStore
 from wheelyard.usecases.follow_log import FollowLog
@@ -28,6 +29,8 @@ class ApiServices:
     logs: LogStore
     defaults: Target
     """What a request means if it names no Python or no platform."""
+    builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]
+    """Says which builders there are, and which images this host has of them."""
     readiness: Mapping[str, Check] = field(default_factory=dict)
     """What must answer for ``/readyz`` to say yes, by name."""
     readiness_timeout_seconds: float = 3.0

@@ -8,27 +8,31 @@ import typer
 
 from wheelyard.cli.options import JsonOption
 
-app = typer.Typer(no_args_is_help=True, help="List and make the images that wheels are built and proven in.")
+SuiteArgument = Annotated[
+    str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: that of the default target.")
+]
+PythonOption = Annotated[
+    str | None, typer.Option("--python", metavar="X.Y", help="Python of the images. Default: the default target's.")
+]
+
+app = typer.Typer(
+    no_args_is_help=True, help="List, make, refresh, test and prune the images that wheels are built and proven in."
+)
 
 
 @app.command("list")
 def list_command(*, as_json: JsonOption = False) -> None:
-    """List the images that this host's engine has."""
-    from wheelyard.cli.builders import list_images
+    """List the suites, their policies and Pythons, and the images that this host's engine has of them."""
+    from wheelyard.cli.builders_list import list_builders
 
-    raise typer.Exit(list_images(as_json=as_json))
+    raise typer.Exit(list_builders(as_json=as_json))
 
 
 @app.command()
 def build(
-    suite: Annotated[
-        str | None,
-        typer.Argument(help="Suite of the catalogue, such as bookworm. Default: that of the default target."),
-    ] = None,
+    suite: SuiteArgument = None,
     *,
-    python: Annotated[
-        str | None, typer.Option("--python", metavar="X.Y", help="Python of the runtime image. Default: the default.")
-    ] = None,
+    python: PythonOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a suite's builder image and its runtime image, unless they are there.
@@ -42,3 +46,66 @@ def build(
     from wheelyard.cli.builders import build_images
 
     raise typer.Exit(build_images(suite, python=python, as_json=as_json))
+
+
+@app.command()
+def refresh(
+    suite: Annotated[str | None, typer.Argument(help="Suite of the catalogue. Default: every one.")] = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only look for updates.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the archive's updates into the images that this host has, and say what changed.
+
+    An image that lacks none is left alone. The old images stay in use until the new ones are complete; compiled Pythons
+    are kept. A worker does this by itself, see WHEELYARD_REFRESH_INTERVAL_HOURS.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard builders refresh bookworm --check
+    """
+    from wheelyard.cli.builders_upkeep import refresh_images
+
+    raise typer.Exit(refresh_images(suite, check_only=check, as_json=as_json))
+
+
+@app.command("test")
+def check(suite: SuiteArgument = None, *, python: PythonOption = None, as_json: JsonOption = False) -> None:
+    """Test a suite's images: read what they promise off them, and print the size of each part.
+
+    Images that are missing are made first. The exit code is 0 if every promise is kept.
+    """
+    from wheelyard.cli.builders_upkeep import check_images
+
+    raise typer.Exit(check_images(suite, python=python, as_json=as_json))
+
+
+@app.command()
+def sbom(
+    suite: SuiteArgument = None,
+    *,
+    python: PythonOption = None,
+    role: Annotated[str, typer.Option("--role", help="builder or runtime.")] = "runtime",
+) -> None:
+    """Print what is in an image that this host has, as CycloneDX JSON."""
+    from wheelyard.cli.builders_upkeep import print_sbom
+
+    raise typer.Exit(print_sbom(suite, python=python, role=role))
+
+
+@app.command()
+def prune(
+    *,
+    budget: Annotated[
+        int | None,
+        typer.Option("--budget", metavar="BYTES", help="What may stay. Default: WHEELYARD_ENVIRONMENT_BUDGET_BYTES."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove images with recipes' system packages, those used longest ago first, until the rest fits the budget.
+
+    Workers do this by themselves whenever they make a new one. A build that needs a removed image makes it again.
+    """
+    from wheelyard.cli.builders_upkeep import prune_images
+
+    raise typer.Exit(prune_images(budget_bytes=budget, as_json=as_json))

@@ -98,19 +98,29 @@ _SIGNS: Final = (
         r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found|"
         r"rust not found, installing",
         "it needs a Rust toolchain",
+<<<<<<< HEAD
         _RUST,
     ),
     _sign(
         r"\b([\w+-][\w.+-]{0,100}) is not installed or (?:is )?not (?:in|on) (?:the )?(?i:path)\b",
         "{0} is not installed",
         "Put the Debian package of {0}, and its -dev package, into the recipe's apt list.",
+=======
+        'Put toolchains = ["rust"] into the recipe.',
+>>>>>>> merge
     ),
     _sign(
         r"Unknown compiler\(s\): \[\[?'(?:gfortran|flang|f95)",
         "it needs a Fortran compiler",
-        "Put gfortran into the recipe's apt list.",
+        'Put toolchains = ["fortran"] into the recipe.',
     ),
-    _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", "Put default-jdk-headless into the recipe's apt list."),
+    _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", 'Put toolchains = ["java"] into the recipe.'),
+    _sign(r"Could NOT find ANT_EXECUTABLE", "it needs ant", 'Put toolchains = ["java"] into the recipe.'),
+    _sign(
+        r"bazel.{0,20}not found|No such file or directory: '(?:/\S*/)?bazel(?:isk)?'",
+        "it needs Bazel",
+        'Put toolchains = ["bazel"] into the recipe.',
+    ),
     _sign(
         r"Could not find \w{1,100} using the following names: ([\w.+-]{1,100})",
         "CMake does not find {0}",

@@ -15,6 +15,8 @@ class KeyFacts:
     recipe_digest: str
     builder_definition: str
     """Digest of the builder's entry in the catalogue, its Dockerfile and its tools."""
+    toolchains: tuple[str, ...] = ()
+    """Digests of the toolchains that the recipe asks for, as the catalogue has them."""
     agent_digest: str
     """Digest of the program that runs inside the containers."""
     target: Target
@@ -32,6 +34,7 @@ def build_key(facts: KeyFacts) -> str:
         facts.sdist_sha256,
         facts.recipe_digest,
         facts.builder_definition,
+        facts.toolchains,
         facts.agent_digest,
         facts.target.python,
         facts.target.platform,

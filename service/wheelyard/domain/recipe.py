@@ -19,6 +19,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from wheelyard.domain.target import Target
+from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
 from wheelyard.errors import RecipeInvalidError
 
 _DEBIAN_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?")
@@ -32,6 +33,10 @@ def _check_specifier(text: str) -> str:
     except InvalidSpecifier as error:
         raise ValueError(f"{text!r} is not a version specifier") from error
     return text
+
+
+def _check_toolchain(text: str) -> str:
+    return str(ToolchainNeed.parse(text))
 
 
 def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
@@ -51,6 +56,7 @@ def _check_normalised(text: str) -> str:
 
 SpecifierText = Annotated[str, AfterValidator(_check_specifier)]
 PackageName = Annotated[str, _matching(_DEBIAN_PACKAGE, "a Debian package name")]
+ToolchainText = Annotated[str, AfterValidator(_check_toolchain)]
 ModuleName = Annotated[str, _matching(_MODULE, "an importable module name")]
 ProjectName = Annotated[str, AfterValidator(_check_normalised)]
 VariableName = Annotated[str, _matching(_VARIABLE, "an environment variable name")]
@@ -91,6 +97,8 @@ class Rule(_Section):
     when: When = When()
     apt: tuple[PackageName, ...] = ()
     """Debian packages that the builder needs."""
+    toolchains: tuple[ToolchainText, ...] = ()
+    """Compilers beyond C and C++: ``rust``, ``fortran``, ``java``, ``bazel``; a floor may follow: ``rust>=1.85``."""
     env: dict[VariableName, str] = Field(default_factory=dict)
     """Environment variables of the build."""
     build_constraints: tuple[str, ...] = ()
@@ -114,6 +122,7 @@ class EffectiveRecipe:
     """What remains of a recipe for one release on one builder: all matching rules merged, in order."""
 
     apt: tuple[str, ...] = ()
+    toolchains: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     build_constraints: tuple[str, ...] = ()
     config_settings: tuple[tuple[str, str], ...] = ()
@@ -176,12 +185,23 @@ def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suit
         settings.update(rule.config_settings)
     return EffectiveRecipe(
         apt=_joined(rule.apt for rule in matching),
+<<<<<<< HEAD
         env=tuple(sorted(env.items())),
+=======
+        toolchains=_highest(rule.toolchains for rule in matching),
+        env=tuple(env.items()),
+>>>>>>> merge
         build_constraints=_joined(rule.build_constraints for rule in matching),
         config_settings=tuple(sorted(settings.items())),
         expected_extensions=_joined(rule.expect.extensions for rule in matching),
         test_imports=_joined(rule.test.imports for rule in matching),
     )
+
+
+def _highest(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Join needs of toolchains, the highest floor of each."""
+    needs = merge_needs(ToolchainNeed.parse(text) for texts in lists for text in texts)
+    return tuple(str(need) for need in needs)
 
 
 def _joined(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

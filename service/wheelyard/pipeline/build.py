@@ -11,6 +11,7 @@ from wheelyard.domain.build import BuildRequirement, Stage
 from wheelyard.domain.release import IndexFile
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
+from wheelyard.pipeline.crates import supply_crates, wants_crates
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, known
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more for a backend that thinks again
@@ -43,19 +44,22 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
         "build",
         sdist=order.sdist.filename,
         python=python_path(order.target.python),
+        toolchains=list(order.recipe.toolchains),
+        crates=wants_crates(job),
         env=dict(order.recipe.env),
         config_settings=dict(order.recipe.config_settings),
     )
 
 
 class _Supplies:
-    """The build requirements that a container has asked for and got."""
+    """What a container has asked for and got."""
 
     def __init__(self, job: Job, tools: Tools) -> None:
         self._job = job
         self._tools = tools
         self._given: dict[str, IndexFile] = {}
         self._rounds = 0
+        self._has_crates = False
 
     def given(self) -> tuple[BuildRequirement, ...]:
         """List every wheel that was sent in."""
@@ -63,7 +67,16 @@ class _Supplies:
         return tuple(BuildRequirement(filename=file.filename, sha256=file.sha256) for file in files)
 
     async def answer(self, conversation: Conversation, message: Message) -> None:
-        """Resolve what the container needs and send the wheels that it has not got yet."""
+        """Send what the container needs: crates, once, or the wheels that its build requirements come down to."""
+        if message.fields.get("what") != "crates":
+            return await self._supply_wheels(conversation, message)
+        if self._has_crates:
+            raise conversation.refuse("it asks for crates a second time")
+        self._has_crates = True
+        return await supply_crates(conversation, message, self._job, self._tools)
+
+    async def _supply_wheels(self, conversation: Conversation, message: Message) -> None:
+        """Resolve what the backend asks for and send the wheels that the container has not got yet."""
         wanted = self._read(conversation, message)
         order = self._job.claim.order
         await self._job.note(f"build requirements: {', '.join(wanted) or 'none'}")

@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 from wheelyard.domain.build import BuildRequirement, GraftedLibrary, Stage, Wheel
 from wheelyard.domain.ledger import Claim
-from wheelyard.interfaces import Engine, Images, Limits, LogSink, SourceIndex, WheelIndex, WheelResolver
+from wheelyard.interfaces import CrateCache, Engine, Images, Limits, LogSink, SourceIndex, WheelIndex, WheelResolver
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ class Tools:
     engine: Engine
     images: Images
     index: WheelIndex
+    crates: CrateCache
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
@@ -31,6 +32,8 @@ class Tools:
     build_number: int
     labels: Mapping[str, str]
     """Labels of every container, beside the job's own."""
+    ca_bundle: Path | None = None
+    """PEM certificates that the prefetcher of crates trusts. Default: those of its image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

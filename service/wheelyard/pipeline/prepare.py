@@ -4,10 +4,13 @@ from wheelyard.pipeline.job import Job, PreparedImages, Tools
 
 
 async def prepare(job: Job, tools: Tools) -> Job:
-    """Find or make the builder image with the recipe's system packages, and the bare runtime image."""
+    """Find or make the builder image with the recipe's toolchains and packages, and the bare runtime image."""
     order = job.claim.order
-    builder = await tools.images.builder(suite=order.builder, apt=order.recipe.apt, log=job.log)
-    runtime = await tools.images.runtime(suite=order.builder, python=order.target.python, log=job.log)
+    suite, python, recipe = order.builder, order.target.python, order.recipe
+    builder = await tools.images.builder(
+        suite=suite, python=python, apt=recipe.apt, toolchains=recipe.toolchains, log=job.log
+    )
+    runtime = await tools.images.runtime(suite=suite, python=python, log=job.log)
     await job.note(f"builder image {builder}")
     await job.note(f"runtime image {runtime}")
     return job.knowing(images=PreparedImages(builder=builder, runtime=runtime))

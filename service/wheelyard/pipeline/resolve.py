@@ -8,7 +8,7 @@ async def resolve(job: Job, tools: Tools) -> Job:
     order, limits = job.claim.order, tools.limits
     await job.note(f"{order.project} {order.version} for {order.target}, on the builder of {order.builder}")
     await job.note(f"{order.sdist.filename} sha256={order.sdist.sha256}")
-    if order.recipe.apt:
-        await job.note(f"recipe {order.recipe_digest[:12]}: {', '.join(order.recipe.apt)}")
+    if needs := (*order.recipe.toolchains, *order.recipe.apt):
+        await job.note(f"recipe {order.recipe_digest[:12]}: {', '.join(needs)}")
     await job.note(f"limits: {limits.memory_bytes >> 20} MiB, {limits.cpus:g} cpus, {limits.time_seconds} s a stage")
     return job

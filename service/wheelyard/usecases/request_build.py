@@ -3,15 +3,18 @@
 Must not wait for the build, nor know who asks over what.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wheelyard.domain.build import BuildOrder, SdistSource
 from wheelyard.domain.catalogue import Catalogue
+from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.ledger import Submission
 from wheelyard.domain.plan import KeyFacts, build_key
-from wheelyard.domain.recipe import merge_rules
+from wheelyard.domain.recipe import EffectiveRecipe, merge_rules
 from wheelyard.domain.release import Release, choose_release, parse_requirement
 from wheelyard.domain.target import Target
+from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import UnknownTargetError
 from wheelyard.interfaces import BuildStore, RecipeBook, SourceIndex
 
@@ -31,8 +34,8 @@ class BuilderFacts:
     """What is the same for every request until the next start."""
 
     catalogue: Catalogue
-    definitions: dict[str, str]
-    """Digest of each suite's builder definition."""
+    definitions: Mapping[tuple[str, str], str]
+    """Digest of each builder's definition, by suite and Python."""
     agent_digest: str
     build_number: int
 
@@ -47,7 +50,10 @@ class RequestBuild:
         self._facts = facts
 
     async def __call__(self, request: BuildRequest) -> Submission:
-        """Decide and submit; raises a CallerError, a RecipeError or IndexUnavailableError if that cannot be done."""
+        """Decide and submit.
+
+        Raises a CallerError, a RecipeError, ToolchainTooOldError or IndexUnavailableError if that cannot be done.
+        """
         requirement = parse_requirement(request.requirement)
         target, suite = self._choose_builder(request)
         page = await self._source.project(requirement.project)
@@ -74,7 +80,8 @@ class RequestBuild:
         facts = KeyFacts(
             sdist_sha256=release.sdist.sha256,
             recipe_digest=effective.digest,
-            builder_definition=self._facts.definitions[suite],
+            builder_definition=self._facts.definitions[suite, target.python],
+            toolchains=self._toolchains(effective, suite, target.python),
             agent_digest=self._facts.agent_digest,
             target=target,
             build_number=self._facts.build_number,
@@ -90,6 +97,12 @@ class RequestBuild:
             recipe_digest=effective.digest,
             recipe=effective,
         )
+
+    def _toolchains(self, recipe: EffectiveRecipe, suite: str, python: str) -> tuple[str, ...]:
+        """Digest the toolchains that the recipe asks for, seen to be new enough."""
+        book, builder = self._facts.catalogue, self._facts.definitions[suite, python]
+        names = choose_toolchains(book, recipe.toolchains, suite=suite)
+        return tuple(toolchain_definition(book, name, suite=suite, builder=builder) for name in names)
 
 
 def _source_of(release: Release) -> SdistSource:

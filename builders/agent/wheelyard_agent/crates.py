@@ -1,0 +1,94 @@
+"""Crates in the build container: say which manifests the sdist has, and let cargo use what the worker sends.
+
+Done before any code of the project's runs. What may be fetched is decided outside.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wheelyard_agent.channel import Channel
+from wheelyard_agent.job import JobError, say
+
+_FILES = ("Cargo.toml", "Cargo.lock")
+_MAX_BYTES = 1_500_000  # the worker takes headers of 2 MiB
+_CONFIG = """[source.crates-io]
+replace-with = "wheelyard"
+[source.wheelyard]
+directory = "{crates}"
+[net]
+offline = true
+"""
+
+
+def provide_crates(channel: Channel, source: Path, inbox: Path, scratch: Path) -> None:
+    """Have the worker fetch the crates of an sdist, unless it carries them itself."""
+    files = {
+        str(path.relative_to(source)): path.read_text(encoding="utf-8", errors="replace")
+        for path in _find_files(source)
+    }
+    if not any(path.endswith("Cargo.toml") for path in files):
+        say("no crates to fetch: the sdist has no Cargo.toml, or carries its crates itself")
+        return
+    if sum(map(len, files.values())) > _MAX_BYTES:
+        raise JobError("crates-refused", reason=f"its Cargo manifests are larger than {_MAX_BYTES} bytes")
+    channel.send("need", what="crates", files=files, named=sorted(set(_named_manifests(source)) & set(files)))
+    answer = channel.receive(inbox)
+    _install(inbox / answer["crates"], scratch / "crates", scratch / "home" / ".cargo")
+
+
+def _install(archive: Path, crates: Path, cargo_home: Path) -> None:
+    crates.mkdir()
+    with tarfile.open(archive) as tar:
+        tar.extractall(crates, filter="data")
+    archive.unlink()  # it lies in memory
+    cargo_home.mkdir(parents=True, exist_ok=True)
+    (cargo_home / "config.toml").write_text(_CONFIG.format(crates=crates), encoding="utf-8")
+    say(f"{sum(1 for _ in crates.iterdir())} crates are there")
+
+
+def _find_files(source: Path) -> Iterator[Path]:
+    """Yield manifests and lock files, but not those of crates that lie in the sdist, nor of what uses those."""
+    for folder, folders, names in os.walk(source):
+        here = Path(folder)
+        if ".cargo-checksum.json" in names or _brings_its_crates(here):
+            folders.clear()
+            continue
+        yield from (here / name for name in _FILES if name in names and not (here / name).is_symlink())
+
+
+def _brings_its_crates(folder: Path) -> bool:
+    """Tell whether cargo is configured there to take crates from the sdist (``cargo vendor``)."""
+    files = (folder / ".cargo" / name for name in ("config.toml", "config"))
+    return any("replace-with" in _table(_read_toml(file), "source", "crates-io") for file in files if file.is_file())
+
+
+def _named_manifests(source: Path) -> Iterator[str]:
+    """Yield the manifests that pyproject.toml tells maturin or setuptools-rust to build."""
+    project = _read_toml(source / "pyproject.toml")
+    if (path := _table(project, "tool", "maturin").get("manifest-path")) is not None:
+        yield os.path.normpath(str(path))
+    rust = _table(project, "tool", "setuptools-rust")
+    for entries in (rust.get("ext-modules"), rust.get("bins")):
+        for entry in entries if isinstance(entries, list) else ():
+            yield os.path.normpath(str(_table(entry).get("path", "Cargo.toml")))
+
+
+def _table(value: object, *names: str) -> dict[str, Any]:
+    """Descend into tables; an empty one stands for what is not there, or is no table."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    """Read a file of the sdist's; what cannot be read has nothing to say, and the backend will say why."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,93 @@
+"""Fetch crates with ``cargo vendor``: the one job that has a network, and that has no code of a project's.
+
+cargo reads the manifests that the worker wrote, downloads by the checksums in Cargo.lock and unpacks; it compiles
+nothing. There is no cargo configuration but what stands here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wheelyard_agent.channel import Channel
+from wheelyard_agent.job import JobError, clean_environment, say
+
+# cargo has no exit codes for it: what libcurl said is named by this, and a time limit of cargo's own by the other.
+_UNREACHABLE = re.compile(r"curl failed|spurious network error|network failure|\btimed out\b|Could not resolve host")
+_LAST_LINES = 12
+
+
+def vendor_crates(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
+    """Do a ``vendor`` job: ``files``, ``packages``, ``roots``, ``unlocked``, ``certificates``, ``archive``."""
+    source, crates = scratch / "src", scratch / "crates"
+    _write_manifests(source, job["files"], job["packages"])
+    env = clean_environment(scratch / "home", **_trust(inbox, job["certificates"]))
+    for root in job["unlocked"]:
+        _run(["cargo", "generate-lockfile", "--manifest-path", str(source / root)], env=env)
+    first, *others = (str(source / root) for root in job["roots"])
+    syncs = [part for root in others for part in ("--sync", root)]
+    options = ["--locked", "--versioned-dirs", "--manifest-path", first, *syncs]
+    _run(["cargo", "vendor", *options, str(crates)], env=env)
+    crates.mkdir(exist_ok=True)  # cargo makes none if there is nothing to put there
+    archive = scratch / job["archive"]
+    _pack(crates, archive)
+    channel.send_file(archive)
+    channel.send("report")
+
+
+def _trust(inbox: Path, certificates: str | None) -> dict[str, str]:
+    if certificates is None:
+        return {}
+    path = str(inbox / certificates)
+    return {"CARGO_HTTP_CAINFO": path, "SSL_CERT_FILE": path}
+
+
+def _write_manifests(source: Path, files: Mapping[str, str], packages: Sequence[str]) -> None:
+    for name, text in files.items():
+        file = source / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    for package in packages:
+        (source / package / "src").mkdir(exist_ok=True)
+        (source / package / "src" / "lib.rs").touch()
+
+
+def _run(command: Sequence[str], *, env: Mapping[str, str]) -> None:
+    """Run cargo with its output in the log; what it says last is the reason if it fails."""
+    say(" ".join(command[:2]))
+    done = subprocess.run(
+        list(command),
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    text = done.stderr.decode(errors="replace")
+    say(text.strip())
+    if done.returncode:
+        error = text.partition("error: ")[2] or text
+        reason = " ".join(" ".join(error.splitlines()[-_LAST_LINES:]).split())
+        raise JobError("crates-unavailable" if _UNREACHABLE.search(text) else "crates-refused", reason=reason)
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    """Pack with sorted names and nothing of this machine, so that equal crates give equal bytes."""
+
+    def bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = member.mtime = 0
+        member.uname = member.gname = ""
+        return member
+
+    with (
+        archive.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as tar,
+    ):
+        for path in sorted(folder.rglob("*")):
+            tar.add(path, arcname=str(path.relative_to(folder)), recursive=False, filter=bare)

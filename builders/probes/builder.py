@@ -1,0 +1,79 @@
+"""Read off a builder image what it promises, from inside it, as JSON.
+
+Run as the image's own user with the tools' Python; needs nothing else. Must hold for every suite and Python.
+"""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+_SOURCE = """
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "probe"};
+PyMODINIT_FUNC PyInit_probe(void) { return PyModule_Create(&module); }
+"""
+_COMPILE = """
+import subprocess, sysconfig
+value = sysconfig.get_config_var
+flags = [*value("CFLAGS").split(), *value("CCSHARED").split(), "-I" + sysconfig.get_path("include")]
+subprocess.run([*value("LDSHARED").split(), *flags, "probe.c", "-o", "probe" + value("EXT_SUFFIX")], check=True)
+import probe
+print(*flags)
+"""
+_FORBIDDEN = ("-g", "-march", "-flto", "-specs", "-fprofile")
+
+
+def check_tools():
+    """Compilers and tools are there, and auditwheel finds a patchelf that it accepts."""
+    names = (
+        "gcc",
+        "g++",
+        "make",
+        "patch",
+        "file",
+        "pkg-config",
+        "tar",
+        "xz",
+        "auditwheel",
+        "patchelf",
+        "uv",
+        "pyproject-build",
+    )
+    return [name for name in names if shutil.which(name) is None]
+
+
+def check_pythons():
+    """Each Python compiles an extension module and imports it, with no flag that other machines would suffer from."""
+    problems = [] if glob.glob("/opt/python/*") else ["no Python"]
+    for prefix in sorted(glob.glob("/opt/python/*")):
+        with tempfile.TemporaryDirectory(dir="/scratch") as folder:
+            with open(os.path.join(folder, "probe.c"), "w") as stream:
+                stream.write(_SOURCE)
+            ended = subprocess.run(
+                [f"{prefix}/bin/python", "-c", _COMPILE], cwd=folder, capture_output=True, text=True, check=False
+            )
+        problems += [f"{prefix}: {ended.stderr[-500:]}"] if ended.returncode else []
+        problems += [f"{prefix}: {flag}" for flag in ended.stdout.split() if flag.startswith(_FORBIDDEN)]
+    return problems
+
+
+def check_development_packages():
+    """No headers that a recipe has to name."""
+    names = ("openssl/ssl.h", "ffi.h", "zlib.h", "bzlib.h", "lzma.h", "sqlite3.h")
+    return [path for name in names for path in glob.glob(f"/usr/include/**/{name}", recursive=True)]
+
+
+def check_user():
+    """A dedicated user that is not root and cannot write what is ours."""
+    problems = [] if os.getuid() == 1000 else [f"uid {os.getuid()}"]
+    return problems + [folder for folder, _, _ in os.walk("/opt") if os.access(folder, os.W_OK)]
+
+
+CHECKS = (check_tools, check_pythons, check_development_packages, check_user)
+
+if __name__ == "__main__":
+    checks = [{"name": one.__name__[6:], "promise": one.__doc__, "problems": one()} for one in CHECKS]
+    print(json.dumps({"python": "", "checks": checks, "sizes": {}}))

@@ -1,0 +1,48 @@
+"""Why an image could not be made: what the package manager says, as the error that tells who can act.
+
+The package manager offers no data here, only text; its phrases are those of apt and dpkg in the C locale. Must not run
+anything.
+"""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+from wheelyard.errors import (
+    DiskFullError,
+    ImageBuildFailedError,
+    MirrorUnreachableError,
+    OperatorError,
+    SuiteUnavailableError,
+)
+
+_DISK_FULL: Final = re.compile(r"No space left on device|don't have enough free space|IO Error saving", re.IGNORECASE)
+_SUITE_GONE: Final = re.compile(r"does not have a Release file|no longer has a Release file")
+_UNREACHABLE: Final = re.compile(
+    r"Could not connect to|Unable to connect to|Could not resolve|Temporary failure resolving|Connection timed out"
+    r"|Connection refused|Could not wait for server fd|Cannot initiate the connection"
+)
+
+
+def explain_failure(output: str, *, image: str, suite: str) -> OperatorError:
+    """Turn the end of a failed bootstrap's or build's output into the error that it means."""
+    if _DISK_FULL.search(output):
+        return DiskFullError(path=f"the place where {image} is made", free_bytes=0, floor_bytes=0)
+    # apt ends with the lack of a Release file also if nobody answers, so that is asked first.
+    if found := _line_with(_UNREACHABLE, output):
+        return MirrorUnreachableError(suite=suite, excerpt=found)
+    if found := _line_with(_SUITE_GONE, output):
+        return SuiteUnavailableError(suite=suite, excerpt=found)
+    return ImageBuildFailedError(image=image, excerpt=output)
+
+
+def check_free_space(folder: Path, floor_bytes: int) -> None:
+    """Raise DiskFullError if less is free than what is kept free."""
+    free = shutil.disk_usage(folder).free
+    if free < floor_bytes:
+        raise DiskFullError(path=str(folder), free_bytes=free, floor_bytes=floor_bytes)
+
+
+def _line_with(pattern: re.Pattern[str], output: str) -> str | None:
+    return next((line.strip() for line in output.splitlines() if pattern.search(line)), None)

@@ -1,0 +1,125 @@
+"""Refresh, test and prune this host's images. Must not decide which image needs it."""
+
+import asyncio
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.table import Table
+
+from wheelyard.adapters.image_checks import ImageReport, check_image
+from wheelyard.adapters.image_finish import read_sbom
+from wheelyard.adapters.image_records import find_image
+from wheelyard.adapters.process import LineCallback
+from wheelyard.cli.builders import default_suite, warn_about, with_progress
+from wheelyard.cli.console import format_size, note, output, print_json
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.domain.upkeep import ImageRefresh
+from wheelyard.errors import NotFoundError
+from wheelyard.resources import data_path
+from wheelyard.settings import Settings, load_settings
+from wheelyard.wiring import catalogue, engine_command, image_builder, image_upkeep
+
+
+def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
+    """Bring updates into the images that this host has, or only look for them."""
+    upkeep = image_upkeep(load_settings())
+    reports: list[ImageRefresh] = []
+    for name in [suite] if suite else list(catalogue().own_suites):
+        warn_about(name)
+        act = upkeep.check if check_only else upkeep.refresh
+        reports += with_progress(f"updates of {name}", functools.partial(act, name))
+    if as_json:
+        print_json([asdict(report) for report in reports])
+        return ExitCode.OK
+    output().print(change_table(reports))
+    for report in reports:
+        note(f"{report.image}: {_summary(report)}")
+    if not reports:
+        note("no image yet, so nothing to refresh")
+    return ExitCode.OK
+
+
+def _summary(report: ImageRefresh) -> str:
+    if report.refreshed:
+        return f"made anew, {len(report.changes)} packages changed"
+    return f"{len(report.pending)} updates pending" if report.pending else "up to date"
+
+
+def change_table(reports: Sequence[ImageRefresh]) -> Table:
+    """Show what changed, or what would."""
+    table = Table("IMAGE", "PACKAGE", "FROM", "TO", "", box=None, pad_edge=False)
+    for report in reports:
+        for change in report.changes if report.refreshed else report.pending:
+            kind = "security" if change.is_security else ""
+            table.add_row(report.image, change.package, change.from_version, change.to_version, kind)
+    return table
+
+
+def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
+    """Test a suite's images by their own promises, made first if they are missing."""
+    settings = load_settings()
+    chosen, version = suite or default_suite(settings), python or settings.default_python
+    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(settings, chosen, version, on_line))
+    if as_json:
+        print_json([{**asdict(report), "passed": report.passed} for report in reports])
+    else:
+        for report in reports:
+            _print_report(report)
+    return ExitCode.OK if all(report.passed for report in reports) else ExitCode.OPERATOR
+
+
+async def _check(settings: Settings, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
+    images, engine = image_builder(settings), engine_command(settings)
+    ids = [
+        await images.ensure_builder(suite, on_line, python=python),
+        await images.ensure_runtime(suite, python, on_line),
+    ]
+    found = [await find_image(engine, one) for one in ids]
+    probes = data_path("builders") / "probes"
+    return [await check_image(engine, image, probes=probes) for image in found if image is not None]
+
+
+def _print_report(report: ImageReport) -> None:
+    output().print(f"{report.image}  {format_size(report.size_bytes)}", style="bold", soft_wrap=True)
+    for check in report.checks:
+        mark = "FAIL" if check.problems else "ok"
+        output().print(f"  {mark:<4}  {check.promise}", soft_wrap=True)
+        for problem in check.problems[:10]:
+            output().print(f"          {problem}", soft_wrap=True)
+    for part, size in report.part_sizes[:8]:
+        output().print(f"  {format_size(size):>10}  {part}")
+
+
+def print_sbom(suite: str | None, *, python: str | None, role: str) -> ExitCode:
+    """Print the SBOM of an image that this host has."""
+    settings = load_settings()
+    chosen, version = suite or default_suite(settings), python or settings.default_python
+    print_json(json.loads(asyncio.run(_read_sbom(settings, chosen, version, role))))
+    return ExitCode.OK
+
+
+async def _read_sbom(settings: Settings, suite: str, python: str, role: str) -> str:
+    plan = await image_builder(settings).plan(suite)
+    name = plan.builder_name(python) if role == "builder" else plan.runtime_name(python)
+    engine = engine_command(settings)
+    image = await find_image(engine, name.tag, name.definition)
+    if image is None:
+        raise NotFoundError(kind="image", name=name.tag)
+    return await read_sbom(engine, image.id)
+
+
+def prune_images(*, budget_bytes: int | None, as_json: bool) -> ExitCode:
+    """Remove environment images until the rest fits the budget."""
+    settings = load_settings()
+    if budget_bytes is not None:
+        settings = settings.model_copy(update={"environment_budget_bytes": budget_bytes})
+    removed = asyncio.run(image_upkeep(settings).prune())
+    if as_json:
+        print_json([asdict(image) for image in removed])
+        return ExitCode.OK
+    for image in removed:
+        output().print(f"removed {image.name}  {format_size(image.size_bytes)}", soft_wrap=True)
+    note(f"{len(removed)} removed; the budget is {format_size(settings.environment_budget_bytes)}")
+    return ExitCode.OK

@@ -1,0 +1,184 @@
+"""Cargo's manifests as untrusted data: what may be fetched for them, and nothing else of them.
+
+A manifest is not passed on but written anew from the keys that decide which crates are needed: no build script, no
+profile, no target, no git repository and no other registry can come through. Must not decide which manifests count.
+
+Formats: https://doc.rust-lang.org/cargo/reference/manifest.html and .../specifying-dependencies.html
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Table = Mapping[str, Any]
+
+_KINDS: Final = ("dependencies", "dev-dependencies", "dev_dependencies", "build-dependencies", "build_dependencies")
+_DEPENDENCY_KEYS: Final = frozenset(
+    {
+        *("version", "features", "default-features", "default_features", "optional", "package", "path", "workspace"),
+        "public",
+    }
+)
+_ELSEWHERE: Final = {
+    "git": "a git repository",
+    "registry": "another registry",
+    "registry-index": "another registry",
+    "base": "a folder that its sdist does not have",
+}
+_PACKAGE_KEYS: Final = ("name", "version", "edition", "rust-version", "resolver", "workspace")
+_SHARED_KEYS: Final = ("version", "edition", "rust-version")
+_NO_TARGETS: Final = {
+    "build": False,
+    "autobins": False,
+    "autoexamples": False,
+    "autotests": False,
+    "autobenches": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """One manifest, reduced to what decides which crates are needed."""
+
+    document: Table
+    paths: tuple[str, ...]
+    """Folders of its dependencies by path, as it has them."""
+
+    @property
+    def is_workspace(self) -> bool:
+        """Tell whether it is the root of a workspace."""
+        return "workspace" in self.document
+
+    @property
+    def has_package(self) -> bool:
+        """Tell whether it is a package of its own."""
+        return "package" in self.document
+
+    def workspace_list(self, name: str) -> tuple[str, ...]:
+        """Give a list of its workspace, such as ``members``; raises ValueError."""
+        value = _table(self.document.get("workspace", {}), "workspace").get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"workspace.{name} is not a list of text")
+        return tuple(value)
+
+    def text(self) -> str:
+        """Write it as TOML."""
+        return "".join(f"{_quote(name)} = {_write(value)}\n" for name, value in self.document.items())
+
+
+def read_manifest(text: str) -> Manifest:
+    """Reduce a manifest; raises ValueError with the reason if it is broken or needs what may not be fetched."""
+    raw = tomllib.loads(text)
+    if "replace" in raw:
+        raise ValueError("it replaces crates, which cargo itself has given up")
+    paths: list[str] = []
+    document = dict(_reduce(raw, paths))
+    return Manifest(document=document, paths=tuple(paths))
+
+
+def check_lock(text: str) -> None:
+    """Check a Cargo.lock; raises ValueError if something in it is not from one registry, by its checksum."""
+    raw = tomllib.loads(text)
+    packages = raw.get("package", [])
+    if not isinstance(packages, list):
+        raise ValueError("its packages are not a list")  # noqa: TRY004  a broken file, not a wrong call
+    older = _table(raw.get("metadata", {}), "metadata")
+    sources = {source for package in packages if (source := _lock_source(_table(package, "package"), older))}
+    if len(sources) > 1:
+        raise ValueError("it takes crates from several registries")
+
+
+def _lock_source(package: Table, older: Table) -> str | None:
+    name, version, source = package.get("name"), package.get("version"), package.get("source")
+    if source is None:
+        return None
+    if not isinstance(source, str) or not source.startswith(("registry+", "sparse+")):
+        raise ValueError(f"{name} is taken from {_ELSEWHERE['git']} ({str(source)[:200]})")
+    if not package.get("checksum") and not older.get(f"checksum {name} {version} ({source})"):
+        raise ValueError(f"{name} {version} has no checksum")
+    return source
+
+
+def _reduce(raw: Table, paths: list[str]) -> Iterator[tuple[str, Table]]:
+    """Yield the tables that count, and collect the folders of dependencies by path."""
+    if "package" in raw:
+        yield "package", {**_only(_table(raw["package"], "package"), _PACKAGE_KEYS), **_NO_TARGETS}
+    if "workspace" in raw:
+        yield "workspace", _reduce_workspace(_table(raw["workspace"], "workspace"), paths)
+    if "features" in raw:
+        yield "features", _table(raw["features"], "features")
+    yield from _reduce_dependencies(raw, paths)
+    if targets := _table(raw.get("target", {}), "target"):
+        yield (
+            "target",
+            {name: dict(_reduce_dependencies(_table(target, name), paths)) for name, target in targets.items()},
+        )
+    if patches := _table(raw.get("patch", {}), "patch"):
+        yield "patch", {name: _reduce_patch(_table(patch, name), paths) for name, patch in patches.items()}
+
+
+def _reduce_workspace(raw: Table, paths: list[str]) -> Table:
+    shared = {"package": _only(_table(raw["package"], "package"), _SHARED_KEYS)} if "package" in raw else {}
+    lists = _only(raw, ("members", "exclude", "resolver"))
+    return {**lists, **shared, **dict(_reduce_dependencies(raw, paths))}
+
+
+def _reduce_dependencies(raw: Table, paths: list[str]) -> Iterator[tuple[str, Table]]:
+    for kind in _KINDS:
+        if kind in raw:
+            entries = _table(raw[kind], kind)
+            yield kind, {name: _reduce_dependency(name, entry, paths) for name, entry in entries.items()}
+
+
+def _reduce_patch(raw: Table, paths: list[str]) -> Table:
+    """Let a patch put a folder of the sdist in a crate's place, and nothing else."""
+    for name, entry in raw.items():
+        if not isinstance(entry, dict) or "path" not in entry:
+            raise ValueError(f"it patches {name} with something that is not a folder of its sdist")
+    return {name: _reduce_dependency(name, entry, paths) for name, entry in raw.items()}
+
+
+def _reduce_dependency(name: str, entry: object, paths: list[str]) -> object:
+    if isinstance(entry, str):
+        return entry
+    table = _table(entry, name)
+    for key, elsewhere in _ELSEWHERE.items():
+        if key in table:
+            raise ValueError(f"{name} is taken from {elsewhere} ({str(table[key])[:200]})")
+    if "path" in table:
+        paths.append(str(table["path"]))
+    return {key: value for key, value in table.items() if key in _DEPENDENCY_KEYS}
+
+
+def _only(table: Table, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: table[name] for name in names if name in table}
+
+
+def _table(value: object, what: str) -> Table:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is not a table")  # noqa: TRY004  a broken file, not a wrong call
+    return value
+
+
+def _write(value: object) -> str:
+    """Write a value inline, which TOML allows at any depth."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _quote(value)
+        case int():
+            return str(value)
+        case list():
+            return f"[{', '.join(_write(item) for item in value)}]"
+        case dict():
+            return f"{{ {', '.join(f'{_quote(key)} = {_write(item)}' for key, item in value.items())} }}"
+        case _:
+            raise ValueError(f"{str(value)[:50]} is of no kind that a dependency can have")
+
+
+def _quote(text: str) -> str:
+    # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,75 @@
+"""System packages of an image: their lock, and what differs between two locks. Must not ask any image."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+# "Inst libssl3 [3.0.15-1] (3.0.17-1~deb12u2 Debian-Security:12/oldstable-security [amd64])", apt-get(8), --simulate.
+_UPGRADE: Final = re.compile(
+    r"^Inst (?P<name>\S+) \[(?P<old>[^\]]+)\] \((?P<new>\S+) (?P<origin>[^\[\)]*)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class InstalledPackage:
+    """A package as dpkg has it."""
+
+    name: str
+    version: str
+    architecture: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class PackageChange:
+    """A package whose version differs between two images; an empty version means that it is not there."""
+
+    package: str
+    from_version: str
+    to_version: str
+    is_security: bool = False
+    """True if it comes from a security archive."""
+
+
+def parse_packages(text: str) -> tuple[InstalledPackage, ...]:
+    """Read lines of name, version and architecture, separated by tabs, sorted by name."""
+    rows = (line.split("\t") for line in text.splitlines() if line)
+    return tuple(sorted(InstalledPackage(name=row[0], version=row[1], architecture=row[2]) for row in rows))
+
+
+def write_lock(packages: Iterable[InstalledPackage]) -> str:
+    """Write the lock of an image's packages: one line each, in order."""
+    return "".join(f"{one.name}:{one.architecture}={one.version}\n" for one in sorted(packages))
+
+
+def digest_lock(packages: Iterable[InstalledPackage]) -> str:
+    """Digest a lock: a sha256 in hexadecimal."""
+    return hashlib.sha256(write_lock(packages).encode()).hexdigest()
+
+
+def compare_packages(old: Sequence[InstalledPackage], new: Sequence[InstalledPackage]) -> tuple[PackageChange, ...]:
+    """List the packages that came, went or changed."""
+    before, after = ({one.name: one.version for one in packages} for packages in (old, new))
+    names = sorted(before.keys() | after.keys())
+    changes = (_change(name, before, after) for name in names)
+    return tuple(change for change in changes if change.from_version != change.to_version)
+
+
+def _change(name: str, before: dict[str, str], after: dict[str, str]) -> PackageChange:
+    return PackageChange(package=name, from_version=before.get(name, ""), to_version=after.get(name, ""))
+
+
+def parse_upgrades(text: str) -> tuple[PackageChange, ...]:
+    """Read what a simulated upgrade by apt-get would change."""
+    return tuple(sorted(_read_upgrades(text)))
+
+
+def _read_upgrades(text: str) -> Iterator[PackageChange]:
+    for match in _UPGRADE.finditer(text):
+        yield PackageChange(
+            package=match["name"],
+            from_version=match["old"],
+            to_version=match["new"],
+            is_security="security" in match["origin"].lower(),
+        )

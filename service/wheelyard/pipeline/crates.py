@@ -1,0 +1,75 @@
+"""Fetch the crates that a project in Rust needs, for its build container, which has no network.
+
+The only place that starts a container with a network (docs/decisions/0010). What runs there is cargo and our agent,
+on manifests that were written anew from a few keys: no code of the project's or of any crate.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from wheelyard.domain.build import Stage
+from wheelyard.domain.crates import CratePlan, plan_crates
+from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
+from wheelyard.errors import CratesRefusedError
+from wheelyard.pipeline.container_job import expect_report, open_prefetcher
+from wheelyard.pipeline.conversation import Conversation, Message
+from wheelyard.pipeline.job import Job, Tools, known
+
+_ARCHIVE: Final = "crates.tar.gz"
+_CERTIFICATES: Final = "ca.pem"
+
+
+async def supply_crates(conversation: Conversation, message: Message, job: Job, tools: Tools) -> None:
+    """Answer a build container that needs crates: fetch them, or find them in the cache, and send them in."""
+    plan = await _read_plan(conversation, message, job)
+    key = plan.key(image=known(job.images).builder)
+    archive = await tools.crates.find(key)
+    if archive is None:
+        archive = await tools.crates.keep(key, await _fetch(plan, job, tools))
+    else:
+        await job.note("crates: found in the cache")
+    await conversation.send_file(archive, name=_ARCHIVE)
+    await conversation.send("supply", crates=_ARCHIVE)
+
+
+def wants_crates(job: Job) -> bool:
+    """Tell whether the recipe asks for Rust."""
+    needs = (ToolchainNeed.parse(text) for text in job.claim.order.recipe.toolchains)
+    return any(need.name is ToolchainName.RUST for need in needs)
+
+
+async def _read_plan(conversation: Conversation, message: Message, job: Job) -> CratePlan:
+    """Read what the container asks for; it is untrusted, as all that comes out of one."""
+    if not wants_crates(job):
+        raise conversation.refuse("it asks for crates, and its recipe asks for no Rust")
+    files = message.fields.get("files")
+    if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
+        raise conversation.refuse("its need of crates has no files")
+    try:
+        return await asyncio.to_thread(plan_crates, files, named=message.texts("named"))
+    except (ValueError, RecursionError) as error:
+        order = job.claim.order
+        raise CratesRefusedError(release=f"{order.project} {order.version}", reason=str(error)) from error
+
+
+async def _fetch(plan: CratePlan, job: Job, tools: Tools) -> Path:
+    await job.note(f"crates: fetching for {', '.join(plan.roots)}, in a container that runs no code of the project's")
+    if plan.unlocked:
+        await job.note(f"crates: no Cargo.lock beside {', '.join(plan.unlocked)}, so the newest that fit are taken")
+    async with open_prefetcher(job, tools, image=known(job.images).builder) as prefetcher:
+        if tools.ca_bundle is not None:
+            await prefetcher.send_file(tools.ca_bundle, name=_CERTIFICATES)
+        await prefetcher.send(
+            "vendor",
+            files=dict(plan.files),
+            packages=plan.packages,
+            roots=plan.roots,
+            unlocked=plan.unlocked,
+            certificates=_CERTIFICATES if tools.ca_bundle else None,
+            archive=_ARCHIVE,
+        )
+        await expect_report(prefetcher, job, tools, stage=Stage.BUILD)
+        if _ARCHIVE not in prefetcher.files:
+            raise prefetcher.refuse("it sent no crates")
+        return prefetcher.files[_ARCHIVE]

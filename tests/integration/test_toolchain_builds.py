@@ -1,0 +1,221 @@
+"""Toolchains on the real engine: projects in Rust, Fortran and Java and with Bazel, from sdist to proven wheel.
+
+The two small ones run always. The others want large images or minutes; 'make test-toolchains' runs them.
+"""
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import ssl
+import tarfile
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
+from uv import find_uv_bin
+
+from wheelyard.adapters.agent_program import pack_agent
+from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.crate_cache import CrateArchives
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.memory_index import MemoryIndex
+from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryBuilds
+from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.wheel_resolver import UvResolverOptions, UvWheelResolver
+from wheelyard.domain.build import BuildOrder, SdistSource, Wheel
+from wheelyard.domain.ledger import Claim
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.target import Target
+from wheelyard.errors import CratesUnavailableError
+from wheelyard.interfaces import Limits
+from wheelyard.pipeline.job import Job, Tools, known
+from wheelyard.pipeline.steps import STEPS
+from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
+
+PACKAGES = Path(__file__).parents[1] / "packages"
+TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
+LIMITS = Limits(memory_bytes=4 << 30, cpus=2, processes=1024, scratch_bytes=3 << 30, time_seconds=900)
+
+
+class TextLog:
+    """A LogSink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    async def write(self, data: bytes) -> None:
+        self.data += data
+
+
+@dataclass(kw_only=True)
+class Workshop:
+    """Everything that an attempt meets, real but for source, resolver and index."""
+
+    tools: Tools
+    source: MemorySourceIndex
+    folder: Path
+
+    async def build(self, name: str, *, toolchains: tuple[str, ...]) -> tuple[Wheel, str]:
+        """Build a project of tests/packages."""
+        return await self.run(self._order(name, toolchains), self.tools)
+
+    async def run(self, order: BuildOrder, tools: Tools) -> tuple[Wheel, str]:
+        """Take an order through every stage; return the wheel and the log."""
+        log, folder = TextLog(), self.folder / order.project
+        folder.mkdir()
+        claim = Claim(build_id=order.project, attempt=1, worker="test", order=order)
+        job = Job(claim=claim, folder=folder, log=log)
+        try:
+            for step in STEPS:
+                job = await step.act(job, tools)
+        finally:
+            print(log.data.decode(errors="replace"))  # noqa: T201  pytest shows it if the test fails
+        return known(job.wheel), log.data.decode(errors="replace")
+
+    def _order(self, name: str, toolchains: tuple[str, ...]) -> BuildOrder:
+        file = self.source.add(f"{name.replace('-', '_')}-1.0.tar.gz", make_sdist(name))
+        sdist = SdistSource(filename=file.filename, url=file.url, sha256=file.sha256, size_bytes=file.size_bytes)
+        module = name.replace("-", "_")
+        recipe = EffectiveRecipe(toolchains=toolchains, expected_extensions=(module,))
+        return BuildOrder(
+            key=hashlib.sha256(name.encode()).hexdigest(),
+            requirement=name,
+            project=canonicalize_name(name),
+            version=str(Version("1.0")),
+            sdist=sdist,
+            target=TARGET,
+            builder=SUITE,
+            recipe_digest=recipe.digest,
+            recipe=recipe,
+        )
+
+
+def make_sdist(name: str) -> bytes:
+    def bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime, member.uid, member.gid, member.uname, member.gname = 1_700_000_000, 0, 0, "", ""
+        return member
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.add(PACKAGES / name, arcname=f"{name.replace('-', '_')}-1.0", filter=bare)
+    return buffer.getvalue()
+
+
+def engine_command() -> EngineCommand:
+    program = os.environ.get("WHEELYARD_ENGINE") or next(filter(shutil.which, ("docker", "podman")), "docker")
+    return EngineCommand(program=program, ulimits=(f"nofile={open_files()}:{open_files()}",))
+
+
+async def ignore_use(_environment: str) -> None:
+    """Keep no record of environments: these tests prune none."""
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    command = engine_command()
+    images = ImageBuilder(
+        engine=command,
+        catalogue=CATALOGUE,
+        builders_dir=BUILDERS,
+        cache_dir=tmp_path / "images",
+        options=ImageOptions(lock_dir=tmp_path / "locks"),
+    )
+    source = MemorySourceIndex(tmp_path / "files")
+    certificates = ssl.get_default_verify_paths().cafile
+    tools = Tools(
+        source=source,
+        resolver=MemoryWheelResolver(),
+        engine=ContainerEngine(command),
+        images=LoggedImages(images, note_use=ignore_use),
+        index=MemoryIndex(),
+        crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
+        agent=pack_agent(BUILDERS / "agent").data,
+        installer=Path(find_uv_bin()),
+        limits=LIMITS,
+        output_bytes=1 << 30,
+        build_number=1,
+        labels={"org.wheelyard.worker": "test-toolchains"},
+        ca_bundle=Path(certificates) if certificates else None,
+    )
+    return Workshop(tools=tools, source=source, folder=tmp_path)
+
+
+async def test_rust_project_is_built_offline_with_crates_that_were_fetched_outside(workshop: Workshop) -> None:
+    wheel, log = await workshop.build("rust-native", toolchains=("rust>=1.85",))
+    assert wheel.extensions == ("rust_native",)
+    prefetch, _, rest = log.partition("crates are there")
+    assert "Downloaded itoa" in prefetch
+    # Its build script ran in the build, and not where the network was.
+    assert "build script runs" not in prefetch
+    assert "build script runs" in rest
+    assert re.search(r"toolchain rust 1\.\d+", prefetch)
+
+
+async def test_fortran_project_gets_its_run_time_library_grafted(workshop: Workshop) -> None:
+    wheel, _ = await workshop.build("fortran-native", toolchains=("fortran",))
+    assert wheel.extensions == ("fortran_native",)
+    assert "libgfortran5" in {library.package for library in wheel.grafted}
+
+
+async def test_network_without_a_way_out_is_the_operators_matter(workshop: Workshop) -> None:
+    engine = ContainerEngine(engine_command(), prefetch_network="none")
+    workshop.tools = replace(workshop.tools, engine=engine)
+    with pytest.raises(CratesUnavailableError):
+        await workshop.build("rust-native", toolchains=("rust",))
+
+
+@pytest.mark.slow_toolchains
+@pytest.mark.parametrize(
+    ("requirement", "extension", "said"),
+    [
+        ("bcrypt", "bcrypt._bcrypt", "crates are there"),
+        ("rpds-py", "rpds.rpds", "crates are there"),
+        ("orjson", "orjson.orjson", "no crates to fetch"),
+        ("apexpy", "apexpy.fortranapex", "toolchain fortran"),
+        ("jpype1", "_jpype", "toolchain java"),
+    ],
+)
+async def test_real_project_is_built_by_its_recipe(
+    workshop: Workshop, tmp_path: Path, requirement: str, extension: str, said: str
+) -> None:
+    resolver = UvWheelResolver(UvResolverOptions(cache_dir=tmp_path / "uv", environment=os.environ))
+    options = SourceIndexOptions(cache_dir=tmp_path / "sdists")
+    async with SimpleSourceIndex(options) as source:
+        order = await order_for(requirement, source)
+        wheel, log = await workshop.run(order, replace(workshop.tools, source=source, resolver=resolver))
+    assert extension in wheel.extensions
+    assert said in log
+
+
+async def order_for(requirement: str, source: SimpleSourceIndex) -> BuildOrder:
+    """Decide as the service does, with the shipped recipes."""
+    facts = BuilderFacts(
+        catalogue=CATALOGUE, definitions={(SUITE, TARGET.python): "d"}, agent_digest="a", build_number=1
+    )
+    recipes = RecipeFolders((BUILDERS.parent / "recipes",))
+    store = MemoryBuilds(MemoryState(clock=lambda: datetime.now(UTC)))
+    request = RequestBuild(source=source, store=store, recipes=recipes, facts=facts)
+    asked = BuildRequest(
+        requirement=requirement, python=TARGET.python, platform=str(TARGET.policy), requested_by="test"
+    )
+    return (await request(asked)).build.order
+
+
+@pytest.mark.slow_toolchains
+async def test_bazel_builds_an_extension_module_without_its_network(workshop: Workshop) -> None:
+    wheel, log = await workshop.build("bazel-native", toolchains=("bazel>=4.2",))
+    assert wheel.extensions == ("bazel_native",)
+    assert "Build completed successfully" in log

@@ -1,0 +1,8 @@
+#include <Python.h>
+
+static PyObject *call_answer(PyObject *self, PyObject *arguments) { return PyLong_FromLong(42); }
+
+static PyMethodDef methods[] = {{"answer", call_answer, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "bazel_native", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit_bazel_native(void) { return PyModule_Create(&module); }

@@ -1,0 +1,244 @@
+"""Crates on their way into a build: who has a network, what is asked of whom, and what a container may not ask for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.pipeline_stand import (
+    PURE,
+    PipelineStand,
+    honest_build,
+    honest_repair,
+    honest_verify,
+    make_stand,
+    make_wheel,
+)
+
+from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.crate_cache import CrateArchives, MemoryCrates
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.memory_engine import Script, ScriptedAgent
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.errors import (
+    CratesRefusedError,
+    CratesUnavailableError,
+    DiskFullError,
+    ToolchainTooOldError,
+    UntrustedOutputError,
+    WheelyardError,
+)
+from wheelyard.interfaces import CrateCache
+from wheelyard.pipeline.build import build
+from wheelyard.pipeline.repair import repair
+from wheelyard.pipeline.verify import verify
+
+PACKAGE = '[package]\nname = "demo"\nversion = "1.0.0"\nbuild = "build.rs"\n'
+ASKED: Mapping[str, Any] = {"what": "crates", "files": {"Cargo.toml": PACKAGE}, "named": []}
+
+
+@pytest.fixture
+def rust(tmp_path: Path) -> PipelineStand:
+    stand = make_stand(tmp_path, EffectiveRecipe(toolchains=("rust>=1.85",)))
+    (tmp_path / "job").mkdir()
+    return stand
+
+
+def needing(*asked: Mapping[str, Any], got: list[Any] | None = None) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        job = await agent.receive()
+        for need in asked:
+            agent.send("need", **need)
+            answer = await agent.receive()
+            if got is not None:
+                got.extend([job, answer, agent.files[answer["crates"]].data])
+        agent.send_file(PURE, make_wheel())
+        agent.send("report", wheel=PURE, epoch=1)
+
+    return script
+
+
+def prefetching(seen: list[Any]) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        job = await agent.receive()
+        seen.extend([job, agent.files])
+        agent.send_file("crates.tar.gz", b"the crates")
+        agent.send("report")
+
+    return script
+
+
+def failing(code: str, **details: object) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("failure", code=code, **details)
+
+    return script
+
+
+async def test_crates_are_fetched_in_a_container_of_their_own_and_sent_in(rust: PipelineStand, tmp_path: Path) -> None:
+    got: list[Any] = []
+    seen: list[Any] = []
+    rust.engine.scripts = [needing(ASKED, got=got), prefetching(seen)]
+    rust.ca_bundle = tmp_path / "bundle.pem"
+    rust.ca_bundle.write_bytes(b"certificates")
+    await build(rust.prepared, rust.tools)
+    job, answer, crates = got
+    assert (job["toolchains"], job["crates"]) == (["rust>=1.85"], True)
+    assert (answer["crates"], crates) == ("crates.tar.gz", b"the crates")
+    vendor, files = seen
+    assert (vendor["kind"], vendor["roots"], vendor["unlocked"]) == ("vendor", ["Cargo.toml"], ["Cargo.toml"])
+    assert "build.rs" not in vendor["files"]["Cargo.toml"]
+    assert files["ca.pem"].data == b"certificates"
+    assert "no Cargo.lock beside Cargo.toml" in rust.log.text
+
+
+async def test_only_the_prefetcher_has_a_network(rust: PipelineStand) -> None:
+    rust.engine.scripts = [needing(ASKED), prefetching([]), honest_repair, honest_verify]
+    job = await build(rust.prepared, rust.tools)
+    await verify(await repair(job, rust.tools), rust.tools)
+    stages = [(spec.labels["org.wheelyard.stage"], spec.network) for spec in rust.engine.runs]
+    assert stages == [("build", False), ("prefetch", True), ("repair", False), ("verify", False)]
+
+
+async def test_prefetcher_has_the_same_limits_and_no_sdist(rust: PipelineStand) -> None:
+    seen: list[Any] = []
+    rust.engine.scripts = [needing(ASKED), prefetching(seen)]
+    await build(rust.prepared, rust.tools)
+    inner, outer = rust.engine.runs
+    assert (outer.limits, outer.image) == (inner.limits, inner.image)
+    assert seen[1] == {}
+
+
+async def test_equal_manifests_are_fetched_once(rust: PipelineStand, tmp_path: Path) -> None:
+    rust.engine.scripts = [needing(ASKED), prefetching([]), needing(ASKED)]
+    await build(rust.prepared, rust.tools)
+    again = replace(rust.prepared, folder=tmp_path / "again")
+    again.folder.mkdir()
+    await build(again, rust.tools)
+    assert [spec.network for spec in rust.engine.runs] == [False, True, False]
+    assert "crates: found in the cache" in rust.log.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ([{**ASKED, "files": None}], "its need of crates has no files"),
+        ([{**ASKED, "files": {"Cargo.toml": 1}}], "its need of crates has no files"),
+        ([ASKED, ASKED], "it asks for crates a second time"),
+    ],
+)
+async def test_need_that_is_not_of_the_agreed_form_is_refused(
+    rust: PipelineStand, asked: list[Mapping[str, Any]], reason: str
+) -> None:
+    rust.engine.scripts = [needing(*asked), prefetching([])]
+    with pytest.raises(UntrustedOutputError, match=reason):
+        await build(rust.prepared, rust.tools)
+
+
+async def test_container_of_a_recipe_without_rust_gets_no_crates(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [needing(ASKED)]
+    with pytest.raises(UntrustedOutputError, match="its recipe asks for no Rust"):
+        await build(pipeline.prepared, pipeline.tools)
+    assert [spec.network for spec in pipeline.engine.runs] == [False]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"Cargo.toml": f"{PACKAGE}[dependencies]\nx = {{ git = 'x' }}"}, "x is taken from a git repository"),
+        ({"Cargo.toml": "["}, "Cargo.toml: "),
+        ({"Cargo.toml": "a = " + "[" * 100_000}, "recursion"),
+        ({"../Cargo.toml": PACKAGE}, "is not the path of a Cargo manifest"),
+    ],
+)
+async def test_what_may_not_be_fetched_is_refused_before_anything_has_a_network(
+    rust: PipelineStand, files: Mapping[str, str], reason: str
+) -> None:
+    rust.engine.scripts = [needing({**ASKED, "files": files})]
+    with pytest.raises(CratesRefusedError, match=reason):
+        await build(rust.prepared, rust.tools)
+    assert len(rust.engine.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("crates-refused", CratesRefusedError), ("crates-unavailable", CratesUnavailableError)],
+)
+async def test_prefetcher_says_who_is_at_fault(rust: PipelineStand, code: str, kind: type[WheelyardError]) -> None:
+    rust.engine.scripts = [needing(ASKED), failing(code, reason="cargo's own words")]
+    with pytest.raises(kind, match="cargo's own words") as caught:
+        await build(rust.prepared, rust.tools)
+    assert caught.value.retryable is (kind is CratesUnavailableError)
+
+
+async def test_prefetcher_that_sends_nothing_is_refused(rust: PipelineStand) -> None:
+    rust.engine.scripts = [needing(ASKED), honest_build]
+    with pytest.raises(UntrustedOutputError, match="it sent no crates"):
+        await build(rust.prepared, rust.tools)
+
+
+async def test_image_that_has_less_than_the_catalogue_promises_is_named(rust: PipelineStand) -> None:
+    rust.engine.scripts = [failing("toolchain-too-old", toolchain="rust", have="1.63", want="rust>=1.85")]
+    with pytest.raises(ToolchainTooOldError, match=r"wants rust>=1\.85, and .* bookworm has rust 1\.63"):
+        await build(rust.prepared, rust.tools)
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted", "said"),
+    [
+        (False, None, "--network none"),
+        (False, "host", "--network none"),
+        (True, "host", "--network host"),
+        (True, None, None),
+    ],
+)
+async def test_engine_gives_a_network_only_where_it_is_asked_for(
+    rust: PipelineStand, tmp_path: Path, *, network: bool, wanted: str | None, said: str | None
+) -> None:
+    program = tmp_path / "engine"
+    program.write_text('#!/bin/sh\necho "$*"\n')
+    program.chmod(0o755)
+    await build(rust.prepared, replace(rust.tools, engine=rust.engine))
+    spec = replace(rust.engine.runs[0], network=network)
+    engine = ContainerEngine(EngineCommand(program=str(program)), prefetch_network=wanted)
+    async with engine.run(spec, log=rust.log) as container:
+        line = (await container.read_line(1 << 16)).decode()
+    assert (said in line) if said else ("--network" not in line)
+    assert "--user 1000:1000 --cap-drop ALL --security-opt no-new-privileges --read-only" in line
+
+
+@pytest.fixture(params=["memory", "disk"])
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> CrateCache:
+    if request.param == "memory":
+        return MemoryCrates()
+    return CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0))
+
+
+async def test_archive_is_kept_by_its_key(cache: CrateCache, tmp_path: Path) -> None:
+    archive = tmp_path / "crates.tar.gz"
+    archive.write_bytes(b"crates")
+    assert await cache.find("k1") is None
+    kept = await cache.keep("k1", archive)
+    assert kept.read_bytes() == b"crates"
+    assert (await cache.find("k1"), await cache.find("k2")) == (kept, None)
+    assert await cache.keep("k1", archive) == kept
+
+
+async def test_archive_that_has_rotted_is_not_used(tmp_path: Path) -> None:
+    archive = tmp_path / "crates.tar.gz"
+    archive.write_bytes(b"crates")
+    cache = CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0))
+    (await cache.keep("k1", archive)).write_bytes(b"rotten")
+    assert await cache.find("k1") is None
+
+
+async def test_full_disk_keeps_no_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "crates.tar.gz"
+    archive.write_bytes(b"crates")
+    cache = CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=1 << 60))
+    with pytest.raises(DiskFullError):
+        await cache.keep("k1", archive)
+    assert list((tmp_path / "crates").iterdir()) == []
