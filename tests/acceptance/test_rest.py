@@ -66,7 +66,7 @@ def test_wheel_shows_its_tags_before_and_after_repair(requested: Wheels) -> None
 
     assert wheel["tag_before_repair"] == "cp313-cp313-linux_x86_64"
     assert re.fullmatch(r"cp313-cp313-manylinux\w+(\.manylinux\w+)*", wheel["tag"])
-    assert wheel["filename"].endswith(f"-1-{wheel['tag']}.whl")
+    assert wheel["filename"].endswith(f"-1.bookworm-{wheel['tag']}.whl")
     assert "markupsafe._speedups" in wheel["extensions"]
     assert "markupsafe._speedups" in wheel["imported_modules"]
     assert wheel["size_bytes"] > 0

@@ -57,7 +57,7 @@ def test_pure_project_passes_through_untouched_but_for_the_build_tag(requested: 
     assert [name for name in bundle.namelist() if ".libs/" in name or "sbom" in name] == []
     (path,) = [name for name in bundle.namelist() if name.endswith(".dist-info/WHEEL")]
     header = BytesHeaderParser().parsebytes(bundle.read(path))
-    assert (header["Root-Is-Purelib"], header["Tag"], header["Build"]) == ("true", "py3-none-any", "1")
+    assert (header["Root-Is-Purelib"], header["Tag"], header["Build"]) == ("true", "py3-none-any", "1.bookworm")
     assert "auditwheel" not in header["Generator"]
 
 
@@ -66,7 +66,7 @@ def test_native_wheel_says_that_it_is_native(requested: Wheels) -> None:
 
     (path,) = [name for name in bundle.namelist() if name.endswith(".dist-info/WHEEL")]
     header = BytesHeaderParser().parsebytes(bundle.read(path))
-    assert (header["Root-Is-Purelib"], header["Build"]) == ("false", "1")
+    assert (header["Root-Is-Purelib"], header["Build"]) == ("false", "1.bookworm")
     tags = {f"cp313-cp313-{one}" for one in requested["pyyaml"].build["wheel"]["tag"].split("-")[2].split(".")}
     assert set(header.get_all("Tag", [])) == tags
 

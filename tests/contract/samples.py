@@ -55,7 +55,7 @@ def sample_order(*, key: str = "k1", project: str = "pyyaml") -> BuildOrder:
 
 def sample_wheel() -> Wheel:
     return Wheel(
-        filename="pyyaml-6.0.3-1-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        filename="pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
         sha256="12" * 32,
         size_bytes=801_626,
         tag="cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64",

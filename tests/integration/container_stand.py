@@ -16,8 +16,10 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
+from wheelyard.adapters.crate_archives import CrateArchives
 
 from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
@@ -130,22 +132,24 @@ class PackageRun:
             requirement=self.project,
             project=self.project,
             version=VERSION,
-            sdist=SdistSource(
-                filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes
-            ),
+            sdist=SdistSource(filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes),
             target=TARGET,
             builder=SUITE,
             recipe_digest=self.recipe.digest,
             recipe=self.recipe,
         )
 
+    async def _note_use(self, image: str) -> None:
+        """Keep no record: nothing cleans up after tests but they themselves."""
+
     def _tools(self, source: SourceIndex) -> Tools:
         return Tools(
             source=source,
             resolver=self.stand.resolver,
             engine=ContainerEngine(self.stand.command),
-            images=LoggedImages(image_builder(self.stand.settings)),
+            images=LoggedImages(image_builder(self.stand.settings), note_use=self._note_use),
             index=self.index,
+            crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
             agent=agent_program().data,
             installer=Path(find_uv_bin()),
             limits=self.limits,

@@ -69,7 +69,7 @@ async def test_extension_is_built_repaired_and_imported(native: PackageRun) -> N
     assert wheel.policy in wheel.tag
     assert wheel.imported_modules == ("native", "native._fast")
     assert [name for _, name in native.index.files] == [wheel.filename]
-    assert wheel.filename.startswith("native-1.0-1-cp313-")
+    assert wheel.filename.startswith("native-1.0-1.bookworm-cp313-")
 
 
 async def test_same_sdist_gives_the_same_bytes_again(stand: ContainerStand, native: PackageRun) -> None:
@@ -80,7 +80,7 @@ async def test_same_sdist_gives_the_same_bytes_again(stand: ContainerStand, nati
 
 async def test_pure_wheel_gets_a_build_tag_only(stand: ContainerStand) -> None:
     wheel = succeeded(await stand.run_of("pure").go())
-    assert wheel.filename == "pure-1.0-1-py3-none-any.whl"
+    assert wheel.filename == "pure-1.0-1.bookworm-py3-none-any.whl"
     assert (wheel.is_pure, wheel.policy, wheel.extensions, wheel.grafted) == (True, None, (), ())
     assert (wheel.tag, wheel.imported_modules) == (wheel.tag_before_repair, ("pure",))
 
@@ -177,7 +177,7 @@ async def test_tamperer_gets_its_own_wheel_or_a_refusal(stand: ContainerStand) -
         assert f"tamperer: {what} refused: PermissionError" in log
     assert "forged" not in "".join(run.index.filenames())
     if build.failure is None:
-        assert succeeded(build).filename == "tamperer-1.0-1-py3-none-any.whl"
+        assert succeeded(build).filename == "tamperer-1.0-1.bookworm-py3-none-any.whl"
     else:
         assert build.failure.code in {"build-failed", "untrusted-output", "time-limit"}
 

@@ -24,9 +24,9 @@ from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWhee
 PROJECT, VERSION = "demo", "1.0"
 SDIST = b"the bytes of an sdist"
 PURE = "demo-1.0-py3-none-any.whl"
-PURE_TAGGED = "demo-1.0-1-py3-none-any.whl"
+PURE_TAGGED = "demo-1.0-1.bookworm-py3-none-any.whl"
 NATIVE = "demo-1.0-cp313-cp313-linux_x86_64.whl"
-NATIVE_REPAIRED = "demo-1.0-1-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+NATIVE_REPAIRED = "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 LIMITS = Limits(memory_bytes=256 << 20, cpus=1.0, processes=64, scratch_bytes=64 << 20, time_seconds=60)
 
 

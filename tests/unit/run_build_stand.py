@@ -1,4 +1,4 @@
-"""Attempts on in-memory stores: steps that a test scripts, leases short enough to beat often, time that stands still."""
+"""Attempts on in-memory stores: steps that a test scripts, short leases, time that stands still."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,6 +4,7 @@ import asyncio
 import stat
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,10 @@ def fake(tmp_path: Path) -> FakeEngine:
     return FakeEngine(tmp_path)
 
 
-async def arguments_of(fake: FakeEngine, spec: ContainerSpec = SPEC, **settings: tuple[str, ...]) -> list[str]:
-    async with fake.engine(**settings).run(spec, log=TextLog()) as container:
+async def arguments_of(
+    fake: FakeEngine, spec: ContainerSpec = SPEC, *, prefix: tuple[str, ...] = (), ulimits: tuple[str, ...] = ()
+) -> list[str]:
+    async with fake.engine(prefix=prefix, ulimits=ulimits).run(spec, log=TextLog()) as container:
         assert await container.wait() == 0
     (call,) = fake.calls
     return call
@@ -63,7 +66,7 @@ async def arguments_of(fake: FakeEngine, spec: ContainerSpec = SPEC, **settings:
 
 def values_of(arguments: list[str], option: str) -> list[str]:
     own = arguments[: arguments.index("--entrypoint")]
-    return [value for name, value in zip(own, own[1:], strict=False) if name == option]
+    return [value for name, value in pairwise(own) if name == option]
 
 
 @pytest.mark.parametrize(
@@ -184,10 +187,14 @@ async def test_engine_that_is_not_installed_is_unavailable(tmp_path: Path) -> No
 @pytest.mark.parametrize("error", [KeyError("ours"), asyncio.CancelledError()])
 async def test_container_is_killed_by_name_when_the_block_ends_early(fake: FakeEngine, error: BaseException) -> None:
     engine = fake.engine(f"echo begun; while ! [ -e {fake.killed} ]; do sleep 0.01; done; exit 137")
-    with pytest.raises(type(error)):
+
+    async def fail_inside() -> None:
         async with engine.run(SPEC, log=TextLog()) as container:
             assert await container.read_line(100) == b"begun\n"
             raise error
+
+    with pytest.raises(type(error)):
+        await fail_inside()
     run, remove = fake.calls
     assert remove == ["rm", "--force", *values_of(run, "--name")]
 

@@ -45,6 +45,7 @@ JPYPE_ANT = """\
 CMake Error at CMakeLists.txt:51 (find_program):
   Could not find ANT_EXECUTABLE using the following names: ant
 """
+BISON = JPYPE_ANT.replace("ANT", "BISON").replace("ant", "bison")
 CMAKE = """\
 -- Could NOT find Doxygen (missing: DOXYGEN_EXECUTABLE)
 CMake Error at /usr/share/cmake/Modules/FindPackageHandleStandardArgs.cmake:230 (message):
@@ -56,6 +57,7 @@ confluent_kafka.h:66:2: error: #error "confluent-kafka-python requires librdkafk
 RUST = "error: can't find Rust compiler\n\nIf you are using an outdated pip version, it is possible a prebuilt wheel is"
 LBER = "Modules/constants.h:8:10: fatal error: lber.h: No such file or directory\ncompilation terminated."
 GEOS = '../meson.build:34:7: ERROR: Dependency "geos" not found, tried pkgconfig and cmake'
+PROJ = "ERROR: Minimum supported PROJ version is 9.4.0, installed version is 9.1.1. For more information see"
 FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flang-new'], ['flang'], ['nvfortran']]"
 
 
@@ -81,14 +83,19 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
         (PILLOW, "the library jpeg is missing", "-dev package of jpeg"),
         ("__main__.RequiredDependencyException: jpeg", "the library jpeg is missing", "-dev package of jpeg"),
         ("DistutilsError: xmlsec1 is not installed or not in path.", "xmlsec1 is not installed", "of xmlsec1"),
-        (FORTRAN, "it needs a Fortran compiler", "gfortran"),
-        (MATURIN, "it needs a Rust toolchain", "no Rust toolchain"),
-        (RUST, "it needs a Rust toolchain", "no Rust toolchain"),
-        ("Cargo, the Rust package manager, is not installed or is not on PATH.", "it needs a Rust toolchain", "Rust"),
-        (JPYPE_JAVA, "it needs Java", "default-jdk-headless"),
-        (JPYPE_ANT, "CMake does not find ant", "apt-file search bin/ant"),
+        (FORTRAN, "it needs a Fortran compiler", '"fortran"'),
+        (MATURIN, "it needs a Rust toolchain", '"rust"'),
+        (RUST, "it needs a Rust toolchain", '"rust"'),
+        ("Cargo, the Rust package manager, is not installed or is not on PATH.", "it needs a Rust toolchain", "rust"),
+        (JPYPE_JAVA, "it needs Java", '"java"'),
+        (JPYPE_ANT, "it needs ant", '"java"'),
+        (BISON, "CMake does not find bison", "apt-file search bin/bison"),
         (CMAKE, "CMake does not find ZLIB", "-dev package of ZLIB"),
-        ("Minimum supported PROJ version is 9.4.0, installed version is 9.1.1.", "it needs PROJ 9.4.0 or newer", "suite"),
+        (
+            "Minimum supported PROJ version is 9.4.0, installed version is 9.1.1.",
+            "it needs PROJ 9.4.0 or newer",
+            "suite",
+        ),
         (CONFLUENT_KAFKA, "refuses to be compiled here: confluent-kafka-python requires librdkafka", "newer suite"),
         ("curl: (6) Could not resolve host: download.libsodium.org", "tried to reach the network", "download"),
         ("OSError: [Errno 28] No space left on device", "its scratch space is full", "WHEELYARD_LIMIT_SCRATCH_BYTES"),

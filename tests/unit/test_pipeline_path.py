@@ -54,7 +54,7 @@ async def test_proven_wheel_is_published_byte_by_byte(pipeline: PipelineStand) -
 async def test_each_container_is_fresh_and_gone_afterwards(pipeline: PipelineStand) -> None:
     await go(honest(pipeline))
     images = [spec.image for spec in pipeline.engine.runs]
-    assert images == ["builder-bookworm", "builder-bookworm", "runtime-bookworm-3.13"]
+    assert images == ["builder-bookworm-3.13", "builder-bookworm-3.13", "runtime-bookworm-3.13"]
     assert [spec.labels["org.wheelyard.stage"] for spec in pipeline.engine.runs] == ["build", "repair", "verify"]
     assert pipeline.engine.running == {}
 
@@ -62,7 +62,7 @@ async def test_each_container_is_fresh_and_gone_afterwards(pipeline: PipelineSta
 async def test_recipes_packages_are_in_the_builder_only(pipeline: PipelineStand) -> None:
     stand = honest(make_stand(pipeline.folder, EffectiveRecipe(apt=("zlib1g-dev", "libyaml-dev"))))
     await go(stand)
-    assert stand.images.asked == ["builder-bookworm+libyaml-dev+zlib1g-dev", "runtime-bookworm-3.13"]
+    assert stand.images.asked == ["builder-bookworm-3.13+libyaml-dev+zlib1g-dev", "runtime-bookworm-3.13"]
 
 
 async def test_log_tells_the_order_without_anything_else_at_hand(pipeline: PipelineStand) -> None:

@@ -73,7 +73,7 @@ async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: Pipeline
     pipeline.engine.scripts = [script]
     await repair(pipeline.built(), pipeline.tools)
     assert (seen["wheel"], seen["platform"], seen["epoch"]) == (NATIVE, "manylinux_2_36_x86_64", 1)
-    assert (seen["build_number"], seen["files"]) == (1, {NATIVE})
+    assert (seen["build_tag"], seen["files"]) == ("1.bookworm", {NATIVE})
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ async def test_built_wheel_that_was_not_ordered_never_meets_the_tools(
 @pytest.mark.parametrize(
     ("filename", "report", "said"),
     [
-        (NATIVE, NATIVE_REPORT, "does not have the build tag 1"),
-        (NATIVE_REPAIRED.replace("-1-", "-2-"), NATIVE_REPORT, "does not have the build tag 1"),
+        (NATIVE, NATIVE_REPORT, "does not have the build tag 1.bookworm"),
+        (NATIVE_REPAIRED.replace("bookworm", "trixie"), NATIVE_REPORT, "does not have the build tag 1.bookworm"),
         (PURE_TAGGED, NATIVE_REPORT, "is native, and its tag is not"),
         (NATIVE_REPAIRED, REPAIR_REPORT, "is pure, and its tag is not"),
         (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy": "manylinux_2_39_x86_64"}, "does not serve"),
@@ -120,8 +120,8 @@ async def test_built_wheel_that_was_not_ordered_never_meets_the_tools(
         (NATIVE_REPAIRED, {**NATIVE_REPORT, "grafted": "none"}, "cannot be read"),
         (NATIVE_REPAIRED, {**NATIVE_REPORT, "extensions": None}, "cannot be read"),
         (NATIVE_REPAIRED, {"is_pure": False}, "cannot be read"),
-        ("other-1.0-1-cp313-cp313-linux_x86_64.whl", NATIVE_REPORT, "demo 1.0 was ordered"),
-        ("demo-1.0-1-cp313-cp313-manylinux_2_39_x86_64.whl", NATIVE_REPORT, "does not fit"),
+        ("other-1.0-1.bookworm-cp313-cp313-linux_x86_64.whl", NATIVE_REPORT, "demo 1.0 was ordered"),
+        ("demo-1.0-1.bookworm-cp313-cp313-manylinux_2_39_x86_64.whl", NATIVE_REPORT, "does not fit"),
     ],
 )
 async def test_repaired_wheel_that_is_not_what_its_report_says_is_refused(

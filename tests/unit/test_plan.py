@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.plan import KeyFacts, build_key
+from wheelyard.domain.plan import KeyFacts, build_key, build_tag
 from wheelyard.domain.target import Target
 
 FACTS = KeyFacts(
@@ -13,14 +13,16 @@ FACTS = KeyFacts(
     recipe_digest="bb",
     builder_definition="cc",
     agent_digest="dd",
+    toolchains=("ee",),
     target=TARGET,
     build_number=1,
 )
-OTHER = {
+OTHER: dict[str, list[object]] = {
     "sdist_sha256": ["ab", "aabb"],
     "recipe_digest": ["bc"],
     "builder_definition": ["cd"],
     "agent_digest": ["de"],
+    "toolchains": [(), ("ef",), ("ee", "ff")],
     "target": [
         Target.parse(python="3.12", platform="manylinux_2_36_x86_64"),
         Target.parse(python="3.13", platform="manylinux_2_28_x86_64"),
@@ -50,3 +52,9 @@ def test_facts_cannot_take_each_others_place() -> None:
     swapped = replace(FACTS, recipe_digest=FACTS.builder_definition, builder_definition=FACTS.recipe_digest)
     shifted = replace(FACTS, sdist_sha256="aab", recipe_digest="b")
     assert len({build_key(FACTS), build_key(swapped), build_key(shifted)}) == 3
+
+
+def test_build_tag_begins_with_the_number_and_names_the_suite() -> None:
+    assert build_tag(12, suite="bookworm") == "12.bookworm"
+    # A hyphen would end the build tag in a wheel's file name.
+    assert build_tag(1, suite="ubuntu-noble") == "1.ubuntu_noble"

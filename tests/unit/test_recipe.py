@@ -19,6 +19,7 @@ name = "demo"
 [[rule]]
 when = { version = ">=2,<3", python = "<3.14", suite = ["bookworm"] }
 apt = ["libdemo-dev", "g++"]
+toolchains = ["rust>=1.85"]
 env = { CFLAGS = "-O2" }
 build-constraints = ["cython<3.1"]
 config-settings = { "setup-args" = "-Dx=y" }
@@ -46,6 +47,7 @@ def test_every_key_has_its_effect() -> None:
     recipe = merge_rules(parse(EVERY_KEY), version=Version("2.1"), target=TARGET, suite="bookworm")
     assert recipe == EffectiveRecipe(
         apt=("libdemo-dev", "g++"),
+        toolchains=("rust>=1.85",),
         env=(("CFLAGS", "-O2"),),
         build_constraints=("cython<3.1",),
         config_settings=(("setup-args", "-Dx=y"),),
@@ -186,6 +188,7 @@ apt = ["libother-dev"]
     "change",
     [
         "apt = ['liba-dev']",
+        "toolchains = ['rust']",
         "env = { A = '1' }",
         "build-constraints = ['a']",
         "config-settings = { A = '1' }",

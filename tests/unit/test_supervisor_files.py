@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import stat
 from datetime import UTC, datetime
@@ -32,7 +33,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def tokens() -> Tokens:
-    return Tokens(store=MemoryTokens(MemoryState(clock=lambda: datetime.now(UTC))))
+    state = MemoryState(clock=lambda: datetime.now(UTC))
+    return Tokens(store=MemoryTokens(state), new_secret=lambda: secrets.token_hex(8))
 
 
 def mode_of(file: Path) -> int:
@@ -81,7 +83,7 @@ async def test_token_that_opens_nothing_is_renewed(settings: Settings, tokens: T
     file.write_text(left)
     file.chmod(0o644)
     await _ensure_first_token(settings, tokens)
-    assert await tokens.authenticate(f"Bearer {file.read_text().strip()}")
+    assert (await tokens.authenticate(f"Bearer {file.read_text().strip()}")).name == "first token"
     assert mode_of(file) == 0o600
 
 

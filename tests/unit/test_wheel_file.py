@@ -54,7 +54,7 @@ def test_wheel_that_was_ordered_is_described(tmp_path: Path) -> None:
 
 def test_build_tag_and_every_platform_tag_are_read(tmp_path: Path) -> None:
     wheel = read(tmp_path, make_wheel(NATIVE_REPAIRED), NATIVE_REPAIRED)
-    assert (wheel.build_tag, len(wheel.tags)) == ((1, ""), 2)
+    assert (wheel.build_tag, len(wheel.tags)) == ((1, ".bookworm"), 2)
 
 
 @pytest.mark.parametrize("name", ["Demo", "DEMO"])

@@ -22,7 +22,7 @@ _POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
 
 def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``repair`` job: ``wheel``, ``platform``, ``build_number`` and ``epoch`` are its fields."""
+    """Do a ``repair`` job: ``wheel``, ``platform``, ``build_tag`` and ``epoch`` are its fields."""
     wheel = inbox / job["wheel"]
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(job["epoch"]))
     env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel finds patchelf there
@@ -34,7 +34,7 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
         _check_purity(wheel)
         say(f"{wheel.name} is pure: it is left as it is, but for its build tag")
         report = {"policy": None, "grafted": [], "audit": None, "path": wheel}
-    tagged = _add_build_tag(Path(report.pop("path")), job["build_number"], env)
+    tagged = _add_build_tag(Path(report.pop("path")), job["build_tag"], env)
     channel.send_file(tagged)
     channel.send("report", wheel=tagged.name, is_pure=not members, extensions=extensions, **report)
 
@@ -111,10 +111,10 @@ def _entry(soname: str, path: Path, owner: Owner | None, members: Mapping[str, s
     return {"soname": soname, "path": member, "sha256": digest, **package}
 
 
-def _add_build_tag(wheel: Path, number: int, env: Mapping[str, str]) -> Path:
+def _add_build_tag(wheel: Path, tag: str, env: Mapping[str, str]) -> Path:
     """Give the wheel a build tag (PEP 427), so that it never bears the file name of upstream's."""
     python = TOOLS / "python"
-    command = [str(python), "-m", "wheel", "tags", "--remove", "--build", str(number), str(wheel)]
+    command = [str(python), "-m", "wheel", "tags", "--remove", "--build", tag, str(wheel)]
     before = set(wheel.parent.glob("*.whl"))
     if run(command, env=env) != 0:
         raise JobError("repair-failed", reason="its build tag could not be set, see the log")

@@ -17,6 +17,7 @@ from wheelyard_agent.job import JobError
 _UNREADABLE = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(RuntimeError, OverflowError, OSError, EOFError, ValueError),
+    KeyError,  # a hard link to a member that is not there
 )
 _EARLIEST_ZIP_TIME = 315532800  # 1980-01-01: a zip file, and so a wheel, cannot hold an earlier time
 

@@ -32,7 +32,9 @@ _CONNECT_OPTIONS: Final = {"row_factory": dict_row, "connect_timeout": 5}
 class Database:
     """A pool of connections, and the listeners for changes of builds."""
 
-    def __init__(self, conninfo: str, *, pool_size: int = 12, wait_seconds: float = 10.0, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self, conninfo: str, *, pool_size: int = 12, wait_seconds: float = 10.0, poll_seconds: float = 1.0
+    ) -> None:
         self.conninfo = conninfo
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo, min_size=1, max_size=pool_size, open=False, timeout=wait_seconds, kwargs=_CONNECT_OPTIONS

@@ -22,7 +22,7 @@ class MemoryImages:
         self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
     ) -> str:
         """Name a builder with toolchains and packages; see Images."""
-        return await self._make("+".join((f"builder-{suite}", *toolchains, *sorted(set(apt)))), log)
+        return await self._make("+".join((f"builder-{suite}-{python}", *toolchains, *sorted(set(apt)))), log)
 
     async def runtime(self, *, suite: str, python: str, log: LogSink) -> str:
         """Name a runtime; see Images."""

@@ -34,5 +34,6 @@ def _read_recipe(file: Path, project: NormalizedName) -> Recipe:
         raise RecipeInvalidError(source=str(file), problems=[f"it cannot be read: {error}"]) from error
     recipe = parse_recipe(text, source=str(file))
     if recipe.name != project:
-        raise RecipeInvalidError(source=str(file), problems=[f"name: {recipe.name!r} is not what the file is named after"])
+        problem = f"name: {recipe.name!r} is not what the file is named after"
+        raise RecipeInvalidError(source=str(file), problems=[problem])
     return recipe

@@ -7,7 +7,7 @@ _PATH: Final = f"/v1/builds/{_ID}"
 _SHA256: Final = "7d2d4ee8a0f6b1d9c1b7d4a4fbc2a1d4f0b7b6f9a1ce6c1f2f0c2d0d6f5b3a21"
 
 WHEEL: Final[dict[str, Any]] = {
-    "filename": "pyyaml-6.0.3-1-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "filename": "pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
     "sha256": _SHA256,
     "size_bytes": 801626,
     "tag": "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64",
@@ -29,7 +29,7 @@ WHEEL: Final[dict[str, Any]] = {
     "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
-    "url": "http://127.0.0.1:3141/wheels/prod/+f/7d2/d4ee8a0f6b1d9/pyyaml-6.0.3-1-cp313-cp313-manylinux_2_17_x86_64.whl",
+    "url": "http://127.0.0.1:3141/wheels/prod/+f/7d2/d4ee8a0f6b1d9/pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.whl",
     "index_url": "http://127.0.0.1:3141/wheels/prod/+simple/",
     "install": "pip install --only-binary :all: --index-url http://127.0.0.1:3141/wheels/prod/+simple/ pyyaml==6.0.3",
 }

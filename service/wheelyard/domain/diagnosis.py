@@ -38,7 +38,6 @@ _DEV_PACKAGE: Final = "Put the Debian -dev package that holds {0} into the recip
 _DEV_PACKAGE_OF: Final = "Put the Debian -dev package of {0} into the recipe's apt list."
 _PC_FILE: Final = "Put the Debian -dev package that holds {0}.pc into the recipe's apt list."
 _PROGRAM: Final = "Put the Debian package that holds {0} into the recipe's apt list (apt-file search bin/{0})."
-_RUST: Final = "This builder has no Rust toolchain yet."
 
 # In order of how much they say: the first one that is found anywhere in the log counts.
 _SIGNS: Final = (
@@ -98,16 +97,12 @@ _SIGNS: Final = (
         r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found|"
         r"rust not found, installing",
         "it needs a Rust toolchain",
-<<<<<<< HEAD
-        _RUST,
+        'Put toolchains = ["rust"] into the recipe.',
     ),
     _sign(
         r"\b([\w+-][\w.+-]{0,100}) is not installed or (?:is )?not (?:in|on) (?:the )?(?i:path)\b",
         "{0} is not installed",
         "Put the Debian package of {0}, and its -dev package, into the recipe's apt list.",
-=======
-        'Put toolchains = ["rust"] into the recipe.',
->>>>>>> merge
     ),
     _sign(
         r"Unknown compiler\(s\): \[\[?'(?:gfortran|flang|f95)",
@@ -115,7 +110,7 @@ _SIGNS: Final = (
         'Put toolchains = ["fortran"] into the recipe.',
     ),
     _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", 'Put toolchains = ["java"] into the recipe.'),
-    _sign(r"Could NOT find ANT_EXECUTABLE", "it needs ant", 'Put toolchains = ["java"] into the recipe.'),
+    _sign(r"Could (?:NOT|not) find ANT_EXECUTABLE", "it needs ant", 'Put toolchains = ["java"] into the recipe.'),
     _sign(
         r"bazel.{0,20}not found|No such file or directory: '(?:/\S*/)?bazel(?:isk)?'",
         "it needs Bazel",

@@ -41,3 +41,12 @@ def build_key(facts: KeyFacts) -> str:
         facts.build_number,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def build_tag(number: int, *, suite: str) -> str:
+    """Make the build tag (PEP 427) of wheels that are built on a suite, such as ``1.bookworm``.
+
+    With the number alone, wheels of two suites that need no more than an old glibc would have one name and other bytes:
+    what they carry is each suite's own.
+    """
+    return f"{number}.{suite.replace('-', '_')}"

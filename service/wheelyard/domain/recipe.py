@@ -185,12 +185,8 @@ def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suit
         settings.update(rule.config_settings)
     return EffectiveRecipe(
         apt=_joined(rule.apt for rule in matching),
-<<<<<<< HEAD
-        env=tuple(sorted(env.items())),
-=======
         toolchains=_highest(rule.toolchains for rule in matching),
-        env=tuple(env.items()),
->>>>>>> merge
+        env=tuple(sorted(env.items())),
         build_constraints=_joined(rule.build_constraints for rule in matching),
         config_settings=tuple(sorted(settings.items())),
         expected_extensions=_joined(rule.expect.extensions for rule in matching),

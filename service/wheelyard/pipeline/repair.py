@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from wheelyard.domain.build import GraftedLibrary, Stage
+from wheelyard.domain.plan import build_tag
 from wheelyard.domain.target import Policy
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
@@ -23,6 +24,7 @@ _GRAFTED: Final = TypeAdapter(tuple[GraftedLibrary, ...])
 async def repair(job: Job, tools: Tools) -> Job:
     """Repair the wheel, or pass a pure one through with nothing but a build tag added."""
     built, image = known(job.built), known(job.images).builder
+    tag = build_tag(tools.build_number, suite=job.claim.order.builder)
     async with open_job(job, tools, stage=Stage.REPAIR, image=image, python=TOOLS_PYTHON) as conversation:
         await _check(conversation, built.path, job)
         await conversation.send_file(built.path)
@@ -30,14 +32,14 @@ async def repair(job: Job, tools: Tools) -> Job:
             "repair",
             wheel=built.path.name,
             platform=job.claim.order.target.platform,
-            build_number=tools.build_number,
+            build_tag=tag,
             epoch=built.epoch,
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
         path = received_wheel(conversation, message)
         file = await _check(conversation, path, job)
-        if file.build_tag[:1] != (tools.build_number,):
-            raise conversation.refuse(f"{path.name} does not have the build tag {tools.build_number}")
+        if "".join(map(str, file.build_tag)) != tag:
+            raise conversation.refuse(f"{path.name} does not have the build tag {tag}")
         return job.knowing(repaired=_read_report(conversation, job, message, path, file))
 
 

@@ -1,0 +1,99 @@
+"""What proves a wheel and what does not: the whole job, with a stand-in for the installer."""
+
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wheelyard_agent.channel import Channel
+from wheelyard_agent.job import JobError
+from wheelyard_agent.verify import verify_wheel
+
+WHEEL = "demo-1.0-1-cp313-cp313-manylinux_2_17_x86_64.whl"
+INSTALLER = f"""\
+#!{sys.executable}
+import pathlib, sys, zipfile
+assert "--no-index" in sys.argv and ":all:" in sys.argv
+environment = pathlib.Path(sys.argv[sys.argv.index("--python") + 1]).parents[1]
+(site,) = environment.glob("lib/python*/site-packages")
+zipfile.ZipFile(sys.argv[-1]).extractall(site)
+"""
+
+
+def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> dict[str, Any]:
+    """Verify a wheel of these modules; give the report that is sent."""
+    inbox = folder / "in"
+    inbox.mkdir()
+    (inbox / "uv").write_text(installer)
+    with zipfile.ZipFile(inbox / WHEEL, "w") as bundle:
+        for name, text in modules.items():
+            bundle.writestr(name, text)
+        bundle.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n")
+        bundle.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in modules))
+    fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", "imports": [], "expect_extensions": [], **job}
+    sink = io.BytesIO()
+    verify_wheel(Channel(io.BytesIO(), sink), fields, inbox, folder)
+    report: dict[str, Any] = json.loads(sink.getvalue())
+    return report
+
+
+def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> JobError:
+    with pytest.raises(JobError) as caught:
+        verified(folder, modules, installer, **job)
+    return caught.value
+
+
+def test_every_module_of_the_wheel_is_imported(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo/__init__.py": "", "demo/a.py": "", "demo/tests/test_a.py": "1 / 0"})
+    assert report == {"kind": "report", "imported": ["demo", "demo.a"], "skipped": {}}
+
+
+def test_module_below_the_top_may_want_what_is_not_there(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo/__init__.py": "", "demo/gui.py": "import no_such_toolkit"})
+    assert report["imported"] == ["demo"]
+    assert "no_such_toolkit" in report["skipped"]["demo.gui"]
+
+
+def test_module_at_the_top_must_be_imported(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo.py": "raise RuntimeError('no')"})
+    assert (error.code, error.details["problems"]) == ("verify-failed", ["import demo: RuntimeError: no"])
+
+
+@pytest.mark.parametrize("text", ["import demo.lost", "import os; os.abort()", "raise OSError('undefined symbol: x')"])
+def test_broken_module_anywhere_disproves_the_wheel(tmp_path: Path, text: str) -> None:
+    error = refusal(tmp_path, {"demo/__init__.py": "", "demo/a.py": text})
+    assert error.code == "verify-failed"
+    assert error.details["problems"][0].startswith("import demo.a: ")
+
+
+def test_named_imports_replace_the_others_and_must_all_work(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/a.py": "", "demo/b.py": "import demo.lost"}
+    assert verified(tmp_path, modules, imports=["demo.a"])["imported"] == ["demo.a"]
+
+
+def test_named_import_that_fails_disproves_the_wheel(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/a.py": "import no_such_toolkit"}
+    assert refusal(tmp_path, modules, imports=["demo", "demo.a"]).code == "verify-failed"
+
+
+def test_extension_module_must_be_imported_though_it_is_below_the_top(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo/__init__.py": "", "demo/_c.abi3.so": "\x7fELF no program"})
+    assert (error.code, error.details["problems"][0][:14]) == ("verify-failed", "import demo._c")
+
+
+def test_expected_extension_that_the_wheel_lacks_is_missing_before_anything_runs(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo.py": ""}, installer="", expect_extensions=["demo._c"])
+    assert (error.code, error.details["missing"]) == ("extension-missing", ["demo._c"])
+
+
+def test_wheel_that_cannot_be_installed_is_disproved(tmp_path: Path) -> None:
+    assert "could not be installed" in refusal(tmp_path, {}, installer="#!/bin/sh\nexit 1\n").details["problems"][0]
+
+
+def test_problems_are_told_up_to_a_number(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {f"demo{number}.py": "1 / 0" for number in range(30)})
+    assert len(error.details["problems"]) == 20
