@@ -16,10 +16,10 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
-from wheelyard.adapters.crate_archives import CrateArchives
 
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
@@ -91,6 +91,7 @@ class PackageRun:
     log_bytes: int = 1 << 20
     recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
     build_id: str = ""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.state = MemoryState(clock=lambda: datetime.now(UTC))
@@ -102,6 +103,7 @@ class PackageRun:
         own = MemorySourceIndex(self.stand.folder / "sdists")
         order = self._order(own.add(sdist_name(self.project), make_sdist(PACKAGES / self.project)))
         self.build_id = (await self.builds.submit(order, requested_by="tests")).build.id
+        self.begun.set()
         options = AttemptOptions(
             worker=self.stand.worker,
             folder=self.stand.folder / "attempts",
@@ -119,8 +121,7 @@ class PackageRun:
 
     async def until_logged(self, text: str) -> None:
         """Return once the log holds a line."""
-        while not self.build_id:
-            await asyncio.sleep(0)
+        await self.begun.wait()
         async with MemoryLogs(self.state).watch(self.build_id) as changes:
             async for _ in changes:
                 if f"\n{text}\n" in self.log():

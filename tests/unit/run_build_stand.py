@@ -1,6 +1,8 @@
 """Attempts on in-memory stores: steps that a test scripts, short leases, time that stands still."""
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,3 +94,31 @@ class RunStand:
         """Queue a build, run one attempt at it and read it."""
         await self.runner(*functions)(await self.queued())
         return await self.build()
+
+
+class Endless:
+    """A stage that goes on until it is stopped."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.stopped = False
+
+    async def __call__(self, job: Job, tools: Tools) -> Job:
+        del tools
+        (job.folder / "half-done.whl").touch()
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.stopped = True
+            raise
+        return job
+
+
+@contextlib.asynccontextmanager
+async def running(stand: RunStand, stage: Endless) -> AsyncIterator[asyncio.Task[None]]:
+    """Run an attempt that has come to its endless stage; at the end of the block, wait until it is over."""
+    attempt = asyncio.create_task(stand.runner(stage, pass_through)(await stand.queued()))
+    await asyncio.wait_for(stage.begun.wait(), 10)
+    yield attempt
+    await asyncio.wait_for(attempt, 10)

@@ -1,14 +1,12 @@
 """One attempt at a build: how it ends is recorded, by its lease's holder alone, and it leaves nothing behind."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.contract.samples import BEGINNING, sample_wheel
 from tests.unit.pipeline_stand import PipelineStand
-from tests.unit.run_build_stand import LEASE_SECONDS, RunStand, pass_through
+from tests.unit.run_build_stand import LEASE_SECONDS, Endless, RunStand, pass_through, running
 
 from wheelyard.domain.build import Stage, StageTiming, Status
 from wheelyard.errors import BuildFailedError, InvalidSdistError
@@ -18,34 +16,6 @@ from wheelyard.pipeline.job import Job, StageFunction, Tools
 @pytest.fixture
 def stand(pipeline: PipelineStand, tmp_path: Path) -> RunStand:
     return RunStand(pipeline=pipeline, folder=tmp_path / "attempts")
-
-
-class Endless:
-    """A stage that goes on until it is stopped."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.stopped = False
-
-    async def __call__(self, job: Job, tools: Tools) -> Job:
-        del tools
-        (job.folder / "half-done.whl").touch()
-        self.begun.set()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.stopped = True
-            raise
-        return job
-
-
-@contextlib.asynccontextmanager
-async def running(stand: RunStand, stage: Endless) -> AsyncIterator[asyncio.Task[None]]:
-    """Run an attempt that has come to its endless stage; at the end of the block, wait until it is over."""
-    attempt = asyncio.create_task(stand.runner(stage, pass_through)(await stand.queued()))
-    await asyncio.wait_for(stage.begun.wait(), 10)
-    yield attempt
-    await asyncio.wait_for(attempt, 10)
 
 
 def failing(error: Exception, log: bytes = b"") -> StageFunction:

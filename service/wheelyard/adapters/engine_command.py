@@ -11,7 +11,12 @@ from wheelyard.adapters.process import Completed, LineCallback, run_program
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, ProgramMissingError
 
 # What docker and podman print when the command is fine and nobody serves it.
-_UNREACHABLE: Final = ("cannot connect to the docker daemon", "error during connect", "unable to connect to podman")
+_UNREACHABLE: Final = (
+    "cannot connect to the docker daemon",
+    "permission denied while trying to connect to the docker",
+    "error during connect",
+    "unable to connect to podman",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -147,9 +147,11 @@ class _Attempt:
         while True:
             await asyncio.sleep(lease / 4)
             try:
-                beat = await self._store.beat(self._claim, lease_seconds=lease)
-            except DatabaseUnavailableError:
-                self._lost = self._options.elapsed() - heard > lease * 3 / 4
+                # A beat that hangs must not outlast the lease either.
+                async with asyncio.timeout(lease / 8):
+                    beat = await self._store.beat(self._claim, lease_seconds=lease)
+            except (DatabaseUnavailableError, TimeoutError):
+                self._lost = self._options.elapsed() - heard >= lease * 3 / 4
             else:
                 heard = self._options.elapsed()
                 self._lost, self._cancelled = not beat.holds_lease, beat.cancel_requested
