@@ -99,7 +99,7 @@ async def test_project_without_pyproject_is_built_by_setuptools(stand: Container
 @pytest.mark.parametrize(
     ("project", "stage", "code", "said"),
     [
-        ("compile-error", Stage.BUILD, "build-failed", "gcc failed"),
+        ("compile-error", Stage.BUILD, "build-failed", "compile_error.c:1 does not compile: "),
         ("missing-header", Stage.BUILD, "build-failed", "the C header no_such_library.h is missing"),
         ("network", Stage.BUILD, "build-failed", "it tried to reach the network"),
         ("wrong-name", Stage.REPAIR, "untrusted-output", "another-project 1.0, but wrong-name 1.0 was ordered"),

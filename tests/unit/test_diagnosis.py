@@ -101,6 +101,10 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
         ("OSError: [Errno 28] No space left on device", "its scratch space is full", "WHEELYARD_LIMIT_SCRATCH_BYTES"),
         ("ModuleNotFoundError: No module named 'numpy'", "the Python module numpy is missing", ""),
         ("error: command '/usr/bin/gcc' failed with exit code 1", "the command /usr/bin/gcc failed", ""),
+        ("error: Command '['gcc', '-c', 'a.c']' returned non-zero exit status 1.", "the command gcc failed", ""),
+        ("src/a.c:1:27: error: 'x' undeclared (first use)", "src/a.c:1 does not compile: 'x' undeclared", ""),
+        ("_configtest.c:5:1: error: 'x' undeclared", None, ""),
+        ("conftest.cpp:5:1: error: 'x' undeclared", None, ""),
     ],
 )
 def test_message_is_explained(log: str, cause: str | None, remedy: str) -> None:

@@ -142,8 +142,15 @@ _SIGNS: Final = (
         "the Python module {0} is missing from its build requirements",
         "",
     ),
+    # Not what a configure step compiles to find something out: that may fail in a build that succeeds.
     _sign(
-        r"error: command '([^'\n]{1,200})' failed",
+        r"^((?!\S{0,200}conf(?:ig)?test)[\w./+-]{1,200}:\d+):\d+: error: ([^\n]{1,300})",
+        "{0} does not compile: {1}",
+        "",
+    ),
+    # setuptools says either, by its version.
+    _sign(
+        r"error: [Cc]ommand '(?:\[')?([^'\n]{1,200})'[^\n]*? (?:failed|returned non-zero)",
         "the command {0} failed",
         "",
     ),
