@@ -13,7 +13,7 @@ _FIELDS = {"type", "title", "status", "detail", "code", "hint", "retryable", "in
     ("wanted", "code", "words"),
     [
         ({"requirement": "wheelyard-acceptance-no-such-project"}, "unknown-project", "no-such-project"),
-        ({"requirement": "markupsafe>3,<2"}, "no-matching-version", "The newest releases are"),
+        ({"requirement": "markupsafe>=999"}, "no-matching-version", "The newest releases are"),
         ({"requirement": "markupsafe==3.0.2", "python": "3.6"}, "unknown-target", "Python 3.6"),
         ({"requirement": "markupsafe", "platform": "win_amd64"}, "unknown-target", "win_amd64"),
         ({"requirement": "nvidia-nccl-cu12"}, "no-sdist", ".whl"),

@@ -64,8 +64,8 @@ async def test_extension_is_built_repaired_and_imported(native: PackageRun) -> N
     wheel = succeeded(await native.builds.get(native.build_id))
     assert (wheel.is_pure, wheel.extensions, wheel.grafted) == (False, ("native._fast",), ())
     assert wheel.tag_before_repair == "cp313-cp313-linux_x86_64"
-    assert wheel.tag.startswith("cp313-cp313-manylinux_2_")
     assert wheel.policy is not None
+    assert wheel.tag.startswith("cp313-cp313-manylinux")
     assert wheel.policy in wheel.tag
     assert wheel.imported_modules == ("native", "native._fast")
     assert [name for _, name in native.index.files] == [wheel.filename]
@@ -219,7 +219,10 @@ async def test_killed_worker_leaves_a_container_that_ends_by_itself(
     )
     assert worker.stdout is not None
     try:
-        assert await asyncio.wait_for(worker.stdout.readline(), PATIENCE_SECONDS) == f"{ASLEEP}\n".encode()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while line := await worker.stdout.readline():
+                if line.decode() == f"{ASLEEP}\n":
+                    break
         assert len(await stand.containers()) == 1
     finally:
         kill(worker.pid, signal.SIGKILL)
