@@ -1,12 +1,14 @@
-"""A start that cannot succeed says so in one message, and leaves a service that runs alone."""
+"""A start that cannot succeed says so in one message, and leaves a service that runs alone; Ctrl-C breaks it off."""
 
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.acceptance.running_service import Completed, Launch, RunningService
+from tests.acceptance.processes import command_line, descendants, wait_for
+from tests.acceptance.running_service import START_SECONDS, STOP_SECONDS, Completed, Launch, RunningService
 
 _OPERATOR = 4
 """Exit code of what the operator has to mend, see docs/cli.md."""
@@ -45,6 +47,25 @@ def test_setting_that_cannot_be_used_is_named_with_what_is_wrong(
 
     _assert_one_message(completed, code="settings-invalid", words=words)
     assert list(state_dir.iterdir()) == []
+
+
+def test_ctrl_c_during_the_first_start_breaks_it_off(make_state_dir: Callable[[], Path]) -> None:
+    launch = Launch(state_dir=make_state_dir())
+
+    process = launch.start()
+    try:
+        wait_for("devpi's start", lambda: "starting devpi" in launch.log.read_text(), seconds=START_SECONDS)
+        started = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        status = process.wait(STOP_SECONDS)
+    finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
+
+    said = launch.log.read_text()
+    assert (status, "Traceback" in said, "API " in said) == (0, False, False), said
+    assert [command_line(mark) for mark in started if mark.is_alive()] == []
+    assert not (launch.state_dir / "api.json").exists()
 
 
 @contextmanager
