@@ -42,6 +42,7 @@ _SERVING: Final = re.compile(rf"Serving on http://{re.escape(LOOPBACK)}:([0-9]+)
 _STOP_STEPS: Final = ((signal.SIGTERM, 15.0),)
 _INIT_SECONDS: Final = 120.0
 _START_SECONDS: Final = 60.0
+_PORT_SECONDS: Final = 3.0
 _NO_CONFIG: Final = ("--configfile", "/dev/null")  # else it takes the user's or the system's
 _CACHE: Final = ("--keyfs-cache-size", "100000")
 _INIT_PROGRAM: Final = "import sys; from devpi_server.init import init; sys.exit(init())"
@@ -149,7 +150,7 @@ class EmbeddedDevpi:
 
     async def _start_server(self, python: Path) -> int:
         remembered = self._home / "port"
-        wanted = await asyncio.to_thread(remembered_port, remembered)
+        wanted = await self._wanted_port(remembered)
         port = await self._try_port(python, wanted)
         if port is None and wanted:
             # Somebody took it between our look and devpi's.
@@ -157,6 +158,20 @@ class EmbeddedDevpi:
         if port is None:
             raise self._start_error(last_line(self._log))
         await asyncio.to_thread(write_private, remembered, f"{port}\n")
+        return port
+
+    async def _wanted_port(self, remembered: Path) -> int:
+        """Give the port of the last start, 0 if there was none or somebody has it for good.
+
+        A server that was just ended may hold it for a moment longer, until its last thread is gone.
+        """
+        loop = asyncio.get_running_loop()
+        patience = _PORT_SECONDS if await asyncio.to_thread(remembered.exists) else 0.0
+        deadline = loop.time() + patience
+        while not (port := await asyncio.to_thread(remembered_port, remembered)):
+            if loop.time() >= deadline:
+                return 0
+            await asyncio.sleep(POLL_SECONDS)
         return port
 
     async def _try_port(self, python: Path, port: int) -> int | None:
