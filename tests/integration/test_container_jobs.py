@@ -72,6 +72,15 @@ async def test_extension_is_built_repaired_and_imported(native: PackageRun) -> N
     assert wheel.filename.startswith("native-1.0-1.bookworm-cp313-")
 
 
+async def test_library_that_the_recipe_names_is_grafted_with_its_origin(stand: ContainerStand) -> None:
+    wheel = succeeded(await stand.run_of("needs-library", recipe=EffectiveRecipe(apt=("libyaml-dev",))).go())
+    (library,) = wheel.grafted
+    assert (library.soname, library.package) == ("libyaml-0.so.2", "libyaml-0-2")
+    assert library.path.startswith("needs_library.libs/")
+    assert library.package_version
+    assert wheel.imported_modules == ("needs_library",)
+
+
 async def test_same_sdist_gives_the_same_bytes_again(stand: ContainerStand, native: PackageRun) -> None:
     again = stand.run_of("native")
     succeeded(await again.go())
@@ -101,6 +110,8 @@ async def test_project_without_pyproject_is_built_by_setuptools(stand: Container
     [
         ("compile-error", Stage.BUILD, "build-failed", "compile_error.c:1 does not compile: "),
         ("missing-header", Stage.BUILD, "build-failed", "the C header no_such_library.h is missing"),
+        ("needs-library", Stage.BUILD, "build-failed", "the C header yaml.h is missing"),
+        ("names-no-wheel", Stage.BUILD, "build-failed", "names_no_wheel-1.0-py3-none-any.whl, which it did not make"),
         ("network", Stage.BUILD, "build-failed", "it tried to reach the network"),
         ("wrong-name", Stage.REPAIR, "untrusted-output", "another-project 1.0, but wrong-name 1.0 was ordered"),
         ("lost-extension", Stage.REPAIR, "extension-missing", "cp313-cp313-linux_x86_64"),
@@ -143,6 +154,12 @@ async def test_build_that_takes_too_much_memory_is_ended(stand: ContainerStand) 
     failure = failed(await stand.run_of("memory-hog", limits=limits).go())
     assert (failure.stage, failure.code) == (Stage.BUILD, "memory-limit")
     assert "192 MiB" in failure.summary
+
+
+async def test_build_that_fills_its_scratch_space_is_told_so(stand: ContainerStand) -> None:
+    failure = failed(await stand.run_of("scratch-filler", limits=replace(LIMITS, scratch_bytes=64 * MIB)).go())
+    assert (failure.stage, failure.code) == (Stage.BUILD, "build-failed")
+    assert "its scratch space is full" in failure.summary
 
 
 async def test_log_is_cut_at_its_limit_and_the_build_goes_on(stand: ContainerStand) -> None:

@@ -31,6 +31,8 @@ class WatchedAttempts(MemoryAttempts):
         self.elapsed = 0.0
         """The monotonic clock, in seconds."""
         self.finished: list[Outcome] = []
+        self.failing_writes = 0
+        """How many of the next writes (stages, ends) do not reach the database."""
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
         self.beats += 1
@@ -39,9 +41,19 @@ class WatchedAttempts(MemoryAttempts):
             raise DatabaseUnavailableError(reason="it is away")
         return await super().beat(claim, lease_seconds=lease_seconds)
 
+    async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
+        self._fail_in_turn()
+        return await super().enter_stage(claim, stage)
+
     async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        self._fail_in_turn()
         self.finished.append(outcome)
         return await super().finish(claim, outcome)
+
+    def _fail_in_turn(self) -> None:
+        self.failing_writes -= 1
+        if self.failing_writes >= 0:
+            raise DatabaseUnavailableError(reason="it is away")
 
 
 async def pass_through(job: Job, tools: Tools) -> Job:

@@ -20,12 +20,18 @@ class LogKeeper:
         self.pieces: list[bytes] = []
         self.fault: Exception | None = None
         self.refused = asyncio.Event()
+        self.slow = False
+        """While true, a piece waits for ``go_on`` before it is kept."""
+        self.sending, self.go_on = asyncio.Event(), asyncio.Event()
 
     async def append_log(self, claim: Claim, data: bytes) -> bool:
         assert claim == CLAIM
         if self.fault is not None:
             self.refused.set()
             raise self.fault
+        if self.slow:
+            self.sending.set()
+            await self.go_on.wait()
         self.pieces.append(data)
         return True
 
@@ -137,6 +143,15 @@ async def test_database_that_is_away_for_a_while_loses_nothing(store: LogKeeper)
         await log.write(b"two")
         store.fault = None
     assert store.data == b"one two"
+
+
+async def test_piece_that_is_just_being_sent_when_the_attempt_ends_is_not_lost(store: LogKeeper) -> None:
+    store.slow = True
+    async with asyncio.timeout(10), log_on(store) as log:
+        await log.write(b"the last words")
+        await store.sending.wait()
+        asyncio.get_running_loop().call_soon(store.go_on.set)
+    assert store.data == b"the last words"
 
 
 async def test_writer_waits_while_too_much_waits_to_be_sent(store: LogKeeper) -> None:

@@ -199,6 +199,12 @@ async def test_container_is_killed_by_name_when_the_block_ends_early(fake: FakeE
     assert remove == ["rm", "--force", *values_of(run, "--name")]
 
 
+async def test_client_that_cannot_write_any_more_is_ended_too(fake: FakeEngine) -> None:
+    engine = fake.engine(f"yes & while ! [ -e {fake.killed} ]; do sleep 0.01; done; kill $!; exit 137")
+    async with asyncio.timeout(20), engine.run(SPEC, log=TextLog()) as container:
+        assert await container.read_line(100) == b"y\n"
+
+
 @pytest.mark.parametrize("labels", [{}, {"org.wheelyard.worker": "worker-1"}])
 async def test_leftovers_are_only_our_own(fake: FakeEngine, labels: Mapping[str, str]) -> None:
     assert await fake.engine().remove_leftovers(labels) == 2

@@ -39,11 +39,13 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
         settings = job["config_settings"]
         environment.provide(project.get_requires_for_build("wheel", settings))
         say("building the wheel")
-        wheel = project.build("wheel", scratch / "out", settings)
+        wheel = Path(project.build("wheel", scratch / "out", settings))
     except (build.BuildBackendException, build.BuildException, pyproject_hooks.HookMissing) as error:
         raise JobError("build-failed", exit_reason=_describe(error)) from error
-    channel.send_file(Path(wheel))
-    channel.send("report", wheel=Path(wheel).name, epoch=epoch, build_requirements=environment.installed)
+    if not wheel.is_file():
+        raise JobError("build-failed", exit_reason=f"the build backend named {wheel.name}, which it did not make")
+    channel.send_file(wheel)
+    channel.send("report", wheel=wheel.name, epoch=epoch, build_requirements=environment.installed)
 
 
 class _Environment:

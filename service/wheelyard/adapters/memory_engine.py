@@ -164,7 +164,7 @@ class MemoryEngine:
             yield container
         finally:
             await container.kill()
-            del self.running[number]
+            self.running.pop(number, None)
 
     async def remove_leftovers(self, labels: Mapping[str, str]) -> int:
         """Forget running containers with these labels; see Engine."""

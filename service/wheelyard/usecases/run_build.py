@@ -4,13 +4,16 @@ Must not know the queue, nor what the steps do.
 """
 
 import asyncio
+import contextlib
+import functools
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from wheelyard.domain.build import Failure, Stage, StageTiming, Status
 from wheelyard.domain.diagnosis import diagnose
@@ -22,6 +25,7 @@ from wheelyard.pipeline.attempt_log import AttemptLog
 from wheelyard.pipeline.job import Job, Step, Tools
 
 _log = get_logger(__name__)
+_TRIES_PER_LEASE: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +62,7 @@ class RunBuild:
         log.info("attempt-started", version=claim.order.version, target=str(claim.order.target))
         attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim)
         outcome = await attempt.run()
-        recorded = outcome is not None and await self._store.finish(claim, outcome)
+        recorded = outcome is not None and await _insist(lambda: self._store.finish(claim, outcome), lease)
         code = outcome.failure.code if outcome and outcome.failure else None
         log.info("attempt-ended", status=outcome.status.value if outcome else "lost", code=code, recorded=recorded)
 
@@ -111,7 +115,8 @@ class _Attempt:
 
     async def _go_through(self, job: Job, log: AttemptLog) -> Outcome:
         for step in self._steps:
-            if not await self._store.enter_stage(self._claim, step.stage):
+            enter = functools.partial(self._store.enter_stage, self._claim, step.stage)
+            if not await _insist(enter, self._options.lease_seconds):
                 self._lost = True
                 return Outcome(status=Status.CANCELLED)
             try:
@@ -158,6 +163,19 @@ class _Attempt:
             if self._lost or self._cancelled:
                 work.cancel()
                 return
+
+
+async def _insist(write: Callable[[], Awaitable[bool]], lease_seconds: float) -> bool:
+    """Write, and while the database is away again and again, for as long as the lease may still be ours.
+
+    A moment without a database must not cost an hour of building. The fence makes a second write harmless: one that had
+    arrived without an answer only says False then.
+    """
+    for _ in range(_TRIES_PER_LEASE - 1):
+        with contextlib.suppress(DatabaseUnavailableError):
+            return await write()
+        await asyncio.sleep(lease_seconds / _TRIES_PER_LEASE)
+    return await write()
 
 
 def _explain(error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
