@@ -31,13 +31,19 @@ demo: setup ## Build markupsafe and pyyaml from source, install them from the in
 up: setup ## Run the service in the foreground; Ctrl-C stops all of it
 	@exec $(VENV)/wheelyard up
 
+.PHONY: test-setup
+test-setup:
+	@$(SETUP) --with-browser --with-prometheus
+
 .PHONY: test
-test: setup ## Set up, then lint, check types and run every test
+test: test-setup ## Set up, then lint, check types and run every test
 	@$(call timed,lint,$(MAKE) --no-print-directory lint)
 	@$(call timed,types,$(MAKE) --no-print-directory typecheck)
 	@$(call timed,unit tests,$(VENV)/pytest tests/unit)
 	@$(call timed,integration tests,$(VENV)/pytest tests/integration)
+	@$(call timed,hostile tests,$(VENV)/pytest tests/hostile)
 	@$(call timed,acceptance tests,$(VENV)/pytest tests/acceptance)
+	@$(call timed,fault tests,$(VENV)/pytest tests/faults)
 
 .PHONY: test-unit
 test-unit: venv ## Run the unit tests only: no engine, no database, seconds
@@ -46,6 +52,38 @@ test-unit: venv ## Run the unit tests only: no engine, no database, seconds
 .PHONY: test-toolchains
 test-toolchains: setup ## Build real projects in Rust, Fortran, Java and with Bazel, in about ten minutes
 	@$(VENV)/pytest tests/integration/test_toolchain_builds.py -m slow_toolchains
+
+.PHONY: test-images
+test-images: setup ## Make a runtime image twice and compile Python twice, compare their files, and refresh an image
+	@$(VENV)/pytest tests/integration/test_image_content.py tests/integration/test_image_refresh.py -m "slow_images or not slow_images"
+
+.PHONY: test-engines
+test-engines: setup ## Make images and build a wheel with BuildKit and with Podman, in some minutes
+	@$(VENV)/pytest tests/integration/test_engines.py -m slow_engines
+
+.PHONY: test-hostile
+test-hostile: setup ## Run every attack of tests/hostile, in about two minutes
+	@$(VENV)/pytest tests/hostile
+
+.PHONY: test-prebuild
+test-prebuild: setup ## Prebuild three applications and install them with nothing but our index, in about half an hour
+	@$(VENV)/pytest tests/acceptance -m slow_prebuild
+
+.PHONY: test-faults
+test-faults: setup ## Kill, freeze, fill up and cut off everything at every stage, and print how it was got over
+	@$(VENV)/pytest tests/faults -m "slow_faults or not slow_faults"
+
+# All pages in both widths and colour schemes; those that the documents show are kept.
+SHOWN := home failed-build wheel project statistics
+.PHONY: screenshots
+screenshots: test-setup ## Take pictures of every page into screenshots/, and renew those in docs/images
+	@mkdir -p screenshots
+	@WHEELYARD_SCREENSHOTS=screenshots $(VENV)/pytest tests/integration/test_web_browser.py -k fit_and_have_no
+	@for page in $(SHOWN); do cp screenshots/web-$$page-*.png docs/images/; done
+
+.PHONY: test-compose
+test-compose: setup ## Make the service's images, bring docker-compose.yml up, build a wheel in it; ten minutes at first
+	@$(VENV)/pytest tests/acceptance/test_compose.py -m compose
 
 .PHONY: lint
 lint: venv ## Check style and format
@@ -63,7 +101,7 @@ format: venv ## Rewrite the code in the house style
 	@$(VENV)/ruff format
 
 .PHONY: docs
-docs: venv ## Write docs/cli.md and docs/settings.md anew from the code
+docs: venv ## Write docs/cli.md, docs/settings.md and the schema of recipes anew from the code
 	@$(VENV)/python tools/generate_docs.py
 
 # The option list is the lock's meaning: hashes for every platform and Python, and no index address in the file.

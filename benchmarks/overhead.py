@@ -4,7 +4,7 @@ Both run on the same image, in turn, in one run: the service with everything tha
 containers, proof, publishing, read-back), and beside it `pip wheel` (isolated build environment included) with
 `auditwheel repair` in a container that is up already. Prints medians and the median of the pairwise ratios.
 
-    python benchmarks/overhead.py [--pairs 3] [--project idna==3.20 ...]
+    python -m benchmarks.overhead [--pairs 3] [--project idna==3.20 ...]
 
 Needs a running service (`wheelyard up`). Each request names another platform, so none joins a build that exists.
 """
@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from uv import find_uv_bin
@@ -90,7 +91,7 @@ def _unused_minors(client: httpx.Client, requirement: str) -> list[int]:
     return [minor for minor in GLIBC_MINORS if f"manylinux_2_{minor}_x86_64" not in used]
 
 
-def _build(client: httpx.Client, requirement: str, minor: int) -> dict:
+def _build(client: httpx.Client, requirement: str, minor: int) -> dict[str, Any]:
     """Ask for a wheel and follow it to its end, as a client would."""
     body = {"requirement": requirement, "python": "3.13", "platform": f"manylinux_2_{minor}_x86_64"}
     answer = client.post("/v1/builds", json=body).raise_for_status().json()
@@ -98,14 +99,14 @@ def _build(client: httpx.Client, requirement: str, minor: int) -> dict:
         for line in events.iter_lines():
             if line == "event: end":
                 break
-    build = client.get(answer["url"]).raise_for_status().json()
+    build: dict[str, Any] = client.get(answer["url"]).raise_for_status().json()
     if build["status"] != "succeeded":
         raise SystemExit(f"{requirement} did not build: {build['failure']}")
     return build
 
 
 @contextlib.contextmanager
-def _bare_container(image: str, sdist: dict) -> Iterator[str]:
+def _bare_container(image: str, sdist: dict[str, Any]) -> Iterator[str]:
     """Start a container of the same image, with a network, pip and the sdist in it."""
     name = f"wheelyard-bench-{uuid.uuid4().hex[:8]}"
     label = "org.wheelyard.benchmark=overhead"

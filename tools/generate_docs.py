@@ -1,9 +1,10 @@
-"""Write the reference pages that come from the code: docs/cli.md and docs/settings.md.
+"""Write the reference that comes from the code: docs/cli.md, docs/settings.md and recipes/recipe.schema.json.
 
 A test compares them with what this makes, so that they never lag behind; ``make docs`` runs it.
 """
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,11 @@ from typer.main import get_command
 
 from wheelyard.cli.app import app
 from wheelyard.cli.exit_codes import MEANINGS
+from wheelyard.domain.recipe_model import recipe_schema
 from wheelyard.settings import ClientSettings, Settings
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+RECIPES: Final = DOCS.parent / "recipes"
 _NOTE: Final = "<!-- Made from the code by tools/generate_docs.py; change it there. -->"
 _EXAMPLE: Final = re.compile(r'\n<span style="font-weight: bold">(?P<title>[^<]+)</span>\n(?P<lines>(?:\S.*\n)+)')
 _EPILOG: Final = re.compile(r"\n\[bold\]Exit codes\[/bold\]\n(?:.*\S.*\n)+")
@@ -60,7 +63,8 @@ def settings_page() -> str:
             "",
             _NOTE,
             "",
-            "Each is an environment variable, or a line `NAME=value` in the file that `WHEELYARD_ENV_FILE` names.",
+            "Each is an environment variable, a line `NAME=value` in the file that `WHEELYARD_ENV_FILE` names, or a",
+            "file in the directory that `WHEELYARD_SECRETS_DIR` names, named alike in small letters. The first wins.",
             "",
             "## The service",
             "",
@@ -90,10 +94,16 @@ def _default_of(name: str, field: FieldInfo) -> str | None:
     return str(field.default)
 
 
+def schema_file() -> str:
+    """Describe recipes as a JSON schema, which editors read."""
+    return json.dumps(recipe_schema(), indent=2) + "\n"
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write them all."""
     (DOCS / "cli.md").write_text(command_line_page())
     (DOCS / "settings.md").write_text(settings_page())
+    (RECIPES / "recipe.schema.json").write_text(schema_file())
 
 
 if __name__ == "__main__":

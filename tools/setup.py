@@ -19,6 +19,7 @@ from typing import IO, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
 STAMP: Final = VENV / "set-up"
+PROMETHEUS: Final = VENV / "prometheus"
 INPUTS: Final = (ROOT / "requirements.lock", ROOT / "pyproject.toml")
 ENGINES: Final = ("docker", "podman")
 ENGINE_START_SECONDS: Final = 45
@@ -31,12 +32,17 @@ class SetupError(Exception):
     """Set-up cannot go on; the message says what to do."""
 
 
-def run(label: str, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+def run(label: str, command: Sequence[str], *, env: Mapping[str, str] | None = None, directory: Path = ROOT) -> None:
     """Run a command under a label, its output shown only if it fails; raises SetupError."""
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(env or {})}
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(env or {})},
         ) as process:
             _show_progress(label, process, started)
         if process.returncode != 0:
@@ -221,16 +227,52 @@ def ensure_mmdebstrap() -> None:
     )
 
 
+def ensure_browser() -> None:
+    """See that there is a Chromium for the tests of the web pages; raises SetupError."""
+    if shutil.which("chromium"):
+        return
+    install_packages(
+        "chromium, in which the web pages are tested, is missing",
+        ["chromium"],
+        otherwise="Install it (as root: apt-get install chromium), or run single tests with .venv/bin/pytest.",
+    )
+
+
+def ensure_prometheus() -> None:
+    """See that there is a Prometheus for the test of the metrics; raises SetupError.
+
+    Debian's package is unpacked in the virtual environment and not installed: that would start a service.
+    """
+    if all(shutil.which(program) for program in ("prometheus", "promtool")) or PROMETHEUS.is_dir():
+        return
+    otherwise = "Install Prometheus, or run single tests with .venv/bin/pytest."
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise SetupError(f"prometheus, which the metrics are tested with, is missing. {otherwise}")
+    if os.geteuid() == 0 and not _is_known_to_apt("prometheus"):
+        run("Reading package lists", ["apt-get", "update"])
+    with tempfile.TemporaryDirectory(dir=VENV) as folder:
+        run("Fetching prometheus", ["apt-get", "download", "prometheus"], directory=Path(folder))
+        (package,) = Path(folder).glob("prometheus_*.deb")
+        run("Unpacking prometheus", ["dpkg-deb", "--extract", str(package), f"{folder}/files"])
+        Path(folder, "files").rename(PROMETHEUS)
+
+
 def main() -> int:
     """Do all of it; 0 if everything is there."""
     parser = argparse.ArgumentParser(description="Set up a clone of Wheelyard.")
     parser.add_argument("--python-only", action="store_true", help="only the virtual environment")
-    python_only: bool = parser.parse_args().python_only
+    parser.add_argument("--with-browser", action="store_true", help="also the browser that tests need")
+    parser.add_argument("--with-prometheus", action="store_true", help="also the Prometheus that a test needs")
+    arguments = parser.parse_args()
     try:
         make_environment()
-        if not python_only:
+        if not arguments.python_only:
             ensure_engine()
             ensure_mmdebstrap()
+        if arguments.with_browser:
+            ensure_browser()
+        if arguments.with_prometheus:
+            ensure_prometheus()
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

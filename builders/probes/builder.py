@@ -72,8 +72,16 @@ def check_user():
     return problems + [folder for folder, _, _ in os.walk("/opt") if os.access(folder, os.W_OK)]
 
 
+def run(check):
+    """Run one check; an exception is a problem, too."""
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001  whatever is wrong with the image is what we look for
+        return [f"{type(error).__name__}: {error}"]
+
+
 CHECKS = (check_tools, check_pythons, check_development_packages, check_user)
 
 if __name__ == "__main__":
-    checks = [{"name": one.__name__[6:], "promise": one.__doc__, "problems": one()} for one in CHECKS]
+    checks = [{"name": one.__name__[6:], "promise": one.__doc__, "problems": run(one)} for one in CHECKS]
     print(json.dumps({"python": "", "checks": checks, "sizes": {}}))

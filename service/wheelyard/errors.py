@@ -6,9 +6,19 @@ carries a stable ``code``, whether trying again can help, and typed fields; its 
 code has a heading in ``docs/errors.md``.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from wheelyard.domain.network import NetworkCall
+from wheelyard.domain.usage import Use
+
+# What cargo says of crates, and of a Cargo.lock, that are newer than itself.
+_NEWER_RUST: Final = re.compile(
+    r"feature `edition\d{4}` is required|requires rustc \d|does not understand this lock file"
+)
+_MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
 
 
 class WheelyardError(Exception):
@@ -24,6 +34,17 @@ class WheelyardError(Exception):
 
     def __str__(self) -> str:
         return f"{self.summary} {self.hint}".strip()
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"
+
+
+def _raise_limit(key: str, *, default: str, ceiling: str, at_ceiling: bool) -> str:
+    """Say where to raise a limit: a recipe may have more than the default, up to the operator's ceiling."""
+    if at_ceiling:
+        return f"Raise {ceiling}: the build had all that it allows, whatever the recipe's {key} says."
+    return f"Raise {key} in the recipe (at most {ceiling}), or {default} for builds whose recipe has none."
 
 
 class CallerError(WheelyardError):
@@ -67,6 +88,85 @@ class InvalidRequestError(CallerError):
         )
 
 
+class DependencyFileInvalidError(CallerError):
+    """A requirements or lock file cannot be read as what it is said to be."""
+
+    code = "dependency-file-invalid"
+
+    def __init__(self, *, file: str, problems: Sequence[str]) -> None:
+        self.file, self.problems = file, tuple(problems)
+        super().__init__(
+            f"{file} cannot be read: " + "; ".join(self.problems) + ".",
+            "Write it anew with the tool that made it, or give plain requirements.",
+        )
+
+
+class DependencyFileMissingError(CallerError):
+    """A requirements or lock file, or one that it names, is not there or cannot be opened."""
+
+    code = "dependency-file-missing"
+
+    def __init__(self, *, file: str, reason: str, named_by: str | None = None) -> None:
+        self.file, self.reason, self.named_by = file, reason, named_by
+        by = f", which {named_by} names," if named_by else ""
+        super().__init__(
+            f"{file}{by} cannot be read: {reason}.",
+            "Check the path; what a file names with -r or -c is relative to that file.",
+        )
+
+
+class SelectionUnknownError(CallerError):
+    """An application has no such extra or dependency group."""
+
+    code = "selection-unknown"
+
+    def __init__(self, *, file: str, kind: str, name: str, known: Sequence[str]) -> None:
+        self.file, self.kind, self.name, self.known = file, kind, name, tuple(known)
+        super().__init__(
+            f"{file} has no {kind} {name!r}.",
+            f"It has: {', '.join(self.known)}." if self.known else f"It has no {kind} at all.",
+        )
+
+
+class RequirementsUnsatisfiableError(CallerError):
+    """A resolver finds no set of releases that satisfies an application's requirements on a target."""
+
+    code = "requirements-unsatisfiable"
+
+    def __init__(self, *, target: str, reason: str) -> None:
+        self.target, self.reason = target, reason
+        super().__init__(
+            f"No set of releases satisfies the requirements for {target}: {reason}.",
+            "Loosen a requirement, or give a lock file.",
+        )
+
+
+class RequestCancelledError(CallerError):
+    """A build was to be started for a request that somebody has cancelled meanwhile."""
+
+    code = "request-cancelled"
+
+    def __init__(self, *, request: str) -> None:
+        self.request = request
+        super().__init__(
+            f"Request {request} was cancelled, so no build is started for it any more.",
+            "Make the request again if its wheels are wanted after all.",
+        )
+
+
+class WebhookRefusedError(CallerError):
+    """A webhook cannot be sent to its address, whoever asks."""
+
+    code = "webhook-refused"
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The webhook is refused: {reason}.",
+            "Give an address that the operator allows (WHEELYARD_WEBHOOK_HOSTS), or ask for none.",
+        )
+
+
 class InvalidRequirementError(CallerError):
     """The requirement is not a plain PEP 508 name with an optional version specifier."""
 
@@ -85,10 +185,11 @@ class UnknownTargetError(CallerError):
 
     code = "unknown-target"
 
-    def __init__(self, *, python: str, platform: str, known: Sequence[str]) -> None:
-        self.python, self.platform, self.known = python, platform, tuple(known)
+    def __init__(self, *, python: str, platform: str, known: Sequence[str], reason: str = "") -> None:
+        self.python, self.platform, self.known, self.reason = python, platform, tuple(known), reason
+        because = f": {reason}" if reason else ""
         super().__init__(
-            f"No builder serves Python {python} on {platform}.",
+            f"No builder serves Python {python} on {platform}{because}.",
             f"This Wheelyard builds for: {', '.join(self.known) or 'nothing yet'}. GET /v1/targets lists them.",
         )
 
@@ -138,9 +239,9 @@ class NotFoundError(CallerError):
 
     code = "not-found"
 
-    def __init__(self, *, kind: str, name: str) -> None:
+    def __init__(self, *, kind: str, name: str, where: str = "here") -> None:
         self.kind, self.name = kind, name
-        super().__init__(f"There is no {kind} {name!r} here.", f"List what there is, and check the {kind}'s name.")
+        super().__init__(f"There is no {kind} {name!r} {where}.", f"List what there is, and check the {kind}'s name.")
 
 
 class MethodNotAllowedError(CallerError):
@@ -151,6 +252,19 @@ class MethodNotAllowedError(CallerError):
     def __init__(self, *, method: str, path: str) -> None:
         self.method, self.path = method, path
         super().__init__(f"{path} does not answer {method}.", "The OpenAPI document at /docs lists what it answers.")
+
+
+class NotAcceptableError(CallerError):
+    """The page exists, but in none of the forms that the caller accepts."""
+
+    code = "not-acceptable"
+
+    def __init__(self, *, accept: str, offered: Sequence[str]) -> None:
+        self.accept, self.offered = accept, tuple(map(str, offered))
+        super().__init__(
+            f"The page has none of the forms that 'Accept: {accept}' allows.",
+            f"It can be had as {', '.join(self.offered)}.",
+        )
 
 
 class RequestTooLargeError(CallerError):
@@ -166,6 +280,18 @@ class RequestTooLargeError(CallerError):
         )
 
 
+class UploadRefusedError(CallerError):
+    """Somebody tried to upload to our index, as one does to others."""
+
+    code = "upload-refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This index takes no uploads: every wheel on it was built, repaired and proven here.",
+            "Ask for a build instead, with 'wheelyard build NAME' or POST /v1/builds.",
+        )
+
+
 class UnauthenticatedError(CallerError):
     """The request carries no valid token."""
 
@@ -176,6 +302,57 @@ class UnauthenticatedError(CallerError):
         super().__init__(
             f"This request is not authenticated: {reason}.",
             "Send 'Authorization: Bearer TOKEN'; an operator makes a token with 'wheelyard token create'.",
+        )
+
+
+class FileExistsAlreadyError(CallerError):
+    """The command line was asked to write a file that is there."""
+
+    code = "file-exists"
+
+    def __init__(self, *, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} is there already.", "Name another file, or remove that one.")
+
+
+class ForbiddenError(CallerError):
+    """The token is valid, but does not open this."""
+
+    code = "forbidden"
+
+    def __init__(self, *, needed: str, granted: str) -> None:
+        self.needed, self.granted = needed, granted
+        super().__init__(
+            f"This needs the scope {needed!r}, and the token has {granted!r}.",
+            f"Use a token of that scope; an operator makes one with 'wheelyard token create NAME --scope {needed}'.",
+        )
+
+
+class TooManyRequestsError(CallerError):
+    """More requests came than the limit allows."""
+
+    code = "too-many-requests"
+    retryable = True
+
+    def __init__(self, *, what: str, per_minute: int, retry_after_seconds: int) -> None:
+        self.what, self.per_minute, self.retry_after_seconds = what, per_minute, retry_after_seconds
+        super().__init__(
+            f"There were too many {what}; the limit is {per_minute} a minute.",
+            f"Wait {retry_after_seconds} s, as the Retry-After header says.",
+        )
+
+
+class OwnProjectError(CallerError):
+    """The name is the organisation's own, and the upstream index must not satisfy it."""
+
+    code = "own-project"
+
+    def __init__(self, *, project: str, pattern: str) -> None:
+        self.project, self.pattern = project, pattern
+        super().__init__(
+            f"{project!r} is one of the organisation's own projects ({pattern!r}) and is never taken from upstream.",
+            "It may be required where our own index has a wheel of it that fits; else install it from the index that "
+            "the organisation publishes it on. WHEELYARD_OWN_PROJECTS lists such names.",
         )
 
 
@@ -204,7 +381,74 @@ class RecipeInvalidError(RecipeError):
         self.source, self.problems = source, tuple(problems)
         super().__init__(
             f"The recipe {source} cannot be used: " + "; ".join(self.problems) + ".",
-            "recipes/README.md lists every key.",
+            "Only this project is out of order. recipes/README.md lists every key.",
+        )
+
+
+class PatchFailedError(RecipeError):
+    """A patch of the recipe does not apply to the sdist."""
+
+    code = "patch-failed"
+
+    def __init__(self, *, release: str, patch: str, reason: str, hunk: str = "") -> None:
+        self.release, self.patch, self.reason, self.hunk = release, patch, reason, hunk
+        super().__init__(
+            f"The recipe's patch {patch} does not apply to {release}: {reason}." + (f"\n{hunk}\n" if hunk else ""),
+            "Make it anew for this release, or restrict its rule to the releases that it fits (when.version).",
+        )
+
+
+class HookFailedError(RecipeError):
+    """A script of the recipe ended with an error."""
+
+    code = "hook-failed"
+
+    def __init__(self, *, release: str, hook: str, exit_reason: str) -> None:
+        self.release, self.hook, self.exit_reason = release, hook, exit_reason
+        super().__init__(
+            f"The recipe's hook {hook} failed on {release}: {exit_reason}.",
+            "The log's last lines show what it said. It runs in the unpacked sdist, with the build's variables.",
+        )
+
+
+class SourceUnusableError(RecipeError):
+    """A prefetched source of the recipe cannot be put where the recipe wants it."""
+
+    code = "source-unusable"
+
+    def __init__(self, *, release: str, to: str, reason: str) -> None:
+        self.release, self.to, self.reason = release, to, reason
+        super().__init__(
+            f"The recipe's source for {to} cannot be placed in {release}: {reason}.",
+            "A path with '/' at its end is a folder that an archive is unpacked into; any other is the file's own.",
+        )
+
+
+class SourceMismatchError(RecipeError):
+    """A file that the recipe has fetched is not the one that its hash promises."""
+
+    code = "source-mismatch"
+
+    def __init__(self, *, release: str, url: str, expected: str, found: str) -> None:
+        self.release, self.url, self.expected, self.found = release, url, expected, found
+        super().__init__(
+            f"The recipe of {release} has {url} in its sources with sha256 {expected}, and what is there has {found}.",
+            "Look at the file, then correct sources.sha256 or sources.url. The bytes were thrown away.",
+        )
+
+
+class PackagesMissingError(RecipeError):
+    """The recipe names system packages, and none for the package manager of the builder."""
+
+    code = "packages-missing"
+
+    def __init__(self, *, suite: str, manager: str, others: Sequence[str]) -> None:
+        self.suite, self.manager, self.others = suite, manager, tuple(others)
+        super().__init__(
+            f"The recipe names system packages for {' and '.join(self.others)}, and none for {manager}, which the "
+            f"builder of {suite} has.",
+            f"Name them in the recipe's {manager} list too. If none are needed there, restrict the rule that names the "
+            "others to their suites (when.suite).",
         )
 
 
@@ -213,11 +457,12 @@ class CatalogueInvalidError(RecipeError):
 
     code = "catalogue-invalid"
 
-    def __init__(self, *, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, *, problems: Sequence[str], source: str = "") -> None:
+        self.problems, self.source = tuple(problems), source
+        which = f" {source}" if source else ""
         super().__init__(
-            "The catalogue of builders cannot be used: " + "; ".join(self.problems) + ".",
-            "builders/README.md lists every key.",
+            f"The catalogue of builders{which} cannot be used: " + "; ".join(self.problems) + ".",
+            "builders/README.md lists every key. WHEELYARD_CATALOGUE names an operator's own file.",
         )
 
 
@@ -243,7 +488,80 @@ class BuildRequirementsError(ProjectError):
         self.requirements, self.reason = tuple(requirements), reason
         super().__init__(
             f"The build requirements {', '.join(self.requirements)} cannot be resolved to wheels: {reason}.",
-            "Build requirements are installed from wheels only. Build the missing one first, or constrain it.",
+            "What has an sdist that fits would be built first. Constrain the requirement to a release that exists for "
+            "the target, with build-constraints in a recipe.",
+        )
+
+
+class WheelsMissingError(ProjectError):
+    """Something that a project requires has no wheel for the target, and an sdist that one could be built from."""
+
+    code = "wheels-missing"
+
+    def __init__(self, *, releases: Sequence[tuple[str, str]], target: str) -> None:
+        self.releases, self.target = tuple(releases), target
+        """Project and version of each."""
+        names = ", ".join(f"{project} {version}" for project, version in self.releases)
+        super().__init__(
+            f"What it requires has no wheel for {target} yet: {names}.",
+            "The service builds it first and then tries again. 'wheelyard recipe test' does not: constrain the "
+            "requirement to a release that has a wheel.",
+        )
+
+
+class RequirementBuildFailedError(ProjectError):
+    """A build waited for the wheel of something that it requires, and there will be none."""
+
+    code = "requirement-build-failed"
+
+    def __init__(self, *, chain: Sequence[str], end: str, reason: str, build_id: str | None) -> None:
+        self.chain, self.end, self.reason, self.build_id = tuple(chain), end, reason, build_id
+        first, *needed = self.chain
+        because = f": {reason.rstrip('.')}" if reason else ""
+        seen = f"See it with 'wheelyard show {build_id}'. " if build_id else ""
+        super().__init__(
+            f"{first} needs {', which needs '.join(needed)}, {end}{because}.",
+            f"{seen}Once {needed[-1]} can be built, retry this build; or constrain the requirement to a release that "
+            "has a wheel.",
+        )
+
+
+class RequirementCycleError(ProjectError):
+    """Builds would wait for each other in a circle."""
+
+    code = "requirement-cycle"
+
+    def __init__(self, *, path: Sequence[str]) -> None:
+        self.path = tuple(path)
+        super().__init__(
+            f"{' needs '.join(self.path)}: each waits for the next one's wheel, so none of them can be the first.",
+            "Constrain one of them to a release that has a wheel, or take the requirement out with its recipe.",
+        )
+
+
+class RequirementChainError(ProjectError):
+    """A build would have too many other builds made before it, or before those that wait for it."""
+
+    code = "requirement-chain"
+
+    def __init__(self, *, release: str, reason: str, limit: int) -> None:
+        self.release, self.reason, self.limit = release, reason, limit
+        super().__init__(
+            f"{release} would wait for more builds than are allowed: {reason}, and the limit is {limit}.",
+            "Request what it needs by itself first, the deepest requirement before the others.",
+        )
+
+
+class RequirementUnusableError(ProjectError):
+    """A build waited for the wheel of something that it requires, got it, and cannot use it."""
+
+    code = "requirement-unusable"
+
+    def __init__(self, *, release: str, needed: str) -> None:
+        self.release, self.needed = release, needed
+        super().__init__(
+            f"{release} needs {needed}, which was built for it, and our index still has no wheel of it that fits.",
+            "Look at that wheel: its tags may not serve this target, or it was yanked or deleted.",
         )
 
 
@@ -263,6 +581,21 @@ class ToolchainTooOldError(ProjectError):
         )
 
 
+class ReleaseUnsupportedError(ProjectError):
+    """The recipe says that the release cannot be built where it was asked for."""
+
+    code = "release-unsupported"
+
+    def __init__(self, *, release: str, target: str, suite: str, reason: str, others: Sequence[str] = ()) -> None:
+        self.release, self.target, self.suite, self.reason, self.others = release, target, suite, reason, tuple(others)
+        super().__init__(
+            f"{release} cannot be built for {target} on {suite}: {reason}.",
+            f"Ask for a platform of {' or '.join(self.others)}."
+            if self.others
+            else "No suite of this Wheelyard will do for this Python: ask for another release.",
+        )
+
+
 class CratesRefusedError(ProjectError):
     """The crates that a project needs are not ones that can be fetched safely, or there is no such set."""
 
@@ -270,11 +603,16 @@ class CratesRefusedError(ProjectError):
 
     def __init__(self, *, release: str, reason: str) -> None:
         self.release, self.reason = release, reason
-        super().__init__(
-            f"The crates of {release} cannot be fetched: {reason}.",
-            "Crates come from cargo's own registry, by the checksums in Cargo.lock. A project that needs others can "
-            "carry them in its sdist ('cargo vendor').",
+        newer = (
+            "They want a newer Rust than this suite has. Ask for a platform of a newer suite, or for an older release; "
+            'a floor in the recipe, such as toolchains = ["rust>=1.85"], refuses such a request at once.'
         )
+        usual = (
+            "Crates come from cargo's own registry, by the checksums in Cargo.lock. A project that needs others can "
+            "carry them in its sdist ('cargo vendor')."
+        )
+        summary = f"The crates of {release} cannot be fetched: {reason}."
+        super().__init__(summary, newer if _NEWER_RUST.search(reason) else usual)
 
 
 class BuildFailedError(ProjectError):
@@ -282,8 +620,18 @@ class BuildFailedError(ProjectError):
 
     code = "build-failed"
 
-    def __init__(self, *, release: str, exit_reason: str, cause: str = "", remedy: str = "") -> None:
+    def __init__(  # noqa: PLR0913  (each is a field of the failure)
+        self,
+        *,
+        release: str,
+        exit_reason: str,
+        cause: str = "",
+        remedy: str = "",
+        network: Sequence[NetworkCall] = (),
+        use: Use = Use(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.release, self.exit_reason, self.cause, self.remedy = release, exit_reason, cause, remedy
+        self.network, self.use = tuple(network), use
         super().__init__(
             f"{release} did not build: {cause or exit_reason}.",
             remedy
@@ -296,11 +644,20 @@ class BuildTimeoutError(ProjectError):
 
     code = "time-limit"
 
-    def __init__(self, *, stage: str, limit_seconds: int) -> None:
-        self.stage, self.limit_seconds = stage, limit_seconds
+    def __init__(
+        self, *, stage: str, limit_seconds: int, reached_seconds: float | None = None, at_ceiling: bool = False
+    ) -> None:
+        self.stage, self.limit_seconds, self.at_ceiling = stage, limit_seconds, at_ceiling
+        self.reached_seconds = reached_seconds
+        reached = "" if reached_seconds is None else f", at {reached_seconds:.1f} seconds"
         super().__init__(
-            f"The {stage} stage was stopped after its limit of {limit_seconds} seconds.",
-            "Raise limits.time in the recipe, or WHEELYARD_LIMIT_TIME_SECONDS.",
+            f"The {stage} stage was stopped after its limit of {limit_seconds} seconds{reached}.",
+            _raise_limit(
+                "limits.time",
+                default="WHEELYARD_LIMIT_TIME_SECONDS",
+                ceiling="WHEELYARD_CEILING_TIME_SECONDS",
+                at_ceiling=at_ceiling,
+            ),
         )
 
 
@@ -309,11 +666,84 @@ class OutOfMemoryError(ProjectError):
 
     code = "memory-limit"
 
-    def __init__(self, *, stage: str, limit_bytes: int) -> None:
-        self.stage, self.limit_bytes = stage, limit_bytes
+    def __init__(
+        self, *, stage: str, limit_bytes: int, reached_bytes: int | None = None, at_ceiling: bool = False
+    ) -> None:
+        self.stage, self.limit_bytes, self.at_ceiling = stage, limit_bytes, at_ceiling
+        self.reached_bytes = reached_bytes
+        reached = "" if reached_bytes is None else f"; the most it had was {_mebibytes(reached_bytes)}"
         super().__init__(
-            f"The {stage} stage was killed at its memory limit of {limit_bytes >> 20} MiB.",
-            "Raise limits.memory in the recipe, or WHEELYARD_LIMIT_MEMORY_BYTES.",
+            f"The {stage} stage was killed at its memory limit of {limit_bytes >> 20} MiB{reached}.",
+            _raise_limit(
+                "limits.memory",
+                default="WHEELYARD_LIMIT_MEMORY_BYTES",
+                ceiling="WHEELYARD_WORKER_MEMORY_BYTES",
+                at_ceiling=at_ceiling,
+            ),
+        )
+
+
+class DiskLimitError(ProjectError):
+    """A stage filled its writable space."""
+
+    code = "disk-limit"
+
+    def __init__(
+        self, *, stage: str, limit_bytes: int, reached_bytes: int | None = None, at_ceiling: bool = False
+    ) -> None:
+        self.stage, self.limit_bytes, self.at_ceiling = stage, limit_bytes, at_ceiling
+        self.reached_bytes = reached_bytes
+        reached = "" if reached_bytes is None else f"; {_mebibytes(reached_bytes)} were in use at the end"
+        remedy = _raise_limit(
+            "limits.disk",
+            default="WHEELYARD_LIMIT_SCRATCH_BYTES",
+            ceiling="WHEELYARD_WORKER_MEMORY_BYTES",
+            at_ceiling=at_ceiling,
+        )
+        super().__init__(
+            f"The {stage} stage filled its writable space, whose limit is {limit_bytes >> 20} MiB{reached}.",
+            f"{remedy} The space lies in memory, so that limit may have to rise with it.",
+        )
+
+
+class ProcessLimitError(ProjectError):
+    """A stage wanted more processes and threads at a time than its limit."""
+
+    code = "process-limit"
+
+    def __init__(self, *, stage: str, limit: int, reached: int | None = None) -> None:
+        self.stage, self.limit, self.reached = stage, limit, reached
+        most = "" if reached is None else f"; the most it had was {reached}"
+        super().__init__(
+            f"The {stage} stage was refused more than {limit} processes and threads, its limit{most}.",
+            "Raise WHEELYARD_LIMIT_PROCESSES, or let the build run fewer programs at once.",
+        )
+
+
+class OpenFilesLimitError(ProjectError):
+    """A process of a stage wanted more open files at a time than its limit."""
+
+    code = "open-files-limit"
+
+    def __init__(self, *, stage: str, limit: int) -> None:
+        self.stage, self.limit = stage, limit
+        super().__init__(
+            f"A process of the {stage} stage had {limit} open files, its limit, and was refused more.",
+            "Raise WHEELYARD_ENGINE_OPEN_FILES, as far as the engine's own limit allows.",
+        )
+
+
+class OutputLimitError(ProjectError):
+    """A stage's container sent more than is taken from one."""
+
+    code = "output-limit"
+
+    def __init__(self, *, stage: str, size_bytes: int, limit_bytes: int) -> None:
+        self.stage, self.size_bytes, self.limit_bytes = stage, size_bytes, limit_bytes
+        super().__init__(
+            f"The {stage} container's output was refused: it has {size_bytes} bytes or more, and the limit is"
+            f" {limit_bytes}.",
+            "If the wheel is really that large, raise WHEELYARD_LIMIT_WHEEL_BYTES.",
         )
 
 
@@ -343,6 +773,33 @@ class RepairFailedError(ProjectError):
         )
 
 
+class GraftRefusedError(ProjectError):
+    """Repair grafted libraries that the wheel's recipe does not want in it."""
+
+    code = "graft-refused"
+
+    def __init__(self, *, wheel: str, problems: Sequence[str]) -> None:
+        self.wheel, self.problems = wheel, tuple(problems)
+        super().__init__(
+            f"{wheel} carries what its recipe forbids: {'; '.join(self.problems)}.",
+            "Build it without the library (env, config-settings), or leave it to whoever installs the wheel "
+            "(repair.exclude), or change the recipe's rule.",
+        )
+
+
+class PolicyFloorError(ProjectError):
+    """The wheel needs a newer glibc than its recipe promises."""
+
+    code = "policy-floor"
+
+    def __init__(self, *, wheel: str, policy: str, floor: str, reason: str = "") -> None:
+        self.wheel, self.policy, self.floor, self.reason = wheel, policy, floor, reason
+        super().__init__(
+            f"{wheel} needs {policy}, and its recipe's repair.floor is {floor}{f': {reason}' if reason else ''}.",
+            "Ask for a platform with an older glibc, which another builder compiles against, or change repair.floor.",
+        )
+
+
 class VerifyFailedError(ProjectError):
     """The wheel does not work in the bare runtime image."""
 
@@ -352,7 +809,17 @@ class VerifyFailedError(ProjectError):
         self.wheel, self.problems = wheel, tuple(problems)
         super().__init__(
             f"{wheel} does not work in the bare runtime image: {'; '.join(self.problems)}.",
-            "It was not published. If a module is optional, name the modules to import in the recipe's test.imports.",
+            f"It was not published. {self._advice()}",
+        )
+
+    def _advice(self) -> str:
+        found = (_MISSING_LIBRARY.search(problem) for problem in self.problems)
+        library = next((match[1] for match in found if match), None)
+        if library is None:
+            return "If a module is optional, name the modules to import in the recipe's test.imports."
+        return (
+            f"{library} is neither in the wheel nor in a bare image; libraries that the policy promises on every host "
+            "are not grafted. If whoever installs the wheel has it, name its Debian package in the recipe's test.apt."
         )
 
 
@@ -365,7 +832,8 @@ class ExtensionMissingError(ProjectError):
         self.wheel, self.missing = wheel, tuple(missing)
         super().__init__(
             f"{wheel} was built without its extension modules {', '.join(self.missing)}.",
-            "The build skipped them silently: usually a -dev package is missing from the recipe's apt list.",
+            "The build skipped them silently: usually a -dev package is missing from the recipe's apt list. If the"
+            " wheel is right without them, its recipe says so: expect.absent with their names, or expect.pure = true.",
         )
 
 
@@ -378,7 +846,7 @@ class RequirementsUnsatisfiedError(ProjectError):
         self.wheel, self.reason = wheel, reason
         super().__init__(
             f"What {wheel} requires cannot be installed beside it: {reason}.",
-            "Build the requirement that has no wheel for this target first.",
+            "What has an sdist that fits would be built first; this needs a release that exists for the target.",
         )
 
 
@@ -391,6 +859,19 @@ class WorkerLostError(OperatorError):
         self.worker = worker
         super().__init__(
             f"The worker {worker} went away during this attempt.", "The build is taken over by another attempt."
+        )
+
+
+class WorkerStoppedError(OperatorError):
+    """The worker that ran an attempt was told to stop, and handed its build back."""
+
+    code = "worker-stopped"
+
+    def __init__(self, *, worker: str) -> None:
+        self.worker = worker
+        super().__init__(
+            f"The worker {worker} was told to stop during this attempt.",
+            "The build is in the queue again; the attempt does not count.",
         )
 
 
@@ -409,6 +890,19 @@ class AttemptsExhaustedError(OperatorError):
 
 
 # --- the operator -----------------------------------------------------------------------------------------------
+
+
+class ContainerLostError(OperatorError):
+    """A container was ended from outside, in the middle of its work."""
+
+    code = "container-lost"
+
+    def __init__(self, *, stage: str, exit_code: int) -> None:
+        self.stage, self.exit_code = stage, exit_code
+        super().__init__(
+            f"The container of the {stage} stage was ended from outside (exit code {exit_code}); it had memory left.",
+            "The build is tried again by itself. Look whether somebody removed the container or restarted the engine.",
+        )
 
 
 class InternalError(OperatorError):
@@ -435,6 +929,20 @@ class NotReadyError(OperatorError):
         super().__init__(
             "This Wheelyard is not ready: " + "; ".join(f"{name}: {why}" for name, why in self.failing.items()),
             "Mend what is named, or wait if it is just starting; 'wheelyard doctor' checks all of it.",
+        )
+
+
+class NetworkRefusedError(OperatorError):
+    """The recipe asks for a network, and the operator gives builds none."""
+
+    code = "network-refused"
+    retryable = False
+
+    def __init__(self, *, release: str) -> None:
+        self.release = release
+        super().__init__(
+            f"The recipe of {release} asks for a network in its build, and this Wheelyard gives builds none.",
+            "Let the recipe name what it downloads in sources, by hash; or the operator sets WHEELYARD_RECIPE_NETWORK.",
         )
 
 
@@ -507,8 +1015,9 @@ class DiskFullError(OperatorError):
 
     def __init__(self, *, path: str, free_bytes: int, floor_bytes: int) -> None:
         self.path, self.free_bytes, self.floor_bytes = path, free_bytes, floor_bytes
+        rule = f", and {floor_bytes >> 20} MiB are kept free" if floor_bytes else ""
         super().__init__(
-            f"Only {free_bytes >> 20} MiB are free at {path}, and {floor_bytes >> 20} MiB are kept free.",
+            f"Only {free_bytes >> 20} MiB are free at {path}{rule}.",
             "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES.",
         )
 
@@ -526,6 +1035,18 @@ class DownloadFailedError(OperatorError):
         )
 
 
+class WebhookFailedError(OperatorError):
+    """A webhook did not arrive this time."""
+
+    code = "webhook-failed"
+
+    def __init__(self, *, host: str, reason: str) -> None:
+        self.host, self.reason = host, reason
+        super().__init__(
+            f"The webhook to {host} failed: {reason}.", "It is tried again by itself, for about twenty minutes."
+        )
+
+
 class CratesUnavailableError(OperatorError):
     """The registry of crates does not answer."""
 
@@ -536,6 +1057,19 @@ class CratesUnavailableError(OperatorError):
         super().__init__(
             f"The crates of {release} could not be fetched, because their registry does not answer: {reason}.",
             "Containers with a network must reach it: check WHEELYARD_PREFETCH_NETWORK and WHEELYARD_CA_BUNDLE.",
+        )
+
+
+class RecipesUnavailableError(OperatorError):
+    """A repository of recipes was never fetched, so nobody knows what it says about a project."""
+
+    code = "recipes-unavailable"
+
+    def __init__(self, *, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(
+            f"The recipes of {source} could not be fetched: {reason}.",
+            "Nothing is built without them, since they might say how. Check WHEELYARD_RECIPES and that git reaches it.",
         )
 
 
@@ -573,6 +1107,20 @@ class ServiceStartError(OperatorError):
     def __init__(self, *, service: str, reason: str, log: Path | None = None) -> None:
         self.service, self.reason, self.log = service, reason, log
         super().__init__(f"{service} did not start: {reason}.", f"Its log is {log}." if log else "")
+
+
+class BackupUnusableError(OperatorError):
+    """A backup cannot be written or put back."""
+
+    code = "backup-unusable"
+    retryable = False
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The backup cannot be used: {reason.rstrip('.')}.",
+            "Back up to a folder that does not exist yet; restore into an empty state directory and database.",
+        )
 
 
 class AlreadyRunningError(OperatorError):
@@ -643,15 +1191,15 @@ class IndexRefusedError(OperatorError):
 
 
 class SuiteUnsupportedError(RecipeError):
-    """The catalogue names an image that others make, and nothing is built in those yet."""
+    """The catalogue names an image that others make, without a runtime of ours that could prove its wheels."""
 
     code = "suite-unsupported"
 
     def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
         self.suite, self.image, self.package_manager = suite, image, package_manager
         super().__init__(
-            f"The suite {suite!r} is the image {image} with {package_manager}, and this Wheelyard only makes its own.",
-            "Ask for a platform that one of the suites made here serves; 'wheelyard builders list' has them.",
+            f"The suite {suite!r} is the image {image} with {package_manager}, and nothing here proves its wheels.",
+            "Name a suite in its key 'runtime', or ask for the platform of another one ('wheelyard builders list').",
         )
 
 

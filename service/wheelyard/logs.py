@@ -1,8 +1,10 @@
 """The service's own log: structured entries with constant event names. Builds' logs do not go here."""
 
+import contextlib
 import logging
 import sys
-from typing import Any, Final, Literal
+from contextlib import AbstractContextManager
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -21,6 +23,11 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
+def log_context(**fields: object) -> AbstractContextManager[object]:
+    """Put fields into every entry of the block, and of the tasks that it starts, whichever module writes it."""
+    return structlog.contextvars.bound_contextvars(**fields)
+
+
 def configure_logs(*, log_format: LogFormat, level: str) -> None:
     """Send structured entries to standard error, those of other libraries from ``warning`` on."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
@@ -29,7 +36,7 @@ def configure_logs(*, log_format: LogFormat, level: str) -> None:
     structlog.configure(
         processors=[*_SHARED, *formatting, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _LossyStream(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
@@ -38,6 +45,24 @@ def configure_logs(*, log_format: LogFormat, level: str) -> None:
 def _text_renderer() -> Processor:
     """Render for people; tracebacks are plain, because rich ones print local variables, secrets among them."""
     return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
+class _LossyStream:
+    """Loses what cannot be written: a log whose disk is full must not end what it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if that is possible."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written, if that is possible."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class _Forward(logging.Handler):

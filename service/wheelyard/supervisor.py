@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import socket
@@ -13,22 +14,31 @@ from typing import Final
 
 import uvicorn
 
+from wheelyard.access_wiring import database_address, host_user, tokens_of
+from wheelyard.adapters.child_keeper import keeping
 from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.database import Database, migrate
-from wheelyard.adapters.devpi_index import DevpiIndex
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
-from wheelyard.domain.index import Credentials
-from wheelyard.errors import ServiceStartError, SettingsInvalidError, UnauthenticatedError
+from wheelyard.domain.access import Scope
+from wheelyard.domain.index import Level
+from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
+from wheelyard.image_wiring import catalogue
+from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
 from wheelyard.interfaces import SourceIndex
+from wheelyard.listening import holding_port, open_port, url_of
 from wheelyard.logs import configure_logs, get_logger
+from wheelyard.metrics import CacheLookups
+from wheelyard.prebuild_wiring import advance_forever, make_webhooks
 from wheelyard.resources import data_path
 from wheelyard.settings import API_FILE, TOKEN_FILE, Settings
 from wheelyard.signals import Stop, stop_on_signals
 from wheelyard.usecases.tokens import Tokens
-from wheelyard.wiring import api_services, embedded_index, external_index, make_worker, source_index, tokens_of
+from wheelyard.wiring import api_services, source_index
+from wheelyard.worker import Worker
+from wheelyard.worker_wiring import make_worker
 
 _FIRST_TOKEN: Final = "first token"  # noqa: S105 - the name of a token
 _log = get_logger(__name__)
@@ -40,63 +50,125 @@ class _Backends:
 
     database: Database
     source: SourceIndex
-    index: DevpiIndex
+    lookups: CacheLookups
+    index: IndexBackends
     index_url: str
+    """Address of devpi's index that users could install from, too."""
 
 
 async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
-    async with stop_on_signals(_say) as stop, _open_backends(settings) as backends:
+    async with (
+        stop_on_signals(_say) as stop,
+        _serving(settings, stop, builds_here=True) as (backends, services, listener),
+    ):
         await _ensure_first_token(settings, tokens_of(backends.database))
-        services = await api_services(
-            settings, database=backends.database, source=backends.source, index=backends.index, stopping=stop.asked
-        )
-        worker = make_worker(settings, database=backends.database, source=backends.source, index=backends.index)
-        with _listening(settings) as listener, _announced(settings, listener, backends.index_url):
-            async with _running(worker.run()):
+        worker = _worker_on(settings, backends)
+        open_port(settings, listener)
+        with _announced(settings, listener, backends.index_url):
+            async with (
+                _running(worker.run()),
+                _running(services.upkeep()),
+                _running(advance_forever(services.prebuilds.advance, make_webhooks(settings, backends.database))),
+            ):
                 await _serve(services, listener, stop)
 
 
 async def run_serve(settings: Settings) -> None:
     """Run the API alone until a signal comes."""
     _require_external(settings)
-    async with stop_on_signals(_say) as stop, _open_backends(settings) as backends:
-        services = await api_services(
-            settings, database=backends.database, source=backends.source, index=backends.index, stopping=stop.asked
-        )
-        with _listening(settings) as listener:
-            _say(f"API on {_url_of(listener)}")
+    async with (
+        stop_on_signals(_say) as stop,
+        _serving(settings, stop, builds_here=False) as (backends, services, listener),
+    ):
+        webhooks = make_webhooks(settings, backends.database)
+        open_port(settings, listener)
+        _say(f"API on {url_of(listener)}")
+        async with _running(services.upkeep()), _running(advance_forever(services.prebuilds.advance, webhooks)):
             await _serve(services, listener, stop)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
-    async with stop_on_signals(_say) as stop, _open_backends(settings) as backends:
-        worker = make_worker(settings, database=backends.database, source=backends.source, index=backends.index)
-        _say(f"worker {worker.name}")
+    async with stop_on_signals(_say) as stop, _holding_state(settings), _open_backends(settings) as backends:
+        worker = _worker_on(settings, backends)
+        _say(f"worker {worker.card.name}")
         async with _running(worker.run()):
+            await stop.wait()
+            _say(f"draining for at most {settings.drain_seconds:g} s; a second signal hands back at once")
+            await worker.drain(settings.drain_seconds)
+
+
+async def run_devpi(settings: Settings, *, host: str, port: int) -> None:
+    """Run devpi alone, for the parts on other hosts, until a signal comes."""
+    devpi = EmbeddedDevpi(
+        settings.state_dir, lock_file=data_path("devpi.lock"), serving=devpi_serving(settings, host, port)
+    )
+    async with stop_on_signals(_say) as stop, _holding_state(settings), devpi as endpoint:
+        _say(f"devpi on {endpoint.url}")
+        async with _running(devpi.watch()):
             await stop.wait()
 
 
 @contextlib.asynccontextmanager
-async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
-    """Start what is embedded, connect to the rest, bring the schema up to date."""
+async def _serving(
+    settings: Settings, stop: Stop, *, builds_here: bool
+) -> AsyncIterator[tuple[_Backends, ApiServices, socket.socket]]:
+    """Take the port, then start what the API stands on: a taken port is said before anything has begun."""
+    async with _holding_state(settings):
+        with holding_port(settings) as listener:
+            async with _open_backends(settings) as backends:
+                services = await api_services(
+                    settings,
+                    database=backends.database,
+                    source=backends.source,
+                    index=backends.index,
+                    stopping=stop.asked,
+                    builds_here=builds_here,
+                )
+                yield backends, services, listener
+
+
+@contextlib.asynccontextmanager
+async def _holding_state(settings: Settings) -> AsyncIterator[None]:
+    """Begin the log, and keep the state directory to this process."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     await asyncio.to_thread(_make_state_dir, settings.state_dir)
+    lock = FileLock(settings.state_dir / "wheelyard.lock")
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
+    """Start what is embedded, connect to the rest, bring the schema up to date; a broken catalogue is said first."""
+    await asyncio.to_thread(catalogue, settings)
+    lookups = CacheLookups()
     async with contextlib.AsyncExitStack() as stack:
-        lock = FileLock(settings.state_dir / "wheelyard.lock")
-        lock.acquire()
-        stack.callback(lock.release)
         conninfo = await _open_database(settings, stack)
-        index_url, credentials = await _open_index(settings, stack)
+        places = await _open_index(settings, stack)
         await asyncio.to_thread(migrate, conninfo)
         yield _Backends(
             database=await stack.enter_async_context(Database(conninfo)),
-            source=await stack.enter_async_context(source_index(settings)),
-            index=await stack.enter_async_context(DevpiIndex(index_url, credentials=credentials)),
-            index_url=index_url,
+            source=await stack.enter_async_context(source_index(settings, lookups)),
+            lookups=lookups,
+            index=await stack.enter_async_context(open_index(places)),
+            index_url=places[Level.PROD].url,
         )
+
+
+def _worker_on(settings: Settings, backends: _Backends) -> Worker:
+    return make_worker(
+        settings,
+        database=backends.database,
+        source=backends.source,
+        index=backends.index,
+        lookups=backends.lookups,
+    )
 
 
 def _make_state_dir(path: Path) -> None:
@@ -108,17 +180,22 @@ def _make_state_dir(path: Path) -> None:
 
 async def _open_database(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
     if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
+        return database_address(settings)
     _say("starting PostgreSQL")
-    return await stack.enter_async_context(EmbeddedPostgres(settings.state_dir))
+    postgres = EmbeddedPostgres(settings.state_dir)
+    address = await stack.enter_async_context(postgres)
+    await stack.enter_async_context(keeping("PostgreSQL", postgres))
+    return address
 
 
-async def _open_index(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[str, Credentials]:
+async def _open_index(settings: Settings, stack: contextlib.AsyncExitStack) -> Places:
     if settings.index_url is not None:
         return external_index(settings)
     _say("starting devpi")
     devpi = EmbeddedDevpi(settings.state_dir, lock_file=data_path("devpi.lock"))
-    return embedded_index(await stack.enter_async_context(devpi))
+    endpoint = await stack.enter_async_context(devpi)
+    await stack.enter_async_context(keeping("devpi", devpi))
+    return embedded_index(endpoint)
 
 
 async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
@@ -128,7 +205,7 @@ async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
         with contextlib.suppress(UnauthenticatedError):
             await tokens.authenticate(f"Bearer {file.read_text(encoding='ascii').strip()}")
             return
-    _, secret = await tokens.create(name=_FIRST_TOKEN)
+    _, secret = await tokens.create(name=_FIRST_TOKEN, scope=Scope.ADMIN, created_by=host_user())
     _write_private(file, secret + "\n")
 
 
@@ -142,30 +219,13 @@ def _write_private(file: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """Hold the API's port; raises ServiceStartError if somebody else has it."""
-    try:
-        listener = socket.create_server((settings.host, settings.port))
-    except OSError as error:
-        reason = f"{settings.host}:{settings.port} cannot be had ({error.strerror}); choose another WHEELYARD_PORT"
-        raise ServiceStartError(service="The API", reason=reason) from error
-    with listener:
-        yield listener
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
-
-
-@contextlib.contextmanager
 def _announced(settings: Settings, listener: socket.socket, index_url: str) -> Iterator[None]:
     """Say where everything is, on the terminal and in the state directory, for as long as it is there."""
     file = settings.state_dir / API_FILE
-    url = _url_of(listener)
+    url = url_of(listener)
     _write_private(file, json.dumps({"url": url, "index_url": index_url, "pid": os.getpid()}) + "\n")
     _say(f"API    {url}  (documentation: {url}/docs)")
-    _say(f"index  {index_url}/+simple/")
+    _say(f"index  {url}/simple/  (devpi, which holds the wheels: {index_url}/+simple/)")
     _say(f"token  in {settings.state_dir / TOKEN_FILE}")
     try:
         yield
@@ -175,7 +235,9 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
 
 async def _serve(services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until we are told to stop."""
-    config = uvicorn.Config(create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    app = create_app(services)
+    keep_for_good()
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="api")
     asked = asyncio.create_task(stop.wait())
@@ -183,6 +245,12 @@ async def _serve(services: ApiServices, listener: socket.socket, stop: Stop) -> 
     asked.cancel()
     server.should_exit = True
     await serving
+
+
+def keep_for_good() -> None:
+    """Take what is there out of Python's collections: looking through it holds up answers for a tenth of a second."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Server(uvicorn.Server):
@@ -215,5 +283,6 @@ def _require_external(settings: Settings) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # a terminal that is gone, or a full disk, is no reason to stop
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()

@@ -3,20 +3,32 @@
 import asyncio
 import contextlib
 import shutil
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.build_queue import BuildQueue
+from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.image_refreshes import ImageRefreshes
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
+from wheelyard.domain.builder_status import EngineImages
+from wheelyard.domain.queue import WorkerCard, WorkerState
 from wheelyard.errors import OperatorError
-from wheelyard.interfaces import Engine
+from wheelyard.interfaces import Engine, FigureStore, ImageReports, WorkerBook, WorkQueue
 from wheelyard.logs import get_logger
-from wheelyard.usecases.run_build import RunBuild
+from wheelyard.metrics import CacheLookups
+from wheelyard.usecases.index_watch import RegularCheck
+from wheelyard.usecases.periodic_work import PeriodicWork
+from wheelyard.usecases.take_builds import TakeBuilds
 
 _SWEEP_SECONDS: Final = 1.0
+_REPORT_SECONDS: Final = 5.0
+_PERIODIC_SECONDS: Final = 60.0
+_IMAGES_SECONDS: Final = 60.0
+_PACK_SECONDS: Final = 5.0
+_HOST_SECONDS: Final = 30.0
 _REFRESH_POLL_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 5.0
 _log = get_logger(__name__)
 
 WORKER_LABEL: Final = "org.wheelyard.worker"
@@ -26,31 +38,60 @@ WORKER_LABEL: Final = "org.wheelyard.worker"
 class Worker:
     """Everything that one worker runs on."""
 
-    name: str
-    slots: int
+    card: WorkerCard
     folder: Path
     """Where its attempts work."""
-    queue: BuildQueue
-    attempts: PostgresAttempts
+    calls: BuildQueue
+    """Wakes it up."""
+    queue: WorkQueue
+    book: WorkerBook
     engine: Engine
-    run_build: RunBuild
+    look_at_images: Callable[[], Awaitable[EngineImages]]
+    """Lists the images that its engine has."""
+    images: ImageReports
+    host: HostWatch
+    figures: FigureStore
+    lookups: CacheLookups
+    """What it has looked for in its caches since it told the others."""
+    take_builds: TakeBuilds
+    periodic: PeriodicWork
+    pack_logs: Callable[[], Awaitable[None]]
+    """Compresses the logs of attempts that have ended."""
+    index_check: RegularCheck
     refresh: ImageRefreshes
     refresh_interval_seconds: float
     """How often images are refreshed; 0 is never."""
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; what runs then is handed back."""
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         await self._remove_leftovers()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._sweep_often(), name="sweep")
-            tasks.create_task(self._refresh_often(), name="refresh")
-            tasks.create_task(self.queue.run(self.run_build, slots=self.slots, name=self.name), name="queue")
+        lanes = [str(lane) for lane in self.card.lanes]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_often("sweep", self.queue.sweep, seconds=_SWEEP_SECONDS))
+                tasks.create_task(_often("periodic work", self.periodic, seconds=_PERIODIC_SECONDS))
+                tasks.create_task(_often("index check", self.index_check, seconds=_PERIODIC_SECONDS))
+                tasks.create_task(_often("report", self._report, seconds=_REPORT_SECONDS))
+                tasks.create_task(_often("images", self._report_images, seconds=_IMAGES_SECONDS))
+                tasks.create_task(_often("log packing", self.pack_logs, seconds=_PACK_SECONDS))
+                tasks.create_task(_often("host", self.host.look, seconds=_HOST_SECONDS))
+                tasks.create_task(self._refresh_often(), name="refresh")
+                tasks.create_task(self.take_builds.run(), name="builds")
+                tasks.create_task(self.calls.run(self.take_builds.wake, lanes=lanes, name=self.card.name), name="calls")
+        finally:
+            await self._say(WorkerState.STOPPED)
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new from now on, and return when what runs has ended, or the time is over."""
+        draining = asyncio.create_task(self.take_builds.drain(seconds))
+        await self._say(WorkerState.DRAINING)
+        _log.info("worker-drained", everything_ended=await draining)
 
     async def _remove_leftovers(self) -> None:
         """Remove containers that a former worker of this name left; an engine that is down is reported by builds."""
         with contextlib.suppress(OperatorError):
-            count = await self.engine.remove_leftovers({WORKER_LABEL: self.name})
+            count = await self.engine.remove_leftovers({WORKER_LABEL: self.card.name})
             _log.info("leftovers-removed", count=count)
 
     async def _refresh_often(self) -> None:
@@ -59,13 +100,41 @@ class Worker:
             await self.refresh.run_if_due(self.refresh_interval_seconds)
             await asyncio.sleep(_REFRESH_POLL_SECONDS)
 
-    async def _sweep_often(self) -> None:
-        while True:
-            try:
-                touched = await self.attempts.sweep()
-            except OperatorError as error:
-                _log.warning("sweep-failed", reason=error.summary)
-            else:
-                if touched:
-                    _log.info("builds-requeued", count=touched)
-            await asyncio.sleep(_SWEEP_SECONDS)
+    async def _report(self) -> None:
+        await self.book.report(self._card_as(self.card.state if self.take_builds.is_open else WorkerState.DRAINING))
+        await self._hand_over_lookups()
+
+    async def _hand_over_lookups(self) -> None:
+        """Add what was looked up to the figures of all; what cannot be told now is told the next time."""
+        tallies = self.lookups.take()
+        if not tallies:
+            return
+        try:
+            await self.figures.add(tallies)
+        except OperatorError:
+            self.lookups.put_back(tallies)
+            raise
+
+    async def _report_images(self) -> None:
+        await self.images.report(await self.look_at_images())
+
+    async def _say(self, state: WorkerState) -> None:
+        """Tell the others what becomes of us; who cannot be told finds out."""
+        with contextlib.suppress(OperatorError, TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self.book.report(self._card_as(state))
+
+    def _card_as(self, state: WorkerState) -> WorkerCard:
+        return replace(self.card, state=state, host_figures=self.host.newest)
+
+
+async def _often(name: str, act: Callable[[], Awaitable[object]], *, seconds: float) -> None:
+    """Do something again and again; if it fails, the next time will do."""
+    while True:
+        try:
+            await act()
+        except OperatorError as error:
+            _log.warning("routine-failed", routine=name, reason=error.summary)
+        except Exception:  # noqa: BLE001  a fault in a routine must not end the builds that run beside it
+            _log.exception("routine-failed", routine=name)
+        await asyncio.sleep(seconds)

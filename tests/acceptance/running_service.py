@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +22,10 @@ from tests.acceptance.processes import (
     wait_for,
 )
 
-from wheelyard.adapters.child_process import ProcessMark
+from wheelyard.adapters.child_process import ChildCommand, ProcessMark, spawn
+from wheelyard.image_wiring import engine_command
 from wheelyard.settings import Settings
-from wheelyard.wiring import engine_command, worker_name
+from wheelyard.worker_wiring import worker_name
 
 FINAL: Final = ("succeeded", "failed", "cancelled")
 START_SECONDS: Final = 240.0
@@ -69,16 +71,18 @@ class Launch:
         )
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Run ``wheelyard up``, in a session of its own so that a Ctrl-C on the tests is not its own."""
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [*self.command, "up"],
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        """Run ``wheelyard up``, in a session of its own so that a Ctrl-C on the tests is not its own.
+
+        It is told to stop if the tests are killed: what they have started would stay for ever.
+        """
+        program = shutil.which(self.command[0]) or self.command[0]
+        command = ChildCommand(
+            argv=(program, *self.command[1:], "up"),
+            environment=self.environment,
+            directory=Path.cwd(),
+            death_signal=signal.SIGINT,
+        )
+        return spawn(command, log=self.log)
 
 
 class RunningService:
@@ -191,7 +195,8 @@ class RunningService:
         assert self.containers() == []
         assert not (self.state_dir / "api.json").exists()
         assert not is_listening(self.url)
-        assert not is_listening(self.index_url)
+        # An index that was given to it is not its own.
+        assert "INDEX_URL" in self.launch.settings or not is_listening(self.index_url)
         return seconds
 
 

@@ -1,12 +1,16 @@
 """What may break around a build: each failure is typed and says what to do, and leaves nothing half-done behind."""
 
+import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from tests.acceptance.conftest import StartService
-from tests.acceptance.processes import free_port
-from tests.acceptance.running_service import Document, RunningService
+from tests.acceptance.processes import free_port, wait_for
+from tests.acceptance.running_service import START_SECONDS, Document, RunningService
 from tests.acceptance.upstream import MISSING_HEADER, SLOW, Upstream
 
 _STOPPED_ENGINE = """#!/bin/sh
@@ -42,6 +46,20 @@ def test_missing_header_is_named_with_what_to_do(start_spare: StartService, upst
     assert "nowhere-to-be-found.h" in command.stdout + command.stderr
 
 
+def test_pyyaml_without_its_library_is_refused_for_the_extension_that_it_lost(
+    start_spare: StartService, tmp_path: Path
+) -> None:
+    (tmp_path / "pyyaml.toml").write_text('schema = 1\nname = "pyyaml"\n')
+    settings = {"UPSTREAM_INDEX_URL": PYPI_SIMPLE_ENDPOINT, "RECIPES": json.dumps([str(tmp_path)])}
+
+    with start_spare(**settings) as spare:
+        build = _failed(spare, "pyyaml", stage="repair")
+
+    assert build["failure"]["code"] == "extension-missing"
+    assert "built without its extension modules yaml._yaml." in build["failure"]["summary"]
+    assert "-dev package is missing from the recipe's apt list" in build["failure"]["hint"]
+
+
 def test_upstream_index_that_is_down_is_told_at_once(start_spare: StartService) -> None:
     with start_spare(UPSTREAM_INDEX_URL=f"http://127.0.0.1:{free_port()}/simple/") as spare:
         response = spare.http.post("/v1/builds", json={"requirement": "markupsafe"})
@@ -58,7 +76,7 @@ def test_engine_that_is_down_fails_the_build_and_is_told_by_readyz(
 ) -> None:
     engine = _write_program(tmp_path / "docker", _STOPPED_ENGINE)
 
-    with start_spare(ENGINE=str(engine)) as spare:
+    with start_spare(ENGINE=str(engine), MAX_ATTEMPTS="1") as spare:
         build = _failed(spare, upstream.add("enginedown"), stage="prepare")
         ready = spare.http.get("/readyz")
         status = spare.cli("status")
@@ -76,24 +94,25 @@ def test_engine_that_stops_in_the_middle_is_not_blamed_on_the_project(
     script = _ENGINE_THAT_STOPS.format(engine=service.engine)
     engine = _write_program(tmp_path / "docker", script)
 
-    with start_spare(ENGINE=str(engine)) as spare:
+    with start_spare(ENGINE=str(engine), MAX_ATTEMPTS="1") as spare:
         build = _failed(spare, upstream.add("enginestops"), stage="build")
 
     assert (build["failure"]["code"], build["failure"]["retryable"]) == ("engine-unavailable", True)
 
 
-def test_own_index_that_is_down_fails_the_build_which_works_after_a_restart(
+def test_own_index_that_is_down_fails_the_build_which_works_when_it_can_be_started_again(
     start_spare: StartService, upstream: Upstream
 ) -> None:
     requirement = upstream.add("indexdown", SLOW)
 
-    with start_spare() as spare:
+    with start_spare(MAX_ATTEMPTS="1") as spare:
         build_id = spare.submit(requirement)["id"]
         spare.in_stage(build_id, "build", saying="tick 1")
-        spare.child("devpi_server").send(signal.SIGKILL)
-        build = _failed(spare, requirement, stage="publish")
-        ready = spare.http.get("/readyz").json()
-    with start_spare() as spare:
+        with _put_away(spare.state_dir / "devpi" / "data"):
+            spare.child("devpi_server").send(signal.SIGKILL)
+            build = _failed(spare, requirement, stage="publish")
+            ready = spare.http.get("/readyz").json()
+        _until_ready(spare)
         again = spare.finished(spare.submit(requirement)["id"])
         files = spare.index_files("indexdown")
 
@@ -105,7 +124,7 @@ def test_own_index_that_is_down_fails_the_build_which_works_after_a_restart(
 
 
 def test_disk_that_is_full_fails_the_build(start_spare: StartService, upstream: Upstream) -> None:
-    with start_spare(DISK_FLOOR_BYTES=str(1 << 60)) as spare:
+    with start_spare(DISK_FLOOR_BYTES=str(1 << 60), MAX_ATTEMPTS="1") as spare:
         build = _failed(spare, upstream.add("diskfull"), stage="fetch")
 
     assert (build["failure"]["code"], build["failure"]["retryable"]) == ("disk-full", True)
@@ -113,14 +132,47 @@ def test_disk_that_is_full_fails_the_build(start_spare: StartService, upstream: 
 
 
 def test_database_that_goes_away_is_told_and_the_service_still_ends_in_order(start_spare: StartService) -> None:
-    with start_spare() as spare:
+    with start_spare() as spare, _put_away(spare.state_dir / "postgres"):
         spare.child("postgres -D").send(signal.SIGKILL)
         alive, ready = spare.http.get("/healthz"), spare.http.get("/readyz")
         listed = spare.http.get("/v1/builds")
+        spare.stop()
 
     assert (alive.status_code, ready.status_code) == (200, 503)
     assert "database" in ready.json()["context"]["failing"]
     assert (listed.status_code, listed.json()["code"]) == (503, "database-unavailable")
+
+
+@pytest.mark.parametrize(("server", "project"), [("postgres -D", "afterpostgres"), ("devpi_server", "afterdevpi")])
+def test_server_that_dies_is_started_again(
+    start_spare: StartService, upstream: Upstream, server: str, project: str
+) -> None:
+    with start_spare() as spare:
+        killed = spare.child(server)
+        killed.send(signal.SIGKILL)
+        wait_for("its end", lambda: not killed.is_alive(), seconds=10)
+        _until_ready(spare)
+        built = spare.finished(spare.submit(upstream.add(project))["id"])
+        files = spare.index_files(project)
+
+    assert built["status"] == "succeeded", built["failure"]
+    assert [file["filename"] for file in files] == [built["wheel"]["filename"]]
+
+
+def _until_ready(service: RunningService) -> None:
+    """Wait until everything answers again."""
+    wait_for("all parts", lambda: service.http.get("/readyz").is_success, seconds=START_SECONDS)
+
+
+@contextmanager
+def _put_away(folder: Path) -> Iterator[None]:
+    """Keep a server from being started again by taking away what it needs."""
+    elsewhere = folder.with_name(f"{folder.name}.away")
+    folder.rename(elsewhere)
+    try:
+        yield
+    finally:
+        elsewhere.rename(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def test_ordinary_user_runs_what_was_installed_from_the_wheel(home: Path, progra
     _give_away(state_dir)
     launch = Launch(
         state_dir=state_dir,
-        settings={"UPSTREAM_INDEX_URL": upstream.url, "ENGINE": _ENGINE_OUT_OF_REACH},
+        settings={"UPSTREAM_INDEX_URL": upstream.url, "ENGINE": _ENGINE_OUT_OF_REACH, "MAX_ATTEMPTS": "1"},
         command=(*_as_ordinary_user(home), str(program)),
     )
 

@@ -28,6 +28,7 @@ def test_port_that_is_taken_is_named_with_the_setting_that_chooses_another(spare
 
     _assert_one_message(completed, code="service-start", words=f"127.0.0.1:{port} cannot be had")
     assert "WHEELYARD_PORT" in completed.stderr
+    assert "starting" not in completed.stdout, "it is noticed before anything has begun"
 
 
 @pytest.mark.parametrize(

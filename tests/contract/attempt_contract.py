@@ -79,7 +79,7 @@ class ClaimContract:
     async def test_cancelled_build_whose_worker_is_lost_ends_cancelled(self, stores: Stores) -> None:
         build_id = await stores.queued()
         await stores.claimed(build_id)
-        await stores.builds.request_cancel(build_id)
+        await stores.builds.request_cancel(build_id, requested_by="tests")
         await stores.expire_leases()
         assert await stores.attempts.claim(build_id, worker="worker-2", lease_seconds=LEASE_SECONDS) is None
         await stores.sweep()

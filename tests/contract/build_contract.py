@@ -38,7 +38,7 @@ class SubmitContract:
 
     async def test_equal_order_after_a_cancel_is_a_new_build(self, stores: Stores) -> None:
         cancelled = await stores.queued()
-        await stores.builds.request_cancel(cancelled)
+        await stores.builds.request_cancel(cancelled, requested_by="tests")
         again = await stores.builds.submit(sample_order(), requested_by="tests")
         assert (again.joined, again.build.id == cancelled) == (False, False)
 
@@ -53,7 +53,7 @@ class SubmitContract:
             with pytest.raises(NotFoundError):
                 await stores.builds.get(build_id)
             with pytest.raises(NotFoundError):
-                await stores.builds.request_cancel(build_id)
+                await stores.builds.request_cancel(build_id, requested_by="tests")
             with pytest.raises(NotFoundError):
                 await stores.logs.read(build_id)
 
@@ -61,9 +61,26 @@ class SubmitContract:
         await stores.builds.ping()
 
 
+class EqualContract:
+    """Tests of what an order would join."""
+
+    async def test_build_that_an_order_would_join_is_found_by_its_key(self, stores: Stores) -> None:
+        order = sample_order()
+        assert await stores.equal_builds.find_equal(order.key) is None
+        build_id = await stores.queued(order)
+        found = await stores.equal_builds.find_equal(order.key)
+        assert found == await stores.builds.get(build_id)
+        assert await stores.equal_builds.find_equal(sample_order(key="another").key) is None
+
+    @pytest.mark.parametrize(("outcome", "joined"), [(SUCCESS, True), (FAILURE, False)])
+    async def test_only_what_is_not_in_vain_is_found(self, stores: Stores, outcome: Outcome, joined: bool) -> None:  # noqa: FBT001
+        await stores.finished(outcome)
+        assert (await stores.equal_builds.find_equal(sample_order().key) is not None) is joined
+
+
 class CancelContract:
     async def test_queued_build_is_cancelled_at_once(self, stores: Stores) -> None:
-        build = await stores.builds.request_cancel(await stores.queued())
+        build = await stores.builds.request_cancel(await stores.queued(), requested_by="tests")
         assert build.status is Status.CANCELLED
         assert build.finished_at is not None
         assert await stores.attempts.claim(build.id, worker="late", lease_seconds=LEASE_SECONDS) is None
@@ -72,7 +89,7 @@ class CancelContract:
         build_id = await stores.queued()
         claim = await stores.claimed(build_id)
         before = await stores.attempts.beat(claim, lease_seconds=LEASE_SECONDS)
-        build = await stores.builds.request_cancel(build_id)
+        build = await stores.builds.request_cancel(build_id, requested_by="tests")
         after = await stores.attempts.beat(claim, lease_seconds=LEASE_SECONDS)
         assert (build.status, build.cancel_requested) == (Status.RUNNING, True)
         assert [(beat.holds_lease, beat.cancel_requested) for beat in (before, after)] == [(True, False), (True, True)]
@@ -80,7 +97,7 @@ class CancelContract:
     async def test_worker_ends_a_cancelled_build(self, stores: Stores) -> None:
         build_id = await stores.queued()
         claim = await stores.claimed(build_id)
-        await stores.builds.request_cancel(build_id)
+        await stores.builds.request_cancel(build_id, requested_by="tests")
         assert await stores.attempts.finish(claim, Outcome(status=Status.CANCELLED))
         build = await stores.builds.get(build_id)
         assert (build.status, build.attempts[-1].status) == (Status.CANCELLED, Status.CANCELLED)
@@ -90,7 +107,7 @@ class CancelContract:
     async def test_finished_build_stays_as_it_is(self, stores: Stores, outcome: Outcome) -> None:
         build_id = await stores.finished(outcome)
         before = await stores.builds.get(build_id)
-        assert await stores.builds.request_cancel(build_id) == before
+        assert await stores.builds.request_cancel(build_id, requested_by="tests") == before
 
 
 class ListContract:

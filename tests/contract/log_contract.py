@@ -1,10 +1,9 @@
 """What every LogStore and TokenStore must keep."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.contract.stores import NOWHERE, SUCCESS, Stores
+from tests.contract.stores import SUCCESS, Stores
 
 from wheelyard.errors import NotFoundError
 
@@ -71,42 +70,3 @@ class LogContract:
             await asyncio.wait_for(anext(changes), 5)
             await stores.attempts.finish(claim, SUCCESS)
             await asyncio.wait_for(anext(changes), 5)
-
-
-class TokenContract:
-    async def test_live_token_is_found_and_its_use_noted(self, stores: Stores) -> None:
-        later = datetime.now(UTC) + timedelta(hours=1)
-        token = await stores.tokens.create(name="ci", secret_digest="d1", expires_at=later)
-        assert (token.name, token.expires_at, token.last_used_at) == ("ci", later, None)
-        found = await stores.tokens.find("d1")
-        assert found is not None
-        assert (found.id, found.last_used_at is None) == (token.id, False)
-        assert await stores.tokens.list_tokens() == (found,)
-
-    async def test_unknown_token_is_not_found(self, stores: Stores) -> None:
-        await stores.tokens.create(name="ci", secret_digest="d1", expires_at=None)
-        assert await stores.tokens.find("d2") is None
-
-    async def test_expired_token_is_not_found_and_stays_unused(self, stores: Stores) -> None:
-        earlier = datetime.now(UTC) - timedelta(hours=1)
-        token = await stores.tokens.create(name="old", secret_digest="d1", expires_at=earlier)
-        assert await stores.tokens.find("d1") is None
-        assert await stores.tokens.list_tokens() == (token,)
-
-    async def test_revoked_token_is_not_found_and_still_listed(self, stores: Stores) -> None:
-        token = await stores.tokens.create(name="ci", secret_digest="d1", expires_at=None)
-        revoked = await stores.tokens.revoke(token.id)
-        assert revoked.revoked_at is not None
-        assert await stores.tokens.find("d1") is None
-        assert await stores.tokens.revoke(token.id) == revoked
-        assert await stores.tokens.list_tokens() == (revoked,)
-
-    async def test_tokens_are_listed_newest_first(self, stores: Stores) -> None:
-        for name in ("a", "b", "c"):
-            await stores.tokens.create(name=name, secret_digest=name, expires_at=None)
-        assert [token.name for token in await stores.tokens.list_tokens()] == ["c", "b", "a"]
-
-    async def test_unknown_token_cannot_be_revoked(self, stores: Stores) -> None:
-        for token_id in (NOWHERE, "no-id-at-all"):
-            with pytest.raises(NotFoundError):
-                await stores.tokens.revoke(token_id)

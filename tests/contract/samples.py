@@ -1,6 +1,7 @@
 """Values that tests of several parts start from."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from wheelyard.domain.build import (
@@ -13,11 +14,22 @@ from wheelyard.domain.build import (
     StageTiming,
     Wheel,
 )
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.policy_reason import PolicyNeed, PolicyReason
+from wheelyard.domain.queue import Demand
+from wheelyard.domain.recipe import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.target import Target
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
-RECIPE = EffectiveRecipe(apt=("libyaml-dev",), env=(("CFLAGS", "-O2"),), test_imports=("yaml",))
+RECIPE = EffectiveRecipe(
+    apt=("libyaml-dev",),
+    env=(("CFLAGS", "-O2"),),
+    config_settings=(("jobs", "2"), ("option", ("a", "b"))),
+    sources=(SourceFile(url="http://files.example/a", sha256="0a" * 32, to="a"),),
+    patches=(RecipeFile.of("1.patch", b"-\xff\0\n"),),
+    max_grafted=0,
+    cpus=1.5,
+    test_imports=("yaml",),
+)
 BEGINNING = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -34,7 +46,11 @@ class ManualClock:
         self.now += timedelta(seconds=seconds)
 
 
-def sample_order(*, key: str = "k1", project: str = "pyyaml") -> BuildOrder:
+def sample_order(
+    *, key: str = "k1", project: str = "pyyaml", builder: str = "bookworm", demand: Demand | None = None
+) -> BuildOrder:
+    demand = demand or Demand()
+    recipe = replace(RECIPE, cpus=demand.cpus, memory_bytes=demand.memory_bytes)
     return BuildOrder(
         key=hashlib.sha256(key.encode()).hexdigest(),
         requirement=f"{project}>=6",
@@ -47,9 +63,9 @@ def sample_order(*, key: str = "k1", project: str = "pyyaml") -> BuildOrder:
             size_bytes=130_960,
         ),
         target=TARGET,
-        builder="bookworm",
-        recipe_digest=RECIPE.digest,
-        recipe=RECIPE,
+        builder=builder,
+        recipe_digest=recipe.digest,
+        recipe=recipe,
     )
 
 
@@ -70,9 +86,30 @@ def sample_wheel() -> Wheel:
                 sha256="34" * 32,
                 package="libyaml-0-2",
                 package_version="0.2.5-1",
-                source_package="libyaml",
+                source_package="libyaml 0.2.5-1",
+                origin="/usr/lib/x86_64-linux-gnu/libyaml-0.so.2.0.9",
+                origin_sha256="35" * 32,
+                needed_by=("yaml/_yaml.abi3.so",),
+                chain=("yaml/_yaml.abi3.so", "libyaml-0.so.2"),
             ),
         ),
+        policy_reason=PolicyReason(
+            policy="manylinux_2_17_x86_64",
+            needs=(
+                PolicyNeed(
+                    file="yaml/_yaml.abi3.so",
+                    grafted=None,
+                    library="libc.so.6",
+                    version="GLIBC_2.14",
+                    symbols=("memcpy",),
+                    more_symbols=2,
+                    chain=("yaml/_yaml.abi3.so",),
+                ),
+            ),
+            more_needs=0,
+            lower="manylinux_2_5_x86_64",
+        ),
+        warnings=("It has no yaml._other.",),
         build_requirements=(BuildRequirement(filename="setuptools-80.9.0-py3-none-any.whl", sha256="56" * 32),),
         imported_modules=("_yaml", "yaml", "yaml._yaml"),
         builder_image="sha256:" + "78" * 32,

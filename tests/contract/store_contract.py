@@ -4,12 +4,52 @@ A subclass of StoreContract gives the fixture ``stores``; leases are ended by a 
 clock of its own.
 """
 
+from tests.contract.access_contract import AuditContract, SessionContract, TokenContract
 from tests.contract.attempt_contract import ClaimContract, FenceContract
-from tests.contract.build_contract import CancelContract, ListContract, SubmitContract
-from tests.contract.log_contract import LogContract, TokenContract
+from tests.contract.browse_contract import BrowseContract
+from tests.contract.build_contract import CancelContract, EqualContract, ListContract, SubmitContract
+from tests.contract.figure_contract import FigureContract
+from tests.contract.image_contract import ImageContract
+from tests.contract.log_contract import LogContract
+from tests.contract.prebuild_contract import PrebuildContract
+from tests.contract.queue_contract import (
+    OrderContract,
+    PeriodicContract,
+    RetryContract,
+    TakeoverContract,
+    WorkerContract,
+)
+from tests.contract.state_log_contract import StateLogContract
+from tests.contract.statistics_contract import StatisticsContract
+from tests.contract.upload_contract import UploadContract
+from tests.contract.waits_contract import WaitContract
+from tests.contract.webhook_contract import OutboxContract
 
 
 class StoreContract(
-    SubmitContract, CancelContract, ListContract, ClaimContract, FenceContract, LogContract, TokenContract
+    SubmitContract,
+    EqualContract,
+    CancelContract,
+    ListContract,
+    ClaimContract,
+    FenceContract,
+    OrderContract,
+    RetryContract,
+    TakeoverContract,
+    WaitContract,
+    WorkerContract,
+    ImageContract,
+    PeriodicContract,
+    LogContract,
+    StatisticsContract,
+    FigureContract,
+    StateLogContract,
+    TokenContract,
+    SessionContract,
+    AuditContract,
+    PrebuildContract,
+    UploadContract,
+    OutboxContract,
+    BrowseContract,
 ):
     """All of it."""

@@ -3,15 +3,45 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 
+from wheelyard.domain.access import Scope
 from wheelyard.domain.build import BuildOrder, Status
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.interfaces import AttemptStore, BuildStore, LogStore, TokenStore
+from wheelyard.domain.ledger import Claim, Outcome, Token
+from wheelyard.domain.queue import Capacity, Demand, Lane, Offer
+from wheelyard.interfaces import (
+    AttemptStore,
+    AuditStore,
+    BuildStore,
+    CancelSignals,
+    EqualBuilds,
+    FigureStore,
+    ImageReports,
+    LineStore,
+    LogStore,
+    NameStore,
+    NeedStore,
+    PeriodicStore,
+    PrebuildLists,
+    PrebuildStore,
+    PrebuildTurns,
+    RetryStore,
+    SessionStore,
+    StatisticsStore,
+    TokenStore,
+    UploadBook,
+    WebhookOutbox,
+    WorkerBook,
+    WorkQueue,
+)
 
 MAX_ATTEMPTS = 3
 LEASE_SECONDS = 20.0
+LANE = Lane(architecture="x86_64", suite="bookworm", python="3.13")
+ROOM = Capacity(slots=4, cpus=4.0, memory_bytes=8 << 30)
+DEFAULT = Demand(cpus=1.0, memory_bytes=1 << 30)
 NOWHERE = str(uuid.UUID(int=1))
 SUCCESS = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel(), timings=sample_timings())
 FAILURE = Outcome(status=Status.FAILED, failure=sample_failure(), timings=sample_timings(), log_truncated=True)
@@ -19,16 +49,57 @@ FAILURE = Outcome(status=Status.FAILED, failure=sample_failure(), timings=sample
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stores:
-    """Four empty stores on one state, which allow MAX_ATTEMPTS attempts."""
+    """Empty stores on one state, which allow MAX_ATTEMPTS attempts."""
 
     builds: BuildStore
+    equal_builds: EqualBuilds
+    retries: RetryStore
     attempts: AttemptStore
+    signals: CancelSignals
+    queue: WorkQueue
+    workers: WorkerBook
+    images: ImageReports
+    periodic: PeriodicStore
     logs: LogStore
+    statistics: StatisticsStore
+    figures: FigureStore
     tokens: TokenStore
+    sessions: SessionStore
+    audit: AuditStore
+    prebuilds: PrebuildStore
+    turns: PrebuildTurns
+    uploads: UploadBook
+    needs: NeedStore
+    outbox: WebhookOutbox
+    prebuild_lists: PrebuildLists
+    line: LineStore
+    names: NameStore
     expire_leases: Callable[[], Awaitable[None]]
     """Let every lease that is held run out."""
-    sweep: Callable[[], Awaitable[int]]
-    """Do what every worker does each second: end what nobody may take over."""
+    pass_time: Callable[[float], Awaitable[None]]
+    """Let so many seconds pass for everything that was written, but for leases."""
+
+    async def sweep(self) -> int:
+        """Do what every worker does each second."""
+        return await self.queue.sweep()
+
+    async def taken(
+        self,
+        *,
+        worker: str = "worker-1",
+        lanes: tuple[Lane, ...] = (LANE,),
+        total: Capacity = ROOM,
+        free: Capacity = ROOM,
+    ) -> str | None:
+        """Let a worker take what is next, and tell its id."""
+        offer = Offer(worker=worker, lease_seconds=LEASE_SECONDS, lanes=lanes, total=total, free=free, default=DEFAULT)
+        claim = await self.queue.claim_next(offer)
+        return claim.build_id if claim else None
+
+    async def token(self, name: str, *, scope: Scope = Scope.READ, expires_at: datetime | None = None) -> Token:
+        return await self.tokens.create(
+            name=name, scope=scope, secret_digest=f"digest of {name}", expires_at=expires_at, created_by="root"
+        )
 
     async def queued(self, order: BuildOrder | None = None) -> str:
         submission = await self.builds.submit(order or sample_order(), requested_by="tests")

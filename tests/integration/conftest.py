@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.database import migrate
+from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.domain.index import IndexEndpoint
+
+LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,10 @@ async def database_url(open_state_dir: Path) -> AsyncIterator[str]:
     async with EmbeddedPostgres(open_state_dir) as url:
         await asyncio.to_thread(migrate, url)
         yield url
+
+
+@pytest.fixture(scope="session")
+async def endpoint(open_state_dir: Path) -> AsyncIterator[IndexEndpoint]:
+    """Give a running devpi with our indexes, empty at first; what tests publish stays there."""
+    async with EmbeddedDevpi(open_state_dir / "index", lock_file=LOCK_FILE) as endpoint:
+        yield endpoint

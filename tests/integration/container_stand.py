@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,27 +21,33 @@ from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.adapters.wheel_resolver import UvResolverOptions, UvWheelResolver
+from wheelyard.adapters.memory_uploads import MemoryUploads
+from wheelyard.adapters.uv_process import UvResolverOptions
+from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.target import Target
+from wheelyard.image_wiring import agent_program, engine_command, image_builder
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
-from wheelyard.wiring import agent_program, engine_command, image_builder, source_index
+from wheelyard.wiring import source_index
 from wheelyard.worker import WORKER_LABEL
 
 SUITE = "bookworm"
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
 LIMITS = Limits(memory_bytes=512 << 20, cpus=2.0, processes=128, scratch_bytes=256 << 20, time_seconds=120)
+CEILING = Limits(memory_bytes=1 << 30, cpus=2.0, processes=128, scratch_bytes=1 << 30, time_seconds=300)
 ASLEEP = "asleep"
 """What the project ``sleeps`` prints when nothing more will come."""
 
@@ -70,6 +76,8 @@ class ContainerStand:
     command: EngineCommand
     upstream: SourceIndex
     resolver: UvWheelResolver
+    revision: str = ""
+    """Of the images, if they are none that are in use."""
 
     def run_of(self, project: str, **how: object) -> "PackageRun":
         """Give a build of one of the tiny projects, not yet begun."""
@@ -87,9 +95,18 @@ class PackageRun:
 
     stand: ContainerStand
     project: str
+    suite: str = SUITE
     limits: Limits = LIMITS
     log_bytes: int = 1 << 20
+    log_bytes_per_second: int = 4 << 20
     recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
+    added: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files of the test's own index, by name, for the recipe's sources."""
+    network: str | None = None
+    """The engine's network for recipes that ask for one."""
+    sdist: bytes | None = None
+    """Its sdist, if it is none of the tiny projects' own."""
+    sdist_filename: str = ""
     build_id: str = ""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -101,7 +118,11 @@ class PackageRun:
     async def go(self) -> Build:
         """Run one attempt to its end."""
         own = MemorySourceIndex(self.stand.folder / "sdists")
-        order = self._order(own.add(sdist_name(self.project), make_sdist(PACKAGES / self.project)))
+        for name, content in self.added.items():
+            own.add(name, content)
+        order = self._order(
+            own.add(self.sdist_filename or sdist_name(self.project), self.sdist or make_sdist(PACKAGES / self.project))
+        )
         self.build_id = (await self.builds.submit(order, requested_by="tests")).build.id
         self.begun.set()
         options = AttemptOptions(
@@ -109,6 +130,8 @@ class PackageRun:
             folder=self.stand.folder / "attempts",
             lease_seconds=2.0,
             log_bytes=self.log_bytes,
+            log_ceiling_bytes=1 << 20,
+            log_bytes_per_second=self.log_bytes_per_second,
         )
         tools = self._tools(PackagesAndUpstream(own, self.stand.upstream))
         await RunBuild(store=MemoryAttempts(self.state), steps=STEPS, tools=tools, options=options)(self.build_id)
@@ -135,7 +158,7 @@ class PackageRun:
             version=VERSION,
             sdist=SdistSource(filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes),
             target=TARGET,
-            builder=SUITE,
+            builder=self.suite,
             recipe_digest=self.recipe.digest,
             recipe=self.recipe,
         )
@@ -147,16 +170,22 @@ class PackageRun:
         return Tools(
             source=source,
             resolver=self.stand.resolver,
-            engine=ContainerEngine(self.stand.command),
-            images=LoggedImages(image_builder(self.stand.settings), note_use=self._note_use),
+            engine=ContainerEngine(self.stand.command, recipe_network=self.network),
+            images=LoggedImages(
+                image_builder(self.stand.settings).revised(self.stand.revision),
+                stand_ins=StandIns(engine=self.stand.command, folder=self.stand.folder / "images"),
+                note_use=self._note_use,
+            ),
             index=self.index,
+            uploads=MemoryUploads(self.state),
             crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
             agent=agent_program().data,
             installer=Path(find_uv_bin()),
-            limits=self.limits,
+            limits=LimitRules(default=self.limits, ceiling=CEILING),
             output_bytes=16 << 20,
             build_number=1,
             labels={WORKER_LABEL: self.stand.worker},
+            network_for_recipes=self.network is not None,
         )
 
 

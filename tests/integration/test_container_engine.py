@@ -9,9 +9,9 @@ from tests.unit.pipeline_stand import LIMITS, TextLog
 
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.errors import EngineCommandError
+from wheelyard.image_wiring import engine_command, image_builder
 from wheelyard.interfaces import ContainerSpec
 from wheelyard.settings import load_settings
-from wheelyard.wiring import engine_command, image_builder
 from wheelyard.worker import WORKER_LABEL
 
 SUITE, PYTHON = "bookworm", "3.13"
@@ -61,6 +61,18 @@ async def test_program_that_is_not_there_is_the_engines_error(engine: ContainerE
     with pytest.raises(EngineCommandError, match="no-such-program"):
         async with engine.run(running(runtime, "/no-such-program"), log=TextLog()) as one:
             await one.wait()
+
+
+async def test_engine_tells_memory_that_ran_out_from_a_kill(engine: ContainerEngine, runtime: str) -> None:
+    hoard = "hoard = []\nwhile True: hoard.append(b'x' * (16 << 20))"
+    for program, told in ((hoard, True), ("import time; print('up', flush=True); time.sleep(3600)", False)):
+        spec = running(runtime, f"/opt/python/{PYTHON}/bin/python{PYTHON}", "-c", program)
+        async with asyncio.timeout(PATIENCE_SECONDS), engine.run(spec, log=TextLog()) as one:
+            if not told:
+                assert await one.read_line(100) == b"up\n"
+                assert await engine.remove_leftovers(LABELS) == 1
+            assert await one.wait() == 137
+            assert await one.ran_out_of_memory() is told
 
 
 async def test_leavings_of_a_worker_are_removed_by_its_label(engine: ContainerEngine, runtime: str) -> None:

@@ -68,6 +68,9 @@ async def test_extension_is_built_repaired_and_imported(native: PackageRun) -> N
     assert wheel.tag.startswith("cp313-cp313-manylinux")
     assert wheel.policy in wheel.tag
     assert wheel.imported_modules == ("native", "native._fast")
+    assert wheel.policy_reason is not None
+    assert wheel.policy_reason.policy == wheel.policy
+    assert wheel.policy_reason.sentence.startswith(f"{wheel.policy} because ")
     assert [name for _, name in native.index.files] == [wheel.filename]
     assert wheel.filename.startswith("native-1.0-1.bookworm-cp313-")
 
@@ -78,6 +81,13 @@ async def test_library_that_the_recipe_names_is_grafted_with_its_origin(stand: C
     assert (library.soname, library.package) == ("libyaml-0.so.2", "libyaml-0-2")
     assert library.path.startswith("needs_library.libs/")
     assert library.package_version
+    assert (library.source_package or "").startswith("libyaml ")
+    assert (library.origin or "").endswith("/libyaml-0.so.2.0.9")
+    (extension,) = library.needed_by
+    assert extension.startswith("needs_library.cpython-313-")
+    assert library.chain == (extension, "libyaml-0.so.2")
+    assert wheel.policy_reason is not None
+    assert all(need.symbols and need.chain for need in wheel.policy_reason.needs)
     assert wheel.imported_modules == ("needs_library",)
 
 
@@ -114,7 +124,13 @@ async def test_project_without_pyproject_is_built_by_setuptools(stand: Container
         ("names-no-wheel", Stage.BUILD, "build-failed", "names_no_wheel-1.0-py3-none-any.whl, which it did not make"),
         ("network", Stage.BUILD, "build-failed", "it tried to reach the network"),
         ("wrong-name", Stage.REPAIR, "untrusted-output", "another-project 1.0, but wrong-name 1.0 was ordered"),
-        ("lost-extension", Stage.REPAIR, "extension-missing", "cp313-cp313-linux_x86_64"),
+        ("lost-extension", Stage.REPAIR, "extension-missing", "extension modules lost_extension."),
+        ("falls-back", Stage.REPAIR, "extension-missing", "extension modules falls_back._fast."),
+        ("leaves-out-c", Stage.REPAIR, "extension-missing", "extension modules fast."),
+        ("leaves-out-cython", Stage.REPAIR, "extension-missing", "extension modules leaves_out_cython.fast."),
+        ("leaves-out-fortran", Stage.REPAIR, "extension-missing", "one that src/answer.F90 makes."),
+        ("leaves-out-rust", Stage.REPAIR, "extension-missing", "extension modules leaves_out_rust."),
+        ("leaves-out-one", Stage.REPAIR, "extension-missing", "extension modules other."),
         ("import-fails", Stage.VERIFY, "verify-failed", "RuntimeError: it cannot be imported anywhere"),
     ],
 )
@@ -139,8 +155,24 @@ async def test_network_cannot_be_reached_and_has_no_names(stand: ContainerStand)
 async def test_extension_that_the_recipe_expects_must_be_there(stand: ContainerStand) -> None:
     recipe = EffectiveRecipe(expected_extensions=("pure._fast",))
     failure = failed(await stand.run_of("pure", recipe=recipe).go())
-    assert (failure.stage, failure.code) == (Stage.VERIFY, "extension-missing")
+    assert (failure.stage, failure.code) == (Stage.REPAIR, "extension-missing")
     assert "pure._fast" in failure.summary
+
+
+async def test_recipe_may_name_what_is_right_to_be_absent(stand: ContainerStand) -> None:
+    recipe = EffectiveRecipe(expected_extensions=("leaves_out_one",), absent_extensions=("other",))
+    wheel = succeeded(await stand.run_of("leaves-out-one", recipe=recipe).go())
+    assert (wheel.extensions, wheel.warnings) == (("leaves_out_one",), ())
+
+
+async def test_pure_wheel_of_an_sdist_that_carries_sources_of_others_is_right(stand: ContainerStand) -> None:
+    assert succeeded(await stand.run_of("carries-sources").go()).is_pure
+
+
+@pytest.mark.parametrize(("project", "tag"), [("lost-extension", "cp313-none-any"), ("falls-back", "py3-none-any")])
+async def test_recipe_may_say_that_pure_is_right(stand: ContainerStand, project: str, tag: str) -> None:
+    wheel = succeeded(await stand.run_of(project, recipe=EffectiveRecipe(is_pure=True)).go())
+    assert (wheel.is_pure, wheel.tag, wheel.policy_reason) == (True, tag, None)
 
 
 async def test_build_that_takes_too_long_is_ended(stand: ContainerStand) -> None:
@@ -156,10 +188,27 @@ async def test_build_that_takes_too_much_memory_is_ended(stand: ContainerStand) 
     assert "192 MiB" in failure.summary
 
 
+@pytest.mark.parametrize("how", [("kill",), ("kill", "--signal", "INT"), ("rm", "--force")], ids=" ".join)
+async def test_container_that_is_ended_from_outside_is_no_fault_of_the_project(
+    stand: ContainerStand, how: tuple[str, ...]
+) -> None:
+    run = stand.run_of("sleeps")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        working = asyncio.create_task(run.go())
+        await run.until_logged(ASLEEP)
+        await stand.command.run([*how, *await stand.containers()])
+        await working
+    (attempt,) = (await run.builds.get(run.build_id)).attempts
+    assert attempt.failure is not None
+    assert (attempt.failure.code, attempt.failure.retryable) == ("container-lost", True)
+    assert (await run.builds.get(run.build_id)).status is Status.QUEUED
+
+
 async def test_build_that_fills_its_scratch_space_is_told_so(stand: ContainerStand) -> None:
     failure = failed(await stand.run_of("scratch-filler", limits=replace(LIMITS, scratch_bytes=64 * MIB)).go())
-    assert (failure.stage, failure.code) == (Stage.BUILD, "build-failed")
-    assert "its scratch space is full" in failure.summary
+    assert (failure.stage, failure.code) == (Stage.BUILD, "disk-limit")
+    assert "64 MiB" in failure.summary
+    assert "WHEELYARD_LIMIT_SCRATCH_BYTES" in failure.hint
 
 
 async def test_log_is_cut_at_its_limit_and_the_build_goes_on(stand: ContainerStand) -> None:
@@ -167,8 +216,19 @@ async def test_log_is_cut_at_its_limit_and_the_build_goes_on(stand: ContainerSta
     build = await run.go()
     succeeded(build)
     assert build.attempts[0].log_truncated
-    assert run.log().endswith("==> the log was cut here, at its limit of 65536 bytes\n")
+    note = "==> the log was cut here, at its limit of 65536 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
+    assert run.log().endswith(note)
     assert 64 << 10 <= build.attempts[0].log_size_bytes < 65 << 10
+
+
+async def test_build_that_floods_its_log_is_held_back_and_loses_no_line(stand: ContainerStand) -> None:
+    run = stand.run_of("prints-a-lot", log_bytes=4 * MIB, log_bytes_per_second=MIB // 8)
+    build = await run.go()
+    succeeded(build)
+    printed = [line for line in run.log().splitlines() if len(line) == 63 and line.isdecimal()]
+    assert [int(line) for line in printed[: 1 << 14]] == list(range(1 << 14))
+    (seconds,) = (one.seconds for one in build.attempts[0].timings if one.stage is Stage.BUILD)
+    assert seconds >= 7, "of a MiB an eighth came at once, and an eighth more each second"
 
 
 async def test_build_sees_nothing_but_its_sandbox(stand: ContainerStand) -> None:
@@ -205,7 +265,7 @@ async def test_cancelled_build_removes_its_container(stand: ContainerStand) -> N
         working = asyncio.create_task(run.go())
         await run.until_logged(ASLEEP)
         assert len(await stand.containers()) == 1
-        await run.builds.request_cancel(run.build_id)
+        await run.builds.request_cancel(run.build_id, requested_by="tests")
         assert (await working).status is Status.CANCELLED
     assert await stand.containers() == []
 
@@ -219,6 +279,8 @@ async def test_worker_that_stops_removes_its_container(stand: ContainerStand) ->
         with pytest.raises(asyncio.CancelledError):
             await working
     assert await stand.containers() == []
+    build = await run.builds.get(run.build_id)
+    assert (build.status, build.attempts[0].status) == (Status.QUEUED, Status.CANCELLED), "handed back"
 
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["worker", "worker-and-client"])

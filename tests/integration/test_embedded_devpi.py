@@ -16,12 +16,15 @@ from typing import Any
 
 import httpx
 import pytest
+import uv
 
 from wheelyard.adapters.child_process import ProcessMark
 from wheelyard.adapters.devpi_files import remembered_port
 from wheelyard.adapters.devpi_index import DevpiIndex
+from wheelyard.adapters.devpi_serving import DevpiServing
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.postgres_files import find_account
 from wheelyard.domain.index import IndexEndpoint
 from wheelyard.errors import AlreadyRunningError, DiskFullError, ServiceStartError
 
@@ -33,7 +36,9 @@ PARENT = """
 import asyncio, dataclasses, json, sys
 from pathlib import Path
 from wheelyard.adapters import devpi_index, embedded_devpi, embedded_postgres
+from wheelyard.logs import configure_logs
 
+configure_logs(log_format="text", level="info")
 real_spawn = embedded_devpi.spawn
 if sys.argv[2] == "orphan":
     for module in (embedded_devpi, embedded_postgres):
@@ -252,3 +257,30 @@ async def test_killed_server_keeps_what_it_acknowledged(state_dir: Path, tmp_pat
     async with devpi as endpoint, DevpiIndex(endpoint.prod_url, credentials=endpoint.promoter) as index:
         again = [await index.publish(wheel, sha256=sha256) for wheel, sha256 in wheels]
     assert not any(published.uploaded for published in again)
+
+
+async def test_password_that_others_log_in_with_can_be_renewed(state_dir: Path) -> None:
+    for password in ("one", "two"):
+        serving = DevpiServing(passwords={"promoter": f"{password}-{'x' * 20}"})
+        async with EmbeddedDevpi(state_dir, lock_file=LOCK_FILE, serving=serving) as endpoint:
+            assert endpoint.promoter.password.startswith(password)
+            async with httpx.AsyncClient(trust_env=False) as client:
+                body = {"user": "promoter", "password": endpoint.promoter.password}
+                assert (await client.post(f"{endpoint.url}/+login", json=body)).is_success
+
+
+async def test_root_does_not_run_it_as_root_where_its_python_can_be_reached(state_dir: Path) -> None:
+    python = state_dir / "system-env/bin/python"
+    make = [uv.find_uv_bin(), "venv", "--python", "/usr/bin/python3", str(python.parents[1])]
+    install = [uv.find_uv_bin(), "pip", "install", "--python", str(python), "--require-hashes", "-r", str(LOCK_FILE)]
+    for command in (make, install):
+        await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    devpi = EmbeddedDevpi(state_dir, lock_file=LOCK_FILE, serving=DevpiServing(python=python))
+
+    async with devpi as endpoint:
+        uid = (await asyncio.to_thread(Path(f"/proc/{devpi.pid}").stat)).st_uid
+        assert endpoint.url
+
+    account = find_account()
+    assert uid == (account.uid if account else os.geteuid())
+    assert uid != 0

@@ -4,27 +4,34 @@ Other suites and Pythons: ``wheelyard builders test SUITE --python X.Y``.
 """
 
 import asyncio
+import functools
 import hashlib
 import json
 import os
 import resource
 import shutil
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_base import BaseRequest, bootstrap_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_checks import ImageReport, check_image
 from wheelyard.adapters.image_finish import read_packages, read_sbom, run_in
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord, find_image
+from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.image_updates import find_updates
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.catalogue import Suite, parse_catalogue
+from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.packages import digest_lock, write_lock
+from wheelyard.domain.suites import Suite
 from wheelyard.errors import DiskFullError, MirrorUnreachableError, SuiteUnavailableError
 
 BUILDERS = Path(__file__).parents[2] / "builders"
@@ -38,7 +45,7 @@ NOWHERE = "http://127.0.0.1:9/debian"
 def engine() -> EngineCommand:
     program = os.environ.get("WHEELYARD_ENGINE") or next(filter(shutil.which, ("docker", "podman")), "docker")
     limit = min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    return EngineCommand(program=program, ulimits=(f"nofile={limit}:{limit}",))
+    return EngineCommand(program=program, ulimits=container_ulimits(program, open_files=limit))
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +75,25 @@ async def record(engine: EngineCommand, image: str) -> ImageRecord:
     return found
 
 
-def expect_passed(report: ImageReport) -> None:
+def expect_passed(report: ImageReport, record_property: Callable[[str, object], None]) -> None:
     sizes = ", ".join(f"{part} {size / 2**20:.1f}" for part, size in report.part_sizes if size > 1 << 19)
-    print(f"\n{report.image}: {report.size_bytes / 2**20:.1f} MiB ({sizes})")  # noqa: T201  the figures are wanted
+    record_property("figure", f"{report.image}: {report.size_bytes / 2**20:.1f} MiB" + (f" ({sizes})" if sizes else ""))
     assert {check.name: check.problems for check in report.checks if check.problems} == {}
 
 
-async def test_runtime_keeps_every_promise(engine: EngineCommand, runtime: ImageRecord) -> None:
+async def test_runtime_keeps_every_promise(
+    engine: EngineCommand, runtime: ImageRecord, record_property: Callable[[str, object], None]
+) -> None:
     report = await check_image(engine, runtime, probes=BUILDERS / "probes")
-    expect_passed(report)
+    expect_passed(report, record_property)
     assert report.python == runtime.labels["python-version"]
     assert len(report.checks) >= 15
 
 
-async def test_builder_keeps_every_promise(engine: EngineCommand, builder: ImageRecord) -> None:
-    expect_passed(await check_image(engine, builder, probes=BUILDERS / "probes"))
+async def test_builder_keeps_every_promise(
+    engine: EngineCommand, builder: ImageRecord, record_property: Callable[[str, object], None]
+) -> None:
+    expect_passed(await check_image(engine, builder, probes=BUILDERS / "probes"), record_property)
 
 
 async def test_probe_notices_what_does_not_belong_into_a_runtime(
@@ -142,11 +153,15 @@ def base_request(suite: str, **changes: object) -> BaseRequest:
 
 
 async def test_base_is_bit_for_bit_the_same_twice(options: ImageOptions, tmp_path: Path) -> None:
-    digests = set()
+    digests, states = set(), set()
     for name in ("one.tar", "two.tar"):
-        await bootstrap_base(base_request("bookworm"), tmp_path / name, options=options, on_progress=print)
+        request = base_request("bookworm")
+        states.add(await bootstrap_base(request, tmp_path / name, options=options, on_progress=print))
         digests.add(await asyncio.to_thread(lambda tar: hashlib.sha256(tar.read_bytes()).hexdigest(), tmp_path / name))
-    assert len(digests) == 1
+    # Should the archive have changed in between, the bases may differ, and their recorded dates do.
+    assert len(digests) == len(states)
+    sources = [[one.source for one in state] for state in states]
+    assert all(names == ["bookworm", "bookworm-security", "bookworm-updates"] for names in sources)
 
 
 async def test_suite_that_has_vanished_from_the_mirror_is_an_error_of_its_own(
@@ -164,6 +179,70 @@ async def test_mirror_that_does_not_answer_is_an_error_of_its_own(options: Image
     request = base_request("bookworm", mirror=NOWHERE)
     with pytest.raises(MirrorUnreachableError, match=r"connect to 127\.0\.0\.1"):
         await bootstrap_base(request, tmp_path / "x.tar", options=options, on_progress=print)
+
+
+class Lines:
+    """A build's log."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    async def write(self, data: bytes) -> None:
+        self.text += data.decode()
+
+
+@pytest.fixture
+def other_bytes(tmp_path: Path) -> Iterator[str]:
+    """Serve something that is no source of Python; gives its address."""
+    (tmp_path / "python.tar.xz").write_bytes(b"other bytes")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/python.tar.xz"
+        server.shutdown()
+        thread.join()
+
+
+def with_source(address: str) -> Catalogue:
+    source = CATALOGUE.python[PYTHON].source[0].model_copy(update={"sha256": "0" * 64, "mirrors": (address,)})
+    other = CATALOGUE.python[PYTHON].model_copy(update={"source": (source,)})
+    return CATALOGUE.model_copy(update={"python": {**CATALOGUE.python, PYTHON: other}})
+
+
+def without_mirror(_: str) -> Catalogue:
+    entry = CATALOGUE.own_suites["bookworm"].model_copy(update={"mirror": NOWHERE})
+    return CATALOGUE.model_copy(update={"suite": {**CATALOGUE.suite, "bookworm": entry}})
+
+
+@pytest.fixture(params=[(with_source, "was promised"), (without_mirror, "does not answer")], ids=["hash", "mirror"])
+def changed(
+    request: pytest.FixtureRequest, engine: EngineCommand, options: ImageOptions, other_bytes: str, tmp_path: Path
+) -> tuple[ImageBuilder, str]:
+    """Give an image builder whose definitions have changed and cannot be made, and why not."""
+    change, reason = request.param
+    cache, catalogue = tmp_path / "cache", change(other_bytes)
+    return ImageBuilder(
+        engine=engine, catalogue=catalogue, builders_dir=BUILDERS, cache_dir=cache, options=options
+    ), reason
+
+
+async def test_builds_go_on_in_the_older_image_while_a_changed_definition_cannot_be_made(
+    engine: EngineCommand, images: ImageBuilder, changed: tuple[ImageBuilder, str], tmp_path: Path
+) -> None:
+    await images.ensure_builder("bookworm", print, python=PYTHON)
+    images_now, reason = changed
+    log, stand_ins = Lines(), StandIns(engine=engine, folder=tmp_path / "notes")
+    wanted = (await images_now.plan("bookworm")).builder_name(PYTHON)
+    builds = LoggedImages(images_now, stand_ins=stand_ins, note_use=ignore_use)
+    found = await record(engine, await builds.builder(suite="bookworm", python=PYTHON, apt=(), log=log))
+    assert (found.family, found.definition == wanted.definition) == (f"wheelyard/builder-bookworm-{PYTHON}", False)
+    assert f"warning: {wanted.tag} cannot be made, so {found.name} of " in log.text
+    assert reason in log.text
+
+
+async def ignore_use(_: str) -> None:
+    """Keep no record of environments: this makes none."""
 
 
 async def test_full_disk_is_an_error_of_its_own(options: ImageOptions, tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.image_finish import read_packages, read_sbom
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_plan import environment_build
 from wheelyard.adapters.image_records import ImageRecord, find_image
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.packages import digest_lock
+from wheelyard.domain.sbom import read_sbom_content
 from wheelyard.errors import (
     DownloadFailedError,
     EngineCommandError,
@@ -73,7 +76,7 @@ def open_files() -> int:
 @pytest.fixture(scope="session")
 def engine() -> EngineCommand:
     program = os.environ.get("WHEELYARD_ENGINE") or next(filter(shutil.which, ("docker", "podman")), "docker")
-    return EngineCommand(program=program, ulimits=(f"nofile={open_files()}:{open_files()}",))
+    return EngineCommand(program=program, ulimits=container_ulimits(program, open_files=open_files()))
 
 
 @pytest.fixture(scope="session")
@@ -201,7 +204,21 @@ async def test_environment_adds_packages_once(engine: EngineCommand, images: Ima
     assert await images.ensure_environment(builder, ["libyaml-dev", "libyaml-dev"], lines.append) == first != builder
     assert lines == []
     assert await shell(engine, first, "id -u; ls /usr/include/yaml.h") == "1000\n/usr/include/yaml.h"
-    assert (await record(engine, first)).labels["builder"] == builder
+    environment = await record(engine, first)
+    assert environment.labels["builder"] == builder
+    await expect_own_sbom(engine, environment, adds="libyaml-dev")
+
+
+async def expect_own_sbom(engine: EngineCommand, image: ImageRecord, *, adds: str) -> None:
+    """Read the lock and the SBOM off an image that is made from a builder: what it adds, and all that was there."""
+    packages = await read_packages(engine, image.id)
+    assert digest_lock(packages) == image.labels["packages-digest"]
+    content = read_sbom_content(await read_sbom(engine, image.id))
+    below = read_sbom_content(await read_sbom(engine, image.labels["builder"]))
+    assert content.packages == packages
+    assert {adds} <= {one.name for one in packages} - {one.name for one in below.packages}
+    assert (content.pythons, content.tools) == (below.pythons, below.tools)
+    assert content.version == image.definition != below.version
 
 
 async def test_two_workers_that_want_the_same_image_make_it_once(

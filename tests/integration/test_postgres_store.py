@@ -1,33 +1,76 @@
 """The PostgreSQL stores keep the contract, and what only a real database can show."""
 
 import asyncio
+import gzip
+import os
+import tracemalloc
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import psycopg
 import pytest
 from tests.contract.samples import sample_order
 from tests.contract.store_contract import StoreContract
-from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
+from tests.contract.stores import LANE, LEASE_SECONDS, MAX_ATTEMPTS, SUCCESS, Stores
+from tests.contract.waits_contract import needing, order_of, waiting
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database, migrate
+from wheelyard.adapters.build_queue import ENOUGH_CALLS, BuildQueue
+from wheelyard.adapters.database import MIGRATIONS, Database, migrate, prefer_order
 from wheelyard.adapters.postgres_attempts import PostgresAttempts
+from wheelyard.adapters.postgres_audit import PostgresAudit
 from wheelyard.adapters.postgres_builds import PostgresBuilds
+from wheelyard.adapters.postgres_figures import PostgresFigures
+from wheelyard.adapters.postgres_images import PostgresImageReports
+from wheelyard.adapters.postgres_line import PostgresLine
+from wheelyard.adapters.postgres_log_packing import PostgresLogPacking
 from wheelyard.adapters.postgres_logs import PostgresLogs
+from wheelyard.adapters.postgres_names import PostgresNames
+from wheelyard.adapters.postgres_needs import PostgresNeeds
+from wheelyard.adapters.postgres_periodic import PostgresPeriodic
+from wheelyard.adapters.postgres_prebuild_lists import PostgresPrebuildLists
+from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
+from wheelyard.adapters.postgres_queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresQueue
+from wheelyard.adapters.postgres_sessions import PostgresSessions
+from wheelyard.adapters.postgres_statistics import PostgresStatistics
 from wheelyard.adapters.postgres_tokens import PostgresTokens
+from wheelyard.adapters.postgres_uploads import PostgresUploads
+from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
+from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Outcome
-from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
 
-TABLES = "log_chunks, attempts, requests, builds, tokens, procrastinate_jobs, procrastinate_events"
+TABLES = (
+    "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
+    "audit, workers, "
+    "periodic_work, image_reports, procrastinate_jobs, procrastinate_events"
+)
+MANY = b"""
+insert into builds (id, key, requirement, project, version, sdist, python, platform, builder, recipe_digest, recipe,
+                    max_attempts, queued_for, turn)
+select gen_random_uuid(), md5(n::text), requirement, project, version, sdist, python, platform, builder, recipe_digest,
+       recipe, max_attempts, queued_for, n from builds, generate_series(1, 5000) n where id = %(id)s
+"""
+LATER = b"""
+update builds set not_before = not_before - %(s)s, finished_at = finished_at - %(s)s;
+update attempts set finished_at = finished_at - %(s)s;
+update workers set started_at = started_at - %(s)s, seen_at = seen_at - %(s)s;
+update image_reports set seen_at = seen_at - %(s)s;
+update periodic_work set begun_at = begun_at - %(s)s
+"""
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with Database(database_url, pool_size=8) as database:
+        await clear(database)
         yield database
-        async with database.transaction() as connection:
-            await connection.execute(f"truncate {TABLES} cascade".encode())
+        await clear(database)
+
+
+async def clear(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(f"truncate {TABLES} cascade".encode())
 
 
 @pytest.fixture
@@ -40,13 +83,38 @@ def stores(database: Database) -> Stores:
         async with database.transaction() as connection:
             await connection.execute(b"update builds set lease_until = now() - interval '1 s' where status = 'running'")
 
+    async def pass_time(seconds: float) -> None:
+        async with database.transaction() as connection:
+            for statement in LATER.split(b";"):
+                await connection.execute(statement, {"s": timedelta(seconds=seconds)})
+
+    builds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS)
     return Stores(
-        builds=PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS),
+        builds=builds,
+        equal_builds=builds,
+        retries=builds,
         attempts=attempts,
+        signals=attempts,
+        queue=PostgresQueue(database, queue),
+        workers=PostgresWorkers(database),
+        images=PostgresImageReports(database),
+        periodic=PostgresPeriodic(database),
         logs=PostgresLogs(database),
+        statistics=PostgresStatistics(database),
+        figures=PostgresFigures(database),
         tokens=PostgresTokens(database),
+        sessions=PostgresSessions(database),
+        audit=PostgresAudit(database),
+        prebuilds=PostgresPrebuilds(database),
+        turns=PostgresPrebuilds(database),
+        uploads=PostgresUploads(database),
+        needs=PostgresNeeds(database, queue, builds),
+        outbox=PostgresWebhooks(database),
+        prebuild_lists=PostgresPrebuildLists(database),
+        line=PostgresLine(database),
+        names=PostgresNames(database),
         expire_leases=expire_leases,
-        sweep=attempts.sweep,
+        pass_time=pass_time,
     )
 
 
@@ -54,21 +122,85 @@ class TestPostgresStores(StoreContract):
     """The whole contract."""
 
 
-async def jobs(database: Database) -> list[str]:
-    rows = await database.fetch_all("select args->>'build_id' as id from procrastinate_jobs order by id", {})
-    return [row["id"] for row in rows]
+async def test_clock_that_jumps_forward_costs_nobody_his_build(stores: Stores, database: Database) -> None:
+    claim = await stores.claimed(await stores.queued())
+    passed = [0.0]  # no time passes for the worker, while a lease does for the database
+    queue = PostgresQueue(database, BuildQueue(database.conninfo), lease_seconds=1.0, elapsed=lambda: passed[0])
+    assert not (await stores.attempts.beat(claim, lease_seconds=1.0)).cancel_requested
+    assert await queue.sweep() == 0
+    await asyncio.sleep(1.5)
+    assert await queue.sweep() == 0, "the clock has jumped, so the worker gets one lease to beat again"
+    assert (await stores.attempts.beat(claim, lease_seconds=1.0)).holds_lease
+    await asyncio.sleep(1.5)
+    passed[0] = 1.5
+    assert await queue.sweep() == 1, "it did not, and this time the clock goes as it should"
+    assert not (await stores.attempts.beat(claim, lease_seconds=1.0)).holds_lease
 
 
-async def test_build_and_its_job_are_one_transaction(stores: Stores, database: Database) -> None:
-    build_id = await stores.queued()
-    assert await jobs(database) == [build_id]
+async def test_clock_that_was_ahead_holds_up_no_takeover(stores: Stores, database: Database) -> None:
+    await stores.claimed(await stores.queued())
+    passed = [0.0]
+    queue = PostgresQueue(database, BuildQueue(database.conninfo), lease_seconds=1.0, elapsed=lambda: passed[0])
+    await database.fetch_one("update builds set lease_until = now() + interval '1 h' returning id", {})
+    assert await queue.sweep() == 0
+    passed[0] = 3600.0  # as if the database's clock had been put back by as much
+    assert await queue.sweep() == 0
+    await asyncio.sleep(1.5)
+    passed[0] += 1.5
+    assert await queue.sweep() == 1
+
+
+async def test_server_that_does_not_answer_is_unavailable_in_time(database_url: str) -> None:
+    async with Database(database_url, pool_size=1, answer_seconds=0.5) as impatient:
+        async with asyncio.timeout(20):
+            with pytest.raises(DatabaseUnavailableError):
+                await impatient.fetch_one("select pg_sleep(3600)", {})
+            with pytest.raises(DatabaseUnavailableError):
+                await impatient.ask("select pg_sleep(3600)", {})
+        assert await impatient.fetch_one("select 1 as one", {}) == {"one": 1}
+
+
+async def test_worker_that_falls_silent_in_a_sweep_holds_off_no_other(stores: Stores, database_url: str) -> None:
+    await stores.claimed(await stores.queued())
+    await stores.expire_leases()
+
+    async def fall_silent(frozen: Database) -> None:
+        async with frozen.transaction() as connection:
+            await connection.execute(SWEEP_LOCK)
+            assert await stores.sweep() == 0
+            async with asyncio.timeout(9):  # after 12 seconds it would itself hang up, if it were not frozen
+                while await stores.sweep() == 0:  # noqa: ASYNC110  the server tells nobody
+                    await asyncio.sleep(0.1)
+            await connection.execute(b"select 1")
+
+    async with Database(database_url, answer_seconds=12.0) as frozen:
+        with pytest.raises(DatabaseUnavailableError):
+            await fall_silent(frozen)
+        assert await frozen.fetch_one("select 1 as one", {}) == {"one": 1}
+
+
+async def calls(database: Database) -> list[str]:
+    rows = await database.fetch_all("select queue_name from procrastinate_jobs where status = 'todo' order by id", {})
+    return [row["queue_name"] for row in rows]
+
+
+async def test_build_and_its_wake_up_call_are_one_transaction(stores: Stores, database: Database) -> None:
+    await stores.queued()
+    assert await calls(database) == [f"builds/{LANE}"]
+
+
+async def test_many_builds_in_a_lane_lead_to_few_wake_up_calls(stores: Stores, database: Database) -> None:
+    for number in range(ENOUGH_CALLS + 5):
+        await stores.queued(sample_order(key=f"k{number}"))
+    await stores.queued(sample_order(key="other", builder="trixie"))
+    assert await calls(database) == [f"builds/{LANE}"] * ENOUGH_CALLS + ["builds/x86_64/trixie/3.13"]
 
 
 async def test_equal_requests_at_the_same_time_lead_to_one_build(stores: Stores, database: Database) -> None:
     submissions = await asyncio.gather(*(stores.builds.submit(sample_order(), requested_by="x") for _ in range(20)))
     assert len({submission.build.id for submission in submissions}) == 1
     assert [submission.joined for submission in submissions].count(False) == 1
-    assert len(await jobs(database)) == 1
+    assert len(await calls(database)) == 1
 
 
 async def test_equal_claims_at_the_same_time_give_it_to_one_worker(stores: Stores) -> None:
@@ -79,22 +211,89 @@ async def test_equal_claims_at_the_same_time_give_it_to_one_worker(stores: Store
     assert len([claim for claim in claims if claim is not None]) == 1
 
 
-async def test_sweep_wakes_a_queued_build_that_lost_its_job(stores: Stores, database: Database) -> None:
-    build_id = await stores.queued()
-    await database.fetch_all("delete from procrastinate_jobs returning id", {})
-    assert await stores.sweep() == 1
-    assert await jobs(database) == [build_id]
-    assert await stores.sweep() == 0
+async def test_workers_that_ask_at_the_same_time_get_different_builds(stores: Stores) -> None:
+    ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(8)]
+    taken = await asyncio.gather(*(stores.taken(worker=f"w{n}") for n in range(8)))
+    assert sorted(build_id for build_id in taken if build_id) == sorted(ids)
 
 
-async def test_sweep_wakes_a_running_build_whose_worker_is_gone_once(stores: Stores, database: Database) -> None:
-    build_id = await stores.queued()
-    await stores.claimed(build_id)
+async def test_sweep_wakes_a_worker_for_a_build_that_was_lost_once(stores: Stores, database: Database) -> None:
+    await stores.claimed(await stores.queued())
     await database.fetch_all("delete from procrastinate_jobs returning id", {})
-    assert await stores.sweep() == 0
+    assert (await stores.sweep(), await calls(database)) == (0, [])
     await stores.expire_leases()
     assert [await stores.sweep(), await stores.sweep()] == [1, 0]
-    assert await jobs(database) == [build_id]
+    assert await calls(database) == [f"builds/{LANE}"]
+
+
+async def test_sweeps_of_many_workers_at_once_requeue_a_build_once(stores: Stores) -> None:
+    await stores.claimed(await stores.queued())
+    await stores.expire_leases()
+    assert sum(await asyncio.gather(*(stores.sweep() for _ in range(6)))) == 1
+
+
+async def test_sweep_comes_back_to_builds_that_were_passed_over(stores: Stores, database: Database) -> None:
+    """Somebody else held their rows when what they wait for ended: here the end is written by hand."""
+    goes_on = await waiting(stores, "goes-on", "made")
+    fails = await waiting(stores, "fails", "broken")
+    ends = b"update builds set status = %(status)s, finished_at = now() where project = %(project)s"
+    async with database.transaction() as connection:
+        await connection.execute(ends, {"status": "succeeded", "project": "made"})
+        await connection.execute(ends, {"status": "cancelled", "project": "broken"})
+    assert [await stores.sweep(), await stores.sweep()] == [2, 0]
+    assert await stores.taken() == goes_on
+    failure = (await stores.builds.get(fails)).failure
+    assert failure is not None
+    assert failure.code == "requirement-build-failed"
+
+
+async def test_build_whose_wait_has_vanished_goes_on(stores: Stores, database: Database) -> None:
+    build_id = await waiting(stores, "goes-on", "forgotten")
+    await database.fetch_all("delete from build_waits returning build_id", {})
+    assert [await stores.sweep(), await stores.sweep()] == [1, 0]
+    assert build_id in {await stores.taken(), await stores.taken()}
+
+
+async def test_ends_at_the_same_time_release_everything_in_the_end(stores: Stores) -> None:
+    """Transactions pass over rows that others hold, so that none of them waits for another."""
+    waits = [await waiting(stores, f"top{n}", f"left{n % 3}", f"right{n % 4}") for n in range(12)]
+    held = []
+    while (build_id := await stores.taken()) is not None:
+        held.append(await stores.builds.get(build_id))
+    done = (
+        stores.attempts.finish(Claim(build_id=one.id, attempt=1, worker="worker-1", order=one.order), SUCCESS)
+        for one in held
+    )
+    async with asyncio.timeout(60):
+        assert all(await asyncio.gather(*done))
+        await stores.sweep()
+    assert {await stores.taken() for _ in waits} == set(waits)
+
+
+async def test_two_builds_that_come_to_need_each_other_at_the_same_time_do_not_wait_for_ever(stores: Stores) -> None:
+    left, right = await needing(stores, "left", "right"), await needing(stores, "right", "left")
+    first, second = await stores.needs.open_needs()
+    await asyncio.gather(stores.needs.supply(first, order_of("right")), stores.needs.supply(second, order_of("left")))
+    ended = [await stores.builds.get(one) for one in (left, right)]
+    assert {build.status for build in ended} == {Status.FAILED}
+    assert "requirement-cycle" in {build.failure.code for build in ended if build.failure}
+
+
+async def test_claim_reads_the_beginning_of_an_index_however_many_builds_wait(
+    stores: Stores, database: Database
+) -> None:
+    """What a plan touches is counted, because time says little on a busy machine."""
+    first = await stores.queued(sample_order(key="first"))
+    await stores.builds.submit(sample_order(key="second"), requested_by="somebody else")
+    async with database.transaction() as connection:
+        await connection.execute(MANY, {"id": first})
+        await prefer_order(connection)
+        values = {"lanes": [str(LANE)], "memory": 1 << 40}
+        ids = [row["id"] for row in await (await connection.execute(NEXT_BUILDS, values)).fetchall()]
+        for statement, parameters in ((NEXT_BUILDS, values), (LOCK_FIRST, {"ids": ids})):
+            cursor = await connection.execute(b"explain (analyze, buffers, format json) " + statement, parameters)
+            plan = (await cursor.fetchall())[0]["QUERY PLAN"][0]["Plan"]
+            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 100
 
 
 async def test_log_of_a_finished_attempt_is_kept_compressed_and_its_chunks_are_gone(
@@ -105,10 +304,83 @@ async def test_log_of_a_finished_attempt_is_kept_compressed_and_its_chunks_are_g
     for _ in range(10):
         await stores.attempts.append_log(claim, b"the same line\n" * 100)
     await stores.attempts.finish(claim, Outcome(status=Status.CANCELLED))
-    rows = await database.fetch_all("select octet_length(log_gzip) as size from attempts", {})
-    assert rows[0]["size"] < 1000
+    await PostgresLogPacking(database)()
+    (piece,) = await database.fetch_all("select octet_length(data) as size from log_pieces", {})
+    assert piece["size"] < 1000
     assert await database.fetch_all("select 1 from log_chunks", {}) == []
     assert len(await stores.whole_log(build_id)) == 14_000
+
+
+async def written_log(stores: Stores, pieces: list[bytes]) -> str:
+    """Let an attempt write a log and end."""
+    build_id = await stores.queued()
+    claim = await stores.claimed(build_id)
+    for piece in pieces:
+        assert await stores.attempts.append_log(claim, piece)
+    assert await stores.attempts.finish(claim, Outcome(status=Status.CANCELLED))
+    return build_id
+
+
+async def test_log_reads_the_same_however_far_it_is_packed(stores: Stores, database: Database) -> None:
+    pieces = [bytes([n % 251]) * 250_000 for n in range(12)]
+    log = b"".join(pieces)
+    build_id = await written_log(stores, pieces)
+    packing = PostgresLogPacking(database)
+    assert await packing._pack_piece(), "of about three"
+    for _ in range(2):
+        assert await stores.whole_log(build_id) == log
+        for offset in (0, 1, 999_999, 1_250_000, 1_250_001, len(log) - 1, len(log), len(log) + 5):
+            part = await stores.logs.read(build_id, offset=offset)
+            assert part.data == log[offset : offset + len(part.data)]
+            assert part.data or offset >= len(log)
+            assert part.finished == (offset + len(part.data) >= len(log))
+        await packing()
+    assert await database.fetch_all("select 1 from log_chunks", {}) == []
+    assert len(await database.fetch_all("select 1 from log_pieces", {})) == 3
+
+
+async def test_running_attempts_log_is_left_alone(stores: Stores, database: Database) -> None:
+    build_id = await stores.queued()
+    assert await stores.attempts.append_log(await stores.claimed(build_id), b"so far")
+    await PostgresLogPacking(database)()
+    assert await database.fetch_all("select 1 from log_pieces", {}) == []
+    assert await stores.whole_log(build_id) == b"so far"
+
+
+async def test_reader_of_the_middle_needs_nothing_else(stores: Stores, database: Database) -> None:
+    build_id = await written_log(stores, [bytes([n]) * 250_000 for n in range(20)])
+    await PostgresLogPacking(database)()
+    middle = "select start from log_pieces order by start offset 2 limit 1"
+    (place,) = await database.fetch_all(middle, {})
+    await database.fetch_all("delete from log_pieces where start <> %(start)s returning start", place)
+    part = await stores.logs.read(build_id, offset=place["start"] + 10)
+    assert (part.data[:1], len(part.data) > 500_000) == (bytes([place["start"] // 250_000]), True)
+
+
+async def test_log_that_was_compressed_as_a_whole_is_read_in_parts(stores: Stores, database: Database) -> None:
+    build_id = await written_log(stores, [])
+    log = os.urandom(3_000_000)
+    values = {"log": gzip.compress(log), "id": build_id}
+    await database.fetch_one("update attempts set log_gzip = %(log)s where build_id = %(id)s returning number", values)
+    assert await stores.whole_log(build_id) == log
+    part = await stores.logs.read(build_id, offset=2_500_000)
+    assert (part.data, part.finished) == (log[2_500_000 : 2_500_000 + len(part.data)], len(part.data) == 500_000)
+
+
+async def test_long_log_is_written_packed_and_read_in_little_memory(stores: Stores, database: Database) -> None:
+    block = os.urandom(128 << 10) + bytes(128 << 10)
+    tracemalloc.start()
+    try:
+        build_id = await written_log(stores, [block] * 160)
+        await PostgresLogPacking(database)()
+        size = 0
+        while data := (await stores.logs.read(build_id, offset=size)).data:
+            size += len(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size == 40 << 20
+    assert most < 12 << 20
 
 
 async def test_watch_wakes_up_when_the_log_grows_without_waiting_for_its_poll(
@@ -141,8 +413,18 @@ async def test_database_that_is_away_is_a_typed_error() -> None:
             await database.fetch_one("select 1", {})
 
 
+@pytest.mark.parametrize("query", ["select %(text)s::text", "select %(json)s::jsonb"])
+async def test_text_that_no_column_holds_is_the_callers_error(database: Database, query: str) -> None:
+    values = {"text": "a\0b", "json": '"a\\u0000b"'}
+    with pytest.raises(InvalidRequestError, match="the database cannot hold a value of it"):
+        await database.fetch_one(query, values)
+    with pytest.raises(InvalidRequestError, match="the database cannot hold a value of it"):
+        await database.ask(query, values)
+    assert await database.fetch_one("select 1 as one", {}) == {"one": 1}
+
+
 async def test_migrating_twice_and_side_by_side_is_no_harm(database_url: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(migrate, database_url) for _ in range(4)))
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         cursor = await connection.execute(b"select count(*) from _yoyo_migration")
-        assert await cursor.fetchone() == (1,)
+        assert await cursor.fetchone() == (len(list(MIGRATIONS.glob("*.sql"))),)

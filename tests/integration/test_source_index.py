@@ -25,6 +25,7 @@ from wheelyard.errors import (
     UnknownProjectError,
 )
 from wheelyard.interfaces import SourceIndex
+from wheelyard.metrics import CacheLookups
 
 DEMO = canonicalize_name("demo")
 SDIST = "demo-1.0.tar.gz"
@@ -257,6 +258,17 @@ async def test_stale_page_is_asked_for_again_by_its_etag(shop: Shop, options: So
     assert shop.requests("/simple/demo/") == 3
 
 
+async def test_page_of_an_index_without_etags_is_read_again_only_if_it_has_changed(
+    shop: Shop, options: SourceIndexOptions
+) -> None:
+    shop.add(SDIST, CONTENT)
+    async with SimpleSourceIndex(replace(options, page_seconds=0)) as index:
+        first = await index.project(DEMO)
+        assert await index.project(DEMO) is first
+        shop.add("demo-2.0.tar.gz")
+        assert len((await index.project(DEMO)).files) == 2
+
+
 @pytest.mark.parametrize("fault", ["500", "503", "429", "slow"])
 async def test_passing_fault_is_tried_again(index: SimpleSourceIndex, shop: Shop, fault: str) -> None:
     shop.add(SDIST, CONTENT)
@@ -306,6 +318,16 @@ async def test_file_is_downloaded_once(index: SimpleSourceIndex, shop: Shop) -> 
     paths = await asyncio.gather(*(index.fetch(file) for _ in range(20)))
     assert len({*paths, await index.fetch(file)}) == 1
     assert shop.requests("/files/") == 1
+
+
+async def test_lookups_in_the_cache_are_counted(options: SourceIndexOptions, shop: Shop) -> None:
+    shop.add(SDIST, CONTENT)
+    lookups = CacheLookups()
+    async with SimpleSourceIndex(options, lookups=lookups) as index:
+        file = await only_file(index)
+        await index.fetch(file)
+        await index.fetch(file)
+    assert [(one.labels, one.count) for one in lookups.take()] == [(("files", "hit"), 1), (("files", "miss"), 1)]
 
 
 @pytest.mark.parametrize("fault", ["500", "truncated", "slow"])
@@ -386,3 +408,28 @@ async def test_real_upstream_serves_a_page_and_an_sdist(tmp_path: Path) -> None:
         path = await index.fetch(release.sdist)
     assert path.name == "markupsafe-3.0.2.tar.gz"
     assert path.stat().st_size == release.sdist.size_bytes
+
+
+async def test_password_of_the_address_is_sent_and_recorded_nowhere(shop: Shop, options: SourceIndexOptions) -> None:
+    shop.login = ("reader", "pl@nted")
+    shop.add(SDIST, CONTENT)
+    address = shop.url.replace("http://", "http://reader:pl%40nted@")
+    async with SimpleSourceIndex(replace(options, index_url=address)) as index:
+        file = await only_file(index)
+        assert (await index.fetch(file)).read_bytes() == CONTENT
+    assert file.url == shop.url.replace("/simple/", f"/files/{SDIST}")
+
+
+async def test_password_is_not_sent_to_another_host(shop: Shop, options: SourceIndexOptions) -> None:
+    shop.add(SDIST, CONTENT)
+    file = await only_file_of(shop, options)
+    shop.signatures.clear()
+    elsewhere = "http://reader:planted@localhost:9/simple/"
+    async with SimpleSourceIndex(replace(options, index_url=elsewhere)) as index:
+        await index.fetch(file)
+    assert shop.signatures == [""]
+
+
+async def only_file_of(shop: Shop, options: SourceIndexOptions) -> IndexFile:
+    async with SimpleSourceIndex(replace(options, index_url=shop.url)) as index:
+        return await only_file(index)

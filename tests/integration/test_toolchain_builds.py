@@ -18,14 +18,16 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
+from tests.unit.pipeline_stand import OpenUploads
 from uv import find_uv_bin
 
 from wheelyard.adapters.agent_program import pack_agent
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
@@ -34,7 +36,8 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.wheel_resolver import UvResolverOptions, UvWheelResolver
+from wheelyard.adapters.uv_process import UvResolverOptions
+from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import BuildOrder, SdistSource, Wheel
 from wheelyard.domain.ledger import Claim
 from wheelyard.domain.recipe import EffectiveRecipe
@@ -42,6 +45,7 @@ from wheelyard.domain.target import Target
 from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import Job, Tools, known
+from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 
@@ -69,8 +73,13 @@ class Workshop:
     folder: Path
 
     async def build(self, name: str, *, toolchains: tuple[str, ...]) -> tuple[Wheel, str]:
-        """Build a project of tests/packages."""
-        return await self.run(self._order(name, toolchains), self.tools)
+        """Build a project of tests/packages whose extension module is called like it."""
+        expected = (name.replace("-", "_"),)
+        return await self.build_by(EffectiveRecipe(toolchains=toolchains, expected_extensions=expected), name)
+
+    async def build_by(self, recipe: EffectiveRecipe, name: str) -> tuple[Wheel, str]:
+        """Build a project of tests/packages by a recipe."""
+        return await self.run(self._order(name, recipe), self.tools)
 
     async def run(self, order: BuildOrder, tools: Tools) -> tuple[Wheel, str]:
         """Take an order through every stage; return the wheel and the log."""
@@ -85,11 +94,9 @@ class Workshop:
             print(log.data.decode(errors="replace"))  # noqa: T201  pytest shows it if the test fails
         return known(job.wheel), log.data.decode(errors="replace")
 
-    def _order(self, name: str, toolchains: tuple[str, ...]) -> BuildOrder:
+    def _order(self, name: str, recipe: EffectiveRecipe) -> BuildOrder:
         file = self.source.add(f"{name.replace('-', '_')}-1.0.tar.gz", make_sdist(name))
         sdist = SdistSource(filename=file.filename, url=file.url, sha256=file.sha256, size_bytes=file.size_bytes)
-        module = name.replace("-", "_")
-        recipe = EffectiveRecipe(toolchains=toolchains, expected_extensions=(module,))
         return BuildOrder(
             key=hashlib.sha256(name.encode()).hexdigest(),
             requirement=name,
@@ -116,7 +123,7 @@ def make_sdist(name: str) -> bytes:
 
 def engine_command() -> EngineCommand:
     program = os.environ.get("WHEELYARD_ENGINE") or next(filter(shutil.which, ("docker", "podman")), "docker")
-    return EngineCommand(program=program, ulimits=(f"nofile={open_files()}:{open_files()}",))
+    return EngineCommand(program=program, ulimits=container_ulimits(program, open_files=open_files()))
 
 
 async def ignore_use(_environment: str) -> None:
@@ -139,12 +146,13 @@ def workshop(tmp_path: Path) -> Workshop:
         source=source,
         resolver=MemoryWheelResolver(),
         engine=ContainerEngine(command),
-        images=LoggedImages(images, note_use=ignore_use),
+        images=LoggedImages(images, stand_ins=StandIns(engine=command, folder=tmp_path / "notes"), note_use=ignore_use),
         index=MemoryIndex(),
+        uploads=OpenUploads(),
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
         agent=pack_agent(BUILDERS / "agent").data,
         installer=Path(find_uv_bin()),
-        limits=LIMITS,
+        limits=LimitRules(default=LIMITS, ceiling=LIMITS),
         output_bytes=1 << 30,
         build_number=1,
         labels={"org.wheelyard.worker": "test-toolchains"},
@@ -203,7 +211,10 @@ async def test_real_project_is_built_by_its_recipe(
 async def order_for(requirement: str, source: SimpleSourceIndex) -> BuildOrder:
     """Decide as the service does, with the shipped recipes."""
     facts = BuilderFacts(
-        catalogue=CATALOGUE, definitions={(SUITE, TARGET.python): "d"}, agent_digest="a", build_number=1
+        catalogue=CATALOGUE,
+        definitions={(TARGET.policy.architecture, SUITE, TARGET.python): "d"},
+        agent_digest="a",
+        build_number=1,
     )
     recipes = RecipeFolders((BUILDERS.parent / "recipes",))
     store = MemoryBuilds(MemoryState(clock=lambda: datetime.now(UTC)))
@@ -219,3 +230,13 @@ async def test_bazel_builds_an_extension_module_without_its_network(workshop: Wo
     wheel, log = await workshop.build("bazel-native", toolchains=("bazel>=4.2",))
     assert wheel.extensions == ("bazel_native",)
     assert "Build completed successfully" in log
+
+
+@pytest.mark.slow_toolchains
+async def test_java_project_has_its_class_file_in_the_wheel(workshop: Workshop) -> None:
+    check = "import java_classes as it; print('class file', it.MAGIC, 'for Java', it.JAVA)"
+    recipe = EffectiveRecipe(toolchains=("java>=17",), test_commands=(f'python -c "{check}"',))
+    wheel, log = await workshop.build_by(recipe, "java-classes")
+    assert (wheel.extensions, wheel.imported_modules) == ((), ("java_classes",))
+    assert re.search(r"toolchain java (1[7-9]|[2-9]\d)\b", log)
+    assert re.search(r"^class file cafebabe for Java (1[7-9]|[2-9]\d)$", log, re.MULTILINE)

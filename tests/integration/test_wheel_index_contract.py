@@ -1,6 +1,5 @@
 import asyncio
 import hashlib
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest_asyncio
 from packaging.utils import NormalizedName, parse_wheel_filename
 
 from wheelyard.adapters.devpi_index import DevpiIndex
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.domain.index import Credentials, IndexEndpoint
 from wheelyard.errors import (
@@ -23,8 +21,6 @@ from wheelyard.errors import (
     UntrustedOutputError,
 )
 from wheelyard.interfaces import WheelIndex
-
-LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"
 
 
 def make_wheel(folder: Path, *, name: str, version: str = "1.0+local", body: str = "") -> tuple[Path, str]:
@@ -41,13 +37,6 @@ def make_wheel(folder: Path, *, name: str, version: str = "1.0+local", body: str
 
 def project_of(wheel: Path) -> NormalizedName:
     return parse_wheel_filename(wheel.name)[0]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def endpoint() -> AsyncIterator[IndexEndpoint]:
-    with tempfile.TemporaryDirectory(prefix="wheelyard-test-") as folder:
-        async with EmbeddedDevpi(Path(folder), lock_file=LOCK_FILE) as endpoint:
-            yield endpoint
 
 
 @pytest_asyncio.fixture(scope="module", params=["memory", "devpi"])

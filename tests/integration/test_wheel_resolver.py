@@ -11,12 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
-from wheelyard.adapters.wheel_resolver import (
-    UV_ARCHITECTURES,
-    UV_GLIBC_MINORS,
-    UvResolverOptions,
-    UvWheelResolver,
-)
+from wheelyard.adapters.uv_process import UV_ARCHITECTURES, UV_GLIBC_MINORS, UvResolverOptions
+from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.release import IndexFile
 from wheelyard.domain.target import Target
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError
@@ -77,6 +73,11 @@ async def test_constraints_bind_projects_that_are_needed_and_add_none(resolver: 
     assert "cython" not in wheels
 
 
+async def test_extras_of_a_requirement_bring_in_what_they_need(resolver: UvWheelResolver) -> None:
+    assert "pysocks" not in by_project(await resolver.resolve(["requests"], target=TARGET))
+    assert "pysocks" in by_project(await resolver.resolve(["requests[socks]"], target=TARGET))
+
+
 async def test_markers_are_those_of_the_target(resolver: UvWheelResolver) -> None:
     requirements = ["wheel; python_version >= '3.12'", "tomli; python_version < '3.11'", "setuptools; os_name == 'nt'"]
     assert by_project(await resolver.resolve(requirements, target=TARGET)).keys() >= {"wheel"}
@@ -107,8 +108,9 @@ async def test_index_that_is_down_is_not_the_projects_fault(options: UvResolverO
 
 async def test_resolution_that_takes_too_long_is_stopped(options: UvResolverOptions) -> None:
     hasty = replace(options, timeout_seconds=0.001)
-    with pytest.raises(IndexUnavailableError, match=r"within 0\.001 seconds"):
+    with pytest.raises(BuildRequirementsError, match=r"within 0\.001 seconds") as caught:
         await UvWheelResolver(hasty).resolve(["wheel"], target=TARGET)
+    assert not caught.value.retryable
 
 
 async def test_equal_question_gets_the_earlier_answer_at_once(resolver: UvWheelResolver) -> None:

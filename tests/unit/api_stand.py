@@ -5,45 +5,66 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
-from packaging.utils import NormalizedName
+from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
 
+from wheelyard.adapters.disk_use import measure_disk
+from wheelyard.adapters.memory_audit import MemoryAudit
+from wheelyard.adapters.memory_figures import MemoryFigures
+from wheelyard.adapters.memory_images import MemoryRecipeBook
+from wheelyard.adapters.memory_index import MemoryIndex
+from wheelyard.adapters.memory_index_reports import MemoryIndexReports
+from wheelyard.adapters.memory_line import MemoryLine
+from wheelyard.adapters.memory_names import MemoryNames
+from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
+from wheelyard.adapters.memory_queue import MemoryWorkers
+from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
+from wheelyard.adapters.memory_sessions import MemorySessions
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_statistics import MemoryStatistics
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_tokens import MemoryTokens
+from wheelyard.adapters.memory_wheels import MemoryWheels
+from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.sdist_metadata import read_sdist_metadata
 from wheelyard.api.app import create_app
+from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.api.services import ApiServices
+from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Status
 from wheelyard.domain.builder_status import BuilderStatus, describe_builders
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.index import Level
 from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.recipe import Recipe
-from wheelyard.errors import RecipeInvalidError
+from wheelyard.domain.webhook import AllowedAddresses
+from wheelyard.usecases.access import Access
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild
+from wheelyard.usecases.browse_index import BrowseIndex
+from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
+from wheelyard.usecases.manage_wheels import ManageWheels
+from wheelyard.usecases.mirror_wheel import MirrorWheel
+from wheelyard.usecases.prebuild import Prebuilds
+from wheelyard.usecases.read_dependencies import ReadDependencies
+from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import BuilderFacts, RequestBuild
+from wheelyard.usecases.request_limits import RequestLimit
+from wheelyard.usecases.send_webhooks import WebhookRules
+from wheelyard.usecases.sessions import Sessions
+from wheelyard.usecases.show_queue import ShowQueue
+from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
+from wheelyard.usecases.wheel_bytes import WheelBytes
 
 SECRET = "s3cret-of-the-tests"
 CATALOGUE = Path(__file__).parents[2] / "builders" / "builders.toml"
-
-
-@dataclass
-class NoRecipes:
-    """A recipe book without recipes, or with none that can be used."""
-
-    fault: RecipeInvalidError | None = None
-
-    def find(self, project: NormalizedName) -> Recipe | None:
-        del project
-        if self.fault is not None:
-            raise self.fault
-        return None
 
 
 @dataclass
@@ -53,11 +74,19 @@ class ApiStand:
     client: httpx.AsyncClient
     services: ApiServices
     source: MemorySourceIndex
-    recipes: NoRecipes
+    recipes: MemoryRecipeBook
     builds: MemoryBuilds
     attempts: MemoryAttempts
     logs: MemoryLogs
+    token_store: MemoryTokens
+    workers: MemoryWorkers
     clock: ManualClock
+    held: MemoryIndex
+    """What devpi has."""
+    state: MemoryState
+    """What all stores know."""
+    resolver: MemoryReleaseResolver
+    app: FastAPI
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
     async def submit(self, requirement: str = "pyyaml") -> str:
@@ -76,29 +105,59 @@ class ApiStand:
 
 
 @asynccontextmanager
-async def api_stand(cache_dir: Path, *, heartbeat_seconds: float = 15.0) -> AsyncIterator[ApiStand]:
-    clock = ManualClock(BEGINNING)
+async def api_stand(
+    cache_dir: Path, *, heartbeat_seconds: float = 15.0, anonymous_read: bool = False, beginning: datetime = BEGINNING
+) -> AsyncIterator[ApiStand]:
+    clock = ManualClock(beginning)
     state = MemoryState(clock=clock)
-    builds, logs = MemoryBuilds(state), MemoryLogs(state)
-    source, recipes = _source(cache_dir), NoRecipes()
+    builds, logs, held = MemoryBuilds(state), MemoryLogs(state), MemoryIndex()
+    source, recipes = _source(cache_dir), MemoryRecipeBook()
+    workers = MemoryWorkers(state)
     catalogue = parse_catalogue(CATALOGUE.read_text())
     facts = BuilderFacts(
         catalogue=catalogue,
-        definitions={(choice.suite, choice.python): "d1" for choice in catalogue.builders()},
+        definitions={
+            (choice.policy.architecture, choice.suite, choice.python): "d1" for choice in catalogue.builders()
+        },
         agent_digest="a1",
         build_number=1,
     )
     tokens = Tokens(store=MemoryTokens(state), new_secret=lambda: SECRET)
-    await tokens.create(name="tests")
+    await tokens.create(name="tests", scope=Scope.ADMIN, created_by="root")
+    access = access_on(tokens, anonymous_read=anonymous_read)
     checks: dict[str, Callable[[], Awaitable[None]]] = {"database": builds.ping}
+    request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=facts)
+    resolver = MemoryReleaseResolver()
+    prebuilds = prebuild_stand(state, source=source, resolver=resolver, index=held, request_build=request_build)
+    assert isinstance(prebuilds.store, MemoryPrebuilds)
     services = ApiServices(
-        request_build=RequestBuild(source=source, store=builds, recipes=recipes, facts=facts),
+        request_build=request_build,
+        prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
         tokens=tokens,
+        access=access,
+        sessions=Sessions(
+            access=access,
+            store=MemorySessions(state),
+            lifetime=timedelta(hours=1),
+            new_secret=lambda: "session-secret",
+            now=clock,
+        ),
+        audit=MemoryAudit(state),
         builds=builds,
+        retries=builds,
+        workers=workers,
         logs=logs,
+        statistics=MemoryStatistics(state),
+        figures=MemoryFigures(state, MemoryPrebuilds(state)),
+        disk=lambda: asyncio.to_thread(measure_disk, cache_dir),
+        queue=ShowQueue(line=MemoryLine(state), workers=workers, times=builds, now=clock),
+        names=MemoryNames(state),
+        prebuild_lists=prebuilds.store,
+        recipes=recipes,
         defaults=TARGET,
         builders=_no_images(catalogue),
+        index=index_stand(state, held),
         readiness=checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
@@ -117,14 +176,91 @@ async def api_stand(cache_dir: Path, *, heartbeat_seconds: float = 15.0) -> Asyn
             builds=builds,
             attempts=MemoryAttempts(state),
             logs=logs,
+            token_store=MemoryTokens(state),
+            workers=workers,
             clock=clock,
+            held=held,
+            state=state,
+            resolver=resolver,
+            app=app,
             checks=checks,
         )
 
 
+def access_on(
+    tokens: Tokens, *, anonymous_read: bool = False, limit: int = 0, failures: int = 0, reads: int = 0
+) -> Access:
+    """Make what decides over requests; limits of 0 are none."""
+    return Access(
+        tokens=tokens,
+        requests=RequestLimit(what="requests of this caller", per_minute=limit),
+        index_reads=RequestLimit(what="index requests of this caller", per_minute=reads),
+        failures=RequestLimit(what="wrong tokens from this address", per_minute=failures),
+        anonymous_read=anonymous_read,
+    )
+
+
+def index_stand(state: MemoryState, held: MemoryIndex, access: IndexAccess = IndexAccess()) -> IndexServices:  # noqa: B008
+    """Give the use cases of an index in memory."""
+    wheels = MemoryWheels(state)
+    indexes = {Level.PROD: held, Level.STAGING: held}
+    return IndexServices(
+        pages=SimplePages(wheels, trusted_seconds=0),
+        staged_pages=SimplePages(wheels, level=Level.STAGING, trusted_seconds=0),
+        files=WheelBytes(store=wheels, shelf=held),
+        browse=BrowseIndex(store=wheels, lists=wheels, contents=wheels),
+        manage=ManageWheels(store=wheels, edits=wheels, shelf=held, indexes=indexes),
+        check=CheckIndex(
+            lists=wheels,
+            edits=wheels,
+            contents=wheels,
+            reports=MemoryIndexReports(state),
+            shelf=held,
+            indexes=indexes,
+            audit=MemoryAudit(state),
+        ),
+        access=access,
+    )
+
+
+def prebuild_stand(
+    state: MemoryState,
+    *,
+    source: MemorySourceIndex,
+    resolver: MemoryReleaseResolver,
+    index: MemoryIndex,
+    request_build: RequestBuild,
+) -> Prebuilds:
+    """Give the use cases of prebuilds in memory."""
+    wheels, store = MemoryWheels(state), MemoryPrebuilds(state)
+    advance = AdvancePrebuild(
+        turns=store,
+        equal_builds=MemoryBuilds(state),
+        find=FindRelease(source=source, wheels=wheels),
+        request_build=request_build,
+        mirror=MirrorWheel(source=source, index=index, records=wheels, now=state.clock),
+        now=state.clock,
+    )
+    read = ReadDependencies(
+        source=source, resolver=resolver, parse_lines=parse_requirements, read_metadata=read_sdist_metadata
+    )
+    return Prebuilds(
+        read=read,
+        store=store,
+        wheels=wheels,
+        times=MemoryBuilds(state),
+        workers=MemoryWorkers(state),
+        advance=advance,
+        webhooks=WebhookRules(secret="secret of the webhooks", allowed=AllowedAddresses()),
+        parse_lines=parse_requirements,
+        now=state.clock,
+        new_id=state.new_id,
+    )
+
+
 def _no_images(catalogue: Catalogue) -> Callable[[], Awaitable[tuple[BuilderStatus, ...]]]:
     async def describe() -> tuple[BuilderStatus, ...]:
-        return describe_builders(catalogue, [], {})
+        return describe_builders(catalogue, [])
 
     return describe
 
@@ -133,6 +269,7 @@ def _source(cache_dir: Path) -> MemorySourceIndex:
     source = MemorySourceIndex(cache_dir)
     source.add("pyyaml-6.0.3.tar.gz", b"sdist")
     source.add("pyyaml-6.0.2.tar.gz", b"older sdist")
+    source.add("pyyaml-6.0.1.tar.gz", b"oldest sdist")
     source.add("lxml-6.0.2.tar.gz", b"another sdist")
     source.add("wheelonly-1.0-py3-none-any.whl", b"wheel")
     return source

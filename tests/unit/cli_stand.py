@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 from tests.contract.samples import BEGINNING, sample_failure, sample_order, sample_wheel
 
+from wheelyard.api.index_links import IndexLinks
 from wheelyard.api.schemas import BuildView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.connection import Connection
@@ -14,6 +15,7 @@ from wheelyard.domain.build import Build, Status
 
 BUILD_ID = "308e5031-b22b-43c9-9c3f-d6b54ebf705d"
 URL = "http://wheelyard.test"
+LINKS = IndexLinks(base=URL, is_open=True)
 
 
 def client_of(
@@ -40,7 +42,7 @@ def build_document(status: Status = Status.SUCCEEDED, *, joined: bool | None = N
         failure=sample_failure() if status is Status.FAILED else None,
         wheel=sample_wheel() if status is Status.SUCCEEDED else None,
     )
-    document: dict[str, object] = BuildView.of(build).model_dump(mode="json")
+    document: dict[str, object] = BuildView.of(build, links=LINKS).model_dump(mode="json")
     return document if joined is None else {**document, "joined": joined}
 
 

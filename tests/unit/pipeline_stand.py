@@ -1,5 +1,7 @@
 """The pipeline on in-memory twins: a job for a small project, wheels made on the spot, and agents to play."""
 
+import base64
+import csv
 import hashlib
 import io
 import zipfile
@@ -8,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
 
 from wheelyard.adapters.crate_cache import MemoryCrates
@@ -16,10 +19,13 @@ from wheelyard.adapters.memory_images import MemoryImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.domain.build import BuildOrder, SdistSource
+from wheelyard.domain.extensions import ExtensionSource
 from wheelyard.domain.ledger import Claim
 from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools
+from wheelyard.pipeline.limits import LimitRules
+from wheelyard.pipeline.wheel_file import tag_of
 
 PROJECT, VERSION = "demo", "1.0"
 SDIST = b"the bytes of an sdist"
@@ -28,6 +34,10 @@ PURE_TAGGED = "demo-1.0-1.bookworm-py3-none-any.whl"
 NATIVE = "demo-1.0-cp313-cp313-linux_x86_64.whl"
 NATIVE_REPAIRED = "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 LIMITS = Limits(memory_bytes=256 << 20, cpus=1.0, processes=64, scratch_bytes=64 << 20, time_seconds=60)
+LIMIT_RULES = LimitRules(
+    default=LIMITS,
+    ceiling=Limits(memory_bytes=1 << 30, cpus=4.0, processes=64, scratch_bytes=1 << 30, time_seconds=600),
+)
 
 
 class TextLog:
@@ -50,15 +60,44 @@ def make_wheel(
     """Make a wheel whose metadata may say something else than its file name."""
     metadata = [f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}"]
     metadata += [f"Requires-Dist: {text}" for text in requires]
+    return pack_wheel(
+        filename,
+        {
+            "demo.py": b"answer = 42\n",
+            **members,
+            f"{info_folder(filename)}/METADATA": ("\n".join(metadata) + "\n").encode(),
+        },
+    )
+
+
+def info_folder(filename: str) -> str:
+    """Name a wheel's ``.dist-info`` folder."""
+    return "-".join(filename.split("-", 2)[:2]) + ".dist-info"
+
+
+def pack_wheel(filename: str, members: Mapping[str, bytes]) -> bytes:
+    """Zip members as a wheel, with a WHEEL and a RECORD that are true of them unless they are among them."""
+    info = info_folder(filename)
+    tags = "".join(f"Tag: {tag}\n" for tag in sorted(map(str, parse_tag(tag_of(Path(filename))))))
+    complete = {f"{info}/WHEEL": f"Wheel-Version: 1.0\n{tags}".encode(), **members}
+    complete = {f"{info}/RECORD": record_of(complete, info), **complete}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for member, content in {"demo.py": b"answer = 42\n", **members}.items():
-            bundle.writestr(member, content)
-        info = "-".join(filename.split("-", 2)[:2]) + ".dist-info"
-        bundle.writestr(f"{info}/METADATA", "\n".join(metadata) + "\n")
-        bundle.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        bundle.writestr(f"{info}/RECORD", "")
+        for member, content in complete.items():
+            bundle.writestr(zipfile.ZipInfo(member), content)  # with a fixed time: equal wheels have equal bytes
     return buffer.getvalue()
+
+
+def record_of(members: Mapping[str, bytes], info: str) -> bytes:
+    """Write the RECORD of members."""
+    rows = [(name, _record_digest(data), len(data)) for name, data in members.items()]
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([*rows, (f"{info}/RECORD", "", "")])
+    return buffer.getvalue().encode()
+
+
+def _record_digest(data: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
 
 
 def order_for(recipe: EffectiveRecipe | None = None) -> BuildOrder:
@@ -82,6 +121,21 @@ def order_for(recipe: EffectiveRecipe | None = None) -> BuildOrder:
 
 
 @dataclass(kw_only=True)
+class OpenUploads:
+    """Uploads of a job that no store knows: all are allowed, or none."""
+
+    allowed: bool = True
+
+    async def begin(self, claim: Claim, *, filename: str, sha256: str) -> bool:
+        del claim, filename, sha256
+        return self.allowed
+
+    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
+        del filename, sha256
+        return False
+
+
+@dataclass(kw_only=True)
 class PipelineStand:
     """A job, and the twins that its stages meet."""
 
@@ -92,10 +146,11 @@ class PipelineStand:
     resolver: MemoryWheelResolver = field(default_factory=MemoryWheelResolver)
     images: MemoryImages = field(default_factory=MemoryImages)
     index: MemoryIndex = field(default_factory=MemoryIndex)
+    uploads: OpenUploads = field(default_factory=OpenUploads)
     crates: MemoryCrates = field(default_factory=MemoryCrates)
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
-    limits: Limits = LIMITS
+    limits: LimitRules = LIMIT_RULES
     output_bytes: int = 1 << 20
 
     @property
@@ -106,6 +161,7 @@ class PipelineStand:
             engine=self.engine,
             images=self.images,
             index=self.index,
+            uploads=self.uploads,
             crates=self.crates,
             agent=b"the agent",
             installer=self.folder / "uv",
@@ -130,10 +186,12 @@ class PipelineStand:
         images = PreparedImages(builder="builder", runtime="runtime")
         return self.job.knowing(sdist=self.put("demo-1.0.tar.gz", SDIST), images=images)
 
-    def built(self, filename: str = NATIVE, content: bytes | None = None) -> Job:
+    def built(
+        self, filename: str = NATIVE, content: bytes | None = None, sources: tuple[ExtensionSource, ...] = ()
+    ) -> Job:
         """Give a job as the repair stage finds it."""
         path = self.put(filename, make_wheel(filename) if content is None else content)
-        return self.prepared.knowing(built=BuiltWheel(path=path, epoch=1, requirements=()))
+        return self.prepared.knowing(built=BuiltWheel(path=path, epoch=1, requirements=(), sources=sources))
 
     def repaired(self, filename: str = PURE_TAGGED, content: bytes | None = None) -> Job:
         """Give a job as the verify stage finds it."""
@@ -165,10 +223,17 @@ def make_stand(folder: Path, recipe: EffectiveRecipe | None = None) -> PipelineS
 async def honest_build(agent: ScriptedAgent) -> None:
     await agent.receive()
     agent.send_file(PURE, make_wheel())
-    agent.send("report", wheel=PURE, epoch=315532800)
+    agent.send("report", wheel=PURE, epoch=315532800, sources=[])
 
 
-REPAIR_REPORT: Mapping[str, Any] = {"is_pure": True, "policy": None, "extensions": [], "grafted": []}
+REPAIR_REPORT: Mapping[str, Any] = {
+    "is_pure": True,
+    "policy": None,
+    "policy_reason": None,
+    "extensions": [],
+    "native_files": [],
+    "grafted": [],
+}
 
 
 async def honest_repair(agent: ScriptedAgent) -> None:

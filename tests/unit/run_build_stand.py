@@ -11,7 +11,7 @@ from tests.unit.pipeline_stand import PipelineStand
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.domain.build import Build, Stage
+from wheelyard.domain.build import Build, Stage, Status
 from wheelyard.domain.ledger import Beat, Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
@@ -27,6 +27,9 @@ class WatchedAttempts(MemoryAttempts):
         super().__init__(state)
         self.failing_beats: set[int] = set()
         """Numbers of the beats that do not reach the database, from 1."""
+        self.beat_error: Exception = DatabaseUnavailableError(reason="it is away")
+        self.is_deaf = False
+        """Beats get no answer, and cannot be broken off."""
         self.beats = 0
         self.elapsed = 0.0
         """The monotonic clock, in seconds."""
@@ -37,15 +40,19 @@ class WatchedAttempts(MemoryAttempts):
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
         self.beats += 1
         self.elapsed += lease_seconds / 4
+        while self.is_deaf:
+            # As a driver does that waits for a server to say that it lets go.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(lease_seconds)
         if self.beats in self.failing_beats:
-            raise DatabaseUnavailableError(reason="it is away")
+            raise self.beat_error
         return await super().beat(claim, lease_seconds=lease_seconds)
 
     async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
         self._fail_in_turn()
         return await super().enter_stage(claim, stage)
 
-    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+    async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
         self._fail_in_turn()
         self.finished.append(outcome)
         return await super().finish(claim, outcome)
@@ -68,7 +75,10 @@ class RunStand:
 
     pipeline: PipelineStand
     folder: Path
+    log_bytes_per_second: int = 4 << 20
     log_bytes: int = 1 << 20
+    may_wait: bool = True
+    lease_seconds: float = LEASE_SECONDS
     clock: ManualClock = field(default_factory=lambda: ManualClock(BEGINNING))
 
     def __post_init__(self) -> None:
@@ -94,8 +104,11 @@ class RunStand:
         options = AttemptOptions(
             worker="worker-1",
             folder=self.folder,
-            lease_seconds=LEASE_SECONDS,
+            lease_seconds=self.lease_seconds,
             log_bytes=self.log_bytes,
+            log_ceiling_bytes=2 << 20,
+            log_bytes_per_second=self.log_bytes_per_second,
+            may_wait=self.may_wait,
             now=self.clock,
             elapsed=lambda: self.attempts.elapsed,
         )

@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi import FastAPI
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from fastapi.routing import APIRoute
+from tests.unit.api_stand import ApiStand, access_on, api_stand, problem_of
 
 from wheelyard.api.app import create_app
+from wheelyard.api.authentication import AuthenticatedRoute
+from wheelyard.api.scopes import SCOPES, needed_scope
+from wheelyard.domain.access import Scope
 from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.usecases.tokens import Tokens
 
 HEADERS: list[dict[str, str]] = [
     {},
@@ -27,6 +34,10 @@ async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
         yield made
 
 
+PUBLIC = {"/v1/recipes/schema.json"}
+"""Editors fetch a schema without a token."""
+
+
 def operations(app: FastAPI) -> list[tuple[str, str]]:
     """List every method and path of the document."""
     paths = app.openapi()["paths"]
@@ -38,7 +49,7 @@ def operations(app: FastAPI) -> list[tuple[str, str]]:
 async def test_nothing_under_v1_is_answered_without_a_valid_token(stand: ApiStand, headers: dict[str, str]) -> None:
     del stand.client.headers["Authorization"]
     for method, path in operations(create_app(stand.services)):
-        if path.startswith("/v1/"):
+        if path.startswith("/v1/") and path not in PUBLIC:
             response = await stand.client.request(method, path, headers=headers, content=b"not even JSON")
             problem_of(response, 401, "unauthenticated")
             assert response.headers["WWW-Authenticate"] == 'Bearer realm="wheelyard"'
@@ -46,7 +57,7 @@ async def test_nothing_under_v1_is_answered_without_a_valid_token(stand: ApiStan
 
 async def test_revoked_token_opens_nothing(stand: ApiStand) -> None:
     (token,) = await stand.services.tokens.list_tokens()
-    await stand.services.tokens.revoke(token.id)
+    await stand.services.tokens.revoke(token.id, revoked_by="root")
     problem_of(await stand.client.get("/v1/targets"), 401, "unauthenticated")
 
 
@@ -97,3 +108,105 @@ async def test_each_failing_check_is_named_with_its_reason(stand: ApiStand) -> N
         "index": "It did not answer within 0.05 seconds.",
     }
     assert response.headers["Retry-After"] == "5"
+
+
+async def token_with(stand: ApiStand, scope: Scope) -> dict[str, str]:
+    """Put a token of this scope into the store; the stand's own secret stays the admin's."""
+    tokens = Tokens(store=stand.token_store, new_secret=lambda: f"secret-{scope}")
+    _, secret = await tokens.create(name=scope.value, scope=scope, created_by="root")
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_every_route_under_v1_has_its_scope_in_the_table(stand: ApiStand) -> None:
+    routes = [route for route in _api_routes(create_app(stand.services)) if route.path.startswith(("/v1/", "/metrics"))]
+    closed = [str(route.operation_id) for route in routes if isinstance(route, AuthenticatedRoute)]
+    assert sorted(closed) == sorted(SCOPES)
+    assert {str(route.operation_id) for route in routes} - set(closed) == {"recipe_schema"}
+
+
+def test_operation_that_the_table_forgot_needs_admin() -> None:
+    assert needed_scope("no_such_operation") is Scope.ADMIN
+
+
+@pytest.mark.parametrize("scope", Scope)
+async def test_each_route_is_open_to_its_scope_and_those_above_only(stand: ApiStand, scope: Scope) -> None:
+    headers = await token_with(stand, scope)
+    for route in _api_routes(create_app(stand.services)):
+        if not isinstance(route, AuthenticatedRoute):
+            continue
+        needed = SCOPES[str(route.operation_id)]
+        response = await stand.client.request(min(route.methods or ()), route.path, headers=headers, content=b"no JSON")
+        if scope.allows(needed):
+            assert response.status_code not in {401, 403}, route.path
+        else:
+            problem = problem_of(response, 403, "forbidden")
+            assert problem["context"] == {"needed": needed.value, "granted": scope.value}
+            assert f"'{needed.value}'" in problem["detail"]
+
+
+def _api_routes(app: FastAPI) -> list[APIRoute]:
+    """List the routes themselves; FastAPI keeps them in the routers that were included."""
+    routers = [included.original_router for included in app.routes if hasattr(included, "original_router")]
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    assert {route.path for route in routes} >= set(app.openapi()["paths"])
+    return routes
+
+
+async def test_anonymous_may_read_only_where_a_setting_says_so(tmp_path: Path) -> None:
+    async with api_stand(tmp_path, anonymous_read=True) as open_stand:
+        del open_stand.client.headers["Authorization"]
+        assert (await open_stand.client.get("/v1/targets")).status_code == 200
+        refused = await open_stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+        problem_of(refused, 401, "unauthenticated")
+        wrong = await open_stand.client.get("/v1/targets", headers={"Authorization": "Bearer wy_wrong"})
+        problem_of(wrong, 401, "unauthenticated")
+
+
+async def test_too_many_requests_of_one_token_are_told_when_to_come_back(stand: ApiStand) -> None:
+    services = replace(stand.services, access=access_on(stand.services.tokens, limit=3))
+    transport = httpx.ASGITransport(app=create_app(services))
+    reader = await token_with(stand, Scope.READ)
+    async with httpx.AsyncClient(transport=transport, base_url="http://w", headers=stand.client.headers) as client:
+        for _ in range(3):
+            assert (await client.get("/v1/targets")).status_code == 200
+        refused = await client.get("/v1/targets")
+        problem_of(refused, 429, "too-many-requests")
+        assert refused.headers["Retry-After"] == "20"
+        assert (await client.get("/v1/targets", headers=reader)).status_code == 200
+
+
+async def test_guessing_is_stopped_before_the_database_is_asked(stand: ApiStand) -> None:
+    services = replace(stand.services, access=access_on(stand.services.tokens, failures=2))
+    transport = httpx.ASGITransport(app=create_app(services))
+    wrong = {"Authorization": "Bearer wy_wrong"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
+        for _ in range(2):
+            problem_of(await client.get("/v1/targets", headers=wrong), 401, "unauthenticated")
+        problem_of(await client.get("/v1/targets", headers=wrong), 429, "too-many-requests")
+        right = {"Authorization": stand.client.headers["Authorization"]}
+        problem_of(await client.get("/v1/targets", headers=right), 429, "too-many-requests")
+    (token,) = await stand.services.tokens.list_tokens()
+    assert token.last_used_at is None
+
+
+async def test_token_is_made_listed_used_and_ended_over_rest(stand: ApiStand) -> None:
+    made = await stand.client.post("/v1/tokens", json={"name": "ci", "scope": "read"})
+    assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
+    token_id, secret = made.json()["id"], made.json()["secret"]
+    listed = await stand.client.get("/v1/tokens")
+    assert [token["name"] for token in listed.json()] == ["ci", "tests"]
+    assert secret not in listed.text
+    ended = await stand.client.post(f"/v1/tokens/{token_id}/revoke")
+    assert ended.json()["revoked_at"]
+    problem_of(await stand.client.post("/v1/tokens/nothing/revoke"), 404, "not-found")
+    entries = (await stand.client.get("/v1/audit", params={"object": token_id})).json()
+    assert [entry["action"] for entry in entries] == ["token.revoked", "token.created"]
+    assert {entry["actor"].partition(" ")[0] for entry in entries} == {"tests"}
+
+
+async def test_request_and_cancellation_are_in_the_audit_log(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    await stand.client.post(f"/v1/builds/{build_id}/cancel")
+    entries = (await stand.client.get("/v1/audit", params={"object": build_id, "limit": 10})).json()
+    assert [entry["action"] for entry in entries] == ["build.cancelled", "build.requested"]
+    assert entries[1]["details"]["requirement"] == "pyyaml"

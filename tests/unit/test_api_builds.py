@@ -1,14 +1,21 @@
-"""Builds over REST: requested, joined, listed, looked at, cancelled."""
+"""Builds over REST: requested, joined, listed, looked at, cancelled, retried; and who builds."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.samples import sample_failure, sample_timings, sample_wheel
-from tests.unit.api_stand import ApiStand, api_stand
+from tests.contract.queue_contract import CARD
+from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
+from tests.unit.api_stand import ApiStand, api_stand, problem_of
 
-from wheelyard.domain.build import Stage, Status
+from wheelyard.adapters.memory_waits import MemoryNeeds
+from wheelyard.api.index_links import IndexLinks
+from wheelyard.api.wheel_schemas import WheelView
+from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.errors import IndexUnavailableError
 
 
 @pytest.fixture
@@ -53,6 +60,13 @@ async def test_failed_build_is_tried_again_by_a_new_request(stand: ApiStand) -> 
     assert response.json()["id"] != build_id
 
 
+def test_pure_wheel_shows_why_it_has_no_policy() -> None:
+    pure = replace(sample_wheel(), is_pure=True, policy=None, policy_reason=None, grafted=())
+    view = WheelView.of(pure, release="pyyaml==6.0.3", links=IndexLinks(base="http://wheelyard", is_open=True))
+    assert view.policy_reason is not None
+    assert view.policy_reason.sentence.startswith("any because no file in it is native")
+
+
 async def test_succeeded_build_shows_its_wheel_and_how_to_install_it(stand: ApiStand) -> None:
     build_id = await stand.submit()
     await stand.succeed(build_id)
@@ -61,10 +75,15 @@ async def test_succeeded_build_shows_its_wheel_and_how_to_install_it(stand: ApiS
     assert (body["status"], body["failure"]) == ("succeeded", None)
     assert wheel["tag_before_repair"] == "cp313-cp313-linux_x86_64"
     assert wheel["grafted"][0]["package"] == "libyaml-0-2"
+    assert wheel["grafted"][0]["chain"] == ["yaml/_yaml.abi3.so", "libyaml-0.so.2"]
+    assert "because yaml/_yaml.abi3.so needs memcpy@GLIBC_2.14" in wheel["policy_reason"]["sentence"]
+    assert wheel["policy_reason"]["needs"][0]["version"] == "GLIBC_2.14"
+    assert wheel["warnings"] == ["It has no yaml._other."]
     assert wheel["build_requirements"][0]["filename"].startswith("setuptools-")
-    assert wheel["install"] == (
-        "pip install --only-binary :all: --index-url http://127.0.0.1:3141/wheels/prod/+simple/ pyyaml==6.0.3"
-    )
+    assert (wheel["index_url"], wheel["level"]) == ("http://wheelyard/simple/", "prod")
+    assert wheel["url"] == f"http://wheelyard/files/{wheel['filename']}"
+    assert wheel["install"].startswith("pip install --only-binary :all: ")
+    assert wheel["install"].endswith(" pyyaml==6.0.3")
 
 
 async def test_failed_build_shows_why_and_how_long_each_stage_took(stand: ApiStand) -> None:
@@ -111,6 +130,75 @@ async def test_running_build_is_asked_to_stop(stand: ApiStand) -> None:
     body = (await stand.client.post(f"/v1/builds/{build_id}/cancel")).json()
     assert (body["status"], body["cancel_requested"]) == ("running", True)
     assert (await stand.attempts.beat(claim, lease_seconds=20)).cancel_requested
+
+
+async def test_failed_build_is_retried_under_its_own_id(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    await stand.attempts.finish(await stand.claim(build_id), Outcome(status=Status.FAILED, failure=sample_failure()))
+    response = await stand.client.post(f"/v1/builds/{build_id}/retry")
+    body = response.json()
+    assert (response.status_code, response.headers["Location"]) == (202, f"/v1/builds/{build_id}")
+    assert (body["id"], body["status"], body["joined"], body["failure"]) == (build_id, "queued", False, None)
+    assert body["attempts"][0]["failure"]["code"] == "build-failed"
+
+
+async def test_build_that_has_its_wheel_is_not_retried(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    await stand.succeed(build_id)
+    response = await stand.client.post(f"/v1/builds/{build_id}/retry")
+    assert (response.status_code, response.json()["status"], response.json()["joined"]) == (200, "succeeded", True)
+
+
+async def test_unknown_build_cannot_be_retried(stand: ApiStand) -> None:
+    problem_of(await stand.client.post("/v1/builds/nothing/retry"), 404, "not-found")
+
+
+async def test_build_that_waits_for_its_next_attempt_says_until_when_and_why(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    down = Failure.of(IndexUnavailableError(index="upstream", reason="it is down"), stage=Stage.FETCH)
+    again = Outcome(status=Status.QUEUED, failure=down, wait_seconds=60)
+    await stand.attempts.finish(await stand.claim(build_id), again)
+    body = (await stand.client.get(f"/v1/builds/{build_id}")).json()
+    (listed,) = (await stand.client.get("/v1/builds")).json()["builds"]
+    assert (body["status"], body["not_before"]) == ("queued", "2026-11-23T12:01:00Z")
+    assert body["attempts"][0]["failure"]["code"] == "index-unavailable"
+    assert listed["not_before"] == body["not_before"]
+
+
+async def test_build_that_waits_for_others_links_to_them(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    needs = (NeededRelease(project="also", version="1.0"), NeededRelease(project="lxml", version="6.0.0"))
+    outcome = Outcome(status=Status.QUEUED, counts=False, needs=needs)
+    assert await stand.attempts.finish(await stand.claim(build_id), outcome)
+    store = MemoryNeeds(stand.state)
+    await store.supply((await store.open_needs())[1], sample_order(key="lxml", project="lxml"))
+    also, lxml = (await stand.client.get(f"/v1/builds/{build_id}")).json()["waits_for"]
+    assert also == {"project": "also", "version": "1.0", "build_id": None, "url": None}
+    needed = (await stand.client.get(lxml["url"])).json()
+    assert (lxml["project"], needed["id"], needed["waits_for"]) == ("lxml", lxml["build_id"], [])
+    listed = (await stand.client.get("/v1/builds")).json()["builds"]
+    assert {one["project"]: one["waits"] for one in listed} == {"lxml": False, "pyyaml": True}
+
+
+async def test_priority_is_interactive_unless_it_is_said(stand: ApiStand) -> None:
+    first = (await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})).json()
+    second = (await stand.client.post("/v1/builds", json={"requirement": "lxml", "priority": "batch"})).json()
+    third = await stand.client.post("/v1/builds", json={"requirement": "lxml", "priority": "urgent"})
+    assert (first["priority"], second["priority"]) == ("interactive", "batch")
+    problem_of(third, 422, "invalid-request")
+
+
+async def test_workers_are_shown_with_what_they_do(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    await stand.claim(build_id)
+    await stand.workers.report(replace(CARD, name="worker-1"))
+    (worker,) = (await stand.client.get("/v1/workers")).json()
+    assert (worker["name"], worker["host"], worker["architecture"], worker["state"]) == (
+        *("worker-1", "host-1", "x86_64", "active"),
+    )
+    assert worker["builders"] == [{"suite": "bookworm", "python": "3.13"}, {"suite": "trixie", "python": "3.13"}]
+    assert (worker["slots"], worker["cpus"], worker["memory_bytes"]) == (4, 4.0, 8 << 30)
+    assert worker["builds"] == [build_id]
 
 
 async def test_targets_mark_the_default(stand: ApiStand) -> None:

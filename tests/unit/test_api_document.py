@@ -8,18 +8,59 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
+from pydantic import TypeAdapter
 from tests.unit.api_stand import ApiStand, api_stand
 
+from wheelyard.api.builders import BuilderView
 from wheelyard.api.schemas import BuildView, SubmittedBuildView
+from wheelyard.api.scopes import needed_scope
 
+EXAMPLES = {"build": BuildView, "submitted": SubmittedBuildView, "builders": list[BuilderView]}
+"""What each example is of, by the first word of its name."""
 DOCUMENTED = {
-    ("post", "/v1/builds"): {200, 202, 401, 413, 422, 500, 503, 507},
-    ("get", "/v1/builds"): {200, 401, 422, 500, 503},
-    ("get", "/v1/builds/{build_id}"): {200, 401, 404, 500, 503},
-    ("post", "/v1/builds/{build_id}/cancel"): {202, 401, 404, 500, 503},
-    ("get", "/v1/builds/{build_id}/log"): {200, 401, 404, 422, 500, 503},
-    ("get", "/v1/targets"): {200, 401, 500, 503},
-    ("get", "/v1/builders"): {200, 401, 500, 503},
+    ("post", "/v1/builds"): {200, 202, 401, 403, 413, 422, 429, 500, 503, 507},
+    ("get", "/v1/builds"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/builds/{build_id}"): {200, 401, 403, 404, 429, 500, 503},
+    ("post", "/v1/builds/{build_id}/cancel"): {202, 401, 403, 404, 429, 500, 503},
+    ("post", "/v1/builds/{build_id}/retry"): {200, 202, 401, 403, 404, 429, 500, 503},
+    ("get", "/v1/builds/{build_id}/log"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("get", "/v1/targets"): {200, 401, 403, 429, 500, 503},
+    ("get", "/v1/builders"): {200, 401, 403, 429, 500, 503},
+    ("get", "/v1/tokens"): {200, 401, 403, 429, 500, 503},
+    ("post", "/v1/tokens"): {201, 401, 403, 413, 422, 429, 500, 503},
+    ("post", "/v1/tokens/{token_id}/revoke"): {200, 401, 403, 404, 429, 500, 503},
+    ("get", "/v1/audit"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/recipes"): {200, 401, 403, 429, 500, 503},
+    ("get", "/v1/recipes/{name}"): {200, 401, 403, 404, 429, 500, 503},
+    ("get", "/v1/recipes/schema.json"): {200},
+    ("get", "/v1/workers"): {200, 401, 403, 429, 500, 503},
+    ("get", "/v1/wheels"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/wheels/{filename}"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("delete", "/v1/wheels/{filename}"): {200, 401, 403, 404, 422, 429, 500, 502, 503},
+    ("post", "/v1/wheels/{filename}/yank"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("post", "/v1/wheels/{filename}/unyank"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("post", "/v1/wheels/{filename}/promote"): {200, 401, 403, 404, 422, 429, 500, 502, 503},
+    ("get", "/v1/wheels/{filename}/contents"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("get", "/v1/index/report"): {200, 401, 403, 404, 429, 500, 503},
+    ("get", "/v1/queue"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/statistics"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/projects"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/projects/{name}"): {200, 401, 403, 404, 422, 429, 500, 503},
+    ("post", "/v1/index/check"): {200, 401, 403, 422, 429, 500, 502, 503},
+    ("get", "/simple/"): {200, 304, 401, 403, 406, 429, 500, 503},
+    ("post", "/simple/"): {401, 403, 429, 500, 503},
+    ("get", "/simple/{project}/"): {200, 301, 304, 401, 403, 404, 406, 429, 500, 503},
+    ("get", "/staging/simple/"): {200, 304, 401, 403, 406, 429, 500, 503},
+    ("get", "/staging/simple/{project}/"): {200, 301, 304, 401, 403, 404, 406, 429, 500, 503},
+    ("get", "/files/{filename}"): {200, 401, 403, 404, 429, 500, 503},
+    ("post", "/v1/requests/plan"): {200, 401, 403, 413, 422, 429, 500, 503, 507},
+    ("post", "/v1/requests"): {202, 401, 403, 413, 422, 429, 500, 503, 507},
+    ("get", "/v1/requests"): {200, 401, 403, 422, 429, 500, 503},
+    ("get", "/v1/requests/{request_id}"): {200, 401, 403, 404, 429, 500, 503},
+    ("post", "/v1/requests/{request_id}/cancel"): {200, 401, 403, 404, 429, 500, 503},
+    ("post", "/v1/requests/{request_id}/lock"): {200, 401, 403, 404, 413, 422, 429, 500, 503},
+    ("get", "/v1/requests/{request_id}/events"): {200, 401, 403, 404, 429, 500, 503},
+    ("get", "/metrics"): {200, 401, 403, 429, 500, 503},
     ("get", "/healthz"): {200},
     ("get", "/readyz"): {200, 503},
 }
@@ -65,14 +106,20 @@ async def test_problems_have_their_media_type_and_an_example_of_each_code(docume
         "no-matching-version",
         "no-sdist",
         "unknown-target",
+        "release-unsupported",
+        "own-project",
     }
 
 
 async def test_everything_under_v1_declares_the_token(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     for path, operations in document["paths"].items():
+        needs_token = path.startswith("/v1/") or path == "/metrics"
+        is_public = not needs_token or path == "/v1/recipes/schema.json"
         for operation in operations.values():
-            assert operation.get("security") == ([{"token": []}] if path.startswith("/v1/") else None)
+            scope = needed_scope(operation["operationId"]).value
+            assert operation.get("security") == (None if is_public else [{"token": [scope]}])
+            assert (f"Needs the scope `{scope}`." in operation["description"]) is not is_public
 
 
 async def test_every_field_that_is_not_plain_has_a_description(document: dict[str, Any]) -> None:
@@ -84,11 +131,19 @@ async def test_every_field_that_is_not_plain_has_a_description(document: dict[st
         assert all("description" in one or "$ref" in one for one in properties.values()), name
 
 
-async def test_examples_of_builds_are_true_to_the_schema(document: dict[str, Any]) -> None:
+async def test_examples_are_true_to_the_schema(document: dict[str, Any]) -> None:
     for name, example in document["components"]["examples"].items():
-        schema = BuildView if name.startswith("build-") else SubmittedBuildView
-        assert schema.model_validate(example["value"]).model_dump(mode="json").keys() == example["value"].keys()
+        schema = TypeAdapter[Any](EXAMPLES[name.partition("-")[0]])
+        shown = schema.dump_python(schema.validate_python(example["value"]), mode="json")
+        assert keys_of(shown) == keys_of(example["value"]), name
         assert f'"#/components/examples/{name}"' in json.dumps(document["paths"])
+
+
+def keys_of(value: Any) -> Any:  # noqa: ANN401  it is whatever JSON says
+    """Give what is left of a JSON value without its texts and numbers."""
+    if isinstance(value, dict):
+        return {key: keys_of(one) for key, one in value.items()}
+    return [keys_of(one) for one in value] if isinstance(value, list) else None
 
 
 async def test_choice_of_the_accepting_status_is_explained(document: dict[str, Any]) -> None:

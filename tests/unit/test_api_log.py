@@ -81,9 +81,9 @@ async def test_followed_log_ends_with_the_build(stand: ApiStand) -> None:
     events = read_events(response.text)
     assert "".join(event.data["text"] for event in events if event.name == "log") == "compiling\nlinking\n"
     statuses = [event.data for event in events if event.name == "status"]
-    assert statuses[0] == {"status": "queued", "stage": None, "attempt": 0}
-    assert {"status": "running", "stage": "build", "attempt": 1} in statuses
-    assert statuses[-1] == {"status": "succeeded", "stage": None, "attempt": 1}
+    assert statuses[0] == {"status": "queued", "stage": None, "attempt": 0, "waits_for": []}
+    assert {"status": "running", "stage": "build", "attempt": 1, "waits_for": []} in statuses
+    assert statuses[-1] == {"status": "succeeded", "stage": None, "attempt": 1, "waits_for": []}
     assert events[-1] == Event(name="end", data={"status": "succeeded"}, id="1:18")
     assert ": still here\n\n" in response.text
     assert response.text.startswith("retry: 2000\n\n")
@@ -139,7 +139,7 @@ async def test_stopping_server_lets_go_of_readers_without_an_end(stand: ApiStand
 
 async def test_lost_database_ends_the_stream_with_a_problem(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
     build_id = await stand.submit()
-    await stand.claim(build_id)
+    await stand.attempts.append_log(await stand.claim(build_id), b"words")
 
     async def fail(*_args: object, **_options: object) -> LogPart:
         raise DatabaseUnavailableError(reason="it was switched off")

@@ -1,14 +1,16 @@
 """An attempt's log: everything arrives in order, within its limit, and a database that is away loses nothing."""
 
 import asyncio
+import time
 
 import pytest
 from tests.contract.samples import sample_order
 
-from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, Stage
+from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, Stage, Status
 from wheelyard.domain.ledger import Beat, Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.attempt_log import AttemptLog
+from wheelyard.pipeline.pace import Pace
 
 CLAIM = Claim(build_id="b1", attempt=1, worker="worker-1", order=sample_order())
 
@@ -44,7 +46,7 @@ class LogKeeper:
     async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
         raise NotImplementedError
 
-    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+    async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
         raise NotImplementedError
 
     @property
@@ -57,8 +59,11 @@ def store() -> LogKeeper:
     return LogKeeper()
 
 
-def log_on(store: LogKeeper, limit_bytes: int = 1 << 30) -> AttemptLog:
-    return AttemptLog(store, CLAIM, limit_bytes=limit_bytes)
+def log_on(
+    store: LogKeeper, limit_bytes: int = 1 << 30, patience_seconds: float = 5.0, bytes_per_second: int = 1 << 30
+) -> AttemptLog:
+    pace = Pace(bytes_per_second)
+    return AttemptLog(store, CLAIM, limit_bytes=limit_bytes, pace=pace, patience_seconds=patience_seconds)
 
 
 async def test_everything_arrives_in_order(store: LogKeeper) -> None:
@@ -82,7 +87,7 @@ async def test_long_log_is_sent_in_bounded_pieces(store: LogKeeper) -> None:
     async with log_on(store) as log:
         for _ in range(12):
             await log.write(b"x" * (64 << 10))
-    assert (len(store.data), len(store.pieces)) == (768 << 10, 3)
+    assert (len(store.data), len(store.pieces)) == (768 << 10, 2)
 
 
 async def test_reader_sees_what_was_written_while_the_attempt_goes_on(store: LogKeeper) -> None:
@@ -109,7 +114,8 @@ async def test_log_beyond_its_limit_is_cut_with_one_note(store: LogKeeper) -> No
     async with log_on(store, limit_bytes=10) as log:
         for _ in range(3):
             await log.write(b"01234567")
-    assert store.data == b"0123456701\n==> the log was cut here, at its limit of 10 bytes\n"
+    note = b"==> the log was cut here, at its limit of 10 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
+    assert store.data == b"0123456701\n" + note
     assert log.truncated
 
 
@@ -165,11 +171,62 @@ async def test_writer_waits_while_too_much_waits_to_be_sent(store: LogKeeper) ->
     assert len(store.data) == 2 << 20
 
 
+async def test_flood_is_held_to_its_pace_and_arrives_whole(store: LogKeeper) -> None:
+    begun = time.monotonic()
+    async with asyncio.timeout(30), log_on(store, bytes_per_second=1 << 20) as log:
+        for _ in range(24):
+            await log.write(b"x" * (64 << 10))
+        seconds = time.monotonic() - begun
+    assert len(store.data) == 24 * (64 << 10)
+    assert seconds >= 0.5, "a second's worth came at once, half as much again took half a second"
+
+
+async def test_outburst_waits_for_nothing(store: LogKeeper) -> None:
+    store.slow = True
+    async with asyncio.timeout(10), log_on(store, bytes_per_second=1 << 20) as log:
+        async with asyncio.timeout(0.5):
+            for _ in range(16):
+                await log.write(b"x" * (64 << 10))
+        store.go_on.set()
+    assert len(store.data) == 1 << 20
+
+
+async def test_what_is_cut_off_does_not_hold_up_the_build(store: LogKeeper) -> None:
+    async with asyncio.timeout(10), log_on(store, limit_bytes=10, bytes_per_second=64 << 10) as log:
+        for _ in range(64):
+            await log.write(b"x" * (1 << 20))
+    assert store.data.startswith(b"x" * 10 + b"\n==> the log was cut here")
+
+
 async def test_log_ends_though_the_database_stays_away(store: LogKeeper) -> None:
     store.fault = DatabaseUnavailableError(reason="it is away")
-    async with asyncio.timeout(10), log_on(store) as log:
+    async with asyncio.timeout(10), log_on(store, patience_seconds=0.05) as log:
         await log.write(b"kept for the failure\n")
     assert (store.pieces, log.excerpt()) == ([], "kept for the failure")
+
+
+async def test_last_words_arrive_when_the_database_comes_back_after_the_end(store: LogKeeper) -> None:
+    store.fault = DatabaseUnavailableError(reason="it is away")
+
+    async def come_back() -> None:
+        for _ in range(2):
+            store.refused.clear()
+            await store.refused.wait()
+        store.fault = None
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(come_back())
+        async with log_on(store) as log:
+            await log.write(b"the last words")
+    assert store.data == b"the last words"
+
+
+async def test_log_of_a_program_that_writes_a_few_bytes_at_a_time_keeps_its_tail(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        for number in range(40_000):
+            await log.write(b"%06d\n" % number)
+    assert len(log.tail()) <= 64 << 10
+    assert log.tail().endswith("039998\n039999\n")
 
 
 async def test_writer_does_not_wait_for_a_flusher_that_is_gone(store: LogKeeper) -> None:

@@ -2,20 +2,31 @@
 
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from rich.console import Console
 from tests.unit.api_stand import CATALOGUE, ApiStand, api_stand
 
 from wheelyard.cli.builders_list import builder_table, format_age, image_table
-from wheelyard.domain.builder_status import BuilderStatus, ImageSummary, PendingUpdates, describe_builders
+from wheelyard.domain.builder_status import (
+    BuilderStatus,
+    EngineImages,
+    ImageSummary,
+    PendingUpdates,
+    describe_builders,
+)
 from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.domain.packages import PackageChange
+from wheelyard.domain.upkeep import ImageRefresh, RefreshReport
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 CHANGE = PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True)
+REFRESHED = ImageRefresh(image="builder", pending=(CHANGE,), changes=(CHANGE,), refreshed=True)
+LEFT = ImageRefresh(image="environment", pending=(replace(CHANGE, package="libpq5"),), problem="libpq5 is gone")
 
 
 def image(role: str, suite: str = "bookworm", *, current: bool = True) -> ImageSummary:
@@ -34,9 +45,19 @@ def image(role: str, suite: str = "bookworm", *, current: bool = True) -> ImageS
 
 @pytest.fixture
 def builders() -> tuple[BuilderStatus, ...]:
-    images = [image("runtime"), image("environment"), image("builder", current=False), image("builder", "sarge")]
+    images = [
+        image("environment"),
+        image("runtime"),
+        image("python"),
+        image("builder", current=False),
+        image("builder", "sarge"),
+    ]
     pending = {"bookworm": PendingUpdates(checked=NOW, changes=(CHANGE,))}
-    return describe_builders(parse_catalogue(CATALOGUE.read_text()), images, pending)
+    return described(EngineImages(engine="E1", host="b", images=tuple(images), pending=pending))
+
+
+def described(*engines: EngineImages) -> tuple[BuilderStatus, ...]:
+    return describe_builders(parse_catalogue(CATALOGUE.read_text()), engines)
 
 
 @pytest.fixture
@@ -51,23 +72,57 @@ def shown(*tables: object) -> str:
     return stream.getvalue()
 
 
-def test_suite_has_its_own_builders_and_runtimes_only(builders: tuple[BuilderStatus, ...]) -> None:
+def test_suite_has_its_own_images_and_none_that_are_only_made_on_the_way(builders: tuple[BuilderStatus, ...]) -> None:
     by_suite = {one.suite: one for one in builders}
-    assert [one.role for one in by_suite["bookworm"].images] == ["builder", "runtime"]
+    assert [one.role for one in by_suite["bookworm"].images] == ["builder", "runtime", "environment"]
     assert (by_suite["trixie"].images, by_suite["trixie"].pending) == ((), None)
+
+
+def test_images_of_several_engines_stand_together_with_the_most_that_any_of_them_lacks() -> None:
+    up_to_date = PendingUpdates(checked=NOW + timedelta(days=1), changes=())
+    behind = PendingUpdates(checked=NOW, changes=(CHANGE,))
+    engines = [
+        EngineImages(engine="E1", host="b", images=(image("runtime"),), pending={"bookworm": behind}),
+        EngineImages(engine="E2", host="a", images=(image("runtime"),), pending={"bookworm": up_to_date}),
+    ]
+    bookworm = {one.suite: one for one in described(*engines)}["bookworm"]
+    assert [one.host for one in bookworm.images] == ["a", "b"]
+    assert bookworm.pending == behind
+
+
+def test_last_refresh_of_each_engine_is_told_with_its_host_newest_first() -> None:
+    def engine(name: str, *, hours_ago: float) -> EngineImages:
+        report = RefreshReport(at=NOW - timedelta(hours=hours_ago), images=(REFRESHED, LEFT))
+        return EngineImages(engine=name, host=name, images=(), pending={}, refreshed={"bookworm": report})
+
+    by_suite = {one.suite: one for one in described(engine("a", hours_ago=2), engine("b", hours_ago=1))}
+    assert [report.host for report in by_suite["bookworm"].refreshes] == ["b", "a"]
+    assert by_suite["trixie"].refreshes == ()
+
+
+def test_refresh_tells_each_change_once_and_no_update_of_an_image_that_was_left() -> None:
+    again = replace(REFRESHED, image="runtime")
+    assert RefreshReport(at=NOW, images=(REFRESHED, again, LEFT)).changes == (CHANGE,)
 
 
 def test_list_says_what_is_pending_what_is_outdated_and_how_old_it_is(builders: tuple[BuilderStatus, ...]) -> None:
     assert "1 pending, 1 of security (2026-11-24)" in shown(builder_table(builders))
     assert "not looked for" in shown(builder_table(builders))
     lines = shown(image_table(builders, now=NOW)).splitlines()
-    assert [line.split()[-1] for line in lines if "wheelyard/" in line] == ["outdated", "d"]
+    assert [line.split()[-1] for line in lines if "wheelyard/" in line] == ["outdated", "d", "d"]
     assert all("111.0 MiB" in line for line in lines if "wheelyard/" in line)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "now"), (119, "1 min"), (7300, "2 h"), (200000, "2 d")])
 def test_age_is_in_the_unit_that_reads_best(seconds: float, text: str) -> None:
     assert format_age(seconds) == text
+
+
+def test_report_of_a_worker_that_knows_no_refreshes_is_read() -> None:
+    form = TypeAdapter(EngineImages)
+    document = form.dump_python(EngineImages(engine="E1", host="b", images=(), pending={}), mode="json")
+    del document["refreshed"]
+    assert form.validate_python(document).refreshed == {}
 
 
 async def test_api_lists_every_suite_of_the_catalogue_with_its_warning(stand: ApiStand) -> None:
@@ -77,6 +132,23 @@ async def test_api_lists_every_suite_of_the_catalogue_with_its_warning(stand: Ap
     assert set(listed) == set(parse_catalogue(CATALOGUE.read_text()).suite)
     assert "Debian 11" in listed["bullseye"]["warning"]
     assert (listed["trixie"]["policy"], listed["trixie"]["pending"]) == ("manylinux_2_41", None)
+
+
+async def test_api_tells_what_a_refresh_changed_in_each_image(stand: ApiStand) -> None:
+    report = RefreshReport(at=NOW, images=(REFRESHED, LEFT))
+    engine = EngineImages(engine="E1", host="b", images=(), pending={}, refreshed={"bookworm": report})
+
+    async def builders() -> tuple[BuilderStatus, ...]:
+        return described(engine)
+
+    stand.app.state.services = replace(stand.services, builders=builders)
+    listed = {one["suite"]: one for one in (await stand.client.get("/v1/builders")).json()}
+    [shown_report] = listed["bookworm"]["refreshes"]
+    assert (shown_report["host"], datetime.fromisoformat(shown_report["at"])) == ("b", NOW)
+    made, left = shown_report["images"]
+    changed = {"package": "libssl3", "from_version": "1", "to_version": "2", "is_security": True}
+    assert (made["refreshed"], made["changes"], made["problem"]) == (True, [changed], "")
+    assert (left["refreshed"], left["changes"], left["problem"]) == (False, [], "libpq5 is gone")
 
 
 async def test_builders_need_a_token(stand: ApiStand) -> None:

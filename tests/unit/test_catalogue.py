@@ -13,7 +13,6 @@ from wheelyard.domain.definition import (
     builder_definition,
     environment_definition,
     python_definition,
-    reject_package_names,
     runtime_definition,
 )
 from wheelyard.domain.target import Target
@@ -191,12 +190,6 @@ def test_environment_is_the_same_in_any_order_and_another_on_another_builder() -
     assert one != environment_definition(builder="sha256:b", packages=("libyaml-dev", "libxml2-dev"))
 
 
-def test_package_names_that_apt_would_read_otherwise_are_refused() -> None:
-    good = ["libyaml-dev", "g++", "libstdc++6", "python3.13", "0ad"]
-    bad = ["", "-y", "gcc-", "gcc; id", "Gcc", "gcc=1", "gcc/sid", "./x.deb", "a"]
-    assert reject_package_names([*good, *bad]) == bad
-
-
 def test_catalogue_on_one_architecture_offers_nothing_of_another() -> None:
     here = parse_catalogue(SHIPPED).on("x86_64")
     assert {builder.policy.architecture for builder in here.builders()} == {"x86_64"}
@@ -215,7 +208,7 @@ python-path = "/opt/python/{tag}/bin/python"
 """
 
 
-def test_image_of_others_is_known_but_offers_no_target_and_is_refused_by_name() -> None:
+def test_image_of_others_without_a_runtime_offers_no_target_and_is_refused_by_name() -> None:
     catalogue = parse_catalogue(HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36") + FOREIGN)
     assert set(catalogue.suite) == {"bookworm", "manylinux"}
     assert {choice.suite for choice in catalogue.builders()} == {"bookworm"}
@@ -242,6 +235,41 @@ def test_suite_may_have_a_mirror_and_components_of_its_own(catalogue: Catalogue)
     entry = catalogue.own_suites["bookworm"].model_copy(update={"components": ("main", "universe")})
     other = catalogue.model_copy(update={"suite": {**catalogue.suite, "bookworm": entry}})
     assert base_definition(catalogue, FACTS, suite="bookworm") != base_definition(other, FACTS, suite="bookworm")
+
+
+SNAPSHOT = """snapshot = "20261101T000000Z"
+mirror = "https://past.test/debian/{snapshot}"
+security-mirror = "https://past.test/debian-security/{snapshot}"
+"""
+
+
+def test_moment_of_the_archive_changes_the_base(catalogue: Catalogue) -> None:
+    past, later = (
+        parse_catalogue(
+            HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36") + SNAPSHOT.replace("01T", day)
+        )
+        for day in ("01T", "02T")
+    )
+    assert past.own_suites["bookworm"].mirrors == (
+        "https://past.test/debian/20261101T000000Z",
+        "https://past.test/debian-security/20261101T000000Z",
+    )
+    digests = {base_definition(one, FACTS, suite="bookworm") for one in (catalogue, past, later)}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("20261101T000000Z", "2026-11-01", "suite.bookworm.snapshot: "),
+        ("/debian/{snapshot}", "/debian", "suite.bookworm.mirror: it has no {snapshot}"),
+        ("-security/{snapshot}", "-security", "suite.bookworm.security-mirror: it has no {snapshot}"),
+        ('snapshot = "20261101T000000Z"', "", "suite.bookworm.snapshot: it is missing"),
+    ],
+)
+def test_moment_without_its_mirrors_is_refused(old: str, new: str, place: str) -> None:
+    text = HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36") + SNAPSHOT.replace(old, new)
+    assert any(problem.startswith(place) for problem in problems_of(text))
 
 
 def test_later_stage_compiles_no_python_again(catalogue: Catalogue) -> None:

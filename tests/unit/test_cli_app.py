@@ -43,7 +43,20 @@ def test_help_lists_commands_and_exit_codes() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["build", "logs", "show", "builds", "cancel", "targets", "status", "doctor", "token create", "builders list"],
+    [
+        "build",
+        "logs",
+        "show",
+        "builds",
+        "cancel",
+        "retry",
+        "targets",
+        "status",
+        "workers",
+        "doctor",
+        "token create",
+        "builders list",
+    ],
 )
 def test_command_with_output_offers_json(command: str) -> None:
     result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "120"})

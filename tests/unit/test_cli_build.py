@@ -1,16 +1,20 @@
 """Asking for a wheel: stages as they pass, then the wheel or the failure, and an exit code that a script can use."""
 
+import io
 import json
 from collections.abc import Callable
+from typing import cast
 
 import httpx
 import pytest
+from rich.console import Console
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text
 
 from wheelyard.cli.build import WantedWheel, build, logs
 from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.watch import BuildEnded, BuildWatch, StageBegan, StageEnded
+from wheelyard.cli.screen import PlainScreen
+from wheelyard.cli.watch import BuildEnded, BuildWaits, BuildWatch, StageBegan, StageEnded
 from wheelyard.domain.build import Stage, Status
 
 WANTED = WantedWheel(requirement="pyyaml", python=None, platform=None)
@@ -48,7 +52,9 @@ def test_waiting_shows_stages_then_the_wheel(capsys: pytest.CaptureFixture[str])
     assert "build done" in shown.err
     assert "gcc" not in shown.err
     assert "cp313-cp313-linux_x86_64 \u2192 cp313-cp313-manylinux_2_17_x86_64" in shown.out
-    assert "libyaml-0.so.2 from libyaml-0-2 0.2.5-1" in shown.out
+    assert "libyaml-0.so.2 from libyaml-0-2 0.2.5-1, for yaml/_yaml.abi3.so" in shown.out
+    assert "manylinux_2_17_x86_64 because yaml/_yaml.abi3.so needs memcpy@GLIBC_2.14 of libc.so.6" in shown.out
+    assert "warning  It has no yaml._other." in shown.out
     assert "pip install --only-binary :all:" in shown.out
 
 
@@ -107,6 +113,23 @@ def test_whole_log_as_json_keeps_every_byte(capsys: pytest.CaptureFixture[str]) 
     with client_of(lambda _: httpx.Response(200, text="a\x1b[2Jb\n")) as client:
         logs(client, BUILD_ID, follow=False, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"log": "a\x1b[2Jb\n"}
+
+
+def test_build_that_waits_leaves_its_stage_without_having_passed_or_failed_it() -> None:
+    watch = BuildWatch()
+    list(watch.apply(StatusChanged(status=Status.RUNNING, stage=Stage.BUILD, attempt=1)))
+    waits = StatusChanged(status=Status.QUEUED, stage=None, attempt=1, waits_for=("needed 2.0", "also 1.0"))
+    assert list(watch.apply(waits)) == [BuildWaits(releases=("needed 2.0", "also 1.0"))]
+    assert list(watch.apply(waits)) == []
+    again = StatusChanged(status=Status.RUNNING, stage=Stage.RESOLVE, attempt=2)
+    assert list(watch.apply(again)) == [StageBegan(stage=Stage.RESOLVE, attempt=2)]
+
+
+def test_wait_is_shown_as_a_line_of_its_own() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    with PlainScreen(console, with_log=False) as screen:
+        screen.show("demo 1.0", BuildWaits(releases=("needed 2.0", "also 1.0")))
+    assert "demo 1.0 waiting for builds of needed 2.0, also 1.0" in cast("io.StringIO", console.file).getvalue()
 
 
 def test_stage_lasts_until_the_next_one_begins() -> None:

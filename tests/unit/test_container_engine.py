@@ -1,17 +1,22 @@
 """The engine's command line: what every container is denied, and what a failing engine becomes. No engine runs here."""
 
 import asyncio
+import contextlib
 import stat
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.unit.pipeline_stand import LIMITS, TextLog
 
-from wheelyard.adapters.container_engine import PROJECT_LABEL, ContainerEngine
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.container_leftovers import remove_leftovers
+from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.errors import EngineCommandError, EngineUnavailableError
 from wheelyard.interfaces import ContainerSpec
 
@@ -29,25 +34,26 @@ class FakeEngine:
 
     def __init__(self, folder: Path) -> None:
         self._calls = folder / "calls"
-        self._script = folder / "engine"
+        self._folder = folder
         self.killed = folder / "killed"
 
-    def engine(self, run: str = "exit 0", **settings: tuple[str, ...]) -> ContainerEngine:
+    def engine(self, run: str = "exit 0", *, program: str = "engine", **settings: tuple[str, ...]) -> ContainerEngine:
         """Write the script; ``run`` is what it does when it is to run a container."""
+        script = self._folder / program
         lines = [
             "#!/bin/sh",
             f'for argument in "$@"; do printf "%s\\n" "$argument"; done >> {self._calls}',
-            f"echo . >> {self._calls}",
+            f"echo === >> {self._calls}",
             f'case "$1" in rm) touch {self.killed}; exit 0 ;; ps) echo one; echo two; exit 0 ;; esac',
             run,
         ]
-        self._script.write_text("\n".join(lines) + "\n")
-        self._script.chmod(stat.S_IRWXU)
-        return ContainerEngine(EngineCommand(program=str(self._script), **settings))
+        script.write_text("\n".join(lines) + "\n")
+        script.chmod(stat.S_IRWXU)
+        return ContainerEngine(EngineCommand(program=str(script), **settings))
 
     @property
     def calls(self) -> list[list[str]]:
-        return [call.splitlines() for call in self._calls.read_text().split("\n.\n") if call]
+        return [call.splitlines() for call in self._calls.read_text().split("\n===\n") if call]
 
 
 @pytest.fixture
@@ -55,10 +61,8 @@ def fake(tmp_path: Path) -> FakeEngine:
     return FakeEngine(tmp_path)
 
 
-async def arguments_of(
-    fake: FakeEngine, spec: ContainerSpec = SPEC, *, prefix: tuple[str, ...] = (), ulimits: tuple[str, ...] = ()
-) -> list[str]:
-    async with fake.engine(prefix=prefix, ulimits=ulimits).run(spec, log=TextLog()) as container:
+async def arguments_of(fake: FakeEngine, spec: ContainerSpec = SPEC, *, prefix: tuple[str, ...] = ()) -> list[str]:
+    async with fake.engine(prefix=prefix).run(spec, log=TextLog()) as container:
         assert await container.wait() == 0
     (call,) = fake.calls
     return call
@@ -73,6 +77,7 @@ def values_of(arguments: list[str], option: str) -> list[str]:
     ("option", "values"),
     [
         ("--network", ["none"]),
+        ("--dns", ["0.0.0.0"]),  # noqa: S104  the loopback, as a name server
         ("--user", ["1000:1000"]),
         ("--cap-drop", ["ALL"]),
         ("--security-opt", ["no-new-privileges"]),
@@ -80,7 +85,7 @@ def values_of(arguments: list[str], option: str) -> list[str]:
         ("--memory-swap", [str(256 << 20)]),
         ("--cpus", ["1.5"]),
         ("--pids-limit", ["64"]),
-        ("--ulimit", ["core=0:0"]),
+        ("--ulimit", ["core=0:0", "nofile=16384:16384"]),
         ("--log-driver", ["none"]),
         ("--label", [PROJECT_LABEL, "org.wheelyard.build=b1"]),
         ("--env", ["LANG=C.UTF-8"]),
@@ -111,10 +116,19 @@ async def test_program_comes_after_the_image_as_it_is(fake: FakeEngine) -> None:
     assert arguments[-5:] == ["--entrypoint", "/bin/run", "sha256:abc", "--network", "host"]
 
 
-async def test_ulimits_and_prefix_of_the_settings_are_passed_on(fake: FakeEngine) -> None:
-    arguments = await arguments_of(fake, ulimits=("nofile=16384:16384",), prefix=("--host=tcp://here",))
+async def test_open_files_and_prefix_of_the_settings_are_passed_on(fake: FakeEngine) -> None:
+    spec = replace(SPEC, limits=replace(LIMITS, open_files=4096))
+    arguments = await arguments_of(fake, spec, prefix=("--host=tcp://here",))
     assert arguments[:2] == ["--host=tcp://here", "run"]
-    assert values_of(arguments, "--ulimit") == ["core=0:0", "nofile=16384:16384"]
+    assert values_of(arguments, "--ulimit") == ["core=0:0", "nofile=4096:4096"]
+
+
+@pytest.mark.parametrize(
+    ("program", "limits"),
+    [("docker", ["nofile=256:256"]), ("/usr/bin/podman", ["nofile=256:256", "nproc=16384:16384"])],
+)
+def test_podman_is_kept_from_raising_the_number_of_processes(program: str, limits: list[str]) -> None:
+    assert list(container_ulimits(program, open_files=256)) == limits
 
 
 async def test_each_container_has_a_name_of_its_own(fake: FakeEngine) -> None:
@@ -149,6 +163,63 @@ async def test_line_longer_than_its_limit_is_refused(fake: FakeEngine) -> None:
 async def test_exit_code_of_the_program_is_given_as_it_is(fake: FakeEngine, code: int) -> None:
     async with fake.engine(f"exit {code}").run(SPEC, log=TextLog()) as container:
         assert await container.wait() == code
+
+
+@pytest.mark.parametrize(
+    ("program", "asked", "answer", "told"),
+    [
+        ("docker", "events", "oom", True),
+        ("docker", "events", "", False),
+        ("podman", "container", "true", True),
+        ("podman", "container", "false", False),
+    ],
+)
+async def test_engine_is_asked_whether_memory_ran_out(
+    fake: FakeEngine, program: str, asked: str, answer: str, told: object
+) -> None:
+    engine = fake.engine(f'case "$1" in {asked}) echo {answer} ;; *) exit 137 ;; esac', program=program)
+    async with engine.run(SPEC, log=TextLog()) as container:
+        assert await container.wait() == 137
+        assert await container.ran_out_of_memory() is told
+    question = fake.calls[1]
+    name = values_of(fake.calls[0], "--name")[0]
+    assert question[0] == asked
+    assert [argument for argument in question if argument.endswith(name)]
+
+
+async def test_engine_that_cannot_tell_saw_nothing(fake: FakeEngine) -> None:
+    engine = fake.engine('case "$1" in events) exit 1 ;; *) exit 137 ;; esac', program="docker")
+    async with engine.run(SPEC, log=TextLog()) as container:
+        await container.wait()
+        assert not await container.ran_out_of_memory()
+
+
+async def test_podmans_monitor_leaves_its_note_where_the_client_runs(fake: FakeEngine, tmp_path: Path) -> None:
+    engine = fake.engine(f"case $1 in run) pwd > {tmp_path}/where; touch oom; exit 137 ;; esac", program="podman")
+    async with engine.run(SPEC, log=TextLog()) as container:
+        assert await container.wait() == 137
+        assert await container.ran_out_of_memory()
+        (name,) = values_of(fake.calls[0], "--name")
+    where = (tmp_path / "where").read_text().strip()
+    assert name in where
+    assert subprocess.run(["test", "-e", where], check=False).returncode == 1  # noqa: ASYNC221  it takes no time
+
+
+async def test_podman_keeps_a_container_until_it_was_asked_about_it(fake: FakeEngine) -> None:
+    async with fake.engine(program="podman").run(SPEC, log=TextLog()) as container:
+        await container.wait()
+    run, remove = fake.calls
+    assert "--rm" not in run
+    assert remove == ["rm", "--force", *values_of(run, "--name")]
+
+
+@pytest.mark.parametrize("end", ["exit 125", "kill -9 $$"], ids=["engine-cut-off", "client-killed"])
+async def test_container_that_its_client_left_behind_is_removed(fake: FakeEngine, end: str) -> None:
+    with contextlib.suppress(EngineCommandError):
+        async with fake.engine(end).run(SPEC, log=TextLog()) as container:
+            assert await container.read_line(100) == b""
+    run, remove = fake.calls
+    assert remove == ["rm", "--force", *values_of(run, "--name")]
 
 
 @pytest.mark.parametrize("code", [125, 126, 127])
@@ -205,6 +276,31 @@ async def test_client_that_cannot_write_any_more_is_ended_too(fake: FakeEngine) 
         assert await container.read_line(100) == b"y\n"
 
 
+class DeafLog:
+    """A log that takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.listens = asyncio.Event()
+        self.size_bytes = 0
+
+    async def write(self, data: bytes) -> None:
+        await self.listens.wait()
+        self.size_bytes += len(data)
+
+
+async def test_program_whose_log_nobody_takes_is_held_up_in_its_own_write(fake: FakeEngine, tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    flood = f"for n in $(seq 64); do head --bytes=65536 /dev/zero >&2; echo $n > {written}; done"
+    log = DeafLog()
+    async with asyncio.timeout(60), fake.engine(flood).run(SPEC, log=log) as container:
+        await asyncio.sleep(2)
+        count = int(written.read_text())
+        log.listens.set()
+        assert await container.wait() == 0
+    assert count <= 8, "half a megabyte of four may be on its way"
+    assert log.size_bytes == 64 << 16
+
+
 @pytest.mark.parametrize("labels", [{}, {"org.wheelyard.worker": "worker-1"}])
 async def test_leftovers_are_only_our_own(fake: FakeEngine, labels: Mapping[str, str]) -> None:
     assert await fake.engine().remove_leftovers(labels) == 2
@@ -212,3 +308,29 @@ async def test_leftovers_are_only_our_own(fake: FakeEngine, labels: Mapping[str,
     filters = [f"label={PROJECT_LABEL}", *(f"label={key}={value}" for key, value in labels.items())]
     assert [argument for argument in listed if argument.startswith("label=")] == filters
     assert removed == ["rm", "--force", "one", "two"]
+
+
+async def test_leftovers_that_cannot_be_removed_yet_are_tried_again(fake: FakeEngine, tmp_path: Path) -> None:
+    engine, busy = fake.engine(), tmp_path / "busy"
+    busy.touch()
+    script = tmp_path / "engine"
+    script.write_text(script.read_text().replace("rm) ", f"rm) if test -e {busy}; then rm {busy}; exit 1; fi; "))
+    assert await engine.remove_leftovers({}) == 2
+    assert [call[0] for call in fake.calls] == ["ps", "rm", "ps", "rm"]
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_leftovers_that_stay_in_spite_of_all_tries_are_in_the_log(
+    fake: FakeEngine, tmp_path: Path, *, stays: bool
+) -> None:
+    fake.engine()
+    script = tmp_path / "engine"
+    text = script.read_text().replace("rm) ", "rm) echo 'removal is already in progress' >&2; exit 1; ")
+    # The eleventh call is the last look.
+    gone = f"ps) test $(grep -c === {tmp_path}/calls) -gt 10 && exit 0; "
+    script.write_text(text if stays else text.replace("ps) ", gone))
+    with capture_logs() as entries:
+        assert await remove_leftovers(EngineCommand(program=str(script)), {}, again_seconds=0) == 2
+    told = [(one["event"], one["containers"], one["reason"]) for one in entries]
+    assert told == ([("leftovers-remain", ["one", "two"], "removal is already in progress")] if stays else [])
+    assert [call[0] for call in fake.calls] == [*["ps", "rm"] * 5, "ps"]

@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.pipeline_stand import LIMITS, TextLog
+from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, TextLog
 
 from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, Script, ScriptedAgent
 from wheelyard.domain.build import Stage
-from wheelyard.errors import OutOfMemoryError, UntrustedOutputError
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
 from wheelyard.interfaces import ContainerSpec
 from wheelyard.pipeline.conversation import Conversation, Message
+from wheelyard.pipeline.limits import grant_limits
 
 SPEC = ContainerSpec(image="image", command=("agent",), limits=LIMITS, labels={}, env={})
 
@@ -21,7 +23,11 @@ SPEC = ContainerSpec(image="image", command=("agent",), limits=LIMITS, labels={}
 async def talk(script: Script, outbox: Path, *, output_bytes: int = 1000) -> AsyncIterator[Conversation]:
     async with MemoryEngine(script).run(SPEC, log=TextLog()) as container:
         conversation = Conversation(
-            container, stage=Stage.BUILD, outbox=outbox, output_bytes=output_bytes, limits=LIMITS
+            container,
+            stage=Stage.BUILD,
+            outbox=outbox,
+            output_bytes=output_bytes,
+            limits=grant_limits(EffectiveRecipe(), LIMIT_RULES),
         )
         await conversation.start(b"program")
         yield conversation
@@ -106,15 +112,25 @@ async def test_name_that_no_wheel_has_is_refused_and_writes_nothing(tmp_path: Pa
     assert everything_below(tmp_path) == [outbox]
 
 
-@pytest.mark.parametrize("size", [-1, 1001, 10**400, "5", "9" * 5000, None, 1.5, [1]])
-async def test_size_that_is_not_allowed_is_refused_before_anything_is_read(tmp_path: Path, size: object) -> None:
-    assert "are left of what is allowed" in await refusal(tmp_path, header(kind="file", name="a.whl", size=size))
+@pytest.mark.parametrize("size", [-1, "5", "9" * 5000, None, 1.5, [1], True])
+async def test_size_that_is_none_is_refused_before_anything_is_read(tmp_path: Path, size: object) -> None:
+    assert "which is no size" in await refusal(tmp_path, header(kind="file", name="a.whl", size=size))
+    assert everything_below(tmp_path) == []
+
+
+async def test_file_beyond_the_limit_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    for size in (1001, 10**400):
+        async with talk(sending(header(kind="file", name="a.whl", size=size)), tmp_path) as conversation:
+            with pytest.raises(OutputLimitError, match=r"and the limit is 1000.*WHEELYARD_LIMIT_WHEEL_BYTES"):
+                await conversation.receive()
     assert everything_below(tmp_path) == []
 
 
 async def test_all_files_together_stay_within_the_limit(tmp_path: Path) -> None:
     one, two = (header(kind="file", name=name, size=600) + b"x" * 600 for name in ("a", "b"))
-    assert "b has 600 bytes, and 400 are left" in await refusal(tmp_path, one, two)
+    async with talk(sending(one, two), tmp_path) as conversation:
+        with pytest.raises(OutputLimitError, match="it has 1200 bytes or more, and the limit is 1000"):
+            await conversation.receive()
 
 
 async def test_too_many_files_are_refused(tmp_path: Path) -> None:
@@ -127,7 +143,7 @@ async def test_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
     assert "a.whl twice" in await refusal(tmp_path, piece, piece)
 
 
-@pytest.mark.parametrize("code", [0, 1, 75, 130])
+@pytest.mark.parametrize("code", [0, 1, 2, 134, 139])
 async def test_sudden_end_is_refused_with_the_exit_code(tmp_path: Path, code: int) -> None:
     assert f"exit code {code} and without a report" in await refusal(tmp_path, code=code)
 
@@ -137,8 +153,20 @@ async def test_end_in_the_middle_of_a_file_is_noticed(tmp_path: Path) -> None:
     assert "without a report" in await refusal(tmp_path, piece, code=1)
 
 
-async def test_killed_container_was_out_of_memory(tmp_path: Path) -> None:
-    async with talk(sending(code=137), tmp_path) as conversation:
+@pytest.mark.parametrize("code", [-9, 75, 130, 137, 143])
+async def test_container_that_was_ended_from_outside_is_not_blamed_on_the_project(tmp_path: Path, code: int) -> None:
+    async with talk(sending(code=code), tmp_path) as conversation:
+        with pytest.raises(ContainerLostError) as caught:
+            await conversation.receive()
+    assert (caught.value.stage, caught.value.exit_code, caught.value.retryable) == ("build", code, True)
+
+
+async def test_killed_container_was_out_of_memory_if_the_engine_says_so(tmp_path: Path) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        agent.out_of_memory = True
+        raise ContainerExitError(137)
+
+    async with talk(script, tmp_path) as conversation:
         with pytest.raises(OutOfMemoryError) as caught:
             await conversation.receive()
     assert (caught.value.stage, caught.value.limit_bytes) == ("build", LIMITS.memory_bytes)

@@ -51,6 +51,40 @@ CMAKE = """\
 CMake Error at /usr/share/cmake/Modules/FindPackageHandleStandardArgs.cmake:230 (message):
   Could NOT find ZLIB (missing: ZLIB_LIBRARY ZLIB_INCLUDE_DIR)
 """
+CMAKE_MESSAGE = """\
+-- Looking for libzmq in /usr - no
+CMake Error at CMakeLists.txt:196 (message):
+  libzmq not found in
+  ZMQ_PREFIX=/usr
+
+
+-- Configuring incomplete, errors occurred!
+"""
+NO_DOT = """\
+    raise child_exception_type(errno_num, err_msg, err_filename)
+FileNotFoundError: [Errno 2] No such file or directory: 'dot'
+"""
+GDAL_CONFIG = """\
+WARNING:root:Failed to get options via gdal-config: [Errno 2] No such file or directory: 'gdal-config'
+CRITICAL:root:A GDAL API version must be specified. Provide a path to gdal-config using a GDAL_CONFIG environment
+"""
+MESON_WRAP = """\
+Run-time dependency libcsiphash-1 found: NO  (tried pkg-config and cmake)
+Looking for a fallback subproject for the dependency libcsiphash-1
+ERROR: Subproject libcsiphash-1 is buildable: NO
+
+../meson.build:14:14: ERROR: Git program not found, cannot download libcsiphash-1.wrap via git.
+"""
+BUNDLED = """\
+*WARNING* no libcapnp detected or rebuild forced. Attempting to build it from source now. If you have C++ Cap'n Proto
+error: <urlopen error [Errno -2] Name or service not known>
+"""
+H5 = """\
+H5closeixhpvfnm.c:1:10: fatal error: H5public.h: No such file or directory
+    1 | #include "H5public.h"
+compilation terminated.
+.. ERROR:: Could not find a local HDF5 installation headers (hdrdir=None) and/or libdir (libdir=False).
+"""
 CONFLUENT_KAFKA = """\
 confluent_kafka.h:66:2: error: #error "confluent-kafka-python requires librdkafka v2.16.0 or later. Install the latest"
 """
@@ -64,25 +98,37 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
 @pytest.mark.parametrize(
     ("log", "cause", "remedy"),
     [
-        (LBER, "the C header lber.h is missing", "apt-file search lber.h"),
-        ("src/module.h:5:10: fatal error: sqlite3.h: No such file or directory", "the C header sqlite3.h", "-dev"),
-        ("x.c:1:10: fatal error: libxml/xpath.h: No such file or directory", "header libxml/xpath.h", "-dev package"),
-        ("/usr/bin/ld: cannot find -lyaml: No such file or directory", "the library yaml is missing", "libyaml.so"),
+        (LBER, "the C header lber.h is missing", 'apt = ["libldap2-dev"]'),
+        (
+            "src/module.h:5:10: fatal error: sqlite3.h: No such file or directory",
+            "the C header sqlite3.h",
+            "libsqlite3-dev",
+        ),
+        (H5, "the C header H5public.h is missing", 'apt = ["libhdf5-dev"]'),
+        ("x.c:1:10: fatal error: libxml/xpath.h: No such file or directory", "header libxml/xpath.h", "libxml2-dev"),
+        ("/usr/bin/ld: cannot find -lyaml: No such file or directory", "the library yaml is missing", "libyaml-dev"),
+        ("x.c:1:10: fatal error: openssl/ssl.h: No such file or directory", "header openssl/ssl.h", "libssl-dev"),
+        ("x.c:1:10: fatal error: ft2build.h: No such file or directory", "header ft2build.h", "libfreetype-dev"),
+        (
+            "x.c:1:10: fatal error: nowhere.h: No such file or directory",
+            "header nowhere.h",
+            "apt-file search nowhere.h",
+        ),
         ("/usr/bin/ld.gold: error: cannot find -lz", None, ""),
         ("/usr/bin/ld.bfd: cannot find -lstdc++", "the library stdc++ is missing", "libstdc++.so"),
-        ("Error: pg_config executable not found.", "the program pg_config is missing", "holds pg_config"),
-        ("/bin/sh: 1: mysql_config: not found", "the program mysql_config is missing", "holds mysql_config"),
+        ("Error: pg_config executable not found.", "the program pg_config is missing", "libpq-dev"),
+        ("/bin/sh: 1: mysql_config: not found", "the program mysql_config is missing", "default-libmysqlclient-dev"),
         (PKGCONF, "pkg-config does not know libexample", "libexample.pc"),
-        ("No package 'dbus-1' found", "pkg-config does not know dbus-1", "dbus-1.pc"),
-        ("Package 'dbus-1' not found", "pkg-config does not know dbus-1", "dbus-1.pc"),
-        (GEOS, "pkg-config does not know geos", "geos.pc"),
-        (MYSQLCLIENT, "pkg-config does not know mysqlclient", "mysqlclient.pc"),
+        ("No package 'dbus-1' found", "pkg-config does not know dbus-1", "libdbus-1-dev"),
+        ("Package 'dbus-1' not found", "pkg-config does not know dbus-1", "libdbus-1-dev"),
+        (GEOS, "pkg-config does not know geos", "libgeos-dev"),
+        (MYSQLCLIENT, "pkg-config does not know mysqlclient", "default-libmysqlclient-dev"),
         ("Exception: Can not find valid pkg-config name.", "pkg-config does not know a library", "-dev package"),
-        (PYTHON_PRCTL, "the development files of libcap are missing", "-dev package of libcap"),
-        (LXML, "the development files of libxml2 and libxslt are missing", "libxml2 and libxslt"),
-        (PILLOW, "the library jpeg is missing", "-dev package of jpeg"),
-        ("__main__.RequiredDependencyException: jpeg", "the library jpeg is missing", "-dev package of jpeg"),
-        ("DistutilsError: xmlsec1 is not installed or not in path.", "xmlsec1 is not installed", "of xmlsec1"),
+        (PYTHON_PRCTL, "the development files of libcap are missing", "libcap-dev"),
+        (LXML, "the development files of libxml2 and libxslt are missing", 'apt = ["libxml2-dev", "libxslt1-dev"]'),
+        (PILLOW, "the library jpeg is missing", "libjpeg62-turbo-dev"),
+        ("__main__.RequiredDependencyException: jpeg", "the library jpeg is missing", "libjpeg62-turbo-dev"),
+        ("DistutilsError: xmlsec1 is not installed or not in path.", "xmlsec1 is not installed", "libxmlsec1-dev"),
         (FORTRAN, "it needs a Fortran compiler", '"fortran"'),
         (MATURIN, "it needs a Rust toolchain", '"rust"'),
         (RUST, "it needs a Rust toolchain", '"rust"'),
@@ -90,15 +136,23 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
         (JPYPE_JAVA, "it needs Java", '"java"'),
         (JPYPE_ANT, "it needs ant", '"java"'),
         (BISON, "CMake does not find bison", "apt-file search bin/bison"),
-        (CMAKE, "CMake does not find ZLIB", "-dev package of ZLIB"),
+        (CMAKE, "CMake does not find ZLIB", "zlib1g-dev"),
+        (NO_DOT, "the program dot is missing", "graphviz"),
+        (GDAL_CONFIG, "the program gdal-config is missing", 'apt = ["libgdal-dev"]'),
+        ("[Errno 2] No such file or directory: 'other-config'", "other-config is missing", "apt-file search bin/other"),
+        ("error in demjson setup command: use_2to3 is invalid.", "written for Python 2", "newer release"),
+        (MESON_WRAP, "Meson does not find libcsiphash-1", "subprojects/ by sources"),
+        (MESON_WRAP.replace("csiphash-1", "dbus-1"), "Meson does not find libdbus-1", 'apt = ["libdbus-1-dev"]'),
+        (BUNDLED, "the library libcapnp is missing", 'apt = ["libcapnp-dev"]'),
+        (CMAKE_MESSAGE, "its CMake project refuses: libzmq not found in ZMQ_PREFIX=/usr", "-dev package"),
         (
             "Minimum supported PROJ version is 9.4.0, installed version is 9.1.1.",
             "it needs PROJ 9.4.0 or newer",
             "suite",
         ),
         (CONFLUENT_KAFKA, "refuses to be compiled here: confluent-kafka-python requires librdkafka", "newer suite"),
-        ("curl: (6) Could not resolve host: download.libsodium.org", "tried to reach the network", "download"),
-        ("OSError: [Errno 28] No space left on device", "its scratch space is full", "WHEELYARD_LIMIT_SCRATCH_BYTES"),
+        ("curl: (6) Could not resolve host: download.libsodium.org", "tried to reach the network", "sources (url"),
+        ("OSError: [Errno 28] No space left on device", "its scratch space is full", ""),
         ("ModuleNotFoundError: No module named 'numpy'", "the Python module numpy is missing", ""),
         ("error: command '/usr/bin/gcc' failed with exit code 1", "the command /usr/bin/gcc failed", ""),
         ("error: Command '['gcc', '-c', 'a.c']' returned non-zero exit status 1.", "the command gcc failed", ""),

@@ -35,6 +35,7 @@ HEALTHY = HostFacts(
     memory_bytes=32 * GIB,
     certificates=Probe(found="/etc/ssl/certs/ca-certificates.crt, 140 authorities"),
     upstream_index=Probe(found="https://index.example/simple/ answers"),
+    catalogue=Probe(found="the built-in one, suites bookworm"),
     mmdebstrap=Probe(found="/usr/bin/mmdebstrap"),
     package_mirror=Probe(found="http://mirror.example/debian answers"),
     port=PortFacts(address="127.0.0.1:8123", error=None, is_ours=False),
@@ -75,6 +76,7 @@ def test_healthy_host_has_no_trouble() -> None:
         ),
         ({"certificates": REFUSED}, "CA bundle", "WHEELYARD_CA_BUNDLE"),
         ({"upstream_index": REFUSED}, "upstream index", "WHEELYARD_UPSTREAM_INDEX_URL"),
+        ({"catalogue": REFUSED}, "catalogue of builders", "WHEELYARD_CATALOGUE"),
         ({"mmdebstrap": REFUSED}, "mmdebstrap", "WHEELYARD_BASE_IMAGE"),
         ({"package_mirror": REFUSED}, "package mirror", "WHEELYARD_APT_MIRROR"),
         ({"port": PortFacts(address=":1", error="in use", is_ours=False)}, "port", "WHEELYARD_PORT"),
@@ -125,6 +127,30 @@ def test_both_engines_describe_themselves() -> None:
         ("28.2.2", "overlay2", "/d", "2"),
         ("5.4.2", "overlay", "/p", "2"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rootless", "version", "names"), [(True, "1", ["control groups"]), (True, "2", []), (False, "1", [])]
+)
+def test_rootless_engine_that_ignores_limits_is_refused(rootless: bool, version: str, names: list[str]) -> None:  # noqa: FBT001 (a case)
+    engine = replace(ENGINE, is_rootless=rootless, cgroup_version=version)
+    assert [check.name for check in troubles(replace(HEALTHY, engine=engine))] == names
+
+
+def test_engines_tell_that_they_run_as_an_ordinary_user() -> None:
+    docker = {
+        "ServerVersion": "28.2.2",
+        "Driver": "overlay2",
+        "DockerRootDir": "/d",
+        "SecurityOptions": ["name=rootless"],
+    }
+    podman = {
+        "host": {"cgroupVersion": "v1", "security": {"rootless": True}},
+        "store": {"graphDriverName": "vfs", "graphRoot": "/p"},
+        "version": {"Version": "4.3.1"},
+    }
+    assert read_engine("docker", docker, trial=None).is_rootless
+    assert read_engine("podman", podman, trial=None).is_rootless
 
 
 def test_missing_engine_is_named_with_its_reason() -> None:

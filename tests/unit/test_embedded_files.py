@@ -10,6 +10,7 @@ from wheelyard.adapters.devpi_files import (
     ensure_secret,
     environment_directory,
     remembered_port,
+    save_passwords,
     write_private,
 )
 from wheelyard.adapters.devpi_setup import endpoint_of, wanted_index
@@ -18,6 +19,7 @@ from wheelyard.adapters.postgres_files import (
     database_url,
     find_server,
     make_private_directory,
+    remove_former,
     socket_directory,
 )
 from wheelyard.errors import DiskFullError, ServiceStartError
@@ -112,3 +114,20 @@ def test_each_index_has_one_uploader_and_nothing_can_be_replaced() -> None:
     assert wanted["acl_upload"] == ["promoter"]
     assert not wanted["volatile"]
     assert not wanted["bases"]
+
+
+def test_folders_of_former_versions_go_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("postgres", "postgres-18.1.0", "postgres-18.1.0.half", "postgres-18.4.0", "postgres.lock", "devpi"):
+        (tmp_path / name).mkdir()
+
+    remove_former(tmp_path / "postgres-18.4.0", "postgres-[0-9]*")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["devpi", "postgres", "postgres-18.4.0", "postgres.lock"]
+
+
+def test_given_passwords_are_kept_until_devpi_knows_others(tmp_path: Path) -> None:
+    first = ensure_passwords(tmp_path / "passwords", {"promoter": "one"})
+    assert first["promoter"] == "one"
+    assert ensure_passwords(tmp_path / "passwords", {"promoter": "two"}) == first
+    save_passwords(tmp_path / "passwords", {**first, "promoter": "two"})
+    assert ensure_passwords(tmp_path / "passwords")["promoter"] == "two"

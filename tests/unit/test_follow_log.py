@@ -9,7 +9,8 @@ from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.domain.ledger import Claim, LogPart, Outcome
+from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.errors import NotFoundError
 from wheelyard.usecases.follow_log import FollowLog, LogEvent, LogPosition, LogText, StatusChange
 
@@ -114,8 +115,18 @@ async def test_taken_over_build_tells_both_attempts_in_order(stand: Stand) -> No
     assert text_of(await stand.events(LogPosition(attempt=2))) == "second"
 
 
+async def test_what_a_build_waits_for_is_told(stand: Stand) -> None:
+    needs = (NeededRelease(project="needed", version="2.0"),)
+    await stand.attempts.finish(await stand.claim(), Outcome(status=Status.QUEUED, counts=False, needs=needs))
+    following = asyncio.create_task(stand.events())
+    await asyncio.sleep(0.05)
+    await MemoryBuilds(stand.state).request_cancel(stand.build_id, requested_by="tests")
+    waits = [event.waits_for for event in await following if isinstance(event, StatusChange)]
+    assert waits == [("needed 2.0",), ()]
+
+
 async def test_build_cancelled_in_the_queue_ends_at_once(stand: Stand) -> None:
-    await MemoryBuilds(stand.state).request_cancel(stand.build_id)
+    await MemoryBuilds(stand.state).request_cancel(stand.build_id, requested_by="tests")
     (event,) = await stand.events()
     assert event == StatusChange(status=Status.CANCELLED, stage=None, attempt=0, position=LogPosition())
 
@@ -127,6 +138,32 @@ async def test_position_beyond_the_log_gives_no_text(stand: Stand) -> None:
     for position in (LogPosition(attempt=1, offset=5), LogPosition(attempt=1, offset=99), LogPosition(attempt=7)):
         (event,) = await stand.events(position)
         assert isinstance(event, StatusChange)
+
+
+class CountingLogs(MemoryLogs):
+    """Counts how often somebody reads."""
+
+    reads = 0
+
+    async def read(self, build_id: str, *, attempt: int | None = None, offset: int = 0) -> LogPart:
+        self.reads += 1
+        return await super().read(build_id, attempt=attempt, offset=offset)
+
+
+async def test_reader_reads_each_piece_once_and_nothing_for_a_change_of_stage(stand: Stand) -> None:
+    logs = CountingLogs(stand.state)
+    follow = FollowLog(builds=MemoryBuilds(stand.state), logs=logs)
+    claim = await stand.claim()
+    events = follow(stand.build_id, start=LogPosition())
+    first = await anext(events)
+    for number in range(1, 4):
+        await stand.attempts.append_log(claim, b"piece")
+        text = await anext(events)
+        await stand.attempts.enter_stage(claim, list(Stage)[number])
+        change = await anext(events)
+        assert (text_of([text]), type(change), logs.reads) == ("piece", StatusChange, number)
+    assert isinstance(first, StatusChange)
+    await events.aclose()
 
 
 async def test_unknown_build_is_not_found(stand: Stand) -> None:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.adapters.image_base import BaseRequest, bootstrap_base
 from wheelyard.adapters.image_failures import check_free_space, explain_failure
+from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.errors import (
     DiskFullError,
     ImageBuildFailedError,
@@ -37,6 +40,43 @@ def test_vanished_suite_is_named_with_what_the_package_manager_said() -> None:
     assert "'sarge'" in error.summary
     assert NO_RELEASE in error.summary
     assert "stay in use" in error.hint
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Nov 2026 00:00:00 UTC"])
+async def test_release_file_with_a_date_that_is_none_is_an_error_with_the_file(tmp_path: Path, date: str) -> None:
+    program = tmp_path / "mmdebstrap"
+    program.write_text(f"#!/bin/sh\necho 'wheelyard-release mirror.test_debian_dists_bookworm_InRelease {date}'\n")
+    program.chmod(0o755)
+    options = ImageOptions(lock_dir=tmp_path, architecture="x86_64", mmdebstrap_program=str(program))
+    with pytest.raises(ImageBuildFailedError, match=r"dists_bookworm_InRelease has the date"):
+        await bootstrap_base(base_request(), tmp_path / "x.tar", options=options, on_progress=print)
+
+
+async def test_suite_of_a_past_moment_comes_from_its_snapshot(tmp_path: Path) -> None:
+    program = tmp_path / "mmdebstrap"
+    program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    program.chmod(0o755)
+    options = ImageOptions(lock_dir=tmp_path, architecture="x86_64", mmdebstrap_program=str(program))
+    request, lines = (
+        base_request(
+            snapshot="20261101T000000Z",
+            mirror="https://past.test/debian/{snapshot}/",
+            security_mirror="https://past.test/debian-security/{snapshot}",
+        ),
+        list[str](),
+    )
+    await bootstrap_base(request, tmp_path / "x.tar", options=options, on_progress=lines.append)
+    assert lines[-3:] == [
+        "deb [check-valid-until=no] https://past.test/debian/20261101T000000Z bookworm main",
+        "deb [check-valid-until=no] https://past.test/debian/20261101T000000Z bookworm-updates main",
+        "deb [check-valid-until=no] https://past.test/debian-security/20261101T000000Z bookworm-security main",
+    ]
+
+
+def base_request(**changes: object) -> BaseRequest:
+    shipped = parse_catalogue((Path(__file__).parents[2] / "builders" / "builders.toml").read_text())
+    entry = shipped.own_suites["bookworm"].model_copy(update=changes)
+    return BaseRequest(suite="bookworm", definition="0" * 64, source_date_epoch=0, entry=entry)
 
 
 def test_full_disk_is_noticed_before_anything_is_written(tmp_path: Path) -> None:

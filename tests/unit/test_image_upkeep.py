@@ -1,28 +1,37 @@
 """A refresh changes nothing until the new images are complete; a schedule refreshes once an interval."""
 
+import functools
 import json
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import ImageName
+from wheelyard.adapters.image_outdated import current_definitions
+from wheelyard.adapters.image_plan import Parts, PythonImage, environment_build
+from wheelyard.adapters.image_pruning import ImagePruning
+from wheelyard.adapters.image_records import ImageName, ImageRecord
 from wheelyard.adapters.image_refreshes import ImageRefreshes
+from wheelyard.adapters.image_shelf import ImageShelf
 from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.adapters.process import Completed, LineCallback
 from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.definition import environment_definition
 from wheelyard.domain.packages import PackageChange
+from wheelyard.domain.upkeep import OUTDATED, PruneRules, RefreshReport
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError, MirrorUnreachableError
 
 BUILDERS = Path(__file__).parents[2] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SUITE, PYTHON = "bookworm", "3.13"
+ROLES = ("builder", "runtime")
 UPGRADE = "Inst libssl3 [1] (2 Debian-Security:12/oldstable-security [amd64])\n"
 
 
@@ -34,12 +43,16 @@ class FakeEngine(EngineCommand):
     says: dict[str, str] = field(default_factory=dict)
     """What a container prints, by image id and the program that it runs."""
     unreachable: list[str] = field(default_factory=list)
+    nameless: dict[object, dict[str, object]] = field(default_factory=dict)
+    """Images whose name another one has taken, by id."""
+    in_use: set[object] = field(default_factory=set)
+    """Ids of images that a container uses."""
 
     def add(self, tag: str, image_id: str, **labels: str) -> None:
         ours = {f"org.wheelyard.{name}": value for name, value in {"project": "wheelyard", **labels}.items()}
         self.images[tag] = {"Id": image_id, "Size": 7, "Created": NOW.isoformat(), "Config": {"Labels": ours}}
 
-    async def run(
+    async def run(  # noqa: C901, PLR0911  (one case for each command)
         self,
         args: Sequence[str],
         *,
@@ -55,12 +68,23 @@ class FakeEngine(EngineCommand):
                     for tag, image in self.images.items()
                     if tag in wanted or image["Id"] in wanted
                 ]
+                found += [{**image, "RepoTags": []} for image_id, image in self.nameless.items() if image_id in wanted]
                 return _done(json.dumps(found), returncode=0 if found else 1)
+            case ["history", *_, image] | ["run", *_, image, _, "-I", "-"]:
+                return _done(self.says[f"{image} {args[0]}"])
+            case ["info", *_]:
+                return _done("an-engine")
+            case ["images", *options] if "dangling=true" in options:
+                return _done("\n".join(map(str, self.nameless)))
             case ["images", *_]:
                 return _done("\n".join(str(image["Id"]) for image in self.images.values()))
             case ["tag", old, new]:
+                self.nameless.update({image["Id"]: image for tag, image in self.images.items() if tag == new})
                 self.images[new] = self.images[old]
+            case ["image", "rm", tag] if tag in self.in_use:
+                raise EngineCommandError(command=["image", "rm"], output="a container is using it")
             case ["image", "rm", tag]:
+                self.nameless.pop(tag, None)
                 gone = [name for name, image in self.images.items() if tag in {name, image["Id"]}]
                 for name in gone:
                     del self.images[name]
@@ -92,6 +116,17 @@ class FakeImages(ImageBuilder):
         plan = await self.plan(suite)
         return self._make(plan.runtime_name(python), plan.base().name)
 
+    async def ensure_environment(self, base_image: str, apt_packages: Sequence[str], on_progress: LineCallback) -> str:
+        del on_progress
+        if "libgone" in apt_packages:
+            raise ImageBuildFailedError(image="the environment", excerpt="Unable to locate package libgone")
+        name, build = environment_build(await self._expect(base_image), tuple(sorted(apt_packages)))
+        name, build = self._revise(name, build)
+        engine = self._engine
+        assert isinstance(engine, FakeEngine)
+        engine.add(name.tag, f"new-environment-on-{base_image}", **{**build.labels, "suite": SUITE})
+        return f"new-environment-on-{base_image}"
+
     def _make(self, name: ImageName, base: ImageName) -> str:
         engine = self._engine
         assert isinstance(engine, FakeEngine)
@@ -105,6 +140,8 @@ class Stand:
     engine: FakeEngine
     images: FakeImages
     upkeep: ImageUpkeep
+    pruning: ImagePruning
+    now: list[datetime]
     names: dict[str, ImageName]
 
 
@@ -115,11 +152,15 @@ async def stand(tmp_path: Path) -> Stand:
     plan = await images.plan(SUITE)
     names = {"base": plan.base().name, "builder": plan.builder_name(PYTHON), "runtime": plan.runtime_name(PYTHON)}
     for role, name in names.items():
-        engine.add(name.tag, f"old-{role}", definition=name.definition, suite=SUITE, role=role)
+        engine.add(name.tag, f"sha256:old-{role}", definition=name.definition, suite=SUITE, role=role)
+    now, folder = [NOW], tmp_path / "images"
+    rules = PruneRules(budget_bytes=0, longest_build=timedelta(hours=3))
+    current = functools.partial(current_definitions, images, [SUITE])
+    pruning = ImagePruning(engine=engine, folder=folder, rules=rules, current=current, clock=lambda: now[0])
     upkeep = ImageUpkeep(
-        engine=engine, images=images, options=options, folder=tmp_path, budget_bytes=0, clock=lambda: NOW
+        engine=engine, images=images, options=options, folder=folder, pruning=pruning, clock=lambda: now[0]
     )
-    return Stand(engine=engine, images=images, upkeep=upkeep, names=names)
+    return Stand(engine=engine, images=images, upkeep=upkeep, pruning=pruning, now=now, names=names)
 
 
 def ids(stand: Stand) -> dict[str, object]:
@@ -127,8 +168,8 @@ def ids(stand: Stand) -> dict[str, object]:
 
 
 def plant_upgrade(stand: Stand) -> None:
-    stand.engine.says["old-runtime apt-get"] = UPGRADE
-    stand.engine.says["old-runtime dpkg-query"] = "libssl3\t1\tamd64\n"
+    stand.engine.says["sha256:old-runtime apt-get"] = UPGRADE
+    stand.engine.says["sha256:old-runtime dpkg-query"] = "libssl3\t1\tamd64\n"
     stand.engine.says["new-runtime-bookworm-3.13 dpkg-query"] = "libssl3\t2\tamd64\n"
 
 
@@ -144,12 +185,88 @@ async def test_new_images_take_over_the_names_and_the_report_says_what_changed(s
     builder, runtime = await stand.upkeep.refresh(SUITE, print)
     assert (builder.refreshed, runtime.refreshed) == (True, True)
     assert runtime.pending == (PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True),)
-    assert runtime.changes == (PackageChange(package="libssl3", from_version="1", to_version="2"),)
+    assert runtime.changes == runtime.pending
     assert ids(stand) == {
         stand.names["base"].tag: "new-base",
         stand.names["builder"].tag: "new-builder-bookworm-3.13",
         stand.names["runtime"].tag: "new-runtime-bookworm-3.13",
     }
+
+
+def plant_environment(stand: Stand, *packages: str, lacks: bool = False) -> str:
+    """Give the old builder an environment; returns its name."""
+    definition = environment_definition(builder="sha256:old-builder", packages=packages)
+    tag, image_id = f"wheelyard/environment:{definition[:12]}", f"sha256:old-with-{'-'.join(packages)}"
+    labels = {"role": "environment", "builder": "sha256:old-builder", "apt": ",".join(packages), "suite": SUITE}
+    stand.engine.add(tag, image_id, definition=definition, **labels)
+    if lacks:
+        stand.engine.says[f"{image_id} apt-get"] = UPGRADE.replace("libssl3", "libpq5")
+        stand.engine.says[f"{image_id} dpkg-query"] = "libpq5\t1\tamd64\n"
+        stand.engine.says["new-environment-on-sha256:old-builder dpkg-query"] = "libpq5\t2\tamd64\n"
+    return tag
+
+
+async def test_environment_that_lacks_updates_is_made_anew_and_its_builder_is_not(stand: Stand, tmp_path: Path) -> None:
+    before, tag = ids(stand), plant_environment(stand, "libpq-dev", lacks=True)
+    *others, environment = await stand.upkeep.check(SUITE, print)
+    assert [len(one.pending) for one in (*others, environment)] == [0, 0, 1]
+    assert [change.package for change in PendingFile(tmp_path / "images/pending.json").read()[SUITE].changes] == [
+        "libpq5"
+    ]
+    *others, environment = await stand.upkeep.refresh(SUITE, print)
+    assert [one.refreshed for one in (*others, environment)] == [False, False, True]
+    assert [(one.package, one.to_version) for one in environment.changes] == [("libpq5", "2")]
+    assert ids(stand) == {**before, tag: "new-environment-on-sha256:old-builder"}
+    stand.now[0] += timedelta(hours=3)
+    assert [image.id for image in await stand.pruning.prune()] == ["sha256:old-with-libpq-dev"]
+
+
+async def test_environment_of_late_gets_a_successor_with_its_builder_and_another_one_does_not(stand: Stand) -> None:
+    plant_upgrade(stand)
+    await stand.pruning.note_use("sha256:old-with-libcold-dev")
+    stand.now[0] += timedelta(days=8)
+    for package in ("libwarm-dev", "libcold-dev"):
+        plant_environment(stand, package)
+    await stand.pruning.note_use("sha256:old-with-libwarm-dev")
+    reports = await stand.upkeep.refresh(SUITE, print)
+    assert [report.refreshed for report in reports] == [True, True, True, False]
+    builder = "new-builder-bookworm-3.13"
+    definition = environment_definition(builder=builder, packages=("libwarm-dev",))
+    assert ids(stand)[f"wheelyard/environment:{definition[:12]}"] == f"new-environment-on-{builder}"
+    other = environment_definition(builder=builder, packages=("libcold-dev",))
+    assert f"wheelyard/environment:{other[:12]}" not in ids(stand)
+
+
+async def test_environment_whose_package_is_gone_keeps_no_other_image_from_its_updates(stand: Stand) -> None:
+    plant_upgrade(stand)
+    tag = plant_environment(stand, "libgone", lacks=True)
+    builder, _, environment = await stand.upkeep.refresh(SUITE, print)
+    assert (builder.refreshed, environment.refreshed) == (True, False)
+    assert "libgone" in environment.problem
+    assert ids(stand)[tag] == "sha256:old-with-libgone"
+
+
+async def test_what_new_images_still_lack_is_looked_for(stand: Stand, tmp_path: Path) -> None:
+    plant_upgrade(stand)
+    stand.engine.says["new-runtime-bookworm-3.13 apt-get"] = UPGRADE.replace("(2 ", "(3 ")
+    await stand.upkeep.refresh(SUITE, print)
+    (left,) = PendingFile(tmp_path / "images/pending.json").read()[SUITE].changes
+    assert left.to_version == "3"
+
+
+async def test_mirror_that_falls_silent_after_a_refresh_does_not_undo_it(stand: Stand) -> None:
+    plant_upgrade(stand)
+    lines: list[str] = []
+
+    def on_progress(line: str) -> None:
+        lines.append(line)
+        # The second look at an image is that at the new ones.
+        if sum("looking for updates" in one for one in lines) > len(ROLES):
+            stand.engine.unreachable.append("  Could not connect to mirror.test:80")
+
+    reports = await stand.upkeep.refresh(SUITE, on_progress)
+    assert all(report.refreshed for report in reports)
+    assert "what bookworm still lacks is unknown" in lines[-1]
 
 
 async def test_failed_refresh_leaves_the_old_images_in_use_and_nothing_else(stand: Stand) -> None:
@@ -169,6 +286,31 @@ async def test_silent_mirror_is_named_and_the_old_images_stay_in_use(stand: Stan
     assert ids(stand) == before
 
 
+async def test_report_is_kept_until_the_next_refresh_that_makes_images(stand: Stand) -> None:
+    assert await stand.upkeep.last_report(SUITE) is None
+    plant_upgrade(stand)
+    reports = await stand.upkeep.refresh(SUITE, print)
+    stand.now[0] += timedelta(hours=1)
+    await stand.upkeep.refresh(SUITE, print)
+    kept = await stand.upkeep.last_report(SUITE)
+    assert kept is not None
+    assert (kept.at, kept.images) == (NOW, reports)
+
+
+async def test_report_is_told_with_the_images_of_the_engine(stand: Stand, tmp_path: Path) -> None:
+    shelf = ImageShelf(engine=stand.engine, images=stand.images, catalogue=CATALOGUE, folder=tmp_path / "images")
+    assert (await shelf.look()).refreshed == {}
+    plant_upgrade(stand)
+    reports = await stand.upkeep.refresh(SUITE, print)
+    assert (await shelf.look()).refreshed == {SUITE: RefreshReport(at=NOW, images=reports)}
+
+
+async def test_report_that_was_half_written_is_none(stand: Stand, tmp_path: Path) -> None:
+    (tmp_path / "images" / "refreshes").mkdir(parents=True)
+    (tmp_path / "images" / "refreshes" / f"{SUITE}.json").write_text('{"at": "2026-11-24T00:00')
+    assert await stand.upkeep.last_report(SUITE) is None
+
+
 async def test_check_changes_nothing(stand: Stand) -> None:
     plant_upgrade(stand)
     before = ids(stand)
@@ -178,18 +320,97 @@ async def test_check_changes_nothing(stand: Stand) -> None:
 
 
 async def test_first_use_of_an_environment_pushes_unused_ones_out(stand: Stand) -> None:
-    for number in (1, 2):
-        stand.engine.add(
-            f"wheelyard/environment:{number}", f"sha256:{number}", role="environment", builder="old-builder"
-        )
-        stand.engine.images[f"wheelyard/environment:{number}"] |= {
-            "Size": 9,
-            "Created": "2026-11-01T00:00:00.123456789Z",
-        }
-    await stand.upkeep.note_use("sha256:2")
-    assert "wheelyard/environment:1" not in stand.engine.images
-    assert "wheelyard/environment:2" in stand.engine.images
-    assert stand.names["builder"].tag in stand.engine.images
+    for key in ("1" * 12, "2" * 12):
+        tag = f"wheelyard/environment:{key}"
+        stand.engine.add(tag, f"sha256:{key}", role="environment", builder="sha256:old-builder", definition=key)
+        stand.engine.images[tag] |= {"Size": 9, "Created": "2026-11-01T00:00:00.123456789Z"}
+    await stand.pruning.note_use(f"sha256:{'2' * 12}")
+    left = ids(stand)
+    assert f"wheelyard/environment:{'1' * 12}" not in left
+    assert f"wheelyard/environment:{'2' * 12}" in left
+    assert stand.names["builder"].tag in left
+
+
+async def test_superseded_images_go_once_no_build_can_need_them(stand: Stand) -> None:
+    plant_upgrade(stand)
+    await stand.upkeep.refresh(SUITE, print)
+    superseded = {f"sha256:old-{role}" for role in stand.names}
+    assert set(stand.engine.nameless) == superseded
+    assert await stand.pruning.prune() == ()
+    stand.now[0] += timedelta(hours=3)
+    stand.engine.in_use.add("sha256:old-builder")
+    assert {image.id for image in await stand.pruning.prune()} == superseded - {"sha256:old-builder"}
+    stand.engine.in_use.clear()
+    assert [image.name for image in await stand.pruning.prune()] == ["builder of bookworm, superseded"]
+    assert stand.engine.nameless == {}
+
+
+@pytest.mark.parametrize("role", ["base", "builder", "runtime"])
+async def test_image_of_an_older_definition_goes_a_week_after_its_last_use(stand: Stand, role: str) -> None:
+    family = stand.names[role].current_tag.rpartition(":")[0]
+    older = f"{family}:{'0' * 12}"
+    stand.engine.add(older, "sha256:older", role=role, definition="0" * 64)
+    stand.now[0] += timedelta(days=1)
+    await stand.pruning.note_use("sha256:older")
+    stand.now[0] += OUTDATED - timedelta(hours=1)
+    assert await stand.pruning.prune() == ()
+    stand.now[0] += timedelta(hours=1)
+    assert [image.name for image in await stand.pruning.prune()] == [older]
+
+
+async def test_image_of_an_older_definition_stays_while_it_may_have_to_stand_in(stand: Stand) -> None:
+    older = f"wheelyard/runtime-{SUITE}-3.11:{'0' * 12}"
+    unknown = f"wheelyard/runtime-{SUITE}-3.9:{'0' * 12}"
+    for tag in (older, unknown):
+        stand.engine.add(tag, f"sha256:{tag}", role="runtime", definition="0" * 64)
+    stand.now[0] += timedelta(days=99)
+    assert await stand.pruning.prune() == ()
+    name = (await stand.images.plan(SUITE)).runtime_name("3.11")
+    stand.engine.add(name.tag, "sha256:new", role="runtime", definition=name.definition)
+    assert [image.name for image in await stand.pruning.prune()] == [older]
+
+
+@pytest.mark.parametrize(("ending", "role"), [("-draft", "draft"), ("-20261120T000000", "runtime")])
+async def test_what_a_killed_build_or_refresh_left_goes_once_no_build_can_need_it(
+    stand: Stand, ending: str, role: str
+) -> None:
+    left = f"{stand.names['runtime'].tag}{ending}"
+    stand.engine.add(left, "sha256:left", role=role, definition=stand.names["runtime"].definition)
+    assert await stand.pruning.prune() == ()
+    stand.now[0] += timedelta(hours=3)
+    assert [image.name for image in await stand.pruning.prune()] == [left]
+    assert set(ids(stand)) == {name.tag for name in stand.names.values()}
+
+
+@pytest.mark.parametrize(("role", "left"), [("draft", []), ("python", []), ("runtime", ["sha256:left"])])
+async def test_stage_without_a_name_goes_once_no_build_can_be_at_it_and_images_of_others_stay(
+    stand: Stand, role: str, left: list[str]
+) -> None:
+    stand.engine.add("left:1", "sha256:left", role=role, definition="0" * 64, suite=SUITE)
+    stand.engine.nameless["sha256:left"] = stand.engine.images.pop("left:1")
+    assert await stand.pruning.prune() == ()
+    stand.now[0] += timedelta(hours=3)
+    assert [image.name for image in await stand.pruning.prune()] == ([] if left else [f"stage of an image of {SUITE}"])
+    assert list(stand.engine.nameless) == left
+
+
+async def test_superseded_image_that_somebody_named_is_theirs(stand: Stand) -> None:
+    stand.engine.add("mine:1", "sha256:mine", role="runtime")
+    await stand.pruning.note_superseded("sha256:mine")
+    stand.now[0] += timedelta(days=1)
+    assert await stand.pruning.prune() == ()
+    assert "mine:1" in stand.engine.images
+
+
+async def test_image_of_others_that_inherits_our_labels_is_neither_listed_nor_pruned(stand: Stand) -> None:
+    key = "1" * 12
+    for tag in ("shop:1", f"shop:{key}", "wheelyard/shop:1"):
+        stand.engine.add(tag, f"sha256:{tag}", role="environment", builder="sha256:old-builder", definition=key)
+        stand.engine.images[tag] |= {"Created": "2026-11-01T00:00:00Z"}
+    before = ids(stand)
+    assert {image.id for image in await stand.images.list_images()} == {f"sha256:old-{role}" for role in stand.names}
+    assert await stand.pruning.prune() == ()
+    assert ids(stand) == before
 
 
 async def test_schedule_refreshes_once_an_interval_and_a_failure_is_no_end(stand: Stand, tmp_path: Path) -> None:
@@ -205,3 +426,46 @@ async def test_schedule_refreshes_once_an_interval_and_a_failure_is_no_end(stand
     now[0] = 7200
     assert await refreshes.run_if_due(3600)
     assert ids(stand)[stand.names["runtime"].tag] == "new-runtime-bookworm-3.13"
+
+
+async def test_suite_that_cannot_be_refreshed_at_all_does_not_end_the_schedule(stand: Stand, tmp_path: Path) -> None:
+    plant_upgrade(stand)
+    now, suites = [0.0], ["sarge", SUITE]
+    refreshes = ImageRefreshes(stand.upkeep, suites=suites, folder=tmp_path / "images", clock=lambda: now[0])
+    assert not await refreshes.run_if_due(3600)
+    now[0] = 3600
+    assert await refreshes.run_if_due(3600)
+    assert ids(stand)[stand.names["runtime"].tag] == "new-runtime-bookworm-3.13"
+
+
+async def test_revision_reaches_the_build_so_that_no_engine_takes_old_packages_from_its_cache(stand: Stand) -> None:
+    images = stand.images.revised("20261125T000000")
+    plan = await images.plan(SUITE)
+    base = ImageRecord(id="b", tags=("b:1",), role="base", definition="", labels={}, size_bytes=0, created="")
+    parts = Parts(base=base, pythons=PythonImage(tag="p", sources=()))
+    assert plan.runtime_build(PYTHON, parts).build_args["REVISION"] == "20261125T000000"
+    builder = await images._expect("sha256:old-builder")
+    _, build = images._revise(*environment_build(builder, ("libpq-dev",)))
+    assert build.build_args == {"REVISION": "20261125T000000"}
+    assert build.dockerfile.index("ARG REVISION") < build.dockerfile.index("apt-get update")
+
+
+async def test_schedule_goes_on_after_a_time_that_was_half_written(stand: Stand, tmp_path: Path) -> None:
+    plant_upgrade(stand)
+    now = [0.0]
+    refreshes = ImageRefreshes(stand.upkeep, suites=[SUITE], folder=tmp_path, clock=lambda: now[0])
+    (tmp_path / "last-refresh").write_text("")
+    assert not await refreshes.run_if_due(3600)
+    now[0] = 3600
+    assert await refreshes.run_if_due(3600)
+    assert ids(stand)[stand.names["runtime"].tag] == "new-runtime-bookworm-3.13"
+
+
+async def test_image_that_somebody_made_from_an_environment_is_never_pruned(stand: Stand) -> None:
+    key = "1" * 12
+    for tag, image_id in ((f"wheelyard/environment:{key}", "ours"), ("example/shell:1", "theirs")):
+        stand.engine.add(tag, image_id, role="environment", definition=key)
+        stand.engine.images[tag]["Created"] = "2026-11-01T00:00:00+00:00"
+
+    assert [image.id for image in await stand.pruning.prune()] == ["ours"]
+    assert "example/shell:1" in stand.engine.images

@@ -16,9 +16,27 @@ _SOURCE: Final = Path(__file__).parents[2] / "service" / _PACKAGE
 
 _LAYERS: Final[Mapping[str, int]] = {
     "__main__": 4,
-    **dict.fromkeys(("api", "web", "cli", "worker", "supervisor", "wiring"), 3),
+    **dict.fromkeys(
+        (
+            "api",
+            "web",
+            "cli",
+            "worker",
+            "supervisor",
+            "trial",
+            "backup",
+            "listening",
+            "wiring",
+            "access_wiring",
+            "image_wiring",
+            "index_wiring",
+            "prebuild_wiring",
+            "worker_wiring",
+        ),
+        3,
+    ),
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
-    **dict.fromkeys(("interfaces", "settings", "logs", "metrics", "resources", "signals"), 1),
+    **dict.fromkeys(("interfaces", "settings", "logs", "metrics", "resources", "signals", "zip_files"), 1),
     **dict.fromkeys(("__init__", "domain", "errors"), 0),
 }
 _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
@@ -29,11 +47,13 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "fastapi": ("api", "web"),
     "starlette": ("api", "web"),
     "uvicorn": ("supervisor",),
+    "jinja2": ("web",),
     "httpx": ("adapters", "cli.client"),
     "psycopg": ("adapters",),
     "psycopg_pool": ("adapters",),
     "procrastinate": ("adapters",),
     "yoyo": ("adapters",),
+    "prometheus_client": ("metrics",),
 }
 
 Sources = Mapping[str, str]

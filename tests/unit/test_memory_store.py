@@ -7,9 +7,20 @@ from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
 
+from wheelyard.adapters.memory_audit import MemoryAudit
+from wheelyard.adapters.memory_figures import MemoryFigures
+from wheelyard.adapters.memory_line import MemoryLine
+from wheelyard.adapters.memory_names import MemoryNames
+from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
+from wheelyard.adapters.memory_queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
+from wheelyard.adapters.memory_sessions import MemorySessions
 from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_statistics import MemoryStatistics
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_tokens import MemoryTokens
+from wheelyard.adapters.memory_uploads import MemoryUploads
+from wheelyard.adapters.memory_waits import MemoryNeeds
+from wheelyard.adapters.memory_webhooks import MemoryOutbox
 from wheelyard.errors import DatabaseUnavailableError
 
 
@@ -23,13 +34,36 @@ class TestMemoryStores(StoreContract):
         async def expire_leases() -> None:
             clock.advance(LEASE_SECONDS + 1)
 
+        async def pass_time(seconds: float) -> None:
+            clock.advance(seconds)
+
+        builds, prebuilds = MemoryBuilds(state), MemoryPrebuilds(state)
         return Stores(
-            builds=MemoryBuilds(state),
+            builds=builds,
+            equal_builds=builds,
+            retries=builds,
             attempts=attempts,
+            signals=attempts,
+            queue=MemoryQueue(state),
+            workers=MemoryWorkers(state),
+            images=MemoryImageReports(state),
+            periodic=MemoryPeriodic(state),
             logs=MemoryLogs(state),
+            statistics=MemoryStatistics(state),
+            figures=MemoryFigures(state, prebuilds),
             tokens=MemoryTokens(state),
+            sessions=MemorySessions(state),
+            audit=MemoryAudit(state),
+            prebuilds=prebuilds,
+            turns=prebuilds,
+            uploads=MemoryUploads(state),
+            needs=MemoryNeeds(state),
+            outbox=MemoryOutbox(state),
+            prebuild_lists=prebuilds,
+            line=MemoryLine(state),
+            names=MemoryNames(state),
             expire_leases=expire_leases,
-            sweep=attempts.sweep,
+            pass_time=pass_time,
         )
 
 

@@ -5,6 +5,7 @@ from wheelyard.domain.packages import (
     PackageChange,
     compare_packages,
     digest_lock,
+    mark_security,
     parse_packages,
     parse_upgrades,
     write_lock,
@@ -38,6 +39,15 @@ def test_what_came_went_and_changed_is_reported_and_nothing_else() -> None:
         PackageChange(package="gone", from_version="1", to_version=""),
         PackageChange(package="newer", from_version="1", to_version="2"),
     )
+
+
+def test_change_is_of_security_if_the_archive_said_so_beforehand() -> None:
+    changes = compare_packages([package("a", "1"), package("b", "1")], [package("a", "2"), package("b", "2")])
+    pending = [PackageChange(package="a", from_version="1", to_version="2", is_security=True)]
+    assert [(change.package, change.is_security) for change in mark_security(changes, pending)] == [
+        ("a", True),
+        ("b", False),
+    ]
 
 
 def test_pending_upgrades_are_read_with_their_archive() -> None:

@@ -30,7 +30,8 @@ from wheelyard.errors import (
     UntrustedOutputError,
     WheelyardError,
 )
-from wheelyard.interfaces import CrateCache
+from wheelyard.interfaces import CrateCache, Network
+from wheelyard.metrics import CacheLookups
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.repair import repair
 from wheelyard.pipeline.verify import verify
@@ -55,7 +56,7 @@ def needing(*asked: Mapping[str, Any], got: list[Any] | None = None) -> Script:
             if got is not None:
                 got.extend([job, answer, agent.files[answer["crates"]].data])
         agent.send_file(PURE, make_wheel())
-        agent.send("report", wheel=PURE, epoch=1)
+        agent.send("report", wheel=PURE, epoch=1, sources=[])
 
     return script
 
@@ -100,7 +101,7 @@ async def test_only_the_prefetcher_has_a_network(rust: PipelineStand) -> None:
     job = await build(rust.prepared, rust.tools)
     await verify(await repair(job, rust.tools), rust.tools)
     stages = [(spec.labels["org.wheelyard.stage"], spec.network) for spec in rust.engine.runs]
-    assert stages == [("build", False), ("prefetch", True), ("repair", False), ("verify", False)]
+    assert stages == [("build", "none"), ("prefetch", "prefetch"), ("repair", "none"), ("verify", "none")]
 
 
 async def test_prefetcher_has_the_same_limits_and_no_sdist(rust: PipelineStand) -> None:
@@ -118,7 +119,7 @@ async def test_equal_manifests_are_fetched_once(rust: PipelineStand, tmp_path: P
     again = replace(rust.prepared, folder=tmp_path / "again")
     again.folder.mkdir()
     await build(again, rust.tools)
-    assert [spec.network for spec in rust.engine.runs] == [False, True, False]
+    assert [spec.network for spec in rust.engine.runs] == ["none", "prefetch", "none"]
     assert "crates: found in the cache" in rust.log.text
 
 
@@ -142,7 +143,7 @@ async def test_container_of_a_recipe_without_rust_gets_no_crates(pipeline: Pipel
     pipeline.engine.scripts = [needing(ASKED)]
     with pytest.raises(UntrustedOutputError, match="its recipe asks for no Rust"):
         await build(pipeline.prepared, pipeline.tools)
-    assert [spec.network for spec in pipeline.engine.runs] == [False]
+    assert [spec.network for spec in pipeline.engine.runs] == ["none"]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,25 @@ async def test_prefetcher_says_who_is_at_fault(rust: PipelineStand, code: str, k
     assert caught.value.retryable is (kind is CratesUnavailableError)
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("failed to parse manifest: feature `edition2024` is required", "a newer Rust"),
+        ("package `demo v2.0.0` cannot be built because it requires rustc 1.85 or newer", "a newer Rust"),
+        (
+            "lock file version `4` was found, but this version of Cargo does not understand this lock file",
+            "a newer Rust",
+        ),
+        ("no matching package named `demo` found", "cargo's own registry"),
+    ],
+)
+async def test_crates_that_want_a_newer_rust_lead_to_a_newer_suite(rust: PipelineStand, words: str, hint: str) -> None:
+    rust.engine.scripts = [needing(ASKED), failing("crates-refused", reason=words)]
+    with pytest.raises(CratesRefusedError) as caught:
+        await build(rust.prepared, rust.tools)
+    assert hint in caught.value.hint
+
+
 async def test_prefetcher_that_sends_nothing_is_refused(rust: PipelineStand) -> None:
     rust.engine.scripts = [needing(ASKED), honest_build]
     with pytest.raises(UntrustedOutputError, match="it sent no crates"):
@@ -189,21 +209,23 @@ async def test_image_that_has_less_than_the_catalogue_promises_is_named(rust: Pi
 @pytest.mark.parametrize(
     ("network", "wanted", "said"),
     [
-        (False, None, "--network none"),
-        (False, "host", "--network none"),
-        (True, "host", "--network host"),
-        (True, None, None),
+        (Network.NONE, None, "--network none"),
+        (Network.NONE, "host", "--network none"),
+        (Network.PREFETCH, "host", "--network host"),
+        (Network.PREFETCH, None, None),
+        (Network.RECIPE, None, "--network bridge"),
+        (Network.RECIPE, "host", "--network bridge"),
     ],
 )
 async def test_engine_gives_a_network_only_where_it_is_asked_for(
-    rust: PipelineStand, tmp_path: Path, *, network: bool, wanted: str | None, said: str | None
+    rust: PipelineStand, tmp_path: Path, *, network: Network, wanted: str | None, said: str | None
 ) -> None:
     program = tmp_path / "engine"
     program.write_text('#!/bin/sh\necho "$*"\n')
     program.chmod(0o755)
     await build(rust.prepared, replace(rust.tools, engine=rust.engine))
     spec = replace(rust.engine.runs[0], network=network)
-    engine = ContainerEngine(EngineCommand(program=str(program)), prefetch_network=wanted)
+    engine = ContainerEngine(EngineCommand(program=str(program)), prefetch_network=wanted, recipe_network="bridge")
     async with engine.run(spec, log=rust.log) as container:
         line = (await container.read_line(1 << 16)).decode()
     assert (said in line) if said else ("--network" not in line)
@@ -225,6 +247,16 @@ async def test_archive_is_kept_by_its_key(cache: CrateCache, tmp_path: Path) -> 
     assert kept.read_bytes() == b"crates"
     assert (await cache.find("k1"), await cache.find("k2")) == (kept, None)
     assert await cache.keep("k1", archive) == kept
+
+
+async def test_lookups_are_counted(tmp_path: Path) -> None:
+    archive, lookups = tmp_path / "crates.tar.gz", CacheLookups()
+    archive.write_bytes(b"crates")
+    cache = CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0), lookups=lookups)
+    await cache.find("k1")
+    await cache.keep("k1", archive)
+    await cache.find("k1")
+    assert [(one.labels, one.count) for one in lookups.take()] == [(("crates", "hit"), 1), (("crates", "miss"), 1)]
 
 
 async def test_archive_that_has_rotted_is_not_used(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from wheelyard.errors import (
     IndexUnavailableError,
     PublishUnprovenError,
     WheelyardError,
+    WorkerLostError,
 )
 from wheelyard.pipeline.job import Job, known
 from wheelyard.pipeline.steps import STEPS
@@ -59,10 +60,21 @@ async def test_each_container_is_fresh_and_gone_afterwards(pipeline: PipelineSta
     assert pipeline.engine.running == {}
 
 
+async def test_each_container_says_again_that_the_job_uses_both_images(pipeline: PipelineStand) -> None:
+    await go(honest(pipeline))
+    assert pipeline.images.used == [("builder-bookworm-3.13", "runtime-bookworm-3.13")] * 3
+
+
 async def test_recipes_packages_are_in_the_builder_only(pipeline: PipelineStand) -> None:
     stand = honest(make_stand(pipeline.folder, EffectiveRecipe(apt=("zlib1g-dev", "libyaml-dev"))))
     await go(stand)
     assert stand.images.asked == ["builder-bookworm-3.13+libyaml-dev+zlib1g-dev", "runtime-bookworm-3.13"]
+
+
+async def test_packages_of_the_host_are_in_the_runtime_image_only(pipeline: PipelineStand) -> None:
+    stand = honest(make_stand(pipeline.folder, EffectiveRecipe(test_apt=("libglib2.0-0",))))
+    await go(stand)
+    assert stand.images.asked == ["builder-bookworm-3.13", "runtime-bookworm-3.13+libglib2.0-0"]
 
 
 async def test_log_tells_the_order_without_anything_else_at_hand(pipeline: PipelineStand) -> None:
@@ -109,6 +121,13 @@ async def test_publishing_what_is_there_already_is_no_harm(
     again = honest(make_stand(tmp_path_factory.mktemp("again")))
     again.index = pipeline.index
     assert known((await go(again)).wheel).url is not None
+
+
+async def test_attempt_that_lost_its_build_publishes_nothing(pipeline: PipelineStand) -> None:
+    pipeline.uploads.allowed = False
+    with pytest.raises(WorkerLostError):
+        await go(honest(pipeline))
+    assert pipeline.index.files == {}
 
 
 async def test_index_that_loses_a_wheel_is_found_out(pipeline: PipelineStand) -> None:

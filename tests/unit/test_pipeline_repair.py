@@ -1,6 +1,8 @@
 """Stage repair: only a wheel that is what its report says, and what was ordered, goes on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,20 @@ from tests.unit.pipeline_stand import (
     REPAIR_REPORT,
     PipelineStand,
     honest_repair,
+    make_stand,
     make_wheel,
 )
 
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
-from wheelyard.errors import RepairFailedError, UntrustedOutputError
+from wheelyard.domain.extensions import ExtensionSource
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.errors import (
+    ExtensionMissingError,
+    GraftRefusedError,
+    PolicyFloorError,
+    RepairFailedError,
+    UntrustedOutputError,
+)
 from wheelyard.pipeline.repair import repair
 
 GRAFTED = {
@@ -26,8 +37,35 @@ GRAFTED = {
     "package": "zlib1g",
     "package_version": "1:1.2.13",
     "source_package": "zlib 1:1.2.13",
+    "origin": "/lib/x86_64-linux-gnu/libz.so.1.2.13",
+    "origin_sha256": "cd" * 32,
+    "needed_by": ["demo/_c.abi3.so"],
+    "chain": ["demo/_c.abi3.so", "libz.so.1"],
 }
-NATIVE_REPORT = {"is_pure": False, "policy": "manylinux_2_17_x86_64", "extensions": ["demo._c"], "grafted": [GRAFTED]}
+NEED = {
+    "file": "demo/_c.abi3.so",
+    "grafted": None,
+    "library": "libc.so.6",
+    "version": "GLIBC_2.14",
+    "symbols": ["memcpy"],
+    "more_symbols": 0,
+    "chain": ["demo/_c.abi3.so"],
+}
+REASON = {"policy": "manylinux_2_17_x86_64", "needs": [NEED], "more_needs": 0, "lower": "manylinux_2_5_x86_64"}
+NATIVE_REPORT = {
+    "is_pure": False,
+    "policy": "manylinux_2_17_x86_64",
+    "policy_reason": REASON,
+    "extensions": ["demo._c"],
+    "native_files": ["_c.abi3.so"],
+    "grafted": [GRAFTED],
+}
+LOST = ExtensionSource(name="demo._lost", where="setup.py:3", certain=True, required=True)
+DOUBTFUL = ExtensionSource(name="demo._maybe", where="setup.py:4", certain=True, required=False)
+
+
+def explained(policy: str) -> dict[str, Any]:
+    return {**NATIVE_REPORT, "policy": policy, "policy_reason": {**REASON, "policy": policy}}
 
 
 def returning(filename: str, report: Mapping[str, Any], content: bytes | None = None) -> Script:
@@ -59,7 +97,124 @@ async def test_native_wheel_is_described_with_what_was_grafted(pipeline: Pipelin
     repaired = (await repair(pipeline.built(), pipeline.tools)).repaired
     assert repaired is not None
     assert (repaired.policy, repaired.extensions) == ("manylinux_2_17_x86_64", ("demo._c",))
-    assert [(one.soname, one.package) for one in repaired.grafted] == [("libz.so.1", "zlib1g")]
+    (library,) = repaired.grafted
+    assert (library.soname, library.package, library.chain) == (
+        "libz.so.1",
+        "zlib1g",
+        ("demo/_c.abi3.so", "libz.so.1"),
+    )
+    assert repaired.policy_reason is not None
+    assert "demo/_c.abi3.so needs memcpy@GLIBC_2.14" in repaired.policy_reason.sentence
+    assert repaired.warnings == ()
+
+
+async def test_wheel_that_lost_an_extension_is_refused_with_its_name(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    with pytest.raises(ExtensionMissingError) as caught:
+        await repair(pipeline.built(sources=(LOST,)), pipeline.tools)
+    assert caught.value.missing == ("demo._lost",)
+
+
+async def test_pure_wheel_of_native_sources_is_refused(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [honest_repair]
+    with pytest.raises(ExtensionMissingError, match=r"demo\._maybe"):
+        await repair(pipeline.built(PURE, sources=(DOUBTFUL,)), pipeline.tools)
+
+
+async def test_pure_wheel_that_the_recipe_allows_passes(tmp_path: Path) -> None:
+    pipeline = make_stand(tmp_path, EffectiveRecipe(is_pure=True))
+    pipeline.engine.scripts = [honest_repair]
+    repaired = (await repair(pipeline.built(PURE, sources=(LOST,)), pipeline.tools)).repaired
+    assert repaired is not None
+    assert repaired.is_pure
+
+
+async def test_excluded_libraries_are_named_to_the_tools(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    async def script(agent: ScriptedAgent) -> None:
+        seen.update(await agent.receive())
+        agent.send_file(NATIVE_REPAIRED, make_wheel(NATIVE_REPAIRED))
+        agent.send("report", wheel=NATIVE_REPAIRED, **NATIVE_REPORT)
+
+    pipeline = make_stand(tmp_path, EffectiveRecipe(excluded_libraries=("libcuda.so.*",)))
+    pipeline.engine.scripts = [script]
+    await repair(pipeline.built(), pipeline.tools)
+    assert seen["exclude"] == ["libcuda.so.*"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (EffectiveRecipe(denied_libraries=("libz.*",)), "libz.so.1 of zlib1g 1:1.2.13 (asked for by demo/_c.abi3.so)"),
+        (EffectiveRecipe(max_grafted=0), "1 libraries are grafted, and repair.max-grafted is 0: libz.so.1"),
+    ],
+)
+async def test_library_that_the_recipe_forbids_is_refused_with_its_name(
+    tmp_path: Path, recipe: EffectiveRecipe, said: str
+) -> None:
+    pipeline = make_stand(tmp_path, recipe)
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    with pytest.raises(GraftRefusedError) as caught:
+        await repair(pipeline.built(), pipeline.tools)
+    assert said in caught.value.summary
+
+
+@pytest.mark.parametrize(
+    "recipe", [EffectiveRecipe(denied_libraries=("libgpl.*", "LIBZ*")), EffectiveRecipe(max_grafted=1)]
+)
+async def test_library_that_the_recipe_does_not_forbid_passes(tmp_path: Path, recipe: EffectiveRecipe) -> None:
+    pipeline = make_stand(tmp_path, recipe)
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    assert (await repair(pipeline.built(), pipeline.tools)).repaired is not None
+
+
+async def test_wheel_that_needs_more_than_the_recipes_floor_is_refused_with_the_reason(tmp_path: Path) -> None:
+    pipeline = make_stand(tmp_path, EffectiveRecipe(policy_floor="manylinux_2_12"))
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    with pytest.raises(PolicyFloorError) as caught:
+        await repair(pipeline.built(), pipeline.tools)
+    assert (
+        "demo 1.0 needs manylinux_2_17_x86_64, and its recipe's repair.floor is manylinux_2_12" in caught.value.summary
+    )
+    assert "memcpy@GLIBC_2.14" in caught.value.summary
+
+
+@pytest.mark.parametrize("floor", ["manylinux_2_17", "manylinux_2_28"])
+async def test_wheel_that_reaches_the_recipes_floor_passes(tmp_path: Path, floor: str) -> None:
+    pipeline = make_stand(tmp_path, EffectiveRecipe(policy_floor=floor))
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    assert (await repair(pipeline.built(), pipeline.tools)).repaired is not None
+
+
+async def test_pure_wheel_reaches_every_floor(tmp_path: Path) -> None:
+    pipeline = make_stand(tmp_path, EffectiveRecipe(policy_floor="manylinux_2_5"))
+    pipeline.engine.scripts = [honest_repair]
+    assert (await repair(pipeline.built(PURE), pipeline.tools)).repaired is not None
+
+
+async def test_what_is_doubtful_is_a_warning_in_report_and_log(pipeline: PipelineStand) -> None:
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    repaired = (await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)).repaired
+    assert repaired is not None
+    assert repaired.warnings == ("It has no demo._maybe.",)
+    assert "==> warning: It has no demo._maybe." in pipeline.log.text
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("cp39-abi3", "Its tag says Python 3.9 and newer; it was compiled with and tried on 3.13 alone."),
+        ("cp313-abi3", ""),
+        ("cp313-cp313", ""),
+    ],
+)
+async def test_stable_abi_of_older_pythons_is_a_warning(pipeline: PipelineStand, tag: str, said: str) -> None:
+    filename = NATIVE_REPAIRED.replace("cp313-cp313", tag)
+    pipeline.engine.scripts = [returning(filename, NATIVE_REPORT)]
+    repaired = (await repair(pipeline.built(), pipeline.tools)).repaired
+    assert repaired is not None
+    assert [one for one in repaired.warnings if one.startswith("Its tag says")] == ([said] if said else [])
 
 
 async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: PipelineStand) -> None:
@@ -71,7 +226,8 @@ async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: Pipeline
         agent.send("report", wheel=NATIVE_REPAIRED, **NATIVE_REPORT)
 
     pipeline.engine.scripts = [script]
-    await repair(pipeline.built(), pipeline.tools)
+    await repair(pipeline.built(sources=(replace(LOST, name="demo._c"), replace(LOST, name=None))), pipeline.tools)
+    assert (seen["extensions"], seen["may_be_pure"]) == (["demo._c"], False)
     assert (seen["wheel"], seen["platform"], seen["epoch"]) == (NATIVE, "manylinux_2_36_x86_64", 1)
     assert (seen["build_tag"], seen["files"]) == ("1.bookworm", {NATIVE})
 
@@ -112,11 +268,19 @@ async def test_built_wheel_that_was_not_ordered_never_meets_the_tools(
         (NATIVE_REPAIRED.replace("bookworm", "trixie"), NATIVE_REPORT, "does not have the build tag 1.bookworm"),
         (PURE_TAGGED, NATIVE_REPORT, "is native, and its tag is not"),
         (NATIVE_REPAIRED, REPAIR_REPORT, "is pure, and its tag is not"),
-        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy": "manylinux_2_39_x86_64"}, "does not serve"),
-        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy": "manylinux_2_17_aarch64"}, "does not serve"),
-        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy": "linux_x86_64"}, "cannot be read"),
-        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy": None}, "policy"),
+        (NATIVE_REPAIRED, explained("manylinux_2_39_x86_64"), "does not serve"),
+        (NATIVE_REPAIRED, explained("manylinux_2_17_aarch64"), "does not serve"),
+        (NATIVE_REPAIRED, explained("linux_x86_64"), "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy": None, "policy_reason": None}, "its policy is None"),
         (NATIVE_REPAIRED, {**NATIVE_REPORT, "grafted": [{"soname": 5}]}, "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "grafted": [GRAFTED] * 501}, "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "grafted": [{**GRAFTED, "chain": ["x"] * 101}]}, "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "grafted": [{**GRAFTED, "sha256": "none"}]}, "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy_reason": {**REASON, "needs": [NEED] * 21}}, "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy_reason": {**REASON, "lower": "x" * 1001}}, "cannot be read"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy_reason": {**REASON, "policy": "linux_x86_64"}}, "explains another"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "policy_reason": None}, "explains another"),
+        (NATIVE_REPAIRED, {**NATIVE_REPORT, "native_files": []}, "the wheel is native"),
         (NATIVE_REPAIRED, {**NATIVE_REPORT, "grafted": "none"}, "cannot be read"),
         (NATIVE_REPAIRED, {**NATIVE_REPORT, "extensions": None}, "cannot be read"),
         (NATIVE_REPAIRED, {"is_pure": False}, "cannot be read"),

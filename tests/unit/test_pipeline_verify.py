@@ -7,13 +7,14 @@ import pytest
 from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify, make_wheel
 
 from wheelyard.adapters.memory_engine import ScriptedAgent
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.recipe import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
     IndexUnavailableError,
     RequirementsUnsatisfiedError,
     UntrustedOutputError,
     VerifyFailedError,
+    WheelsMissingError,
 )
 from wheelyard.pipeline.verify import verify
 
@@ -44,6 +45,26 @@ async def test_it_runs_in_the_bare_image_on_the_targets_python(pipeline: Pipelin
     assert (spec.image, spec.command[0]) == ("runtime", "/opt/python/3.13/bin/python3.13")
 
 
+async def test_requirement_that_could_be_built_is_named_before_any_container_runs(pipeline: PipelineStand) -> None:
+    pipeline.resolver.buildable = {"needed": "2.0"}
+    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(test_requires=("needed",)))
+    for content in (requiring("needed"), requiring()):
+        with pytest.raises(WheelsMissingError) as caught:
+            await verify(pipeline.repaired(content=content), pipeline.tools)
+        assert caught.value.releases == (("needed", "2.0"),)
+    assert pipeline.engine.runs == []
+
+
+async def test_wheel_itself_is_not_what_is_missing(pipeline: PipelineStand) -> None:
+    """What it requires may require it in turn."""
+    pipeline.resolver.buildable = {"needed": "2.0", "demo": "1.0"}
+    with pytest.raises(WheelsMissingError) as caught:
+        await verify(pipeline.repaired(content=requiring("needed", "demo")), pipeline.tools)
+    assert caught.value.releases == (("needed", "2.0"),)
+    with pytest.raises(RequirementsUnsatisfiedError, match="requires demo too"):
+        await verify(pipeline.repaired(content=requiring("demo")), pipeline.tools)
+
+
 async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: PipelineStand) -> None:
     seen: dict[str, Any] = {}
 
@@ -60,6 +81,27 @@ async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: Pipeli
     assert (seen["imports"], seen["expect_extensions"], seen["project"]) == (["demo"], ["x"], "demo")
 
 
+async def test_recipes_tests_go_in_with_what_they_require(pipeline: PipelineStand) -> None:
+    seen: dict[str, Any] = {}
+
+    async def script(agent: ScriptedAgent) -> None:
+        seen.update(await agent.receive(), sent=set(agent.files))
+        agent.send("report", imported=["demo"])
+
+    pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
+    recipe = EffectiveRecipe(
+        test_commands=("python smoke.py",),
+        test_requires=("six>=1",),
+        test_files=(RecipeFile.of("smoke.py", b"import demo"),),
+    )
+    pipeline.order = replace(pipeline.order, recipe=recipe)
+    pipeline.engine.scripts = [script]
+    await verify(pipeline.repaired(), pipeline.tools)
+    assert seen["sent"] == {"uv", SIX, PURE_TAGGED}
+    assert (seen["commands"], seen["requires"]) == (["python smoke.py"], ["six>=1"])
+    assert seen["files"] == [{"name": "smoke.py", "base64": "aW1wb3J0IGRlbW8="}]
+
+
 async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline: PipelineStand) -> None:
     files: set[str] = set()
 
@@ -72,6 +114,17 @@ async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline:
     pipeline.engine.scripts = [script]
     await verify(pipeline.repaired(content=requiring("demo")), pipeline.tools)
     assert files == {"uv", PURE_TAGGED}
+
+
+def test_missing_library_of_the_host_leads_to_the_recipes_key_for_it() -> None:
+    problem = "import demo: ImportError: libglib-2.0.so.0: cannot open shared object file: No such file or directory"
+    error = VerifyFailedError(wheel="demo 1.0", problems=["import other: no", problem])
+    assert "libglib-2.0.so.0 is neither in the wheel nor in a bare image" in error.hint
+    assert "test.apt" in error.hint
+
+
+def test_module_that_fails_by_itself_leads_to_the_modules_to_import() -> None:
+    assert "test.imports" in VerifyFailedError(wheel="demo 1.0", problems=["import demo: no"]).hint
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,31 @@
 """One attempt at a build: how it ends is recorded, by its lease's holder alone, and it leaves nothing behind."""
 
 import asyncio
+import errno
+import time
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contract.samples import BEGINNING, sample_wheel
-from tests.unit.pipeline_stand import PipelineStand
+from tests.unit.pipeline_stand import LIMITS, PipelineStand
 from tests.unit.run_build_stand import LEASE_SECONDS, Endless, RunStand, pass_through, running
 
+from wheelyard.adapters.memory_queue import MemoryQueue
 from wheelyard.domain.build import Stage, StageTiming, Status
-from wheelyard.errors import BuildFailedError, InvalidSdistError
+from wheelyard.errors import (
+    BuildFailedError,
+    EngineUnavailableError,
+    IndexUnavailableError,
+    InvalidSdistError,
+    WheelsMissingError,
+)
+from wheelyard.interfaces import ContainerSpec
+from wheelyard.pipeline.container_job import labels_of
 from wheelyard.pipeline.job import Job, StageFunction, Tools
+
+SPEC = ContainerSpec(image="image", command=("agent",), limits=LIMITS, labels={}, env={})
 
 
 @pytest.fixture
@@ -42,6 +57,48 @@ async def test_wheel_of_a_succeeded_build_is_recorded(stand: RunStand) -> None:
     assert [(one.number, one.worker, one.status) for one in build.attempts] == [(1, "worker-1", Status.SUCCEEDED)]
 
 
+async def test_next_attempt_removes_what_the_former_one_left_and_nothing_else(stand: RunStand) -> None:
+    left: list[list[int]] = []
+
+    async def look(job: Job, tools: Tools) -> Job:
+        del tools
+        left.append(sorted(stand.pipeline.engine.running))
+        return job
+
+    build_id = await stand.queued()
+    await stand.attempts.claim(build_id, worker="frozen", lease_seconds=1)
+    stand.clock.advance(2)
+    for number, build in enumerate((build_id, "another")):
+        spec = replace(SPEC, labels=labels_of(replace(stand.pipeline.job.claim, build_id=build)))
+        stand.pipeline.engine.running[number] = spec
+    await stand.runner(look)(build_id)
+    assert left == [[1]]
+
+
+async def test_next_attempt_does_not_begin_while_nobody_knows_what_the_former_one_left(stand: RunStand) -> None:
+    build_id, stage = await stand.queued(), Endless()
+    await stand.attempts.claim(build_id, worker="frozen", lease_seconds=1)
+    stand.clock.advance(2)
+    stand.pipeline.engine.switch_off()
+    await asyncio.wait_for(stand.runner(stage)(build_id), 10)
+    failure = (await stand.build()).attempts[-1].failure
+    assert failure is not None
+    assert (failure.code, failure.retryable, stage.begun.is_set()) == ("engine-unavailable", True, False)
+
+
+async def test_disk_that_fills_up_under_an_attempt_is_tried_again(stand: RunStand) -> None:
+    build = await stand.run(pass_through, failing(OSError(errno.ENOSPC, "No space left on device")))
+    (attempt,) = build.attempts
+    assert attempt.failure is not None
+    assert (build.status, attempt.failure.code, attempt.failure.retryable) == (Status.QUEUED, "disk-full", True)
+
+
+async def test_first_attempt_looks_for_no_leftovers(stand: RunStand) -> None:
+    stand.pipeline.engine.running[0] = replace(SPEC, labels=labels_of(stand.pipeline.job.claim))
+    await stand.run(finding)
+    assert sorted(stand.pipeline.engine.running) == [0]
+
+
 async def test_log_names_each_stage_in_order(stand: RunStand) -> None:
     await stand.run(pass_through, finding)
     assert await stand.log() == "==> stage resolve\n==> stage fetch\n"
@@ -60,6 +117,8 @@ async def test_each_stage_sees_what_the_former_ones_found(stand: RunStand) -> No
 
 
 async def test_timings_are_recorded_in_order(stand: RunStand) -> None:
+    stand.lease_seconds = 60  # no heartbeat moves the clock in between
+
     async def take_time(job: Job, tools: Tools) -> Job:
         del tools
         stand.clock.advance(2)
@@ -135,7 +194,7 @@ async def test_build_that_is_over_or_unknown_is_left_alone(stand: RunStand) -> N
 async def test_cancelled_build_stops_and_is_recorded_as_cancelled(stand: RunStand) -> None:
     stage = Endless()
     async with running(stand, stage):
-        await stand.builds.request_cancel((await stand.build()).id)
+        await stand.builds.request_cancel((await stand.build()).id, requested_by="tests")
     build = await stand.build()
     assert (build.status, build.failure, build.wheel, stage.stopped) == (Status.CANCELLED, None, None, True)
     assert [timing.stage for timing in build.attempts[0].timings] == [Stage.RESOLVE]
@@ -168,16 +227,17 @@ async def test_lease_found_lost_between_two_stages_ends_the_work(stand: RunStand
 
 async def test_database_away_for_three_quarters_of_the_lease_stops_the_work(stand: RunStand) -> None:
     stage = Endless()
-    stand.attempts.failing_beats = set(range(2, 100))
     async with running(stand, stage):
-        pass
+        before = stand.attempts.beats
+        stand.attempts.failing_beats = set(range(before + 2, before + 100))
     assert (stage.stopped, stand.attempts.finished) == (True, [])
-    assert stand.attempts.beats == 4, "one was heard, two failed within the time, the third was too late"
+    heard = stand.attempts.beats - before
+    assert heard == 3, "one was heard; after two that failed, three quarters were over since it was sent"
     assert (await stand.build()).status is Status.RUNNING
 
 
 async def test_database_away_for_a_moment_does_not_disturb_the_work(stand: RunStand) -> None:
-    stand.attempts.failing_beats = {1, 2, 4, 5, 7, 8}
+    stand.attempts.failing_beats = {1, 2, 4, 6, 8}
 
     async def outlast(job: Job, tools: Tools) -> Job:
         while stand.attempts.beats < 9:  # noqa: ASYNC110 - beats are counted, not announced
@@ -187,13 +247,129 @@ async def test_database_away_for_a_moment_does_not_disturb_the_work(stand: RunSt
     assert (await stand.run(outlast)).status is Status.SUCCEEDED
 
 
-async def test_stopped_worker_leaves_the_build_to_the_next_one(stand: RunStand) -> None:
+async def test_stopped_worker_hands_the_build_back_at_once(stand: RunStand) -> None:
     stage = Endless()
     with pytest.raises(asyncio.CancelledError):
         async with running(stand, stage) as attempt:
             attempt.cancel()
+    build = await stand.build()
+    (handed_back,) = build.attempts
+    assert (stage.stopped, build.status, build.not_before) == (True, Status.QUEUED, None)
+    assert handed_back.failure is not None
+    assert (handed_back.status, handed_back.failure.code) == (Status.CANCELLED, "worker-stopped")
+    assert list(stand.folder.iterdir()) == []
+
+
+async def test_stopped_worker_without_a_database_leaves_the_build_to_its_lease(stand: RunStand) -> None:
+    stage = Endless()
+    attempt = asyncio.create_task(stand.runner(stage)(await stand.queued()))
+    await asyncio.wait_for(stage.begun.wait(), 10)
+    stand.attempts.failing_writes = 1000
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(attempt, 10)
+    assert (stage.stopped, (await stand.build()).status) == (True, Status.RUNNING)
+
+
+async def test_failure_that_may_pass_is_tried_again_after_longer_and_longer_pauses(stand: RunStand) -> None:
+    error = IndexUnavailableError(index="upstream", reason="it is down")
+    waited = []
+    build = await stand.run(failing(error))
+    while build.status is Status.QUEUED:
+        assert build.not_before is not None
+        waited.append((build.not_before - stand.clock()).total_seconds())
+        stand.clock.advance(waited[-1])
+        await MemoryQueue(stand.state).sweep()
+        await stand.runner(failing(error))(build.id)
+        build = await stand.build()
+    assert waited == [15, 30]
+    assert build.failure is not None
+    assert (build.status, build.failure.code, len(build.attempts)) == (Status.FAILED, "index-unavailable", 3)
+
+
+async def test_failure_that_may_pass_ends_in_the_wheel_once_it_has_passed(stand: RunStand) -> None:
+    build = await stand.run(failing(EngineUnavailableError(engine="docker", reason="it is away")))
+    stand.clock.advance(15)
+    await MemoryQueue(stand.state).sweep()
+    await stand.runner(finding)(build.id)
+    assert ((await stand.build()).status, (await stand.build()).wheel) == (Status.SUCCEEDED, sample_wheel())
+
+
+MISSING = WheelsMissingError(releases=[("needed", "2.0"), ("also", "1.0"), ("needed", "2.0")], target="the target")
+
+
+async def test_build_that_misses_wheels_waits_for_their_builds(stand: RunStand) -> None:
+    build = await stand.run(pass_through, failing(MISSING))
+    assert (build.status, [str(one.release) for one in build.waits_for]) == (
+        Status.QUEUED,
+        ["also 1.0", "needed 2.0"],
+    )
+    (attempt,) = build.attempts
+    assert attempt.failure is not None
+    assert (attempt.status, attempt.failure.code) == (Status.CANCELLED, "wheels-missing")
+    assert "==> fetch stops: What it requires has no wheel for the target yet: needed 2.0" in await stand.log()
+    assert list(stand.folder.iterdir()) == []
+
+
+async def test_build_that_misses_wheels_fails_where_nobody_would_build_them(stand: RunStand) -> None:
+    stand.may_wait = False
+    build = await stand.run(failing(MISSING))
+    assert build.failure is not None
+    assert (build.status, build.failure.code, build.waits_for) == (Status.FAILED, "wheels-missing", ())
+
+
+async def test_projects_own_failure_is_final_at_once(stand: RunStand) -> None:
+    build = await stand.run(failing_build(b"error\n"))
+    assert (build.status, build.not_before, len(build.attempts)) == (Status.FAILED, None, 1)
+
+
+async def test_wish_to_cancel_is_heard_without_waiting_for_a_heartbeat(stand: RunStand) -> None:
+    stage = Endless()
+    stand.lease_seconds = 3600.0
+    begun = time.monotonic()
+    async with running(stand, stage):
+        await stand.builds.request_cancel((await stand.build()).id, requested_by="tests")
+    assert ((await stand.build()).status, stage.stopped) == (Status.CANCELLED, True)
+    assert time.monotonic() - begun < 900, "a heartbeat is due after a quarter of an hour"
+
+
+async def test_wish_to_cancel_whose_signal_was_missed_is_found_by_a_heartbeat(stand: RunStand) -> None:
+    stage = Endless()
+    async with running(stand, stage):
+        stand.state.find((await stand.build()).id).change(cancel_requested=True)
+    assert ((await stand.build()).status, stage.stopped) == (Status.CANCELLED, True)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError("no route"), TimeoutError()])
+async def test_heartbeat_that_fails_in_a_way_that_nobody_expected_counts_as_unheard(
+    stand: RunStand, error: Exception
+) -> None:
+    stage = Endless()
+    stand.attempts.beat_error = error
+    async with running(stand, stage):
+        before = stand.attempts.beats
+        stand.attempts.failing_beats = set(range(before + 2, before + 100))
+    assert (stage.stopped, stand.attempts.finished, stand.attempts.beats) == (True, [], before + 3)
+
+
+async def test_beat_without_an_answer_does_not_keep_the_work_beyond_its_lease(stand: RunStand) -> None:
+    stage = Endless()
+    try:
+        async with running(stand, stage):
+            stand.attempts.is_deaf = True
+    finally:
+        stand.attempts.is_deaf = False  # or the beat, which cannot be broken off, would hold up the end of the tests
     assert (stage.stopped, stand.attempts.finished) == (True, [])
-    assert ((await stand.build()).status, list(stand.folder.iterdir())) == (Status.RUNNING, [])
+
+
+async def test_keeper_of_the_lease_that_fails_stops_the_work(stand: RunStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        raise KeyError(build_id)
+
+    monkeypatch.setattr(stand.attempts, "cancel_asked", fail)
+    outcome = asyncio.create_task(stand.run(Endless()))
+    assert (await asyncio.wait_for(outcome, 10)).status is Status.RUNNING, "another worker takes it over"
+    assert stand.attempts.finished == []
 
 
 async def test_log_is_cut_at_its_limit_with_a_note(stand: RunStand) -> None:
@@ -201,7 +377,8 @@ async def test_log_is_cut_at_its_limit_with_a_note(stand: RunStand) -> None:
     build = await stand.run(failing_build(b"x" * 300 + b"\nthe last words\n"))
     log = await stand.log()
     assert log.startswith("==> stage resolve\nxxx")
-    assert log.endswith("x\n==> the log was cut here, at its limit of 100 bytes\n")
+    note = "==> the log was cut here, at its limit of 100 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
+    assert log.endswith(f"x\n{note}")
     assert build.attempts[0].log_truncated
     assert build.failure is not None
     assert "the last words" in build.failure.log_excerpt, "what matters is kept though it is beyond the limit"
@@ -218,7 +395,7 @@ async def test_what_the_log_shows_replaces_the_cause(stand: RunStand) -> None:
     build = await stand.run(failing_build(b"ext/a.c:2:10: fatal error: yaml.h: No such file or directory\n"))
     assert build.failure is not None
     assert build.failure.summary == "demo 1.0 did not build: the C header yaml.h is missing."
-    assert "apt-file search yaml.h" in build.failure.hint
+    assert 'apt = ["libyaml-dev"]' in build.failure.hint
 
 
 async def test_log_that_explains_nothing_leaves_the_cause_as_it_was(stand: RunStand) -> None:

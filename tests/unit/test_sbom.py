@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from wheelyard.domain.archive import ArchiveDate
 from wheelyard.domain.packages import InstalledPackage
-from wheelyard.domain.sbom import ImageContent, write_sbom
+from wheelyard.domain.sbom import ImageContent, read_sbom_content, write_sbom
 
 CONTENT = ImageContent(
     name="wheelyard/runtime-bookworm-3.13",
@@ -15,6 +17,7 @@ CONTENT = ImageContent(
     pythons=(("3.13.15", "a" * 64),),
     tools=(("auditwheel", "6.8.1", "b" * 64),),
     source_date_epoch=1788220800,
+    archive_dates=(ArchiveDate(source="bookworm-security", date=datetime(2026, 11, 22, 8, 14, 2, tzinfo=UTC)),),
 )
 
 
@@ -39,3 +42,14 @@ def test_same_content_gives_the_same_bytes_and_other_content_another_serial_numb
     assert write_sbom(CONTENT) == write_sbom(replace(CONTENT))
     other = write_sbom(replace(CONTENT, pythons=()))
     assert json.loads(other)["serialNumber"] != json.loads(write_sbom(CONTENT))["serialNumber"]
+
+
+def test_document_says_which_state_of_the_archive_the_packages_came_from() -> None:
+    properties = json.loads(write_sbom(CONTENT))["metadata"]["properties"]
+    assert properties == [{"name": "wheelyard:archive-date:bookworm-security", "value": "2026-11-22T08:14:02Z"}]
+
+
+def test_what_was_written_is_read() -> None:
+    assert read_sbom_content(write_sbom(CONTENT)) == CONTENT
+    empty = replace(CONTENT, packages=(), pythons=(), tools=(), archive_dates=(), distribution="", suite="")
+    assert read_sbom_content(write_sbom(empty)) == empty

@@ -106,3 +106,13 @@ def test_answer_asked_for_longest_ago_goes_first() -> None:
     answers.last("a")
     answers.keep("c", 3)
     assert [answers.last(key) for key in "abc"] == [1, None, 3]
+
+
+def test_heavy_answers_leave_room_for_fewer() -> None:
+    answers = RecentAnswers[str, str](seconds=5, limit=4, weigh=len)
+    for key, value in (("a", "11"), ("b", "2"), ("c", "3"), ("b", "2222"), ("d", "55555")):
+        assert answers.keep(key, value) == value
+        kept = {key: held for key in "abcd" if (held := answers.last(key))}
+        assert sum(map(len, kept.values())) <= 4
+        assert (key in kept) is (len(value) <= 4)
+    assert kept == {}

@@ -28,19 +28,19 @@ def tokens(state: MemoryState) -> Tokens:
 
 
 async def test_new_token_opens_at_once(tokens: Tokens) -> None:
-    token, secret = await tokens.create(name="ci")
+    token, secret = await tokens.create(name="ci", created_by="root")
     assert secret == "wy_first"
     assert (await tokens.authenticate(f"Bearer {secret}")).id == token.id
 
 
 async def test_scheme_is_read_in_any_case_and_spacing(tokens: Tokens) -> None:
-    _, secret = await tokens.create(name="ci")
+    _, secret = await tokens.create(name="ci", created_by="root")
     for header in (f"bearer {secret}", f"BEARER  {secret} "):
         assert (await tokens.authenticate(header)).name == "ci"
 
 
 async def test_secret_is_kept_only_as_a_digest(tokens: Tokens, state: MemoryState) -> None:
-    token, secret = await tokens.create(name="ci")
+    token, secret = await tokens.create(name="ci", created_by="root")
     assert secret not in repr(state.tokens)
     assert state.tokens[token.id][0] == digest_secret(secret)
 
@@ -58,14 +58,14 @@ async def test_secret_is_kept_only_as_a_digest(tokens: Tokens, state: MemoryStat
     ],
 )
 async def test_refusal_says_what_is_wrong_but_not_the_secret(tokens: Tokens, header: str | None, reason: str) -> None:
-    await tokens.create(name="ci")
+    await tokens.create(name="ci", created_by="root")
     with pytest.raises(UnauthenticatedError, match=reason) as caught:
         await tokens.authenticate(header)
     assert "wy_" not in str(caught.value)
 
 
 async def test_token_is_refused_from_its_expiry_on(tokens: Tokens, clock: ManualClock) -> None:
-    _, secret = await tokens.create(name="ci", expires_at=BEGINNING + timedelta(seconds=60))
+    _, secret = await tokens.create(name="ci", created_by="root", expires_at=BEGINNING + timedelta(seconds=60))
     clock.advance(59)
     await tokens.authenticate(f"Bearer {secret}")
     clock.advance(1)
@@ -74,9 +74,9 @@ async def test_token_is_refused_from_its_expiry_on(tokens: Tokens, clock: Manual
 
 
 async def test_revoked_token_is_refused_and_the_other_is_not(tokens: Tokens) -> None:
-    first, first_secret = await tokens.create(name="ci")
-    _, second_secret = await tokens.create(name="laptop")
-    await tokens.revoke(first.id)
+    first, first_secret = await tokens.create(name="ci", created_by="root")
+    _, second_secret = await tokens.create(name="laptop", created_by="root")
+    await tokens.revoke(first.id, revoked_by="root")
     with pytest.raises(UnauthenticatedError):
         await tokens.authenticate(f"Bearer {first_secret}")
     assert (await tokens.authenticate(f"Bearer {second_secret}")).name == "laptop"
@@ -85,4 +85,4 @@ async def test_revoked_token_is_refused_and_the_other_is_not(tokens: Tokens) -> 
 
 async def test_unknown_token_cannot_be_revoked(tokens: Tokens) -> None:
     with pytest.raises(NotFoundError):
-        await tokens.revoke("no-such-token")
+        await tokens.revoke("no-such-token", revoked_by="root")

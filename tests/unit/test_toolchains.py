@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
@@ -14,12 +13,14 @@ from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
+from wheelyard.adapters.recipe_folders import list_recipe_files, read_recipe
 from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.diagnosis import diagnose
 from wheelyard.domain.ledger import BuildFilter
-from wheelyard.domain.recipe import merge_rules, parse_recipe
+from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.recipe_merge import merge_rules
 from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.domain.toolchain_choice import choose_toolchains
@@ -32,7 +33,7 @@ TOOLCHAINS = """
 [toolchain.rust]
 version-command = ["rustc", "--version"]
 env = { CARGO_TERM_COLOR = "never" }
-suite.old = { version = "1.63", apt = ["rustc", "cargo"] }
+suite.old = { version = "1.63", apt = ["rustc/old", "cargo"] }
 suite.new = { version = "1.85", apt = ["rustc-web", "cargo-web"] }
 [toolchain.java]
 version-command = ["javac", "-version"]
@@ -164,7 +165,7 @@ async def test_request_whose_floor_is_not_met_is_refused_and_nothing_is_queued(
     text = 'schema = 1\nname = "demo"\n[[rule]]\ntoolchains = ["rust>=1.99"]'
     facts = BuilderFacts(
         catalogue=catalogue,
-        definitions={(suite, "3.13"): "d" for suite in catalogue.suite},
+        definitions={("x86_64", suite, "3.13"): "d" for suite in catalogue.suite},
         agent_digest="a",
         build_number=1,
     )
@@ -195,8 +196,7 @@ def test_shipped_recipes_ask_for_toolchains_that_the_default_suite_has() -> None
     book = parse_catalogue((ROOT / "builders" / "builders.toml").read_text())
     target = Target.parse(python=book.default.python, platform=book.default.platform)
     suite = book.builder_for(target).suite
-    for file in sorted((ROOT / "recipes").glob("*.toml")):
-        recipe = parse_recipe(file.read_text(), source=str(file))
-        assert recipe.name == canonicalize_name(file.stem)
+    for file in list_recipe_files(ROOT / "recipes"):
+        recipe = read_recipe(file)
         effective = merge_rules(recipe, version=Version("9999"), target=target, suite=suite)
         choose_toolchains(book, effective.toolchains, suite=suite)

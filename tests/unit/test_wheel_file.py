@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.tags import Tag
-from tests.unit.pipeline_stand import NATIVE, NATIVE_REPAIRED, PURE, PURE_TAGGED, make_wheel, order_for
+from tests.unit.pipeline_stand import NATIVE, NATIVE_REPAIRED, PURE, PURE_TAGGED, make_wheel, order_for, pack_wheel
 
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
 
@@ -57,6 +57,19 @@ def test_build_tag_and_every_platform_tag_are_read(tmp_path: Path) -> None:
     assert (wheel.build_tag, len(wheel.tags)) == ((1, ".bookworm"), 2)
 
 
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "demo-1.0-cp39-abi3-linux_x86_64.whl",
+        "demo-1.0-cp39.cp313-abi3-linux_x86_64.whl",
+        "demo-1.0-py2.py3-none-any.whl",
+        "demo-1.0-py2.py3-none-linux_x86_64.whl",
+    ],
+)
+def test_wheel_may_claim_what_its_target_accepts_and_what_has_no_abi(tmp_path: Path, filename: str) -> None:
+    assert read(tmp_path, make_wheel(filename), filename).tags
+
+
 @pytest.mark.parametrize("name", ["Demo", "DEMO"])
 def test_name_in_another_spelling_is_the_same_project(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, make_wheel(name=name, version="1.0.0")).requires_dist == ()
@@ -74,6 +87,11 @@ def test_name_in_another_spelling_is_the_same_project(tmp_path: Path, name: str)
         ("demo-1.0-cp313-cp313-musllinux_1_2_x86_64.whl", "does not fit Python 3.13"),
         ("demo-1.0-cp313-cp313-manylinux_2_39_x86_64.whl", "does not fit Python 3.13"),
         ("demo-1.0-py2-none-any.whl", "does not fit Python 3.13"),
+        ("demo-1.0-cp311.cp313-cp311.cp313-linux_x86_64.whl", "claims cp311-cp311-linux_x86_64, which a build"),
+        ("demo-1.0-cp313.cp314-abi3-linux_x86_64.whl", "claims cp314-abi3-linux_x86_64"),
+        ("demo-1.0-cp312.cp313-none-linux_x86_64.whl", "claims cp312-none-linux_x86_64"),
+        ("demo-1.0-cp313-cp313-linux_x86_64.musllinux_1_2_x86_64.whl", "claims cp313-cp313-musllinux_1_2_x86_64"),
+        ("demo-1.0-py3-none-any.win_amd64.whl", "claims py3-none-win_amd64"),
         ("demo-1.0.whl", "[Ii]nvalid wheel filename"),
         ("demo-1.0-py3-none-any.zip", "[Ii]nvalid wheel filename"),
     ],
@@ -111,13 +129,14 @@ def test_content_that_was_not_ordered_is_refused(tmp_path: Path, content: bytes,
 
 
 def test_wheel_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wheelyard.pipeline.wheel_file._MAX_MEMBERS", 3)
+    monkeypatch.setattr("wheelyard.pipeline.wheel_members.MAX_MEMBERS", 3)
     with pytest.raises(ValueError, match="it has 4 members, and 3 are allowed"):
         read(tmp_path, make_wheel())
 
 
 def test_metadata_of_another_name_beside_the_right_one_does_not_count(tmp_path: Path) -> None:
-    content = zipped((METADATA, PLAIN), ("demo/dist-info/METADATA", b"no"), ("METADATA", b"no"))
+    members = {METADATA: PLAIN, "demo/dist-info/METADATA": b"no", "METADATA": b"no"}
+    content = pack_wheel(PURE, members)
     assert read(tmp_path, content).requires_dist == ()
 
 

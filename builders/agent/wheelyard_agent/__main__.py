@@ -9,9 +9,13 @@ from typing import Any, BinaryIO
 
 from wheelyard_agent.channel import Channel, open_channel
 from wheelyard_agent.job import JobError
+from wheelyard_agent.network_watch import NetworkWatch
+from wheelyard_agent.refusals import LIMIT_OF, count_refusals
+from wheelyard_agent.usage import measure_use
 
 SCRATCH = Path("/scratch")
 _PR_SET_DUMPABLE = 4
+_RUNS_PROJECT_CODE = ("build", "verify")
 
 
 def main(source: BinaryIO) -> int:
@@ -22,10 +26,17 @@ def main(source: BinaryIO) -> int:
     inbox = SCRATCH / "in"
     inbox.mkdir(exist_ok=True)
     job = channel.receive(inbox)
+    if job["kind"] in _RUNS_PROJECT_CODE:
+        channel.watch = NetworkWatch()
     try:
         _do(channel, job, inbox)
     except JobError as failure:
-        channel.send("failure", code=failure.code, oom_kills=count_oom_kills(), **failure.details)
+        channel.send("failure", code=failure.code, use=measure_use(), **count_refusals(), **failure.details)
+    except OSError as error:
+        # We live under the limits of those whom we run: theirs may be what ended us.
+        if error.errno not in LIMIT_OF:
+            raise
+        channel.send("failure", code=LIMIT_OF[error.errno], use=measure_use(), **count_refusals())
     return 0
 
 
@@ -40,19 +51,6 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
     else:
         from wheelyard_agent.verify import verify_wheel as act
     act(channel, job, inbox, SCRATCH)
-
-
-def count_oom_kills() -> int:
-    """Count how often the kernel killed a process of this container for want of memory (cgroup v2, then v1)."""
-    for file in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
-        try:
-            lines = Path(file).read_text(encoding="ascii").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
 
 
 if __name__ == "__main__":

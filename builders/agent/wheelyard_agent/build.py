@@ -18,34 +18,77 @@ import pyproject_hooks
 
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.crates import provide_crates
-from wheelyard_agent.job import TOOLS, JobError, clean_environment, run, say
+from wheelyard_agent.extension_sources import find_extension_sources, requirement_names
+from wheelyard_agent.hooks import run_hooks
+from wheelyard_agent.job import TOOLS, JobError, clean_environment, end_other_processes, run, say
+from wheelyard_agent.patches import apply_patches
+from wheelyard_agent.prefetched import place_sources
 from wheelyard_agent.sdist import unpack_sdist
 from wheelyard_agent.toolchains import open_toolchains
 
 
 def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``build`` job: ``sdist``, ``python``, ``toolchains``, ``crates``, ``env``, ``config_settings``."""
+    """Do a ``build`` job: ``sdist``, ``python``, ``crates``, and of the recipe what concerns the build itself."""
     source, epoch = unpack_sdist(inbox / job["sdist"], scratch / "src")
     say(f"unpacked {job['sdist']}, SOURCE_DATE_EPOCH={epoch}")
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(epoch))
+    place_sources(job["sources"], inbox=inbox, source=source)
+    apply_patches(job["patches"], source=source, scratch=scratch, env=env)
     env |= open_toolchains(job["toolchains"], env=env)
     if job["crates"]:
         env["CARGO_NET_OFFLINE"] = "true"
         provide_crates(channel, source, inbox, scratch)
     environment = _Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
-    project = _open_project(source, environment, {**env, **job["env"]})
+    env |= job["env"]
+    project = _open_project(source, environment, env)
+    # Before any of the project's code runs, so that it has no say in it.
+    sources = find_extension_sources(
+        source,
+        python=_python_version(job["python"]),
+        env=env,
+        requires=requirement_names(project.build_system_requires),
+    )
+    environment.provide(project.build_system_requires)
+    _run_hooks("before-build", job, source, scratch, environment.variables(env))
+    wheel = _build(project, environment, job["config_settings"], scratch / "out")
+    _run_hooks("after-build", job, source, scratch, {**environment.variables(env), "WHEELYARD_WHEEL": str(wheel)})
+    end_other_processes()
+    _check_made(wheel, scratch / "out")
+    channel.send_file(wheel)
+    evidence = [one._asdict() for one in sources]
+    channel.send("report", wheel=wheel.name, epoch=epoch, build_requirements=environment.installed, sources=evidence)
+
+
+def _run_hooks(kind: str, job: Mapping[str, Any], source: Path, scratch: Path, env: Mapping[str, str]) -> None:
+    run_hooks(kind, job["hooks"][kind], source=source, scratch=scratch, env=env)
+
+
+def _build(project: build.ProjectBuilder, environment: _Environment, settings: Mapping[str, Any], folder: Path) -> Path:
+    """Have the backend make the wheel, with what it asks for besides its static requirements."""
     try:
-        environment.provide(project.build_system_requires)
-        settings = job["config_settings"]
         environment.provide(project.get_requires_for_build("wheel", settings))
         say("building the wheel")
-        wheel = Path(project.build("wheel", scratch / "out", settings))
+        return Path(project.build("wheel", folder, settings))
     except (build.BuildBackendException, build.BuildException, pyproject_hooks.HookMissing) as error:
         raise JobError("build-failed", exit_reason=_describe(error)) from error
+    except TypeError as error:
+        raise JobError("build-failed", exit_reason=f"the build backend answered what it may not ({error})") from error
+
+
+def _check_made(wheel: Path, folder: Path) -> None:
+    """Check that the wheel is what it looks like: links and pipes could be anything by the time they are read."""
+    if wheel.parent != folder:
+        raise JobError("build-failed", exit_reason="the build backend named a wheel outside of its output folder")
+    if wheel.is_symlink():
+        raise JobError("build-failed", exit_reason=f"the build backend made {wheel.name}, which is no regular file")
     if not wheel.is_file():
         raise JobError("build-failed", exit_reason=f"the build backend named {wheel.name}, which it did not make")
-    channel.send_file(wheel)
-    channel.send("report", wheel=wheel.name, epoch=epoch, build_requirements=environment.installed)
+
+
+def _python_version(path: str) -> tuple[int, int]:
+    """Read a Python's version off its path, which the images' contract fixes."""
+    major, minor = Path(path).name.removeprefix("python").split(".")
+    return int(major), int(minor)
 
 
 class _Environment:
@@ -55,25 +98,34 @@ class _Environment:
         self._channel = channel
         self._inbox = inbox
         self._env = env
-        self._asked: set[str] = set()
+        self._asked: set[str] | None = None
         self.python = path / "bin" / "python"
         self.bin = path / "bin"
         self.installed: list[str] = []
         command = [str(TOOLS / "uv"), "venv", "--quiet", "--no-project", "--python", python, str(path)]
         if run(command, env=env) != 0:
             raise JobError("build-failed", exit_reason=f"no environment could be made with {python}")
+        if channel.watch is not None:
+            channel.watch.install(next(path.glob("lib/python*/site-packages")))
 
     def provide(self, requirements: set[str]) -> None:
-        """Have requirements resolved and fetched by the worker, and install the wheels that it sends."""
-        if requirements <= self._asked:
+        """Have requirements resolved and fetched by the worker, and install the wheels that it sends.
+
+        The first time it is asked for nothing, too: a recipe may add to it.
+        """
+        if self._asked is not None and requirements <= self._asked:
             return
-        self._asked |= requirements
+        self._asked = requirements | (self._asked or set())
         self._channel.send("need", requirements=sorted(self._asked))
         answer = self._channel.receive(self._inbox)
         fresh = [name for name in answer["files"] if name not in self.installed]
         say(f"installing {', '.join(fresh) or 'nothing new'}")
         if fresh:
             self._install(fresh)
+
+    def variables(self, env: Mapping[str, str]) -> dict[str, str]:
+        """Give the variables with which the environment is the active one."""
+        return {**env, "PATH": f"{self.bin}{os.pathsep}{env['PATH']}", "VIRTUAL_ENV": str(self.bin.parent)}
 
     def _install(self, files: Sequence[str]) -> None:
         paths = [str(self._inbox / name) for name in files]
@@ -84,18 +136,19 @@ class _Environment:
 
 
 def _open_project(source: Path, environment: _Environment, env: Mapping[str, str]) -> build.ProjectBuilder:
-    path = f"{environment.bin}{os.pathsep}{env['PATH']}"
-
     def call_backend(
         command: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
-        full = {**env, "PATH": path, "VIRTUAL_ENV": str(environment.bin.parent), **(extra_environ or {})}
+        full = {**environment.variables(env), **(extra_environ or {})}
         subprocess.run(list(command), cwd=cwd, env=full, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
 
     try:
         return build.ProjectBuilder(source, python_executable=str(environment.python), runner=call_backend)
     except build.BuildException as error:
         raise JobError("invalid-sdist", reason=_describe(error)) from error
+    except (ValueError, RecursionError) as error:
+        # A backend's path that leaves the project, text that is not UTF-8, or tables that nest without end.
+        raise JobError("invalid-sdist", reason=f"its pyproject.toml cannot be used ({error})") from error
 
 
 def _describe(error: Exception) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import sys
 import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from wheelyard_agent.network_watch import NetworkWatch
+
 _BLOCK = 1 << 20
+_LAST = ("report", "failure")
 WORKER_GONE = 75
 
 
@@ -29,6 +31,8 @@ class Channel:
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self._source = source
         self._sink = sink
+        self.watch: NetworkWatch | None = None
+        """Knows what the project's code called for, which the last message tells."""
 
     def receive(self, inbox: Path) -> dict[str, Any]:
         """Return the next header that is no file; files before it are kept in the inbox."""
@@ -40,14 +44,19 @@ class Channel:
 
     def send(self, kind: str, **fields: Any) -> None:
         """Send a header."""
+        if self.watch is not None and kind in _LAST:
+            fields["network"] = self.watch.calls()
         self._sink.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
         self._sink.flush()
 
     def send_file(self, path: Path) -> None:
         """Send a file with its header."""
         with path.open("rb") as file:
-            self.send("file", name=path.name, size=os.fstat(file.fileno()).st_size)
-            shutil.copyfileobj(file, self._sink, _BLOCK)
+            size = os.fstat(file.fileno()).st_size
+            self.send("file", name=path.name, size=size)
+            while size > 0 and (block := file.read(min(size, _BLOCK))):
+                self._sink.write(block)
+                size -= len(block)
         self._sink.flush()
 
     def _read_header(self) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import tarfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError, say
+from wheelyard_agent.toml_tables import read_toml, table
 
 _FILES = ("Cargo.toml", "Cargo.lock")
 _MAX_BYTES = 1_500_000  # the worker takes headers of 2 MiB
@@ -65,30 +64,15 @@ def _find_files(source: Path) -> Iterator[Path]:
 def _brings_its_crates(folder: Path) -> bool:
     """Tell whether cargo is configured there to take crates from the sdist (``cargo vendor``)."""
     files = (folder / ".cargo" / name for name in ("config.toml", "config"))
-    return any("replace-with" in _table(_read_toml(file), "source", "crates-io") for file in files if file.is_file())
+    return any("replace-with" in table(read_toml(file), "source", "crates-io") for file in files if file.is_file())
 
 
 def _named_manifests(source: Path) -> Iterator[str]:
     """Yield the manifests that pyproject.toml tells maturin or setuptools-rust to build."""
-    project = _read_toml(source / "pyproject.toml")
-    if (path := _table(project, "tool", "maturin").get("manifest-path")) is not None:
+    project = read_toml(source / "pyproject.toml")
+    if (path := table(project, "tool", "maturin").get("manifest-path")) is not None:
         yield os.path.normpath(str(path))
-    rust = _table(project, "tool", "setuptools-rust")
+    rust = table(project, "tool", "setuptools-rust")
     for entries in (rust.get("ext-modules"), rust.get("bins")):
         for entry in entries if isinstance(entries, list) else ():
-            yield os.path.normpath(str(_table(entry).get("path", "Cargo.toml")))
-
-
-def _table(value: object, *names: str) -> dict[str, Any]:
-    """Descend into tables; an empty one stands for what is not there, or is no table."""
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    """Read a file of the sdist's; what cannot be read has nothing to say, and the backend will say why."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+            yield os.path.normpath(str(table(entry).get("path", "Cargo.toml")))

@@ -1,12 +1,19 @@
-"""Find which Debian package owns a file: dpkg's database knows some libraries by /lib, others by /usr/lib."""
+"""Find which Debian packages own files: dpkg's database knows some libraries by /lib, others by /usr/lib.
+
+Each question to dpkg reads the whole database, so all files are asked for at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from wheelyard_agent.job import output_of
+# What dpkg-query --search says of a file that one package moved out of the way of its own (dpkg-divert(1)).
+_DIVERSION = re.compile(r"(?:diversion by (?P<package>\S+)|local diversion) (?P<side>from|to): (?P<path>/.*)")
+_FORM = "${binary:Package}\t${Version}\t${source:Package}\t${source:Version}\n"
 
 
 class Owner(NamedTuple):
@@ -17,18 +24,41 @@ class Owner(NamedTuple):
     source_package: str
 
 
+class _Diversion(NamedTuple):
+    """A file that lies elsewhere than where its package has it."""
+
+    package: str | None  # that moved it away; None if somebody did on this machine
+    origin: str
+    place: str
+
+
+class _Answer(NamedTuple):
+    """What dpkg knows of the paths that it was asked for."""
+
+    diversions: list[_Diversion]
+    packages: dict[str, list[str]]
+
+    def owner_of(self, name: str) -> str | None:
+        """Name the package that a path belongs to, diversions considered."""
+        moved = next((one for one in self.diversions if name in (one.origin, one.place)), None)
+        if moved is None:
+            return next(iter(self.packages.get(name, ())), None)
+        if name == moved.origin:
+            return moved.package  # what lies here now is of the package that moved the other's file away
+        others = self.packages.get(moved.origin, ())
+        return next((one for one in others if one.partition(":")[0] != moved.package), None)
+
+
 def find_owners(paths: Sequence[Path], *, env: Mapping[str, str]) -> dict[Path, Owner]:
     """Look paths up; those that no package owns are left out."""
-    return {path: owner for path in paths if (owner := _find_owner(path, env)) is not None}
-
-
-def _find_owner(path: Path, env: Mapping[str, str]) -> Owner | None:
-    for spelling in _spellings(path):
-        answer = output_of(["dpkg-query", "--search", spelling], env=env)
-        if answer:
-            package = answer.splitlines()[0].rpartition(": ")[0].split(",")[0].strip()
-            return _describe(package, env)
-    return None
+    spelled = {path: _spellings(path) for path in paths}
+    answer = _ask([name for names in spelled.values() for name in names], env)
+    origins = _ask([one.origin for one in answer.diversions], env)
+    known = _Answer(answer.diversions, {**answer.packages, **origins.packages})
+    named = {path: [one for name in names if (one := known.owner_of(name))] for path, names in spelled.items()}
+    owners = _describe({one for ones in named.values() for one in ones}, env)
+    found = {path: next((owners[one] for one in ones if one in owners), None) for path, ones in named.items()}
+    return {path: owner for path, owner in found.items() if owner is not None}
 
 
 def _spellings(path: Path) -> list[str]:
@@ -42,10 +72,35 @@ def _spellings(path: Path) -> list[str]:
     return list(names)
 
 
-def _describe(package: str, env: Mapping[str, str]) -> Owner | None:
-    form = "${binary:Package}\t${Version}\t${source:Package}\t${source:Version}\n"
-    answer = output_of(["dpkg-query", "--show", f"--showformat={form}", package], env=env)
-    if not answer:
-        return None
-    name, version, source, source_version = answer.splitlines()[0].split("\t")
-    return Owner(name.partition(":")[0], version, f"{source} {source_version}")
+def _ask(names: Iterable[str], env: Mapping[str, str]) -> _Answer:
+    """Ask dpkg for paths. That it knows some not is an answer like any other: a library has several spellings."""
+    answer, origin = _Answer([], {}), ""
+    for line in _lines(["--search"], names, env):
+        match = _DIVERSION.fullmatch(line)
+        if match is None:
+            packages, _, path = line.rpartition(": ")
+            answer.packages.setdefault(path, []).extend(filter(None, packages.replace(" ", "").split(",")))
+        elif match["side"] == "from":
+            origin = match["path"]
+        else:
+            answer.diversions.append(_Diversion(match["package"], origin, match["path"]))
+    return answer
+
+
+def _describe(packages: Iterable[str], env: Mapping[str, str]) -> dict[str, Owner]:
+    """Describe packages, by the names that dpkg itself has for them."""
+    owners = {}
+    for line in _lines(["--show", f"--showformat={_FORM}"], sorted(packages), env):
+        name, version, source, source_version = line.split("\t")
+        owners[name] = Owner(name.partition(":")[0], version, f"{source} {source_version}")
+    return owners
+
+
+def _lines(question: Sequence[str], names: Iterable[str], env: Mapping[str, str]) -> list[str]:
+    """Ask dpkg one question about all names; it ends with an error if it does not know one, and answers the rest."""
+    asked = list(dict.fromkeys(names))
+    if not asked:
+        return []
+    command = ["dpkg-query", *question, "--", *asked]
+    done = subprocess.run(command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.stdout.decode(errors="replace").splitlines()

@@ -34,7 +34,10 @@ def _module_of(bundle: zipfile.ZipFile, member: str) -> str | None:
     match = _EXTENSION.fullmatch(path.name)
     if match is None or not all(part.isidentifier() for part in path.parent.parts):
         return None
+    parts = [*path.parent.parts, match["module"]]
+    if parts[-1] == "__init__":  # a package that is an extension module itself, imported by the package's name
+        parts.pop()
     # Without a tag it may as well be a plain shared library, which lacks the entry point that imports need (PEP 489).
-    if match["tag"] is None and f"PyInit_{match['module']}".encode() not in bundle.read(member):
+    if not parts or (match["tag"] is None and f"PyInit_{parts[-1]}".encode() not in bundle.read(member)):
         return None
-    return ".".join((*path.parent.parts, match["module"]))
+    return ".".join(parts)

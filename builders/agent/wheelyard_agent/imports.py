@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # What the dynamic linker says (glibc's elf/dl-load.c and dl-lookup.c); it has no error codes.
 _LOADER_ERRORS = ("cannot open shared object file", "undefined symbol", "symbol lookup error", "invalid ELF header")
@@ -15,6 +15,14 @@ _LOADER_ERRORS = ("cannot open shared object file", "undefined symbol", "symbol 
 _PROGRAM = """
 import importlib, json, os, sys
 report = os.fdopen(int(sys.argv[1]), "w", buffering=1)
+def text(error):
+    return f"{type(error).__name__}: {error}"[:500]
+def first(error):
+    seen = []
+    while error is not None and not any(error is one for one in seen):
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return seen[-1]
 for name in sys.argv[2:]:
     report.write(json.dumps({"begin": name}) + "\\n")
     try:
@@ -23,10 +31,12 @@ for name in sys.argv[2:]:
         if isinstance(error, KeyboardInterrupt):
             raise
         missing = isinstance(error, ModuleNotFoundError) and error.name or None
-        detail = {"name": name, "error": f"{type(error).__name__}: {error}"[:500], "missing": missing}
-        report.write(json.dumps(detail) + "\\n")
+        behind = text(first(error)) if first(error) is not error else None
+        standard = missing is not None and missing.partition(".")[0] in sys.stdlib_module_names
+        line = {"name": name, "error": text(error), "behind": behind, "missing": missing, "standard": standard}
     else:
-        report.write(json.dumps({"name": name, "error": None, "missing": None}) + "\\n")
+        line = {"name": name, "error": None, "behind": None, "missing": None, "standard": False}
+    report.write(json.dumps(line) + "\\n")
 report.close()
 os._exit(0)
 """
@@ -41,6 +51,9 @@ class ImportResult(NamedTuple):
     """True if the wheel itself is at fault: a library or symbol that cannot be found, a module of the wheel's own that
     is missing, or an interpreter that did not survive. Other errors may be the module's right answer to a place
     without its optional companions, its configuration or its operating system."""
+    is_excused: bool = False
+    """True if it wants a part of the standard library that the image's Python was built without, such as Tk: whether it
+    works elsewhere cannot be told here."""
 
 
 def import_modules(names: Sequence[str], *, python: str, env: Mapping[str, str]) -> list[ImportResult]:
@@ -77,8 +90,10 @@ def _import_run(
     return done, how
 
 
-def _result(line: Mapping[str, str | None], roots: set[str]) -> ImportResult:
-    error, missing = line["error"], line["missing"]
+def _result(line: Mapping[str, Any], roots: set[str]) -> ImportResult:
+    """Judge by the last error alone; the first one, which a module may have made another of, is said beside it."""
+    error, behind, missing = line["error"], line["behind"], line["missing"]
     own = missing is not None and missing.partition(".")[0] in roots
     unloadable = error is not None and any(mark in error for mark in _LOADER_ERRORS)
-    return ImportResult(str(line["name"]), error, is_broken=own or unloadable)
+    said = f"{error}, after {behind}" if behind else error
+    return ImportResult(line["name"], said, is_broken=own or unloadable, is_excused=line["standard"])

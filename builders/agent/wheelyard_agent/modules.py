@@ -16,7 +16,12 @@ def list_modules(site: Path, project: str) -> list[str]:
         found for found in importlib.metadata.distributions(path=[str(site)]) if _normalise(found.name) == project
     )
     names = {_module_of(file) for file in distribution.files or [] if file.suffix == ".py"}
-    return sorted(name for name in names if name and not _NOT_FOR_IMPORT.search(name))
+    return sorted(name for name in names if name and is_for_import(name))
+
+
+def is_for_import(name: str) -> bool:
+    """Tell whether a module is a part of what the project is for, and not of its tests or examples."""
+    return _NOT_FOR_IMPORT.search(name) is None
 
 
 def _module_of(file: PurePosixPath) -> str | None:

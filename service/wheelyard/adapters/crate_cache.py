@@ -11,18 +11,22 @@ import tempfile
 from pathlib import Path
 
 from wheelyard.adapters.content_cache import ContentCache, disk_errors
+from wheelyard.metrics import CacheLookups
 
 
 class CrateArchives:
     """The CrateCache over a directory, which several processes may share."""
 
-    def __init__(self, room: ContentCache) -> None:
+    def __init__(self, room: ContentCache, *, lookups: CacheLookups | None = None) -> None:
         self._room = room
+        self._lookups = lookups or CacheLookups()
         self._folder = room.root
 
     async def find(self, key: str) -> Path | None:
         """Return the archive of a key, its content checked."""
-        return await asyncio.to_thread(self._find, key)
+        found = await asyncio.to_thread(self._find, key)
+        self._lookups.note("crates", found=found is not None)
+        return found
 
     async def keep(self, key: str, archive: Path) -> Path:
         """Copy an archive to its place; raises DiskFullError."""

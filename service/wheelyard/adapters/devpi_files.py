@@ -15,9 +15,12 @@ from typing import Final
 import uv
 
 from wheelyard.adapters.child_process import ChildCommand, inherited_environment, last_line, run_child
+from wheelyard.adapters.postgres_files import remove_former
 from wheelyard.errors import ServiceStartError
 
-USERS: Final = ("root", "wheels", "publisher", "promoter")
+PUBLISHER: Final = "publisher"
+PROMOTER: Final = "promoter"
+USERS: Final = ("root", "wheels", PUBLISHER, PROMOTER)
 LOOPBACK: Final = "127.0.0.1"
 _INSTALL_SECONDS: Final = 600.0
 _SECRET_BYTES: Final = 48
@@ -39,6 +42,7 @@ async def ensure_environment(state_dir: Path, *, lock_file: Path, log: Path) -> 
     if not await asyncio.to_thread(_is_usable, directory, (python, complete)):
         await _make_environment(directory, python=python, lock_file=lock_file, log=log)
         await asyncio.to_thread(complete.touch)
+        await asyncio.to_thread(remove_former, directory, "devpi-env-*")
     return python
 
 
@@ -91,12 +95,17 @@ def ensure_secret(path: Path) -> None:
         write_private(path, secrets.token_urlsafe(_SECRET_BYTES))
 
 
-def ensure_passwords(path: Path) -> Mapping[str, str]:
-    """Read the users' passwords, making them at first: they are written before devpi learns them."""
+def ensure_passwords(path: Path, given: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Read the users' passwords that devpi knows, making them at first: they are written before devpi learns them."""
     if not path.exists():
-        write_private(path, json.dumps({user: secrets.token_urlsafe(_SECRET_BYTES) for user in USERS}, indent=1))
+        save_passwords(path, {user: secrets.token_urlsafe(_SECRET_BYTES) for user in USERS} | dict(given or {}))
     passwords: dict[str, str] = json.loads(path.read_text())
     return passwords
+
+
+def save_passwords(path: Path, passwords: Mapping[str, str]) -> None:
+    """Write the users' passwords."""
+    write_private(path, json.dumps(dict(passwords), indent=1))
 
 
 def remembered_port(path: Path) -> int:

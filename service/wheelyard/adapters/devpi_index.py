@@ -15,8 +15,9 @@ from packaging.utils import NormalizedName
 from wheelyard.adapters.devpi_session import DevpiSession
 from wheelyard.adapters.upload_form import WheelUpload, read_upload
 from wheelyard.adapters.upstream_http import explain
-from wheelyard.domain.index import Credentials, PublishedFile
+from wheelyard.domain.index import Credentials, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexRefusedError, IndexUnavailableError, PublishUnprovenError
+from wheelyard.interfaces import Permit
 
 _PAGE_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 _UPLOADS_AT_ONCE: Final = 4
@@ -50,13 +51,15 @@ class DevpiIndex:
         url: str,
         *,
         credentials: Credentials,
+        level: Level = Level.PROD,
         client: httpx.AsyncClient | None = None,
         pauses_seconds: tuple[float, ...] = _PAUSES_SECONDS,
     ) -> None:
         self._url = url.rstrip("/")
-        self._owned = None if client is not None else _open_client(self._url)
+        self._level = level
+        self._owned = None if client is not None else open_devpi_client(self._url)
         self._client = client or self._owned or httpx.AsyncClient()
-        self._session = DevpiSession(login_url=f"{_server_of(self._url)}/+login", credentials=credentials)
+        self._session = DevpiSession(login_url=f"{server_of(self._url)}/+login", credentials=credentials)
         self._pauses_seconds = pauses_seconds
         self._uploads = asyncio.Semaphore(_UPLOADS_AT_ONCE)
 
@@ -71,7 +74,7 @@ class DevpiIndex:
         if self._owned is not None:
             await self._owned.aclose()
 
-    async def publish(self, wheel: Path, *, sha256: str) -> PublishedFile:
+    async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
         """Publish a wheel and prove it; see WheelIndex."""
         upload = await asyncio.to_thread(read_upload, wheel, sha256=sha256)
         uploaded, reason = False, ""
@@ -80,7 +83,7 @@ class DevpiIndex:
                 if held := await self._look(upload.project, upload.filename):
                     return await self._prove(upload, held, uploaded=uploaded)
                 uploaded = True
-                await self._post(upload)
+                await self._post(upload, permit)
                 held = await self._look(upload.project, upload.filename)
             except _TryAgainError as error:
                 reason = str(error)
@@ -128,8 +131,10 @@ class DevpiIndex:
             raise _TryAgainError(f"{url} is not JSON") from error
         return document
 
-    async def _post(self, upload: WheelUpload) -> None:
+    async def _post(self, upload: WheelUpload, permit: Permit | None) -> None:
         async with self._uploads:
+            if permit is not None:  # here, because what was before may have taken long
+                await permit()
             file = await asyncio.to_thread(upload.path.open, "rb")
             try:
                 response = await self._client.post(
@@ -169,6 +174,9 @@ class DevpiIndex:
             sha256=found,
             size_bytes=upload.size_bytes,
             uploaded=uploaded,
+            level=self._level,
+            metadata=upload.metadata,
+            contents=upload.contents,
         )
 
     async def _hash_of(self, url: str) -> str:
@@ -192,12 +200,13 @@ def _agree(name: str, sent: Mapping[str, object], found: Mapping[str, object]) -
     return (sent.get(name) or None) == (found.get(name) or None)
 
 
-def _server_of(index_url: str) -> str:
+def server_of(index_url: str) -> str:
     """Give the server's address: an index is two path segments below it, its user and its name."""
     return index_url.rsplit("/", 2)[0]
 
 
-def _open_client(url: str) -> httpx.AsyncClient:
+def open_devpi_client(url: str) -> httpx.AsyncClient:
+    """Make a client that reaches a devpi, on this host or elsewhere."""
     if httpx.URL(url).host in _LOOPBACK_HOSTS:
         # A proxy of the environment is not for the loopback.
         return httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)

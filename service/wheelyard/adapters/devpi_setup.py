@@ -1,6 +1,6 @@
 """Brings a fresh or an old devpi to the users and indexes that Wheelyard wants. Must not upload anything."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import httpx
@@ -40,10 +40,12 @@ def wanted_index(uploader: str) -> dict[str, Any]:
     }
 
 
-async def ensure_indexes(client: httpx.AsyncClient, passwords: Mapping[str, str]) -> None:
+async def ensure_indexes(
+    client: httpx.AsyncClient, passwords: Mapping[str, str], *, renewed: Collection[str] = ()
+) -> None:
     """Make what is missing and mend what differs, as root; raises httpx.HTTPError if devpi refuses.
 
-    The client has devpi's address as its base.
+    The client has devpi's address as its base; the renewed are users whose password devpi does not know yet.
     """
     root = Credentials(user="root", password=passwords["root"])
     session = DevpiSession(login_url=str(client.base_url.join("/+login")), credentials=root)
@@ -51,6 +53,8 @@ async def ensure_indexes(client: httpx.AsyncClient, passwords: Mapping[str, str]
     for user in (OWNER, *_UPLOADERS.values()):
         if user not in users:
             await _send(client, session, "PUT", f"/{user}", {"password": passwords[user]})
+        elif user in renewed:
+            await _send(client, session, "PATCH", f"/{user}", {"password": passwords[user]})
     held = users.get(OWNER, {}).get("indexes", {})
     for index, uploader in _UPLOADERS.items():
         wanted = wanted_index(uploader)

@@ -13,6 +13,7 @@ import httpx
 
 from wheelyard.adapters.child_process import (
     POLL_SECONDS,
+    Account,
     ChildCommand,
     FileLock,
     ProcessMark,
@@ -26,36 +27,29 @@ from wheelyard.adapters.child_process import (
     spawn,
 )
 from wheelyard.adapters.devpi_files import (
-    LOOPBACK,
     ensure_environment,
     ensure_passwords,
     ensure_secret,
     remembered_port,
+    save_passwords,
     write_private,
 )
+from wheelyard.adapters.devpi_serving import DevpiServing, choose_account, give_home
 from wheelyard.adapters.devpi_setup import endpoint_of, ensure_indexes
+from wheelyard.adapters.postgres_files import hand_over
 from wheelyard.domain.index import IndexEndpoint
 from wheelyard.errors import DiskFullError, ServiceStartError
 
 # devpi has no other way to tell which port it got.
-_SERVING: Final = re.compile(rf"Serving on http://{re.escape(LOOPBACK)}:([0-9]+)$", re.MULTILINE)
+_SERVING: Final = re.compile(r"Serving on http://\S+:([0-9]+)$", re.MULTILINE)
 _STOP_STEPS: Final = ((signal.SIGTERM, 15.0),)
 _INIT_SECONDS: Final = 120.0
 _START_SECONDS: Final = 60.0
 _PORT_SECONDS: Final = 3.0
+_WATCH_SECONDS: Final = 1.0
 _NO_CONFIG: Final = ("--configfile", "/dev/null")  # else it takes the user's or the system's
 _CACHE: Final = ("--keyfs-cache-size", "100000")
 _INIT_PROGRAM: Final = "import sys; from devpi_server.init import init; sys.exit(init())"
-_SERVER_OPTIONS: Final = (
-    *("--host", LOOPBACK),
-    *("--restrict-modify", "root"),
-    *("--threads", "8"),
-    *("--max-request-body-size", str(4 << 30)),
-    # The secret is random and long, so that stretching it buys nothing; devpi's own costs are 5 s and 580 MB a start.
-    *("--argon2-memory-cost", "8192"),
-    *("--argon2-parallelism", "1"),
-    *("--argon2-time-cost", "1"),
-)
 
 
 class EmbeddedDevpi:
@@ -64,12 +58,23 @@ class EmbeddedDevpi:
     Start it from the thread that the program's event loop runs in for good.
     """
 
-    def __init__(self, state_dir: Path, *, lock_file: Path, disk_floor_bytes: int = 256 << 20) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        lock_file: Path,
+        serving: DevpiServing | None = None,
+        disk_floor_bytes: int = 256 << 20,
+    ) -> None:
         self._state_dir = state_dir.resolve()
         self._home = self._state_dir / "devpi"
         self._log = self._state_dir / "logs" / "devpi.log"
         self._lock_file = lock_file.resolve()
+        self._serving = serving or DevpiServing()
         self._disk_floor_bytes = disk_floor_bytes
+        self._account: Account | None = None
+        self._python: Path | None = None
+        self._port = 0
         self._lock = FileLock(self._state_dir / "devpi-server.lock")
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -92,17 +97,24 @@ class EmbeddedDevpi:
         await asyncio.to_thread(self._state_dir.mkdir, parents=True, exist_ok=True)
         self._lock.acquire()
         try:
-            passwords = await asyncio.to_thread(self._prepare)
+            known = await asyncio.to_thread(self._prepare)
             await self._end_leftover()
-            python = await ensure_environment(self._state_dir, lock_file=self._lock_file, log=self._log)
+            python = await self._find_python()
             if not (self._home / "data").exists():
-                await self._initialise(python, passwords)
-            endpoint = endpoint_of(f"http://{LOOPBACK}:{await self._start_server(python)}", passwords)
-            await self._ensure_indexes(endpoint, passwords)
+                await self._initialise(python, known)
+            port = await self._start_server(python)
+            self._python, self._port = python, port
+            endpoint = endpoint_of(self._serving.url(port), {**known, **self._serving.passwords})
+            await self._ensure_indexes(endpoint, known)
         except BaseException:
             await self.stop()
             raise
         return endpoint
+
+    async def restart(self) -> None:
+        """Start the server again after it has ended by itself, on the same port, so that everybody finds it again."""
+        if self._python is None or await self._try_port(self._python, self._port) is None:
+            raise self._start_error(last_line(self._log))
 
     async def stop(self) -> None:
         """End the server; without one, do nothing. Uploads in flight are cut off: drain them first."""
@@ -111,6 +123,12 @@ class EmbeddedDevpi:
             await end_child(child, _STOP_STEPS)
         self._lock.release()
 
+    async def watch(self) -> None:
+        """Return never; raises ServiceStartError when the server has ended by itself."""
+        while self.pid is not None:  # noqa: ASYNC110 (a process that ends sets no event)
+            await asyncio.sleep(_WATCH_SECONDS)
+        raise self._start_error(f"it ended: {last_line(self._log)}")
+
     def _prepare(self) -> Mapping[str, str]:
         free = shutil.disk_usage(self._state_dir).free
         if free < self._disk_floor_bytes:
@@ -118,7 +136,16 @@ class EmbeddedDevpi:
         self._home.mkdir(mode=0o700, exist_ok=True)
         rotate_log(self._log)
         ensure_secret(self._home / "secret")
-        return ensure_passwords(self._home / "passwords.json")
+        return ensure_passwords(self._home / "passwords.json", self._serving.passwords)
+
+    async def _find_python(self) -> Path:
+        """Give the Python that has devpi, and choose the account that can run it."""
+        python = self._serving.python
+        if python is None:
+            python = await ensure_environment(self._state_dir, lock_file=self._lock_file, log=self._log)
+        self._account = await asyncio.to_thread(choose_account, python, self._home)
+        await asyncio.to_thread(give_home, self._home, self._account)
+        return python
 
     async def _end_leftover(self) -> None:
         # We hold the lock, so a server that still runs was left by a Wheelyard that was killed.
@@ -128,6 +155,7 @@ class EmbeddedDevpi:
     async def _initialise(self, python: Path, passwords: Mapping[str, str]) -> None:
         # Renamed when it is whole: devpi-init may be interrupted at any point.
         fresh = await asyncio.to_thread(make_workshop, self._home, "data")
+        await asyncio.to_thread(hand_over, fresh, self._account)
         # --no-root-pypi: with a mirror, devpi would fetch the list of all projects that there are.
         arguments = ("--no-root-pypi", "--serverdir", str(fresh), *_NO_CONFIG, *_CACHE)
         # The password goes through the environment, because everybody can read a command line.
@@ -146,13 +174,14 @@ class EmbeddedDevpi:
             argv=(str(python), "-I", "-W", "ignore::UserWarning", *arguments),
             environment=inherited_environment("DEVPI", **environment),
             directory=self._home,
+            account=self._account,
         )
 
     async def _start_server(self, python: Path) -> int:
         remembered = self._home / "port"
         wanted = await self._wanted_port(remembered)
         port = await self._try_port(python, wanted)
-        if port is None and wanted:
+        if port is None and wanted and not self._serving.port:
             # Somebody took it between our look and devpi's.
             port = await self._try_port(python, 0)
         if port is None:
@@ -161,10 +190,12 @@ class EmbeddedDevpi:
         return port
 
     async def _wanted_port(self, remembered: Path) -> int:
-        """Give the port of the last start, 0 if there was none or somebody has it for good.
+        """Give the port that is set, or that of the last start; 0 if there was none or somebody has it for good.
 
         A server that was just ended may hold it for a moment longer, until its last thread is gone.
         """
+        if self._serving.port:
+            return self._serving.port
         loop = asyncio.get_running_loop()
         patience = _PORT_SECONDS if await asyncio.to_thread(remembered.exists) else 0.0
         deadline = loop.time() + patience
@@ -178,7 +209,7 @@ class EmbeddedDevpi:
         """Start the server and return the port it serves on; None if it ended instead."""
         offset = self._log.stat().st_size if self._log.exists() else 0
         arguments = ("--serverdir", str(self._home / "data"), "--secretfile", str(self._home / "secret"))
-        options = (*arguments, *_NO_CONFIG, *_CACHE, *_SERVER_OPTIONS, "--port", str(port))
+        options = (*arguments, *_NO_CONFIG, *_CACHE, *self._serving.options(port))
         self._child = spawn(self._command(python, "-m", "devpi_server", *options), log=self._log)
         if mark := ProcessMark.of(self._child.pid):
             mark.save(self._home / "server.pid")
@@ -192,15 +223,19 @@ class EmbeddedDevpi:
             await asyncio.sleep(POLL_SECONDS)
         return None
 
-    async def _ensure_indexes(self, endpoint: IndexEndpoint, passwords: Mapping[str, str]) -> None:
+    async def _ensure_indexes(self, endpoint: IndexEndpoint, known: Mapping[str, str]) -> None:
+        passwords = {**known, **self._serving.passwords}
+        renewed = {user for user, password in passwords.items() if known[user] != password}
         try:
             # trust_env=False: a proxy of the environment is not for the loopback.
             async with httpx.AsyncClient(base_url=endpoint.url, trust_env=False, timeout=30) as client:
                 (await client.get("/+api")).raise_for_status()
-                await ensure_indexes(client, passwords)
+                await ensure_indexes(client, passwords, renewed=renewed)
         except httpx.HTTPError as error:
             reason = f"its users and indexes could not be set up ({error}); they belong to {self._home}/passwords.json"
             raise self._start_error(reason) from error
+        if renewed:
+            await asyncio.to_thread(save_passwords, self._home / "passwords.json", passwords)
 
     def _start_error(self, reason: str) -> ServiceStartError:
         return ServiceStartError(service="devpi", reason=reason.rstrip(".") or "it ended", log=self._log)

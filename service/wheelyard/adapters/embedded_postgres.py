@@ -116,6 +116,10 @@ class EmbeddedPostgres:
             raise
         return self.url
 
+    async def restart(self) -> None:
+        """Start the server again after it has ended by itself; its address stays."""
+        await self._start_server()
+
     async def stop(self) -> None:
         """Stop the server in good order; without one, do nothing."""
         child, self._child = self._child, None

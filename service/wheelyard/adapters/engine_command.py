@@ -5,6 +5,7 @@ Must know neither images nor jobs. A command is ended when the task that runs it
 
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.process import Completed, LineCallback, run_program
@@ -17,6 +18,7 @@ _UNREACHABLE: Final = (
     "error during connect",
     "unable to connect to podman",
 )
+_PROCESSES: Final = 16384
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +31,11 @@ class EngineCommand:
     """Arguments before every subcommand, such as ``--host=...``."""
     ulimits: tuple[str, ...] = ()
     """Limits for every container that runs or builds, such as ``nofile=16384:16384``."""
+
+    @property
+    def is_podman(self) -> bool:
+        """Tell which of the two it is."""
+        return is_podman(self.program)
 
     @property
     def ulimit_args(self) -> tuple[str, ...]:
@@ -65,6 +72,21 @@ class EngineCommand:
         if completed.returncode and check:
             raise EngineCommandError(command=(self.program, *args[:2]), output=completed.error_text)
         return completed
+
+
+def container_ulimits(program: str, *, open_files: int) -> tuple[str, ...]:
+    """Give the limits that containers get, no higher than a host sets that may not raise its own.
+
+    Podman would set the number of processes to the kernel's highest, which such a host refuses; a build's own number
+    of processes is limited by its control group.
+    """
+    files = f"nofile={open_files}:{open_files}"
+    return (files, f"nproc={_PROCESSES}:{_PROCESSES}") if is_podman(program) else (files,)
+
+
+def is_podman(program: str) -> bool:
+    """Tell podman from docker by its program's name."""
+    return Path(program).name.startswith("podman")
 
 
 def is_unreachable(message: str) -> bool:

@@ -16,9 +16,13 @@ from typing import Any, Final
 
 import httpx
 
+from wheelyard.adapters.catalogue_file import read_catalogue
+from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.adapters.upstream_http import explain, without_password
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, StateDirFacts
+from wheelyard.errors import CatalogueInvalidError
+from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 
 _COMMAND_SECONDS: Final = 30
@@ -48,8 +52,9 @@ def inspect_host(settings: Settings, *, own_url: str | None) -> HostFacts:
         memory_bytes=measure_memory(),
         certificates=load_certificates(settings.ca_bundle),
         upstream_index=try_address(settings.upstream_index_url, ca_bundle=settings.ca_bundle),
+        catalogue=try_catalogue(settings.catalogue),
         mmdebstrap=find_program("mmdebstrap"),
-        package_mirror=try_address(mirror, ca_bundle=settings.ca_bundle) if mirror else None,
+        package_mirror=_try_mirror(mirror, settings) if mirror else None,
         port=try_port(settings.host, settings.port, own_url=own_url),
         postgres=try_postgres(),
     )
@@ -73,15 +78,18 @@ def read_engine(program: str, info: Mapping[str, Any], *, trial: Probe | None) -
         host, store, version = info["host"], info["store"], info["version"]["Version"]
         driver, root_dir = store["graphDriverName"], store["graphRoot"]
         cgroup_version = str(host["cgroupVersion"]).removeprefix("v")
+        is_rootless = bool(host.get("security", {}).get("rootless"))
     else:
         version, driver, root_dir = info["ServerVersion"], info["Driver"], info["DockerRootDir"]
         cgroup_version = str(info.get("CgroupVersion") or "1")
+        is_rootless = "name=rootless" in (info.get("SecurityOptions") or ())
     return EngineFacts(
         program=program,
         version=version,
         storage_driver=driver,
         root_dir=root_dir,
         cgroup_version=cgroup_version,
+        is_rootless=is_rootless,
         trial=trial,
     )
 
@@ -91,8 +99,9 @@ def _try_container(program: str, *, open_files: int) -> Probe | None:
     _, listed = _run(program, "images", "--quiet", "--filter", f"label={PROJECT_LABEL}")
     if not listed.strip():
         return None
-    limits = ("--network", "none", "--cap-drop", "ALL", "--ulimit", f"nofile={open_files}:{open_files}")
-    error, _ = _run(program, "run", "--rm", *limits, "--entrypoint", "/bin/true", listed.split()[0])
+    limits = EngineCommand(program=program, ulimits=container_ulimits(program, open_files=open_files)).ulimit_args
+    isolation = ("--network", "none", "--cap-drop", "ALL", *limits)
+    error, _ = _run(program, "run", "--rm", *isolation, "--entrypoint", "/bin/true", listed.split()[0])
     return Probe(found="a container", error=error)
 
 
@@ -144,17 +153,23 @@ def load_certificates(ca_bundle: Path | None) -> Probe:
     return Probe(found=f"{named}, {authorities} authorities")
 
 
-def try_address(url: str, *, ca_bundle: Path | None) -> Probe:
+def try_address(url: str, *, ca_bundle: Path | None, proxy: str | None = None) -> Probe:
     """Ask an address for its headers; any answer will do, for it is the way there that is tried."""
     shown = without_password(url)
     try:
         context = ssl.create_default_context(cafile=ca_bundle)
-        httpx.head(url, verify=context, timeout=_ADDRESS_SECONDS)
+        httpx.head(url, verify=context, timeout=_ADDRESS_SECONDS, proxy=proxy)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(found=shown, error=explain(error))
     except OSError as error:
         return Probe(found=shown, error=f"the CA bundle cannot be used: {error.strerror}")
     return Probe(found=f"{shown} answers")
+
+
+def _try_mirror(url: str, settings: Settings) -> Probe:
+    """Ask the package mirror, the way that package managers go."""
+    proxy = settings.image_proxy.get_secret_value() if settings.image_proxy else None
+    return try_address(url, ca_bundle=settings.ca_bundle, proxy=proxy)
 
 
 def find_package_mirror(settings: Settings) -> str | None:
@@ -165,6 +180,16 @@ def find_package_mirror(settings: Settings) -> str | None:
     text = "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
     match = _MIRROR.search(text)
     return match[1] if match else None
+
+
+def try_catalogue(own: Path | None) -> Probe:
+    """Read the catalogue of builders as the service would."""
+    place = str(own) if own else "the built-in one"
+    try:
+        suites = read_catalogue(data_path("builders") / "builders.toml", own).suite
+    except CatalogueInvalidError as error:
+        return Probe(found=place, error="; ".join(error.problems))
+    return Probe(found=f"{place}, suites {', '.join(suites)}")
 
 
 def find_program(name: str) -> Probe:

@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,10 @@ from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import stream_file
 from wheelyard.adapters.image_failures import check_free_space, explain_failure
 from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_instruction
+from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
 from wheelyard.adapters.process import LineCallback, run_program
-from wheelyard.domain.catalogue import Suite
+from wheelyard.domain.archive import ArchiveDate, write_dates
+from wheelyard.domain.suites import Suite
 from wheelyard.errors import ImageBuildFailedError
 
 _DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -40,6 +42,13 @@ _SLIM: Final = (
 )
 # Without it the essential usrmerge comes in, and 48 MB of Perl with it, to do what is already done.
 _MERGED_USR: Final = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
+
+# A hook of our own that prints: it is the one way out of the bootstrap that works in every mode of mmdebstrap.
+_RELEASE: Final = "wheelyard-release "
+_TELL_DATES: Final = (
+    '--customize-hook=for file in "$1"/var/lib/apt/lists/*Release; do'
+    f""" printf '{_RELEASE}%s %s\\n' "${{file##*/}}" "$(sed -n '/^Date: /{{s///p;q}}' "$file")"; done"""
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,12 +77,17 @@ async def make_base(
         return await _pull(engine, request, options, on_progress)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
         tar = Path(folder, "base.tar")
-        await bootstrap_base(request, tar, options=options, on_progress=on_progress)
-        return await _import(engine, request, tar)
+        dates = await bootstrap_base(request, tar, options=options, on_progress=on_progress)
+        return await _import(engine, request, tar, dates)
 
 
-async def bootstrap_base(request: BaseRequest, tar: Path, *, options: ImageOptions, on_progress: LineCallback) -> None:
+async def bootstrap_base(
+    request: BaseRequest, tar: Path, *, options: ImageOptions, on_progress: LineCallback
+) -> tuple[ArchiveDate, ...]:
     """Write a suite's root file system as a tar, the same bytes from the same state of the archive.
+
+    Returns:
+        The state of each archive that it came from.
 
     Raises:
         SuiteUnavailableError: the mirror does not have the suite.
@@ -82,10 +96,13 @@ async def bootstrap_base(request: BaseRequest, tar: Path, *, options: ImageOptio
     """
     on_progress(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
     tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
+    dates: list[ArchiveDate] = []
 
     def on_line(line: str) -> None:
         tail.append(line)
         on_progress(line)
+        if line.startswith(_RELEASE):
+            dates.append(_read_date(request, line))
 
     await asyncio.to_thread(check_free_space, tar.parent, options.disk_floor_bytes)
     env = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(request.source_date_epoch)}
@@ -94,6 +111,18 @@ async def bootstrap_base(request: BaseRequest, tar: Path, *, options: ImageOptio
     completed = await run_program(_bootstrap_command(request, tar, options), on_line=on_line, env=env)
     if completed.returncode:
         raise explain_failure("\n".join(tail), image=request.name.tag, suite=request.suite)
+    return tuple(sorted(dates))
+
+
+def _read_date(request: BaseRequest, line: str) -> ArchiveDate:
+    """Read a line of the hook; raises ImageBuildFailedError if the archive's Release file has no date to be used."""
+    _, _, text = line.partition(" ")
+    file_name, _, date = text.partition(" ")
+    try:
+        return ArchiveDate.of_release(file_name, date)
+    except ValueError as error:
+        excerpt = f"the archive's Release file {file_name} has the date {date!r}, which is none"
+        raise ImageBuildFailedError(image=request.name.tag, excerpt=excerpt) from error
 
 
 def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -> list[str]:
@@ -106,6 +135,7 @@ def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -
         f"--components={','.join(request.entry.components)}",
         *_SLIM,
         _MERGED_USR,
+        _TELL_DATES,
         request.suite,
         str(tar),
         *_mirror_lines(request, options),
@@ -115,22 +145,30 @@ def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -
 def _mirror_lines(request: BaseRequest, options: ImageOptions) -> list[str]:
     """Name the suite's or the operator's mirrors; mmdebstrap knows the distribution's own, security among them."""
     suite, entry = request.suite, request.entry
-    mirror = (entry.mirror or options.apt_mirror or "").rstrip("/")
-    if not mirror:
+    mirrors = entry.mirrors or _operators_mirrors(options)
+    if mirrors is None:
         return []
-    named = entry.security_mirror if entry.mirror else options.apt_security_mirror
-    security, components = (named or f"{mirror}-security").rstrip("/"), " ".join(entry.components)
+    mirror, security = mirrors
+    # The Release files of a past moment say that they are no longer valid, which is what was asked for.
+    deb, components = "deb [check-valid-until=no]" if entry.snapshot else "deb", " ".join(entry.components)
     return [
-        f"deb {mirror} {suite} {components}",
-        f"deb {mirror} {suite}-updates {components}",
-        f"deb {security} {suite}-security {components}",
+        f"{deb} {mirror} {suite} {components}",
+        f"{deb} {mirror} {suite}-updates {components}",
+        f"{deb} {security} {suite}-security {components}",
     ]
 
 
-async def _import(engine: EngineCommand, request: BaseRequest, tar: Path) -> ImageRecord:
+def _operators_mirrors(options: ImageOptions) -> tuple[str, str] | None:
+    if not options.apt_mirror:
+        return None
+    mirror = options.apt_mirror.rstrip("/")
+    return mirror, (options.apt_security_mirror or f"{mirror}-security").rstrip("/")
+
+
+async def _import(engine: EngineCommand, request: BaseRequest, tar: Path, dates: Sequence[ArchiveDate]) -> ImageRecord:
     digest = await asyncio.to_thread(_file_digest, tar)
-    change = label_instruction(_labels(request, digest))
-    await engine.run(["import", "--change", change, "-", request.name.tag], stdin=stream_file(tar))
+    changes = label_changes({**_labels(request, digest), "archive-dates": write_dates(dates)})
+    await engine.run(["import", *changes, "-", request.name.tag], stdin=stream_file(tar))
     image = await find_image(engine, request.name.tag, request.definition)
     if image is None:
         raise ImageBuildFailedError(image=request.name.tag, excerpt="the engine did not keep the imported base")

@@ -11,6 +11,7 @@ from wheelyard.adapters.image_context import ContextFile, stream_context
 from wheelyard.adapters.image_failures import explain_failure
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord, find_image, label_instruction
+from wheelyard.adapters.image_stages import select_stages
 from wheelyard.adapters.process import LineCallback
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError
 
@@ -65,12 +66,12 @@ async def build_image(
 def _write_dockerfile(build: ImageBuild) -> str:
     """End the Dockerfile with the wanted stage and put the labels on it, all in one instruction.
 
-    With ``--label`` the classic builder makes one layer for each label, which costs it one to three seconds.
+    The classic builder makes every stage above its target, so those that it does not need are left out; and with
+    ``--label`` it makes one layer for each label, which costs it one to three seconds.
     """
     text = build.dockerfile
     if build.target:
-        head, name, rest = text.partition(f" AS {build.target}\n")
-        text = head + name + rest.partition("\nFROM ")[0]
+        text = select_stages(text, build.target, build.build_args)
     return f"{text.rstrip()}\n{label_instruction(build.labels)}\n"
 
 

@@ -1,12 +1,12 @@
-"""Checks that read an image's promises off the image itself, in a container without network, rights or root.
+"""Checks that read an image's promises off the image itself, in a container without network or rights.
 
-The probes are programs in builders/probes. Must not change any image.
+The probes are programs in builders/probes, and run as the user that the image itself names. Must not change any image.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_context import stream_file
@@ -14,8 +14,8 @@ from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
 
 # Confined, but not --read-only: the image itself must forbid what its user may not write.
 _CONFINED: Final = (
-    "--rm", "--interactive", "--user", "1000:1000", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-    "--network", "none", "--label", PROJECT_LABEL,
+    "--rm", "--interactive", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none",
+    "--label", PROJECT_LABEL,
 )  # fmt: skip
 _PYTHONS: Final = {"runtime": "python3", "builder": "/opt/wheelyard/tools/bin/python"}
 _RUNTIME_LIMIT_BYTES: Final = 150 << 20
@@ -49,12 +49,12 @@ class ImageReport:
 
 
 async def check_image(engine: EngineCommand, image: ImageRecord, *, probes: Path) -> ImageReport:
-    """Run the probe for an image's role inside it."""
-    args = ["run", *_CONFINED, *engine.ulimit_args, image.id, _PYTHONS[image.role], "-I", "-"]
-    printed = await engine.run(args, stdin=stream_file(probes / f"{image.role}.py"))
-    document = json.loads(printed.stdout)
+    """Run the probe for an image's role inside it, and the one for what all images promise of their files."""
+    document = await _probe(engine, image, probes / f"{image.role}.py")
+    files = await _probe(engine, image, probes / "files.py")
     checks = [
-        ImageCheck(name=c["name"], promise=c["promise"], problems=tuple(c["problems"])) for c in document["checks"]
+        ImageCheck(name=c["name"], promise=c["promise"], problems=tuple(c["problems"]))
+        for c in (*document["checks"], *files["checks"])
     ]
     if image.role == "runtime":
         checks.append(_check_size(image))
@@ -65,6 +65,13 @@ async def check_image(engine: EngineCommand, image: ImageRecord, *, probes: Path
         checks=tuple(checks),
         part_sizes=tuple(document["sizes"].items()),
     )
+
+
+async def _probe(engine: EngineCommand, image: ImageRecord, program: Path) -> dict[str, Any]:
+    args = ["run", *_CONFINED, *engine.ulimit_args, image.id, _PYTHONS[image.role], "-I", "-"]
+    printed = await engine.run(args, stdin=stream_file(program))
+    document: dict[str, Any] = json.loads(printed.stdout)
+    return document
 
 
 def _check_size(image: ImageRecord) -> ImageCheck:

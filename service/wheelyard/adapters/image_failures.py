@@ -4,8 +4,11 @@ The package manager offers no data here, only text; its phrases are those of apt
 anything.
 """
 
+import errno
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +21,7 @@ from wheelyard.errors import (
 )
 
 _DISK_FULL: Final = re.compile(r"No space left on device|don't have enough free space|IO Error saving", re.IGNORECASE)
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _SUITE_GONE: Final = re.compile(r"does not have a Release file|no longer has a Release file")
 _UNREACHABLE: Final = re.compile(
     r"Could not connect to|Unable to connect to|Could not resolve|Temporary failure resolving|Connection timed out"
@@ -42,6 +46,17 @@ def check_free_space(folder: Path, floor_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < floor_bytes:
         raise DiskFullError(path=str(folder), free_bytes=free, floor_bytes=floor_bytes)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn the operating system's word for a full disk into ours, whichever file was written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFullError(path=str(error.filename or folder), free_bytes=0, floor_bytes=0) from error
 
 
 def _line_with(pattern: re.Pattern[str], output: str) -> str | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from wheelyard.metrics import CacheLookups
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageOptions:
@@ -38,6 +40,8 @@ class ImageOptions:
     """How long a mirror may stay silent."""
     disk_floor_bytes: int = 1 << 30
     """Free disk space that downloads never use up."""
+    lookups: CacheLookups = field(default_factory=CacheLookups, compare=False)
+    """Counts images that were found, and those that had to be made."""
 
     def definition(self) -> tuple[tuple[str, str], ...]:
         """List what changes an image's content, for its definition; blocks while it reads the CA bundle."""

@@ -1,16 +1,16 @@
 """What the engine is asked to build for each image of a suite, as data. Must not run anything."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.image_base import BaseRequest
 from wheelyard.adapters.image_build import ImageBuild
 from wheelyard.adapters.image_context import ContextFile
+from wheelyard.adapters.image_finish import CONTENT_FOLDER, draft_of, manager_of
 from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.domain.catalogue import Catalogue, Python, PythonSource, Suite
+from wheelyard.domain.catalogue import Catalogue, Python, PythonSource
 from wheelyard.domain.definition import (
     DefinitionFacts,
     base_definition,
@@ -22,10 +22,11 @@ from wheelyard.domain.definition import (
     pythons_definition,
     runtime_definition,
 )
+from wheelyard.domain.suites import Suite
 
-# The classic builder wants every source of a COPY, in stages that are not used, too.
-_FOLDERS: Final = ("ca", "sources", "wheels")
-_PYTHON_STAGE: Final = re.compile(r"\nFROM toolchain AS python\n.*?(?=\nFROM )", re.DOTALL)
+_CERTIFICATES: Final = "ca"
+_GROUNDS: Final = {"runtime": "bare", "builder": "toolchain"}
+"""Stage that each finished image starts from, and what has all of its system packages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +112,7 @@ class SuitePlan:
             labels={"role": "python", **self._labels(name, base), **labels},
             dockerfile=self.facts.dockerfile,
             files=(ContextFile(name="sources/python.tar", content=archive), *self.certificates),
-            folders=_FOLDERS,
+            folders=(_CERTIFICATES,),
             target="python",
             build_args=self._build_args(python, base),
         )
@@ -133,6 +134,11 @@ class SuitePlan:
         labels = {"python": ",".join(self.pythons(python))}
         return self._build("builder", self.builder_name(python), parts, python=python, labels=labels)
 
+    def ground_build(self, build: ImageBuild) -> ImageBuild:
+        """Make what a finished image starts from, so that its packages can be read before the rest is made."""
+        stage = _GROUNDS[str(build.target)]
+        return replace(draft_of(build), target=stage, files=self.certificates, folders=(_CERTIFICATES,))
+
     def _build(
         self, target: str, name: ImageName, parts: Parts, *, python: str, labels: Mapping[str, str]
     ) -> ImageBuild:
@@ -140,13 +146,13 @@ class SuitePlan:
         return ImageBuild(
             tag=name.tag,
             labels={"role": target, **self._labels(name, parts.base), **labels, "python-version": versions},
-            dockerfile=_PYTHON_STAGE.sub("\n", self.facts.dockerfile),
+            dockerfile=self.facts.dockerfile,
             files=(
                 ContextFile(name="tools.lock", content=self.facts.tools_lock.encode()),
                 *self.certificates,
                 *(ContextFile(name=f"wheels/{wheel.name}", content=wheel) for wheel in parts.wheels),
             ),
-            folders=_FOLDERS,
+            folders=(_CERTIFICATES, "wheels", CONTENT_FOLDER),
             target=target,
             build_args={**self._build_args(python, parts.base), "PYTHONS": parts.pythons.tag},
         )
@@ -157,6 +163,7 @@ class SuitePlan:
             "policy": str(self.entry.policy_on(self.facts.architecture)),
             "architecture": self.facts.architecture,
             "base-digest": base.labels.get("base-digest", ""),
+            "archive-dates": base.labels.get("archive-dates", ""),
             "definition": name.definition,
         }
         return {**labels, "revision": name.revision} if name.revision else labels
@@ -165,6 +172,7 @@ class SuitePlan:
         packages = self.entry.packages
         return {
             "BASE": base.tags[0],
+            "REVISION": self.revision,
             "RUNTIME_PACKAGES": " ".join(packages.runtime),
             "BUILD_PACKAGES": " ".join(packages.build),
             "PYTHON_PACKAGES": " ".join(packages.python),
@@ -176,13 +184,11 @@ class SuitePlan:
 
 
 def environment_build(builder: ImageRecord, packages: tuple[str, ...]) -> tuple[ImageName, ImageBuild]:
-    """Add system packages to a builder; the package manager runs as root, what comes after it does not."""
+    """Add system packages to an image of ours; the package manager runs as root, what comes after it does not."""
     name = ImageName(name="environment", definition=environment_definition(builder=builder.id, packages=packages))
     dockerfile = (
-        f"FROM {builder.id}\nUSER root\n"
-        "RUN export DEBIAN_FRONTEND=noninteractive && apt-get update"
-        f" && apt-get install --yes --no-install-recommends {' '.join(packages)}"
-        " && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log\n"
+        f"FROM {builder.id}\nUSER root\nARG REVISION\n"
+        f"RUN {manager_of(builder).write_install(packages)}\n"
         "USER 1000:1000\n"
     )
     labels = {"role": "environment", "builder": builder.id, "apt": ",".join(packages), "definition": name.definition}

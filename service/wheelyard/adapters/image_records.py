@@ -13,6 +13,11 @@ _PROJECT: Final = "project"
 _PROJECT_NAME: Final = "wheelyard"
 PROJECT_LABEL: Final = f"{LABEL}{_PROJECT}={_PROJECT_NAME}"
 _TAG_DIGITS: Final = 12
+_FAMILY: Final = "wheelyard/"
+_LOCAL: Final = "localhost/"
+"""Podman puts it before the names of images that come from no registry."""
+_ON_THE_WAY: Final = frozenset({"draft", "python", "pythons"})
+"""Roles that stages have from what they start from; of the others, images of others may have inherited theirs."""
 _NANOSECONDS: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 
 
@@ -33,7 +38,7 @@ class ImageName:
     @property
     def current_tag(self) -> str:
         """The name of the image that is in use."""
-        return f"wheelyard/{self.name}:{self.definition[:_TAG_DIGITS]}"
+        return f"{_FAMILY}{self.name}:{self.definition[:_TAG_DIGITS]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +48,7 @@ class ImageRecord:
     id: str
     tags: tuple[str, ...]
     role: str
-    """``builder``, ``runtime``, ``environment``, ``base``, ``python`` or ``pythons``."""
+    """``builder``, ``runtime``, ``toolchain``, ``environment``, ``base``, ``python`` or ``pythons``."""
     definition: str
     """Digest of what determines the image."""
     labels: dict[str, str]
@@ -51,6 +56,23 @@ class ImageRecord:
     size_bytes: int
     created: str
     """When the engine made it, as RFC 3339 has it."""
+    user: str = ""
+    """Who a container of it runs as, as the image has it."""
+
+    @property
+    def name(self) -> str:
+        """Its name, if that is the one which its own content gives it; else nothing.
+
+        What others build on our images inherits our labels. It has other names, or none.
+        """
+        return next((tag for tag in self.tags if _is_named_by(tag, self.definition)), "")
+
+    @property
+    def family(self) -> str:
+        """Its name without the definition, while it is in use under that: ``wheelyard/builder-bookworm-3.13``."""
+        key = f":{self.definition[:_TAG_DIGITS]}"
+        own = (tag.removeprefix(_LOCAL) for tag in self.tags if _is_named_by(tag, self.definition))
+        return next((tag.removesuffix(key) for tag in own if tag.endswith(key)), "")
 
     @property
     def created_at(self) -> datetime:
@@ -60,8 +82,16 @@ class ImageRecord:
 
 def label_instruction(labels: dict[str, str]) -> str:
     """Give the Dockerfile's instruction for labels of ours, the project's always among them."""
-    pairs = (f"{LABEL}{name}={json.dumps(value)}" for name, value in {_PROJECT: _PROJECT_NAME, **labels}.items())
-    return f"LABEL {' '.join(pairs)}"
+    return f"LABEL {' '.join(_label_pairs(labels))}"
+
+
+def label_changes(labels: dict[str, str]) -> list[str]:
+    """Give the same as the changes that an import takes: one each, because Podman reads several as one label."""
+    return [part for pair in _label_pairs(labels) for part in ("--change", f"LABEL {pair}")]
+
+
+def _label_pairs(labels: dict[str, str]) -> list[str]:
+    return [f"{LABEL}{name}={json.dumps(value)}" for name, value in {_PROJECT: _PROJECT_NAME, **labels}.items()]
 
 
 async def find_image(engine: EngineCommand, image: str, definition: str | None = None) -> ImageRecord | None:
@@ -72,12 +102,31 @@ async def find_image(engine: EngineCommand, image: str, definition: str | None =
 
 
 async def list_images(engine: EngineCommand) -> tuple[ImageRecord, ...]:
-    """List the images of ours that have a name."""
-    filters = ["--filter", f"label={PROJECT_LABEL}", "--filter", "dangling=false"]
+    """List the images of ours that have their name, and none that merely inherited our labels."""
+    return tuple(record for record in await _list(engine, is_dangling=False) if record.name)
+
+
+async def list_stages(engine: EngineCommand) -> tuple[ImageRecord, ...]:
+    """List the stages without a name that were made on the way to images of ours, and that nobody else builds on.
+
+    The classic builder and Podman leave the last image of every stage, to find it again.
+    """
+    return tuple(record for record in await _list(engine, is_dangling=True) if record.role in _ON_THE_WAY)
+
+
+async def _list(engine: EngineCommand, *, is_dangling: bool) -> tuple[ImageRecord, ...]:
+    filters = ["--filter", f"label={PROJECT_LABEL}", "--filter", f"dangling={str(is_dangling).lower()}"]
     ids = (await engine.run(["images", "--quiet", "--no-trunc", *filters])).text.split()
     if not ids:
         return ()
-    return _read_records((await engine.run(["image", "inspect", *dict.fromkeys(ids)])).stdout)
+    inspected = await engine.run(["image", "inspect", *dict.fromkeys(ids)], check=False)
+    return _read_records(inspected.stdout)
+
+
+def _is_named_by(tag: str, definition: str) -> bool:
+    """Tell whether a tag is that of a definition, with or without a revision."""
+    name, _, key = tag.removeprefix(_LOCAL).rpartition(":")
+    return bool(definition) and name.startswith(_FAMILY) and key.partition("-")[0] == definition[:_TAG_DIGITS]
 
 
 def _read_records(inspected: bytes) -> tuple[ImageRecord, ...]:
@@ -85,7 +134,8 @@ def _read_records(inspected: bytes) -> tuple[ImageRecord, ...]:
 
 
 def _read_record(image: dict[str, Any]) -> ImageRecord:
-    labels = (image.get("Config") or {}).get("Labels") or {}
+    config = image.get("Config") or {}
+    labels = config.get("Labels") or {}
     ours = {name.removeprefix(LABEL): value for name, value in labels.items() if name.startswith(LABEL)}
     return ImageRecord(
         id=image["Id"],
@@ -95,4 +145,5 @@ def _read_record(image: dict[str, Any]) -> ImageRecord:
         labels=ours,
         size_bytes=image["Size"],
         created=image["Created"],
+        user=config.get("User") or "",
     )

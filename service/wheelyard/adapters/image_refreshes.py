@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from wheelyard.adapters.child_process import FileLock
+from wheelyard.adapters.image_failures import disk_errors
 from wheelyard.adapters.image_upkeep import ImageUpkeep
-from wheelyard.errors import AlreadyRunningError, OperatorError
+from wheelyard.errors import AlreadyRunningError, DiskFullError, OperatorError, WheelyardError
 from wheelyard.logs import get_logger
 
 _log = get_logger(__name__)
@@ -31,37 +32,64 @@ class ImageRefreshes:
         self._clock = clock
 
     async def run_if_due(self, interval_seconds: float) -> bool:
-        """Refresh if the interval is over; True if it was. What fails is logged, and tried again an interval later."""
-        lock = FileLock(self._stamp.with_suffix(".lock"))
-        await asyncio.to_thread(self._stamp.parent.mkdir, parents=True, exist_ok=True)
+        """Refresh if the interval is over; True if it was. What fails is logged, and tried again later."""
         try:
-            lock.acquire()
+            with disk_errors(self._stamp.parent):
+                return await self._run_alone(interval_seconds)
         except AlreadyRunningError:
             return False
+        except DiskFullError as error:
+            _log.warning("refresh-failed", code=error.code, reason=error.summary)
+            return False
+
+    async def _run_alone(self, interval_seconds: float) -> bool:
+        await asyncio.to_thread(self._stamp.parent.mkdir, parents=True, exist_ok=True)
+        lock = FileLock(self._stamp.with_suffix(".lock"))
+        lock.acquire()
         try:
             return await self._run_if_due(interval_seconds)
         finally:
             lock.release()
 
     async def _run_if_due(self, interval_seconds: float) -> bool:
-        if not self._stamp.exists():
-            self._note_time()
-        if self._clock() - float(self._stamp.read_text()) < interval_seconds:
+        last = await asyncio.to_thread(self._read_time)
+        if last is not None and self._clock() - last < interval_seconds:
+            return False
+        # The time is noted first: with a disk that is full it fails at once and not after an hour's work.
+        await asyncio.to_thread(self._note_time)
+        if last is None:
             return False
         for suite in self._suites:
             await self._refresh(suite)
-        self._note_time()
+        await self._prune()
         return True
 
+    def _read_time(self) -> float | None:
+        """Read when it last began; a file that is broken counts as none."""
+        try:
+            return float(self._stamp.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def _note_time(self) -> None:
-        self._stamp.write_text(str(self._clock()))
+        fresh = self._stamp.with_suffix(".new")
+        fresh.write_text(str(self._clock()))
+        fresh.replace(self._stamp)
 
     async def _refresh(self, suite: str) -> None:
         try:
             for report in await self._upkeep.refresh(suite, lambda _: None):
                 changes = [asdict(change) for change in report.changes]
-                _log.info(
-                    "image-refreshed" if report.refreshed else "image-current", image=report.image, changes=changes
-                )
+                event = "image-refreshed" if report.refreshed else "image-current"
+                _log.info(event, image=report.image, changes=changes, problem=report.problem)
+        except (WheelyardError, ValueError) as error:
+            # Of one suite; the others are refreshed, and this one again when it is time.
+            code, reason = (error.code, error.summary) if isinstance(error, WheelyardError) else ("", str(error))
+            _log.warning("refresh-failed", suite=suite, code=code, reason=reason)
+
+    async def _prune(self) -> None:
+        try:
+            for image in await self._upkeep.prune():
+                _log.info("image-removed", image=image.name, size_bytes=image.size_bytes)
         except OperatorError as error:
-            _log.warning("refresh-failed", suite=suite, code=error.code, reason=error.summary)
+            _log.warning("prune-failed", code=error.code, reason=error.summary)

@@ -25,7 +25,14 @@ from packaging.version import Version
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.process import LineCallback, run_program
-from wheelyard.adapters.upstream_http import explain, open_client, retrying, without_password
+from wheelyard.adapters.upstream_http import (
+    IndexAddress,
+    explain,
+    hide_password,
+    open_client,
+    retrying,
+    without_password,
+)
 from wheelyard.domain.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError
 
@@ -61,7 +68,10 @@ class ImageSources:
         if kept := await asyncio.to_thread(self._cache.find, file):
             return kept
         options = self._options
-        async with open_client(ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds) as client:
+        auth = IndexAddress(options.index_url) if options.index_url else None
+        async with open_client(
+            ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=auth
+        ) as client:
             return await self._try_mirrors(client, file, mirrors, on_progress)
 
     async def _try_mirrors(
@@ -119,18 +129,18 @@ class ImageSources:
 
     async def _ask_uv(self, lock: Path, target: ToolsTarget) -> dict[str, Any]:
         options = self._options
+        hide = functools.partial(hide_password, url=options.index_url or "")
         with tempfile.TemporaryDirectory(prefix="wheelyard-tools-") as folder:
             output = Path(folder, "pylock.toml")
             command = [
                 options.uv_program, "pip", "compile", str(lock), "--quiet", "--no-deps", "--only-binary", ":all:",
                 "--no-header", "--format", "pylock.toml", "--output-file", str(output), "--no-python-downloads",
                 "--python", sys.executable, "--python-version", target.python, "--python-platform", target.platform,
-                *(["--default-index", options.index_url] if options.index_url else []),
             ]  # fmt: skip
-            completed = await run_program(command, env=_trusting(options.ca_bundle))
+            completed = await run_program(command, env=_environment(options))
             if completed.returncode:
-                raise DownloadFailedError(what=f"The wheels of {lock.name}", tried=[completed.error_text])
-            return tomllib.loads(await asyncio.to_thread(output.read_text))
+                raise DownloadFailedError(what=f"The wheels of {lock.name}", tried=[hide(completed.error_text)])
+            return tomllib.loads(hide(await asyncio.to_thread(output.read_text)))
 
 
 def _answer_name(lock_text: str, target: ToolsTarget) -> str:
@@ -138,9 +148,11 @@ def _answer_name(lock_text: str, target: ToolsTarget) -> str:
     return f"{digest[:16]}-{target.python}-{target.platform}"
 
 
-def _trusting(ca_bundle: Path | None) -> dict[str, str] | None:
-    """Give uv the operator's CA; None keeps our own environment."""
-    return None if ca_bundle is None else {**os.environ, "SSL_CERT_FILE": str(ca_bundle)}
+def _environment(options: ImageOptions) -> dict[str, str]:
+    """Tell uv the index and the operator's CA where not everybody on the host can read it."""
+    index = {"UV_DEFAULT_INDEX": options.index_url} if options.index_url else {}
+    trust = {"SSL_CERT_FILE": str(options.ca_bundle)} if options.ca_bundle else {}
+    return {**os.environ, **index, **trust}
 
 
 def _read_wheels(answer: dict[str, Any], lock_text: str) -> tuple[IndexFile, ...]:
@@ -157,7 +169,7 @@ def _read_wheels(answer: dict[str, Any], lock_text: str) -> tuple[IndexFile, ...
 def _read_wheel(package: dict[str, Any], wheel: dict[str, Any]) -> IndexFile:
     return IndexFile(
         filename=unquote(wheel["url"].rpartition("/")[2]),
-        url=wheel["url"],
+        url=without_password(wheel["url"]),
         sha256=wheel["hashes"]["sha256"],
         kind="wheel",
         version=Version(package["version"]),

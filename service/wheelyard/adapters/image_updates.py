@@ -1,16 +1,12 @@
 """Pending updates: what the suite's archive has that an image does not. Must not change any image."""
 
-from typing import Final
-
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_failures import explain_failure
+from wheelyard.adapters.image_finish import manager_of
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
-from wheelyard.domain.packages import PackageChange, parse_upgrades
+from wheelyard.domain.packages import PackageChange
 from wheelyard.errors import EngineCommandError
-
-# --error-on=any: without it apt-get goes on with the lists that it has, which are none.
-_SCRIPT: Final = "apt-get update --error-on=any >/dev/null && apt-get --simulate upgrade"
 
 
 async def find_updates(engine: EngineCommand, image: ImageRecord, options: ImageOptions) -> tuple[PackageChange, ...]:
@@ -22,9 +18,10 @@ async def find_updates(engine: EngineCommand, image: ImageRecord, options: Image
     """
     network = ["--network", options.build_network] if options.build_network else []
     proxy = ["--env", f"http_proxy={options.proxy}", "--env", f"https_proxy={options.proxy}"] if options.proxy else []
+    manager = manager_of(image)
     args = ["run", "--rm", "--user", "0:0", "--env", "LC_ALL=C.UTF-8", "--label", PROJECT_LABEL, *network, *proxy]
     try:
-        simulated = await engine.run([*args, *engine.ulimit_args, image.id, "sh", "-euc", _SCRIPT])
+        simulated = await engine.run([*args, *engine.ulimit_args, image.id, "sh", "-euc", manager.list_updates])
     except EngineCommandError as error:
         raise explain_failure(error.output, image=image.tags[0], suite=image.labels.get("suite", "")) from error
-    return parse_upgrades(simulated.text)
+    return manager.parse_updates(simulated.text)

@@ -1,34 +1,33 @@
-"""Upkeep of a host's images: security updates come in, unused environments go out. Must not decide what an image is.
+"""Upkeep of a host's images: security updates come in. Must not decide what an image is, nor which one goes.
 
 An image that is replaced stays in use until the new one is complete: the new ones are made under names of their own,
 and only then take over the old ones' names, all of a suite in one go. Running builds know their image by its id.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_finish import read_packages
+from wheelyard.adapters.image_extensions import built_on, find_extensions
+from wheelyard.adapters.image_failures import disk_errors
 from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_pruning import Clock, ImagePruning, utc_now
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
+from wheelyard.adapters.image_renewal import Renewal
 from wheelyard.adapters.image_updates import find_updates
-from wheelyard.adapters.image_uses import ImageUses
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.adapters.process import LineCallback
-from wheelyard.domain.packages import compare_packages
-from wheelyard.domain.upkeep import ImageRefresh, UsedImage, choose_unused
+from wheelyard.adapters.refresh_reports import RefreshReports
+from wheelyard.domain.upkeep import ImageRefresh, RefreshReport, UsedImage
 from wheelyard.errors import OperatorError
 
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """Tell the time."""
-    return datetime.now(tz=UTC)
+_WARM: Final = timedelta(days=7)
+"""An extension that a build used this lately gets a successor together with its builder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,14 +41,14 @@ class _Present:
 
 
 class ImageUpkeep:
-    """Refreshes and prunes the images of one host.
+    """Refreshes the images of one host.
 
     Args:
         engine: the host's engine.
         images: makes images.
         options: how images are made here.
         folder: where this host's records are kept.
-        budget_bytes: what environment images may take together.
+        pruning: hears which images were superseded, and removes them when no build can need them any more.
         clock: tells the time.
     """
 
@@ -60,75 +59,110 @@ class ImageUpkeep:
         images: ImageBuilder,
         options: ImageOptions,
         folder: Path,
-        budget_bytes: int,
+        pruning: ImagePruning,
         clock: Clock = utc_now,
     ) -> None:
         self._engine = engine
         self._images = images
         self._options = options
-        self._uses = ImageUses(folder / "uses")
         self._pending = PendingFile(folder / "pending.json")
-        self._budget_bytes = budget_bytes
+        self._reports = RefreshReports(folder / "refreshes")
+        self._pruning = pruning
         self._clock = clock
 
-    async def note_use(self, image_id: str) -> None:
-        """Record that a build uses an image; the first use of a new one may push others out of the budget."""
-        if await asyncio.to_thread(self._uses.note, image_id, now=self._clock()):
-            await self.prune()
-
     async def check(self, suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
-        """Find the pending updates of each image of a suite."""
-        return await self._check(await self._present(suite, ""), suite, on_progress)
+        """Find the pending updates of each image of a suite, of toolchains and environments too."""
+        present = await self._present(suite, self._images)
+        extensions = await find_extensions(self._engine, [one.record.id for one in present])
+        found = await self._check(suite, [*(one.record for one in present), *extensions], on_progress)
+        return tuple(found.values())
 
     async def refresh(self, suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
         """Make a suite's images anew if any of them lacks updates, and say what changed.
 
+        A toolchain or an environment that lacks some is made anew by itself. One that cannot be made (its package has
+        left the archive) stays as it is, and the report says why.
+
         Raises:
-            OperatorError: something failed; the old images are in use as before.
+            OperatorError: something else failed; the old images are in use as before.
         """
         revision = self._clock().strftime("%Y%m%dT%H%M%S")
-        present = await self._present(suite, revision)
-        found = await self._check(present, suite, on_progress)
-        if not any(one.pending for one in found):
-            return found
-        names = [(await self._images.revised(revision).plan(suite)).base().name, *(one.name for one in present)]
-        try:
-            made = [await one.make(on_progress) for one in present]
-            reports = [
-                await self._report(one, new, report) for one, new, report in zip(present, made, found, strict=True)
-            ]
-            for name in names:
-                await self._engine.run(["tag", name.tag, name.current_tag])
-        finally:
-            for name in names:
-                await self._engine.run(["image", "rm", name.tag], check=False)
-        await asyncio.to_thread(self._pending.write, suite, (), now=self._clock())
-        return tuple(reports)
-
-    async def _check(self, present: list[_Present], suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
-        reports = []
-        for one in present:
-            on_progress(f"{one.name.current_tag}: looking for updates")
-            pending = await find_updates(self._engine, one.record, self._options)
-            reports.append(ImageRefresh(image=one.name.current_tag, pending=pending))
-        changes = tuple(sorted({change for report in reports for change in report.pending}))
-        if present:
-            await asyncio.to_thread(self._pending.write, suite, changes, now=self._clock())
-        return tuple(reports)
-
-    async def _report(self, old: _Present, new: str, found: ImageRefresh) -> ImageRefresh:
-        before, after = await read_packages(self._engine, old.record.id), await read_packages(self._engine, new)
-        changes = compare_packages(before, after)
-        return ImageRefresh(image=found.image, pending=found.pending, changes=changes, refreshed=True)
-
-    async def _present(self, suite: str, revision: str) -> list[_Present]:
-        """Find the suite's images that this host has."""
         images = self._images.revised(revision)
-        plan = await images.plan(suite)
+        present = await self._present(suite, images)
+        extensions = await find_extensions(self._engine, [one.record.id for one in present])
+        found = await self._check(suite, [*(one.record for one in present), *extensions], on_progress)
+        if not any(report.pending for report in found.values()):
+            return tuple(found.values())
+        renewal = Renewal(engine=self._engine, images=images, revision=revision, found=found, on_progress=on_progress)
+        try:
+            if any(found[one.record.id].pending for one in present):
+                renewal.names += await images.base_names(suite)
+                for one in present:
+                    await renewal.make(one.record, one.name, one.make)
+            await renewal.extend(extensions, warm=await self._find_warm(extensions))
+            reports = await renewal.report()
+            for name in renewal.names:
+                await self._take_over(name)
+        finally:
+            for name in renewal.names:
+                await self._engine.run(["image", "rm", name.tag], check=False)
+        with disk_errors(self._options.lock_dir):
+            await asyncio.to_thread(self._reports.write, suite, reports, now=self._clock())
+        await self._look_again(suite, on_progress)
+        return reports
+
+    async def last_report(self, suite: str) -> RefreshReport | None:
+        """Say what the last refresh that made images anew changed; None if there was none."""
+        return await asyncio.to_thread(self._reports.read, suite)
+
+    async def _take_over(self, name: ImageName) -> None:
+        """Give a new image the name that is in use."""
+        old = await find_image(self._engine, name.current_tag)
+        if old is not None:
+            await self._pruning.note_superseded(old.id)
+        await self._engine.run(["tag", name.tag, name.current_tag])
+
+    async def _check(
+        self, suite: str, images: Sequence[ImageRecord], on_progress: LineCallback
+    ) -> dict[str, ImageRefresh]:
+        """Look what each image lacks; by id."""
+        reports = {}
+        for image in images:
+            on_progress(f"{image.name}: looking for updates")
+            pending = await find_updates(self._engine, image, self._options)
+            reports[image.id] = ImageRefresh(image=image.name, pending=pending)
+        changes = tuple(sorted({change for report in reports.values() for change in report.pending}))
+        if images:
+            with disk_errors(self._options.lock_dir):
+                await asyncio.to_thread(self._pending.write, suite, changes, now=self._clock())
+        return reports
+
+    async def _look_again(self, suite: str, on_progress: LineCallback) -> None:
+        """Record what the new images still lack; they are in use already, so a silent mirror is no error now."""
+        try:
+            await self.check(suite, on_progress)
+        except OperatorError as error:
+            on_progress(f"what {suite} still lacks is unknown: {error.summary}")
+
+    async def _find_warm(self, extensions: Sequence[ImageRecord]) -> frozenset[str]:
+        """List the extensions that builds used lately, and what those are made from, by id.
+
+        Others are made when somebody asks for them again, from the archive as it is then.
+        """
+        warm = set[str]()
+        for one in reversed(extensions):
+            last = await self._pruning.last_used(one.id)
+            if one.id in warm or (last is not None and self._clock() - last < _WARM):
+                warm |= {one.id, built_on(one)}
+        return frozenset(warm)
+
+    async def _present(self, suite: str, images: ImageBuilder) -> list[_Present]:
+        """Find the suite's images that this host has."""
         wanted: list[tuple[ImageName, Callable[[LineCallback], Awaitable[str]]]] = []
-        for python in plan.entry.pythons:
-            wanted.append((plan.builder_name(python), _builder_maker(images, suite, python)))
-            wanted.append((plan.runtime_name(python), _runtime_maker(images, suite, python)))
+        for python in images.pythons(suite):
+            wanted.append((await images.builder_name(suite, python), _builder_maker(images, suite, python)))
+            if await images.base_names(suite):
+                wanted.append((await images.runtime_name(suite, python), _runtime_maker(images, suite, python)))
         present = []
         for name, make in wanted:
             record = await find_image(self._engine, name.current_tag, name.definition)
@@ -137,29 +171,8 @@ class ImageUpkeep:
         return present
 
     async def prune(self) -> tuple[UsedImage, ...]:
-        """Remove the environments that were used longest ago until the rest fits the budget; one in use stays."""
-        images = {image.id: image for image in await self._images.list_images()}
-        used = [await self._used(image, images) for image in images.values() if image.role == "environment"]
-        chosen = choose_unused(used, budget_bytes=self._budget_bytes, now=self._clock())
-        return tuple([image for image in chosen if await self._remove(image)])
-
-    async def _used(self, image: ImageRecord, images: dict[str, ImageRecord]) -> UsedImage:
-        builder = images.get(image.labels.get("builder", ""))
-        last_used = await asyncio.to_thread(self._uses.last, image.id)
-        return UsedImage(
-            id=image.id,
-            name=image.tags[0],
-            size_bytes=image.size_bytes - (builder.size_bytes if builder else 0),
-            last_used=last_used or image.created_at,
-        )
-
-    async def _remove(self, image: UsedImage) -> bool:
-        try:
-            await self._engine.run(["image", "rm", image.id])
-        except OperatorError:
-            return False
-        await asyncio.to_thread(self._uses.forget, image.id)
-        return True
+        """Remove what nothing needs."""
+        return await self._pruning.prune()
 
 
 def _builder_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[LineCallback], Awaitable[str]]:

@@ -8,13 +8,17 @@ import asyncio
 import copy
 import functools
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
 from wheelyard.adapters.image_base import make_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile, certificate_files
-from wheelyard.adapters.image_finish import build_finished, describe_tool
+from wheelyard.adapters.image_failures import disk_errors
+from wheelyard.adapters.image_finish import build_extension, build_finished, build_on, describe_tool, manager_of
+from wheelyard.adapters.image_foreign import fetch_foreign
 from wheelyard.adapters.image_lock import locked_image
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_plan import Parts, PythonImage, SuitePlan, environment_build
@@ -22,10 +26,12 @@ from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image,
 from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
 from wheelyard.adapters.process import LineCallback
 from wheelyard.adapters.toolchain_build import toolchain_build
-from wheelyard.adapters.wheel_resolver import uv_platform
+from wheelyard.adapters.uv_process import uv_platform
+from wheelyard.domain.archive import read_dates
 from wheelyard.domain.catalogue import APT_MIRROR, Catalogue, Python, PythonSource
-from wheelyard.domain.definition import DefinitionFacts, own_suite, reject_package_names
+from wheelyard.domain.definition import DefinitionFacts, own_suite, runtime_suite
 from wheelyard.domain.sbom import ImageContent
+from wheelyard.domain.suites import ImageSuite, Suite
 from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import DownloadFailedError, HashMismatchError, NotFoundError, RecipeInvalidError
 
@@ -55,16 +61,23 @@ class ImageBuilder:
         other._revision = revision  # noqa: SLF001  its own kind
         return other
 
+    async def ensure_base(self, suite: str, on_progress: LineCallback) -> str:
+        """Return the id of a suite's base image, made if need be: the service's own images can start from it, too."""
+        return (await self._ensure_base(await self.plan(suite), on_progress)).id
+
     async def ensure_builder(self, suite: str, on_progress: LineCallback, *, python: str | None = None) -> str:
         """Return the id of the suite's builder image for a Python (default: the tools'), made if it is missing."""
-        plan, chosen = await self.plan(suite), python or self._catalogue.tools.python
+        chosen = python or self._catalogue.tools.python
+        if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
+            return await self._ensure_foreign(suite, entry, chosen, on_progress)
+        plan = await self.plan(suite)
         _check_python(plan, chosen)
         if plan.entry.warning:
             on_progress(f"warning: {suite}: {plan.entry.warning}")
 
         async def make() -> ImageRecord:
             pythons = await self._ensure_pythons(plan, chosen, on_progress)
-            wheels = await self._fetch_tools(plan, on_progress)
+            wheels = await self._fetch_tools(plan.entry, on_progress)
             parts = Parts(base=await self._ensure_base(plan, on_progress), pythons=pythons, wheels=wheels)
             return await self._finish(plan, plan.builder_build(chosen, parts), parts, on_progress)
 
@@ -72,7 +85,7 @@ class ImageBuilder:
 
     async def ensure_runtime(self, suite: str, python: str, on_progress: LineCallback) -> str:
         """Return the id of the suite's bare image with one Python, made if it is missing."""
-        plan = await self.plan(suite)
+        plan = await self.plan(runtime_suite(self._catalogue, suite))
         _check_python(plan, python)
 
         async def make() -> ImageRecord:
@@ -81,6 +94,74 @@ class ImageBuilder:
             return await self._finish(plan, plan.runtime_build(python, parts), parts, on_progress)
 
         return (await self._ensure(plan.runtime_name(python), make, on_progress)).id
+
+    async def builder_name(self, suite: str, python: str) -> ImageName:
+        """Name a suite's builder for a Python, whoever makes it; raises what ``ensure_builder`` does."""
+        if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
+            return (await self._plan_foreign(suite, entry, python)).builder_name(python)
+        return (await self.plan(suite)).builder_name(python)
+
+    async def runtime_name(self, suite: str, python: str) -> ImageName:
+        """Name the bare image that proves a suite's wheels; raises what ``ensure_runtime`` does."""
+        return (await self.plan(runtime_suite(self._catalogue, suite))).runtime_name(python)
+
+    async def names(self, suite: str) -> tuple[ImageName, ...]:
+        """Name every image of a suite that wheels can be built in, those on the way to others among them."""
+        if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
+            return tuple([await self.builder_name(suite, python) for python in entry.pythons])
+        plan = await self.plan(suite)
+        pythons = dict.fromkeys((*plan.entry.pythons, self._catalogue.tools.python))
+        kinds = (plan.builder_name, plan.runtime_name, plan.python_name, plan.pythons_name)
+        return (plan.base().name, *(name(python) for python in pythons for name in kinds))
+
+    def pythons(self, suite: str) -> tuple[str, ...]:
+        """Say which Pythons a suite has; raises NotFoundError."""
+        if suite not in self._catalogue.suite:
+            raise NotFoundError(kind="suite", name=suite)
+        return self._catalogue.suite[suite].pythons
+
+    async def base_names(self, suite: str) -> tuple[ImageName, ...]:
+        """Name the base image of a suite made here; others have none."""
+        is_own = not isinstance(self._catalogue.suite.get(suite), ImageSuite)
+        return ((await self.plan(suite)).base().name,) if is_own else ()
+
+    def package_manager(self, suite: str) -> str:
+        """Say what installs packages in a suite's builders; raises NotFoundError."""
+        if suite not in self._catalogue.suite:
+            raise NotFoundError(kind="suite", name=suite)
+        return self._catalogue.suite[suite].package_manager
+
+    async def _plan_foreign(self, suite: str, entry: ImageSuite, python: str) -> ForeignPlan:
+        facts = await self.definition_facts()
+        plan = plan_foreign(self._catalogue, facts, entry, suite=suite, revision=self._revision)
+        if self._options.architecture not in entry.architectures:
+            raise NotFoundError(kind=f"suite for {self._options.architecture}", name=suite)
+        if python not in entry.pythons:
+            raise NotFoundError(kind="Python", name=python, where=f"in suite {suite!r}")
+        certificates = await asyncio.to_thread(_read_certificates, self._options.ca_bundle)
+        return replace(plan, certificates=certificates)
+
+    async def _ensure_foreign(self, suite: str, entry: ImageSuite, python: str, on_progress: LineCallback) -> str:
+        plan = await self._plan_foreign(suite, entry, python)
+        if entry.warning:
+            on_progress(f"warning: {suite}: {entry.warning}")
+
+        async def make() -> ImageRecord:
+            below, digest = await fetch_foreign(self._engine, plan, on_progress)
+            wheels = await self._fetch_tools(entry, on_progress)
+            build = plan.builder_build(python, below=below, digest=digest, wheels=wheels)
+            content = await self._content(suite, build, (), wheels)
+            return await build_on(
+                self._engine,
+                build,
+                below=below,
+                content=content,
+                manager=plan.manager,
+                options=self._options,
+                on_progress=on_progress,
+            )
+
+        return (await self._ensure(plan.builder_name(python), make, on_progress)).id
 
     async def ensure_toolchains(
         self, builder_image: str, suite: str, toolchains: Sequence[str], on_progress: LineCallback
@@ -93,27 +174,34 @@ class ImageBuilder:
         """
         image = await self._expect(builder_image)
         for toolchain in choose_toolchains(self._catalogue, toolchains, suite=suite):
-            name, build = toolchain_build(self._catalogue, toolchain, suite=suite, builder=image)
-            image = await self._ensure(name, functools.partial(self._build, build, on_progress), on_progress)
+            name, build = self._revise(*toolchain_build(self._catalogue, toolchain, suite=suite, builder=image))
+            image = await self._ensure(name, functools.partial(self._extend, image, build, on_progress), on_progress)
         return image.id
 
-    async def ensure_environment(
-        self, builder_image: str, apt_packages: Sequence[str], on_progress: LineCallback
-    ) -> str:
-        """Return the id of a builder with system packages added, made if it is missing; without any, the builder's.
+    async def ensure_environment(self, base_image: str, apt_packages: Sequence[str], on_progress: LineCallback) -> str:
+        """Return the id of an image of ours with system packages added, made if it is missing; without any, its own.
 
         Raises:
-            RecipeInvalidError: something is no Debian package name.
+            RecipeInvalidError: something is no name of a package.
             ImageBuildFailedError: a package does not exist, or the mirror does not answer.
         """
-        if rejected := reject_package_names(apt_packages):
-            problems = [f"apt: {name!r} is not a Debian package name" for name in rejected]
+        base = await self._expect(base_image)
+        manager = manager_of(base)
+        if rejected := manager.reject_names(apt_packages):
+            problems = [f"{manager.name}: {name!r} is not the name of a package" for name in rejected]
             raise RecipeInvalidError(source="of this project", problems=problems)
-        builder = await self._expect(builder_image)
         if not apt_packages:
-            return builder.id
-        name, build = environment_build(builder, tuple(sorted(set(apt_packages))))
-        return (await self._ensure(name, lambda: self._build(build, on_progress), on_progress)).id
+            return base.id
+        name, build = self._revise(*environment_build(base, tuple(sorted(set(apt_packages)))))
+        return (await self._ensure(name, lambda: self._extend(base, build, on_progress), on_progress)).id
+
+    def _revise(self, name: ImageName, build: ImageBuild) -> tuple[ImageName, ImageBuild]:
+        """Let an extension of a refresh be made beside the one that is in use."""
+        if not self._revision:
+            return name, build
+        revised = replace(name, revision=self._revision)
+        labels = {**build.labels, "revision": self._revision}
+        return revised, replace(build, tag=revised.tag, labels=labels, build_args={"REVISION": self._revision})
 
     async def list_images(self) -> tuple[ImageRecord, ...]:
         """List the images of ours that the engine has."""
@@ -153,11 +241,14 @@ class ImageBuilder:
         self, name: ImageName, make: Callable[[], Awaitable[ImageRecord]], on_progress: LineCallback
     ) -> ImageRecord:
         """Find the image, or make it while no other worker of this host does."""
-        if found := await find_image(self._engine, name.tag, name.definition):
+        found = await find_image(self._engine, name.tag, name.definition)
+        self._options.lookups.note("images", found=found is not None)
+        if found:
             return found
-        async with locked_image(self._options.lock_dir, name.tag, on_progress):
-            found = await find_image(self._engine, name.tag, name.definition)
-            return found or await make()
+        with disk_errors(self._options.lock_dir):
+            async with locked_image(self._options.lock_dir, name.tag, on_progress):
+                found = await find_image(self._engine, name.tag, name.definition)
+                return found or await make()
 
     async def _expect(self, image: str) -> ImageRecord:
         found = await find_image(self._engine, image)
@@ -216,27 +307,44 @@ class ImageBuilder:
         usable = [mirror for mirror in mirrors if apt or APT_MIRROR not in mirror]
         return [mirror.replace(APT_MIRROR, (apt or "").rstrip("/")) for mirror in usable]
 
-    async def _fetch_tools(self, plan: SuitePlan, on_progress: LineCallback) -> tuple[Path, ...]:
-        policy = plan.entry.policy_on(self._options.architecture)
-        platform = uv_platform(policy) or f"{policy.architecture}-{plan.entry.policy}"
+    async def _fetch_tools(self, entry: Suite | ImageSuite, on_progress: LineCallback) -> tuple[Path, ...]:
+        policy = entry.policy_on(self._options.architecture)
+        platform = uv_platform(policy) or f"{policy.architecture}-{entry.policy}"
         target = ToolsTarget(python=self._catalogue.tools.python, platform=platform)
         lock = self._builders_dir / "tools.lock"
         return await self._sources.fetch_tools(lock, target=target, on_progress=on_progress)
 
     async def _finish(self, plan: SuitePlan, build: ImageBuild, parts: Parts, on_progress: LineCallback) -> ImageRecord:
-        content = ImageContent(
+        content = replace(
+            await self._content(plan.suite, build, parts.pythons.sources, parts.wheels),
+            archive_dates=read_dates(parts.base.labels.get("archive-dates", "")),
+        )
+        return await build_finished(
+            self._engine,
+            build,
+            ground=plan.ground_build(build),
+            content=content,
+            options=self._options,
+            on_progress=on_progress,
+        )
+
+    async def _content(
+        self, suite: str, build: ImageBuild, pythons: tuple[tuple[str, str], ...], wheels: Sequence[Path]
+    ) -> ImageContent:
+        """Say what is known of an image before it is made."""
+        return ImageContent(
             name=build.tag.partition(":")[0],
             version=build.labels["definition"],
             distribution="",
-            suite=plan.suite,
+            suite=suite,
             packages=(),
-            pythons=parts.pythons.sources,
-            tools=await asyncio.to_thread(lambda: tuple(describe_tool(wheel) for wheel in parts.wheels)),
+            pythons=pythons,
+            tools=await asyncio.to_thread(lambda: tuple(describe_tool(wheel) for wheel in wheels)),
             source_date_epoch=self._catalogue.source_date_epoch,
         )
-        return await build_finished(
-            self._engine, build, content=content, options=self._options, on_progress=on_progress
-        )
+
+    async def _extend(self, below: ImageRecord, build: ImageBuild, on_progress: LineCallback) -> ImageRecord:
+        return await build_extension(self._engine, build, below=below, options=self._options, on_progress=on_progress)
 
     async def _build(self, build: ImageBuild, on_progress: LineCallback) -> ImageRecord:
         return await build_image(self._engine, build, options=self._options, on_progress=on_progress)
@@ -244,7 +352,7 @@ class ImageBuilder:
 
 def _check_python(plan: SuitePlan, python: str) -> None:
     if python not in {*plan.entry.pythons, plan.catalogue.tools.python}:
-        raise NotFoundError(kind=f"Python in suite {plan.suite!r}", name=python)
+        raise NotFoundError(kind="Python", name=python, where=f"in suite {plan.suite!r}")
 
 
 def _read_certificates(bundle: Path | None) -> tuple[ContextFile, ...]:

@@ -42,6 +42,8 @@ class ScriptedAgent:
         """The agent's program that the worker sent."""
         self.files: dict[str, SentFile] = {}
         """What the worker has sent since, by name."""
+        self.out_of_memory = False
+        """What the engine says of it afterwards."""
         self.stdin = asyncio.StreamReader(limit=_PIPE_BYTES)
         self.stdout = asyncio.StreamReader(limit=_PIPE_BYTES)
         self._log = log
@@ -117,6 +119,10 @@ class MemoryContainer:
     async def wait(self) -> int:
         """Wait for the end; see Container."""
         return await asyncio.shield(self._running)
+
+    async def ran_out_of_memory(self) -> bool:
+        """Tell what its script has said; see Container."""
+        return self._agent.out_of_memory
 
     async def kill(self) -> int:
         """End it, however far it is; return its exit code."""

@@ -1,10 +1,12 @@
 """Twins of the image builder and of the recipe folders, in memory: images are names, recipes are what a test put in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.recipe import Recipe
+from wheelyard.domain.recipe_lint import lint_recipe
+from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
 from wheelyard.errors import OperatorError, RecipeInvalidError
 from wheelyard.interfaces import LogSink
 
@@ -17,6 +19,10 @@ class MemoryImages:
         """Raised by everything while it is set."""
         self.asked: list[str] = []
         """The ids that were handed out, in order."""
+        self.used: list[tuple[str, ...]] = []
+        """What builds said that they use, in order."""
+        self.managers: dict[str, str] = {}
+        """Package managers of suites that have another one than apt."""
 
     async def builder(
         self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
@@ -24,9 +30,17 @@ class MemoryImages:
         """Name a builder with toolchains and packages; see Images."""
         return await self._make("+".join((f"builder-{suite}-{python}", *toolchains, *sorted(set(apt)))), log)
 
-    async def runtime(self, *, suite: str, python: str, log: LogSink) -> str:
-        """Name a runtime; see Images."""
-        return await self._make(f"runtime-{suite}-{python}", log)
+    async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:
+        """Name a runtime with packages; see Images."""
+        return await self._make("+".join((f"runtime-{suite}-{python}", *sorted(set(apt)))), log)
+
+    def package_manager(self, suite: str) -> str:
+        """Say what was put in; see Images."""
+        return self.managers.get(suite, "apt")
+
+    async def note_use(self, images: Collection[str]) -> None:
+        """Remember it; see Images."""
+        self.used.append(tuple(images))
 
     async def _make(self, image: str, log: LogSink) -> str:
         if self.fault is not None:
@@ -50,3 +64,26 @@ class MemoryRecipeBook:
         if self.fault is not None:
             raise self.fault
         return self.recipes.get(project)
+
+    def describe(self, project: NormalizedName) -> RecipeStatus | None:
+        """Describe what was put in; see RecipeBook."""
+        recipe = self.recipes.get(project)
+        return None if recipe is None else _describe(recipe)
+
+    def list_recipes(self) -> tuple[RecipeStatus, ...]:
+        """Describe everything that was put in; see RecipeBook."""
+        return tuple(_describe(recipe) for _, recipe in sorted(self.recipes.items()))
+
+    def list_sources(self) -> tuple[SourceStatus, ...]:
+        """Name this memory; see RecipeBook."""
+        return (SourceStatus(place="memory"),)
+
+
+def _describe(recipe: Recipe) -> RecipeStatus:
+    return RecipeStatus(
+        name=recipe.name,
+        source=recipe.source,
+        text=recipe.text,
+        files=tuple(sorted(recipe.files)),
+        remarks=tuple(map(str, lint_recipe(recipe))),
+    )

@@ -1,16 +1,18 @@
 """The in-memory twin of DevpiIndex, with faults to switch on. Must behave as the real one (contract test)."""
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.adapters.upload_form import WheelUpload, read_upload
-from wheelyard.domain.index import PublishedFile
-from wheelyard.errors import IndexConflictError, IndexUnavailableError, PublishUnprovenError
+from wheelyard.domain.index import HeldFile, Level, PublishedFile
+from wheelyard.errors import IndexConflictError, IndexUnavailableError, NotFoundError, PublishUnprovenError
+from wheelyard.interfaces import Permit
 
 
 @dataclass(kw_only=True, slots=True)
@@ -26,18 +28,21 @@ class Faults:
 
 
 class MemoryIndex:
-    """Wheels in a dictionary."""
+    """Wheels in a dictionary: an index of one level, and the shelf of its files."""
 
-    def __init__(self) -> None:
+    def __init__(self, level: Level = Level.PROD) -> None:
         self.faults = Faults()
+        self.level = level
         self.files: dict[tuple[NormalizedName, str], bytes] = {}
 
-    async def publish(self, wheel: Path, *, sha256: str) -> PublishedFile:
+    async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
         """Publish a wheel and prove it; see WheelIndex."""
         upload = await asyncio.to_thread(read_upload, wheel, sha256=sha256)
         key = (upload.project, upload.filename)
         await self.ping()
         uploaded = key not in self.files
+        if uploaded and permit is not None:
+            await permit()
         if uploaded and not self.faults.loses_uploads:
             self.files[key] = await asyncio.to_thread(wheel.read_bytes)
         return self._prove(upload, uploaded=uploaded)
@@ -52,6 +57,34 @@ class MemoryIndex:
         """Return if the index answers; see WheelIndex."""
         if self.faults.down:
             raise IndexUnavailableError(index="our own", reason="it is switched off")
+
+    @contextlib.asynccontextmanager
+    async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Read a file; see WheelShelf."""
+        await self.ping()
+        project, _, filename = url.removeprefix("memory:").partition("/")
+        if (content := self.files.get((canonicalize_name(project), filename))) is None:
+            raise NotFoundError(kind="file", name=filename)
+        yield _chunks(content)
+
+    async def list_files(self) -> tuple[HeldFile, ...]:
+        """List everything that is held; see WheelShelf."""
+        await self.ping()
+        return tuple(
+            HeldFile(
+                level=self.level,
+                project=project,
+                filename=filename,
+                sha256=hashlib.sha256(content).hexdigest(),
+                url=f"memory:{project}/{filename}",
+            )
+            for (project, filename), content in self.files.items()
+        )
+
+    async def remove(self, project: str, filename: str) -> None:
+        """Remove a file; see WheelShelf."""
+        await self.ping()
+        self.files.pop((canonicalize_name(project), filename), None)
 
     def filenames(self) -> Iterator[str]:
         """Yield what is published."""
@@ -73,4 +106,11 @@ class MemoryIndex:
             sha256=found,
             size_bytes=upload.size_bytes,
             uploaded=uploaded,
+            level=self.level,
+            metadata=upload.metadata,
+            contents=upload.contents,
         )
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
+    yield content

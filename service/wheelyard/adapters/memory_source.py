@@ -25,6 +25,7 @@ from wheelyard.errors import (
     BuildRequirementsError,
     DownloadFailedError,
     UnknownProjectError,
+    WheelsMissingError,
     WheelyardError,
 )
 
@@ -113,6 +114,8 @@ class MemoryWheelResolver:
     def __init__(self, wheels: Sequence[IndexFile] = ()) -> None:
         self.wheels = list(wheels)
         """What there is to choose from."""
+        self.buildable: dict[str, str] = {}
+        """Version that could be built of each project that has no wheel."""
         self.fault: WheelyardError | None = None
         """Raised by every ``resolve`` while it is set."""
         self.calls: Counter[str] = Counter()
@@ -121,12 +124,20 @@ class MemoryWheelResolver:
     async def resolve(
         self, requirements: Sequence[str], *, target: Target, constraints: Sequence[str] = ()
     ) -> tuple[IndexFile, ...]:
-        """Choose one wheel for each project; raises BuildRequirementsError or the fault that is switched on."""
+        """Choose one wheel for each project.
+
+        Raises WheelsMissingError, BuildRequirementsError or the fault that is switched on.
+        """
         self.calls["resolve"] += 1
         if self.fault is not None:
             raise self.fault
         wanted = applicable_requirements(requirements, target=target)
         limits = applicable_requirements(constraints, target=target)
+        missing = [
+            (name, version) for name, version in self.buildable.items() if any(one.name == name for one in wanted)
+        ]
+        if missing:
+            raise WheelsMissingError(releases=missing, target=str(target))
         chosen = {self._choose(one, limits, requirements, target) for one in wanted}
         return tuple(sorted(chosen, key=lambda wheel: wheel.filename))
 

@@ -2,16 +2,26 @@
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from wheelyard.domain.access import AuditEntry, Change
 from wheelyard.domain.build import Attempt, Build, BuildOrder, Failure, Status
+from wheelyard.domain.builder_status import EngineImages
+from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_wheel
+from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import Claim, Outcome, Token
-from wheelyard.errors import NotFoundError, WorkerLostError
+from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.queue import Lane, Priority, WorkerStatus
+from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.webhook import Webhook, WebhookState
+from wheelyard.errors import IndexConflictError, NotFoundError, WorkerLostError
 
 _POLL_SECONDS: Final = 1.0
 _IN_THE_WAY: Final = frozenset({Status.QUEUED, Status.RUNNING, Status.SUCCEEDED})
@@ -22,8 +32,46 @@ class BuildRecord:
     """A build, and what only the stores know of it."""
 
     build: Build
+    sequence: int = 0
+    """Builds are numbered as they come."""
+    queued_for: str = ""
+    """Whose turn it is when it is taken."""
+    turn: int = 0
+    uncounted: int = 0
+    """Attempts that do not count towards the allowed ones."""
     lease_until: datetime | None = None
+    satisfied: set[NeededRelease] = field(default_factory=set)
+    """What it has waited for and got."""
+    trace: Trace = NO_TRACE
+    tallies: list[Tally] = field(default_factory=list)
+    """The state's own list, which a build's changes are counted in."""
     logs: dict[int, bytearray] = field(default_factory=dict)
+
+    @property
+    def release(self) -> str:
+        """What it builds, as messages name it."""
+        return f"{self.build.order.project} {self.build.order.version}"
+
+    @property
+    def is_in_line(self) -> bool:
+        """Tell whether it can be taken now: it waits for nothing but its turn."""
+        build = self.build
+        return build.status is Status.QUEUED and build.not_before is None and not build.waits_for
+
+    @property
+    def tries(self) -> int:
+        """The attempts so far that count."""
+        return len(self.build.attempts) - self.uncounted
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its place in the queue; the smallest goes first."""
+        return self.build.priority.rank, self.turn, self.sequence
+
+    def is_waiting(self, lane: Lane, priority: Priority) -> bool:
+        """Tell whether it is queued there."""
+        queued = self.build.status is Status.QUEUED
+        return queued and (self.build.order.lane, self.build.priority) == (lane, priority)
 
     def is_held_by(self, claim: Claim) -> bool:
         """Tell whether the claim's attempt is still the one that runs; an expired lease alone loses nothing."""
@@ -36,15 +84,42 @@ class BuildRecord:
         return running and self.lease_until is not None and self.lease_until < now
 
     def change(self, **changes: object) -> None:
-        """Replace fields of the build."""
-        self.build = replace(self.build, **changes)  # type: ignore[arg-type]
+        """Replace fields of the build, and count what that means."""
+        former = self.build
+        self.build = replace(former, **changes)  # type: ignore[arg-type]
+        self.tallies.extend(tallies_of_change(former, self.build))
+
+    def finish(self, outcome: Outcome, now: datetime, *, max_attempts: int) -> None:
+        """End the attempt, and the build unless it is to be tried again and may be."""
+        if self.build.attempts[-1].finished_at is None:
+            self.close_attempt(outcome, now)
+        self.uncounted += not outcome.counts
+        self.lease_until = None
+        status = self._status_after(outcome, max_attempts)
+        queued = status is Status.QUEUED
+        pause = timedelta(seconds=outcome.wait_seconds)
+        self.change(
+            status=status,
+            stage=None,
+            finished_at=None if queued else now,
+            failure=outcome.failure if status is Status.FAILED else None,
+            wheel=outcome.wheel,
+            not_before=now + pause if queued and pause else None,
+        )
+
+    def _status_after(self, outcome: Outcome, max_attempts: int) -> Status:
+        if outcome.status is not Status.QUEUED:
+            return outcome.status
+        if self.build.cancel_requested:
+            return Status.CANCELLED
+        return Status.FAILED if outcome.counts and self.tries >= max_attempts else Status.QUEUED
 
     def close_attempt(self, outcome: Outcome, now: datetime) -> None:
         """End the newest attempt."""
         *former, newest = self.build.attempts
         closed = replace(
             newest,
-            status=outcome.status,
+            status=outcome.attempt_status,
             finished_at=now,
             timings=outcome.timings or newest.timings,
             failure=outcome.failure,
@@ -91,6 +166,19 @@ class RequestRecord:
     requirement: str
     requested_by: str
     joined: bool
+    prebuild_id: str | None = None
+    withdrawn: bool = False
+    """True once its prebuild does not want the build any more."""
+    trace: Trace = NO_TRACE
+
+
+@dataclass(kw_only=True, slots=True)
+class WebhookRecord:
+    """A webhook of a prebuild that is over."""
+
+    webhook: Webhook
+    due_at: datetime | None
+    """None once there is nothing more to do."""
 
 
 class MemoryState:
@@ -104,9 +192,32 @@ class MemoryState:
         self.new_id = new_id
         self.records: dict[str, BuildRecord] = {}
         self.requests: list[RequestRecord] = []
+        self.cancelled_prebuilds: set[str] = set()
+        self.tallies: list[Tally] = []
+        """What has been counted, one by one."""
+        self.webhooks: dict[str, WebhookRecord] = {}
+        """The outbox, by prebuild."""
         self.tokens: dict[str, tuple[str, Token]] = {}
         """Digest and token, by the token's id."""
+        self.sessions: dict[str, tuple[str, datetime]] = {}
+        """Token's id and end, by the session's digest."""
+        self.audit: list[AuditEntry] = []
+        self._numbers = itertools.count()
+        self.image_reports: dict[str, tuple[datetime, EngineImages]] = {}
+        self.workers: dict[str, WorkerStatus] = {}
+        self.periodic: dict[str, datetime] = {}
+        """When work that is done once an interval was begun last."""
+        self.wheels: dict[str, IndexEntry] = {}
+        """What is or was on the index, by file name, in the order of upload."""
+        self.uploads: dict[tuple[str, str], list[Claim]] = {}
+        """Attempts that began to upload a file, by its name and sha256."""
+        self.index_serials: dict[str, int] = {}
+        """When each project's wheels last changed."""
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def record_change(self, change: Change) -> None:
+        """Write down who changed what."""
+        self.audit.append(AuditEntry(id=len(self.audit) + 1, at=self.clock(), change=change))
 
     def find(self, build_id: str) -> BuildRecord:
         """Find a build; raises NotFoundError."""
@@ -119,7 +230,14 @@ class MemoryState:
         builds = (record.build for record in self.records.values())
         return next((build for build in builds if build.order.key == key and build.status in _IN_THE_WAY), None)
 
-    def add(self, order: BuildOrder) -> Build:
+    def next_turn(self, lane: Lane, priority: Priority, requested_by: str) -> int:
+        """Say when it is a requester's turn: after what he has in line, and never before the turn that it is now."""
+        waiting = [record for record in self.records.values() if record.is_waiting(lane, priority)]
+        present = min((record.turn for record in waiting if record.is_in_line), default=0)
+        own = max((record.turn + 1 for record in waiting if record.queued_for == requested_by), default=0)
+        return max(present, own)
+
+    def add(self, order: BuildOrder, *, requested_by: str, priority: Priority) -> Build:
         """Queue a new build."""
         build = Build(
             id=str(self.new_id()),
@@ -133,26 +251,81 @@ class MemoryState:
             attempts=(),
             failure=None,
             wheel=None,
+            priority=priority,
         )
-        self.records[build.id] = BuildRecord(build=build)
+        turn = self.next_turn(order.lane, priority, requested_by)
+        self.records[build.id] = BuildRecord(
+            build=build, sequence=next(self._numbers), queued_for=requested_by, turn=turn, tallies=self.tallies
+        )
         return build
 
-    def notify(self, build_id: str) -> None:
-        """Wake up whoever watches the build."""
-        for event in self._waiting.get(build_id, ()):
+    def withdraw(self, prebuild_id: str, build_ids: Collection[str], wanted: Collection[Status]) -> list[Build]:
+        """Let a prebuild want builds no longer; return those of a status that nobody wants now."""
+        self.requests = [
+            replace(one, withdrawn=True) if one.prebuild_id == prebuild_id and one.build_id in build_ids else one
+            for one in self.requests
+        ]
+        builds = (self.records[build_id].build for build_id in build_ids if build_id in self.records)
+        return [build for build in builds if build.status in wanted and not self.is_wanted(build.id)]
+
+    def is_wanted(self, build_id: str) -> bool:
+        """Tell whether somebody has asked for a build, or another build waits for it."""
+        awaited = (one.build_id for record in self.records.values() for one in record.build.waits_for)
+        return any(one.build_id == build_id and not one.withdrawn for one in self.requests) or build_id in awaited
+
+    def put_webhook(self, prebuild_id: str, webhook: Webhook | None) -> None:
+        """Put the news of a prebuild's end into the outbox, if somebody wants it."""
+        if webhook is not None and prebuild_id not in self.webhooks:
+            due = replace(webhook, state=WebhookState.DUE)
+            self.webhooks[prebuild_id] = WebhookRecord(webhook=due, due_at=self.clock())
+
+    def record_wheel(self, entry: IndexEntry) -> None:
+        """Record what was published; raises IndexConflictError if its name has stood for other bytes."""
+        former = self.wheels.get(entry.wheel.filename)
+        if former is not None and former.wheel.sha256 != entry.wheel.sha256:
+            held, ours = former.wheel.sha256, entry.wheel.sha256
+            raise IndexConflictError(filename=entry.wheel.filename, held=held, ours=ours)
+        if former is not None:
+            wheel = former.wheel
+            stays = wheel.deleted_at is None and wheel.level is Level.PROD
+            times = {"uploaded_at": wheel.uploaded_at, "level": Level.PROD if stays else entry.wheel.level}
+            if entry.contents is None:
+                entry = replace(
+                    entry, contents=former.contents, wheel=replace(entry.wheel, file_count=wheel.file_count)
+                )
+            yanked = {"yanked_at": wheel.yanked_at, "yanked_reason": wheel.yanked_reason}
+            entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked))  # type: ignore[arg-type]
+        else:
+            self.tallies.append(tally_of_wheel(built=entry.wheel.build_id is not None))
+        self.put_wheel(entry)
+
+    def put_wheel(self, entry: IndexEntry) -> None:
+        """Replace what is known of a wheel, and give its project's page the next serial."""
+        self.wheels[entry.wheel.filename] = entry
+        self.index_serials[entry.wheel.project] = max(self.index_serials.values(), default=0) + 1
+
+    def notify(self, topic: str) -> None:
+        """Wake up whoever watches a build (its id is the topic)."""
+        for event in self._waiting.get(topic, ()):
             event.set()
 
     @contextlib.asynccontextmanager
     async def watch(self, build_id: str) -> AsyncIterator[AsyncIterator[None]]:
         """Give an iterator that yields at once, then at each change of the build, and at least every second."""
-        event = asyncio.Event()
-        self._waiting[build_id].add(event)
-        try:
+        async with self.event(build_id) as event:
             yield _wake_ups(event)
+
+    @contextlib.asynccontextmanager
+    async def event(self, topic: str) -> AsyncIterator[asyncio.Event]:
+        """Give an event that is set whenever somebody notifies of the topic."""
+        event = asyncio.Event()
+        self._waiting[topic].add(event)
+        try:
+            yield event
         finally:
-            self._waiting[build_id].discard(event)
-            if not self._waiting[build_id]:
-                del self._waiting[build_id]
+            self._waiting[topic].discard(event)
+            if not self._waiting[topic]:
+                del self._waiting[topic]
 
 
 async def _wake_ups(event: asyncio.Event) -> AsyncIterator[None]:

@@ -3,14 +3,21 @@
 They keep the same promises (tests/contract/store_contract.py) in one process, and forget everything with it.
 """
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from statistics import median
 from typing import Final
 
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState, RequestRecord
-from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Failure, Stage, Status
+from wheelyard.adapters.memory_waits import begin_waiting, settle, submit, unwanted
+from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Stage, Status
+from wheelyard.domain.changes import cancellation_of, retry_of
+from wheelyard.domain.figures import tally_of_request
+from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import (
     MAX_PAGE_SIZE,
     Beat,
@@ -21,33 +28,78 @@ from wheelyard.domain.ledger import (
     Outcome,
     Submission,
 )
-from wheelyard.errors import AttemptsExhaustedError, DatabaseUnavailableError, NotFoundError
+from wheelyard.domain.queue import Priority
+from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.errors import DatabaseUnavailableError, NotFoundError, RequestCancelledError
 
 _PART_BYTES: Final = 1 << 16
 
 
 class MemoryBuilds:
-    """The BuildStore in memory."""
+    """The BuildStore, the EqualBuilds, the RetryStore and the BuildTimes in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
         self.fault: DatabaseUnavailableError | None = None
         """Raised by ``ping`` while it is set."""
 
-    async def submit(self, order: BuildOrder, *, requested_by: str) -> Submission:
+    async def submit(
+        self,
+        order: BuildOrder,
+        *,
+        requested_by: str,
+        priority: Priority = Priority.INTERACTIVE,
+        prebuild_id: str | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> Submission:
         """Queue a build, or join the equal one."""
-        equal = self._state.find_equal(order.key)
-        build = equal or self._state.add(order)
-        joined = equal is not None
+        if prebuild_id in self._state.cancelled_prebuilds:
+            raise RequestCancelledError(request=str(prebuild_id))
+        build_id, joined = submit(self._state, order, requested_by=requested_by, priority=priority)
+        if not joined:
+            self._state.find(build_id).trace = trace
         request = RequestRecord(
-            build_id=build.id, requirement=order.requirement, requested_by=requested_by, joined=joined
+            build_id=build_id,
+            requirement=order.requirement,
+            requested_by=requested_by,
+            joined=joined,
+            prebuild_id=prebuild_id,
+            trace=trace,
         )
         self._state.requests.append(request)
+        build = self._state.find(build_id).build
+        self._state.tallies.append(tally_of_request(joined=joined, status=build.status))
         return Submission(build=build, joined=joined)
+
+    async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
+        """Queue it anew, or join the equal build that has come in between."""
+        record = self._state.find(build_id)
+        if record.build.status in {Status.FAILED, Status.CANCELLED}:
+            equal = self._state.find_equal(record.build.order.key)
+            if equal is not None:
+                return Submission(build=equal, joined=True)
+            self._queue_anew(record, requested_by)
+            record.trace = trace
+        elif record.build.not_before is None:
+            return Submission(build=record.build, joined=True)
+        record.satisfied = set()
+        record.change(not_before=None)
+        self._state.record_change(retry_of(record.build, requested_by))
+        self._state.notify(build_id)
+        return Submission(build=record.build, joined=False)
+
+    def _queue_anew(self, record: BuildRecord, requested_by: str) -> None:
+        record.turn = self._state.next_turn(record.build.order.lane, record.build.priority, requested_by)
+        record.queued_for, record.uncounted = requested_by, len(record.build.attempts)
+        record.change(status=Status.QUEUED, finished_at=None, failure=None, cancel_requested=False)
 
     async def get(self, build_id: str) -> Build:
         """Read one build."""
         return self._state.find(build_id).build
+
+    async def find_equal(self, key: str) -> Build | None:
+        """Read the build that has this key and is not in vain."""
+        return self._state.find_equal(key)
 
     async def list_builds(self, wanted: BuildFilter) -> BuildPage:
         """List builds, newest first; an id that is no build's, but could be, has nothing before it."""
@@ -56,18 +108,35 @@ class MemoryBuilds:
             builds = _created_before(builds, wanted.before)
         fitting = [build for build in reversed(builds) if _fits(build, wanted)]
         limit = min(wanted.limit, MAX_PAGE_SIZE)
-        shown = tuple(_summary_of(build) for build in fitting[:limit])
+        shown = tuple(summary_of(build) for build in fitting[:limit])
         return BuildPage(builds=shown, next_before=shown[-1].id if len(fitting) > limit else None)
 
-    async def request_cancel(self, build_id: str) -> Build:
+    async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""
         record = self._state.find(build_id)
+        if not record.build.status.is_final:
+            self._state.record_change(cancellation_of(record.build, requested_by))
+        awaited = record.build.waits_for
         if record.build.status is Status.QUEUED:
-            record.change(status=Status.CANCELLED, finished_at=self._state.clock(), cancel_requested=True)
+            ended = {"finished_at": self._state.clock(), "not_before": None, "waits_for": ()}
+            record.change(status=Status.CANCELLED, cancel_requested=True, **ended)
         elif not record.build.status.is_final:
             record.change(cancel_requested=True)
         self._state.notify(build_id)
+        self._state.notify(cancel_topic(build_id))
+        settle(self._state, build_id)
+        for one in unwanted(self._state, awaited):
+            await self.request_cancel(one, requested_by=requested_by)
         return record.build
+
+    async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
+        """Take each project's median."""
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
+        for build in (record.build for record in self._state.records.values()):
+            if build.status is Status.SUCCEEDED and build.order.project in projects and build.started_at:
+                ended = build.finished_at or build.started_at
+                seconds[build.order.project].append((ended - build.started_at).total_seconds())
+        return {project: median(values) for project, values in seconds.items()}
 
     async def ping(self) -> None:
         """Answer, unless a fault is switched on."""
@@ -76,7 +145,7 @@ class MemoryBuilds:
 
 
 class MemoryAttempts:
-    """The AttemptStore in memory."""
+    """The AttemptStore and the CancelSignals in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
@@ -92,11 +161,22 @@ class MemoryAttempts:
         record.lease_until = now + timedelta(seconds=lease_seconds)
         record.change(status=Status.RUNNING, stage=None, started_at=record.build.started_at or now)
         self._state.notify(build_id)
-        return Claim(build_id=build_id, attempt=number, worker=worker, order=record.build.order)
+        return Claim(
+            build_id=build_id,
+            attempt=number,
+            worker=worker,
+            order=record.build.order,
+            tries=record.tries,
+            trace=record.trace,
+        )
 
     def _may_claim(self, record: BuildRecord) -> bool:
-        free = record.build.status is Status.QUEUED or record.is_overdue(self._state.clock())
-        return free and not record.build.cancel_requested and len(record.build.attempts) < self._state.max_attempts
+        free = record.is_in_line or record.is_overdue(self._state.clock())
+        return free and not record.build.cancel_requested and record.tries < self._state.max_attempts
+
+    def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Listen for the wish to cancel the build."""
+        return self._state.event(cancel_topic(build_id))
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
         """Extend the lease if it is still ours."""
@@ -124,30 +204,21 @@ class MemoryAttempts:
         self._state.notify(claim.build_id)
         return True
 
-    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+    async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
         """End the attempt and the build."""
         record = self._state.find(claim.build_id)
         if not record.is_held_by(claim):
-            return False
-        self._end(record, outcome)
-        return True
-
-    async def sweep(self) -> int:
-        """End overdue builds that nobody may take over; returns how many there were."""
-        overdue = [record for record in self._state.records.values() if record.is_overdue(self._state.clock())]
-        hopeless = [record for record in overdue if not self._may_claim(record)]
-        for record in hopeless:
-            record.close_lost_attempt(self._state.clock())
-            self._end(record, _given_up(record.build))
-        return len(hopeless)
-
-    def _end(self, record: BuildRecord, outcome: Outcome) -> None:
-        now = self._state.clock()
-        if record.build.attempts[-1].finished_at is None:
-            record.close_attempt(outcome, now)
-        record.lease_until = None
-        record.change(status=outcome.status, stage=None, finished_at=now, failure=outcome.failure, wheel=outcome.wheel)
+            return None
+        if outcome.wheel is not None and outcome.published is not None:
+            order, now = record.build.order, self._state.clock()
+            entry = IndexEntry.of(order, outcome.wheel, outcome.published, build_id=claim.build_id, now=now)
+            self._state.record_wheel(entry)
+        record.finish(outcome, self._state.clock(), max_attempts=self._state.max_attempts)
+        if record.build.status is Status.QUEUED and outcome.needs:
+            begin_waiting(self._state, record, outcome.needs)
+        settle(self._state, record.build.id)
         self._state.notify(record.build.id)
+        return record.build.status
 
 
 class MemoryLogs:
@@ -188,7 +259,8 @@ def _fits(build: Build, wanted: BuildFilter) -> bool:
     return wanted.project in {None, build.order.project} and wanted.status in {None, build.status}
 
 
-def _summary_of(build: Build) -> BuildSummary:
+def summary_of(build: Build) -> BuildSummary:
+    """Show a build as lists do."""
     return BuildSummary(
         id=build.id,
         project=build.order.project,
@@ -200,11 +272,12 @@ def _summary_of(build: Build) -> BuildSummary:
         finished_at=build.finished_at,
         wheel_filename=build.wheel.filename if build.wheel else None,
         failure_code=build.failure.code if build.failure else None,
+        priority=build.priority,
+        not_before=build.not_before,
+        waits=bool(build.waits_for),
     )
 
 
-def _given_up(build: Build) -> Outcome:
-    if build.cancel_requested:
-        return Outcome(status=Status.CANCELLED)
-    error = AttemptsExhaustedError(attempts=len(build.attempts))
-    return Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
+def cancel_topic(build_id: str) -> str:
+    """Name what the worker of a build watches."""
+    return f"cancel {build_id}"

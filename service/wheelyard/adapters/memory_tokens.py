@@ -1,9 +1,12 @@
 """API tokens in memory: the twin of the PostgreSQL store. Must not see secrets, only their digests."""
 
+import hmac
 from dataclasses import replace
 from datetime import datetime
 
 from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.domain.access import Scope
+from wheelyard.domain.changes import creation_of, revocation_of
 from wheelyard.domain.ledger import Token
 from wheelyard.errors import NotFoundError
 
@@ -14,16 +17,21 @@ class MemoryTokens:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def create(self, *, name: str, secret_digest: str, expires_at: datetime | None) -> Token:
+    async def create(
+        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    ) -> Token:
         """Record a token."""
-        token = Token(id=str(self._state.new_id()), name=name, created_at=self._state.clock(), expires_at=expires_at)
-        self._state.tokens[token.id] = (secret_digest, token)
+        state = self._state
+        now = state.clock()
+        token = Token(id=str(state.new_id()), name=name, scope=scope, created_at=now, expires_at=expires_at)
+        state.tokens[token.id] = (secret_digest, token)
+        state.record_change(creation_of(token, created_by))
         return token
 
     async def find(self, secret_digest: str) -> Token | None:
         """Find a live token and note its use."""
         for digest, token in self._state.tokens.values():
-            if digest == secret_digest and _is_live(token, self._state.clock()):
+            if hmac.compare_digest(digest, secret_digest) and is_live(token, self._state.clock()):
                 return self._replace(replace(token, last_used_at=self._state.clock()))
         return None
 
@@ -31,12 +39,15 @@ class MemoryTokens:
         """List every token, newest first."""
         return tuple(token for _, token in reversed(self._state.tokens.values()))
 
-    async def revoke(self, token_id: str) -> Token:
-        """End a token; ending it twice is no error."""
+    async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
+        """End a token; ending it twice is no error, and changes nothing."""
         if token_id not in self._state.tokens:
             raise NotFoundError(kind="token", name=token_id)
         _, token = self._state.tokens[token_id]
-        return self._replace(replace(token, revoked_at=token.revoked_at or self._state.clock()))
+        if token.revoked_at is not None:
+            return token
+        self._state.record_change(revocation_of(token, revoked_by))
+        return self._replace(replace(token, revoked_at=self._state.clock()))
 
     def _replace(self, token: Token) -> Token:
         digest, _ = self._state.tokens[token.id]
@@ -44,5 +55,6 @@ class MemoryTokens:
         return token
 
 
-def _is_live(token: Token, now: datetime) -> bool:
+def is_live(token: Token, now: datetime) -> bool:
+    """Tell whether a token is neither revoked nor expired."""
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)

@@ -1,32 +1,37 @@
-"""What workers write to PostgreSQL, fenced by the attempt's number, and the sweep that finds lost workers.
+"""What workers write to PostgreSQL, fenced by the attempt's number.
 
 A lease runs by the database's clock alone. Must not decide what an attempt does.
 """
 
 import asyncio
-import gzip
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Final
 
-from wheelyard.adapters.build_queue import QUEUE, TASK, BuildQueue
-from wheelyard.adapters.database import Connection, Database
-from wheelyard.adapters.postgres_builds import notify
-from wheelyard.adapters.records import failure_json, order_of, timings_json, wheel_json
+from wheelyard.adapters.build_queue import BuildQueue
+from wheelyard.adapters.database import CHANNEL, Connection, Database
+from wheelyard.adapters.postgres_topics import cancel_topic, notify
+from wheelyard.adapters.postgres_uploads import forget_uploads
+from wheelyard.adapters.postgres_waits import begin_waiting, settle
+from wheelyard.adapters.records import failure_json, order_of, timings_json, trace_of, wheel_json
+from wheelyard.adapters.wheel_rows import record
 from wheelyard.domain.build import Failure, Stage, Status
+from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import Beat, Claim, Outcome
-from wheelyard.errors import AttemptsExhaustedError, WorkerLostError
+from wheelyard.errors import WorkerLostError
 
 _CLAIM: Final = b"""
 update builds set status = 'running', stage = null, attempt = attempt + 1, worker = %(worker)s,
        lease_until = now() + make_interval(secs => %(lease)s), started_at = coalesce(started_at, now())
-where id = %(id)s and attempt < max_attempts and not cancel_requested
-  and (status = 'queued' or (status = 'running' and lease_until < now()))
+where id = %(id)s and attempt - uncounted < max_attempts and not cancel_requested
+  and ((status = 'queued' and not_before is null and not waiting) or (status = 'running' and lease_until < now()))
 returning *
 """
 _OPEN_ATTEMPT: Final = b"insert into attempts (build_id, number, worker) values (%(id)s, %(number)s, %(worker)s)"
 _LOST_ATTEMPTS: Final = b"select number, worker from attempts where build_id = %(id)s and finished_at is null"
 _CLOSE_ATTEMPT: Final = b"""
 update attempts set status = %(status)s, finished_at = now(), timings = coalesce(%(timings)s, timings),
-       failure = %(failure)s, log_truncated = %(truncated)s, log_gzip = %(log)s
+       failure = %(failure)s, log_truncated = %(truncated)s
 where build_id = %(id)s and number = %(number)s and finished_at is null
 """
 _BEAT: Final = """
@@ -36,44 +41,41 @@ where id = %(id)s and attempt = %(number)s and status = 'running' returning canc
 _ENTER_STAGE: Final = b"""
 update builds set stage = %(stage)s where id = %(id)s and attempt = %(number)s and status = 'running' returning id
 """
+# A build that is to be tried again is over all the same if somebody wants its end, or if this was its last try.
 _FINISH: Final = b"""
-update builds set status = %(status)s, stage = null, finished_at = now(), lease_until = null,
-       failure = %(failure)s, wheel = %(wheel)s
-where id = %(id)s and attempt = %(number)s and status = 'running' returning id
+with next as (
+    select id, case
+        when %(status)s <> 'queued' then %(status)s
+        when cancel_requested then 'cancelled'
+        when %(counts)s and attempt - uncounted >= max_attempts then 'failed'
+        else 'queued' end as status
+    from builds where id = %(id)s and attempt = %(number)s and status = 'running' for update
+)
+update builds set status = next.status, stage = null, lease_until = null, wheel = %(wheel)s,
+       finished_at = case when next.status = 'queued' then null else now() end,
+       failure = case when next.status = 'failed' then %(failure)s::jsonb end,
+       not_before = case when next.status = 'queued' and %(wait)s > 0 then now() + make_interval(secs => %(wait)s) end,
+       uncounted = uncounted + case when %(counts)s then 0 else 1 end
+from next where builds.id = next.id returning builds.status, builds.lane
 """
-_APPEND_LOG: Final = b"""
+_STATUS: Final = b"select status from builds where id = %(id)s"
+# One statement, because it runs many times a second: fenced, and told to whoever follows the build.
+_APPEND_LOG: Final = """
 with held as (
     update attempts set log_size = log_size + octet_length(%(data)s::bytea)
     where build_id = %(id)s and number = %(number)s and exists (
         select from builds where id = %(id)s and attempt = %(number)s and status = 'running')
     returning log_size - octet_length(%(data)s::bytea) as start
+), chunk as (
+    insert into log_chunks (build_id, attempt, start, data)
+    select %(id)s, %(number)s, start, %(data)s from held returning build_id
 )
-insert into log_chunks (build_id, attempt, start, data)
-select %(id)s, %(number)s, start, %(data)s from held returning start
-"""
-_CHUNKS: Final = b"select data from log_chunks where build_id = %(id)s and attempt = %(number)s order by start"
-_DROP_CHUNKS: Final = b"delete from log_chunks where build_id = %(id)s and attempt = %(number)s"
-
-_SWEEP_LOCK: Final = b"select pg_try_advisory_xact_lock(hashtext('wheelyard-sweep')) as mine"
-_OVERDUE: Final = b"""
-select id, attempt, max_attempts, cancel_requested from builds
-where status = 'running' and lease_until < now() for update skip locked
-"""
-_GIVE_UP: Final = b"""
-update builds set status = %(status)s, stage = null, finished_at = now(), lease_until = null, failure = %(failure)s
-where id = %(id)s
-"""
-# Jobs of workers that procrastinate has pruned would stay "doing" for ever.
-_DROP_DEAD_JOBS: Final = b"delete from procrastinate_jobs where status = 'doing' and worker_id is null"
-_WITHOUT_JOB: Final = b"""
-select id from builds b where (status = 'queued' or (status = 'running' and lease_until < now())) and not exists (
-    select from procrastinate_jobs j where j.args->>'build_id' = b.id::text and j.task_name = %(task)s
-    and j.queue_name = %(queue)s and (j.status = 'todo' or (j.status = 'doing' and b.status = 'queued')))
+select pg_notify(%(channel)s, build_id::text) from chunk
 """
 
 
 class PostgresAttempts:
-    """The AttemptStore on PostgreSQL."""
+    """The AttemptStore and the CancelSignals on PostgreSQL."""
 
     def __init__(self, database: Database, queue: BuildQueue) -> None:
         self._database = database
@@ -82,14 +84,7 @@ class PostgresAttempts:
     async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
         """Take the build and open an attempt; the former attempt, if it is still open, was lost."""
         async with self._database.transaction() as connection:
-            values = {"id": build_id, "worker": worker, "lease": lease_seconds}
-            row = await (await connection.execute(_CLAIM, values)).fetchone()
-            if row is None:
-                return None
-            await _close_lost(connection, build_id)
-            await connection.execute(_OPEN_ATTEMPT, {"id": build_id, "number": row["attempt"], "worker": worker})
-            await notify(connection, build_id)
-            return Claim(build_id=build_id, attempt=row["attempt"], worker=worker, order=order_of(row))
+            return await claim_on(connection, build_id, worker=worker, lease_seconds=lease_seconds)
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
         """Extend the lease if it is still ours."""
@@ -106,68 +101,72 @@ class PostgresAttempts:
 
     async def append_log(self, claim: Claim, data: bytes) -> bool:
         """Add a chunk where the log ends."""
-        async with self._database.transaction() as connection:
-            values = {**_fence(claim), "data": data}
-            row = await (await connection.execute(_APPEND_LOG, values)).fetchone()
-            await notify(connection, claim.build_id)
-            return row is not None
+        return bool(await self._database.ask(_APPEND_LOG, {**_fence(claim), "data": data, "channel": CHANNEL}))
 
-    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
-        """End the attempt and the build in one transaction, the log compressed."""
+    async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
+        """End the attempt and the build in one transaction."""
         async with self._database.transaction() as connection:
             values = {
                 **_fence(claim),
                 "status": outcome.status.value,
                 "failure": failure_json(outcome.failure),
                 "wheel": wheel_json(outcome.wheel),
+                "wait": outcome.wait_seconds,
+                "counts": outcome.counts,
             }
             row = await (await connection.execute(_FINISH, values)).fetchone()
             if row is None:
-                return False
+                return None
             await _close(connection, claim.build_id, claim.attempt, outcome)
+            await _record_wheel(connection, claim, outcome)
+            if row["status"] != Status.QUEUED.value:
+                await settle(connection, self._queue, claim.build_id)
+            elif outcome.needs:
+                await begin_waiting(connection, claim, outcome.needs)
+                row = await (await connection.execute(_STATUS, _fence(claim))).fetchone() or row
+            else:
+                await self._queue.wake(connection, row["lane"])
             await notify(connection, claim.build_id)
-            return True
+            return Status(row["status"])
 
-    async def sweep(self) -> int:
-        """Give up or requeue builds whose worker is gone, and queued ones without a job; return how many it touched.
+    def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Listen for the wish to cancel the build."""
+        return self._database.event(cancel_topic(build_id))
 
-        Every worker calls it each second; an advisory lock lets one of them do it.
-        """
-        async with self._database.transaction() as connection:
-            row = await (await connection.execute(_SWEEP_LOCK)).fetchone()
-            if row is None or not row["mine"]:
-                return 0
-            given_up = await _give_up_overdue(connection)
-            await connection.execute(_DROP_DEAD_JOBS)
-            cursor = await connection.execute(_WITHOUT_JOB, {"task": TASK, "queue": QUEUE})
-            rows = await cursor.fetchall()
-            for row in rows:
-                await self._queue.defer(connection, str(row["id"]))
-            return given_up + len(rows)
+
+async def claim_on(connection: Connection, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
+    """Take a build inside the caller's transaction."""
+    values = {"id": build_id, "worker": worker, "lease": lease_seconds}
+    row = await (await connection.execute(_CLAIM, values)).fetchone()
+    if row is None:
+        return None
+    await close_lost(connection, build_id)
+    await connection.execute(_OPEN_ATTEMPT, {"id": build_id, "number": row["attempt"], "worker": worker})
+    await notify(connection, build_id)
+    return Claim(
+        build_id=build_id,
+        attempt=row["attempt"],
+        worker=worker,
+        order=order_of(row),
+        tries=row["attempt"] - row["uncounted"],
+        trace=trace_of(row),
+    )
 
 
 def _fence(claim: Claim) -> dict[str, object]:
     return {"id": claim.build_id, "number": claim.attempt}
 
 
-async def _give_up_overdue(connection: Connection) -> int:
-    """End overdue builds that nobody may take over: cancelled ones, and those with no attempt left."""
-    count = 0
-    for row in await (await connection.execute(_OVERDUE)).fetchall():
-        if not row["cancel_requested"] and row["attempt"] < row["max_attempts"]:
-            continue
-        error = AttemptsExhaustedError(attempts=row["attempt"])
-        failure = None if row["cancel_requested"] else Failure.of(error, stage=None)
-        status = Status.CANCELLED if row["cancel_requested"] else Status.FAILED
-        values = {"id": row["id"], "status": status.value, "failure": failure_json(failure)}
-        await connection.execute(_GIVE_UP, values)
-        await _close_lost(connection, str(row["id"]))
-        await notify(connection, str(row["id"]))
-        count += 1
-    return count
+async def _record_wheel(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+    if outcome.wheel is not None and outcome.published is not None:
+        now = datetime.now(UTC)
+        entry = IndexEntry.of(claim.order, outcome.wheel, outcome.published, build_id=claim.build_id, now=now)
+        await record(connection, entry)
+        await forget_uploads(connection, entry.wheel.filename)
 
 
-async def _close_lost(connection: Connection, build_id: str) -> None:
+async def close_lost(connection: Connection, build_id: str) -> None:
+    """Close the attempts at a build that are open though their worker is gone."""
     cursor = await connection.execute(_LOST_ATTEMPTS, {"id": build_id})
     for row in await cursor.fetchall():
         failure = Failure.of(WorkerLostError(worker=row["worker"]), stage=None)
@@ -175,16 +174,12 @@ async def _close_lost(connection: Connection, build_id: str) -> None:
 
 
 async def _close(connection: Connection, build_id: str, number: int, outcome: Outcome) -> None:
-    place = {"id": build_id, "number": number}
-    chunks = await (await connection.execute(_CHUNKS, place)).fetchall()
-    log = await asyncio.to_thread(gzip.compress, b"".join(bytes(chunk["data"]) for chunk in chunks), 6)
     values = {
-        **place,
-        "status": outcome.status.value,
+        "id": build_id,
+        "number": number,
+        "status": outcome.attempt_status.value,
         "timings": timings_json(outcome.timings) if outcome.timings else None,
         "failure": failure_json(outcome.failure),
         "truncated": outcome.log_truncated,
-        "log": log,
     }
     await connection.execute(_CLOSE_ATTEMPT, values)
-    await connection.execute(_DROP_CHUNKS, place)

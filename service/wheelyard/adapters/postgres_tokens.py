@@ -1,25 +1,33 @@
-"""API tokens in PostgreSQL. Must not see secrets, only their digests."""
+"""API tokens in PostgreSQL. Must not see secrets, only their digests.
+
+A token is looked up by the digest of its secret; how long that takes depends on the digest, which tells nothing of
+the secret, so a comparison in constant time has nothing to add.
+"""
 
 import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from wheelyard.adapters.database import Database
+from wheelyard.adapters.database import Connection, Database, Row
+from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.records import token_of
+from wheelyard.domain.access import Scope
+from wheelyard.domain.changes import creation_of, revocation_of
 from wheelyard.domain.ledger import Token
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError
 
-_CREATE: Final = """
-insert into tokens (id, name, secret_digest, expires_at) values (%(id)s, %(name)s, %(digest)s, %(expires_at)s)
-returning *
+_CREATE: Final = b"""
+insert into tokens (id, name, scope, secret_digest, expires_at)
+values (%(id)s, %(name)s, %(scope)s, %(digest)s, %(expires_at)s) returning *
 """
 _FIND: Final = """
 update tokens set last_used_at = now() where secret_digest = %(digest)s and revoked_at is null
 and (expires_at is null or expires_at > now()) returning *
 """
 _LIST: Final = "select * from tokens order by created_at desc, id"
-_REVOKE: Final = "update tokens set revoked_at = coalesce(revoked_at, now()) where id = %(id)s returning *"
+_SELECT: Final = b"select * from tokens where id = %(id)s for update"
+_REVOKE: Final = b"update tokens set revoked_at = now() where id = %(id)s returning *"
 
 
 class PostgresTokens:
@@ -29,12 +37,16 @@ class PostgresTokens:
         self._database = database
         self._new_id = new_id
 
-    async def create(self, *, name: str, secret_digest: str, expires_at: datetime | None) -> Token:
-        """Record a token."""
-        values = {"id": self._new_id(), "name": name, "digest": secret_digest, "expires_at": expires_at}
-        row = await self._database.fetch_one(_CREATE, values)
-        if row is None:
-            raise DatabaseUnavailableError(reason="it returned no row for a new token")
+    async def create(
+        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    ) -> Token:
+        """Record a token, and who made it."""
+        new = {"id": self._new_id(), "name": name, "scope": scope.value}
+        async with self._database.transaction() as connection:
+            row = await _one(connection, _CREATE, {**new, "digest": secret_digest, "expires_at": expires_at})
+            if row is None:
+                raise DatabaseUnavailableError(reason="it returned no row for a new token")
+            await record_change(connection, creation_of(token_of(row), created_by))
         return token_of(row)
 
     async def find(self, secret_digest: str) -> Token | None:
@@ -46,13 +58,21 @@ class PostgresTokens:
         """List every token, newest first."""
         return tuple(token_of(row) for row in await self._database.fetch_all(_LIST, {}))
 
-    async def revoke(self, token_id: str) -> Token:
-        """End a token; ending it twice is no error."""
+    async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
+        """End a token; ending it twice is no error, and changes nothing."""
         try:
-            wanted = uuid.UUID(token_id)
+            wanted: Row = {"id": uuid.UUID(token_id)}
         except ValueError as error:
             raise NotFoundError(kind="token", name=token_id) from error
-        row = await self._database.fetch_one(_REVOKE, {"id": wanted})
-        if row is None:
-            raise NotFoundError(kind="token", name=token_id)
-        return token_of(row)
+        async with self._database.transaction() as connection:
+            held = await _one(connection, _SELECT, wanted)
+            if held is None:
+                raise NotFoundError(kind="token", name=token_id)
+            if held["revoked_at"] is not None:
+                return token_of(held)
+            await record_change(connection, revocation_of(token_of(held), revoked_by))
+            return token_of(await _one(connection, _REVOKE, wanted) or held)
+
+
+async def _one(connection: Connection, query: bytes, parameters: Row) -> Row | None:
+    return await (await connection.execute(query, parameters)).fetchone()

@@ -113,8 +113,19 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _TERMINATE_SECONDS)
+        await asyncio.wait_for(read_out(process), _TERMINATE_SECONDS)
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await read_out(process)
+
+
+async def read_out(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end, and throw away what nobody reads any more: asyncio sees no end before that of the outputs."""
+    await asyncio.gather(discard(process.stdout), discard(process.stderr), process.wait())
+
+
+async def discard(stream: asyncio.StreamReader | None) -> None:
+    """Read a stream to its end, for nothing."""
+    while stream is not None and await stream.read(_CHUNK_BYTES):
+        pass

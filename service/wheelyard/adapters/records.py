@@ -6,6 +6,7 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
+from wheelyard.domain.access import Scope
 from wheelyard.domain.build import (
     Attempt,
     Build,
@@ -19,8 +20,11 @@ from wheelyard.domain.build import (
     Wheel,
 )
 from wheelyard.domain.ledger import Token
+from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
+from wheelyard.domain.queue import Priority
 from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
+from wheelyard.domain.trace import Trace
 
 Row = dict[str, Any]
 
@@ -59,6 +63,8 @@ def order_columns(order: BuildOrder) -> Row:
         "builder": order.builder,
         "recipe_digest": order.recipe_digest,
         "recipe": Jsonb(_RECIPE.dump_python(order.recipe, mode="json")),
+        "need_cpus": order.demand.cpus,
+        "need_memory_bytes": order.demand.memory_bytes,
     }
 
 
@@ -77,8 +83,13 @@ def order_of(row: Row) -> BuildOrder:
     )
 
 
-def build_of(row: Row, attempts: Sequence[Row]) -> Build:
-    """Read a build off its row and its attempts' rows."""
+def trace_of(row: Row) -> Trace:
+    """Read off a row which request it came from."""
+    return Trace(request_id=row["request_id"], trace_id=row["trace_id"])
+
+
+def build_of(row: Row, attempts: Sequence[Row], waits: Sequence[Row]) -> Build:
+    """Read a build off its row, its attempts' rows, and those of what it waits for."""
     return Build(
         id=str(row["id"]),
         order=order_of(row),
@@ -89,8 +100,11 @@ def build_of(row: Row, attempts: Sequence[Row]) -> Build:
         finished_at=row["finished_at"],
         cancel_requested=row["cancel_requested"],
         attempts=tuple(attempt_of(attempt) for attempt in attempts),
-        failure=_failure_of(row),
+        failure=failure_of(row),
         wheel=None if row["wheel"] is None else _WHEEL.validate_python(row["wheel"]),
+        priority=list(Priority)[row["priority"]],
+        not_before=row["not_before"],
+        waits_for=tuple(map(_awaited_of, waits)),
     )
 
 
@@ -103,7 +117,7 @@ def attempt_of(row: Row) -> Attempt:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         timings=_TIMINGS.validate_python(row["timings"]),
-        failure=_failure_of(row),
+        failure=failure_of(row),
         log_size_bytes=row["log_size"],
         log_truncated=row["log_truncated"],
     )
@@ -122,6 +136,9 @@ def summary_of(row: Row) -> BuildSummary:
         finished_at=row["finished_at"],
         wheel_filename=row["wheel"]["filename"] if row["wheel"] else None,
         failure_code=row["failure"]["code"] if row["failure"] else None,
+        priority=list(Priority)[row["priority"]],
+        not_before=row["not_before"],
+        waits=row["waiting"],
     )
 
 
@@ -130,6 +147,7 @@ def token_of(row: Row) -> Token:
     return Token(
         id=str(row["id"]),
         name=row["name"],
+        scope=Scope(row["scope"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
@@ -137,9 +155,15 @@ def token_of(row: Row) -> Token:
     )
 
 
+def failure_of(row: Row) -> Failure | None:
+    """Read a failure off a row."""
+    return None if row["failure"] is None else _FAILURE.validate_python(row["failure"])
+
+
+def _awaited_of(row: Row) -> AwaitedBuild:
+    release = NeededRelease(project=row["project"], version=row["version"])
+    return AwaitedBuild(release=release, build_id=None if row["for_build_id"] is None else str(row["for_build_id"]))
+
+
 def _stage_of(row: Row) -> Stage | None:
     return None if row["stage"] is None else Stage(row["stage"])
-
-
-def _failure_of(row: Row) -> Failure | None:
-    return None if row["failure"] is None else _FAILURE.validate_python(row["failure"])

@@ -65,19 +65,29 @@ class _Answer(Generic[V]):
 
 
 class RecentAnswers(Generic[K, V]):
-    """The last answers, at most so many; those asked for longest ago go first.
+    """The last answers, up to a limit; those asked for longest ago go first.
 
     Args:
         seconds: How long an answer counts as fresh.
-        limit: How many answers are kept.
+        limit: How many answers are kept, or how much they may weigh together.
+        weigh: What an answer counts for.
         clock: Seconds that only grow.
     """
 
-    def __init__(self, *, seconds: float, limit: int = 256, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        limit: int = 256,
+        weigh: Callable[[V], int] = lambda _: 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._seconds = seconds
         self._limit = limit
+        self._weigh = weigh
         self._clock = clock
         self._answers: OrderedDict[K, _Answer[V]] = OrderedDict()
+        self._weight = 0
 
     def fresh(self, key: K) -> V | None:
         """Return the answer if it is recent enough."""
@@ -94,9 +104,12 @@ class RecentAnswers(Generic[K, V]):
         return self._answers[key].value
 
     def keep(self, key: K, value: V) -> V:
-        """Keep an answer as given now, and return it."""
+        """Keep an answer as given now, and return it; one that is too heavy by itself is not kept."""
+        if (former := self._answers.pop(key, None)) is not None:
+            self._weight -= self._weigh(former.value)
         self._answers[key] = _Answer(value=value, given_at=self._clock())
-        self._answers.move_to_end(key)
-        while len(self._answers) > self._limit:
-            self._answers.popitem(last=False)
+        self._weight += self._weigh(value)
+        while self._weight > self._limit:
+            _, oldest = self._answers.popitem(last=False)
+            self._weight -= self._weigh(oldest.value)
         return value

@@ -16,6 +16,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError
 
+from wheelyard.adapters.upstream_http import without_password
 from wheelyard.domain.release import IndexFile, ProjectFiles
 
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
@@ -72,7 +73,7 @@ def _read_file(project: NormalizedName, package: DistributionPackage) -> IndexFi
         return None
     return IndexFile(
         filename=package.filename,
-        url=package.url,
+        url=without_password(package.url),
         sha256=sha256,
         kind=cast("Literal['sdist', 'wheel']", package.package_type),
         version=version,

@@ -5,6 +5,7 @@ Must not decide which release is built.
 
 import asyncio
 import functools
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,11 +20,22 @@ from pypi_simple import ACCEPT_JSON_PREFERRED, PYPI_SIMPLE_ENDPOINT
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.simple_page import PageBody, UnreadablePageError, read_page
-from wheelyard.adapters.upstream_http import explain, open_client, retrying, without_password
+from wheelyard.adapters.upstream_http import (
+    CONNECTIONS,
+    IndexAddress,
+    explain,
+    open_client,
+    retrying,
+    without_password,
+)
+from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.errors import DownloadFailedError, IndexUnavailableError, UnknownProjectError
+from wheelyard.errors import DownloadFailedError, IndexUnavailableError, SettingsInvalidError, UnknownProjectError
+from wheelyard.metrics import CacheLookups
 
 _CHUNK_BYTES: Final = 1 << 20
+_MOST_HELD: Final = 200_000
+"""Of how many files pages are kept; each takes about a kilobyte."""
 _LEFTOVER_SECONDS: Final = 24 * 3600
 _ABSENT: Final = (404, 410)
 
@@ -36,6 +48,8 @@ class SourceIndexOptions:
 
     cache_dir: Path
     index_url: str = PYPI_SIMPLE_ENDPOINT
+    own_projects: OwnProjects = OwnProjects()  # noqa: RUF009 - it is frozen
+    """Names that are refused."""
     ca_bundle: Path | None = None
     """PEM file to trust instead of the system's certificates."""
     page_seconds: float = 10.0
@@ -53,16 +67,29 @@ class SourceIndexOptions:
 class _HeldPage:
     files: ProjectFiles
     etag: str | None
+    sha256: str
+    """Of what it was read from."""
 
 
 class SimpleSourceIndex:
     """A Simple API (PEP 503, 691) as SourceIndex; an asynchronous context manager that owns its connections."""
 
-    def __init__(self, options: SourceIndexOptions) -> None:
+    def __init__(self, options: SourceIndexOptions, *, lookups: CacheLookups | None = None) -> None:
         self._options = options
-        self._client = open_client(ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds)
+        self._lookups = lookups or CacheLookups()
+        try:
+            self._address = IndexAddress(options.index_url)
+        except httpx.InvalidURL as error:
+            raise SettingsInvalidError(problems=["WHEELYARD_UPSTREAM_INDEX_URL: it is not a URL"]) from error
+        self._client = open_client(
+            ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=self._address
+        )
+        # httpx goes through all that wait for a connection whenever one becomes free: hundreds had better wait here.
+        self._connections = asyncio.Semaphore(CONNECTIONS)
         self._cache = ContentCache(root=options.cache_dir, floor_bytes=options.disk_floor_bytes)
-        self._pages: RecentAnswers[NormalizedName, _HeldPage] = RecentAnswers(seconds=options.page_seconds)
+        self._pages: RecentAnswers[NormalizedName, _HeldPage] = RecentAnswers(
+            seconds=options.page_seconds, limit=_MOST_HELD, weigh=lambda page: 1 + len(page.files.files)
+        )
         self._reading: SingleFlight[NormalizedName, _HeldPage] = SingleFlight()
         self._fetching: SingleFlight[tuple[str, str], Path] = SingleFlight()
 
@@ -78,8 +105,9 @@ class SimpleSourceIndex:
     async def project(self, name: NormalizedName) -> ProjectFiles:
         """Read a project's page, or give the one that was read a few seconds ago.
 
-        Raises UnknownProjectError or IndexUnavailableError.
+        Raises UnknownProjectError, OwnProjectError or IndexUnavailableError.
         """
+        self._options.own_projects.refuse(name)
         held = self._pages.fresh(name)
         if held is None:
             held = await self._reading.run(name, functools.partial(self._renew, name))
@@ -88,8 +116,11 @@ class SimpleSourceIndex:
     async def fetch(self, file: IndexFile) -> Path:
         """Bring a file into the content cache and return its path, its sha256 checked.
 
-        Raises HashMismatchError, DownloadFailedError or DiskFullError; nothing half-written stays behind.
+        Raises HashMismatchError, DownloadFailedError, OwnProjectError or DiskFullError; nothing half-written stays
+        behind.
         """
+        # A build may have been queued, or its wheels chosen, before the name became one of our own.
+        self._options.own_projects.refuse(file.project)
         return await self._fetching.run((file.sha256, file.filename), functools.partial(self._obtain, file))
 
     async def _renew(self, name: NormalizedName) -> _HeldPage:
@@ -106,18 +137,17 @@ class SimpleSourceIndex:
         return self._pages.keep(name, page)
 
     async def _ask(self, name: NormalizedName, held: _HeldPage | None) -> _HeldPage:
-        """Ask once; an unchanged page (304) is not sent again."""
+        """Ask once; an unchanged page is not sent again (304), or at least not read again."""
         headers = {"Accept": ACCEPT_JSON_PREFERRED}
         if held is not None and held.etag is not None:
             headers["If-None-Match"] = held.etag
-        url = f"{self._options.index_url.rstrip('/')}/{name}/"
+        url = f"{self._address.url.rstrip('/')}/{name}/"
         async with self._client.stream("GET", url, headers=headers) as response:
             if held is not None and response.status_code == httpx.codes.NOT_MODIFIED:
                 return held
             response.raise_for_status()
             body = await self._read(response)
-        files = await asyncio.to_thread(read_page, name, body)
-        return _HeldPage(files=files, etag=response.headers.get("ETag"))
+        return await asyncio.to_thread(_hold, name, body, response.headers.get("ETag"), held)
 
     async def _read(self, response: httpx.Response) -> PageBody:
         content, limit = bytearray(), self._options.page_limit_bytes
@@ -125,11 +155,11 @@ class SimpleSourceIndex:
             content += chunk
             if len(content) > limit:
                 raise UnreadablePageError(f"it sent a page of more than {limit} bytes")
-        if self._options.index_url.startswith("https:") and response.url.scheme != "https":
+        if self._address.url.startswith("https:") and response.url.scheme != "https":
             raise UnreadablePageError("it redirects to an address without TLS, so its hashes prove nothing")
         content_type = response.headers.get("Content-Type", "")
         return PageBody(
-            url=str(response.url),
+            url=without_password(str(response.url)),
             content_type=content_type,
             charset=response.charset_encoding,
             content=bytes(content),
@@ -138,6 +168,7 @@ class SimpleSourceIndex:
     async def _obtain(self, file: IndexFile) -> Path:
         """Return the cached file if it is sound, else download it."""
         path = await asyncio.to_thread(self._cache.find, file)
+        self._lookups.note("files", found=path is not None)
         if path is not None:
             return path
         await asyncio.to_thread(self._cache.check_room, file.size_bytes or 0)
@@ -173,4 +204,15 @@ class SimpleSourceIndex:
         return DownloadFailedError(what=file.filename, tried=[f"{without_password(file.url)} ({reason})"])
 
     async def _retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await retrying(attempt, pauses=self._options.retry_pauses)
+        async def connected() -> T:
+            async with self._connections:
+                return await attempt()
+
+        return await retrying(connected, pauses=self._options.retry_pauses)
+
+
+def _hold(name: NormalizedName, body: PageBody, etag: str | None, held: _HeldPage | None) -> _HeldPage:
+    """Read a page, unless it is what was read before; not every index has an ETag to ask with."""
+    sha256 = hashlib.sha256(f"{body.url}\n{body.content_type}\n{body.charset}\n".encode() + body.content).hexdigest()
+    files = held.files if held is not None and held.sha256 == sha256 else read_page(name, body)
+    return _HeldPage(files=files, etag=etag, sha256=sha256)

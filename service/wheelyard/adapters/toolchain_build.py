@@ -9,6 +9,7 @@ from typing import Final
 
 from wheelyard.adapters.image_build import ImageBuild
 from wheelyard.adapters.image_context import ContextFile
+from wheelyard.adapters.image_finish import manager_of
 from wheelyard.adapters.image_records import ImageName, ImageRecord
 from wheelyard.domain.catalogue import Catalogue, Toolchain
 from wheelyard.domain.definition import toolchain_definition
@@ -44,13 +45,11 @@ def toolchain_build(
 
 
 def _write_dockerfile(name: ToolchainName, toolchain: Toolchain, *, suite: str, builder: ImageRecord) -> str:
-    packages = " ".join(toolchain.suite[suite].apt)
+    manager = manager_of(builder)
+    packages = toolchain.suite[suite].packages_for(manager.name)
     return (
         f"FROM {builder.id}\nUSER root\n"
-        f"COPY {name}.json {_FACTS_DIR}/{name}.json\n"
-        f"RUN export DEBIAN_FRONTEND=noninteractive && mkdir -p {_MANUALS} && apt-get update"
-        f" && apt-get install --yes --no-install-recommends {packages}"
-        f" && {shlex.join(toolchain.version_command)}"
-        " && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log\n"
+        f"COPY {name}.json {_FACTS_DIR}/{name}.json\nARG REVISION\n"
+        f"RUN mkdir -p {_MANUALS} && {manager.write_install(packages)} && {shlex.join(toolchain.version_command)}\n"
         "USER 1000:1000\n"
     )

@@ -16,7 +16,9 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import HashMismatchError, UntrustedOutputError
+from wheelyard.zip_files import open_zip
 
 FormFields = Mapping[str, str | list[str]]
 _METADATA_LIMIT_BYTES: Final = 16 << 20
@@ -45,6 +47,9 @@ class WheelUpload:
     size_bytes: int
     fields: FormFields
     """Everything but the file."""
+    metadata: bytes
+    """The wheel's METADATA file."""
+    contents: WheelContents
 
     @property
     def filename(self) -> str:
@@ -63,7 +68,9 @@ def read_upload(wheel: Path, *, sha256: str) -> WheelUpload:
         raise HashMismatchError(what=wheel.name, expected=sha256, found=found)
     try:
         project, version, _, _ = parse_wheel_filename(wheel.name)
-        metadata = _read_metadata(wheel, project, version)
+        content = read_metadata(wheel)
+        metadata = _parse_metadata(content, project, version)
+        contents = read_contents(wheel)
     except _BROKEN_WHEEL as error:
         raise UntrustedOutputError(stage="publish", reason=f"{wheel.name} is not a whole wheel, {error}") from error
     head = {
@@ -76,7 +83,16 @@ def read_upload(wheel: Path, *, sha256: str) -> WheelUpload:
     # The file name's version is the normalised one, and devpi looks for the form's version in the file name.
     fields = {**form_fields(metadata), **head, "version": str(version)}
     size = wheel.stat().st_size
-    return WheelUpload(path=wheel, project=project, version=version, sha256=sha256, size_bytes=size, fields=fields)
+    return WheelUpload(
+        path=wheel,
+        project=project,
+        version=version,
+        sha256=sha256,
+        size_bytes=size,
+        fields=fields,
+        metadata=content,
+        contents=contents,
+    )
 
 
 def form_fields(metadata: RawMetadata) -> dict[str, str | list[str]]:
@@ -96,8 +112,9 @@ def _form_value(key: str, value: object) -> str | list[str]:
     return str(value)
 
 
-def _read_metadata(wheel: Path, project: NormalizedName, version: Version) -> RawMetadata:
-    with zipfile.ZipFile(wheel) as archive:
+def read_metadata(wheel: Path) -> bytes:
+    """Read the METADATA file of a wheel, all of whose members must be whole; raises zipfile's errors or ValueError."""
+    with open_zip(wheel) as archive:
         if damaged := archive.testzip():
             raise zipfile.BadZipFile(f"its {damaged} is damaged")
         names = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith(".dist-info/METADATA")]
@@ -105,7 +122,17 @@ def _read_metadata(wheel: Path, project: NormalizedName, version: Version) -> Ra
             raise ValueError(f"it has {len(names)} METADATA files")
         if archive.getinfo(names[0]).file_size > _METADATA_LIMIT_BYTES:
             raise ValueError("its METADATA is too large")
-        raw, _ = parse_email(archive.read(names[0]))
+        return archive.read(names[0])
+
+
+def read_contents(wheel: Path) -> WheelContents:
+    """List the files of a wheel; raises zipfile's errors or ValueError."""
+    with open_zip(wheel) as archive:
+        return WheelContents.of(archive.infolist())
+
+
+def _parse_metadata(content: bytes, project: NormalizedName, version: Version) -> RawMetadata:
+    raw, _ = parse_email(content)
     if canonicalize_name(raw.get("name", "")) != project or Version(raw.get("version", "")) != version:
         raise ValueError("its METADATA names another release than its file name")
     return raw

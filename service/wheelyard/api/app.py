@@ -6,25 +6,69 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.api import build_log, builders, builds, health, targets
+from wheelyard.api import (
+    audit,
+    build_log,
+    builders,
+    builds,
+    figures,
+    files,
+    health,
+    metrics,
+    recipes,
+    requests,
+    simple,
+    targets,
+    tokens,
+    wheels,
+    workers,
+)
 from wheelyard.api.body_limit import BodyLimitMiddleware
 from wheelyard.api.docs_page import add_docs
 from wheelyard.api.problem_docs import describe_api
 from wheelyard.api.problem_handlers import register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
+from wheelyard.web.app import add_pages
+from wheelyard.web.log_map import LogMaps
 
 _DESCRIPTION: Final = """
 Give a requirement, a Python and a platform; get a wheel on an index that pip installs from.
 
-* Every path under `/v1` needs `Authorization: Bearer TOKEN`; `wheelyard token create` makes a token.
+* Every path under `/v1` needs `Authorization: Bearer TOKEN`; `wheelyard token create` makes a token. Only the schema of
+  recipes needs none, because editors have none.
+* A token has a scope, and each scope includes those before it: `read`, `request`, `operate`, `admin`. Each operation
+  says which one it needs; a token without it gets status 403.
+* `/simple/` is the index for installers. They send the token as the password of the user `__token__` (HTTP Basic);
+  whether it can be read without one is the operator's choice.
 * Errors are problem documents (RFC 9457) of the media type `application/problem+json`. `code` is stable, each has a
   heading in `docs/errors.md`; `type` is `urn:wheelyard:error:` and the code. `retryable` says whether the same request
   can succeed later; then there is a Retry-After header.
 * Every answer has an `X-Request-ID`, the caller's own one if it sent one (letters, digits, `.`, `_` and `-`, at most
-  64 characters).
-* Request bodies are JSON of at most 64 KiB, and unknown fields are refused.
+  64 characters), and a `traceparent` (W3C Trace Context), which goes on with the caller's trace if there is one.
+* Request bodies are JSON of at most 64 KiB, under `/v1/requests` 8 MiB, and unknown fields are refused.
 """
+
+# Routes are tried in turn: those that installers ask for stand first, and the recipes' schema before the recipes, which
+# would take its path for a project's name.
+_ROUTERS: Final = (
+    simple.router,
+    files.router,
+    builds.router,
+    build_log.router,
+    wheels.router,
+    requests.router,
+    targets.router,
+    builders.router,
+    tokens.router,
+    audit.router,
+    workers.router,
+    figures.router,
+    recipes.schema_router,
+    recipes.router,
+    health.router,
+    metrics.router,
+)
 
 
 def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:
@@ -39,13 +83,16 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
+    app.state.page_memories = {}
+    app.state.log_maps = LogMaps()
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
-    app.add_middleware(RequestContextMiddleware, new_request_id=new_request_id)
+    app.add_middleware(RequestContextMiddleware, metrics=services.http_metrics, new_request_id=new_request_id)
     register_problem_handlers(app)
-    for router in (builds.router, build_log.router, targets.router, builders.router, health.router):
+    for router in _ROUTERS:
         app.include_router(router)
     add_docs(app)
+    add_pages(app)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Who is asking: the bearer token that every route under /v1 needs. Must not know what a token may do."""
+"""Who is asking: the bearer token that every route under /v1 needs. What a route needs is in ``api/scopes.py``."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
 
@@ -22,17 +23,21 @@ class AuthenticatedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Put the check in front of FastAPI's own handler."""
         handle = super().get_route_handler()
+        needed = needed_scope(self.operation_id)
 
         async def handle_authenticated(request: Request) -> Response:
-            tokens = services_of(request).tokens
-            request.state.token = await tokens.authenticate(request.headers.get("Authorization"))
+            request.state.token = await services_of(request).access.admit(
+                request.headers.get("Authorization"),
+                needed=needed,
+                address=request.client.host if request.client else "",
+            )
             return await handle(request)
 
         return handle_authenticated
 
 
-def caller_of(request: Request) -> Token:
-    """Return the token that the request was authenticated with."""
+async def caller_of(request: Request) -> Token:
+    """Return the token that the request was authenticated with; asynchronous, or FastAPI would start a thread."""
     token: Token = request.state.token
     return token
 

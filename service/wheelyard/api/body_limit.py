@@ -12,6 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 64 << 10
+MAX_FILES_BYTES: Final = 8 << 20
+"""Where lock files are sent."""
+_FILES_PATH: Final = "/v1/requests"
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -26,7 +29,9 @@ class BodyLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection (ASGI)."""
-        limited = _limit(receive, _announced_bytes(scope)) if scope["type"] == "http" else receive
+        limited = (
+            _limit(receive, _announced_bytes(scope), limit_bytes_of(scope)) if scope["type"] == "http" else receive
+        )
         await self._app(scope, limited, send)
 
 
@@ -35,20 +40,25 @@ def _announced_bytes(scope: Scope) -> int:
     return int(length) if _LENGTH.fullmatch(length) else 0
 
 
-def _limit(receive: Receive, announced_bytes: int) -> Receive:
+def limit_bytes_of(scope: Scope) -> int:
+    """Say how large a body may be, by where it is sent."""
+    return MAX_FILES_BYTES if scope["path"].startswith(_FILES_PATH) else MAX_BODY_BYTES
+
+
+def _limit(receive: Receive, announced_bytes: int, limit_bytes: int) -> Receive:
     received_bytes = 0
 
     async def receive_limited() -> Message:
         nonlocal received_bytes
-        _check(announced_bytes)
+        _check(announced_bytes, limit_bytes)
         message = await receive()
         received_bytes += len(message.get("body", b""))
-        _check(received_bytes)
+        _check(received_bytes, limit_bytes)
         return message
 
     return receive_limited
 
 
-def _check(size_bytes: int) -> None:
-    if size_bytes > MAX_BODY_BYTES:
+def _check(size_bytes: int, limit_bytes: int) -> None:
+    if size_bytes > limit_bytes:
         raise HTTPException(413)

@@ -24,13 +24,13 @@ data: {"text":"running bdist_wheel\\n"}
 id: 1:20
 
 event: status
-data: {"status":"running","stage":"build","attempt":1}
+data: {"status":"running","stage":"build","attempt":1,"waits_for":[]}
 id: 1:20
 
 : still here
 
 event: status
-data: {"status":"succeeded","stage":null,"attempt":1}
+data: {"status":"succeeded","stage":null,"attempt":1,"waits_for":[]}
 id: 1:20
 
 event: end

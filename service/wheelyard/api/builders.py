@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
+from wheelyard.api.examples import shown
 from wheelyard.api.problem_docs import problems
 from wheelyard.api.services import Services
 from wheelyard.domain.builder_status import BuilderStatus
@@ -23,14 +24,15 @@ class _View(BaseModel):
 
 
 class ImageView(_View):
-    """An image of a suite that the API's host has."""
+    """An image of a suite that some worker's engine has."""
 
     id: str
     """The engine's id of the image."""
     name: str
     """Its name and tag."""
-    role: Literal["builder", "runtime"]
-    """Builders compile; a runtime is the bare image that wheels are proven in."""
+    role: Literal["builder", "runtime", "toolchain", "environment"]
+    """Builders compile; a runtime is the bare image that wheels are proven in. Toolchains and environments are builders
+    with more in them."""
     python: str
     """Full versions of its Pythons, with commas."""
     size_bytes: int
@@ -40,7 +42,14 @@ class ImageView(_View):
     revision: str
     """When it was refreshed with updates, such as `20261124T004500`; empty if it never was."""
     current: bool
-    """False if it was made from an older catalogue, Dockerfile or tools; nothing uses it any more."""
+    """False if it was made from an older catalogue, Dockerfile, tools or builder; nothing uses it any more, unless it
+    stands in."""
+    added: str
+    """Toolchains and system packages that it has beyond its builder, with commas."""
+    host: str
+    """Host of the worker that told of it; workers on one engine tell of the same images, which are listed once."""
+    stands_in: str
+    """Why it is in use although it is outdated: its successor could not be made. Empty if it is not."""
 
 
 class PackageChangeView(_View):
@@ -57,12 +66,38 @@ class PackageChangeView(_View):
 
 
 class PendingUpdatesView(_View):
-    """The updates that the suite's images lacked when somebody last looked."""
+    """The updates that the suite's images lacked at the last look, on the engine that lacks most."""
 
     checked: datetime
     """When that was."""
     changes: tuple[PackageChangeView, ...]
     """The packages."""
+
+
+class ImageRefreshView(_View):
+    """What a refresh did about one image."""
+
+    image: str
+    """Its name."""
+    refreshed: bool
+    """True if a new image took its place."""
+    changes: tuple[PackageChangeView, ...]
+    """What differs between the old image and the new one; an empty version means that the package is not there."""
+    pending: tuple[PackageChangeView, ...]
+    """Updates that the archive had for it before."""
+    problem: str
+    """Why it could not be made anew although others were; empty if nothing went wrong."""
+
+
+class RefreshView(_View):
+    """The last refresh of a suite on one engine that made images anew, by a worker's schedule or by hand."""
+
+    at: datetime
+    """When it ended."""
+    host: str
+    """Host of the worker that told of it."""
+    images: tuple[ImageRefreshView, ...]
+    """The suite's images that the engine had, toolchains and environments too."""
 
 
 class BuilderView(_View):
@@ -71,7 +106,7 @@ class BuilderView(_View):
     suite: str
     """Its name, such as `bookworm`."""
     kind: Literal["mmdebstrap", "image"]
-    """`mmdebstrap` if Wheelyard makes its images, `image` if others do; nothing is built in those yet."""
+    """`mmdebstrap` if Wheelyard makes its images, `image` if others make its builder and ours is a layer on it."""
     policy: str
     """What wheels built here comply with, without the architecture, such as `manylinux_2_36`."""
     architectures: tuple[str, ...]
@@ -81,9 +116,11 @@ class BuilderView(_View):
     warning: str
     """What its users should know; empty if nothing."""
     images: tuple[ImageView, ...]
-    """What the API's own host has; others make theirs when they first need them."""
+    """What the workers' engines have; each makes its images when they are first needed."""
     pending: PendingUpdatesView | None
-    """Null if nobody has looked for updates on the API's host."""
+    """Null if nobody has looked for updates."""
+    refreshes: tuple[RefreshView, ...]
+    """The last refresh on each engine, newest first; engines whose images were never made anew are not there."""
 
     @classmethod
     def of(cls, status: BuilderStatus) -> Self:
@@ -91,7 +128,15 @@ class BuilderView(_View):
         return cls.model_validate(status)
 
 
-@router.get("", operation_id="list_builders", summary="List builders", responses=problems(_NO_ENGINE))
+@router.get(
+    "",
+    operation_id="list_builders",
+    summary="List builders",
+    responses={200: shown("builders"), **problems(_NO_ENGINE)},
+)
 async def list_builders(services: Services) -> list[BuilderView]:
-    """List the catalogue's suites, and the images of each that the host of this API has."""
+    """List the catalogue's suites, the images of each that workers have, and what was last changed in them.
+
+    What workers tell is at most a minute old.
+    """
     return [BuilderView.of(status) for status in await services.builders()]

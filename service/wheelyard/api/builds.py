@@ -1,4 +1,4 @@
-"""The routes of builds: request, list, look, cancel. Must not hold rules: the use cases decide."""
+"""The routes of builds: request, list, look, cancel, retry. Must not hold rules: the use cases decide."""
 
 from typing import Annotated, Final
 
@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
 from wheelyard.api.examples import shown
+from wheelyard.api.index_access import Links
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
+from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas import BuildListView, BuildView, ListQuery, NewBuild, SubmittedBuildView, build_path
 from wheelyard.api.services import Services
 from wheelyard.domain.build import Status
@@ -20,8 +22,19 @@ _SUBMIT_PROBLEMS: Final = problems(
     errors.NoMatchingVersionError(requirement="lxml>99", python="3.13", newest=["6.0.2", "6.0.1"]),
     errors.NoSdistError(release="onnxruntime 1.23.2", files=["onnxruntime-1.23.2-cp313-cp313-win_amd64.whl"]),
     errors.UnknownTargetError(python="3.6", platform="manylinux_2_36_x86_64", known=["3.13 manylinux_2_36_x86_64"]),
+    errors.ReleaseUnsupportedError(
+        release="pyproj 3.7.2",
+        target="Python 3.13 on manylinux_2_36_x86_64",
+        suite="bookworm",
+        reason="PROJ 9.4 is wanted, and the suite has 9.1",
+        others=["trixie"],
+    ),
+    errors.OwnProjectError(project="acme-billing", pattern="acme-*"),
     errors.RequestTooLargeError(limit_bytes=64 << 10),
-    errors.RecipeInvalidError(source="recipes/lxml.toml", problems=["rule.0.apt: unknown key 'atp'"]),
+    errors.RecipeInvalidError(
+        source="recipes/lxml.toml", problems=["line 5: rule 1, atp: unknown key, did you mean 'apt'?"]
+    ),
+    errors.RecipesUnavailableError(source="https://git.example/recipes at main", reason="connection refused"),
     errors.IndexUnavailableError(index="upstream", reason="connection refused"),
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
 )
@@ -56,7 +69,9 @@ router: Final = APIRouter(
         },
     },
 )
-async def submit_build(body: NewBuild, services: Services, caller: Caller, response: Response) -> SubmittedBuildView:
+async def submit_build(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
+    body: NewBuild, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
+) -> SubmittedBuildView:
     """Choose a release, a builder and a recipe, and put the build into the queue.
 
     Equal requests are one build: same sdist, recipe, builder and target. `joined` says whether it was there before.
@@ -72,13 +87,15 @@ async def submit_build(body: NewBuild, services: Services, caller: Caller, respo
         requirement=body.requirement,
         python=body.python or services.defaults.python,
         platform=body.platform or services.defaults.platform,
-        requested_by=caller.name,
+        requested_by=caller.actor,
+        priority=body.priority,
+        trace=trace,
     )
     submission = await services.request_build(request)
     response.headers["Location"] = build_path(submission.build.id)
     if submission.build.status is Status.SUCCEEDED:
         response.status_code = 200
-    return SubmittedBuildView.of_submission(submission)
+    return SubmittedBuildView.of_submission(submission, links=links)
 
 
 @router.get(
@@ -106,9 +123,9 @@ async def list_builds(wanted: Annotated[ListQuery, Query()], services: Services,
         **problems(NO_SUCH_BUILD),
     },
 )
-async def get_build(build_id: str, services: Services) -> BuildView:
+async def get_build(build_id: str, services: Services, links: Links) -> BuildView:
     """Read everything about a build: status, stage, attempts with their timings, and its wheel or its failure."""
-    return BuildView.of(await services.builds.get(build_id))
+    return BuildView.of(await services.builds.get(build_id), links=links)
 
 
 @router.post(
@@ -119,9 +136,36 @@ async def get_build(build_id: str, services: Services) -> BuildView:
     response_description="The build as it is now.",
     responses=problems(NO_SUCH_BUILD),
 )
-async def cancel_build(build_id: str, services: Services) -> BuildView:
+async def cancel_build(build_id: str, services: Services, caller: Caller, links: Links) -> BuildView:
     """Cancel a queued build at once, and ask a running one to stop; one that is over stays as it is.
 
     Whoever else asked for the same wheel shares the build, and its cancellation.
     """
-    return BuildView.of(await services.builds.request_cancel(build_id))
+    return BuildView.of(await services.builds.request_cancel(build_id, requested_by=caller.actor), links=links)
+
+
+@router.post(
+    "/{build_id}/retry",
+    status_code=202,
+    operation_id="retry_build",
+    summary="Retry a build",
+    response_description="The build that is queued or running now.",
+    responses={
+        **problems(NO_SUCH_BUILD),
+        200: {"model": SubmittedBuildView, "description": "There is a wheel already.", **_LOCATION},
+        202: _LOCATION,
+    },
+)
+async def retry_build(  # noqa: PLR0913, PLR0917  (as above)
+    build_id: str, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
+) -> SubmittedBuildView:
+    """Put a build that failed or was cancelled back into the queue, as it was ordered, with all its attempts again.
+
+    One that waits for its next attempt goes on at once. One that is queued, running or succeeded stays as it is; if
+    somebody has asked for an equal one meanwhile, that one is the answer. `joined` is true in both cases.
+    """
+    submission = await services.retries.retry(build_id, requested_by=caller.actor, trace=trace)
+    response.headers["Location"] = build_path(submission.build.id)
+    if submission.build.status is Status.SUCCEEDED:
+        response.status_code = 200
+    return SubmittedBuildView.of_submission(submission, links=links)

@@ -5,6 +5,7 @@ from typing import Any, Final
 _ID: Final = "0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11"
 _PATH: Final = f"/v1/builds/{_ID}"
 _SHA256: Final = "7d2d4ee8a0f6b1d9c1b7d4a4fbc2a1d4f0b7b6f9a1ce6c1f2f0c2d0d6f5b3a21"
+_EXTENSION: Final = "yaml/_yaml.cpython-313-x86_64-linux-gnu.so"
 
 WHEEL: Final[dict[str, Any]] = {
     "filename": "pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
@@ -13,6 +14,26 @@ WHEEL: Final[dict[str, Any]] = {
     "tag": "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64",
     "tag_before_repair": "cp313-cp313-linux_x86_64",
     "policy": "manylinux_2_17_x86_64",
+    "policy_reason": {
+        "sentence": (
+            "manylinux_2_17_x86_64 because yaml/_yaml.cpython-313-x86_64-linux-gnu.so needs memcpy@GLIBC_2.14 of "
+            "libc.so.6; with it compiled against a glibc older than 2.14 it would be manylinux_2_5_x86_64."
+        ),
+        "policy": "manylinux_2_17_x86_64",
+        "needs": [
+            {
+                "file": _EXTENSION,
+                "grafted": None,
+                "library": "libc.so.6",
+                "version": "GLIBC_2.14",
+                "symbols": ["memcpy"],
+                "more_symbols": 0,
+                "chain": [_EXTENSION],
+            }
+        ],
+        "more_needs": 0,
+        "lower": "manylinux_2_5_x86_64",
+    },
     "is_pure": False,
     "extensions": ["yaml._yaml"],
     "grafted": [
@@ -22,16 +43,22 @@ WHEEL: Final[dict[str, Any]] = {
             "sha256": _SHA256,
             "package": "libyaml-0-2",
             "package_version": "0.2.5-1",
-            "source_package": "libyaml",
+            "source_package": "libyaml 0.2.5-1",
+            "origin": "/usr/lib/x86_64-linux-gnu/libyaml-0.so.2.0.9",
+            "origin_sha256": _SHA256,
+            "needed_by": [_EXTENSION],
+            "chain": [_EXTENSION, "libyaml-0.so.2"],
         }
     ],
     "build_requirements": [{"filename": "setuptools-80.9.0-py3-none-any.whl", "sha256": _SHA256}],
     "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
+    "warnings": [],
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
-    "url": "http://127.0.0.1:3141/wheels/prod/+f/7d2/d4ee8a0f6b1d9/pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.whl",
-    "index_url": "http://127.0.0.1:3141/wheels/prod/+simple/",
-    "install": "pip install --only-binary :all: --index-url http://127.0.0.1:3141/wheels/prod/+simple/ pyyaml==6.0.3",
+    "level": "prod",
+    "url": "http://127.0.0.1:8123/files/pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "index_url": "http://127.0.0.1:8123/simple/",
+    "install": "pip install --only-binary :all: --index-url http://127.0.0.1:8123/simple/ pyyaml==6.0.3",
 }
 
 QUEUED_BUILD: Final[dict[str, Any]] = {
@@ -54,6 +81,9 @@ QUEUED_BUILD: Final[dict[str, Any]] = {
     "key": _SHA256,
     "status": "queued",
     "stage": None,
+    "priority": "interactive",
+    "not_before": None,
+    "waits_for": [],
     "cancel_requested": False,
     "created_at": "2026-11-23T12:00:00Z",
     "started_at": None,
@@ -101,6 +131,55 @@ FAILED_BUILD: Final[dict[str, Any]] = {
     "wheel": None,
 }
 
+_CHANGE: Final[dict[str, Any]] = {
+    "package": "libssl3",
+    "from_version": "3.0.17-1~deb12u2",
+    "to_version": "3.0.17-1~deb12u3",
+    "is_security": True,
+}
+
+BUILDERS: Final[list[dict[str, Any]]] = [
+    {
+        "suite": "bookworm",
+        "kind": "mmdebstrap",
+        "policy": "manylinux_2_36",
+        "architectures": ["x86_64"],
+        "pythons": ["3.13", "3.11"],
+        "warning": "",
+        "images": [
+            {
+                "id": f"sha256:{_SHA256}",
+                "name": "wheelyard/runtime-bookworm-3.13:3c8a5f0e9b1d",
+                "role": "runtime",
+                "python": "3.13.15",
+                "size_bytes": 117_000_000,
+                "created": "2026-11-24T00:45:40Z",
+                "revision": "20261124T004500",
+                "current": True,
+                "added": "",
+                "host": "builder-1",
+                "stands_in": "",
+            }
+        ],
+        "pending": {"checked": "2026-11-24T00:46:10Z", "changes": []},
+        "refreshes": [
+            {
+                "at": "2026-11-24T00:46:00Z",
+                "host": "builder-1",
+                "images": [
+                    {
+                        "image": "wheelyard/runtime-bookworm-3.13:3c8a5f0e9b1d",
+                        "refreshed": True,
+                        "changes": [_CHANGE],
+                        "pending": [_CHANGE],
+                        "problem": "",
+                    }
+                ],
+            }
+        ],
+    }
+]
+
 
 BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "build-queued": {"value": QUEUED_BUILD},
@@ -109,6 +188,7 @@ BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "submitted-new": {"value": {**QUEUED_BUILD, "joined": False}},
     "submitted-joined": {"value": {**QUEUED_BUILD, "joined": True}},
     "submitted-succeeded": {"value": {**SUCCEEDED_BUILD, "joined": True}},
+    "builders": {"value": BUILDERS},
 }
 """They go into the document's components; FastAPI would drop the nulls of examples that a route holds itself."""
 

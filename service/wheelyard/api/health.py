@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from wheelyard.api.problem_docs import public_problems
-from wheelyard.api.services import Check, Services
+from wheelyard.api.services import ApiServices, Check, Services
 from wheelyard.errors import NotReadyError, WheelyardError
 
 router: Final = APIRouter(tags=["health"])
@@ -41,13 +41,18 @@ async def healthz() -> AliveView:
 async def readyz(services: Services, response: Response) -> ReadyView:
     """Ask everything that this Wheelyard needs; the problem's `context.failing` names what did not answer, and why."""
     response.headers["Cache-Control"] = "no-store"
-    names = list(services.readiness)
-    asked = (_ask(services.readiness[name], services.readiness_timeout_seconds) for name in names)
-    answers = dict(zip(names, await asyncio.gather(*asked), strict=True))
+    answers = await ask_all(services)
     failing = {name: reason for name, reason in answers.items() if reason is not None}
     if failing:
         raise NotReadyError(failing=failing)
-    return ReadyView(checks=dict.fromkeys(names, "ok"))
+    return ReadyView(checks=dict.fromkeys(answers, "ok"))
+
+
+async def ask_all(services: ApiServices) -> dict[str, str | None]:
+    """Ask everything at once; by name, why it did not answer, None if it did."""
+    names = list(services.readiness)
+    asked = (_ask(services.readiness[name], services.readiness_timeout_seconds) for name in names)
+    return dict(zip(names, await asyncio.gather(*asked), strict=True))
 
 
 async def _ask(check: Check, timeout_seconds: float) -> str | None:

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from wheelyard import errors
 from wheelyard.api.examples import BY_NAME
 from wheelyard.api.problems import MEDIA_TYPE, Problem, status_of
+from wheelyard.api.scopes import needed_scope
 from wheelyard.errors import WheelyardError
 
 Responses = dict[int | str, dict[str, Any]]
@@ -21,6 +22,8 @@ INVALID_REQUEST: Final = errors.InvalidRequestError(problems=["body.requirement:
 NO_SUCH_BUILD: Final = errors.NotFoundError(kind="build", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _EVERYWHERE: Final[Sequence[WheelyardError]] = (
     errors.UnauthenticatedError(reason="it has no Authorization header"),
+    errors.ForbiddenError(needed="request", granted="read"),
+    errors.TooManyRequestsError(what="requests with this token", per_minute=1200, retry_after_seconds=1),
     errors.InternalError(reference="4f1f5c3c9d6e4d3f8a44f7f6e1a5b0aa"),
     errors.DatabaseUnavailableError(reason="connection refused"),
 )
@@ -57,10 +60,19 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _mend_responses(operation["responses"])
+            _add_scope(operation)
     document["components"]["examples"] = BY_NAME
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
     return document
+
+
+def _add_scope(operation: dict[str, Any]) -> None:
+    """Say which scope an operation needs; bearer tokens have no place of their own for it before OpenAPI 3.1."""
+    if "security" in operation:
+        scope = needed_scope(operation["operationId"])
+        operation["security"] = [{name: [scope.value] for name in one} for one in operation["security"]]
+        operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope.value}`.".strip()
 
 
 def _mend_responses(responses: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from wheelyard.api.body_limit import MAX_BODY_BYTES
-from wheelyard.api.problems import Problem, problem_response
+from wheelyard.api.body_limit import limit_bytes_of
+from wheelyard.api.problems import Problem, problem_response, retry_headers
 from wheelyard.api.request_context import request_id_of
 from wheelyard.errors import (
     InternalError,
@@ -19,6 +19,7 @@ from wheelyard.errors import (
     WheelyardError,
 )
 from wheelyard.logs import get_logger
+from wheelyard.web.error_page import error_page, wants_page
 
 _log: Final = get_logger(__name__)
 
@@ -34,6 +35,10 @@ async def _answer(request: Request, exception: Exception) -> Response:
     request_id = request_id_of(request.scope)
     problem = Problem.of(error, instance=request.url.path, request_id=request_id)
     _report(problem, exception)
+    if wants_page(request):
+        answer = error_page(request, problem)
+        answer.headers.update({**retry_headers(problem), **_headers_of(exception), "X-Request-ID": request_id})
+        return answer
     # An answer to an unexpected exception does not pass through our middleware, which else sets this header.
     return problem_response(problem, headers={**_headers_of(exception), "X-Request-ID": request_id})
 
@@ -58,7 +63,7 @@ def _error_for_http(request: Request, exception: HTTPException) -> WheelyardErro
         case 405:
             return MethodNotAllowedError(method=request.method, path=request.url.path)
         case 413:
-            return RequestTooLargeError(limit_bytes=MAX_BODY_BYTES)
+            return RequestTooLargeError(limit_bytes=limit_bytes_of(request.scope))
         case _:
             return InvalidRequestError(problems=[str(exception.detail)])
 

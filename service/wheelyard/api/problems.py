@@ -24,51 +24,86 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.CallerError: 400,
     errors.InvalidRequestError: 422,
     errors.InvalidRequirementError: 422,
+    errors.DependencyFileInvalidError: 422,
+    errors.DependencyFileMissingError: 422,
+    errors.SelectionUnknownError: 422,
+    errors.RequirementsUnsatisfiableError: 422,
+    errors.RequestCancelledError: 409,
+    errors.WebhookRefusedError: 422,
     errors.UnknownTargetError: 422,
     errors.UnknownProjectError: 422,
     errors.NoMatchingVersionError: 422,
     errors.NoSdistError: 422,
     errors.NotFoundError: 404,
     errors.MethodNotAllowedError: 405,
+    errors.NotAcceptableError: 406,
     errors.RequestTooLargeError: 413,
+    errors.UploadRefusedError: 403,
     errors.UnauthenticatedError: 401,
+    errors.FileExistsAlreadyError: 409,
+    errors.ForbiddenError: 403,
+    errors.TooManyRequestsError: 429,
+    errors.OwnProjectError: 422,
     errors.ServerUnreachableError: 502,
     # Recipes and the catalogue are part of this server, so the caller cannot mend them.
     errors.RecipeError: 500,
     errors.RecipeInvalidError: 500,
+    errors.PatchFailedError: 500,
+    errors.HookFailedError: 500,
+    errors.SourceUnusableError: 500,
+    errors.SourceMismatchError: 500,
+    errors.PackagesMissingError: 500,
     errors.CatalogueInvalidError: 500,
     errors.SuiteUnsupportedError: 500,
     # A project's errors are a build's data; a request that raises one asked for what cannot be built.
     errors.ProjectError: 422,
     errors.InvalidSdistError: 422,
     errors.BuildRequirementsError: 422,
+    errors.WheelsMissingError: 422,
+    errors.RequirementBuildFailedError: 422,
+    errors.RequirementCycleError: 422,
+    errors.RequirementChainError: 422,
+    errors.RequirementUnusableError: 422,
     errors.ToolchainTooOldError: 422,
+    errors.ReleaseUnsupportedError: 422,
     errors.CratesRefusedError: 422,
     errors.BuildFailedError: 422,
     errors.BuildTimeoutError: 422,
     errors.OutOfMemoryError: 422,
+    errors.DiskLimitError: 422,
+    errors.ProcessLimitError: 422,
+    errors.OpenFilesLimitError: 422,
+    errors.OutputLimitError: 422,
     errors.UntrustedOutputError: 422,
     errors.RepairFailedError: 422,
+    errors.GraftRefusedError: 422,
+    errors.PolicyFloorError: 422,
     errors.VerifyFailedError: 422,
     errors.ExtensionMissingError: 422,
     errors.RequirementsUnsatisfiedError: 422,
     # The operator.
     errors.OperatorError: 503,
     errors.WorkerLostError: 503,
+    errors.WorkerStoppedError: 503,
     errors.AttemptsExhaustedError: 500,
     errors.InternalError: 500,
     errors.NotReadyError: 503,
+    errors.NetworkRefusedError: 403,
     errors.EngineUnavailableError: 503,
+    errors.ContainerLostError: 503,
     errors.IndexUnavailableError: 503,
     errors.IndexConflictError: 409,
     errors.PublishUnprovenError: 502,
     errors.DatabaseUnavailableError: 503,
     errors.DiskFullError: 507,
     errors.DownloadFailedError: 502,
+    errors.WebhookFailedError: 502,
     errors.CratesUnavailableError: 502,
+    errors.RecipesUnavailableError: 503,
     errors.HashMismatchError: 502,
     errors.ImageBuildFailedError: 500,
     errors.ServiceStartError: 503,
+    errors.BackupUnusableError: 500,
     errors.AlreadyRunningError: 500,
     errors.SettingsInvalidError: 500,
     errors.ProgramMissingError: 500,
@@ -133,16 +168,23 @@ def problem_response(problem: Problem, *, headers: Mapping[str, str]) -> Respons
     Text that a caller sent may hold what UTF-8 cannot (lone surrogates), so the JSON is ASCII.
     """
     content = json.dumps(problem.model_dump(exclude_none=True), ensure_ascii=True)
-    all_headers = {**_standard_headers(problem), **headers}
+    all_headers = {**_challenge(problem), **retry_headers(problem), **headers}
     return Response(content, status_code=problem.status, media_type=MEDIA_TYPE, headers=all_headers)
 
 
-def _standard_headers(problem: Problem) -> dict[str, str]:
-    if problem.status == 401:  # noqa: PLR2004  its name says less than the number
-        return {"WWW-Authenticate": 'Bearer realm="wheelyard"'}
-    if problem.retryable:
-        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return {}
+def _challenge(problem: Problem) -> dict[str, str]:
+    if problem.status != 401:  # noqa: PLR2004  its name says less than the number
+        return {}
+    # Installers and browsers know Basic only; the API's own pages must not make a browser ask for a password.
+    basic = "" if (problem.instance or "/v1").startswith("/v1") else 'Basic realm="wheelyard", '
+    return {"WWW-Authenticate": f'{basic}Bearer realm="wheelyard"'}
+
+
+def retry_headers(problem: Problem) -> dict[str, str]:
+    """Say when to try again, if that can help."""
+    if not problem.retryable:
+        return {}
+    return {"Retry-After": str(problem.context.get("retry_after_seconds", RETRY_AFTER_SECONDS))}
 
 
 def _context(error: WheelyardError) -> dict[str, JsonValue]:

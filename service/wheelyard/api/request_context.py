@@ -1,16 +1,26 @@
-"""Gives every request an id that its answer, its problems and the service's log share. Must not decide anything."""
+"""Gives every request an id and a place in a trace, and records each answer. Must not decide anything.
+
+The id and the trace are in the answer, in problems, in the service's log, and with what the request has led to.
+"""
 
 import re
+import secrets
+import time
 import uuid
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Final
 
-import structlog
+from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wheelyard.logs import get_logger
+from wheelyard.domain.trace import Trace, TraceParent
+from wheelyard.logs import get_logger, log_context
+from wheelyard.metrics import HttpMetrics
 
+QUIET_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Machines ask for them all the time: their answers are entries for debugging."""
 _WELL_FORMED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _log: Final = get_logger(__name__)
 
@@ -20,40 +30,107 @@ def random_request_id() -> str:
     return uuid.uuid4().hex
 
 
+def random_trace_parent() -> TraceParent:
+    """Begin a trace that nobody else has."""
+    return TraceParent(trace_id=secrets.token_hex(16), span_id=secrets.token_hex(8))
+
+
 def request_id_of(scope: Scope) -> str:
     """Return the id that the middleware gave the request."""
     return str(scope["state"]["request_id"])
 
 
-class RequestContextMiddleware:
-    """Binds the request's id, a caller's own one if it is well-formed, and records each answer."""
+def trace_of(scope: Scope) -> Trace:
+    """Return what is kept with whatever the request leads to."""
+    parent: TraceParent = scope["state"]["trace_parent"]
+    return Trace(request_id=request_id_of(scope), trace_id=parent.trace_id)
 
-    def __init__(self, app: ASGIApp, *, new_request_id: Callable[[], str]) -> None:
+
+async def _provide_trace(request: Request) -> Trace:
+    # Asynchronous because FastAPI takes everything else to a thread, at every request.
+    return trace_of(request.scope)
+
+
+RequestTrace = Annotated[Trace, Depends(_provide_trace)]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Answer:
+    """How far the answer to a request has come."""
+
+    begun: float = field(default_factory=time.monotonic)
+    status: int | None = None
+    """None as long as it has not begun; it never does if the caller goes away before."""
+    waited: float | None = None
+    """Seconds until it began."""
+
+    def begin(self, status: int) -> None:
+        """Note that it begins now."""
+        self.status, self.waited = status, self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken until now."""
+        return time.monotonic() - self.begun
+
+
+class RequestContextMiddleware:
+    """Binds the request's id, a caller's own one if it is well-formed, and its trace, begun by the caller or here."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: HttpMetrics,
+        new_request_id: Callable[[], str],
+        new_trace_parent: Callable[[], TraceParent] = random_trace_parent,
+    ) -> None:
         self._app = app
+        self._metrics = metrics
         self._new_request_id = new_request_id
+        self._new_trace_parent = new_trace_parent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = self._choose_id(Headers(scope=scope).get("X-Request-ID"))
-        scope.setdefault("state", {})["request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, _with_headers(send, scope, request_id))
+        headers, answer = Headers(scope=scope), _Answer()
+        state = scope.setdefault("state", {})
+        state["request_id"] = self._choose_id(headers.get("X-Request-ID"))
+        state["trace_parent"] = self._continue_trace(headers.get("traceparent"))
+        with log_context(**trace_of(scope).log_fields):
+            try:
+                await self._app(scope, receive, _with_headers(send, scope, answer))
+            finally:
+                self._record(scope, answer)
 
     def _choose_id(self, proposed: str | None) -> str:
         well_formed = proposed is not None and _WELL_FORMED.fullmatch(proposed)
         return proposed if proposed is not None and well_formed else self._new_request_id()
 
+    def _continue_trace(self, header: str | None) -> TraceParent:
+        """Go on with the caller's trace in a span of our own, or begin one."""
+        own, former = self._new_trace_parent(), TraceParent.parse(header)
+        return own if former is None else replace(own, trace_id=former.trace_id, flags=former.flags)
 
-def _with_headers(send: Send, scope: Scope, request_id: str) -> Send:
+    def _record(self, scope: Scope, answer: _Answer) -> None:
+        method, path = scope["method"], scope["path"]
+        note = _log.debug if path in QUIET_PATHS else _log.info
+        note("request-answered", method=method, path=path, status=answer.status, seconds=round(answer.seconds, 4))
+        if answer.status is not None and answer.waited is not None:
+            route = getattr(scope.get("route"), "path", None)
+            self._metrics.observe(method=method, route=route, status=answer.status, seconds=answer.waited)
+
+
+def _with_headers(send: Send, scope: Scope, answer: _Answer) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = request_id
+            headers["X-Request-ID"] = request_id_of(scope)
+            headers["traceparent"] = str(scope["state"]["trace_parent"])
             headers["X-Content-Type-Options"] = "nosniff"
-            _log.debug("request-answered", method=scope["method"], path=scope["path"], status=message["status"])
+            answer.begin(message["status"])
         await send(message)
 
     return send_with_headers

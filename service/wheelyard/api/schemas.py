@@ -13,9 +13,12 @@ from uuid import UUID
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field
 
+from wheelyard.api.index_links import IndexLinks
 from wheelyard.api.wheel_schemas import AttemptView, FailureView, View, WheelView
 from wheelyard.domain.build import Build, BuildSummary, Stage, Status
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
+from wheelyard.domain.needed_release import AwaitedBuild
+from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
 
 
@@ -29,11 +32,13 @@ class NewBuild(_Body):
     """A wheel to be made."""
 
     requirement: Annotated[str, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])]
-    """Project name with an optional version specifier (PEP 508, without extras, markers and URLs)."""
+    """Project name with an optional version specifier (PEP 508, without markers and URLs); extras change no wheel."""
     python: Annotated[str | None, Field(max_length=20, examples=["3.13"])] = None
     """CPython version that the wheel is for. Default: the one that ``GET /v1/targets`` marks."""
     platform: Annotated[str | None, Field(max_length=80, examples=["manylinux_2_36_x86_64"])] = None
     """Platform that the wheel must run on, as a platform tag. Default: the one that ``GET /v1/targets`` marks."""
+    priority: Priority = Priority.INTERACTIVE
+    """``interactive`` builds go before all ``batch`` ones; among equals, requesters take turns."""
 
 
 class ListQuery(_Body):
@@ -97,6 +102,11 @@ class BuildSummaryView(View):
     finished_at: datetime | None
     wheel_filename: str | None
     failure_code: str | None
+    priority: Priority
+    not_before: datetime | None
+    """When it is tried again, if it is queued after an attempt that failed for a reason that may pass."""
+    waits: bool
+    """True while it is queued until other builds are done; the whole build names them."""
 
     @classmethod
     def of(cls, build: BuildSummary) -> Self:
@@ -114,6 +124,9 @@ class BuildSummaryView(View):
             finished_at=build.finished_at,
             wheel_filename=build.wheel_filename,
             failure_code=build.failure_code,
+            priority=build.priority,
+            not_before=build.not_before,
+            waits=build.waits,
         )
 
 
@@ -128,6 +141,24 @@ class BuildListView(View):
     def of(cls, page: BuildPage, *, next_path: str | None) -> Self:
         """Show a page."""
         return cls(builds=tuple(map(BuildSummaryView.of, page.builds)), next=next_path)
+
+
+class AwaitedBuildView(View):
+    """What a build waits for."""
+
+    project: str
+    version: str
+    build_id: str | None
+    """The build that makes its wheel; null until it is ordered, which takes a moment."""
+    url: str | None
+    """Path of that build."""
+
+    @classmethod
+    def of(cls, awaited: AwaitedBuild) -> Self:
+        """Show it."""
+        url = None if awaited.build_id is None else build_path(awaited.build_id)
+        release = awaited.release
+        return cls(project=release.project, version=release.version, build_id=awaited.build_id, url=url)
 
 
 class BuildView(View):
@@ -153,19 +184,25 @@ class BuildView(View):
     status: Status
     stage: Stage | None
     """The stage that is running, if the build is."""
+    priority: Priority
+    not_before: datetime | None
+    """When it is tried again, if it is queued after an attempt that failed for a reason that may pass."""
+    waits_for: tuple[AwaitedBuildView, ...]
+    """What it requires and has no wheel yet: it is queued until all of that is built."""
     cancel_requested: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     attempts: tuple[AttemptView, ...]
-    """Oldest first; a second one exists only if a worker was lost."""
+    """Oldest first; there is another one if a worker was lost or stopped, if something was down that may come back, or
+    if somebody asked for a retry."""
     failure: FailureView | None
     wheel: WheelView | None
 
     @classmethod
-    def of(cls, build: Build) -> Self:
+    def of(cls, build: Build, *, links: IndexLinks) -> Self:
         """Show a build."""
-        return cls.model_validate(_build_fields(build))
+        return cls.model_validate(_build_fields(build, links))
 
 
 class SubmittedBuildView(BuildView):
@@ -175,9 +212,9 @@ class SubmittedBuildView(BuildView):
     """True if an equal build was there already, queued, running or succeeded."""
 
     @classmethod
-    def of_submission(cls, submission: Submission) -> Self:
+    def of_submission(cls, submission: Submission, *, links: IndexLinks) -> Self:
         """Show a build, and whether it was there before."""
-        return cls.model_validate({**_build_fields(submission.build), "joined": submission.joined})
+        return cls.model_validate({**_build_fields(submission.build, links), "joined": submission.joined})
 
 
 class TargetView(View):
@@ -199,7 +236,7 @@ def build_path(build_id: str) -> str:
     return f"/v1/builds/{build_id}"
 
 
-def _build_fields(build: Build) -> dict[str, object]:
+def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
     order = build.order
     release = f"{order.project}=={order.version}"
     return {
@@ -217,11 +254,14 @@ def _build_fields(build: Build) -> dict[str, object]:
         "key": order.key,
         "status": build.status,
         "stage": build.stage,
+        "priority": build.priority,
+        "not_before": build.not_before,
+        "waits_for": tuple(map(AwaitedBuildView.of, build.waits_for)),
         "cancel_requested": build.cancel_requested,
         "created_at": build.created_at,
         "started_at": build.started_at,
         "finished_at": build.finished_at,
         "attempts": build.attempts,
         "failure": build.failure,
-        "wheel": build.wheel and WheelView.of(build.wheel, release=release),
+        "wheel": build.wheel and WheelView.of(build.wheel, release=release, links=links),
     }

@@ -1,21 +1,44 @@
 """What the REST API is given to work with. Must not make any of it: that is wiring's part."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from wheelyard.api.index_services import IndexServices
 from wheelyard.domain.builder_status import BuilderStatus
+from wheelyard.domain.sbom import ImageContent
+from wheelyard.domain.statistics import DiskUse
 from wheelyard.domain.target import Target
-from wheelyard.interfaces import BuildStore, LogStore
+from wheelyard.interfaces import (
+    AuditStore,
+    BuildStore,
+    FigureStore,
+    LogStore,
+    NameStore,
+    PrebuildLists,
+    RecipeBook,
+    RetryStore,
+    StatisticsStore,
+    WorkerBook,
+)
+from wheelyard.metrics import HttpMetrics
+from wheelyard.usecases.access import Access
 from wheelyard.usecases.follow_log import FollowLog
+from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.sessions import Sessions
+from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.tokens import Tokens
 
 Check = Callable[[], Awaitable[None]]
 """Returns if something answers, else raises a WheelyardError."""
+
+
+async def _nothing() -> None:
+    """Do nothing beside the API."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,12 +48,34 @@ class ApiServices:
     request_build: RequestBuild
     follow_log: FollowLog
     tokens: Tokens
+    access: Access
+    sessions: Sessions
+    audit: AuditStore
+    prebuilds: Prebuilds
     builds: BuildStore
+    retries: RetryStore
+    workers: WorkerBook
     logs: LogStore
+    statistics: StatisticsStore
+    figures: FigureStore
+    disk: Callable[[], Awaitable[DiskUse]]
+    """Says what the state directory takes; it may take seconds."""
+    queue: ShowQueue
+    names: NameStore
+    prebuild_lists: PrebuildLists
+    recipes: RecipeBook
     defaults: Target
     """What a request means if it names no Python or no platform."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]
-    """Says which builders there are, and which images this host has of them."""
+    """Says which builders there are, and which images of them the workers have."""
+    index: IndexServices
+    """What our index consists of."""
+    http_metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    """What this process has answered."""
+    image_content: Callable[[str], Awaitable[ImageContent]] | None = None
+    """Reads what is in an image of this host's engine; None where no engine is."""
+    upkeep: Callable[[], Coroutine[Any, Any, None]] = _nothing
+    """What runs beside the API until it stops."""
     readiness: Mapping[str, Check] = field(default_factory=dict)
     """What must answer for ``/readyz`` to say yes, by name."""
     readiness_timeout_seconds: float = 3.0
@@ -47,4 +92,9 @@ def services_of(request: Request) -> ApiServices:
     return services
 
 
-Services = Annotated[ApiServices, Depends(services_of)]
+async def _provide(request: Request) -> ApiServices:
+    # Asynchronous because FastAPI takes everything else to a thread, at every request.
+    return services_of(request)
+
+
+Services = Annotated[ApiServices, Depends(_provide)]

@@ -1,11 +1,15 @@
 """The parts of a build that the REST API shows: attempts, failures, wheels. Must not know of builds as a whole."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from wheelyard.api.index_links import IndexLinks
 from wheelyard.domain.build import Stage, Status, Wheel
+from wheelyard.domain.index import Level
+from wheelyard.domain.policy_reason import PURE
 
 
 class View(BaseModel):
@@ -65,11 +69,54 @@ class GraftedLibraryView(View):
     path: str
     """Its path inside the wheel."""
     sha256: str
-    """Digest of the library as the builder had it."""
+    """Digest of the copy in the wheel, whose name and search path were changed."""
+    origin_sha256: str | None
+    """Digest of the library as the builder had it; null if that is not known."""
     package: str | None
     """System package that owns it; null if none does."""
     package_version: str | None
     source_package: str | None
+    """The source package and its version."""
+    origin: str | None
+    """Where the builder had it; null if it is not known."""
+    needed_by: tuple[str, ...]
+    """What asks for it: paths inside the wheel, and names of other grafted libraries."""
+    chain: tuple[str, ...]
+    """The shortest way to it from a file of the project's own, both included."""
+
+
+class PolicyNeedView(View):
+    """Something that a file of the wheel needs and that more portable policies do not promise."""
+
+    file: str
+    """Its path inside the wheel."""
+    grafted: str | None
+    """The name by which it was asked for, if repair copied it in; null for a file of the project's own."""
+    library: str
+    """The system's library that it needs this of, such as ``libc.so.6``."""
+    version: str | None
+    """The version of the symbols, such as ``GLIBC_2.14``; null if the library itself is what is not promised."""
+    symbols: tuple[str, ...]
+    """The symbols of that version that it needs, ten at most."""
+    chain: tuple[str, ...]
+    """The way to it from a file of the project's own: paths inside the wheel, and names of grafted libraries."""
+    more_symbols: int
+    """How many symbols of that version there are beyond those that are listed."""
+
+
+class PolicyReasonView(View):
+    """What sets the wheel's policy."""
+
+    sentence: str
+    """The reason in one sentence: which file needs what, through which chain, and what would lower it."""
+    policy: str
+    """The policy, without it ``any``: a pure wheel's platform tag."""
+    needs: tuple[PolicyNeedView, ...]
+    """What keeps it from a more portable policy; empty if there is none."""
+    more_needs: int
+    """How many there are beyond those that are listed."""
+    lower: str | None
+    """The policy that it would have without these needs; null if that is not known, or there is no better one."""
 
 
 class BuildRequirementView(View):
@@ -91,6 +138,8 @@ class WheelView(View):
     """The tags that the build backend gave it."""
     policy: str | None
     """The most portable policy that it complies with; null for a pure wheel."""
+    policy_reason: PolicyReasonView | None
+    """Why it has that policy, or none; null for native wheels from before this was recorded."""
     is_pure: bool
     extensions: tuple[str, ...]
     """Importable names of its extension modules."""
@@ -98,20 +147,29 @@ class WheelView(View):
     build_requirements: tuple[BuildRequirementView, ...]
     imported_modules: tuple[str, ...]
     """What verification imported in the bare runtime image."""
+    warnings: tuple[str, ...]
+    """What its user should know, a sentence each."""
     builder_image: str
     runtime_image: str
+    level: Level
+    """`staging` before everybody gets it, `prod` for what users install."""
     url: str | None
-    """Address of its bytes."""
+    """Address of its bytes; null if it was deleted."""
     index_url: str | None
-    """Address of the Simple API that lists it, for ``pip install --index-url``."""
+    """Address of the Simple API that lists it, for ``pip install --index-url``; null if it was deleted."""
     install: str | None = None
     """A command line that installs exactly this release from the index."""
 
     @classmethod
-    def of(cls, wheel: Wheel, *, release: str) -> Self:
-        """Show a wheel of a release such as ``pyyaml==6.0.2``."""
-        view = cls.model_validate(wheel)
+    def of(cls, wheel: Wheel, *, release: str, links: IndexLinks) -> Self:
+        """Show a wheel of a release such as ``pyyaml==6.0.2``, with the addresses of our own index."""
+        view = cls.model_validate(replace(wheel, policy_reason=PURE) if wheel.is_pure else wheel)
         if wheel.index_url is None:
             return view
-        command = f"pip install --only-binary :all: --index-url {wheel.index_url} {release}"
-        return view.model_copy(update={"install": command})
+        staged = wheel.level is Level.STAGING
+        addresses = {
+            "url": links.file(wheel.filename),
+            "index_url": links.simple(staged=staged),
+            "install": links.install_command(release, staged=staged),
+        }
+        return view.model_copy(update=addresses)

@@ -12,6 +12,7 @@ from wheelyard.cli.log_text import LineSplitter, plain_line, styled_line
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.cli.screen import open_screen
 from wheelyard.cli.watch import BuildWatch
+from wheelyard.domain.queue import Priority
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,11 +22,14 @@ class WantedWheel:
     requirement: str
     python: str | None
     platform: str | None
+    priority: Priority = Priority.INTERACTIVE
 
 
 def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: bool, as_json: bool) -> ExitCode:
     """Ask for a wheel; with ``wait`` or ``follow``, stay until it is there or has failed."""
-    submitted = client.submit(wanted.requirement, python=wanted.python, platform=wanted.platform)
+    submitted = client.submit(
+        wanted.requirement, python=wanted.python, platform=wanted.platform, priority=wanted.priority
+    )
     if not as_json:
         note(f"{submitted.project} {submitted.version}: {_describe_submission(submitted, joined=submitted.joined)}")
     if wait or follow:
@@ -34,6 +38,18 @@ def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: b
         show(submitted, as_json=as_json)
     else:
         note(f"follow it with: wheelyard logs {submitted.id} --follow")
+    return ExitCode.OK
+
+
+def retry(client: WheelyardClient, build_id: str, *, wait: bool, as_json: bool) -> ExitCode:
+    """Ask for another try; with ``wait``, stay until it is over."""
+    again = client.retry(build_id)
+    if not as_json:
+        note(f"{again.project} {again.version}: {_describe_submission(again, joined=again.joined)}")
+    if wait:
+        return watch(client, again, follow=False, as_json=as_json)
+    if as_json:
+        show(again, as_json=True)
     return ExitCode.OK
 
 

@@ -22,6 +22,7 @@ def build(  # noqa: PLR0913  (one parameter an option)
     platform: Annotated[
         str | None, typer.Option("--platform", metavar="TAG", help="Platform, such as manylinux_2_36_x86_64.")
     ] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Let the builds of people who wait go before it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is built, showing the stages.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="As --wait, and show the log too.")] = False,
     as_json: JsonOption = False,
@@ -41,8 +42,10 @@ def build(  # noqa: PLR0913  (one parameter an option)
     from wheelyard.cli.build import WantedWheel
     from wheelyard.cli.build import build as run
     from wheelyard.cli.client import open_client
+    from wheelyard.domain.queue import Priority
 
-    wanted = WantedWheel(requirement=requirement, python=python, platform=platform)
+    priority = Priority.BATCH if batch else Priority.INTERACTIVE
+    wanted = WantedWheel(requirement=requirement, python=python, platform=platform, priority=priority)
     with open_client(url) as client:
         raise typer.Exit(run(client, wanted, wait=wait, follow=follow, as_json=as_json))
 
@@ -81,13 +84,49 @@ def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = N
         run(client.cancel(build_id), as_json=as_json)
 
 
-def show(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """Show one build: its wheel, its failure, or where it stands."""
+def retry(
+    build_id: BuildId,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is over, showing the stages.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Try a build again that failed or was cancelled, as it was ordered.
+
+    One that waits for its next attempt goes on at once. To build with a recipe that has changed, ask for the wheel
+    again with 'wheelyard build'.
+    """
+    from wheelyard.cli.build import retry as run
+    from wheelyard.cli.client import open_client
+
+    with open_client(url) as client:
+        raise typer.Exit(run(client, build_id, wait=wait, as_json=as_json))
+
+
+def workers(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """List the workers: where they are, what they build with, what they do."""
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.worker_list import list_workers
+
+    with open_client(url) as client:
+        raise typer.Exit(list_workers(client, as_json=as_json))
+
+
+def show(
+    wanted: Annotated[str, typer.Argument(metavar="ID|FILE", help="A build's id, or a wheel's file name.")],
+    *,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Show one build: its wheel, its failure, or where it stands; or one wheel with its files and their sizes."""
+    from wheelyard.cli.browse import show_wheel
     from wheelyard.cli.build import show as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
-        run(client.build(build_id), as_json=as_json)
+        if wanted.endswith(".whl"):
+            raise typer.Exit(show_wheel(client, wanted, as_json=as_json))
+        run(client.build(wanted), as_json=as_json)
 
 
 def builds(

@@ -25,6 +25,8 @@ class StatusChanged(_Event):
     stage: Stage | None
     attempt: int
     """0 before the first attempt."""
+    waits_for: tuple[str, ...] = ()
+    """Releases that have to be built before it goes on."""
 
 
 class Ended(_Event):

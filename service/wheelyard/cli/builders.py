@@ -11,8 +11,8 @@ from wheelyard.cli.console import is_live, messages, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line
 from wheelyard.domain.target import Target
+from wheelyard.image_wiring import catalogue, image_builder
 from wheelyard.settings import Settings, load_settings
-from wheelyard.wiring import catalogue, image_builder
 
 T = TypeVar("T")
 
@@ -35,9 +35,9 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     return ExitCode.OK
 
 
-def warn_about(suite: str) -> None:
+def warn_about(settings: Settings, suite: str) -> None:
     """Say what the users of a suite should know."""
-    entry = catalogue().suite.get(suite)
+    entry = catalogue(settings).suite.get(suite)
     if entry is not None and entry.warning:
         note(f"warning: {suite}: {entry.warning}")
 
@@ -45,7 +45,7 @@ def warn_about(suite: str) -> None:
 def default_suite(settings: Settings) -> str:
     """Choose the suite that serves the default target; raises UnknownTargetError."""
     target = Target.parse(python=settings.default_python, platform=settings.default_platform)
-    return catalogue().builder_for(target).suite
+    return catalogue(settings).builder_for(target).suite
 
 
 def ensure_runtime(images: ImageBuilder, settings: Settings) -> str:

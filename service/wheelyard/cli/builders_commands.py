@@ -53,6 +53,9 @@ def refresh(
     suite: Annotated[str | None, typer.Argument(help="Suite of the catalogue. Default: every one.")] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Only look for updates.")] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help="Only show what the last refresh changed, by whomever it was begun.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the archive's updates into the images that this host has, and say what changed.
@@ -64,8 +67,10 @@ def refresh(
     [bold]Example[/bold]
     wheelyard builders refresh bookworm --check
     """
-    from wheelyard.cli.builders_upkeep import refresh_images
+    from wheelyard.cli.builders_upkeep import print_last_refreshes, refresh_images
 
+    if last:
+        raise typer.Exit(print_last_refreshes(suite, as_json=as_json))
     raise typer.Exit(refresh_images(suite, check_only=check, as_json=as_json))
 
 
@@ -86,11 +91,21 @@ def sbom(
     *,
     python: PythonOption = None,
     role: Annotated[str, typer.Option("--role", help="builder or runtime.")] = "runtime",
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="NAME", help="Any image of 'builders list', by name or id, instead of these."),
+    ] = None,
 ) -> None:
-    """Print what is in an image that this host has, as CycloneDX JSON."""
+    """Print what is in an image that this host has, as CycloneDX JSON.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard builders sbom bookworm --python 3.13 --role builder
+    wheelyard builders sbom --image wheelyard/environment:6f1f0c9e1d2a
+    """
     from wheelyard.cli.builders_upkeep import print_sbom
 
-    raise typer.Exit(print_sbom(suite, python=python, role=role))
+    raise typer.Exit(print_sbom(suite, python=python, role=role, image=image))
 
 
 @app.command()
@@ -102,9 +117,10 @@ def prune(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove images with recipes' system packages, those used longest ago first, until the rest fits the budget.
+    """Remove images with toolchains or system packages, used longest ago first, until the rest fits the budget.
 
-    Workers do this by themselves whenever they make a new one. A build that needs a removed image makes it again.
+    Images that a refresh has superseded go too, once no build can need them any more. Workers do this by themselves
+    whenever they make a new image. What a container uses stays, and a build that needs a removed image makes it again.
     """
     from wheelyard.cli.builders_upkeep import prune_images
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.builder_status import BuilderStatus, ImageSummary
+from wheelyard.image_wiring import image_shelf
 from wheelyard.settings import load_settings
-from wheelyard.wiring import image_shelf
 
 _ID_DIGITS = 12
 
@@ -28,6 +28,8 @@ def list_builders(*, as_json: bool) -> ExitCode:
     for builder in builders:
         if builder.warning:
             note(f"warning: {builder.suite}: {builder.warning}")
+    for image in (image for builder in builders for image in builder.images if image.stands_in):
+        note(f"warning: {image.name} stands in for its successor, which could not be made: {image.stands_in}")
     if not any(builder.images for builder in builders):
         note("no image yet: 'wheelyard builders build' makes them, and so does the first build")
     return ExitCode.OK
@@ -51,15 +53,17 @@ def _updates(builder: BuilderStatus) -> str:
 
 def image_table(builders: Sequence[BuilderStatus], *, now: datetime) -> Table:
     """Show the images."""
-    table = Table("IMAGE", "PYTHON", "ID", "SIZE", "AGE", "", box=None, pad_edge=False)
+    table = Table("IMAGE", "PYTHON", "WITH", "ID", "SIZE", "AGE", "", box=None, pad_edge=False)
     for image in (image for builder in builders for image in builder.images):
         digits = image.id.rpartition(":")[2][:_ID_DIGITS]
         size, age = format_size(image.size_bytes), format_age((now - image.created).total_seconds())
-        table.add_row(image.name, image.python, digits, size, age, _state(image))
+        table.add_row(image.name, image.python, image.added, digits, size, age, _state(image))
     return table
 
 
 def _state(image: ImageSummary) -> str:
+    if image.stands_in:
+        return "stands in"
     return "" if image.current else "outdated"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -15,19 +16,21 @@ from wheelyard.adapters.process import LineCallback
 from wheelyard.cli.builders import default_suite, warn_about, with_progress
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.domain.builder_status import ROLES
 from wheelyard.domain.upkeep import ImageRefresh
 from wheelyard.errors import NotFoundError
+from wheelyard.image_wiring import catalogue, engine_command, image_builder, image_pruning, image_upkeep
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
-from wheelyard.wiring import catalogue, engine_command, image_builder, image_upkeep
 
 
 def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
     """Bring updates into the images that this host has, or only look for them."""
-    upkeep = image_upkeep(load_settings())
+    settings = load_settings()
+    upkeep = image_upkeep(settings)
     reports: list[ImageRefresh] = []
-    for name in [suite] if suite else list(catalogue().own_suites):
-        warn_about(name)
+    for name in [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites):
+        warn_about(settings, name)
         act = upkeep.check if check_only else upkeep.refresh
         reports += with_progress(f"updates of {name}", functools.partial(act, name))
     if as_json:
@@ -41,7 +44,27 @@ def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> Exi
     return ExitCode.OK
 
 
+def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
+    """Print what the last refresh of each suite, or of one, changed on this host."""
+    settings = load_settings()
+    upkeep = image_upkeep(settings)
+    suites = [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites)
+    kept = {name: asyncio.run(upkeep.last_report(name)) for name in suites}
+    if as_json:
+        print_json({name: asdict(report) for name, report in kept.items() if report is not None})
+        return ExitCode.OK
+    for name, report in kept.items():
+        if report is None:
+            note(f"{name}: no image was made anew yet")
+            continue
+        note(f"{name}: {report.at:%Y-%m-%d %H:%M} UTC")
+        output().print(change_table(report.images))
+    return ExitCode.OK
+
+
 def _summary(report: ImageRefresh) -> str:
+    if report.problem:
+        return f"{len(report.pending)} updates pending; it could not be made anew: {report.problem}"
     if report.refreshed:
         return f"made anew, {len(report.changes)} packages changed"
     return f"{len(report.pending)} updates pending" if report.pending else "up to date"
@@ -92,30 +115,35 @@ def _print_report(report: ImageReport) -> None:
         output().print(f"  {format_size(size):>10}  {part}")
 
 
-def print_sbom(suite: str | None, *, python: str | None, role: str) -> ExitCode:
+def print_sbom(suite: str | None, *, python: str | None, role: str, image: str | None) -> ExitCode:
     """Print the SBOM of an image that this host has."""
     settings = load_settings()
     chosen, version = suite or default_suite(settings), python or settings.default_python
-    print_json(json.loads(asyncio.run(_read_sbom(settings, chosen, version, role))))
+    print_json(json.loads(asyncio.run(_read_sbom(settings, image or (chosen, version, role)))))
     return ExitCode.OK
 
 
-async def _read_sbom(settings: Settings, suite: str, python: str, role: str) -> str:
-    plan = await image_builder(settings).plan(suite)
-    name = plan.builder_name(python) if role == "builder" else plan.runtime_name(python)
+async def _read_sbom(settings: Settings, wanted: str | tuple[str, str, str]) -> str:
     engine = engine_command(settings)
-    image = await find_image(engine, name.tag, name.definition)
-    if image is None:
-        raise NotFoundError(kind="image", name=name.tag)
+    name = wanted if isinstance(wanted, str) else await _name_image(settings, *wanted)
+    image = await find_image(engine, name)
+    if image is None or not image.name or image.role not in ROLES:
+        raise NotFoundError(kind="image", name=name)
     return await read_sbom(engine, image.id)
 
 
+async def _name_image(settings: Settings, suite: str, python: str, role: str) -> str:
+    images = image_builder(settings)
+    name = images.builder_name if role == "builder" else images.runtime_name
+    return (await name(suite, python)).tag
+
+
 def prune_images(*, budget_bytes: int | None, as_json: bool) -> ExitCode:
-    """Remove environment images until the rest fits the budget."""
+    """Remove superseded images, and environments and toolchains until the rest fits the budget."""
     settings = load_settings()
     if budget_bytes is not None:
         settings = settings.model_copy(update={"environment_budget_bytes": budget_bytes})
-    removed = asyncio.run(image_upkeep(settings).prune())
+    removed = asyncio.run(image_pruning(settings).prune())
     if as_json:
         print_json([asdict(image) for image in removed])
         return ExitCode.OK

@@ -8,22 +8,46 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from wheelyard import __version__
+from wheelyard.api.figures import QueueView, StatisticsView
+from wheelyard.api.index_schemas import (
+    ContentsView,
+    IndexedWheelView,
+    IndexReportView,
+    ProjectListView,
+    ProjectView,
+    WheelListView,
+    wheel_path,
+)
+from wheelyard.api.recipes import RecipeListView, RecipeView
+from wheelyard.api.request_schemas import (
+    DependencyFiles,
+    LockView,
+    NewRequest,
+    PlanView,
+    RequestListView,
+    RequestView,
+)
 from wheelyard.api.schemas import BuildListView, BuildView, SubmittedBuildView, TargetView
+from wheelyard.api.workers import WorkerView
 from wheelyard.cli.build_events import EVENTS_BY_NAME, BuildEvent, Ended
 from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.events import ServerEvent, parse_events
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.domain.build import Status
+from wheelyard.domain.queue import Priority
 from wheelyard.errors import ServerUnreachableError
 
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
 # The service sends a comment every few seconds while nothing happens.
 _STREAM_TIMEOUT: Final = httpx.Timeout(60, connect=5)
+# A resolver answers for each target before the service does.
+_RESOLVE_TIMEOUT: Final = httpx.Timeout(900, connect=5)
 _RETRY_SECONDS: Final = 1.0
 _MAX_RETRIES: Final = 30
 _PROBLEM_EVENT: Final = "problem"
@@ -66,9 +90,16 @@ class WheelyardClient:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, requirement: str, *, python: str | None = None, platform: str | None = None) -> SubmittedBuildView:
+    def submit(
+        self,
+        requirement: str,
+        *,
+        python: str | None = None,
+        platform: str | None = None,
+        priority: Priority | None = None,
+    ) -> SubmittedBuildView:
         """Ask for a wheel."""
-        wanted = {"requirement": requirement, "python": python, "platform": platform}
+        wanted = {"requirement": requirement, "python": python, "platform": platform, "priority": priority}
         body = {name: value for name, value in wanted.items() if value is not None}
         return self._parse(SubmittedBuildView, self._document("POST", "/v1/builds", json=body))
 
@@ -87,6 +118,123 @@ class WheelyardClient:
     def cancel(self, build_id: str) -> BuildView:
         """Ask for a build's end."""
         return self._parse(BuildView, self._document("POST", f"/v1/builds/{build_id}/cancel"))
+
+    def retry(self, build_id: str) -> SubmittedBuildView:
+        """Ask for another try at a build."""
+        return self._parse(SubmittedBuildView, self._document("POST", f"/v1/builds/{build_id}/retry"))
+
+    def workers(self) -> tuple[WorkerView, ...]:
+        """List the workers."""
+        listed = self._document("GET", "/v1/workers")
+        return tuple(self._parse(WorkerView, worker) for worker in (listed if isinstance(listed, list) else [listed]))
+
+    def wheels(self, *, project: str | None, standing: str | None, limit: int) -> WheelListView:
+        """List published wheels, newest first."""
+        wanted = {"project": project, "standing": standing, "limit": limit}
+        params = {name: str(value) for name, value in wanted.items() if value is not None}
+        return self._parse(WheelListView, self._document("GET", "/v1/wheels", params=params))
+
+    def wheel(self, filename: str) -> IndexedWheelView:
+        """Read what is known of a wheel."""
+        return self._parse(IndexedWheelView, self._document("GET", wheel_path(filename)))
+
+    def contents(self, filename: str) -> ContentsView:
+        """Read which files a wheel contains."""
+        return self._parse(ContentsView, self._document("GET", f"{wheel_path(filename)}/contents"))
+
+    def projects(self, *, prefix: str, limit: int) -> ProjectListView:
+        """List projects by name."""
+        params = {"limit": str(limit)} | ({"prefix": prefix} if prefix else {})
+        return self._parse(ProjectListView, self._document("GET", "/v1/projects", params=params))
+
+    def project(self, name: str) -> ProjectView:
+        """Read a project with its releases."""
+        return self._parse(ProjectView, self._document("GET", f"/v1/projects/{quote(name, safe='')}"))
+
+    def recipes(self) -> RecipeListView:
+        """List recipes."""
+        return self._parse(RecipeListView, self._document("GET", "/v1/recipes"))
+
+    def recipe(self, name: str) -> RecipeView:
+        """Read a recipe."""
+        return self._parse(RecipeView, self._document("GET", f"/v1/recipes/{quote(name, safe='')}"))
+
+    def queue(self, *, limit: int) -> QueueView:
+        """Read what runs and what waits."""
+        return self._parse(QueueView, self._document("GET", "/v1/queue", params={"limit": str(limit)}))
+
+    def statistics(self, *, days: int) -> StatisticsView:
+        """Read what happened in the last days."""
+        return self._parse(StatisticsView, self._document("GET", "/v1/statistics", params={"days": str(days)}))
+
+    def requests(self, *, state: str | None, limit: int) -> RequestListView:
+        """List requests for applications, newest first."""
+        params = {"limit": str(limit)} | ({"state": state} if state else {})
+        return self._parse(RequestListView, self._document("GET", "/v1/requests", params=params))
+
+    def yank(self, filename: str, *, reason: str) -> IndexedWheelView:
+        """Yank a wheel."""
+        document = self._document("POST", f"{wheel_path(filename)}/yank", json={"reason": reason})
+        return self._parse(IndexedWheelView, document)
+
+    def unyank(self, filename: str) -> IndexedWheelView:
+        """Offer a wheel again."""
+        return self._parse(IndexedWheelView, self._document("POST", f"{wheel_path(filename)}/unyank"))
+
+    def promote(self, filename: str) -> IndexedWheelView:
+        """Publish a staged wheel for everybody."""
+        return self._parse(IndexedWheelView, self._document("POST", f"{wheel_path(filename)}/promote"))
+
+    def delete(self, filename: str, *, confirm: str) -> IndexedWheelView:
+        """Remove a wheel for good."""
+        document = self._document("DELETE", wheel_path(filename), params={"confirm": confirm})
+        return self._parse(IndexedWheelView, document)
+
+    def check_index(self, *, mend: bool) -> IndexReportView:
+        """Compare devpi with what is listed."""
+        return self._parse(IndexReportView, self._document("POST", "/v1/index/check", json={"mend": mend}))
+
+    def plan_request(self, wanted: NewRequest) -> PlanView:
+        """Ask what would be done for an application."""
+        return self._parse(PlanView, self._resolved("/v1/requests/plan", wanted))
+
+    def submit_request(self, wanted: NewRequest) -> RequestView:
+        """Ask for everything that an application depends on."""
+        return self._parse(RequestView, self._resolved("/v1/requests", wanted))
+
+    def request(self, request_id: str) -> RequestView:
+        """Read one request."""
+        return self._parse(RequestView, self._document("GET", f"/v1/requests/{request_id}"))
+
+    def cancel_request(self, request_id: str) -> RequestView:
+        """Ask for a request's end."""
+        return self._parse(RequestView, self._document("POST", f"/v1/requests/{request_id}/cancel"))
+
+    def lock_request(self, request_id: str, lock: DependencyFiles) -> LockView:
+        """Have our wheels' hashes put into a lock file."""
+        body = lock.model_dump(mode="json", include={"file", "files", "kind"})
+        return self._parse(LockView, self._document("POST", f"/v1/requests/{request_id}/lock", json=body))
+
+    def follow_request(self, request_id: str) -> Iterator[RequestView]:
+        """Yield a request whenever it has changed, until it is over; a connection that drops is made anew.
+
+        Raises:
+            ServerUnreachableError: the service stayed away for half a minute.
+        """
+        failures = 0
+        while True:
+            try:
+                for event in self._stream(f"/v1/requests/{request_id}/events", ""):
+                    failures = 0
+                    if event.name == "update":
+                        yield (view := self._parse(RequestView, event.data))
+                        if view.finished_at is not None:
+                            return
+            except ServerUnreachableError:
+                if failures >= _MAX_RETRIES:
+                    raise
+            failures += 1
+            self._sleep(_RETRY_SECONDS)
 
     def targets(self) -> tuple[TargetView, ...]:
         """List what can be asked for."""
@@ -114,7 +262,7 @@ class WheelyardClient:
         failures, last_id = 0, ""
         while True:
             try:
-                for event in self._stream(build_id, last_id):
+                for event in self._stream(f"/v1/builds/{build_id}/log", last_id):
                     failures, last_id = 0, event.last_id
                     if event.name in EVENTS_BY_NAME:
                         yield (news := self._parse(EVENTS_BY_NAME[event.name], event.data))
@@ -126,10 +274,9 @@ class WheelyardClient:
             failures += 1
             self._sleep(_RETRY_SECONDS)
 
-    def _stream(self, build_id: str, last_id: str) -> Iterator[ServerEvent]:
+    def _stream(self, path: str, last_id: str) -> Iterator[ServerEvent]:
         """Yield the events of one connection; a problem that ends it is as good as a dropped line."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
-        path = f"/v1/builds/{build_id}/log"
         request = self._http.build_request("GET", path, headers=headers, timeout=_STREAM_TIMEOUT)
         with self._reaching(), self._open(request) as response:
             for event in parse_events(response.iter_lines(), last_id=last_id):
@@ -147,6 +294,13 @@ class WheelyardClient:
             yield response
         finally:
             response.close()
+
+    def _resolved(self, path: str, wanted: NewRequest) -> object:
+        with self._reaching():
+            response = self._http.post(path, json=wanted.model_dump(mode="json"), timeout=_RESOLVE_TIMEOUT)
+        if not response.is_success:
+            raise _problem_of(response)
+        return _json_of(response)
 
     def _document(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None

@@ -18,8 +18,9 @@ from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.errors import NotFoundError, VerifyFailedError
+from wheelyard.image_wiring import engine_command
 from wheelyard.settings import Settings
-from wheelyard.wiring import engine_command, pip_wheel
+from wheelyard.wiring import pip_wheel
 
 _CHUNK_BYTES: Final = 1 << 16
 _SHOWN_PROBLEMS: Final = 3

@@ -5,6 +5,7 @@ from enum import IntEnum
 from typing import Final
 
 from wheelyard.errors import (
+    ForbiddenError,
     OperatorError,
     ProjectError,
     RecipeError,
@@ -36,7 +37,7 @@ MEANINGS: Final = {
     ExitCode.USAGE: "the command line is not of the documented form",
     ExitCode.CALLER: "the service refused the request: ask differently",
     ExitCode.OPERATOR: "the service, or something that it needs, is not available",
-    ExitCode.UNAUTHENTICATED: "no valid token",
+    ExitCode.UNAUTHENTICATED: "no valid token, or one without the scope that is needed",
     ExitCode.RECIPE: "a recipe or the catalogue of builders cannot be used",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
@@ -44,6 +45,7 @@ MEANINGS: Final = {
 # The first class that fits decides, so special cases stand before their parents.
 _BY_CLASS: Final[tuple[tuple[type[WheelyardError], ExitCode], ...]] = (
     (UnauthenticatedError, ExitCode.UNAUTHENTICATED),
+    (ForbiddenError, ExitCode.UNAUTHENTICATED),
     (ServerUnreachableError, ExitCode.OPERATOR),
     (ProjectError, ExitCode.BUILD_FAILED),
     (RecipeError, ExitCode.RECIPE),

@@ -104,9 +104,16 @@ def _build_table(builds: Iterable[BuildSummaryView]) -> Table:
         if build.stage is not None:
             status += Text(f" {build.stage}")
         created = build.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        result = build.wheel_filename or build.failure_code or ""
+        result = build.wheel_filename or build.failure_code or _pause(build)
         table.add_row(build.id, build.project, build.version, build.python, build.platform, status, created, result)
     return table
+
+
+def _pause(build: BuildSummaryView) -> str:
+    """Say what a queued build waits for, if it is not its turn: other builds, or what was down."""
+    if build.waits:
+        return "waits for other builds"
+    return f"again at {build.not_before.astimezone().strftime('%H:%M:%S')}" if build.not_before else ""
 
 
 def _table(*columns: str) -> Table:

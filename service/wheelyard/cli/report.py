@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from wheelyard.api.schemas import BuildView
+from wheelyard.api.schemas import AwaitedBuildView, BuildView
 from wheelyard.api.wheel_schemas import FailureView, GraftedLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size
 from wheelyard.cli.exit_codes import ExitCode
@@ -14,7 +14,7 @@ from wheelyard.cli.log_text import plain_line, plain_text, styled_line
 from wheelyard.domain.build import Status
 
 _SHOWN_MODULES: Final = 6
-_STYLES: Final = {"wheel": "bold green", "install": "bold"}
+_STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
 
 def exit_code_of_build(build: BuildView) -> ExitCode:
@@ -33,7 +33,28 @@ def report_build(build: BuildView) -> RenderableType:
         return Group(heading, report_wheel(build.wheel))
     if build.failure is not None:
         return Group(heading, report_failure(build.failure))
-    return Group(heading, Text(f"  build {build.id}{f', stage {build.stage}' if build.stage else ''}"))
+    return Group(
+        heading,
+        Text(f"  build {build.id}{f', stage {build.stage}' if build.stage else ''}"),
+        *_pause(build),
+        *map(_awaited, build.waits_for),
+    )
+
+
+def _awaited(awaited: AwaitedBuildView) -> RenderableType:
+    build = f"build {awaited.build_id}" if awaited.build_id else "which is about to be ordered"
+    return Text(f"  waits for {plain_line(awaited.project)} {plain_line(awaited.version)}, {build}")
+
+
+def _pause(build: BuildView) -> Iterator[RenderableType]:
+    """Say why a build waits, if something was down, and until when."""
+    if build.not_before is None:
+        return
+    when = build.not_before.astimezone().strftime("%H:%M:%S")
+    yield Text(f"  its attempt {len(build.attempts)} failed and is tried again at {when}")
+    failure = build.attempts[-1].failure if build.attempts else None
+    if failure is not None:
+        yield report_failure(failure)
 
 
 def report_wheel(wheel: WheelView) -> RenderableType:
@@ -51,7 +72,7 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
     repaired = wheel.tag != wheel.tag_before_repair
     yield "wheel", wheel.filename
     yield "tag", f"{wheel.tag_before_repair} \u2192 {wheel.tag}" if repaired else f"{wheel.tag} (as it was built)"
-    yield "policy", wheel.policy or "none: a pure wheel runs on any platform"
+    yield "policy", _describe_policy(wheel)
     for library in wheel.grafted:
         yield "grafted", describe_library(library)
     if not wheel.grafted:
@@ -59,15 +80,24 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
     yield "size", format_size(wheel.size_bytes)
     yield "tested", _describe_imports(wheel.imported_modules)
     yield "sha256", wheel.sha256
+    for warning in wheel.warnings:
+        yield "warning", warning
     if wheel.install:
         yield "install", wheel.install
 
 
+def _describe_policy(wheel: WheelView) -> str:
+    if wheel.policy_reason is not None:
+        return wheel.policy_reason.sentence
+    return wheel.policy or "none: a pure wheel runs on any platform"
+
+
 def describe_library(library: GraftedLibraryView) -> str:
-    """Say which library was grafted, and from which system package."""
+    """Say which library was grafted, from which system package, and what asked for it."""
+    way = ", for " + " \u2192 ".join(library.chain[:-1]) if len(library.chain) > 1 else ""
     if library.package is None:
-        return f"{library.soname}, of no system package"
-    return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip()
+        return f"{library.soname}, of no system package{way}"
+    return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip() + way
 
 
 def _describe_imports(modules: tuple[str, ...]) -> str:

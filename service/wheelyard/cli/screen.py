@@ -14,7 +14,7 @@ from rich.text import Text
 
 from wheelyard.cli.console import format_seconds, is_live, messages, timestamp
 from wheelyard.cli.log_text import plain_line, styled_line
-from wheelyard.cli.watch import BuildEnded, LogLine, News, StageBegan, StageEnded
+from wheelyard.cli.watch import BuildEnded, BuildWaits, LogLine, News, StageBegan, StageEnded
 from wheelyard.domain.build import Status
 
 _REFRESHES_PER_SECOND: Final = 8
@@ -56,6 +56,10 @@ def open_screen(*, with_log: bool, tail_lines: int = 0) -> Screen:
     return PlainScreen(console, with_log=with_log or tail_lines > 0)
 
 
+def _waits_for(news: BuildWaits) -> str:
+    return f"waiting for builds of {plain_line(', '.join(news.releases))}"
+
+
 def _heading(news: StageEnded | BuildEnded) -> Text:
     took = format_seconds(news.seconds)
     if isinstance(news, StageEnded):
@@ -90,6 +94,8 @@ class PlainScreen:
         elif isinstance(news, StageBegan):
             again = f" (attempt {news.attempt})" if news.attempt > 1 else ""
             self._print(label, f"{news.stage}{again} ...")
+        elif isinstance(news, BuildWaits):
+            self._print(label, _waits_for(news))
         else:
             self._print(label, _heading(news).plain)
 
@@ -139,6 +145,8 @@ class TerminalScreen:
             row = self._rows[label]
             if isinstance(news, StageBegan):
                 row.doing, row.since = str(news.stage), time.monotonic()
+            elif isinstance(news, BuildWaits):
+                row.doing, row.since = _waits_for(news), time.monotonic()
             elif isinstance(news, LogLine):
                 row.tail.append(styled_line(news.text))
             elif isinstance(news, BuildEnded):

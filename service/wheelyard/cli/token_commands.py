@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from wheelyard.cli.options import JsonOption
+from wheelyard.domain.access import Scope
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and end API tokens, on the service's own host.")
 
@@ -15,18 +16,23 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and end API tokens, on 
 def create(
     name: Annotated[str, typer.Argument(help="Who or what will use it, such as 'ci'.")],
     *,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="End it after this many days.")] = None,
+    scope: Annotated[
+        Scope, typer.Option("--scope", help="What it opens; each scope includes those before it.")
+    ] = Scope.REQUEST,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="End it after this time, such as 12h or 90d.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and print its secret, which cannot be had again.
 
     \b
     [bold]Example[/bold]
-    export WHEELYARD_TOKEN=$(wheelyard token create ci --days 90)
+    export WHEELYARD_TOKEN=$(wheelyard token create ci --scope request --expires 90d)
     """
     from wheelyard.cli.tokens import create_token
 
-    raise typer.Exit(create_token(name, days=days, as_json=as_json))
+    raise typer.Exit(create_token(name, scope=scope, expires=expires, as_json=as_json))
 
 
 @app.command("list")

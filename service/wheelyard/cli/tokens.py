@@ -1,31 +1,38 @@
 """Make, list and end API tokens in the database that the settings name. Must not keep a secret anywhere."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from rich.table import Table
 
+from wheelyard.access_wiring import host_user, open_tokens
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.domain.access import Scope
 from wheelyard.domain.ledger import Token
+from wheelyard.errors import InvalidRequestError
 from wheelyard.settings import load_settings
 from wheelyard.usecases.tokens import Tokens
-from wheelyard.wiring import open_tokens
 
 T = TypeVar("T")
+_SPAN: Final = re.compile(r"([1-9][0-9]{0,4})([hd])")
+_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-def create_token(name: str, *, days: int | None, as_json: bool) -> ExitCode:
+def create_token(name: str, *, scope: Scope, expires: str | None, as_json: bool) -> ExitCode:
     """Make a token; only its secret goes to standard output, so that a shell can take it."""
-    expires_at = datetime.now(UTC) + timedelta(days=days) if days is not None else None
-    token, secret = _with_tokens(lambda tokens: tokens.create(name=name, expires_at=expires_at))
+    expires_at = None if expires is None else _end_of(expires)
+    token, secret = _with_tokens(
+        lambda tokens: tokens.create(name=name, scope=scope, expires_at=expires_at, created_by=host_user())
+    )
     if as_json:
         print_json({**asdict(token), "secret": secret})
         return ExitCode.OK
-    note(f"token {token.id} for {token.name}; the secret below is shown this once")
+    note(f"token {token.id} for {token.name}, scope {token.scope.value}; the secret below is shown this once")
     output().print(secret, soft_wrap=True)
     return ExitCode.OK
 
@@ -42,7 +49,7 @@ def list_tokens(*, as_json: bool) -> ExitCode:
 
 def revoke_token(token_id: str, *, as_json: bool) -> ExitCode:
     """End a token."""
-    token = _with_tokens(lambda tokens: tokens.revoke(token_id))
+    token = _with_tokens(lambda tokens: tokens.revoke(token_id, revoked_by=host_user()))
     if as_json:
         print_json(asdict(token))
     else:
@@ -58,11 +65,19 @@ def _with_tokens(act: Callable[[Tokens], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+def _end_of(text: str) -> datetime:
+    """Read a time from now, such as ``90d``; raises InvalidRequestError."""
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise InvalidRequestError(problems=[f"--expires {text}: give a number of hours or days, such as 12h or 90d"])
+    return datetime.now(UTC) + int(found[1]) * _UNITS[found[2]]
+
+
 def _table(tokens: Iterable[Token]) -> Table:
-    table = Table("ID", "NAME", "CREATED", "EXPIRES", "LAST USED", "REVOKED", box=None, pad_edge=False)
+    table = Table("ID", "NAME", "SCOPE", "CREATED", "EXPIRES", "LAST USED", "REVOKED", box=None, pad_edge=False)
     for token in tokens:
         times = (token.created_at, token.expires_at, token.last_used_at, token.revoked_at)
-        table.add_row(token.id, token.name, *map(_format_time, times))
+        table.add_row(token.id, token.name, token.scope.value, *map(_format_time, times))
     return table
 
 

@@ -44,7 +44,14 @@ class BuildEnded:
     seconds: float
 
 
-News = StageBegan | StageEnded | LogLine | BuildEnded
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildWaits:
+    """The build goes on once these releases have been built."""
+
+    releases: tuple[str, ...]
+
+
+News = StageBegan | StageEnded | LogLine | BuildWaits | BuildEnded
 
 
 class BuildWatch:
@@ -56,15 +63,23 @@ class BuildWatch:
         self._began = self._stage_began = clock()
         self._stage: Stage | None = None
         self._attempt = 0
+        self._waits_for: tuple[str, ...] = ()
 
     def apply(self, event: BuildEvent) -> Iterator[News]:
         """Yield what an event says that is new."""
         if isinstance(event, LogPiece):
             yield from map(_line, self._lines.feed(event.text))
         elif isinstance(event, StatusChanged):
-            yield from self._change_stage(event)
+            yield from self._wait(event) if event.waits_for else self._change_stage(event)
         else:
             yield from self._end(event)
+
+    def _wait(self, event: StatusChanged) -> Iterator[News]:
+        """Leave the stage, which neither passed nor failed."""
+        self._stage, self._attempt = None, event.attempt
+        if event.waits_for != self._waits_for:
+            self._waits_for = event.waits_for
+            yield BuildWaits(releases=event.waits_for)
 
     def _change_stage(self, event: StatusChanged) -> Iterator[News]:
         if event.status.is_final or (event.stage, event.attempt) == (self._stage, self._attempt):

@@ -5,6 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from wheelyard.domain.index import Level
+from wheelyard.domain.needed_release import AwaitedBuild
+from wheelyard.domain.policy_reason import PolicyReason
+from wheelyard.domain.queue import Demand, Lane, Priority
 from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
 from wheelyard.errors import WheelyardError
@@ -90,11 +94,20 @@ class GraftedLibrary:
     path: str
     """Its path inside the wheel."""
     sha256: str
-    """Digest of the library as the builder had it, before its name and search path were changed."""
+    """Digest of the copy in the wheel, whose name and search path were changed."""
     package: str | None
     """The system package that owns it, None if no package does."""
     package_version: str | None
     source_package: str | None = None
+    """The source package and its version, such as ``libyaml 0.2.5-1``."""
+    origin: str | None = None
+    """Where the builder had it; None if it is not known."""
+    origin_sha256: str | None = None
+    """Digest of the library as the builder had it; None if that is not known."""
+    needed_by: tuple[str, ...] = ()
+    """What asks for it: paths inside the wheel, and names of other grafted libraries."""
+    chain: tuple[str, ...] = ()
+    """The shortest way to it from a file of the project's own, both included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +142,13 @@ class Wheel:
     url: str | None = None
     """Address of its bytes, once it is published."""
     index_url: str | None = None
-    """Address of the Simple API that lists it, for ``pip install --index-url``."""
+    """Address of devpi's page of it; None if it is deleted. Our own pages' address depends on who asks."""
+    level: Level = Level.PROD
+    """How far it has come on the index."""
+    policy_reason: PolicyReason | None = None
+    """What sets its policy; None for a pure wheel, and for wheels from before this was recorded."""
+    warnings: tuple[str, ...] = ()
+    """What its user should know, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +194,16 @@ class BuildOrder:
     recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
     """What the recipe said when this was ordered: workers need no recipe files."""
 
+    @property
+    def demand(self) -> Demand:
+        """What it takes of a worker's capacity: what its recipe's limits say."""
+        return Demand(cpus=self.recipe.cpus, memory_bytes=self.recipe.memory_bytes)
+
+    @property
+    def lane(self) -> Lane:
+        """Say where it can run."""
+        return Lane(architecture=self.target.policy.architecture, suite=self.builder, python=self.target.python)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
@@ -191,6 +220,11 @@ class Build:
     attempts: tuple[Attempt, ...]
     failure: Failure | None
     wheel: Wheel | None
+    priority: Priority = Priority.INTERACTIVE
+    not_before: datetime | None = None
+    """When it may be tried again, while it is queued after an attempt that failed."""
+    waits_for: tuple[AwaitedBuild, ...] = ()
+    """What has to be built before it goes on; it is queued, and nobody takes it, while there is any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,3 +241,7 @@ class BuildSummary:
     finished_at: datetime | None
     wheel_filename: str | None
     failure_code: str | None
+    priority: Priority = Priority.INTERACTIVE
+    not_before: datetime | None = None
+    waits: bool = False
+    """True while it waits for other builds."""

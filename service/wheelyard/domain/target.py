@@ -87,18 +87,18 @@ class Target:
         native = cpython_tags(self.version_info, abis=[interpreter], platforms=platforms)
         return (*native, *compatible_tags(self.version_info, interpreter, platforms))
 
-    def marker_environment(self) -> dict[str, str]:
-        """Give the values that markers see on this target (PEP 508), the micro version taken as 0."""
+    def marker_environment(self, *, micro: int = 0) -> dict[str, str]:
+        """Give the values that markers see on this target (PEP 508), in one micro release of its Python."""
         return {
             "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
+            "implementation_version": f"{self.python}.{micro}",
             "os_name": "posix",
             "platform_machine": self.policy.architecture,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": "Linux",
             "platform_version": "",
-            "python_full_version": f"{self.python}.0",
+            "python_full_version": f"{self.python}.{micro}",
             "python_version": self.python,
             "sys_platform": "linux",
         }

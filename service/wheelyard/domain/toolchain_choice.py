@@ -29,7 +29,9 @@ def choose_toolchains(catalogue: Catalogue, texts: Sequence[str], *, suite: str)
 def _version_in(catalogue: Catalogue, name: ToolchainName, suite: str) -> Version | None:
     toolchain = catalogue.toolchain.get(name)
     entry = toolchain.suite.get(suite) if toolchain else None
-    return Version(entry.version) if entry else None
+    if entry is None or not entry.packages_for(catalogue.suite[suite].package_manager):
+        return None
+    return Version(entry.version)
 
 
 def _suites_that_meet(catalogue: Catalogue, need: ToolchainNeed) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""An attempt's log on its way to the store: batched, cut at its limit with a note, its end kept for the failure.
+"""An attempt's log on its way to the store: batched, held to a pace, cut at its limit, its end kept for the failure.
 
 Must not interpret what it carries.
 """
@@ -12,24 +12,34 @@ from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, storable
 from wheelyard.domain.ledger import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import AttemptStore
+from wheelyard.pipeline.pace import Pace
 
 _FLUSH_SECONDS: Final = 0.1
-_CHUNK_BYTES: Final = 256 << 10
+_CHUNK_BYTES: Final = 512 << 10
 _WAITING_BYTES: Final = 1 << 20
 _TAIL_BYTES: Final = 64 << 10
+_RAISE: Final = "(WHEELYARD_LIMIT_LOG_BYTES, limits.log)"
 
 
 class AttemptLog:
     """The LogSink of one attempt; an asynchronous context manager that flushes at its end."""
 
-    def __init__(self, store: AttemptStore, claim: Claim, *, limit_bytes: int) -> None:
+    def __init__(
+        self, store: AttemptStore, claim: Claim, *, limit_bytes: int, pace: Pace, patience_seconds: float = 10.0
+    ) -> None:
+        """Take the limit, the pace that keeps a flood from leaving its readers behind, and a patience.
+
+        The patience is how long the end waits for a database that is away before what is left is given up.
+        """
         self._store = store
         self._claim = claim
+        self._pace = pace
         self._room = limit_bytes
         self._limit_bytes = limit_bytes
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
-        self._tail = b""
+        self._patience_seconds = patience_seconds
+        self._tail = bytearray()
         self._drained = asyncio.Event()
         self._closing = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -44,24 +54,37 @@ class AttemptLog:
         self._closing.set()
         if self._flusher is not None:
             await self._flusher
-        await self._flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_seconds):
+                await self._flush_the_rest()
+
+    def hurry(self) -> None:
+        """Let the end wait for nothing: whoever ends this attempt is about to end himself."""
+        self._patience_seconds = _FLUSH_SECONDS
 
     async def write(self, data: bytes) -> None:
-        """Take a piece; what is beyond the limit is dropped, and a writer that is too fast waits."""
-        self._tail = (self._tail + data)[-_TAIL_BYTES:]
+        """Take a piece; what is beyond the limit is dropped, and a writer that is too fast waits.
+
+        So does what writes into the pipe that he reads, in the end the build itself.
+        """
+        self._tail += data
+        if len(self._tail) > 2 * _TAIL_BYTES:  # seldom, because chatty programs write a few bytes at a time
+            del self._tail[:-_TAIL_BYTES]
         kept = data[: self._room]
         self._room -= len(kept)
         self._put(kept)
         if len(kept) < len(data) and not self.truncated:
             self.truncated = True
-            self._put(f"\n==> the log was cut here, at its limit of {self._limit_bytes} bytes\n".encode())
+            self._put(f"\n==> the log was cut here, at its limit of {self._limit_bytes} bytes {_RAISE}\n".encode())
+        if (pause := self._pace.spend(len(kept))) and not self._is_unattended():
+            await asyncio.sleep(pause)
         while self._waiting_bytes > _WAITING_BYTES and not self._is_unattended():
             self._drained.clear()
             await self._drained.wait()
 
     def tail(self) -> str:
         """Give the log's end, whether or not it was within the limit, as text that every store can hold."""
-        return storable(self._tail.decode(errors="replace"))
+        return storable(self._tail[-_TAIL_BYTES:].decode(errors="replace"))
 
     def excerpt(self) -> str:
         """Give the last lines of the tail."""
@@ -84,6 +107,12 @@ class AttemptLog:
                 await self._flush()
         finally:
             self._drained.set()
+
+    async def _flush_the_rest(self) -> None:
+        await self._flush()
+        while self._waiting:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            await self._flush()
 
     async def _flush(self) -> None:
         """Send what waits; while the database is away it goes on waiting, and the writer with it."""

@@ -5,14 +5,20 @@ and fetch (wheels only, by hash), and the same container goes on (PEP 517's dyna
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.build import BuildRequirement, Stage
+from wheelyard.domain.build_requires import amend_requirements
+from wheelyard.domain.recipe import SourceFile
 from wheelyard.domain.release import IndexFile
-from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
+from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates
+from wheelyard.pipeline.granted_network import granted_network
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, known
+from wheelyard.pipeline.wheel_report import read_sources
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more for a backend that thinks again
 _MAX_REQUIREMENTS: Final = 200
@@ -21,7 +27,10 @@ _MAX_REQUIREMENTS: Final = 200
 async def build(job: Job, tools: Tools) -> Job:
     """Build the wheel."""
     image = known(job.images).builder
-    async with open_job(job, tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON) as conversation:
+    network = granted_network(job, tools)
+    async with open_job(
+        job, tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
+    ) as conversation:
         await _give_job(conversation, job)
         supplies = _Supplies(job, tools)
         message = await expect_report(conversation, job, tools, stage=Stage.BUILD, supply=supplies.answer)
@@ -29,7 +38,13 @@ async def build(job: Job, tools: Tools) -> Job:
         epoch = message.fields.get("epoch")
         if not isinstance(epoch, int):
             raise conversation.refuse("its report has no epoch")
-        return job.knowing(built=BuiltWheel(path=path, epoch=epoch, requirements=supplies.given()))
+        try:
+            sources = read_sources(message.fields)
+        except ValueError as error:
+            raise conversation.refuse(f"its report cannot be read ({error})") from error
+        warnings = await note_network(conversation, message, job, Stage.BUILD)
+        built = BuiltWheel(path=path, epoch=epoch, requirements=supplies.given(), sources=sources, warnings=warnings)
+        return job.knowing(built=built)
 
 
 def python_path(python: str) -> str:
@@ -38,17 +53,34 @@ def python_path(python: str) -> str:
 
 
 async def _give_job(conversation: Conversation, job: Job) -> None:
-    order = job.claim.order
+    order, recipe = job.claim.order, job.claim.order.recipe
     await conversation.send_file(known(job.sdist), name=order.sdist.filename)
+    sources = [
+        await _send_source(conversation, *one) for one in enumerate(zip(recipe.sources, job.sources, strict=True))
+    ]
     await conversation.send(
         "build",
         sdist=order.sdist.filename,
         python=python_path(order.target.python),
-        toolchains=list(order.recipe.toolchains),
+        toolchains=list(recipe.toolchains),
         crates=wants_crates(job),
-        env=dict(order.recipe.env),
-        config_settings=dict(order.recipe.config_settings),
+        env=dict(recipe.env),
+        config_settings=dict(recipe.config_settings),
+        sources=sources,
+        patches=[asdict(one) for one in recipe.patches],
+        hooks={
+            "before-build": [asdict(one) for one in recipe.before_build],
+            "after-build": [asdict(one) for one in recipe.after_build],
+        },
     )
+
+
+async def _send_source(conversation: Conversation, number: int, source: tuple[SourceFile, Path]) -> dict[str, str]:
+    """Send one of the recipe's sources under a name that no other file has."""
+    what, path = source
+    name = f"source-{number}"
+    await conversation.send_file(path, name=name)
+    return {"file": name, "url": what.url, "to": what.to}
 
 
 class _Supplies:
@@ -77,8 +109,8 @@ class _Supplies:
 
     async def _supply_wheels(self, conversation: Conversation, message: Message) -> None:
         """Resolve what the backend asks for and send the wheels that the container has not got yet."""
-        wanted = self._read(conversation, message)
         order = self._job.claim.order
+        wanted = amend_requirements(self._read(conversation, message), order.recipe)
         await self._job.note(f"build requirements: {', '.join(wanted) or 'none'}")
         files = await self._tools.resolver.resolve(
             wanted, target=order.target, constraints=order.recipe.build_constraints

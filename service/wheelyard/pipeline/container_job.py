@@ -7,29 +7,37 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.build import BuildOrder, Stage
+from wheelyard.domain.ledger import Claim
+from wheelyard.domain.network import NetworkCall, name_calls, network_warnings
 from wheelyard.errors import (
     BuildFailedError,
-    BuildTimeoutError,
     CratesRefusedError,
     CratesUnavailableError,
     ExtensionMissingError,
+    HookFailedError,
     InvalidSdistError,
     OutOfMemoryError,
+    PatchFailedError,
+    ProcessLimitError,
     RepairFailedError,
+    SourceUnusableError,
     ToolchainTooOldError,
     VerifyFailedError,
     WheelyardError,
 )
-from wheelyard.interfaces import ContainerSpec
+from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.pipeline.conversation import Conversation, Message
-from wheelyard.pipeline.job import Job, Tools
+from wheelyard.pipeline.job import Job, Tools, known
+from wheelyard.pipeline.limits import grant_limits
+from wheelyard.pipeline.wheel_report import read_network_calls, read_use
 
 TOOLS_PYTHON: Final = "/opt/wheelyard/tools/bin/python"
+BUILD_LABEL: Final = "org.wheelyard.build"
 # Reads the agent's length and its zip file, then hands the rest of the stream over to it.
 _BOOTSTRAP: Final = (
     "import sys;s=sys.stdin.buffer;p='/scratch/agent.zip';f=open(p,'wb');f.write(s.read(int(s.readline())));f.close();"
@@ -49,18 +57,18 @@ class _Sandbox:
     stage: Stage
     image: str
     python: str
-    network: bool = False
+    network: Network = Network.NONE
 
 
-def open_job(
-    job: Job, tools: Tools, *, stage: Stage, image: str, python: str
+def open_job(  # noqa: PLR0913  all but the first two are about the container
+    job: Job, tools: Tools, *, stage: Stage, image: str, python: str, network: Network = Network.NONE
 ) -> AbstractAsyncContextManager[Conversation]:
     """Start a container with the agent in it; the stage's time limit holds for the whole block.
 
     Raises:
         BuildTimeoutError: the block took longer than the limit.
     """
-    return _open(job, tools, _Sandbox(name=stage.value, stage=stage, image=image, python=python))
+    return _open(job, tools, _Sandbox(name=stage.value, stage=stage, image=image, python=python, network=network))
 
 
 def open_prefetcher(job: Job, tools: Tools, *, image: str) -> AbstractAsyncContextManager[Conversation]:
@@ -69,31 +77,40 @@ def open_prefetcher(job: Job, tools: Tools, *, image: str) -> AbstractAsyncConte
     Raises:
         BuildTimeoutError: the block took longer than the limit.
     """
-    sandbox = _Sandbox(name="prefetch", stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=True)
+    sandbox = _Sandbox(name="prefetch", stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=Network.PREFETCH)
     return _open(job, tools, sandbox)
+
+
+def labels_of(claim: Claim) -> dict[str, str]:
+    """Give the labels by which the containers of an attempt are found."""
+    return {BUILD_LABEL: claim.build_id, "org.wheelyard.attempt": str(claim.attempt)}
 
 
 @contextlib.asynccontextmanager
 async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conversation]:
-    outbox = job.folder / sandbox.name
+    outbox, granted = job.folder / sandbox.name, grant_limits(job.claim.order.recipe, tools.limits)
     outbox.mkdir()
+    # All of the job's: what is used later must not go because it was not used meanwhile.
+    await tools.images.note_use(astuple(known(job.images)))
     spec = ContainerSpec(
         image=sandbox.image,
         command=(sandbox.python, "-I", "-c", _BOOTSTRAP),
-        limits=tools.limits,
-        labels={**tools.labels, "org.wheelyard.build": job.claim.build_id, "org.wheelyard.stage": sandbox.name},
+        limits=granted.limits,
+        labels={**tools.labels, **labels_of(job.claim), "org.wheelyard.stage": sandbox.name},
         env={},
         network=sandbox.network,
     )
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     try:
-        async with asyncio.timeout(tools.limits.time_seconds), tools.engine.run(spec, log=job.log) as container:
+        async with asyncio.timeout(granted.limits.time_seconds), tools.engine.run(spec, log=job.log) as container:
             conversation = Conversation(
-                container, stage=sandbox.stage, outbox=outbox, output_bytes=tools.output_bytes, limits=tools.limits
+                container, stage=sandbox.stage, outbox=outbox, output_bytes=tools.output_bytes, limits=granted
             )
             await conversation.start(tools.agent)
             yield conversation
     except TimeoutError as error:
-        raise BuildTimeoutError(stage=sandbox.stage.value, limit_seconds=tools.limits.time_seconds) from error
+        raise granted.timed_out(sandbox.stage, loop.time() - begun) from error
 
 
 async def expect_report(
@@ -105,10 +122,22 @@ async def expect_report(
         if message.kind == "report":
             return message
         if message.kind == "failure":
+            await note_network(conversation, message, job, stage)
             raise _failure(message, job, tools, stage)
         if message.kind != "need" or supply is None:
             raise conversation.refuse(f"it sent {message.kind[:50]!r} where a report was due")
         await supply(conversation, message)
+
+
+async def note_network(conversation: Conversation, message: Message, job: Job, stage: Stage) -> tuple[str, ...]:
+    """Put what the project's code called for into the log; return it as warnings for the report."""
+    try:
+        warnings = network_warnings(_calls(message, job.claim.order, stage), stage=stage.value)
+    except ValueError as error:
+        raise conversation.refuse(f"its {message.kind} cannot be read ({error})") from error
+    for warning in warnings:
+        await job.note(f"warning: {warning}")
+    return warnings
 
 
 def received_wheel(conversation: Conversation, message: Message) -> Path:
@@ -121,16 +150,39 @@ def received_wheel(conversation: Conversation, message: Message) -> Path:
 
 
 def _failure(message: Message, job: Job, tools: Tools, stage: Stage) -> WheelyardError:
-    oom_kills = message.fields.get("oom_kills")
-    if isinstance(oom_kills, int) and oom_kills > 0:
-        return OutOfMemoryError(stage=stage.value, limit_bytes=tools.limits.memory_bytes)
-    reported = _REPORTED.get(str(message.fields.get("code")), _build_failed)
-    return reported(message, job.claim.order)
+    granted = grant_limits(job.claim.order.recipe, tools.limits)
+    code = str(message.fields.get("code"))
+    reached = (limit for field, limit in _COUNTERS.items() if _counts(message, field))
+    if (limit := granted.reached(next(reached, code), stage, read_use(message.fields))) is not None:
+        return limit
+    return _REPORTED.get(code, _build_failed)(message, job.claim.order)
+
+
+def _counts(message: Message, field: str) -> bool:
+    """Tell whether the kernel counted a refusal; what an agent reports may be anything."""
+    value = message.fields.get(field)
+    return isinstance(value, int) and value > 0
+
+
+def _calls(message: Message, order: BuildOrder, stage: Stage) -> tuple[NetworkCall, ...]:
+    """Read what was called for in vain: a build that was given a network called for nothing that it had not."""
+    return () if stage is Stage.BUILD and order.recipe.network else read_network_calls(message.fields)
+
+
+def _network_problem(message: Message) -> list[str]:
+    """Say what its modules called for when they were imported: their failing may come of it."""
+    calls = read_network_calls(message.fields)
+    return [f"it called for {name_calls(calls)}, and there is no network"] if calls else []
 
 
 def _build_failed(message: Message, order: BuildOrder) -> WheelyardError:
     exit_reason = str(message.fields.get("exit_reason", _reason(message)))[:500]
-    return BuildFailedError(release=_release(order), exit_reason=exit_reason)
+    return BuildFailedError(
+        release=_release(order),
+        exit_reason=exit_reason,
+        network=_calls(message, order, Stage.BUILD),
+        use=read_use(message.fields),
+    )
 
 
 def _too_old(message: Message, order: BuildOrder) -> WheelyardError:
@@ -143,6 +195,10 @@ def _reason(message: Message) -> str:
     return str(message.fields.get("reason", "it gave no reason"))[:500]
 
 
+def _text(message: Message, name: str, length: int = 200) -> str:
+    return str(message.fields.get(name, ""))[:length]
+
+
 def _release(order: BuildOrder) -> str:
     return f"{order.project} {order.version}"
 
@@ -152,9 +208,21 @@ def _texts(message: Message, name: str) -> list[str]:
     return [str(item)[:500] for item in value[:20]] if isinstance(value, list) else []
 
 
+_COUNTERS: Final = {"oom_kills": OutOfMemoryError.code, "refused_processes": ProcessLimitError.code}
+"""What the kernel counts of a container, and the limit that it then has reached."""
+
 _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] = {
     "invalid-sdist": lambda said, order: InvalidSdistError(file=order.sdist.filename, reason=_reason(said)),
     "toolchain-too-old": _too_old,
+    "patch-failed": lambda said, order: PatchFailedError(
+        release=_release(order), patch=_text(said, "patch"), reason=_reason(said), hunk=_text(said, "hunk", 1200)
+    ),
+    "hook-failed": lambda said, order: HookFailedError(
+        release=_release(order), hook=_text(said, "hook"), exit_reason=_text(said, "exit_reason")
+    ),
+    "source-unusable": lambda said, order: SourceUnusableError(
+        release=_release(order), to=_text(said, "to"), reason=_reason(said)
+    ),
     "crates-refused": lambda said, order: CratesRefusedError(release=_release(order), reason=_reason(said)),
     "crates-unavailable": lambda said, order: CratesUnavailableError(release=_release(order), reason=_reason(said)),
     "repair-failed": lambda said, order: RepairFailedError(
@@ -163,6 +231,8 @@ _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] 
     "extension-missing": lambda said, order: ExtensionMissingError(
         wheel=_release(order), missing=_texts(said, "missing")
     ),
-    "verify-failed": lambda said, order: VerifyFailedError(wheel=_release(order), problems=_texts(said, "problems")),
+    "verify-failed": lambda said, order: VerifyFailedError(
+        wheel=_release(order), problems=[*_texts(said, "problems"), *_network_problem(said)]
+    ),
 }
 """Failures that an agent can report, by code; any other is a build that failed."""

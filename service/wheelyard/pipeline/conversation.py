@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from wheelyard.domain.build import Stage, storable
-from wheelyard.errors import OutOfMemoryError, UntrustedOutputError
-from wheelyard.interfaces import Container, Limits
+from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
+from wheelyard.interfaces import Container
+from wheelyard.pipeline.limits import GrantedLimits
 
 _HEADER_BYTES: Final = 2 << 20
 _BLOCK_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 16
+_LARGEST: Final = 1 << 63
 _KILLED: Final = 137
+# SIGHUP, SIGINT, SIGQUIT, SIGKILL and SIGTERM. Nobody inside can send them to the agent, which is its first process.
+# 75 is its own: it lost us, and we had not left. Below zero it is the engine's client that was killed.
+_ENDED_FROM_OUTSIDE: Final = frozenset({75, 129, 130, 131, _KILLED, 143})
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,250}")
 
 
@@ -39,11 +44,13 @@ class Message:
 class Conversation:
     """A job's talk with one container."""
 
-    def __init__(self, container: Container, *, stage: Stage, outbox: Path, output_bytes: int, limits: Limits) -> None:
+    def __init__(
+        self, container: Container, *, stage: Stage, outbox: Path, output_bytes: int, limits: GrantedLimits
+    ) -> None:
         self._container = container
         self._stage = stage
         self._outbox = outbox
-        self._room = output_bytes
+        self._output_bytes = self._room = output_bytes
         self._limits = limits
         self.files: dict[str, Path] = {}
         """What has come, by name."""
@@ -68,7 +75,9 @@ class Conversation:
 
         Raises:
             UntrustedOutputError: what came is not of the agreed form, or nothing came.
+            OutputLimitError: more came than is taken from a container.
             OutOfMemoryError: the container was killed for want of memory.
+            ContainerLostError: the container was ended by somebody else.
         """
         while True:
             message = await self._read_message()
@@ -79,6 +88,11 @@ class Conversation:
     def refuse(self, reason: str) -> UntrustedOutputError:
         """Make the error for output that is not as promised."""
         return UntrustedOutputError(stage=self._stage.value, reason=reason)
+
+    def _too_large(self, size: int) -> OutputLimitError:
+        sent = self._output_bytes - self._room + size
+        limit = self._output_bytes
+        return OutputLimitError(stage=self._stage.value, size_bytes=min(sent, _LARGEST), limit_bytes=limit)
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -102,8 +116,10 @@ class Conversation:
         name, size = message.fields.get("name"), message.fields.get("size")
         if not isinstance(name, str) or _FILE_NAME.fullmatch(name) is None:
             raise self.refuse(f"{str(name)[:200]!r} is not a file name that a wheel can have")
-        if not isinstance(size, int) or size < 0 or size > self._room:
-            raise self.refuse(f"{name} has {str(size)[:50]} bytes, and {self._room} are left of what is allowed")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise self.refuse(f"{name} has {str(size)[:50]} bytes, which is no size")
+        if size > self._room:
+            raise self._too_large(size)
         if name in self.files:
             raise self.refuse(f"it sent {name} twice")
         if len(self.files) == _MAX_FILES:
@@ -121,10 +137,12 @@ class Conversation:
                 file.write(block)
                 size -= len(block)
 
-    async def _ended(self) -> UntrustedOutputError | OutOfMemoryError:
+    async def _ended(self) -> UntrustedOutputError | OutOfMemoryError | ContainerLostError:
         code = await self._container.wait()
-        if code == _KILLED:
-            return OutOfMemoryError(stage=self._stage.value, limit_bytes=self._limits.memory_bytes)
+        if code == _KILLED and await self._container.ran_out_of_memory():
+            return self._limits.out_of_memory(self._stage)
+        if code < 0 or code in _ENDED_FROM_OUTSIDE:
+            return ContainerLostError(stage=self._stage.value, exit_code=code)
         return self.refuse(f"it ended with exit code {code} and without a report")
 
 

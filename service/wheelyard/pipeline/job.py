@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from wheelyard.domain.build import BuildRequirement, GraftedLibrary, Stage, Wheel
+from wheelyard.domain.extensions import ExtensionSource
+from wheelyard.domain.index import PublishedFile
 from wheelyard.domain.ledger import Claim
-from wheelyard.interfaces import CrateCache, Engine, Images, Limits, LogSink, SourceIndex, WheelIndex, WheelResolver
+from wheelyard.domain.policy_reason import PolicyReason
+from wheelyard.interfaces import CrateCache, Engine, Images, LogSink, SourceIndex, UploadBook, WheelIndex, WheelResolver
+from wheelyard.pipeline.limits import LimitRules
 
 T = TypeVar("T")
 
@@ -21,17 +25,20 @@ class Tools:
     engine: Engine
     images: Images
     index: WheelIndex
+    uploads: UploadBook
     crates: CrateCache
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
     """The uv program, for bare images that have no installer (docs/decisions/0004)."""
-    limits: Limits
+    limits: LimitRules
     output_bytes: int
     """Largest output that is taken from one container."""
     build_number: int
     labels: Mapping[str, str]
     """Labels of every container, beside the job's own."""
+    network_for_recipes: bool = False
+    """True if the operator has a network for builds whose recipe asks for one."""
     ca_bundle: Path | None = None
     """PEM certificates that the prefetcher of crates trusts. Default: those of its image."""
 
@@ -52,6 +59,9 @@ class BuiltWheel:
     epoch: int
     """SOURCE_DATE_EPOCH of the build, in seconds since 1970."""
     requirements: tuple[BuildRequirement, ...]
+    sources: tuple[ExtensionSource, ...] = ()
+    """What its sdist was going to be compiled to."""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +74,8 @@ class RepairedWheel:
     policy: str | None
     extensions: tuple[str, ...]
     grafted: tuple[GraftedLibrary, ...]
+    policy_reason: PolicyReason | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,11 +87,14 @@ class Job:
     """A directory of the attempt's own, removed when it ends."""
     log: LogSink
     sdist: Path | None = None
+    sources: tuple[Path, ...] = ()
+    """The recipe's further files, in its order."""
     images: PreparedImages | None = None
     built: BuiltWheel | None = None
     repaired: RepairedWheel | None = None
     imported: tuple[str, ...] = ()
     wheel: Wheel | None = None
+    published: PublishedFile | None = None
 
     def knowing(self, **facts: object) -> Self:
         """Return the job with more known."""

@@ -4,25 +4,36 @@ The container of the build stage is gone, so the project's code cannot have touc
 """
 
 import asyncio
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from wheelyard.domain.build import GraftedLibrary, Stage
+from wheelyard.domain.build import Stage
+from wheelyard.domain.extensions import Expectation, NativeContent, find_degradation
+from wheelyard.domain.graft_rules import graft_problems, misses_floor
 from wheelyard.domain.plan import build_tag
 from wheelyard.domain.target import Policy
+from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel
+from wheelyard.pipeline.wheel_members import shown
+from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
 
-_GRAFTED: Final = TypeAdapter(tuple[GraftedLibrary, ...])
+_HAD_NETWORK: Final = "It was built with a network, so not all that went into it is known by its hash."
+_MAX_NAMED: Final = 5
+_STABLE_ABI: Final = re.compile(r"cp([0-9])([0-9]+)")
 
 
 async def repair(job: Job, tools: Tools) -> Job:
-    """Repair the wheel, or pass a pure one through with nothing but a build tag added."""
+    """Repair the wheel, or pass a pure one through with nothing but a build tag added.
+
+    Raises:
+        ExtensionMissingError: it lost extension modules that its sdist, or its recipe, promises.
+        GraftRefusedError: it carries libraries that its recipe forbids.
+        PolicyFloorError: it needs a newer glibc than its recipe promises.
+    """
     built, image = known(job.built), known(job.images).builder
     tag = build_tag(tools.build_number, suite=job.claim.order.builder)
     async with open_job(job, tools, stage=Stage.REPAIR, image=image, python=TOOLS_PYTHON) as conversation:
@@ -34,13 +45,98 @@ async def repair(job: Job, tools: Tools) -> Job:
             platform=job.claim.order.target.platform,
             build_tag=tag,
             epoch=built.epoch,
+            extensions=_names_of_extensions(job),
+            may_be_pure=job.claim.order.recipe.is_pure is True,
+            exclude=list(job.claim.order.recipe.excluded_libraries),
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
         path = received_wheel(conversation, message)
         file = await _check(conversation, path, job)
         if "".join(map(str, file.build_tag)) != tag:
             raise conversation.refuse(f"{path.name} does not have the build tag {tag}")
-        return job.knowing(repaired=_read_report(conversation, job, message, path, file))
+        report = _read_report(conversation, job, message, file)
+    return job.knowing(repaired=await _accept(job, report, path, file))
+
+
+def _names_of_extensions(job: Job) -> list[str]:
+    """List what the wheel should have by name, for the case that it has nothing."""
+    recipe = job.claim.order.recipe
+    certain = [one.name for one in known(job.built).sources if one.name and one.certain]
+    named = [name for name in certain if name not in recipe.absent_extensions]
+    return list(dict.fromkeys([*recipe.expected_extensions, *named]))
+
+
+async def _accept(job: Job, report: RepairReport, path: Path, file: WheelFile) -> RepairedWheel:
+    """Take the wheel, unless it lost extension modules; what is only doubtful becomes a warning."""
+    warnings = await _check_extensions(job, report.native)
+    if job.claim.order.recipe.network:
+        warnings = (*warnings, _HAD_NETWORK)
+    _check_rules(job, report)
+    return RepairedWheel(
+        path=path,
+        sha256=file.sha256,
+        is_pure=report.is_pure,
+        policy=report.policy,
+        extensions=report.native.extensions,
+        grafted=report.grafted,
+        policy_reason=report.policy_reason,
+        warnings=(
+            *known(job.built).warnings,
+            *warnings,
+            *await _warn_of_startup(job, file),
+            *await _warn_of_older_pythons(job, file),
+        ),
+    )
+
+
+async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
+    """Tell that a stable ABI's tag is the project's word: older Pythons were neither compiled with nor tried."""
+    target = job.claim.order.target
+    floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
+    floor = min(((int(match[1]), int(match[2])) for match in floors if match), default=target.version_info)
+    if floor >= target.version_info:
+        return ()
+    oldest = f"{floor[0]}.{floor[1]}"
+    warning = f"Its tag says Python {oldest} and newer; it was compiled with and tried on {target.python} alone."
+    await job.note(f"warning: {warning}")
+    return (warning,)
+
+
+async def _warn_of_startup(job: Job, file: WheelFile) -> tuple[str, ...]:
+    """Tell what few users expect of an installed wheel: that its code runs without being imported."""
+    names = ", ".join(shown(name) for name in file.startup_files[:_MAX_NAMED])
+    if not names:
+        return ()
+    warning = f"Python runs {names} of it at each of its starts, imported or not."
+    await job.note(f"warning: {warning}")
+    return (warning,)
+
+
+async def _check_extensions(job: Job, native: NativeContent) -> tuple[str, ...]:
+    order = job.claim.order
+    expectation = Expectation(
+        present=order.recipe.expected_extensions,
+        absent=order.recipe.absent_extensions,
+        may_be_pure=order.recipe.is_pure is True,
+    )
+    found = find_degradation(known(job.built).sources, native, expectation)
+    if found.missing:
+        raise ExtensionMissingError(wheel=f"{order.project} {order.version}", missing=found.missing)
+    for warning in found.warnings:
+        await job.note(f"warning: {warning}")
+    return found.warnings
+
+
+def _check_rules(job: Job, report: RepairReport) -> None:
+    """Hold what was made of the wheel against what its recipe allows."""
+    order = job.claim.order
+    wheel = f"{order.project} {order.version}"
+    if problems := list(graft_problems(order.recipe, report.grafted)):
+        raise GraftRefusedError(wheel=wheel, problems=problems)
+    if misses_floor(order.recipe, report.policy):
+        reason = report.policy_reason.sentence.rstrip(".") if report.policy_reason else ""
+        floor = str(order.recipe.policy_floor)
+        raise PolicyFloorError(wheel=wheel, policy=str(report.policy), floor=floor, reason=reason)
 
 
 async def _check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
@@ -50,31 +146,22 @@ async def _check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
         raise conversation.refuse(str(error)) from error
 
 
-def _read_report(conversation: Conversation, job: Job, message: Message, path: Path, file: WheelFile) -> RepairedWheel:
+def _read_report(conversation: Conversation, job: Job, message: Message, file: WheelFile) -> RepairReport:
+    """Read the report; it must agree with the wheel's name and with the target."""
     try:
-        repaired = RepairedWheel(
-            path=path,
-            sha256=file.sha256,
-            is_pure=message.fields["is_pure"] is True,
-            policy=_read_policy(message.fields, job),
-            extensions=message.texts("extensions"),
-            grafted=_GRAFTED.validate_python(message.fields["grafted"]),
-        )
-    except (ValueError, KeyError, ValidationError) as error:
+        report = read_repair_report(message.fields)
+        _check_policy(report.policy, job)
+    except ValueError as error:
         raise conversation.refuse(f"its report cannot be read ({error})") from error
-    kind = "pure" if repaired.is_pure else "native"
-    if repaired.is_pure != all(tag.platform == "any" for tag in file.tags):
-        raise conversation.refuse(f"{path.name} is {kind}, and its tag is not")
-    if repaired.is_pure != (repaired.policy is None):
-        raise conversation.refuse(f"{path.name} is {kind}, and its policy is {repaired.policy}")
-    return repaired
+    kind = "pure" if report.is_pure else "native"
+    if report.is_pure != all(tag.platform == "any" for tag in file.tags):
+        raise conversation.refuse(f"the wheel is {kind}, and its tag is not")
+    if report.is_pure != (report.policy is None) or report.is_pure == bool(report.native.files):
+        raise conversation.refuse(f"the wheel is {kind}, and its policy is {report.policy}")
+    return report
 
 
-def _read_policy(fields: Mapping[str, Any], job: Job) -> str | None:
-    """Read the policy that the wheel complies with; it must serve the target."""
-    text = fields["policy"]
-    if text is None:
-        return None
-    if not Policy.parse(str(text)).serves(job.claim.order.target.policy):
-        raise ValueError(f"{text} does not serve {job.claim.order.target.policy}")
-    return str(text)
+def _check_policy(policy: str | None, job: Job) -> None:
+    """Refuse a policy that does not serve the target."""
+    if policy is not None and not Policy.parse(policy).serves(job.claim.order.target.policy):
+        raise ValueError(f"{policy} does not serve {job.claim.order.target.policy}")

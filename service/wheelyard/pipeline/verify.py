@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Final
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
@@ -10,9 +11,14 @@ from packaging.utils import parse_wheel_filename
 
 from wheelyard.domain.build import Stage, Wheel
 from wheelyard.domain.release import IndexFile
-from wheelyard.errors import BuildRequirementsError, RequirementsUnsatisfiedError
+from wheelyard.errors import (
+    BuildRequirementsError,
+    RequirementsUnsatisfiedError,
+    WheelsMissingError,
+    WheelyardError,
+)
 from wheelyard.pipeline.build import python_path
-from wheelyard.pipeline.container_job import expect_report, open_job
+from wheelyard.pipeline.container_job import expect_report, note_network, open_job
 from wheelyard.pipeline.conversation import Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
@@ -21,10 +27,11 @@ _INSTALLER: Final = "uv"
 
 
 async def verify(job: Job, tools: Tools) -> Job:
-    """Install the wheel, import its modules, and describe it as the proven wheel that it then is."""
+    """Install the wheel, import its modules, run its recipe's tests, and describe it as the proven wheel that it is."""
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(read_wheel, repaired.path, order)
     companions = await _resolve_requirements(job, tools, file)
+    recipe = order.recipe
     python, image = python_path(order.target.python), known(job.images).runtime
     async with open_job(job, tools, stage=Stage.VERIFY, image=image, python=python) as conversation:
         await conversation.send_file(tools.installer, name=_INSTALLER)
@@ -36,24 +43,40 @@ async def verify(job: Job, tools: Tools) -> Job:
             wheel=repaired.path.name,
             project=order.project,
             installer=_INSTALLER,
-            imports=list(order.recipe.test_imports),
-            expect_extensions=list(order.recipe.expected_extensions),
+            imports=list(recipe.test_imports),
+            expect_extensions=list(recipe.expected_extensions),
+            commands=list(recipe.test_commands),
+            requires=list(recipe.test_requires),
+            files=[asdict(one) for one in recipe.test_files],
         )
         report = await expect_report(conversation, job, tools, stage=Stage.VERIFY)
+        warnings = (*repaired.warnings, *await note_network(conversation, report, job, Stage.VERIFY))
         try:
-            return job.knowing(wheel=_describe(job, repaired, file, report))
+            return job.knowing(wheel=_describe(job, replace(repaired, warnings=warnings), file, report))
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
 
 
 async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tuple[IndexFile, ...]:
-    """Resolve what the wheel requires at run time, without extras, to wheels."""
-    wanted = _runtime_requirements(file.requires_dist, job)
+    """Resolve what the wheel requires at run time, without extras, and what its tests require, to wheels."""
+    wanted = [*_runtime_requirements(file.requires_dist, job), *job.claim.order.recipe.test_requires]
     try:
         files = await tools.resolver.resolve(wanted, target=job.claim.order.target)
     except BuildRequirementsError as error:
         raise RequirementsUnsatisfiedError(wheel=known(job.repaired).path.name, reason=error.reason) from error
+    except WheelsMissingError as error:
+        raise _without_itself(error, job) from error
     return tuple(found for found in files if parse_wheel_filename(found.filename)[0] != job.claim.order.project)
+
+
+def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
+    """Name what is missing but the project itself, whose wheel this is: what it requires may require it too."""
+    project = job.claim.order.project
+    others = [release for release in error.releases if release[0] != project]
+    if others:
+        return WheelsMissingError(releases=others, target=error.target)
+    reason = f"something that it requires requires {project} too, of which there is no other wheel"
+    return RequirementsUnsatisfiedError(wheel=known(job.repaired).path.name, reason=reason)
 
 
 def _runtime_requirements(requires_dist: Sequence[str], job: Job) -> list[str]:
@@ -78,6 +101,8 @@ def _describe(job: Job, repaired: RepairedWheel, file: WheelFile, report: Messag
         is_pure=repaired.is_pure,
         extensions=repaired.extensions,
         grafted=repaired.grafted,
+        policy_reason=repaired.policy_reason,
+        warnings=repaired.warnings,
         build_requirements=built.requirements,
         imported_modules=report.texts("imported"),
         builder_image=images.builder,

@@ -1,27 +1,39 @@
-"""Read a wheel as untrusted data: its name, metadata and tags must agree with each other and with the order.
+"""Read a wheel as untrusted data: name, metadata, tags and RECORD must agree with each other and with the order.
 
 Must not unpack it, and must not parse ELF files.
 """
 
 import hashlib
 import lzma
+import math
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from packaging.metadata import parse_email
-from packaging.tags import Tag
+from packaging.tags import Tag, parse_tag
 from packaging.utils import BuildTag, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.build import BuildOrder
+from wheelyard.domain.target import Target
+from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.pipeline.wheel_members import check_members, shown, startup_files
+from wheelyard.pipeline.wheel_record import check_record
+from wheelyard.pipeline.wheel_scripts import check_scripts
+from wheelyard.zip_files import open_zip
+
+T = TypeVar("T")
 
 # What the zipfile module raises for files that are broken, encrypted or compressed in ways it does not know.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError)
 _METADATA_BYTES: Final = 4 << 20
-_MAX_MEMBERS: Final = 100_000
+_MAX_REQUIREMENTS: Final = 10_000
+_MAX_TAGS: Final = 1000
+_SCHEMES: Final = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +46,14 @@ class WheelFile:
     tags: frozenset[Tag]
     requires_dist: tuple[str, ...]
     """What it requires at run time, as PEP 508 strings."""
+    startup_files: tuple[str, ...] = ()
+    """What Python would run at each of its starts, once it is installed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    requires_dist: tuple[str, ...]
+    startup_files: tuple[str, ...]
 
 
 def read_wheel(path: Path, order: BuildOrder) -> WheelFile:
@@ -43,8 +63,8 @@ def read_wheel(path: Path, order: BuildOrder) -> WheelFile:
     except InvalidWheelFilename as error:
         raise ValueError(str(error)) from error
     _check_release(f"the file name {path.name}", name, version, order)
-    if not tags & set(order.target.tags()):
-        raise ValueError(f"{path.name} does not fit {order.target}")
+    _check_fit(path.name, tags, order.target)
+    content = _open(path, lambda bundle: _read_content(bundle, order, tags))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return WheelFile(
@@ -52,7 +72,8 @@ def read_wheel(path: Path, order: BuildOrder) -> WheelFile:
         size_bytes=path.stat().st_size,
         build_tag=build_tag,
         tags=tags,
-        requires_dist=_read_requirements(path, order),
+        requires_dist=content.requires_dist,
+        startup_files=content.startup_files,
     )
 
 
@@ -61,38 +82,112 @@ def tag_of(path: Path) -> str:
     return "-".join(path.stem.split("-")[-3:])
 
 
+def read_metadata(path: Path) -> bytes:
+    """Read a wheel's METADATA file as it is; raises ValueError with the reason if there is none to be had. Blocks."""
+    return _open(path, lambda bundle: _read_only(bundle, "METADATA"))
+
+
+def read_contents(path: Path) -> WheelContents:
+    """List the files of a wheel; raises ValueError with the reason if it cannot be read. Blocks."""
+    return _open(path, lambda bundle: WheelContents.of(bundle.infolist()))
+
+
+def _open(path: Path, read: Callable[[zipfile.ZipFile], T]) -> T:
+    """Read from a wheel, from the outside in: nothing before its members' own names and sizes are seen to be sound."""
+    try:
+        with open_zip(path) as bundle:
+            check_members(bundle.infolist())
+            return read(bundle)
+    except _UNREADABLE as error:
+        raise ValueError(f"{path.name} is not a zip file that can be read ({error})") from error
+    except UnicodeError as error:
+        raise ValueError(f"{path.name} has names or texts that are not UTF-8 ({error})") from error
+
+
 def _check_release(where: str, name: str, version: Version, order: BuildOrder) -> None:
     if name != order.project or version != Version(order.version):
         raise ValueError(f"{where} says {name} {version}, but {order.project} {order.version} was ordered")
 
 
-def _read_requirements(path: Path, order: BuildOrder) -> tuple[str, ...]:
-    try:
-        with zipfile.ZipFile(path) as bundle:
-            raw, _ = parse_email(_read_metadata(bundle))
-    except _UNREADABLE as error:
-        raise ValueError(f"{path.name} is not a zip file that can be read ({error})") from error
+def _check_fit(filename: str, tags: frozenset[Tag], target: Target) -> None:
+    """Refuse a wheel for another target, and one that claims more than this target can prove.
+
+    Installers believe each of a compressed tag's combinations. What has no ABI at all may name Pythons of every major
+    version (``py2.py3``): that is what its project says of its own source.
+    """
+    accepted = frozenset(target.tags())
+    if not tags & accepted:
+        raise ValueError(f"{filename} does not fit {target}")
+    for tag in sorted(tags - accepted, key=str):
+        is_general = tag.abi == "none" and tag.interpreter.startswith("py")
+        if not is_general or Tag("py3", "none", tag.platform) not in accepted:
+            raise ValueError(f"{filename} claims {tag}, which a build for {target} does not prove")
+
+
+def _read_content(bundle: zipfile.ZipFile, order: BuildOrder, tags: frozenset[Tag]) -> _Content:
+    names = bundle.namelist()
+    raw, _ = parse_email(_read_only(bundle, "METADATA"))
     try:
         version = Version(raw.get("version", ""))
     except InvalidVersion as error:
-        raise ValueError(f"{path.name}: its METADATA has no valid version") from error
+        raise ValueError("its METADATA has no valid version") from error
     _check_release("METADATA", canonicalize_name(raw.get("name", "")), version, order)
-    return tuple(raw.get("requires_dist", ()))
+    requires = tuple(raw.get("requires_dist", ()))
+    if len(requires) > _MAX_REQUIREMENTS:
+        raise ValueError(f"its METADATA has {len(requires)} requirements, and {_MAX_REQUIREMENTS} are allowed")
+    folder = _check_folders(names, order)
+    _check_tags(_read_only(bundle, "WHEEL"), tags)
+    check_record(bundle, folder)
+    has_entry_points = f"{folder}/entry_points.txt" in names
+    check_scripts(names, _read_only(bundle, "entry_points.txt") if has_entry_points else b"")
+    return _Content(requires_dist=requires, startup_files=startup_files(names))
 
 
-def _read_metadata(bundle: zipfile.ZipFile) -> bytes:
-    members = bundle.infolist()
-    if len(members) > _MAX_MEMBERS:
-        raise ValueError(f"it has {len(members)} members, and {_MAX_MEMBERS} are allowed")
-    found = [member for member in members if _is_metadata(member.filename)]
+def _check_folders(names: Sequence[str], order: BuildOrder) -> str:
+    """Check the two folders that installers treat specially; return the ``.dist-info`` one."""
+    tops = {name.partition("/")[0] for name in names}
+    infos = sorted(top for top in tops if top.lower().endswith(".dist-info"))
+    if len(infos) != 1:
+        raise ValueError(f"it has {len(infos)} .dist-info folders instead of one")
+    stem = infos[0][: -len(".dist-info")]
+    name, _, text = stem.partition("-")
+    try:
+        _check_release(f"its folder {shown(infos[0])}", canonicalize_name(name), Version(text), order)
+    except InvalidVersion as error:
+        raise ValueError(f"its folder {shown(infos[0])} names no version") from error
+    data = [name.split("/", 2) for name in names if name.partition("/")[0].lower().endswith(".data")]
+    for top, *rest in data:
+        # Some build backends list the folders, too: the one itself has an empty rest.
+        if top != f"{stem}.data" or not rest or rest[0] not in {"", *_SCHEMES}:
+            raise ValueError(f"its member {shown('/'.join([top, *rest]))} is in no folder that installers know")
+    return infos[0]
+
+
+def _check_tags(text: bytes, tags: frozenset[Tag]) -> None:
+    lines = (line.partition(":") for line in text.decode().splitlines())
+    said = [value.strip() for key, _, value in lines if key.strip().lower() == "tag"]
+    # A compressed tag stands for the product of its parts: a short text could mean millions.
+    if sum(math.prod(part.count(".") + 1 for part in value.split("-")) for value in said) > _MAX_TAGS:
+        raise ValueError("its WHEEL has too many tags")
+    try:
+        parsed = frozenset(tag for value in said for tag in parse_tag(value))
+    except ValueError as error:
+        raise ValueError("its WHEEL has a tag that cannot be read") from error
+    if parsed and parsed != tags:
+        raise ValueError(f"its WHEEL has the tags {shown(', '.join(said))}, and its file name has others")
+
+
+def _read_only(bundle: zipfile.ZipFile, wanted: str) -> bytes:
+    """Read the one file of this name that a wheel must have, of bounded size."""
+    found = [member for member in bundle.infolist() if _is_info(member.filename, wanted)]
     if len(found) != 1:
-        raise ValueError(f"it has {len(found)} METADATA files instead of one")
+        raise ValueError(f"it has {len(found)} {wanted} files instead of one")
     if found[0].file_size > _METADATA_BYTES:
-        raise ValueError(f"its METADATA has {found[0].file_size} bytes")
+        raise ValueError(f"its {wanted} has {found[0].file_size} bytes")
     with bundle.open(found[0]) as file:
         return file.read(_METADATA_BYTES)
 
 
-def _is_metadata(name: str) -> bool:
+def _is_info(name: str, wanted: str) -> bool:
     folder, _, file = name.partition("/")
-    return file == "METADATA" and folder.endswith(".dist-info")
+    return file == wanted and folder.endswith(".dist-info")

@@ -41,6 +41,7 @@ def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
         judge_memory(facts.memory_bytes, settings),
         judge_certificates(facts.certificates),
         judge_address("upstream index", facts.upstream_index, "WHEELYARD_UPSTREAM_INDEX_URL"),
+        judge_catalogue(facts.catalogue),
         *judge_image_sources(facts, settings),
         judge_port(facts.port),
         *judge_database(facts.postgres, settings),
@@ -76,6 +77,14 @@ def _judge_storage(engine: EngineFacts) -> Check:
 
 
 def _judge_control_groups(engine: EngineFacts) -> Check:
+    """Judge whether limits hold: a rootless engine sets none with control groups of version 1."""
+    if engine.is_rootless and engine.cgroup_version == "1":
+        remedy = (
+            "Boot this host with control groups of version 2, or run the engine as root: a build could take it all."
+        )
+        return _fail(
+            "control groups", "version 1, with which a rootless engine ignores memory and other limits", remedy
+        )
     note = ": some kernels do not limit swap then" if engine.cgroup_version == "1" else ""
     return _ok("control groups", f"version {engine.cgroup_version}{note}")
 
@@ -143,6 +152,12 @@ def judge_address(name: str, probe: Probe, setting: str) -> Check:
         f"WHEELYARD_CA_BUNDLE. {setting} names another address."
     )
     return _judge(name, probe, remedy)
+
+
+def judge_catalogue(probe: Probe) -> Check:
+    """Judge the catalogue of builders: every key of it is known and its entries fit together."""
+    remedy = "Mend the file that WHEELYARD_CATALOGUE names; builders/README.md lists every key."
+    return _judge("catalogue of builders", probe, remedy)
 
 
 def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Self
 
-from wheelyard.domain.build import Build, Stage, Status
+from wheelyard.domain.build import Attempt, Build, Stage, Status
 from wheelyard.interfaces import BuildStore, LogStore
 
 # Bounded, so that whatever somebody sends fits the stores' integers.
@@ -49,6 +49,8 @@ class StatusChange:
     stage: Stage | None
     attempt: int
     position: LogPosition
+    waits_for: tuple[str, ...] = ()
+    """Releases that have to be built before it goes on."""
 
 
 LogEvent = LogText | StatusChange
@@ -73,16 +75,20 @@ class FollowLog:
                     return
 
     async def _catch_up(self, follower: "_Follower", build: Build) -> AsyncGenerator[LogEvent, None]:
-        for number in follower.attempts_to_read(build):
-            async for event in self._read_attempt(follower, build.id, number):
+        for attempt in follower.attempts_to_read(build):
+            async for event in self._read_attempt(follower, build.id, attempt):
                 yield event
         change = follower.change(build)
         if change is not None:
             yield change
 
-    async def _read_attempt(self, follower: "_Follower", build_id: str, number: int) -> AsyncGenerator[LogEvent, None]:
-        while True:
-            part = await self._logs.read(build_id, attempt=number, offset=follower.begin(number))
+    async def _read_attempt(
+        self, follower: "_Follower", build_id: str, attempt: Attempt
+    ) -> AsyncGenerator[LogEvent, None]:
+        """Read what the build was just seen to have; what came since, or is to end a character, wakes us up again."""
+        is_over = attempt.finished_at is not None
+        while follower.begin(attempt.number) < attempt.log_size_bytes or is_over:
+            part = await self._logs.read(build_id, attempt=attempt.number, offset=follower.begin(attempt.number))
             event = follower.advance(part.data, finished=part.finished)
             if event is not None:
                 yield event
@@ -95,12 +101,11 @@ class _Follower:
 
     def __init__(self, start: LogPosition) -> None:
         self._position = start
-        self._seen: tuple[Status, Stage | None, int] | None = None
+        self._seen: tuple[Status, Stage | None, int, tuple[str, ...]] | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def attempts_to_read(self, build: Build) -> list[int]:
-        numbers = [attempt.number for attempt in build.attempts]
-        return [number for number in numbers if number >= self._position.attempt]
+    def attempts_to_read(self, build: Build) -> list[Attempt]:
+        return [attempt for attempt in build.attempts if attempt.number >= self._position.attempt]
 
     def begin(self, attempt: int) -> int:
         """Return the offset to read from; a new attempt's log starts at 0."""
@@ -122,8 +127,11 @@ class _Follower:
     def change(self, build: Build) -> StatusChange | None:
         """Report the build's status if it is another than at the last look."""
         newest = build.attempts[-1].number if build.attempts else 0
-        now = (build.status, build.stage, newest)
+        waits_for = tuple(str(one.release) for one in build.waits_for)
+        now = (build.status, build.stage, newest, waits_for)
         if now == self._seen:
             return None
         self._seen = now
-        return StatusChange(status=build.status, stage=build.stage, attempt=newest, position=self._position)
+        return StatusChange(
+            status=build.status, stage=build.stage, attempt=newest, position=self._position, waits_for=waits_for
+        )

@@ -6,16 +6,28 @@ Must not wait for the build, nor know who asks over what.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from packaging.version import Version
+
 from wheelyard.domain.build import BuildOrder, SdistSource
-from wheelyard.domain.catalogue import Catalogue
+from wheelyard.domain.catalogue import BuilderChoice, Catalogue
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.ledger import Submission
 from wheelyard.domain.plan import KeyFacts, build_key
-from wheelyard.domain.recipe import EffectiveRecipe, merge_rules
+from wheelyard.domain.queue import Priority
+from wheelyard.domain.recipe import EffectiveRecipe, Recipe
+from wheelyard.domain.recipe_merge import merge_rules
 from wheelyard.domain.release import Release, choose_release, parse_requirement
+from wheelyard.domain.system_packages import packages_for
 from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain_choice import choose_toolchains
-from wheelyard.errors import UnknownTargetError
+from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.errors import (
+    NetworkRefusedError,
+    RecipeError,
+    ReleaseUnsupportedError,
+    ToolchainTooOldError,
+    UnknownTargetError,
+)
 from wheelyard.interfaces import BuildStore, RecipeBook, SourceIndex
 
 
@@ -27,6 +39,10 @@ class BuildRequest:
     python: str
     platform: str
     requested_by: str
+    priority: Priority = Priority.INTERACTIVE
+    prebuild_id: str | None = None
+    """The prebuild that it is for."""
+    trace: Trace = NO_TRACE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,10 +50,12 @@ class BuilderFacts:
     """What is the same for every request until the next start."""
 
     catalogue: Catalogue
-    definitions: Mapping[tuple[str, str], str]
-    """Digest of each builder's definition, by suite and Python."""
+    definitions: Mapping[tuple[str, str, str], str]
+    """Digest of each builder's definition, by architecture, suite and Python."""
     agent_digest: str
     build_number: int
+    network_for_recipes: bool = False
+    """True if the operator has a network for builds whose recipe asks for one."""
 
 
 class RequestBuild:
@@ -52,14 +70,35 @@ class RequestBuild:
     async def __call__(self, request: BuildRequest) -> Submission:
         """Decide and submit.
 
-        Raises a CallerError, a RecipeError, ToolchainTooOldError or IndexUnavailableError if that cannot be done.
+        Raises a CallerError, a RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError or
+        IndexUnavailableError if
+        that cannot be done.
         """
+        order = await self.decide(request)
+        return await self._store.submit(
+            order,
+            requested_by=request.requested_by,
+            priority=request.priority,
+            prebuild_id=request.prebuild_id,
+            trace=request.trace,
+        )
+
+    async def decide(self, request: BuildRequest) -> BuildOrder:
+        """Decide what to build, and submit nothing; raises as the call does."""
         requirement = parse_requirement(request.requirement)
         target, suite = self._choose_builder(request)
         page = await self._source.project(requirement.project)
         release = choose_release(requirement, page, python=target.python)
-        order = self._order(request, release, target, suite)
-        return await self._store.submit(order, requested_by=request.requested_by)
+        return self._order(request, release, target, suite)
+
+    async def versions(self, project: str) -> tuple[Version, ...]:
+        """List the releases that have an sdist upstream, the newest first; raises as the call does."""
+        page = await self._source.project(parse_requirement(project).project)
+        return tuple(sorted({file.version for file in page.files if file.kind == "sdist"}, reverse=True))
+
+    def suite_for(self, target: Target) -> str:
+        """Name the suite that a target's wheels are built on; raises UnknownTargetError."""
+        return self._facts.catalogue.builder_for(target).suite
 
     def targets(self) -> tuple[Target, ...]:
         """List what can be asked for."""
@@ -71,17 +110,22 @@ class RequestBuild:
             target = Target.parse(python=request.python, platform=request.platform)
         except ValueError as error:
             known = [str(target) for target in self.targets()]
-            raise UnknownTargetError(python=request.python, platform=request.platform, known=known) from error
+            raise UnknownTargetError(
+                python=request.python, platform=request.platform, known=known, reason=str(error)
+            ) from error
         return target, self._facts.catalogue.builder_for(target).suite
 
     def _order(self, request: BuildRequest, release: Release, target: Target, suite: str) -> BuildOrder:
         recipe = self._recipes.find(release.project)
         effective = merge_rules(recipe, version=release.version, target=target, suite=suite)
+        if effective.unsupported is not None:
+            raise self._unsupported(recipe, release, target, suite, effective.unsupported)
+        self._check_means(effective, release, suite)
         facts = KeyFacts(
             sdist_sha256=release.sdist.sha256,
             recipe_digest=effective.digest,
-            builder_definition=self._facts.definitions[suite, target.python],
-            toolchains=self._toolchains(effective, suite, target.python),
+            builder_definition=self._definition(suite, target),
+            toolchains=self._toolchains(effective, suite, target),
             agent_digest=self._facts.agent_digest,
             target=target,
             build_number=self._facts.build_number,
@@ -98,9 +142,44 @@ class RequestBuild:
             recipe=effective,
         )
 
-    def _toolchains(self, recipe: EffectiveRecipe, suite: str, python: str) -> tuple[str, ...]:
+    def _unsupported(
+        self, recipe: Recipe | None, release: Release, target: Target, suite: str, reason: str
+    ) -> ReleaseUnsupportedError:
+        """Say why it cannot be built there, and which other suites the recipe allows."""
+        machine = (target.python, target.policy.architecture)
+        builders = self._facts.catalogue.builders()
+        others = (one for one in builders if (one.python, one.policy.architecture) == machine)
+        return ReleaseUnsupportedError(
+            release=f"{release.project} {release.version}",
+            target=str(target),
+            suite=suite,
+            reason=reason.rstrip("."),
+            others=[other.suite for other in others if self._allows(recipe, release, other)],
+        )
+
+    def _allows(self, recipe: Recipe | None, release: Release, builder: BuilderChoice) -> bool:
+        """Tell whether a request for another builder would be taken."""
+        target = Target(python=builder.python, policy=builder.policy)
+        effective = merge_rules(recipe, version=release.version, target=target, suite=builder.suite)
+        try:
+            self._check_means(effective, release, builder.suite)
+            choose_toolchains(self._facts.catalogue, effective.toolchains, suite=builder.suite)
+        except (RecipeError, ToolchainTooOldError, NetworkRefusedError):
+            return False
+        return effective.unsupported is None
+
+    def _check_means(self, recipe: EffectiveRecipe, release: Release, suite: str) -> None:
+        """Refuse at once what a recipe asks for and no worker can give."""
+        packages_for(recipe, manager=self._facts.catalogue.suite[suite].package_manager, suite=suite)
+        if recipe.network and not self._facts.network_for_recipes:
+            raise NetworkRefusedError(release=f"{release.project} {release.version}")
+
+    def _definition(self, suite: str, target: Target) -> str:
+        return self._facts.definitions[target.policy.architecture, suite, target.python]
+
+    def _toolchains(self, recipe: EffectiveRecipe, suite: str, target: Target) -> tuple[str, ...]:
         """Digest the toolchains that the recipe asks for, seen to be new enough."""
-        book, builder = self._facts.catalogue, self._facts.definitions[suite, python]
+        book, builder = self._facts.catalogue, self._definition(suite, target)
         names = choose_toolchains(book, recipe.toolchains, suite=suite)
         return tuple(toolchain_definition(book, name, suite=suite, builder=builder) for name in names)
 

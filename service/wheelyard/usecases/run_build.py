@@ -1,31 +1,58 @@
-"""Run one attempt at a build: claim it, keep its lease alive, go through the steps, record how it ended.
+"""Run one attempt at a build: keep its lease alive, go through the steps, record how it ended.
 
 Must not know the queue, nor what the steps do.
 """
 
 import asyncio
 import contextlib
+import errno
 import functools
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
 
 from wheelyard.domain.build import Failure, Stage, StageTiming, Status
 from wheelyard.domain.diagnosis import diagnose
 from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.errors import BuildFailedError, DatabaseUnavailableError, InternalError, WheelyardError
-from wheelyard.interfaces import AttemptStore
-from wheelyard.logs import get_logger
+from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.queue import retry_delay
+from wheelyard.errors import (
+    BuildFailedError,
+    DatabaseUnavailableError,
+    DiskFullError,
+    EngineUnavailableError,
+    InternalError,
+    OperatorError,
+    WheelsMissingError,
+    WheelyardError,
+    WorkerStoppedError,
+)
+from wheelyard.interfaces import AttemptStore, CancelSignals
+from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog
+from wheelyard.pipeline.container_job import BUILD_LABEL
 from wheelyard.pipeline.job import Job, Step, Tools
+from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
+from wheelyard.pipeline.pace import Pace
 
 _log = get_logger(__name__)
+_unheard: Final[set[asyncio.Task[Any]]] = set()
+"""Answers that are still waited for, or that come too late: the event loop itself holds no task."""
+T = TypeVar("T")
 _TRIES_PER_LEASE: Final = 8
+_LOOK_SECONDS: Final = 1.0
+"""Longest time between two heartbeats: a wish to cancel whose signal was missed is found by one."""
+_HAND_BACK_SECONDS: Final = 10.0
+_CLEAR_SECONDS: Final = 30.0
+
+
+class FencedStore(AttemptStore, CancelSignals, Protocol):
+    """What an attempt needs of the stores."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,40 +65,87 @@ class AttemptOptions:
     """Where each attempt gets a directory of its own while it runs."""
     lease_seconds: float
     log_bytes: int
-    """Where a log is cut."""
+    """Where a log is cut if the recipe does not say."""
+    log_ceiling_bytes: int
+    """Where it is cut whatever the recipe says."""
+    log_bytes_per_second: int
+    """How fast it may go on and on."""
+    may_wait: bool = True
+    """False if nobody would build what an attempt finds missing."""
+    retry_seconds: float = 15.0
+    """How long a build waits after its first attempt that failed for a reason that may pass."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     elapsed: Callable[[], float] = time.monotonic
 
 
 class RunBuild:
-    """What a worker does with a build that the queue names."""
+    """What a worker does with a build."""
 
-    def __init__(self, *, store: AttemptStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
+    def __init__(self, *, store: FencedStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
         self._store = store
         self._steps = tuple(steps)
         self._tools = tools
         self._options = options
 
     async def __call__(self, build_id: str) -> None:
-        """Run one attempt, unless somebody else has the build or it is over."""
+        """Claim this very build and run an attempt, unless somebody else has the build or it is over."""
         lease = self._options.lease_seconds
         claim = await self._store.claim(build_id, worker=self._options.worker, lease_seconds=lease)
-        if claim is None:
+        if claim is not None:
+            await self.run(claim)
+
+    async def run(self, claim: Claim) -> None:
+        """Run the attempt that was claimed; if this is cancelled, the build goes back into the queue at once."""
+        identity = {"build": claim.build_id, "attempt": claim.attempt, "project": claim.order.project}
+        with log_context(**identity, **claim.trace.log_fields):
+            _log.info(
+                "attempt-started", version=claim.order.version, target=str(claim.order.target), worker=claim.worker
+            )
+            attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim)
+            try:
+                outcome = await attempt.run()
+            except asyncio.CancelledError:
+                await self._hand_back(claim)
+                raise
+            await self._record(claim, outcome and _tried_again(outcome, claim, self._options.retry_seconds))
+
+    async def _record(self, claim: Claim, outcome: Outcome | None) -> None:
+        """Write how the attempt ended, unless its lease was lost, and say what becomes of the build."""
+        if outcome is None:
+            _log.info("attempt-ended", status="lost", code=None, recorded=False)
             return
-        log = _log.bind(build=claim.build_id, attempt=claim.attempt, project=claim.order.project)
-        log.info("attempt-started", version=claim.order.version, target=str(claim.order.target))
-        attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim)
-        outcome = await attempt.run()
-        recorded = outcome is not None and await _insist(lambda: self._store.finish(claim, outcome), lease)
-        code = outcome.failure.code if outcome and outcome.failure else None
-        log.info("attempt-ended", status=outcome.status.value if outcome else "lost", code=code, recorded=recorded)
+        status = await _insist(lambda: self._store.finish(claim, outcome), self._options.lease_seconds)
+        code = outcome.failure.code if outcome.failure else None
+        _log.info("attempt-ended", status=outcome.attempt_status.value, code=code, recorded=status is not None)
+        if status is Status.QUEUED:
+            needs = [str(need) for need in outcome.needs]
+            _log.info("build-waiting", seconds=outcome.wait_seconds, code=code, needs=needs)
+        elif status is not None:
+            _log.info("build-ended", status=status.value, code=code)
+
+    async def _hand_back(self, claim: Claim) -> None:
+        """Give the build to others now; if that cannot be written, its lease runs out."""
+        failure = Failure.of(WorkerStoppedError(worker=claim.worker), stage=None)
+        outcome = Outcome(status=Status.QUEUED, failure=failure, counts=False)
+        status: Status | None = None
+        with contextlib.suppress(DatabaseUnavailableError, TimeoutError):
+            async with asyncio.timeout(_HAND_BACK_SECONDS):
+                status = await self._store.finish(claim, outcome)
+        _log.info("attempt-handed-back", status=status.value if status else None, recorded=status is not None)
+
+
+def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcome:
+    """Let a failure that may pass be tried again after a pause; the store knows whether another try is allowed."""
+    if outcome.status is not Status.FAILED or outcome.failure is None or not outcome.failure.retryable:
+        return outcome
+    return replace(outcome, status=Status.QUEUED, wait_seconds=retry_delay(claim.tries, first_seconds=first_seconds))
 
 
 class _Attempt:
     """One attempt while it runs."""
 
     def __init__(
-        self, store: AttemptStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions, claim: Claim
+        self, store: FencedStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions, claim: Claim
     ) -> None:
         self._store = store
         self._steps = steps
@@ -84,15 +158,25 @@ class _Attempt:
 
     async def run(self) -> Outcome | None:
         """Run to the end; None if the lease was lost, and with it the right to say how it ended."""
-        async with AttemptLog(self._store, self._claim, limit_bytes=self._options.log_bytes) as log:
+        options = self._options
+        limit = grant_log_bytes(self._claim.order.recipe, default=options.log_bytes, ceiling=options.log_ceiling_bytes)
+        async with AttemptLog(
+            self._store,
+            self._claim,
+            limit_bytes=limit,
+            pace=Pace(options.log_bytes_per_second, elapsed=options.elapsed),
+            patience_seconds=options.lease_seconds / 2,
+        ) as log:
             work = asyncio.create_task(self._work(log), name=f"attempt-{self._claim.build_id}")
             beats = asyncio.create_task(self._keep_lease(work), name=f"lease-{self._claim.build_id}")
+            beats.add_done_callback(functools.partial(self._note_end_of_keeper, work))
             try:
                 outcome = await work
             except asyncio.CancelledError:
                 if not (self._cancelled or self._lost):
                     work.cancel()
                     await asyncio.gather(work, return_exceptions=True)
+                    log.hurry()
                     raise
                 outcome = Outcome(status=Status.CANCELLED)
             finally:
@@ -103,15 +187,35 @@ class _Attempt:
         return replace(outcome, timings=tuple(self._timings), log_truncated=log.truncated)
 
     async def _work(self, log: AttemptLog) -> Outcome:
+        try:
+            await self._clear_the_way()
+        except OperatorError as error:
+            return Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
         folder = self._options.folder / uuid.uuid4().hex
         try:
             await asyncio.to_thread(folder.mkdir, parents=True)
-        except OSError:
-            return self._crash(None, log)
+        except OSError as error:
+            return self._crash(error, None, log)
         try:
             return await self._go_through(Job(claim=self._claim, folder=folder, log=log), log)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _clear_the_way(self) -> None:
+        """Remove what earlier attempts left: a worker that is frozen, or was killed with its host, cannot.
+
+        Raises:
+            OperatorError: nobody knows what is left, so this attempt must not begin.
+        """
+        if self._claim.attempt == 1:
+            return
+        try:
+            async with asyncio.timeout(_CLEAR_SECONDS):
+                count = await self._tools.engine.remove_leftovers({BUILD_LABEL: self._claim.build_id})
+        except TimeoutError as error:
+            reason = f"it did not say within {_CLEAR_SECONDS:.0f} s which containers it has"
+            raise EngineUnavailableError(engine="of this worker", reason=reason) from error
+        _log.info("leftovers-removed", build=self._claim.build_id, count=count)
 
     async def _go_through(self, job: Job, log: AttemptLog) -> Outcome:
         for step in self._steps:
@@ -119,17 +223,45 @@ class _Attempt:
             if not await _insist(enter, self._options.lease_seconds):
                 self._lost = True
                 return Outcome(status=Status.CANCELLED)
+            _log.info("stage-entered", stage=step.stage.value)
             try:
                 job = await self._time(step, job)
             except WheelyardError as error:
+                if isinstance(error, WheelsMissingError) and self._options.may_wait:
+                    return await self._wait(error, step.stage, job)
                 await job.note(f"{step.stage.value} failed: {error}")
-                return Outcome(status=Status.FAILED, failure=_explain(error, step.stage, log))
-            except Exception:  # noqa: BLE001  the one broad except: whatever an attempt meets must not end its worker
-                return self._crash(step.stage, log)
-        return Outcome(status=Status.SUCCEEDED, wheel=job.wheel)
+                return Outcome(status=Status.FAILED, failure=self._explain(error, step.stage, log))
+            except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
+                return self._crash(error, step.stage, log)
+        if job.wheel is not None and job.published is not None:
+            _log.info("wheel-published", filename=job.wheel.filename, sha256=job.wheel.sha256)
+        return Outcome(status=Status.SUCCEEDED, wheel=job.wheel, published=job.published)
 
-    def _crash(self, stage: Stage | None, log: AttemptLog) -> Outcome:
-        """Keep the exception that is being handled in our own log, and give its reference to everybody else."""
+    @staticmethod
+    async def _wait(error: WheelsMissingError, stage: Stage, job: Job) -> Outcome:
+        """Let the build wait for the wheels that it lacks; its container is gone by now."""
+        await job.note(f"{stage.value} stops: {error.summary} These are built first, and then this is tried again.")
+        needs = {NeededRelease(project=project, version=version) for project, version in error.releases}
+        failure = Failure.of(error, stage=stage)
+        return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
+
+    def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
+        """Turn an error into data; a build backend's own words are looked through for the cause."""
+        if isinstance(error, BuildFailedError) and (found := diagnose(log.tail(), error.network)) is not None:
+            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
+            error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
+                release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
+            )
+        return Failure.of(error, stage=stage, log_excerpt=log.excerpt())
+
+    def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
+        """Keep the exception that is being handled in our own log, and give its reference to everybody else.
+
+        A disk that filled up under the attempt's own files is no fault of ours, and may have room again.
+        """
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = DiskFullError(path=str(self._options.folder), free_bytes=0, floor_bytes=0)
+            return Outcome(status=Status.FAILED, failure=Failure.of(full, stage=stage, log_excerpt=log.excerpt()))
         reference = uuid.uuid4().hex[:12]
         place = stage.value if stage else None
         _log.exception("attempt-crashed", build=self._claim.build_id, stage=place, reference=reference)
@@ -143,46 +275,84 @@ class _Attempt:
             return await step.act(job, self._tools)
         finally:
             seconds = self._options.elapsed() - begin
+            _log.info("stage-left", stage=step.stage.value, seconds=round(seconds, 3))
             self._timings.append(StageTiming(stage=step.stage, started_at=started_at, seconds=seconds))
 
     async def _keep_lease(self, work: asyncio.Task[Outcome]) -> None:
-        """Beat each quarter of the lease; stop the work if it was lost, cancelled, or unheard of for three quarters."""
+        """Beat often; stop the work if it was lost, cancelled, or unheard of for three quarters of the lease.
+
+        The last quarter is for ending the container, so nothing here may take longer than is left until then.
+        """
         lease = self._options.lease_seconds
-        heard = self._options.elapsed()
-        while True:
-            await asyncio.sleep(lease / 4)
-            try:
-                # A beat that hangs must not outlast the lease either.
-                async with asyncio.timeout(lease / 8):
-                    beat = await self._store.beat(self._claim, lease_seconds=lease)
-            except (DatabaseUnavailableError, TimeoutError):
-                self._lost = self._options.elapsed() - heard >= lease * 3 / 4
-            else:
-                heard = self._options.elapsed()
-                self._lost, self._cancelled = not beat.holds_lease, beat.cancel_requested
-            if self._lost or self._cancelled:
-                work.cancel()
-                return
+        deadline = self._options.elapsed() + lease * 3 / 4
+        async with self._store.cancel_asked(self._claim.build_id) as asked:
+            while not (self._lost or self._cancelled):
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(lease / 4, _LOOK_SECONDS, self._left_until(deadline))):
+                        await asked.wait()
+                asked.clear()
+                sent = self._options.elapsed()
+                if await self._beat(min(lease / 8, self._left_until(deadline))):
+                    deadline = sent + lease * 3 / 4
+                elif self._left_until(deadline) == 0:
+                    _log.warning("lease-given-up", build=self._claim.build_id, attempt=self._claim.attempt)
+                    self._lost = True
+        work.cancel()
+
+    def _left_until(self, deadline: float) -> float:
+        return max(deadline - self._options.elapsed(), 0.0)
+
+    def _note_end_of_keeper(self, work: asyncio.Task[Outcome], keeper: asyncio.Task[None]) -> None:
+        """Stop the work if the keeper failed: nobody would notice that the lease is lost."""
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            _log.error("lease-keeper-failed", build=self._claim.build_id, reason=str(error) or type(error).__name__)
+            self._lost = True
+            work.cancel()
+
+    async def _beat(self, seconds: float) -> bool:
+        """Extend the lease and note what is new; False if the store was not heard in time."""
+        lease = self._options.lease_seconds
+        try:
+            beat = await _answer_within(seconds, self._store.beat(self._claim, lease_seconds=lease))
+        except Exception as error:  # noqa: BLE001  a keeper that ended silently would let the work outlive its lease
+            _log.warning("beat-failed", build=self._claim.build_id, reason=str(error) or type(error).__name__)
+            return False
+        self._lost, self._cancelled = not beat.holds_lease, beat.cancel_requested
+        return True
 
 
-async def _insist(write: Callable[[], Awaitable[bool]], lease_seconds: float) -> bool:
+async def _answer_within(seconds: float, asked: Coroutine[Any, Any, T]) -> T:
+    """Return the answer; raises TimeoutError at once when it is not there in time.
+
+    Not ``asyncio.timeout``: that waits until what it cancels has ended, and a driver that tells a silent server of it
+    may take its time.
+    """
+    task = asyncio.create_task(asked)
+    _unheard.add(task)
+    task.add_done_callback(_forget)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+        raise TimeoutError("there was no answer in time")
+    return task.result()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Let go of an answer; one that came too late interests nobody, its error neither."""
+    _unheard.discard(task)
+    if not task.cancelled():
+        task.exception()
+
+
+async def _insist(write: Callable[[], Awaitable[T]], lease_seconds: float) -> T:
     """Write, and while the database is away again and again, for as long as the lease may still be ours.
 
     A moment without a database must not cost an hour of building. The fence makes a second write harmless: one that had
-    arrived without an answer only says False then.
+    arrived without an answer only says that it has lost then.
     """
     for _ in range(_TRIES_PER_LEASE - 1):
         with contextlib.suppress(DatabaseUnavailableError):
             return await write()
         await asyncio.sleep(lease_seconds / _TRIES_PER_LEASE)
     return await write()
-
-
-def _explain(error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
-    """Turn an error into data; a build backend's own words are looked through for the cause."""
-    found = diagnose(log.tail()) if isinstance(error, BuildFailedError) else None
-    if found is not None and isinstance(error, BuildFailedError):
-        error = BuildFailedError(
-            release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
-        )
-    return Failure.of(error, stage=stage, log_excerpt=log.excerpt())

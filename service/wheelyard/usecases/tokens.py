@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from wheelyard.domain.access import Scope
 from wheelyard.domain.ledger import Token
 from wheelyard.errors import UnauthenticatedError
 from wheelyard.interfaces import TokenStore
@@ -15,7 +16,7 @@ PREFIX: Final = "wy_"
 
 def digest_secret(secret: str) -> str:
     """Digest a secret for storage: sha256 in hexadecimal; secrets are random, so no slow hash is needed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
 class Tokens:
@@ -25,22 +26,34 @@ class Tokens:
         self._store = store
         self._new_secret = new_secret
 
-    async def create(self, *, name: str, expires_at: datetime | None = None) -> tuple[Token, str]:
+    async def create(
+        self, *, name: str, scope: Scope = Scope.REQUEST, expires_at: datetime | None = None, created_by: str
+    ) -> tuple[Token, str]:
         """Make a token; returns it and its secret, which cannot be had again."""
         secret = PREFIX + self._new_secret()
-        token = await self._store.create(name=name, secret_digest=digest_secret(secret), expires_at=expires_at)
+        token = await self._store.create(
+            name=name,
+            scope=scope,
+            secret_digest=digest_secret(secret),
+            expires_at=expires_at,
+            created_by=created_by,
+        )
         return token, secret
 
     async def authenticate(self, authorization: str | None) -> Token:
-        """Check an ``Authorization`` header (RFC 6750); raises UnauthenticatedError.
-
-        The lookup is by digest, so its time tells nothing about the secret.
-        """
+        """Check an ``Authorization`` header (RFC 6750); raises UnauthenticatedError."""
         if not authorization:
             raise UnauthenticatedError(reason="it has no Authorization header")
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise UnauthenticatedError(reason="its Authorization header is not of the form 'Bearer TOKEN'")
+        return await self.check(secret)
+
+    async def check(self, secret: str) -> Token:
+        """Find the token of a secret; raises UnauthenticatedError.
+
+        The lookup is by digest, so its time tells nothing about the secret.
+        """
         token = await self._store.find(digest_secret(secret.strip()))
         if token is None:
             raise UnauthenticatedError(reason="its token is unknown, expired or revoked")
@@ -50,6 +63,6 @@ class Tokens:
         """List every token, newest first, without secrets."""
         return await self._store.list_tokens()
 
-    async def revoke(self, token_id: str) -> Token:
+    async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
         """End a token; raises NotFoundError."""
-        return await self._store.revoke(token_id)
+        return await self._store.revoke(token_id, revoked_by=revoked_by)

@@ -40,6 +40,8 @@ def test_pure_wheel_has_no_native_members(tmp_path: Path) -> None:
         ("demo/sub/_c.abi3.so", "demo.sub._c"),
         ("demo-1.0.data/platlib/demo/_c.abi3.so", "demo._c"),
         ("demo-1.0.data/purelib/_c.abi3.so", "_c"),
+        ("demo/__init__.cpython-313-x86_64-linux-gnu.so", "demo"),
+        ("demo/sub/__init__.abi3.so", "demo.sub"),
     ],
 )
 def test_extension_module_is_named_as_it_is_imported(tmp_path: Path, member: str, module: str) -> None:
@@ -56,6 +58,7 @@ def test_extension_module_is_named_as_it_is_imported(tmp_path: Path, member: str
         "demo-1.0.data/scripts/_c.abi3.so",
         "demo.libs/libz.abi3.so",
         "demo/plugin.so",
+        "__init__.abi3.so",
     ],
 )
 def test_other_shared_object_is_no_extension_module(tmp_path: Path, member: str) -> None:
@@ -63,8 +66,12 @@ def test_other_shared_object_is_no_extension_module(tmp_path: Path, member: str)
 
 
 def test_untagged_shared_object_is_one_if_it_has_its_entry_point(tmp_path: Path) -> None:
-    members = {"demo/_c.so": ELF + b"\0PyInit__c\0", "demo/_other.so": ELF + b"\0PyInit__c\0"}
-    assert extensions_of(tmp_path, members) == ["demo._c"]
+    members = {
+        "demo/_c.so": ELF + b"\0PyInit__c\0",
+        "demo/_other.so": ELF + b"\0PyInit__c\0",
+        "whole/__init__.so": ELF + b"\0PyInit_whole\0",
+    }
+    assert extensions_of(tmp_path, members) == ["demo._c", "whole"]
 
 
 def test_names_are_sorted(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def test_module_of_the_wheels_own_that_is_missing_breaks_it(python: Site) -> Non
 def test_module_of_another_distribution_that_is_missing_does_not(python: Site) -> None:
     result = python.imported(optional="import some_optional_companion")["optional"]
     assert (result.is_broken, "some_optional_companion" in (result.error or "")) == (False, True)
+    assert not result.is_excused
+
+
+def test_part_of_the_standard_library_that_is_missing_is_told_from_the_rest(python: Site) -> None:
+    result = python.imported(gui="raise ModuleNotFoundError('none', name='tkinter.ttk')")["gui"]
+    assert (result.is_broken, result.is_excused) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +118,23 @@ def test_long_error_is_cut(python: Site) -> None:
 
 def test_nothing_to_import_is_nothing(python: Site) -> None:
     assert python.imported() == {}
+
+
+def test_what_came_before_the_last_error_is_said_too(python: Site) -> None:
+    text = """
+try:
+    raise ImportError("libexpat.so.1: cannot open shared object file: No such file or directory")
+except ImportError:
+    import _elsewhere
+"""
+    result = python.imported(swig=text)["swig"]
+    assert result.error == (
+        "ModuleNotFoundError: No module named '_elsewhere', after "
+        "ImportError: libexpat.so.1: cannot open shared object file: No such file or directory"
+    )
+    assert not result.is_broken
+
+
+def test_errors_in_a_circle_have_an_end(python: Site) -> None:
+    text = "one, two = ValueError('one'), ValueError('two')\none.__cause__, two.__cause__ = two, one\nraise one\n"
+    assert python.imported(circle=text)["circle"].error == "ValueError: one, after ValueError: two"

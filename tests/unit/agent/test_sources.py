@@ -9,7 +9,10 @@ import pytest
 from wheelyard.resources import data_path
 
 FILES = sorted((data_path("builders") / "agent").glob("wheelyard_agent/*.py"))
-BARE = ("__init__", "__main__", "channel", "job", "verify", "elf", "imports", "modules")
+BARE = (
+    *("__init__", "__main__", "channel", "job", "verify", "elf", "imports", "modules"),
+    *("network_watch", "refusals", "usage", "commands", "recipe_files"),
+)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -1,5 +1,6 @@
 """What proves a wheel and what does not: the whole job, with a stand-in for the installer."""
 
+import base64
 import io
 import json
 import sys
@@ -20,7 +21,10 @@ import pathlib, sys, zipfile
 assert "--no-index" in sys.argv and ":all:" in sys.argv
 environment = pathlib.Path(sys.argv[sys.argv.index("--python") + 1]).parents[1]
 (site,) = environment.glob("lib/python*/site-packages")
-zipfile.ZipFile(sys.argv[-1]).extractall(site)
+if sys.argv[-1].endswith(".whl"):
+    zipfile.ZipFile(sys.argv[-1]).extractall(site)
+else:
+    (site / f"{{sys.argv[-1]}}.py").write_text("")
 """
 
 
@@ -34,7 +38,8 @@ def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, 
             bundle.writestr(name, text)
         bundle.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n")
         bundle.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in modules))
-    fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", "imports": [], "expect_extensions": [], **job}
+    nothing: dict[str, object] = {"imports": [], "expect_extensions": [], "commands": [], "requires": [], "files": []}
+    fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
     verify_wheel(Channel(io.BytesIO(), sink), fields, inbox, folder)
     report: dict[str, Any] = json.loads(sink.getvalue())
@@ -85,6 +90,49 @@ def test_extension_module_must_be_imported_though_it_is_below_the_top(tmp_path: 
     assert (error.code, error.details["problems"][0][:14]) == ("verify-failed", "import demo._c")
 
 
+# What an extension module for Tk says in a Python without it; the folder is found before the module beside it.
+WANTS_TK = {
+    "demo/__init__.py": "",
+    "demo/_tk.abi3.so": "\x7fELF no program",
+    "demo/_tk/__init__.py": "raise ModuleNotFoundError(\"No module named 'tkinter'\", name='tkinter')",
+}
+
+
+def test_extension_module_may_want_a_part_of_the_standard_library_that_images_lack(tmp_path: Path) -> None:
+    report = verified(tmp_path, WANTS_TK)
+    assert report["imported"] == ["demo"]
+    assert report["skipped"] == {"demo._tk": "ModuleNotFoundError: No module named 'tkinter'"}
+
+
+def test_extension_module_may_not_want_another_distribution(tmp_path: Path) -> None:
+    modules = {name: text.replace("tkinter", "no_such_toolkit") for name, text in WANTS_TK.items()}
+    assert refusal(tmp_path, modules).code == "verify-failed"
+
+
+def test_extension_module_may_want_what_the_tests_require(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    wants = {**WANTS_TK, "demo/_tk/__init__.py": "import toolkit"}
+    assert verified(tmp_path, wants, requires=["toolkit"])["imported"] == ["demo", "demo._tk"]
+    assert "imported demo._tk beside toolkit only" in capfd.readouterr().err
+
+
+def test_module_at_the_top_may_not_want_what_only_the_tests_require(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {"demo.py": "import toolkit"}, requires=["toolkit"]).code == "verify-failed"
+
+
+@pytest.mark.parametrize(
+    ("modules", "imports"), [(WANTS_TK, ["demo._tk"]), ({"demo.py": WANTS_TK["demo/_tk/__init__.py"]}, [])]
+)
+def test_what_is_named_or_at_the_top_must_work_whatever_it_wants(
+    tmp_path: Path, modules: dict[str, str], imports: list[str]
+) -> None:
+    assert refusal(tmp_path, modules, imports=imports).code == "verify-failed"
+
+
+def test_extension_module_of_the_tests_need_not_be_imported(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/tests/__init__.py": "", "demo/tests/_c.abi3.so": "\x7fELF no program"}
+    assert verified(tmp_path, modules)["imported"] == ["demo"]
+
+
 def test_expected_extension_that_the_wheel_lacks_is_missing_before_anything_runs(tmp_path: Path) -> None:
     error = refusal(tmp_path, {"demo.py": ""}, installer="", expect_extensions=["demo._c"])
     assert (error.code, error.details["missing"]) == ("extension-missing", ["demo._c"])
@@ -97,3 +145,40 @@ def test_wheel_that_cannot_be_installed_is_disproved(tmp_path: Path) -> None:
 def test_problems_are_told_up_to_a_number(tmp_path: Path) -> None:
     error = refusal(tmp_path, {f"demo{number}.py": "1 / 0" for number in range(30)})
     assert len(error.details["problems"]) == 20
+
+
+TEST_FILE = {
+    "name": "data/smoke.py",
+    "base64": base64.b64encode(b"import demo; open('ran', 'w').write('yes')").decode(),
+}
+
+
+def test_commands_run_with_the_wheel_and_the_recipes_files(tmp_path: Path) -> None:
+    commands = ["python data/smoke.py", "test -d $VIRTUAL_ENV && echo more >> ran"]
+    verified(tmp_path, {"demo.py": ""}, commands=commands, files=[TEST_FILE])
+    assert (tmp_path / "test" / "ran").read_text() == "yesmore\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "how"), [("exit 3", "it ended with exit code 3"), ("kill -11 $$", "it was ended by signal 11")]
+)
+def test_command_that_fails_disproves_the_wheel_and_ends_the_tests(tmp_path: Path, command: str, how: str) -> None:
+    error = refusal(tmp_path, {"demo.py": ""}, commands=[command, "touch ran"])
+    assert error.code == "verify-failed"
+    assert error.details["problems"] == [f"the test command {command!r} failed: {how}"]
+    assert not (tmp_path / "test" / "ran").exists()
+
+
+def test_what_the_commands_require_is_there_for_them(tmp_path: Path) -> None:
+    verified(tmp_path, {"demo.py": ""}, requires=["pytest"], commands=["python -c 'import demo, pytest'"])
+
+
+def test_imports_are_proven_without_what_the_commands_require(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo.py": "import pytest_of_ours"}, requires=["pytest_of_ours"])
+    assert "No module named 'pytest_of_ours'" in error.details["problems"][0]
+
+
+def test_commands_that_cannot_have_what_they_require_disprove_nothing_silently(tmp_path: Path) -> None:
+    installer = INSTALLER.replace("else:", "else:\n    sys.exit(1)")
+    error = refusal(tmp_path, {"demo.py": ""}, installer, requires=["pytest"], commands=["true"])
+    assert error.details["problems"] == ["pytest could not be installed, see the log"]

@@ -1,0 +1,68 @@
+"""Say of every library that auditwheel grafted where it came from, and what asked for it.
+
+Starts from what is new in the wheel, so that nothing grafted can be missing from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wheelyard_agent.owners import find_owners
+from wheelyard_agent.policy_reason import NativeFiles
+
+_LIBRARIES = ".libs"  # auditwheel's folder, beside the project's own
+_NO_OWNER = {"package": None, "package_version": None, "source_package": None}
+
+
+class Graft(NamedTuple):
+    """A library that was copied in: by what name it was asked for, and from where it came."""
+
+    soname: str
+    origin: Path | None
+
+
+def find_grafts(before: Collection[str], after: Sequence[str], external: Mapping[str, str | None]) -> dict[str, Graft]:
+    """Find the native members that repair added, by their path; ``external`` are auditwheel's paths by soname."""
+    added = [member for member in after if member not in before and member.partition("/")[0].endswith(_LIBRARIES)]
+    sources = {name: Graft(soname, Path(path)) for soname, path in external.items() if path for name in _names(path)}
+    return {member: sources.get(Path(member).name, Graft(Path(member).name, None)) for member in added}
+
+
+def write_ledger(
+    wheel: Path, grafts: Mapping[str, Graft], files: NativeFiles, *, env: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Write an entry for each grafted library, in the order of their names."""
+    origins = [graft.origin for graft in grafts.values() if graft.origin is not None]
+    owners = find_owners(origins, env=env)
+    entries = []
+    with zipfile.ZipFile(wheel) as bundle:
+        for member, graft in sorted(grafts.items(), key=lambda item: item[1].soname):
+            owner = owners.get(graft.origin) if graft.origin else None
+            entries.append(
+                {
+                    "soname": graft.soname,
+                    "path": member,
+                    "sha256": _digest(bundle.read(member)),
+                    "origin": str(graft.origin) if graft.origin else None,
+                    "origin_sha256": _digest(graft.origin.read_bytes()) if graft.origin else None,
+                    **(owner._asdict() if owner else _NO_OWNER),
+                    "needed_by": files.needed_by(member),
+                    "chain": files.chain(member),
+                }
+            )
+    return entries
+
+
+def _names(path: str) -> tuple[str, str]:
+    """Give the names that auditwheel may give a library: with its digest, unless it has that already."""
+    file = Path(path)
+    base, dot, rest = file.name.partition(".")
+    return f"{base}-{_digest(file.read_bytes())[:8]}{dot}{rest}", file.name
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,83 @@
+"""Read what the native files of a wheel ask of others: libraries, and versions of symbols. From ELF facts only."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_VERSION_INDEX = 0x7FFF  # the highest bit hides a symbol (gABI's GNU extension, "Symbol Versioning")
+
+
+class Linkage(NamedTuple):
+    """What one file asks for."""
+
+    soname: str | None
+    needed: tuple[str, ...]
+    versions: Mapping[tuple[str, str], tuple[str, ...]]
+    """The symbols that it needs, by library and version, such as ``("libc.so.6", "GLIBC_2.14")``."""
+
+
+def read_linkage(wheel: Path, members: Iterable[str]) -> dict[str, Linkage]:
+    """Read the native members of a wheel; one that is no dynamic ELF file asks for nothing."""
+    with zipfile.ZipFile(wheel) as bundle:
+        return {member: _read(bundle.read(member)) for member in members}
+
+
+def _read(data: bytes) -> Linkage:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        tags = list(_section(elf, ".dynamic", "iter_tags"))
+        needed = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
+        soname = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), None)
+        return Linkage(soname, needed, _read_versions(elf))
+    except (ELFError, AttributeError, KeyError, ValueError):
+        return Linkage(None, (), {})
+
+
+def _read_versions(elf: Any) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Join the versions that are needed with the symbols that need them."""
+    by_index = {
+        auxiliary["vna_other"]: (need.name, auxiliary.name)
+        for need, auxiliaries in _section(elf, ".gnu.version_r", "iter_versions")
+        for auxiliary in auxiliaries
+    }
+    symbols: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for wanted in by_index.values():
+        symbols[wanted] = []
+    indices = _section(elf, ".gnu.version", "iter_symbols")
+    for symbol, version in zip(_section(elf, ".dynsym", "iter_symbols"), indices, strict=False):
+        index = version["ndx"]
+        found = by_index.get(index & _VERSION_INDEX) if isinstance(index, int) else None
+        if found is not None and symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
+            symbols[found].append(symbol.name)
+    return {wanted: tuple(sorted(names)) for wanted, names in symbols.items()}
+
+
+def _section(elf: Any, name: str, listing: str) -> Iterable[Any]:
+    section = elf.get_section_by_name(name)
+    return () if section is None else getattr(section, listing)()
+
+
+class Policies:
+    """The manylinux policies of auditwheel, from the least portable to the most portable one."""
+
+    def __init__(self, platform: str) -> None:
+        from auditwheel.architecture import Architecture
+        from auditwheel.libc import Libc
+        from auditwheel.policy import WheelPolicies
+
+        architecture = re.sub(r"^manylinux_\d+_\d+_", "", platform)
+        self._policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture(architecture))
+        self.names = tuple(policy.name for policy in self._policies)
+
+    def of_version(self, library: str, version: str) -> str:
+        """Name the most portable policy that allows a version of a symbol."""
+        return str(self._policies.versioned_symbols_policy({library: {version}}).name)

@@ -1,0 +1,132 @@
+"""Read which extension modules Meson's and CMake's build files make, without running them.
+
+Both are followed from the sdist's root: what stands in no condition and in a folder that is entered without one is made
+on every target.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from wheelyard_agent.source_files import read_text, walk_files
+
+_MAX_DEPTH = 20
+_COMMENT = re.compile(r"'''.*?'''|#[^\n]*", re.DOTALL)
+"""Comments, and Meson's long texts, which may hold programs."""
+_MESON = re.compile(
+    r"^[ \t]*(?P<opens>if|foreach)\b|^[ \t]*(?P<closes>endif|endforeach)\b|"
+    r"\bsubdir\s*\(\s*'(?P<folder>[^'\n]+)'|"
+    r"\b(?P<module>extension_module)\s*\(\s*(?:'(?P<name>[A-Za-z_]\w*)'\s*,)?",
+    re.MULTILINE,
+)
+_MESON_SUBDIR = re.compile(r"\bsubdir\s*:\s*'([\w/]+)'")
+_CMAKE = re.compile(
+    r"^[ \t]*(?:(?P<opens>if|foreach|function|macro|while)|(?P<closes>endif|endforeach|endfunction|endmacro|endwhile))"
+    r"\s*\(|"
+    r"^[ \t]*add_subdirectory\s*\(\s*\"?(?P<folder>[\w./-]+)|"
+    r"^[ \t]*(?P<module>python3?_add_library|pybind11_add_module|nanobind_add_module)\s*\(\s*(?P<name>[A-Za-z_]\w*)?|"
+    r"^[ \t]*add_library\s*\(\s*(?P<plain>\S+)\s+MODULE\b|"
+    r"^[ \t]*(?P<transpiles>cython_transpile)\s*\(",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CMAKE_INSTALLED = re.compile(r"^[ \t]*install\s*\(\s*TARGETS\s+([^()]*)", re.IGNORECASE | re.MULTILINE)
+_CMAKE_RENAMED = re.compile(r"\b(LIBRARY_)?OUTPUT_NAME\b")
+
+
+class BuildTarget(NamedTuple):
+    """An extension module that a build file makes."""
+
+    name: str | None
+    """Its importable name, None if the file does not say it."""
+    where: str
+    always: bool
+    """True if it is made, and installed, whatever holds on the target."""
+    reached: bool = True
+    """False if the project's root does not lead to the file."""
+
+
+Step = tuple[BuildTarget | None, tuple[str, bool] | None]
+"""What a build file does: make a module, or enter a folder, and whether it does that whatever holds."""
+Reader = Callable[[str, str], Iterator[Step]]
+
+
+def read_meson(source: Path) -> list[BuildTarget]:
+    """List what the ``meson.build`` files make; with what the root does not lead to."""
+    return _follow_all(source, "meson.build", _meson_targets)
+
+
+def read_cmake(source: Path) -> list[BuildTarget]:
+    """List what the ``CMakeLists.txt`` files make, and install under the name of the target."""
+    texts = [_COMMENT.sub("", read_text(source, name)) for name in _build_files(source, "CMakeLists.txt")]
+    installed = {word for text in texts for words in _CMAKE_INSTALLED.findall(text) for word in words.split()}
+    renamed = any(map(_CMAKE_RENAMED.search, texts))
+    return [
+        one._replace(always=one.always and not renamed and one.name in installed)
+        for one in _follow_all(source, "CMakeLists.txt", _cmake_targets)
+    ]
+
+
+def _build_files(source: Path, name: str) -> list[str]:
+    return [str(path.relative_to(source)) for path in walk_files(source) if path.name == name]
+
+
+def _follow_all(source: Path, name: str, targets: Reader) -> list[BuildTarget]:
+    files = _build_files(source, name)
+    seen: dict[str, bool] = {}
+    _enter(source, name, targets, seen, always=True)
+    found = []
+    for file in files:
+        for one, _ in targets(file, _COMMENT.sub("", read_text(source, file))):
+            if one is not None:
+                reached = file in seen or name not in files
+                found.append(one._replace(always=one.always and seen.get(file, False), reached=reached))
+    return found
+
+
+def _enter(source: Path, file: str, targets: Reader, seen: dict[str, bool], *, always: bool) -> None:
+    """Note for a build file, and those of the folders that it enters, whether no condition stands before it."""
+    if file in seen or file.count("/") > _MAX_DEPTH:
+        return
+    seen[file] = always
+    for _, entered in targets(file, _COMMENT.sub("", read_text(source, file))):
+        if entered is not None:
+            folder, unconditional = entered
+            path = Path(file).parent / folder / Path(file).name
+            _enter(source, str(path), targets, seen, always=always and unconditional)
+
+
+def _meson_targets(file: str, text: str) -> Iterator[Step]:
+    depth = 0
+    for match in _MESON.finditer(text):
+        depth += bool(match["opens"]) - bool(match["closes"])
+        if match["folder"]:
+            yield None, (match["folder"], depth == 0)
+        elif match["module"]:
+            name, package = match["name"], _MESON_SUBDIR.search(_call_from(text, match.end()))
+            full = f"{package[1].replace('/', '.')}.{name}" if name and package else name
+            yield BuildTarget(full, file, depth == 0), None
+
+
+def _call_from(text: str, start: int) -> str:
+    """Give the rest of a call, from somewhere behind its opening bracket."""
+    depth = 1
+    for place in range(start, min(len(text), start + 10_000)):
+        depth += {"(": 1, ")": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[start:place]
+    return ""
+
+
+def _cmake_targets(file: str, text: str) -> Iterator[Step]:
+    depth = 0
+    for match in _CMAKE.finditer(text):
+        depth += bool(match["opens"]) - bool(match["closes"])
+        if match["folder"]:
+            yield None, (match["folder"], depth == 0)
+        elif match["module"] or match["transpiles"] or match["plain"]:
+            name = match["name"] or match["plain"]
+            plain = name if name and name.isidentifier() else None
+            yield BuildTarget(plain, file, depth == 0), None

@@ -1,0 +1,12 @@
+# Prometheus from Debian's package, with the paths of the official image.
+ARG BASE=debian:trixie-slim
+FROM ${BASE}
+RUN set -eu; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    apt-get update; \
+    apt-get install --yes --no-install-recommends prometheus; \
+    install --directory --owner prometheus --group prometheus /prometheus; \
+    rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log
+USER prometheus
+VOLUME /prometheus
+ENTRYPOINT ["prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]

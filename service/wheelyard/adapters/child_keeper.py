@@ -1,0 +1,63 @@
+"""Keeps a server of our own running: one that ended by itself is started again. Must not know which server it is."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol
+
+from wheelyard.errors import OperatorError
+from wheelyard.logs import get_logger
+
+_LOOK_SECONDS: Final = 0.2
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_STEADY_SECONDS: Final = 60.0
+"""A server that has run for so long has not failed to start."""
+_log = get_logger(__name__)
+
+
+class KeptServer(Protocol):
+    """A child that serves, and that can be started anew where the former one was."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, while it runs."""
+        ...
+
+    async def restart(self) -> None:
+        """Start it again, at the same address, after it has ended; raises an OperatorError if it will not."""
+        ...
+
+
+@contextlib.asynccontextmanager
+async def keeping(name: str, server: KeptServer) -> AsyncIterator[None]:
+    """Keep a server running for as long as the block does, whose own errors pass as they are."""
+    keeper = asyncio.create_task(keep_running(name, server), name=f"keeper-of-{name}")
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def keep_running(
+    name: str, server: KeptServer, *, look_seconds: float = _LOOK_SECONDS, elapsed: Callable[[], float] = time.monotonic
+) -> None:
+    """Start a server again whenever it has ended, until cancelled; after ever longer pauses if it does not stay."""
+    pause = 0.0
+    while True:
+        begun = elapsed()
+        while server.pid is not None:  # noqa: ASYNC110  (a process that ends sets no event)
+            await asyncio.sleep(look_seconds)
+        if elapsed() - begun >= _STEADY_SECONDS:
+            pause = 0.0
+        _log.error("server-ended", server=name, pause_seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(max(pause * 2, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        try:
+            await server.restart()
+        except OperatorError as error:
+            _log.error("server-not-started", server=name, reason=error.summary)
+        else:
+            _log.info("server-started-again", server=name, pid=server.pid)

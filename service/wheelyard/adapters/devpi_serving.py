@@ -1,0 +1,79 @@
+"""How the embedded devpi is served: where it listens, who logs in how, and which system user it runs as.
+
+Must not start the server.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.child_process import Account
+from wheelyard.adapters.devpi_files import LOOPBACK
+from wheelyard.adapters.postgres_files import find_account, succeeds_as
+from wheelyard.logs import get_logger
+
+_WILDCARD: Final = "0.0.0.0"  # noqa: S104 (compared with, not listened on)
+_OURS: Final = frozenset({"passwords.json"})
+_OPTIONS: Final = (
+    *("--restrict-modify", "root"),
+    *("--threads", "8"),
+    *("--max-request-body-size", str(4 << 30)),
+    # The secret is random and long, so that stretching it buys nothing; devpi's own costs are 5 s and 580 MB a start.
+    *("--argon2-memory-cost", "8192"),
+    *("--argon2-parallelism", "1"),
+    *("--argon2-time-cost", "1"),
+)
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DevpiServing:
+    """What an operator may say about it."""
+
+    host: str = LOOPBACK
+    """Address to listen on."""
+    port: int = 0
+    """Port to listen on; 0 takes that of the last start, or any free one."""
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of users whose passwords others need to know; the rest get random ones."""
+    python: Path | None = None
+    """Python of an environment that has devpi. Default: one is made."""
+
+    def url(self, port: int) -> str:
+        """Give the address that this host reaches it at."""
+        return f"http://{LOOPBACK if self.host == _WILDCARD else self.host}:{port}"
+
+    def options(self, port: int) -> tuple[str, ...]:
+        """Give the server's options for listening on a port."""
+        return (*_OPTIONS, "--host", self.host, "--port", str(port))
+
+
+def choose_account(python: Path, home: Path) -> Account | None:
+    """Give the account to run as: none for an ordinary user, ours for root, if it can reach what it needs.
+
+    What it cannot reach is not opened to it: devpi then runs as root, as the log says.
+    """
+    account = find_account()
+    if account is None:
+        return None
+    if succeeds_as(account, str(python), "-I", "-c", "") and succeeds_as(account, "test", "-x", str(home.parent)):
+        return account
+    _log.warning("devpi-runs-as-root", reason=f"the system user cannot enter {home.parent} or run {python}")
+    return None
+
+
+def give_home(home: Path, account: Account | None) -> None:
+    """Give devpi's folder to the account, but for the passwords that we keep.
+
+    The folder itself goes last: a handing over that was interrupted begins anew.
+    """
+    if account is None:
+        return
+    if home.stat().st_uid != account.uid:
+        for path in home.rglob("*"):
+            if path.name not in _OURS:
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    os.chown(home / "secret", account.uid, account.gid)
+    os.chown(home, account.uid, account.gid)

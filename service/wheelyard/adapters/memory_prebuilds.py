@@ -1,0 +1,153 @@
+"""Prebuilds in memory: the twin of the PostgreSQL store, on the other stores' state."""
+
+import uuid
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryBuilds
+from wheelyard.domain.build import Status
+from wheelyard.domain.changes import end_of, prebuild_of
+from wheelyard.domain.prebuild import Prebuild, PrebuildTurn, Started
+from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildSummary
+from wheelyard.errors import NotFoundError
+
+
+class MemoryPrebuilds:
+    """The PrebuildStore, the PrebuildTurns and the PrebuildLists in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+        self._kept: dict[str, Prebuild] = {}
+        self._held_until: dict[str, datetime] = {}
+        self._turns: dict[str, int] = {}
+        self._waiting: list[str] = []
+        """Unfinished ones, the one that was looked at longest ago first."""
+
+    async def create(self, prebuild: Prebuild) -> None:
+        """Keep a new prebuild."""
+        self._kept[prebuild.id] = prebuild
+        self._state.record_change(prebuild_of(prebuild))
+        if prebuild.finished_at is None:
+            self._waiting.append(prebuild.id)
+        else:
+            self._state.put_webhook(prebuild.id, prebuild.webhook)
+
+    async def get(self, prebuild_id: str) -> Prebuild:
+        """Read one, its builds' status as it is now."""
+        if prebuild_id not in self._kept:
+            raise NotFoundError(kind="request", name=prebuild_id)
+        prebuild = self._kept[prebuild_id]
+        sent = self._state.webhooks.get(prebuild_id)
+        webhook = sent.webhook if sent else prebuild.webhook
+        return replace(prebuild, started=tuple(map(self._as_it_is_now, prebuild.started)), webhook=webhook)
+
+    async def list_prebuilds(self, *, limit: int) -> tuple[Prebuild, ...]:
+        """Read the newest ones, without their items and builds."""
+        newest = list(reversed(self._kept.values()))[:limit]
+        return tuple(replace(prebuild, items=(), started=()) for prebuild in newest)
+
+    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
+        """List prebuilds, newest first, with how many of their items stand where."""
+        newest = [_summary_of(prebuild) for prebuild in reversed(self._kept.values())]
+        if wanted.before is not None:
+            before, ids = _id_of(wanted.before), [one.id for one in newest]
+            newest = newest[ids.index(before) + 1 :] if before in ids else []
+        fitting = [one for one in newest if wanted.state in {None, one.state}]
+        shown = tuple(fitting[: wanted.limit])
+        return PrebuildPage(prebuilds=shown, next_before=shown[-1].id if len(fitting) > wanted.limit else None)
+
+    async def cancel(self, prebuild_id: str, *, cancelled_by: str) -> Prebuild:
+        """End it, and what waits in the queue for it alone."""
+        prebuild = await self.get(prebuild_id)
+        if prebuild.finished_at is None:
+            self._kept[prebuild_id] = replace(prebuild, cancelled=True, finished_at=self._state.clock())
+            self._waiting.remove(prebuild_id)
+            self._state.cancelled_prebuilds.add(prebuild_id)
+            wanted = {one.build_id for one in self._state.requests if one.prebuild_id == prebuild_id}
+            await self._withdraw(prebuild_id, wanted, {Status.QUEUED}, cancelled_by)
+            self._state.put_webhook(prebuild_id, prebuild.webhook)
+            self._state.record_change(end_of(prebuild, cancelled_by))
+        return await self.get(prebuild_id)
+
+    async def claim(self, *, lease_seconds: float) -> PrebuildTurn | None:
+        """Hold the one that was looked at longest ago."""
+        now = self._state.clock()
+        for prebuild_id in self._waiting:
+            if self._held_until.get(prebuild_id, now) <= now:
+                self._held_until[prebuild_id] = now + timedelta(seconds=lease_seconds)
+                self._turns[prebuild_id] = self._turns.get(prebuild_id, 0) + 1
+                return PrebuildTurn(prebuild=await self.get(prebuild_id), number=self._turns[prebuild_id])
+        return None
+
+    async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
+        """Extend the lease, unless the turn was lost."""
+        if not self._is_held(turn):
+            return False
+        self._held_until[turn.prebuild.id] = self._state.clock() + timedelta(seconds=lease_seconds)
+        return True
+
+    async def withdraw(self, turn: PrebuildTurn, build_ids: Collection[str]) -> tuple[str, ...]:
+        """Cancel what nobody else wants, unless the turn was lost."""
+        prebuild = turn.prebuild
+        if not self._is_held(turn):
+            return ()
+        return await self._withdraw(prebuild.id, build_ids, {Status.QUEUED, Status.RUNNING}, prebuild.requested_by)
+
+    async def save(self, turn: PrebuildTurn) -> bool:
+        """Keep what has changed, unless the turn was lost."""
+        if not self._is_held(turn):
+            return False
+        prebuild = turn.prebuild
+        self._kept[prebuild.id] = prebuild
+        self._held_until.pop(prebuild.id, None)
+        self._waiting.remove(prebuild.id)
+        if prebuild.finished_at is None:
+            self._waiting.append(prebuild.id)
+        else:
+            self._state.put_webhook(prebuild.id, prebuild.webhook)
+        return True
+
+    def _is_held(self, turn: PrebuildTurn) -> bool:
+        return turn.prebuild.id in self._waiting and self._turns.get(turn.prebuild.id) == turn.number
+
+    async def _withdraw(
+        self, prebuild_id: str, build_ids: Collection[str], wanted: Collection[Status], by: str
+    ) -> tuple[str, ...]:
+        unwanted = self._state.withdraw(prebuild_id, build_ids, wanted)
+        for build in unwanted:
+            await MemoryBuilds(self._state).request_cancel(build.id, requested_by=by)
+        return tuple(build.id for build in unwanted)
+
+    def count_unfinished(self) -> int:
+        """Count those that are not over."""
+        return sum(prebuild.finished_at is None for prebuild in self._kept.values())
+
+    def _as_it_is_now(self, started: Started) -> Started:
+        record = self._state.records.get(started.build_id or "")
+        if record is None:
+            return replace(started, status=Status.FAILED)
+        build = record.build
+        reason = build.failure.summary if build.failure else ""
+        return replace(started, status=build.status, reason=reason, started_at=build.started_at)
+
+
+def _summary_of(prebuild: Prebuild) -> PrebuildSummary:
+    return PrebuildSummary(
+        id=prebuild.id,
+        requested_by=prebuild.requested_by,
+        created_at=prebuild.created_at,
+        finished_at=prebuild.finished_at,
+        cancelled=prebuild.cancelled,
+        targets=len(prebuild.targets),
+        counts=Counter(item.status for item in prebuild.items),
+    )
+
+
+def _id_of(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        raise NotFoundError(kind="request", name=text) from error

@@ -1,0 +1,175 @@
+"""The queue and the workers in memory: twins of the PostgreSQL ones, on the state that the in-memory stores share.
+
+They keep the same promises (tests/contract/queue_contract.py) in one process, and forget everything with it.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from wheelyard.adapters.memory_state import BuildRecord, MemoryState
+from wheelyard.adapters.memory_store import MemoryAttempts
+from wheelyard.adapters.memory_waits import settle
+from wheelyard.adapters.state_log import note_lost, note_rested
+from wheelyard.domain.build import Build, Failure, Status
+from wheelyard.domain.builder_status import EngineImages
+from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.domain.queue import Offer, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.errors import AttemptsExhaustedError
+
+_SILENT: Final = timedelta(seconds=30)
+_FORGOTTEN: Final = timedelta(minutes=15)
+_NOTE: Final = b"==> this log was kept for as long as the operator wants logs kept, and removed then\n"
+
+
+class MemoryQueue:
+    """The WorkQueue in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+        self._attempts = MemoryAttempts(state)
+
+    async def claim_next(self, offer: Offer) -> Claim | None:
+        """Take the first build in line, if there is room for it."""
+        record = min(
+            (record for record in self._state.records.values() if _is_for(record, offer)),
+            key=lambda record: record.place,
+            default=None,
+        )
+        if record is None or not offer.free.covers(offer.total.share(record.build.order.demand, offer.default)):
+            return None
+        return await self._attempts.claim(record.build.id, worker=offer.worker, lease_seconds=offer.lease_seconds)
+
+    async def sweep(self) -> int:
+        """Look after overdue builds and those whose pause is over."""
+        now = self._state.clock()
+        overdue = [record for record in self._state.records.values() if record.is_overdue(now)]
+        for record in overdue:
+            self._end_lost(record, now)
+        rested = [record for record in self._state.records.values() if _is_rested(record.build, now)]
+        for record in rested:
+            record.change(not_before=None)
+            note_rested(record.build.id)
+        for record in (*overdue, *rested):
+            self._state.notify(record.build.id)
+        return len(overdue) + len(rested)
+
+    def _end_lost(self, record: BuildRecord, now: datetime) -> None:
+        record.close_lost_attempt(now)
+        outcome = Outcome(status=Status.QUEUED)
+        if not record.build.cancel_requested and record.tries >= self._state.max_attempts:
+            error = AttemptsExhaustedError(attempts=record.tries)
+            outcome = Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
+        record.finish(outcome, now, max_attempts=self._state.max_attempts)
+        build = record.build
+        note_lost(build.id, worker=build.attempts[-1].worker, status=build.status, failure=build.failure)
+        settle(self._state, build.id)
+
+
+class MemoryWorkers:
+    """The WorkerBook in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def report(self, card: WorkerCard) -> None:
+        """Keep the card and the time."""
+        now = self._state.clock()
+        former = self._state.workers.get(card.name)
+        begins = former is None or former.card.state is WorkerState.STOPPED
+        started_at = now if former is None or begins else former.started_at
+        self._state.workers[card.name] = WorkerStatus(card=card, started_at=started_at, seen_at=now, builds=())
+
+    async def list_workers(self) -> tuple[WorkerStatus, ...]:
+        """List every worker."""
+        return tuple(self._shown(worker) for _, worker in sorted(self._state.workers.items()))
+
+    def _shown(self, worker: WorkerStatus) -> WorkerStatus:
+        silent = worker.seen_at < self._state.clock() - _SILENT
+        lost = silent and worker.card.state is not WorkerState.STOPPED
+        builds = (record.build for record in self._state.records.values())
+        return replace(
+            worker,
+            card=replace(worker.card, state=WorkerState.LOST) if lost else worker.card,
+            builds=tuple(build.id for build in builds if _holds(worker.card.name, build)),
+        )
+
+
+class MemoryImageReports:
+    """The ImageReports in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def report(self, found: EngineImages) -> None:
+        """Keep it, with the time."""
+        self._state.image_reports[found.engine] = (self._state.clock(), found)
+
+    async def list_engines(self) -> tuple[EngineImages, ...]:
+        """List what was reported lately."""
+        since = self._state.clock() - _FORGOTTEN
+        lately = (found for seen_at, found in self._state.image_reports.values() if seen_at >= since)
+        return tuple(sorted(lately, key=lambda found: (found.host, found.engine)))
+
+
+class MemoryPeriodic:
+    """The PeriodicStore in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def begin(self, name: str, *, interval_seconds: float) -> bool:
+        """Note the time, if the interval is over."""
+        begun = self._state.periodic.get(name)
+        if begun is not None and self._ago(interval_seconds) < begun <= self._state.clock():
+            return False
+        self._state.periodic[name] = self._state.clock()
+        return True
+
+    async def drop_logs(self, *, days: float) -> int:
+        """Put a note in the place of old logs."""
+        before, count = self._ago(days * 86_400), 0
+        for record in self._state.records.values():
+            for attempt in record.build.attempts:
+                if attempt.finished_at and attempt.finished_at < before and record.logs[attempt.number] != _NOTE:
+                    record.logs[attempt.number] = bytearray(_NOTE)
+                    count += 1
+        return count
+
+    async def drop_builds(self, *, days: float) -> int:
+        """Forget old builds without a wheel."""
+        before = self._ago(days * 86_400)
+        old = [build_id for build_id, record in self._state.records.items() if _is_useless(record.build, before)]
+        for build_id in old:
+            del self._state.records[build_id]
+        return len(old)
+
+    async def drop_workers(self, *, days: float) -> int:
+        """Forget workers that are gone for good."""
+        before = self._ago(days * 86_400)
+        old = [name for name, worker in self._state.workers.items() if worker.seen_at < before]
+        for name in old:
+            del self._state.workers[name]
+        return len(old)
+
+    def _ago(self, seconds: float) -> datetime:
+        return self._state.clock() - timedelta(seconds=seconds)
+
+
+def _is_for(record: BuildRecord, offer: Offer) -> bool:
+    order = record.build.order
+    memory = order.demand.memory_bytes or 0
+    return record.is_in_line and order.lane in offer.lanes and memory <= offer.total.memory_bytes
+
+
+def _is_rested(build: Build, now: datetime) -> bool:
+    return build.status is Status.QUEUED and build.not_before is not None and build.not_before <= now
+
+
+def _is_useless(build: Build, before: datetime) -> bool:
+    over = build.status in {Status.FAILED, Status.CANCELLED}
+    return over and build.finished_at is not None and build.finished_at < before
+
+
+def _holds(worker: str, build: Build) -> bool:
+    return build.status is Status.RUNNING and build.attempts[-1].worker == worker

@@ -1,0 +1,172 @@
+"""What is on our index, in memory: the twin of the PostgreSQL ones, on the other stores' state."""
+
+from dataclasses import replace
+from hashlib import sha256
+
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.domain.access import Action
+from wheelyard.domain.changes import mending_of, wheel_change
+from wheelyard.domain.index import Level
+from wheelyard.domain.index_check import Difference
+from wheelyard.domain.indexed_wheel import (
+    IndexChanges,
+    IndexedWheel,
+    IndexEntry,
+    ProjectFilter,
+    ProjectPage,
+    ProjectSummary,
+    WheelFilter,
+    WheelPage,
+    requires_python_of,
+)
+from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.errors import NotFoundError
+
+
+class MemoryWheels:
+    """The WheelStore, the WheelLists, the WheelRecords, the WheelEdits and the ContentsStore in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def changes(self, since: int) -> IndexChanges:
+        """Look which pages have changed."""
+        changed = {name: serial for name, serial in self._state.index_serials.items() if serial > since}
+        return IndexChanges(serial=max(changed.values(), default=since), projects=frozenset(changed))
+
+    async def names(self, *, level: Level) -> tuple[str, ...]:
+        """Name every project that has a wheel at this level or above."""
+        live = (wheel for wheel in self._wheels() if wheel.deleted_at is None)
+        return tuple(sorted({wheel.project for wheel in live if level in {Level.STAGING, wheel.level}}))
+
+    async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
+        """Read all of a project's wheels, deleted ones too, the oldest upload first."""
+        return tuple(wheel for wheel in self._wheels() if wheel.project == project)
+
+    async def find(self, filename: str) -> IndexedWheel:
+        """Read one wheel."""
+        return self._entry(filename).wheel
+
+    async def metadata_of(self, filename: str) -> bytes:
+        """Read a wheel's METADATA."""
+        entry = self._state.wheels.get(filename)
+        if entry is None or entry.wheel.metadata_sha256 is None or entry.wheel.deleted_at is not None:
+            raise NotFoundError(kind="metadata", name=filename)
+        return entry.metadata
+
+    async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
+        """List wheels, newest first."""
+        names = list(self._state.wheels)
+        if wanted.before is not None:
+            names = names[: names.index(wanted.before)] if wanted.before in names else []
+        fitting = [wheel for wheel in map(self._wheel, reversed(names)) if _fits(wheel, wanted)]
+        limit = min(wanted.limit, MAX_PAGE_SIZE)
+        next_before = fitting[limit - 1].filename if len(fitting) > limit else None
+        return WheelPage(wheels=tuple(fitting[:limit]), next_before=next_before)
+
+    async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
+        """List projects by name."""
+        names = [
+            name
+            for name in await self.names(level=Level.STAGING)
+            if name.startswith(wanted.prefix) and name > (wanted.after or "")
+        ]
+        limit = min(wanted.limit, MAX_PAGE_SIZE)
+        next_after = names[limit - 1] if len(names) > limit else None
+        return ProjectPage(projects=tuple(map(self._summary, names[:limit])), next_after=next_after)
+
+    async def record(self, entry: IndexEntry) -> None:
+        """Record a wheel that was published without a build."""
+        self._state.record_wheel(entry)
+
+    async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
+        """Mark a wheel as yanked."""
+        yanked_at = self._live(filename).yanked_at or self._state.clock()
+        self._state.record_change(wheel_change(filename, Action.WHEEL_YANKED, by=by, reason=reason))
+        return self._change(filename, yanked_at=yanked_at, yanked_reason=reason)
+
+    async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
+        """Take the mark away."""
+        self._live(filename)
+        self._state.record_change(wheel_change(filename, Action.WHEEL_UNYANKED, by=by))
+        return self._change(filename, yanked_at=None, yanked_reason=None)
+
+    async def promote(self, filename: str, *, url: str, by: str) -> IndexedWheel:
+        """Record that prod holds the wheel."""
+        self._live(filename)
+        self._state.record_change(wheel_change(filename, Action.WHEEL_PROMOTED, by=by))
+        self._change_builds(filename, level=Level.PROD)
+        return self._change(filename, level=Level.PROD, url=url)
+
+    async def keep_metadata(self, filename: str, metadata: bytes, *, by: str) -> IndexedWheel:
+        """Keep a METADATA that was not kept before."""
+        self._state.wheels[filename] = replace(self._entry(filename), metadata=metadata)
+        self._state.record_change(mending_of(filename, Difference.NO_METADATA, by))
+        requires_python = requires_python_of(metadata)
+        return self._change(filename, metadata_sha256=sha256(metadata).hexdigest(), requires_python=requires_python)
+
+    async def contents_of(self, filename: str) -> WheelContents:
+        """Read what a wheel contains."""
+        entry = self._state.wheels.get(filename)
+        if entry is None or entry.contents is None:
+            raise NotFoundError(kind="contents", name=filename)
+        return entry.contents
+
+    async def keep_contents(self, filename: str, contents: WheelContents) -> None:
+        """Take note of what a wheel contains."""
+        entry = self._entry(filename)
+        wheel = replace(entry.wheel, file_count=contents.total)
+        self._state.wheels[filename] = replace(entry, contents=contents, wheel=wheel)
+
+    async def delete(self, filename: str, *, by: str) -> IndexedWheel:
+        """Take a wheel off the lists for good; its name stays taken."""
+        deleted_at = self._entry(filename).wheel.deleted_at or self._state.clock()
+        self._state.record_change(wheel_change(filename, Action.WHEEL_DELETED, by=by))
+        self._change_builds(filename, url=None, index_url=None)
+        return self._change(filename, deleted_at=deleted_at)
+
+    def _wheels(self) -> list[IndexedWheel]:
+        return [entry.wheel for entry in self._state.wheels.values()]
+
+    def _wheel(self, filename: str) -> IndexedWheel:
+        return self._state.wheels[filename].wheel
+
+    def _entry(self, filename: str) -> IndexEntry:
+        if filename not in self._state.wheels:
+            raise NotFoundError(kind="wheel", name=filename)
+        return self._state.wheels[filename]
+
+    def _live(self, filename: str) -> IndexedWheel:
+        wheel = self._entry(filename).wheel
+        if wheel.deleted_at is not None:
+            raise NotFoundError(kind="wheel", name=filename)
+        return wheel
+
+    def _change(self, filename: str, **changes: object) -> IndexedWheel:
+        entry = self._entry(filename)
+        changed = replace(entry, wheel=replace(entry.wheel, **changes))  # type: ignore[arg-type]
+        self._state.put_wheel(changed)
+        return changed.wheel
+
+    def _change_builds(self, filename: str, **changes: object) -> None:
+        for record in self._state.records.values():
+            if record.build.wheel is not None and record.build.wheel.filename == filename:
+                record.change(wheel=replace(record.build.wheel, **changes))  # type: ignore[arg-type]
+
+    def _summary(self, name: str) -> ProjectSummary:
+        wheels = [wheel for wheel in self._wheels() if wheel.project == name and wheel.deleted_at is None]
+        return ProjectSummary(
+            name=name,
+            releases=len({wheel.version for wheel in wheels}),
+            wheels=len(wheels),
+            newest_upload_at=max(wheel.uploaded_at for wheel in wheels),
+        )
+
+
+def _fits(wheel: IndexedWheel, wanted: WheelFilter) -> bool:
+    return (
+        wanted.project in {None, wheel.project}
+        and wanted.level in {None, wheel.level}
+        and wanted.standing in {None, wheel.standing}
+    )

@@ -1,0 +1,48 @@
+"""Lists of prebuilds in PostgreSQL, with how many of their items stand where. Must not change any."""
+
+import uuid
+from typing import Final
+
+from wheelyard.adapters.database import Database
+from wheelyard.adapters.records import Row
+from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildSummary
+from wheelyard.errors import NotFoundError
+
+_LIST: Final = """
+select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled, jsonb_array_length(p.targets) as targets,
+       (select coalesce(jsonb_object_agg(status, amount), '{}') from (
+            select item->>'status' as status, count(*) as amount from prebuild_items i
+            where i.prebuild_id = p.id group by 1) as counted) as counts
+from prebuilds p
+where (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
+       when p.finished_at is null then 'open' else 'done' end)
+  and (%(before)s::uuid is null or p.sequence < (select sequence from prebuilds where id = %(before)s))
+order by p.sequence desc limit %(limit)s
+"""
+
+
+class PostgresPrebuildLists:
+    """The PrebuildLists on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
+        """List prebuilds, newest first; one row more than asked for tells whether there is a next page."""
+        limit = min(wanted.limit, MAX_PAGE_SIZE)
+        parameters: Row = {"state": wanted.state and wanted.state.value, "before": None, "limit": limit + 1}
+        if wanted.before is not None:
+            try:
+                parameters["before"] = uuid.UUID(wanted.before)
+            except ValueError as error:
+                raise NotFoundError(kind="request", name=wanted.before) from error
+        rows = await self._database.fetch_all(_LIST, parameters)
+        shown = tuple(map(_summary_of, rows[:limit]))
+        return PrebuildPage(prebuilds=shown, next_before=shown[-1].id if len(rows) > limit else None)
+
+
+def _summary_of(row: Row) -> PrebuildSummary:
+    counts = {ItemStatus(status): amount for status, amount in row["counts"].items()}
+    return PrebuildSummary(**{**row, "id": str(row["id"]), "counts": counts})

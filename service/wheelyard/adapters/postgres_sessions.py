@@ -1,0 +1,56 @@
+"""Sessions of signed-in people in PostgreSQL. Must not see secrets, only their digests."""
+
+import uuid
+from datetime import datetime
+from typing import Final
+
+from wheelyard.adapters.database import Database
+from wheelyard.adapters.postgres_audit import record_change
+from wheelyard.adapters.records import token_of
+from wheelyard.domain.access import Action, Change
+from wheelyard.domain.ledger import Token
+
+_FORGET: Final = b"delete from sessions where expires_at < now()"
+_OPEN: Final = b"""
+insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
+"""
+_FIND: Final = """
+update tokens set last_used_at = now() from sessions
+where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and tokens.id = sessions.token_id
+  and tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())
+returning tokens.*
+"""
+_CLOSE: Final = b"""
+delete from sessions using tokens where sessions.secret_digest = %(digest)s and tokens.id = sessions.token_id
+returning tokens.*
+"""
+
+
+class PostgresSessions:
+    """The SessionStore on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
+        """Record a session, and forget those that are over."""
+        values = {"digest": secret_digest, "token": uuid.UUID(token.id), "expires_at": expires_at}
+        async with self._database.transaction() as connection:
+            await connection.execute(_FORGET)
+            await connection.execute(_OPEN, values)
+            change = Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id)
+            await record_change(connection, change)
+
+    async def find(self, secret_digest: str) -> Token | None:
+        """Find the live token of a live session and note its use."""
+        row = await self._database.fetch_one(_FIND, {"digest": secret_digest})
+        return None if row is None else token_of(row)
+
+    async def close(self, secret_digest: str) -> None:
+        """End a session."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_CLOSE, {"digest": secret_digest})).fetchone()
+            if row is not None:
+                token = token_of(row)
+                change = Change(actor=token.actor, action=Action.SESSION_CLOSED, object=token.id)
+                await record_change(connection, change)

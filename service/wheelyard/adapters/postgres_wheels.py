@@ -1,0 +1,103 @@
+"""What is on our index, in PostgreSQL, for those who read it. Must not change it."""
+
+from typing import Final
+
+from wheelyard.adapters.database import Database
+from wheelyard.adapters.wheel_rows import COLUMNS, Row, find, wheel_of
+from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import (
+    IndexChanges,
+    IndexedWheel,
+    ProjectFilter,
+    ProjectPage,
+    ProjectSummary,
+    WheelFilter,
+    WheelPage,
+)
+from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.errors import NotFoundError
+
+_CHANGES: Final = "select name, serial from index_projects where serial > %(since)s"
+_NAMES: Final = """
+select name from index_projects p
+where exists (select from wheels w where w.project = p.name and w.deleted_at is null
+              and (w.level = 'prod' or %(level)s = 'staging')) order by name
+"""
+_OF_PROJECT: Final = f"select {COLUMNS} from wheels where project = %(project)s order by sequence"  # noqa: S608
+_METADATA: Final = "select metadata from wheels where filename = %(filename)s and deleted_at is null"
+_LIST: Final = f"""
+select {COLUMNS} from wheels
+where (%(project)s::text is null or project = %(project)s) and (%(level)s::text is null or level = %(level)s)
+  and (%(standing)s::text is null or %(standing)s = case when deleted_at is not null then 'deleted'
+       when yanked_at is not null then 'yanked' else 'offered' end)
+  and (%(before)s::text is null or sequence < (select sequence from wheels where filename = %(before)s))
+order by sequence desc limit %(limit)s
+"""  # noqa: S608  (constants)
+# A look-up for each project that is shown: what it costs does not depend on how many there are. The names are in the
+# order of the C collation, the wheels' index in the default one.
+_PROJECTS: Final = """
+select p.name, found.releases, found.wheels, found.newest_upload_at
+from index_projects p cross join lateral (
+    select count(distinct w.version) as releases, count(*) as wheels, max(w.uploaded_at) as newest_upload_at
+    from wheels w where w.project = p.name collate "default" and w.deleted_at is null
+) as found
+where found.wheels > 0 and (%(after)s::text is null or p.name > %(after)s) and starts_with(p.name, %(prefix)s)
+order by p.name limit %(limit)s
+"""
+
+
+class PostgresWheels:
+    """The WheelStore and the WheelLists on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def changes(self, since: int) -> IndexChanges:
+        """Look which pages have changed; the index on the serial makes that cheap when there are none."""
+        rows = await self._database.ask(_CHANGES, {"since": since})
+        serial = max((row["serial"] for row in rows), default=since)
+        return IndexChanges(serial=serial, projects=frozenset(row["name"] for row in rows))
+
+    async def names(self, *, level: Level) -> tuple[str, ...]:
+        """Name every project that has a wheel at this level or above."""
+        rows = await self._database.fetch_all(_NAMES, {"level": level.value})
+        return tuple(row["name"] for row in rows)
+
+    async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
+        """Read all of a project's wheels, deleted ones too, the oldest upload first."""
+        rows = await self._database.ask(_OF_PROJECT, {"project": project})
+        return tuple(map(wheel_of, rows))
+
+    async def find(self, filename: str) -> IndexedWheel:
+        """Read one wheel."""
+        return await find(self._database, filename)
+
+    async def metadata_of(self, filename: str) -> bytes:
+        """Read a wheel's METADATA."""
+        row = await self._database.fetch_one(_METADATA, {"filename": filename})
+        if row is None or row["metadata"] is None:
+            raise NotFoundError(kind="metadata", name=filename)
+        return bytes(row["metadata"])
+
+    async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
+        """List wheels, newest first; one row more than asked for tells whether there is a next page."""
+        limit = min(wanted.limit, MAX_PAGE_SIZE)
+        parameters: Row = {
+            "project": wanted.project,
+            "level": wanted.level and wanted.level.value,
+            "standing": wanted.standing and wanted.standing.value,
+            "before": wanted.before,
+            "limit": limit + 1,
+        }
+        wheels = tuple(map(wheel_of, await self._database.fetch_all(_LIST, parameters)))
+        next_before = wheels[limit - 1].filename if len(wheels) > limit else None
+        return WheelPage(wheels=wheels[:limit], next_before=next_before)
+
+    async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
+        """List projects by name."""
+        limit = min(wanted.limit, MAX_PAGE_SIZE)
+        parameters: Row = {"after": wanted.after, "prefix": wanted.prefix, "limit": limit + 1}
+        rows = await self._database.fetch_all(_PROJECTS, parameters)
+        projects = tuple(ProjectSummary(**row) for row in rows)
+        next_after = projects[limit - 1].name if len(projects) > limit else None
+        return ProjectPage(projects=projects[:limit], next_after=next_after)

@@ -1,0 +1,156 @@
+"""Recipes in a git repository, fetched with git, one folder for each commit. Must not run anything of the repository.
+
+Hooks, submodules, symbolic links and every transport but the address's own are off. A new commit is complete before it
+is used, and a repository that cannot be reached leaves the old one in use.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.process import run_program
+from wheelyard.domain.recipe_source import GitSource, SourceStatus
+from wheelyard.errors import ProgramMissingError, RecipesUnavailableError
+from wheelyard.logs import get_logger
+
+_TIMEOUT_SECONDS: Final = 120.0
+_KEPT_COMMITS: Final = 2
+_REFERENCE: Final = "refs/wheelyard/current"
+_SAFE: Final = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.symlinks=false"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "submodule.recurse=false"),
+    *("-c", "transfer.fsckObjects=true"),
+    *("-c", "gc.auto=0"),
+)
+_HELPER: Final = (
+    '!f() { test "$1" != get || printf "username=%s\\npassword=%s\\n" "$WHEELYARD_GIT_USER" "$WHEELYARD_GIT_KEY"; }; f'
+)
+_log = get_logger(__name__)
+
+
+class RecipeCheckout:
+    """One repository's recipes."""
+
+    def __init__(self, source: GitSource, *, root: Path, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        self._source = source
+        self._home = root / hashlib.sha256(f"{source.url}@{source.ref}".encode()).hexdigest()[:16]
+        self._current = self._home / "current"
+        self._timeout_seconds = timeout_seconds
+        self._problem = ""
+
+    @property
+    def folder(self) -> Path:
+        """The recipes of the newest commit; raises RecipesUnavailableError if none was ever fetched."""
+        commit = self._commit()
+        if commit is None:
+            raise RecipesUnavailableError(source=str(self._source), reason=self._problem or "it was not fetched yet")
+        return self._home / "commits" / commit / self._source.subdirectory
+
+    def status(self) -> SourceStatus:
+        """Say what is in use, and why it is not newer."""
+        return SourceStatus(place=str(self._source), commit=self._commit(), problem=self._problem)
+
+    async def update(self) -> None:
+        """Fetch the newest commit; what fails is noted and logged, and the old one stays."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._fetch()
+        except (OSError, ProgramMissingError, TimeoutError, _GitError) as error:
+            reason = str(error) or f"git took more than {self._timeout_seconds:.0f} seconds"
+            if reason != self._problem:
+                _log.warning("recipes-not-updated", source=str(self._source), reason=reason)
+            self._problem = reason
+        else:
+            self._problem = ""
+
+    def _commit(self) -> str | None:
+        try:
+            return self._current.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+
+    async def _fetch(self) -> None:
+        await asyncio.to_thread(self._home.mkdir, parents=True, exist_ok=True)
+        await self._git("init", "--quiet", "--bare", str(self._repository))
+        refspec = f"+{self._source.ref}:{_REFERENCE}"
+        options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
+        await self._git("fetch", *options, "--", self._source.url, refspec)
+        commit = await self._git("rev-parse", "--verify", f"{_REFERENCE}^{{commit}}")
+        if commit != self._commit():
+            await self._use(commit)
+
+    async def _use(self, commit: str) -> None:
+        commits = self._home / "commits"
+        if not (commits / commit).exists():
+            commits.mkdir(exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=commits))
+            await self._git(f"--work-tree={partial}", "checkout", "--force", "--quiet", commit, "--", ".")
+            await asyncio.to_thread(partial.rename, commits / commit)
+        _write_whole(self._current, commit)
+        _log.info("recipes-updated", source=str(self._source), commit=commit)
+        await asyncio.to_thread(_remove_old, commits)
+
+    @property
+    def _repository(self) -> Path:
+        return self._home / "repository"
+
+    async def _git(self, *arguments: str) -> str:
+        # The variable outranks every setting of the host's git, so no other transport can be reached.
+        env = {
+            **os.environ,
+            "GIT_ALLOW_PROTOCOL": self._source.scheme,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            **_login(self._source),
+        }
+        directory = () if arguments[0] == "init" else (f"--git-dir={self._repository}",)
+        done = await run_program(["git", *_SAFE, *directory, *arguments], env=env)
+        if done.returncode != 0:
+            raise _GitError(done.error_text or f"git ended with {done.returncode}")
+        return done.text
+
+
+def _login(source: GitSource) -> dict[str, str]:
+    """Give git a user and a password through its environment: everybody on the host can read command lines.
+
+    The helper is a line of shell that git runs; it names the variables, so its own command line shows no secret. The
+    empty one in front of it switches the host's own helpers off, which would keep the password. For a user alone, the
+    host's helpers are asked for the password.
+    """
+    if not source.user and not source.password:
+        return {}
+    if not source.password:
+        user = {"GIT_CONFIG_KEY_0": f"credential.{source.url}.username", "GIT_CONFIG_VALUE_0": source.user}
+        return {"GIT_CONFIG_COUNT": "1", **user}
+    return {
+        "WHEELYARD_GIT_USER": source.user,
+        "WHEELYARD_GIT_KEY": source.password,
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "credential.helper",
+        "GIT_CONFIG_VALUE_0": "",
+        "GIT_CONFIG_KEY_1": f"credential.{source.url}.helper",
+        "GIT_CONFIG_VALUE_1": _HELPER,
+    }
+
+
+class _GitError(Exception):
+    """git answered with an error."""
+
+
+def _write_whole(file: Path, text: str) -> None:
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="ascii")
+    partial.replace(file)
+
+
+def _remove_old(commits: Path) -> None:
+    """Keep the newest commits; a request may still read the one before."""
+    by_age = sorted(commits.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in by_age[_KEPT_COMMITS:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,245 @@
+"""Pages of a Simple API (PEP 503, 691, 658) that uv asks before upstream's, on loopback, while one question lasts.
+
+They say what upstream's do not: our own index's wheels, nothing but those for the organisation's own names, and sdists
+in place of wheels that could be built. What they have no page of, uv asks upstream for. Must not choose releases.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+
+from wheelyard.adapters.own_wheels import OwnWheels
+from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.domain.offered_files import OfferedFiles, StandIns, is_usable, offer_files
+from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.release import IndexFile
+from wheelyard.domain.target import Target
+from wheelyard.errors import (
+    BuildRequirementsError,
+    IndexUnavailableError,
+    NotFoundError,
+    UnknownProjectError,
+    WheelyardError,
+)
+from wheelyard.interfaces import SourceIndex
+
+_HOST: Final = "127.0.0.1"
+_JSON: Final = "application/vnd.pypi.simple.v1+json"
+_SECRET_BYTES: Final = 16
+_SECONDS: Final = 30.0
+_PARTS: Final = 3
+_METADATA: Final = ".metadata"
+_BAD_REQUEST: Final = 400
+_REASONS: Final = {200: "OK", _BAD_REQUEST: "Bad Request", 404: "Not Found"}
+
+
+class ResolverPages:
+    """What uv is shown beside upstream's pages."""
+
+    def __init__(
+        self,
+        *,
+        source: SourceIndex,
+        own: OwnWheels,
+        own_projects: OwnProjects,
+        read_metadata: Callable[[Path], bytes | None] = read_sdist_metadata,
+    ) -> None:
+        self._source = source
+        self._own = own
+        self._own_projects = own_projects
+        self._read_metadata = read_metadata
+
+    @contextlib.asynccontextmanager
+    async def open(self, target: Target, stand_ins: StandIns) -> AsyncIterator["PageVisit"]:
+        """Serve pages for a target until the block ends; only whoever is told their address can read them."""
+        visit = PageVisit(self, target, stand_ins)
+        server = await asyncio.start_server(visit.answer, _HOST, 0)
+        visit.url = f"http://{_HOST}:{server.sockets[0].getsockname()[1]}{visit.root}/simple"
+        try:
+            yield visit
+        finally:
+            server.close()
+            await visit.end()
+
+    async def files_of(self, project: NormalizedName, target: Target, stand_ins: StandIns) -> OfferedFiles | None:
+        """Choose what a project's page lists; None if upstream's own will do."""
+        own = await self._own.files_of(project)
+        if self._own_projects.include(project):
+            return OfferedFiles(files=own, stand_ins=())
+        if not own and stand_ins is StandIns.NONE:
+            return None
+        try:
+            upstream = (await self._source.project(project)).files
+        except UnknownProjectError:
+            upstream = ()
+        return offer_files(upstream, own, target=target, stand_ins=stand_ins)
+
+    def is_own(self, project: NormalizedName) -> bool:
+        """Tell whether upstream is never asked for the name."""
+        return self._own_projects.include(project)
+
+    def refuse(self, project: NormalizedName) -> None:
+        """Raise OwnProjectError for a name that upstream is never asked for."""
+        self._own_projects.refuse(project)
+
+    async def metadata_of(self, name: str, file: IndexFile) -> bytes:
+        """Give the METADATA of a listed wheel: ours, or what an sdist says that its wheel's will be."""
+        if file.own:
+            return await self._own.metadata_of(file)
+        stated = await asyncio.to_thread(self._read_metadata, await self._source.fetch(file))
+        return stand_in_metadata(name, stated or b"")
+
+
+class PageVisit:
+    """The pages while one question lasts, and what was seen of it."""
+
+    def __init__(self, pages: ResolverPages, target: Target, stand_ins: StandIns) -> None:
+        self._pages = pages
+        self._target = target
+        self._stand_ins = stand_ins
+        self._answering: set[asyncio.Task[Any]] = set()
+        self.root = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
+        self.url = ""
+        """Address of the pages."""
+        self.listed: dict[str, IndexFile] = {}
+        """Wheels of ours that were listed, and sdists by the name of the wheel that each stands for."""
+        self.unmet: list[NormalizedName] = []
+        """Names of the organisation's own that were asked for and have no usable wheel."""
+        self.fault: WheelyardError | None = None
+        """Why a page could not be given."""
+
+    def find(self, url: str) -> IndexFile | None:
+        """Find what an address on these pages stands for; None if it is not on them."""
+        _, is_here, name = url.partition(f"{self.root}/files/")
+        return self.listed.get(unquote(name)) if is_here else None
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise what really went wrong here where uv only sees that there is nothing to choose."""
+        try:
+            yield
+        except (BuildRequirementsError, IndexUnavailableError) as error:
+            if self.fault is not None:
+                raise self.fault from error
+            for project in self.unmet:
+                self._pages.refuse(project)
+            raise
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer requests until the other side hangs up, says nothing more, or asks for what nobody should."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+        with contextlib.suppress(OSError, EOFError, TimeoutError):
+            try:
+                while await self._answer_next(reader, writer) != _BAD_REQUEST:
+                    pass
+            finally:
+                writer.close()
+
+    async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        async with asyncio.timeout(_SECONDS):
+            head = await reader.readuntil(b"\r\n\r\n")
+        status, kind, body = await self._respond(head)
+        lines = (
+            f"HTTP/1.1 {status} {_REASONS[status]}",
+            f"Content-Type: {kind}",
+            f"Content-Length: {len(body)}",
+            f"Connection: {'close' if status == _BAD_REQUEST else 'keep-alive'}",
+            "Cache-Control: no-store",
+            "\r\n",
+        )
+        writer.write("\r\n".join(lines).encode() + body)
+        await writer.drain()
+        return status
+
+    async def end(self) -> None:
+        """Stop what is still being answered."""
+        answering = list(self._answering)
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+
+    async def _respond(self, head: bytes) -> tuple[int, str, bytes]:
+        method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        parts = rest.partition(" ")[0].removeprefix(f"{self.root}/").rstrip("/").split("/")
+        if method != "GET" or not rest.startswith(f"{self.root}/"):
+            return _BAD_REQUEST, "text/plain", b""
+        try:
+            match parts:
+                case ["simple", project]:
+                    return 200, _JSON, await self._page(canonicalize_name(unquote(project)))
+                case ["files", name] if name.endswith(_METADATA):
+                    return 200, "text/plain", await self._metadata(unquote(name).removesuffix(_METADATA))
+        except NotFoundError:
+            pass
+        except WheelyardError as error:
+            self.fault = error
+            return _BAD_REQUEST, "text/plain", b""
+        return 404, "text/plain", b""
+
+    async def _page(self, project: NormalizedName) -> bytes:
+        offered = await self._pages.files_of(project, self._target, self._stand_ins)
+        if offered is None:
+            raise NotFoundError(kind="project", name=project)
+        if self._pages.is_own(project) and not any(is_usable(file, self._target) for file in offered.files):
+            self.unmet.append(project)
+        stand_ins = {_wheel_name(project, sdist): sdist for sdist in offered.stand_ins}
+        entries = [self._entry(file.filename, file) for file in offered.files if file.filename not in stand_ins]
+        entries += [self._entry(name, sdist) for name, sdist in stand_ins.items()]
+        return json.dumps({"meta": {"api-version": "1.1"}, "name": project, "files": entries}).encode()
+
+    def _entry(self, name: str, file: IndexFile) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "filename": name,
+            "url": file.url,
+            "hashes": {"sha256": file.sha256},
+            "yanked": (file.yanked_reason or True) if file.yanked else False,
+        }
+        if file.requires_python is not None:
+            entry["requires-python"] = file.requires_python
+        if file.upload_time is not None:
+            entry["upload-time"] = file.upload_time.isoformat()
+        if file.own or name != file.filename:
+            self.listed[name] = file
+            entry |= {"url": f"{self.root}/files/{quote(name)}", "core-metadata": True}
+        return entry
+
+    async def _metadata(self, name: str) -> bytes:
+        if name not in self.listed:
+            raise NotFoundError(kind="file", name=name)
+        return await self._pages.metadata_of(name, self.listed[name])
+
+
+def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
+    """Write the METADATA that a wheel of this name is expected to have by its sdist's; what is malformed is left out.
+
+    What the sdist leaves open (PEP 643) shows once its wheel is there.
+    """
+    message = message_from_bytes(stated)
+    project, version, _, _ = parse_wheel_filename(wheel)
+    lines = ["Metadata-Version: 2.1", f"Name: {project}", f"Version: {version}"]
+    lines += [f"Provides-Extra: {canonicalize_name(extra)}" for extra in message.get_all("Provides-Extra", [])]
+    lines += [f"Requires-Dist: {text}" for text in message.get_all("Requires-Dist", []) if _is_requirement(text)]
+    return "\n".join([*lines, "", ""]).encode(errors="replace")
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        return "\n" not in text and "\r" not in text and Requirement(text).url is None
+    except InvalidRequirement:
+        return False
+
+
+def _wheel_name(project: NormalizedName, sdist: IndexFile) -> str:
+    return f"{project.replace('-', '_')}-{sdist.version}-py3-none-any.whl"

@@ -1,0 +1,132 @@
+"""Goes through the members of an sdist as data: names, and contents on demand. Nothing is unpacked and nothing runs.
+
+The archive is hostile, and this is not the sandbox: how much is decompressed, how many members there are and how large
+their headers are, is limited, members come in order, and links are never followed.
+"""
+
+import contextlib
+import gzip
+import io
+import lzma
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from wheelyard.zip_files import MAX_MEMBERS, open_zip
+
+_MAX_BYTES: Final = 1 << 30
+"""How much of an archive is decompressed."""
+_MAX_CONTENT: Final = 4 << 20
+"""How much of a member is read."""
+_MAX_HEADERS: Final = 8 << 20
+"""How much all extended headers together may have: a tar header can announce any size of its extension."""
+_MAX_MEMBER_HEADERS: Final = 16 << 10
+"""How much all headers of one member may have: what reading them takes grows with the square (CVE-2024-6232)."""
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{100}")
+"""What takes longest there, and is in no header that anybody needs."""
+_MAX_RECORDS: Final = 1000
+"""How many pax records may hold for one member: those of global headers add up, and every member copies them."""
+_MAX_MEMBERS: Final = MAX_MEMBERS
+
+UNREADABLE: Final = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(RuntimeError, OverflowError, OSError, EOFError, ValueError, KeyError, NotImplementedError),
+)
+"""What going through an archive can raise."""
+
+Member = tuple[str, Callable[[], bytes] | None]
+"""A member's name, and what reads the beginning of it; None if it is no plain file."""
+
+
+@contextlib.contextmanager
+def open_members(archive: Path, *, filename: str) -> Generator[Iterator[Member], None, None]:
+    """Give an archive's members, to be read one after another; they raise what is UNREADABLE."""
+    with contextlib.closing(_read_zip(archive) if filename.endswith(".zip") else _read_tar(archive)) as members:
+        yield _limited(members)
+
+
+def _limited(members: Iterator[Member]) -> Iterator[Member]:
+    for number, member in enumerate(members):
+        if number == _MAX_MEMBERS:
+            raise ValueError(f"it has more than {_MAX_MEMBERS} members")
+        yield member
+
+
+def _read_tar(archive: Path) -> Generator[Member, None, None]:
+    with _BoundedGzip(archive) as plain, _Tar.open(fileobj=plain, mode="r:") as tar:
+        place = -1
+        while (member := tar.next()) is not None:
+            # A size below zero leads back, and would do so without end (CVE-2025-8194).
+            if member.offset <= place:
+                raise ValueError("its members lead back to earlier ones")
+            place = member.offset
+            if len(tar.pax_headers) > _MAX_RECORDS or len(member.pax_headers) > _MAX_RECORDS:
+                raise ValueError(f"its headers have more than {_MAX_RECORDS} records")
+            # Else every header would be kept to the end.
+            tar.members.clear()
+            plain.begin_member()
+            is_plain = member.isreg() and not member.issparse()
+            yield member.name, partial(plain.read_content, member.offset_data, member.size) if is_plain else None
+
+
+def _read_zip(archive: Path) -> Generator[Member, None, None]:
+    with open_zip(archive) as bundle:
+        for info in bundle.infolist():
+            yield info.filename, None if info.is_dir() else partial(_read_entry, bundle, info)
+
+
+def _read_entry(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with bundle.open(info) as file:
+        return file.read(_MAX_CONTENT)
+
+
+class _Tar(tarfile.TarFile):
+    members: list[tarfile.TarInfo]
+    """Those that were read so far."""
+
+
+class _BoundedGzip(gzip.GzipFile):
+    """A compressed file of which only so much is read."""
+
+    _left = _MAX_HEADERS
+    _left_of_member = _MAX_MEMBER_HEADERS
+
+    def begin_member(self) -> None:
+        """Let the next member have headers, too."""
+        self._left_of_member = _MAX_MEMBER_HEADERS
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read a header, but not without measure."""
+        if size is None or not 0 <= size <= self._left_of_member:
+            raise ValueError(f"a member's headers have more than {_MAX_MEMBER_HEADERS >> 10} KiB")
+        if size > self._left:
+            raise ValueError(f"its members' headers have more than {_MAX_HEADERS >> 20} MiB")
+        self._left_of_member -= size
+        if size > tarfile.BLOCKSIZE:
+            self._left -= size
+        self._check(self.tell() + size)
+        content = super().read(size)
+        if _LONG_NUMBER.search(content):
+            raise ValueError("a member's headers have a number of a hundred digits")
+        return content
+
+    def read_content(self, place: int, size: int) -> bytes:
+        """Read the beginning of a member."""
+        self.seek(place)
+        self._check(place + min(size, _MAX_CONTENT))
+        return super().read(min(size, _MAX_CONTENT))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, by decompressing what is before it."""
+        self._check(offset)
+        return super().seek(offset, whence)
+
+    @staticmethod
+    def _check(place: int) -> None:
+        if place > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES >> 30} GiB when it is decompressed")

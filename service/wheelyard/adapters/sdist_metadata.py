@@ -1,0 +1,22 @@
+"""Read PKG-INFO out of an sdist as data. Must not unpack anything nor believe it: the archive is a stranger's."""
+
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.sdist_members import UNREADABLE, open_members
+
+_DEPTH: Final = 2
+
+
+def read_sdist_metadata(path: Path) -> bytes | None:
+    """Return the content of the sdist's ``NAME-VERSION/PKG-INFO``; None if it has none that can be read."""
+    try:
+        with open_members(path, filename=path.name) as members:
+            return next((read() for name, read in members if read is not None and _is_metadata(name)), None)
+    except UNREADABLE:
+        return None
+
+
+def _is_metadata(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == _DEPTH and parts[1] == "PKG-INFO"

@@ -1,0 +1,112 @@
+"""The bytes of wheels, and their METADATA (PEP 658): streamed from devpi, cacheable for ever. Must not keep bytes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from wheelyard.api.conditional import is_known
+from wheelyard.api.index_access import IndexRoute
+from wheelyard.api.problem_docs import problems
+from wheelyard.api.services import ApiServices, Services
+from wheelyard.domain.byte_range import ByteRange, parse_range
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.errors import IndexUnavailableError, NotFoundError
+
+_METADATA: Final = ".metadata"
+_OK, _PART, _NOT_MODIFIED, _NO_SUCH_PART = 200, 206, 304, 416
+# A file name never stands for other bytes.
+_FOREVER: Final = "private, max-age=31536000, immutable"
+_WHEEL_TYPE: Final = "application/octet-stream"
+
+router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
+
+
+@router.get(
+    "/files/{filename}",
+    operation_id="get_file",
+    summary="A wheel's bytes, or its METADATA",
+    responses=problems(
+        NotFoundError(kind="wheel", name="pyyaml-6.0.3-py3-none-any.whl"),
+        IndexUnavailableError(index="our own", reason="connection refused"),
+    ),
+)
+async def get_file(filename: str, request: Request, services: Services) -> Response:
+    """Send a wheel, whole or in part (Range), or its METADATA if `.metadata` is added to its name."""
+    return await _file(filename, request, services)
+
+
+@router.get("/staging/files/{filename}", include_in_schema=False)
+@router.head("/staging/files/{filename}", include_in_schema=False)
+@router.head("/files/{filename}", include_in_schema=False)
+async def get_same_file(filename: str, request: Request, services: Services) -> Response:
+    """Send the same where pages of staging point to, and headers alone to those who ask for them."""
+    return await _file(filename, request, services)
+
+
+async def _file(filename: str, request: Request, services: ApiServices) -> Response:
+    if not filename.isprintable():
+        # These routes take their path as it comes, and no database column holds every character.
+        raise NotFoundError(kind="wheel", name=filename)
+    if filename.endswith(_METADATA):
+        return await _metadata(filename.removesuffix(_METADATA), request, services)
+    wheel = await services.index.files.find(filename)
+    headers = {"ETag": f'"{wheel.sha256}"', "Cache-Control": _FOREVER, "Accept-Ranges": "bytes"}
+    if is_known(request, headers["ETag"]):
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":
+        headers |= {"Content-Length": str(wheel.size_bytes), "Content-Type": _WHEEL_TYPE}
+        return Response(headers=headers)
+    try:
+        part = _range_of(request, wheel)
+    except ValueError:
+        headers["Content-Range"] = f"bytes */{wheel.size_bytes}"
+        return Response(status_code=_NO_SUCH_PART, headers=headers)
+    return _WheelResponse(services.index.files.open(wheel), wheel, part, headers)
+
+
+async def _metadata(filename: str, request: Request, services: ApiServices) -> Response:
+    wheel = await services.index.files.find(filename)
+    content = await services.index.files.metadata_of(filename)
+    headers = {"ETag": f'"{wheel.metadata_sha256}"', "Cache-Control": _FOREVER}
+    if is_known(request, headers["ETag"]):
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    return Response(content, media_type="text/plain", headers=headers)
+
+
+def _range_of(request: Request, wheel: IndexedWheel) -> ByteRange | None:
+    """Give the part that is wanted, unless it is wanted of other bytes (RFC 9110, section 13.1.5)."""
+    if request.headers.get("If-Range", f'"{wheel.sha256}"') != f'"{wheel.sha256}"':
+        return None
+    return parse_range(request.headers.get("Range"), size_bytes=wheel.size_bytes)
+
+
+class _WheelResponse(StreamingResponse):
+    """Opens the file when it is sent, and closes it whether or not the reader stays to the end."""
+
+    def __init__(
+        self,
+        opened: AbstractAsyncContextManager[AsyncIterator[bytes]],
+        wheel: IndexedWheel,
+        part: ByteRange | None,
+        headers: dict[str, str],
+    ) -> None:
+        size = wheel.size_bytes if part is None else part.size_bytes
+        span = {} if part is None else {"Content-Range": f"bytes {part.first}-{part.last}/{wheel.size_bytes}"}
+        all_headers = {**headers, **span, "Content-Length": str(size)}
+        super().__init__(_nothing(), _OK if part is None else _PART, headers=all_headers, media_type=_WHEEL_TYPE)
+        self._opened, self._part = opened, part
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file (ASGI)."""
+        async with self._opened as chunks:
+            self.body_iterator = chunks if self._part is None else self._part.cut(chunks)
+            await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """Stand for the bytes until the file is open."""
+    yield b""

@@ -1,0 +1,36 @@
+"""What the routes of our index are given to work with. Must not make any of it: that is wiring's part."""
+
+from dataclasses import dataclass
+
+from wheelyard.usecases.browse_index import BrowseIndex
+from wheelyard.usecases.check_index import CheckIndex
+from wheelyard.usecases.manage_wheels import ManageWheels
+from wheelyard.usecases.simple_pages import SimplePages
+from wheelyard.usecases.wheel_bytes import WheelBytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexAccess:
+    """Who may read the index without a token (docs/decisions/0014)."""
+
+    anonymous: bool = False
+    """Everybody."""
+    this_host: bool = False
+    """Programs on this host, for a service that nobody else can reach."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexServices:
+    """The use cases of our index."""
+
+    pages: SimplePages
+    """What users install from."""
+    staged_pages: SimplePages
+    """The same, and what is staged."""
+    files: WheelBytes
+    browse: BrowseIndex
+    manage: ManageWheels
+    check: CheckIndex
+    access: IndexAccess
+    public_url: str | None = None
+    """Where users reach the API, if it is not where a request came to."""

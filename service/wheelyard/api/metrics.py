@@ -1,0 +1,37 @@
+"""The route that Prometheus reads. Must not compute any figure: the store and ``wheelyard.metrics`` do."""
+
+from typing import Final
+
+from fastapi import APIRouter, Depends, Response
+
+from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
+from wheelyard.api.problem_docs import problems
+from wheelyard.api.services import Services
+from wheelyard.metrics import CONTENT_TYPE, render
+
+router: Final = APIRouter(
+    tags=["health"],
+    route_class=AuthenticatedRoute,
+    dependencies=[Depends(bearer_scheme)],
+    default_response_class=Response,
+)
+
+
+@router.get(
+    "/metrics",
+    operation_id="read_metrics",
+    summary="Figures for Prometheus",
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text format."},
+        **problems(),
+    },
+)
+async def read_metrics(services: Services) -> Response:
+    """Give the figures of the whole service, whichever API process is asked, and this process's own ones.
+
+    It needs a token of the scope `read`, unless reading is open to everybody.
+    """
+    figures = await services.figures.read()
+    return Response(
+        render(services.http_metrics, figures), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,190 @@
+"""The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from wheelyard import errors
+from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
+from wheelyard.api.build_log import EVENT_STREAM
+from wheelyard.api.index_access import Links
+from wheelyard.api.index_links import IndexLinks
+from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.problems import Problem
+from wheelyard.api.request_context import RequestTrace
+from wheelyard.api.request_schemas import (
+    DependencyFiles,
+    LockView,
+    NewRequest,
+    PlanView,
+    RequestListView,
+    RequestQuery,
+    RequestView,
+    request_path,
+)
+from wheelyard.api.services import ApiServices, Services
+from wheelyard.domain.lock_out import OwnWheel
+from wheelyard.errors import InvalidRequestError, WheelyardError
+from wheelyard.usecases.read_dependencies import DependencyInput
+
+_NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
+_WEBHOOK_PROBLEM: Final = errors.WebhookRefusedError(reason="10.0.0.1 is not a public address")
+_INPUT_ERRORS: Final = (
+    INVALID_REQUEST,
+    errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
+    errors.RequirementsUnsatisfiableError(
+        target="Python 3.13 on manylinux_2_36_x86_64", reason="there is no version of lxml>99"
+    ),
+    errors.UnknownTargetError(python="3.6", platform="manylinux_2_36_x86_64", known=["3.13 manylinux_2_36_x86_64"]),
+    errors.RequestTooLargeError(limit_bytes=8 << 20),
+    errors.IndexUnavailableError(index="upstream", reason="connection refused"),
+    errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
+)
+_INPUT_PROBLEMS: Final = problems(*_INPUT_ERRORS)
+_LOCATION: Final = {
+    "headers": {"Location": {"description": "Path of the request.", "schema": {"type": "string"}}},
+    "links": {"request": {"operationId": "get_request", "parameters": {"request_id": "$response.body#/id"}}},
+}
+_POLL_SECONDS: Final = 1.0
+
+router: Final = APIRouter(
+    prefix="/v1/requests", tags=["requests"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
+)
+
+
+@router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
+async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
+    """Say for each release and target what would be done, and do none of it."""
+    known = services.request_build.targets()
+    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor)
+    return PlanView.of(await services.prebuilds.plan(request))
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="submit_request",
+    summary="Request everything that an application depends on",
+    responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
+)
+async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
+    body: NewRequest, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
+) -> RequestView:
+    """Have every release that the input comes down to served by our index, for each Python on each platform.
+
+    As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
+    build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
+    """
+    known = services.request_build.targets()
+    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace)
+    prebuild = await services.prebuilds.order(request)
+    response.headers["Location"] = request_path(prebuild.id)
+    return RequestView.of_request(prebuild, links)
+
+
+@router.get("", operation_id="list_requests", summary="List requests", responses=problems(INVALID_REQUEST))
+async def list_requests(wanted: Annotated[RequestQuery, Query()], services: Services) -> RequestListView:
+    """List requests, newest first, a page at a time, with how many of their items stand where."""
+    page = await services.prebuild_lists.page(wanted.as_filter())
+    next_path = page.next_before and f"/v1/requests?{wanted.query_before(page.next_before)}"
+    return RequestListView.of(page, next_path=next_path)
+
+
+@router.get(
+    "/{request_id}", operation_id="get_request", summary="Look at a request", responses=problems(_NO_SUCH_REQUEST)
+)
+async def get_request(request_id: str, services: Services, links: Links) -> RequestView:
+    """Read everything about a request: each release and target, its builds, what was left out."""
+    return await _look(services, request_id, links)
+
+
+@router.post(
+    "/{request_id}/cancel",
+    operation_id="cancel_request",
+    summary="Cancel a request",
+    responses=problems(_NO_SUCH_REQUEST),
+)
+async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> RequestView:
+    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on."""
+    return RequestView.of_request(await services.prebuilds.cancel(request_id, requested_by=caller.actor), links)
+
+
+@router.post(
+    "/{request_id}/lock",
+    operation_id="lock_request",
+    summary="Put our wheels into a lock file",
+    responses=problems(
+        INVALID_REQUEST,
+        errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
+        errors.RequestTooLargeError(limit_bytes=8 << 20),
+        _NO_SUCH_REQUEST,
+    ),
+)
+async def lock_request(request_id: str, body: DependencyFiles, services: Services, links: Links) -> LockView:
+    """Give a lock file back with the hashes of our wheels added where they were built; nothing else changes."""
+    if body.file is None or body.file not in body.files:
+        raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
+    prebuild = await services.prebuilds.get(request_id)
+    wheels = [
+        OwnWheel(
+            filename=wheel.filename, url=links.file(wheel.filename), sha256=wheel.sha256, size_bytes=wheel.size_bytes
+        )
+        for wheel in await services.prebuilds.own_wheels(prebuild)
+    ]
+    given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
+    texts = services.prebuilds.lock(given, wheels)
+    return LockView(text=texts[body.file], files=texts)
+
+
+@router.get(
+    "/{request_id}/events",
+    operation_id="follow_request",
+    summary="Follow a request",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "Events until the request is over.", "content": {EVENT_STREAM: {"schema": {}}}},
+        **problems(_NO_SUCH_REQUEST),
+    },
+)
+async def follow_request(request_id: str, services: Services, links: Links) -> StreamingResponse:
+    """Send the whole request as an ``update`` event at once and whenever it has changed, and ``end`` when it is over.
+
+    The estimate of the time that is left is no change by itself: count it down.
+
+    A stream that ends without ``end`` is to be asked for again; the first event brings the reader up to date.
+    """
+    await services.prebuilds.get(request_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(services, request_id, links), media_type=EVENT_STREAM, headers=headers)
+
+
+async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:
+    prebuild = await services.prebuilds.get(request_id)
+    return RequestView.of_request(prebuild, links, seconds_left=await services.prebuilds.seconds_left(prebuild))
+
+
+async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> AsyncGenerator[bytes, None]:
+    shown = None
+    silent_seconds = 0.0
+    try:
+        while not services.stopping.is_set():
+            view = await _look(services, request_id, links)
+            # An estimate changes all the time; it comes with what has really changed.
+            news = view.model_copy(update={"seconds_left": None})
+            if news != shown:
+                shown, silent_seconds = news, 0.0
+                yield format_sse_event(event="update", data_str=view.model_dump_json())
+            if view.finished_at is not None:
+                yield format_sse_event(event="end", data_str="{}")
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+            silent_seconds += _POLL_SECONDS
+            if silent_seconds >= services.heartbeat_seconds:
+                silent_seconds = 0.0
+                yield format_sse_event(comment="still here")
+    except WheelyardError as error:
+        yield format_sse_event(event="problem", data_str=Problem.of(error).model_dump_json())

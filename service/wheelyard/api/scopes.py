@@ -1,0 +1,53 @@
+"""Which scope each operation of the REST API needs: the one table. A test holds it against all routes.
+
+An operation that is not in it needs ``admin``.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from wheelyard.domain.access import Scope
+
+SCOPES: Final[Mapping[str, Scope]] = {
+    "list_builds": Scope.READ,
+    "get_build": Scope.READ,
+    "read_log": Scope.READ,
+    "read_metrics": Scope.READ,
+    "list_targets": Scope.READ,
+    "list_builders": Scope.READ,
+    "list_workers": Scope.READ,
+    "list_wheels": Scope.READ,
+    "get_wheel": Scope.READ,
+    "list_wheel_files": Scope.READ,
+    "get_index_report": Scope.READ,
+    "get_queue": Scope.READ,
+    "get_statistics": Scope.READ,
+    "list_projects": Scope.READ,
+    "get_project": Scope.READ,
+    "list_recipes": Scope.READ,
+    "get_recipe": Scope.READ,
+    "list_requests": Scope.READ,
+    "get_request": Scope.READ,
+    "follow_request": Scope.READ,
+    "plan_request": Scope.REQUEST,
+    "submit_request": Scope.REQUEST,
+    "cancel_request": Scope.REQUEST,
+    "lock_request": Scope.READ,
+    "submit_build": Scope.REQUEST,
+    "cancel_build": Scope.REQUEST,
+    "retry_build": Scope.REQUEST,
+    "yank_wheel": Scope.OPERATE,
+    "unyank_wheel": Scope.OPERATE,
+    "promote_wheel": Scope.OPERATE,
+    "delete_wheel": Scope.OPERATE,
+    "check_index": Scope.OPERATE,
+    "list_tokens": Scope.ADMIN,
+    "create_token": Scope.ADMIN,
+    "revoke_token": Scope.ADMIN,
+    "list_audit": Scope.ADMIN,
+}
+
+
+def needed_scope(operation_id: str | None) -> Scope:
+    """Look up what an operation needs."""
+    return SCOPES.get(operation_id or "", Scope.ADMIN)

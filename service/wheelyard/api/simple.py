@@ -1,0 +1,153 @@
+"""The Simple API that installers read (PEP 503, 691 and those that add to them). Must not decide what a page holds."""
+
+import re
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from packaging.utils import canonicalize_name
+
+from wheelyard.api.conditional import is_known, takes_gzip
+from wheelyard.api.index_access import IndexRoute
+from wheelyard.api.problem_docs import Responses, problems
+from wheelyard.api.services import Services
+from wheelyard.domain.simple_format import Form, choose_form
+from wheelyard.errors import NotAcceptableError, NotFoundError, UploadRefusedError
+from wheelyard.usecases.simple_pages import SimplePage, SimplePages
+
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_MOVED: Final = 301
+_NOT_MODIFIED: Final = 304
+_VARY: Final = "Accept, Accept-Encoding, Authorization"
+_CHARSET: Final = {Form.LEGACY: "; charset=utf-8"}
+# A browser that opens a page runs and loads nothing, whatever a project has called itself.
+_POLICY: Final = "default-src 'none'"
+_NOT_ACCEPTABLE: Final = NotAcceptableError(accept="image/png", offered=list(Form))
+_PAGE: Final[Responses] = {
+    200: {
+        "description": "The page, in the form that the Accept header prefers.",
+        "content": {f"{form}{_CHARSET.get(form, '')}": {"schema": {"type": "string"}} for form in Form},
+    },
+    304: {"description": "The page is what the reader's ETag names."},
+}
+_OF_LISTS: Final[Responses] = {**_PAGE, **problems(_NOT_ACCEPTABLE)}
+_OF_PROJECTS: Final[Responses] = {
+    **_PAGE,
+    301: {"description": "The name is not normalised; the page is there."},
+    **problems(NotFoundError(kind="project", name="pyyaml"), _NOT_ACCEPTABLE),
+}
+
+router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
+
+
+@router.head("/simple/", include_in_schema=False)
+@router.get(
+    "/simple/",
+    operation_id="list_simple_projects",
+    summary="Projects, for installers",
+    response_class=Response,
+    responses=_OF_LISTS,
+)
+async def list_projects(request: Request, services: Services) -> Response:
+    """List all projects (PEP 503 and 691)."""
+    return await _names(request, services.index.pages)
+
+
+@router.head("/simple/{project}/", include_in_schema=False)
+@router.get(
+    "/simple/{project}/",
+    operation_id="get_simple_project",
+    summary="A project, for installers",
+    responses=_OF_PROJECTS,
+    response_class=Response,
+)
+async def get_project(project: str, request: Request, services: Services) -> Response:
+    """List a project's wheels (PEP 503, 592, 658, 691, 700, 714, 740)."""
+    return await _project(project, request, services.index.pages)
+
+
+@router.head("/staging/simple/", include_in_schema=False)
+@router.get(
+    "/staging/simple/",
+    operation_id="list_staged_projects",
+    summary="Projects with staged wheels too, for installers",
+    responses=_OF_LISTS,
+    response_class=Response,
+)
+async def list_staged_projects(request: Request, services: Services) -> Response:
+    """List all projects, those too that have staged wheels only."""
+    return await _names(request, services.index.staged_pages)
+
+
+@router.head("/staging/simple/{project}/", include_in_schema=False)
+@router.get(
+    "/staging/simple/{project}/",
+    operation_id="get_staged_project",
+    summary="A project with its staged wheels too, for installers",
+    responses=_OF_PROJECTS,
+    response_class=Response,
+)
+async def get_staged_project(project: str, request: Request, services: Services) -> Response:
+    """List a project's wheels, staged ones too."""
+    return await _project(project, request, services.index.staged_pages)
+
+
+@router.post(
+    "/simple/",
+    status_code=403,
+    operation_id="upload",
+    summary="Uploads are refused",
+    responses=problems(UploadRefusedError()),
+)
+async def refuse_upload(request: Request, services: Services) -> None:
+    """Refuse, in words that whoever runs twine understands: only builds publish here."""
+    del request, services
+    raise UploadRefusedError
+
+
+@router.get("/simple/{project}", include_in_schema=False)
+@router.get("/staging/simple/{project}", include_in_schema=False)
+async def add_slash(project: str, request: Request, services: Services) -> Response:
+    """Send readers who forgot the slash to the page."""
+    del request, services
+    _check_name(project)
+    return _redirect(f"{canonicalize_name(project)}/")
+
+
+async def _names(request: Request, pages: SimplePages) -> Response:
+    return _answer(request, await pages.names(_form_of(request)))
+
+
+async def _project(project: str, request: Request, pages: SimplePages) -> Response:
+    _check_name(project)
+    if (normalized := canonicalize_name(project)) != project:
+        return _redirect(f"../{normalized}/")
+    return _answer(request, await pages.project(project, _form_of(request)))
+
+
+def _check_name(project: str) -> None:
+    if not _NAME.fullmatch(project):
+        raise NotFoundError(kind="project", name=project)
+
+
+def _redirect(location: str) -> Response:
+    # Relative, so that it holds behind a proxy that adds a prefix.
+    return Response(status_code=_MOVED, headers={"Location": location, "Cache-Control": "no-cache"})
+
+
+def _form_of(request: Request) -> Form:
+    accept = request.headers.get("Accept")
+    if (form := choose_form(accept)) is None:
+        raise NotAcceptableError(accept=accept or "", offered=list(Form))
+    return form
+
+
+def _answer(request: Request, page: SimplePage) -> Response:
+    packed = page.packed if takes_gzip(request) else None
+    etag = f'"{page.etag}{"-gzip" if packed else ""}"'
+    headers = {"ETag": etag, "Vary": _VARY, "Cache-Control": "private, no-cache"}
+    if is_known(request, etag):
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    headers |= {"Content-Type": page.form.value + _CHARSET.get(page.form, ""), "Content-Security-Policy": _POLICY}
+    return Response(packed or page.body, headers=headers)

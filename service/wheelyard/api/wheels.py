@@ -1,0 +1,179 @@
+"""The routes of published wheels and their projects: look, yank, promote, delete, check. Must not hold rules."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from wheelyard import errors
+from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
+from wheelyard.api.index_schemas import (
+    CheckOrder,
+    ContentsView,
+    IndexedWheelView,
+    IndexReportView,
+    LastReportView,
+    ProjectListView,
+    ProjectQuery,
+    ProjectView,
+    WheelListView,
+    WheelQuery,
+    YankReason,
+)
+from wheelyard.api.names import ProjectName, WheelFilename
+from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.services import Services
+
+_NO_SUCH_WHEEL: Final = errors.NotFoundError(kind="wheel", name="pyyaml-6.0.3-py3-none-any.whl")
+_NO_SUCH_PROJECT: Final = errors.NotFoundError(kind="project", name="pyyaml")
+_NO_INDEX: Final = errors.IndexUnavailableError(index="our own", reason="connection refused")
+_REFUSED: Final = errors.IndexRefusedError(filename="x-1-py3-none-any.whl", status=403, reason="Forbidden")
+_LINK: Final = {"Link": {"description": 'Path of the next page, as `rel="next"`.', "schema": {"type": "string"}}}
+
+router: Final = APIRouter(
+    prefix="/v1", tags=["wheels"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
+)
+
+
+@router.get(
+    "/wheels",
+    operation_id="list_wheels",
+    summary="List wheels",
+    responses={200: {"headers": _LINK}, **problems(INVALID_REQUEST)},
+)
+async def list_wheels(wanted: Annotated[WheelQuery, Query()], services: Services, response: Response) -> WheelListView:
+    """List published wheels, newest first, a page at a time: follow `next` until it is null."""
+    page = await services.index.browse.wheels(wanted.as_filter())
+    next_path = page.next_before and f"/v1/wheels?{wanted.query_before(page.next_before)}"
+    _link(response, next_path)
+    return WheelListView.of(page, next_path=next_path)
+
+
+@router.get(
+    "/wheels/{filename}",
+    operation_id="get_wheel",
+    summary="Look at a wheel",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
+)
+async def get_wheel(filename: WheelFilename, services: Services) -> IndexedWheelView:
+    """Read what is known of a file name, whether it is offered, yanked or deleted."""
+    return IndexedWheelView.of(await services.index.browse.wheel(filename))
+
+
+@router.get(
+    "/wheels/{filename}/contents",
+    operation_id="list_wheel_files",
+    summary="List the files of a wheel",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
+)
+async def list_wheel_files(filename: WheelFilename, services: Services) -> ContentsView:
+    """Read which files a wheel contains, as they were recorded when it was published."""
+    return ContentsView.of(await services.index.browse.contents(filename))
+
+
+@router.post(
+    "/wheels/{filename}/yank",
+    operation_id="yank_wheel",
+    summary="Yank a wheel",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
+)
+async def yank_wheel(filename: WheelFilename, body: YankReason, services: Services, caller: Caller) -> IndexedWheelView:
+    """Let installers take the wheel only when it is asked for by its exact version (PEP 592); again: another reason."""
+    return IndexedWheelView.of(await services.index.manage.yank(filename, reason=body.reason, by=caller.actor))
+
+
+@router.post(
+    "/wheels/{filename}/unyank",
+    operation_id="unyank_wheel",
+    summary="Un-yank a wheel",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
+)
+async def unyank_wheel(filename: WheelFilename, services: Services, caller: Caller) -> IndexedWheelView:
+    """Offer the wheel again."""
+    return IndexedWheelView.of(await services.index.manage.unyank(filename, by=caller.actor))
+
+
+@router.post(
+    "/wheels/{filename}/promote",
+    operation_id="promote_wheel",
+    summary="Promote a staged wheel",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL, _NO_INDEX, _REFUSED),
+)
+async def promote_wheel(filename: WheelFilename, services: Services, caller: Caller) -> IndexedWheelView:
+    """Publish the proven bytes of a staged wheel on prod; one that is there already stays as it is."""
+    return IndexedWheelView.of(await services.index.manage.promote(filename, by=caller.actor))
+
+
+@router.delete(
+    "/wheels/{filename}",
+    operation_id="delete_wheel",
+    summary="Delete a wheel",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL, _NO_INDEX, _REFUSED),
+)
+async def delete_wheel(
+    filename: WheelFilename,
+    confirm: Annotated[str, Query(max_length=300, description="The file name again.")],
+    services: Services,
+    caller: Caller,
+) -> IndexedWheelView:
+    """Remove a wheel for good. Its name stays taken: nothing but the same bytes can ever be published under it.
+
+    Yank it instead, unless nobody may have the bytes: what others have locked to this file cannot be installed again.
+    """
+    return IndexedWheelView.of(await services.index.manage.delete(filename, confirm=confirm, by=caller.actor))
+
+
+@router.get(
+    "/projects",
+    operation_id="list_projects",
+    summary="List projects",
+    responses={200: {"headers": _LINK}, **problems(INVALID_REQUEST)},
+)
+async def list_projects(
+    wanted: Annotated[ProjectQuery, Query()], services: Services, response: Response
+) -> ProjectListView:
+    """List projects that have a wheel, by name, a page at a time: follow `next` until it is null."""
+    page = await services.index.browse.projects(wanted.as_filter())
+    next_path = page.next_after and f"/v1/projects?{wanted.query_after(page.next_after)}"
+    _link(response, next_path)
+    return ProjectListView.of(page, next_path=next_path)
+
+
+@router.get(
+    "/projects/{name}",
+    operation_id="get_project",
+    summary="Look at a project",
+    responses=problems(INVALID_REQUEST, _NO_SUCH_PROJECT),
+)
+async def get_project(name: ProjectName, services: Services) -> ProjectView:
+    """Read a project's releases and wheels, those that are yanked or deleted too."""
+    return ProjectView.of(await services.index.browse.project(name))
+
+
+@router.get(
+    "/index/report",
+    operation_id="get_index_report",
+    summary="See how devpi and the database compared",
+    responses=problems(errors.NotFoundError(kind="report", name="index")),
+)
+async def get_index_report(services: Services) -> LastReportView:
+    """Read how devpi and the database compared when somebody, or a worker, last looked."""
+    report = await services.index.check.last()
+    if report is None:
+        raise errors.NotFoundError(kind="report", name="index")
+    return LastReportView.of(report)
+
+
+@router.post(
+    "/index/check",
+    operation_id="check_index",
+    summary="Compare devpi with the database",
+    responses=problems(INVALID_REQUEST, _NO_INDEX, _REFUSED),
+)
+async def check_index(body: CheckOrder, services: Services, caller: Caller) -> IndexReportView:
+    """Say where what devpi holds and what is listed differ, and mend what can be mended if that is asked for."""
+    return IndexReportView.of(await services.index.check(mend=body.mend, by=caller.actor))
+
+
+def _link(response: Response, next_path: str | None) -> None:
+    if next_path is not None:
+        response.headers["Link"] = f'<{next_path}>; rel="next"'

@@ -1,0 +1,116 @@
+"""Gather requirements or lock files and the files that they name, for the service. Must not interpret them."""
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.domain.dependencies import InputKind, Origin, kind_of_file
+from wheelyard.domain.requirements_text import NestedFile, nested_path
+from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
+from wheelyard.usecases.read_dependencies import project_beside
+
+COMMAND_LINE: Final = "the command line"
+"""Stands for a file that names those of the command line, where there are several."""
+_WITH_PROJECT: Final = frozenset({InputKind.UV_LOCK, InputKind.POETRY_LOCK})
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenFiles:
+    """What the command line names, read."""
+
+    paths: tuple[Path, ...] = ()
+    constraints: tuple[Path, ...] = ()
+    start: str | None = None
+    """The file to begin with, by its name in ``files``."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Texts by name."""
+
+    @property
+    def locks(self) -> list[str]:
+        """Name the files that hashes may go into."""
+        names = (name for name in self.files if name != COMMAND_LINE)
+        return [name for name in names if name == self.start or not name.endswith(".toml")]
+
+    @property
+    def options(self) -> list[str]:
+        """Write the options that hand the same files over."""
+        named = [("--requirements", path) for path in self.paths] + [
+            ("--constraint", path) for path in self.constraints
+        ]
+        return [word for option, path in named for word in (option, str(path))]
+
+
+def gather_files(paths: Sequence[Path], *, folder: Path, constraints: Sequence[Path] = ()) -> GivenFiles:
+    """Read files and those that they name; their names are relative to the folder.
+
+    Files of which one is outside of it have the folder that holds all of them. Raises DependencyFileMissingError, and
+    DependencyFileInvalidError for what cannot be read or does not go together.
+    """
+    given = [path.resolve() for path in (*paths, *constraints)]
+    if not given:
+        return GivenFiles()
+    root = _root_of(given, folder.resolve())
+    names = [path.relative_to(root).as_posix() for path in given]
+    if len(given) == 1 and not constraints:
+        (start,) = names
+        files = _read_all(root, {start: None})
+        beside = project_beside(start)
+        if kind_of_file(start) in _WITH_PROJECT and (root / beside).is_file():
+            files[beside] = _read(root / beside, beside, None)
+    else:
+        start = COMMAND_LINE
+        _check_kinds(names)
+        options = ["-r"] * len(paths) + ["-c"] * len(constraints)
+        text = "".join(f"{option} {shlex.quote(name)}\n" for option, name in zip(options, names, strict=True))
+        files = {start: text} | _read_all(root, dict.fromkeys(names))
+    return GivenFiles(paths=tuple(paths), constraints=tuple(constraints), start=start, files=files)
+
+
+def _root_of(given: Iterable[Path], folder: Path) -> Path:
+    inside = all(path.is_relative_to(folder) for path in given)
+    return folder if inside else Path(os.path.commonpath([path.parent for path in given]))
+
+
+def _check_kinds(names: Iterable[str]) -> None:
+    for name in names:
+        if (kind := kind_of_file(name)) is not InputKind.REQUIREMENTS:
+            problem = f"it is a {kind.value}, and only requirements files go together; order each by itself"
+            raise DependencyFileInvalidError(file=name, problems=[problem])
+
+
+def _read_all(root: Path, waiting: dict[str, Origin | None]) -> dict[str, str]:
+    """Read files, each with who names it, and those that they name."""
+    files: dict[str, str] = {}
+    while waiting:
+        name = next(iter(waiting))
+        files[name] = _read(root / name, name, waiting.pop(name))
+        waiting |= {nested: origin for nested, origin in _named_in(files[name], name).items() if nested not in files}
+    return files
+
+
+def _read(path: Path, name: str, named_by: Origin | None) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        by = None if named_by is None else str(named_by)
+        raise DependencyFileMissingError(file=name, reason=error.strerror or str(error), named_by=by) from error
+    try:
+        return content.decode()  # as it is: its lines may end as on Windows
+    except UnicodeDecodeError as error:
+        encoding = (
+            "UTF-16, as PowerShell writes it: save it as UTF-8" if content.startswith(_UTF_16) else "not UTF-8 text"
+        )
+        raise DependencyFileInvalidError(file=name, problems=[f"it is {encoding}"]) from error
+
+
+def _named_in(text: str, name: str) -> dict[str, Origin]:
+    if kind_of_file(name) is not InputKind.REQUIREMENTS:
+        return {}
+    nested = (line for line in parse_requirements(text) if isinstance(line, NestedFile))
+    origins = {nested_path(name, line.name): Origin(file=name, line=line.line) for line in nested}
+    return {path: origin for path, origin in origins.items() if path is not None}

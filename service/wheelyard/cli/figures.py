@@ -1,0 +1,94 @@
+"""The queue with its estimates, and statistics, as tables. Must not count anything."""
+
+from itertools import zip_longest
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from wheelyard.api.figures import StatisticsView
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.console import format_seconds, format_size, note, output, print_json
+from wheelyard.cli.exit_codes import ExitCode
+
+_DAYS = 10
+_BAR = 24
+
+
+def show_queue(client: WheelyardClient, *, limit: int, as_json: bool) -> ExitCode:
+    """Print what runs, and what waits in the order in which it is taken."""
+    queue = client.queue(limit=limit)
+    if as_json:
+        print_json(queue.model_dump(mode="json"))
+        return ExitCode.OK
+    table = _table("PLACE", "ID", "PROJECT", "VERSION", "PYTHON", "PLATFORM", "BEGINS IN ABOUT")
+    for one in queue.running:
+        stage = Text(f"runs: {one.stage}" if one.stage else "runs", style="cyan")
+        table.add_row("", one.id, Text(one.project), Text(one.version), one.python, one.platform, stage)
+    for place in queue.waiting:
+        wait = "no worker serves it" if not place.has_worker else _wait(place.wait_seconds)
+        release = (Text(place.project), Text(place.version))
+        table.add_row(str(place.position), place.id, *release, place.python, place.platform, wait)
+    output().print(table)
+    if not queue.running and not queue.waiting:
+        note("nothing runs or waits")
+    elif queue.total > len(queue.waiting):
+        note(f"{queue.total - len(queue.waiting)} more wait: raise --limit")
+    return ExitCode.OK
+
+
+def _wait(seconds: float | None) -> str:
+    return "not known yet" if seconds is None else format_seconds(seconds)
+
+
+def show_statistics(client: WheelyardClient, *, days: int, as_json: bool) -> ExitCode:
+    """Print what happened in the last days, and what is kept."""
+    found = client.statistics(days=days)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        output().print(Group(_totals(found), Text(), _per_day(found), Text(), _lists(found)))
+    return ExitCode.OK
+
+
+def _totals(found: StatisticsView) -> RenderableType:
+    rate = "nothing ended" if found.success_rate is None else f"{100 * found.success_rate:.0f} %"
+    disk = found.disk
+    table = Table.grid(padding=(0, 2))
+    table.add_row("succeeded", f"{sum(day.succeeded for day in found.days):,}")
+    table.add_row("failed", f"{sum(day.failed for day in found.days):,}")
+    table.add_row("success rate", rate)
+    table.add_row("wheels", f"{found.wheels:,}, {format_size(found.index_bytes)}")
+    table.add_row("logs", format_size(found.log_bytes))
+    taken = sum(folder.size_bytes for folder in disk.folders)
+    table.add_row("state directory", f"{format_size(taken)}, {format_size(disk.free_bytes)} free")
+    return table
+
+
+def _per_day(found: StatisticsView) -> RenderableType:
+    table = _table("DAY", "SUCCEEDED", "FAILED", "CANCELLED", "")
+    top = max((day.succeeded + day.failed for day in found.days), default=0) or 1
+    for day in found.days[-_DAYS:]:
+        good, bad = (round(_BAR * count / top) for count in (day.succeeded, day.failed))
+        bar = Text.assemble(("#" * good, "green"), ("#" * bad, "red"))
+        table.add_row(str(day.day), str(day.succeeded), str(day.failed), str(day.cancelled), bar)
+    return table
+
+
+def _lists(found: StatisticsView) -> RenderableType:
+    table = _table("SLOWEST", "", "MOST REQUESTED", "", "LARGEST", "")
+    columns = (
+        [(f"{one.project} {one.version}", format_seconds(one.seconds)) for one in found.slowest],
+        [(one.project, str(one.requests)) for one in found.requested],
+        [(one.project, format_size(one.size_bytes)) for one in found.largest],
+    )
+    for row in zip_longest(*columns, fillvalue=("", "")):
+        table.add_row(*(Text(text) for cell in row for text in cell))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,270 @@
+"""Ask for everything that an application depends on, watch it, and write down the result. Must not speak HTTP."""
+
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from wheelyard.api.request_schemas import (
+    DependencyFiles,
+    ItemView,
+    LockView,
+    NewRequest,
+    PlanView,
+    RequestView,
+    StartedView,
+)
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.console import format_seconds, is_live, messages, note, output, print_json
+from wheelyard.cli.dependency_files import COMMAND_LINE
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.log_text import plain_text
+from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml, missing_lines, write_outputs
+from wheelyard.domain.prebuild import ItemStatus
+
+_STYLES: Final = {
+    ItemStatus.PRESENT: "green",
+    ItemStatus.MIRROR: "cyan",
+    ItemStatus.BUILD: "cyan",
+    ItemStatus.WAITING: "yellow",
+    ItemStatus.FAILED: "red",
+    ItemStatus.IMPOSSIBLE: "red",
+}
+_OPEN: Final = frozenset({ItemStatus.MIRROR, ItemStatus.BUILD, ItemStatus.WAITING})
+_ROWS: Final = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reports:
+    """Where results are written besides the terminal."""
+
+    as_json: bool = False
+    junit: Path | None = None
+    lock: Path | None = None
+    """Where the lock file with our hashes goes."""
+    files: Sequence[str] = ()
+    """The options that handed the lock file over."""
+    github: bool = False
+    """Write annotations as GitHub Actions reads them."""
+    github_summary: Path | None = None
+    github_output: Path | None = None
+    """Where GitHub Actions reads a step's outputs from."""
+
+
+def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitCode:
+    """Print what would be done; nothing is."""
+    view = client.plan_request(wanted)
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        output().print(_item_table(view.items, everything=True))
+        for build in view.builds:
+            if build.joined:
+                note(f"{_label(build)}: would join build {build.build_id}")
+    _note_skipped(view)
+    note(_counts(view))
+    impossible = any(item.status is ItemStatus.IMPOSSIBLE for item in view.items)
+    return ExitCode.BUILD_FAILED if impossible or _is_incomplete(view) else ExitCode.OK
+
+
+def prebuild(client: WheelyardClient, wanted: NewRequest, reports: Reports, *, wait: bool) -> ExitCode:
+    """Order it; unless told otherwise, stay until all of it is installable or cannot be."""
+    view = client.submit_request(wanted)
+    if reports.github_output is not None:
+        write_outputs(reports.github_output, {"request-id": view.id})
+    if not wait:
+        if reports.as_json:
+            print_json(view.model_dump(mode="json"))
+        note(f"follow it with: {_way_back(view, reports)}")
+        return ExitCode.OK
+    return watch(client, view, wanted, reports)
+
+
+def watch(client: WheelyardClient, view: RequestView, wanted: DependencyFiles | None, reports: Reports) -> ExitCode:
+    """Show a request until it is over, then what became of it."""
+    with _without_commands(github=reports.github):
+        try:
+            view = _show_until_over(client, view)
+        except KeyboardInterrupt:
+            note(f"the builds go on; come back to them with: {_way_back(view, reports)}")
+            note(f"end them with: wheelyard request {view.id} --cancel")
+            return ExitCode.INTERRUPTED
+        show(view, as_json=reports.as_json)
+    _report(client, view, wanted, reports)
+    return ExitCode.OK if view.is_installable else ExitCode.BUILD_FAILED
+
+
+def _way_back(view: RequestView, reports: Reports) -> str:
+    """Write the command that goes on where this one stops, and leaves what this one was to leave."""
+    command = ["wheelyard", "request", view.id, "--wait"]
+    if reports.lock is not None:
+        command += [*reports.files, "--lock-out", str(reports.lock)]
+    if reports.junit is not None:
+        command += ["--junit", str(reports.junit)]
+    return shlex.join(command)
+
+
+def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFiles, path: Path) -> None:
+    """Write the lock file with the hashes of our wheels that are there by now; into a folder, all files of it."""
+    locked: LockView = client.lock_request(view.id, wanted)
+    start = wanted.file or ""
+    whole = path.resolve() if path.is_dir() else folder_of(path, start)
+    written = {name: text for name, text in locked.files.items() if name != COMMAND_LINE}
+    texts = {path: locked.text} if whole is None else {whole / name: text for name, text in written.items()}
+    for place, text in texts.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8", newline="")
+        note(f"lock file with our wheels' hashes: {path if place == path else place}")
+
+
+def folder_of(path: Path, start: str) -> Path | None:
+    """Name the folder that a lock file's own names are relative to, if the path is that lock file's."""
+    parts = PurePosixPath(start).parts
+    place = path.resolve()
+    return (
+        place.parents[len(parts) - 1] if place.parts[-len(parts) :] == parts and len(parts) < len(place.parts) else None
+    )
+
+
+def show(view: RequestView, *, as_json: bool) -> None:
+    """Print a request as it is now."""
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        output().print(_item_table(view.items, everything=True))
+    _note_skipped(view)
+    note(_counts(view))
+
+
+def _show_until_over(client: WheelyardClient, view: RequestView) -> RequestView:
+    console = messages()
+    if not is_live(console):
+        return _print_changes(client.follow_request(view.id), view)
+    with Live(_Progress(view), console=console, refresh_per_second=4, transient=True) as live:
+        for changed in client.follow_request(view.id):
+            view = changed
+            live.update(_Progress(view))
+    return view
+
+
+class _Progress:
+    """A view as it is shown until the next one comes; the time that is left goes down meanwhile."""
+
+    def __init__(self, view: RequestView) -> None:
+        self._view = view
+        self._since = time.monotonic()
+
+    def __rich__(self) -> RenderableType:
+        left, elapsed = self._view.seconds_left, time.monotonic() - self._since
+        return _progress(self._view, None if left is None else max(left - elapsed, 0.0))
+
+
+def _print_changes(updates: Iterator[RequestView], view: RequestView) -> RequestView:
+    """Write a line for each item that comes to its end; what had come to it before is in the table."""
+    told = {_key(item) for item in view.items if item.status not in _OPEN}
+    for changed in updates:
+        view = changed
+        for item in view.items:
+            if item.status not in _OPEN and _key(item) not in told:
+                told.add(_key(item))
+                reason = f": {plain_text(item.reason)}" if item.reason else ""
+                note(f"{_label(item)} {item.status.value}{reason}")
+    return view
+
+
+def _key(item: ItemView) -> tuple[str, str, str, str]:
+    return item.project, item.version, item.python, item.platform
+
+
+@contextmanager
+def _without_commands(*, github: bool) -> Iterator[None]:
+    """Keep GitHub Actions from taking what strangers wrote for workflow commands.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    token = secrets.token_hex(16)
+    if github:
+        sys.stderr.write(f"::stop-commands::{token}\n")
+    try:
+        yield
+    finally:
+        if github:
+            sys.stderr.write(f"::{token}::\n")
+
+
+def _progress(view: RequestView, seconds_left: float | None) -> RenderableType:
+    done = sum(item.status not in _OPEN for item in view.items)
+    bar = Table.grid(padding=(0, 1))
+    left = "" if seconds_left is None else f", about {format_seconds(seconds_left)} left"
+    bar.add_row(
+        ProgressBar(total=max(len(view.items), 1), completed=done, width=40), f"{done} of {len(view.items)}{left}"
+    )
+    return Group(_item_table(view.items, everything=False), bar)
+
+
+def _item_table(items: tuple[ItemView, ...], *, everything: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("PROJECT", "VERSION", "PYTHON", "PLATFORM", "STATUS", "WHEEL OR REASON"):
+        table.add_column(column, overflow="fold")
+    shown = items if everything else [item for item in items if item.status in {*_OPEN, ItemStatus.FAILED}][:_ROWS]
+    for item in shown:
+        text = item.filename if item.filename and item.status not in _OPEN else plain_text(item.reason)
+        status = Text(item.status.value, style=_STYLES[item.status])
+        table.add_row(item.project, item.version, item.python, item.platform, status, text)
+    return table
+
+
+def _report(client: WheelyardClient, view: RequestView, wanted: DependencyFiles | None, reports: Reports) -> None:
+    if reports.junit is not None:
+        reports.junit.write_text(junit_xml(view), encoding="utf-8")
+    if reports.github:
+        sys.stderr.writelines(f"{line}\n" for line in annotate(view))
+    if reports.github_summary is not None:
+        with reports.github_summary.open("a", encoding="utf-8") as file:
+            file.write(job_summary(view))
+    if reports.github_output is not None:
+        installable = str(view.is_installable).lower()
+        write_outputs(reports.github_output, {"installable": installable, "install": view.install or ""})
+    if reports.lock is not None and wanted is not None and wanted.file is not None:
+        write_lock(client, view, wanted, reports.lock)
+    elif view.needs_lock:
+        note("the lock's hashes do not allow our own wheels: install from what --lock-out writes")
+    if view.install is not None:
+        note(f"install with: {view.install}")
+
+
+def _note_skipped(view: PlanView) -> None:
+    for one in view.skipped:
+        place = one.file if one.line is None else f"{one.file}:{one.line}"
+        note(f"{place}: left out {plain_text(one.text)!r}, since {plain_text(one.reason)}")
+    if view.skipped and not view.items:
+        note("not installable: no line asks for a release that an index could have")
+    elif missing_lines(view):
+        note("not installable: what was left out is on no index; if you get it by other means, add --allow-skipped")
+
+
+def _is_incomplete(view: PlanView) -> bool:
+    """Tell whether something is wanted that our index will not have, or nothing was understood at all."""
+    return bool(missing_lines(view)) or bool(view.skipped and not view.items)
+
+
+def _counts(view: PlanView) -> str:
+    counts = ", ".join(f"{number} {status.value}" for status, number in view.counts.items()) or "nothing to do"
+    total, joined = len(view.builds), sum(build.joined for build in view.builds)
+    already = f", {joined} of them there already" if joined else ""
+    return f"{counts}; {total or 'no'} build{'' if total == 1 else 's'}{already}"
+
+
+def _label(item: ItemView | StartedView) -> str:
+    return f"{item.project} {item.version} for Python {item.python} on {item.platform}"

@@ -1,0 +1,110 @@
+"""Results of a request in the forms that CI systems read: JUnit XML, GitHub annotations and job summaries."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as ET  # written only, never parsed
+
+from wheelyard.api.request_schemas import ItemView, PlanView, RequestView, SkippedView
+from wheelyard.cli.log_text import plain_text
+from wheelyard.domain.prebuild import ItemStatus
+
+_BAD: Final = frozenset({ItemStatus.FAILED, ItemStatus.IMPOSSIBLE})
+
+
+def missing_lines(view: PlanView) -> list[SkippedView]:
+    """List what was left out although it is wanted and on no index, unless that is allowed."""
+    return [] if view.allow_skipped else [one for one in view.skipped if one.is_wanted]
+
+
+def junit_xml(view: RequestView) -> str:
+    """Write a test suite with a case for each release and target, and one for each line that is missing."""
+    missing = missing_lines(view)
+    failures = sum(item.status in _BAD for item in view.items) + len(missing)
+    tests = str(len(view.items) + len(missing))
+    suite = ET.Element("testsuite", name="wheelyard prebuild", tests=tests, failures=str(failures))
+    suite.set("skipped", str(sum(not item.status.is_final for item in view.items)))
+    for item in view.items:
+        case = ET.SubElement(
+            suite, "testcase", classname=f"{item.python} {item.platform}", name=f"{item.project} {item.version}"
+        )
+        if item.status in _BAD:
+            failure = ET.SubElement(case, "failure", message=_clean(item.reason), type=item.status.value)
+            failure.text = _clean(item.reason)
+        elif not item.status.is_final:
+            ET.SubElement(case, "skipped", message=item.status.value)
+    for one in missing:
+        case = ET.SubElement(suite, "testcase", classname=_clean(one.file), name=_clean(one.text))
+        ET.SubElement(case, "failure", message=_clean(one.reason), type="left-out").text = _clean(one.reason)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def annotate(view: RequestView) -> Iterator[str]:
+    """Write workflow commands that point to the lines of the input.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    missing = missing_lines(view)
+    for one in view.skipped:
+        yield _command(
+            "error" if one in missing else "warning", one.file, one.line, f"{one.text}: left out, since {one.reason}"
+        )
+    for item in view.items:
+        if item.status in _BAD:
+            text = f"{item.project} {item.version} for Python {item.python} on {item.platform}: {item.reason}"
+            yield _command("error", item.origin.file, item.origin.line, text)
+
+
+def job_summary(view: RequestView) -> str:
+    """Write a table in Markdown."""
+    head = "installable" if view.is_installable else "not installable"
+    rows = "".join(f"| {' | '.join(map(_cell, _columns(item)))} |\n" for item in view.items)
+    rows += "".join(f"| {_cell(one.text)} | | | | left out | {_cell(one.reason)} |\n" for one in view.skipped)
+    install = f"\n```\n{view.install}\n```\n" if view.install else ""
+    return (
+        f"### Wheelyard: {head}\n\n| project | version | Python | platform | status | wheel or reason |\n"
+        f"|---|---|---|---|---|---|\n{rows}{install}\n"
+    )
+
+
+def write_outputs(path: Path, values: Mapping[str, str]) -> None:
+    """Add outputs of a step, a line each, as GitHub Actions reads them.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}={' '.join(value.split())}\n" for name, value in values.items())
+
+
+def _columns(item: ItemView) -> tuple[str, ...]:
+    return (
+        item.project,
+        item.version,
+        item.python,
+        item.platform,
+        item.status.value,
+        item.filename or item.reason,
+    )
+
+
+def _cell(text: str) -> str:
+    """Keep what a stranger wrote from becoming markup."""
+    escaped = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
+    return " ".join(escaped.split())
+
+
+def _command(kind: str, file: str, line: int | None, text: str) -> str:
+    place = f"file={_property(file)}" + (f",line={line}" if line else "")
+    return f"::{kind} {place}::{_escaped(_clean(text))}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _clean(text: str) -> str:
+    return plain_text(text)

@@ -1,0 +1,52 @@
+"""Draft a recipe from a project's sdist, which is read as data on this host. Must not run or unpack it."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.sdist_reader import read_sdist
+from wheelyard.cli.console import note
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.domain.recipe_draft import draft_recipe, needs_recipe
+from wheelyard.domain.release import Release, choose_release, parse_requirement
+from wheelyard.domain.sdist_contents import SdistContents
+from wheelyard.errors import FileExistsAlreadyError
+from wheelyard.resources import data_path
+from wheelyard.settings import Settings, load_settings
+from wheelyard.wiring import source_index
+
+_SCHEMA: Final = "recipe.schema.json"
+
+
+def draft(requirement: str, *, target: Path | None) -> ExitCode:
+    """Print a draft, or write it to a file that must not be there."""
+    if target is not None and target.exists():
+        raise FileExistsAlreadyError(path=target)
+    release, contents = asyncio.run(_fetch(requirement, load_settings()))
+    schema = _schema_beside(target)
+    text = draft_recipe(contents, project=release.project, filename=release.sdist.filename, schema=schema)
+    if target is None:
+        print(text, end="")  # noqa: T201  (as it is, for a file)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        note(f"wrote {target}")
+    if not needs_recipe(contents):
+        note(f"{release.project} {release.version} seems to need no recipe: try 'wheelyard recipe test' without one")
+    return ExitCode.OK
+
+
+def _schema_beside(target: Path | None) -> str:
+    """Say where editors find the format's schema: beside the draft, or where it came with this program."""
+    if target is not None and (target.parent / _SCHEMA).is_file():
+        return _SCHEMA
+    return str(data_path("recipes") / _SCHEMA)
+
+
+async def _fetch(requirement: str, settings: Settings) -> tuple[Release, SdistContents]:
+    wanted = parse_requirement(requirement)
+    async with source_index(settings) as source:
+        page = await source.project(wanted.project)
+        release = choose_release(wanted, page, python=settings.default_python)
+        archive = await source.fetch(release.sdist)
+    return release, await asyncio.to_thread(read_sdist, archive, filename=release.sdist.filename)

@@ -1,0 +1,67 @@
+"""Show published wheels, and how devpi compares with what is listed. Must not change anything."""
+
+from rich.table import Table
+from rich.text import Text
+
+from wheelyard.api.index_schemas import FindingView, IndexedWheelView, IndexReportView
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.console import format_size, note, output, print_json
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.log_text import plain_line
+from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import Standing
+
+
+def list_wheels(
+    client: WheelyardClient, *, project: str | None, standing: str | None, limit: int, as_json: bool
+) -> ExitCode:
+    """Print the newest wheels that fit."""
+    page = client.wheels(project=project, standing=standing, limit=limit)
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+        return ExitCode.OK
+    table = Table("FILE", "SIZE", "UPLOADED", "", box=None, pad_edge=False)
+    for wheel in page.wheels:
+        uploaded = wheel.uploaded_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(Text(wheel.filename), format_size(wheel.size_bytes), uploaded, Text(describe(wheel)))
+    output().print(table)
+    if not page.wheels:
+        note("no wheel fits")
+    elif page.next:
+        note("there are more: raise --limit, or filter")
+    return ExitCode.OK
+
+
+def show_wheel(wheel: IndexedWheelView, *, as_json: bool) -> ExitCode:
+    """Print where a wheel stands now."""
+    if as_json:
+        print_json(wheel.model_dump(mode="json"))
+    else:
+        output().print(Text(f"{wheel.filename}: {describe(wheel) or 'offered'}"), soft_wrap=True)
+    return ExitCode.OK
+
+
+def describe(wheel: IndexedWheelView) -> str:
+    """Say what is unusual about a wheel."""
+    staged = "staged" if wheel.level is Level.STAGING else ""
+    if wheel.standing is Standing.OFFERED:
+        return staged
+    reason = f": {plain_line(wheel.yanked_reason)}" if wheel.standing is Standing.YANKED and wheel.yanked_reason else ""
+    return ", ".join(filter(None, (staged, f"{wheel.standing}{reason}")))
+
+
+def report_check(report: IndexReportView, *, as_json: bool) -> ExitCode:
+    """Print what differs."""
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        for finding in report.findings:
+            output().print(_finding(finding), soft_wrap=True)
+        note(f"{report.wheels} wheels listed, {report.files} files held, {len(report.findings)} differences")
+    return ExitCode.OK if report.sound else ExitCode.OPERATOR
+
+
+def _finding(finding: FindingView) -> Text:
+    state, style = ("mended", "green") if finding.mended else (str(finding.difference), "bold red")
+    what = f"{finding.difference}: " if finding.mended else ""
+    return Text.assemble((state, style), f"  {finding.filename}  {what}{plain_line(finding.detail)}")

@@ -1,0 +1,81 @@
+"""Who may do what, and what was done: scopes, sessions and entries of the audit log. Must not check a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+MAX_AUDIT_ENTRIES: Final = 500
+
+
+class Scope(StrEnum):
+    """What a token opens; each scope includes those before it."""
+
+    READ = "read"
+    """Look at builds, logs, targets and builders."""
+    REQUEST = "request"
+    """Ask for wheels, and cancel builds."""
+    OPERATE = "operate"
+    """Yank, promote and delete wheels, and check the index."""
+    ADMIN = "admin"
+    """Make and end tokens, and read the audit log."""
+
+    def allows(self, needed: "Scope") -> bool:
+        """Tell whether whoever has this scope may do what needs the other."""
+        ladder = list(Scope)
+        return ladder.index(self) >= ladder.index(needed)
+
+
+class Action(StrEnum):
+    """What the audit log knows to have been done, as OBJECT.VERB."""
+
+    BUILD_REQUESTED = "build.requested"
+    BUILD_CANCELLED = "build.cancelled"
+    BUILD_RETRIED = "build.retried"
+    PREBUILD_REQUESTED = "request.made"
+    PREBUILD_CANCELLED = "request.cancelled"
+    TOKEN_CREATED = "token.created"  # noqa: S105 - the name of an action
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an action
+    WHEEL_YANKED = "wheel.yanked"
+    WHEEL_UNYANKED = "wheel.unyanked"
+    WHEEL_PROMOTED = "wheel.promoted"
+    WHEEL_DELETED = "wheel.deleted"
+    WHEEL_MENDED = "wheel.mended"
+    BACKUP_RESTORED = "backup.restored"
+    SESSION_OPENED = "session.opened"
+    SESSION_CLOSED = "session.closed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """Something that somebody did, before it is written down."""
+
+    actor: str
+    """Who did it: a token by name and id, or a user of the host."""
+    action: str
+    """One of ``Action``, or an action of a part that has its own."""
+    object: str
+    """The id of what it was done to."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What else is worth knowing; never a secret."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditEntry:
+    """A change as the audit log has it."""
+
+    id: int
+    at: datetime
+    change: Change
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditFilter:
+    """Which entries a list shows, newest first."""
+
+    object: str | None = None
+    actor: str | None = None
+    before: int | None = None
+    """Show what was written before this entry (keyset paging)."""
+    limit: int = 50

@@ -1,0 +1,179 @@
+"""A wheel as our index lists it, and the lists that are made of such wheels. Must not know where they are kept.
+
+What a page says of a file follows the Simple API: PEP 503, 592 (yanked), 658 and 714 (metadata), 691 and 700.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from packaging.metadata import parse_email
+from packaging.version import Version
+
+from wheelyard.domain.build import BuildOrder, Wheel
+from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.wheel_contents import WheelContents
+
+MAX_REASON: Final = 500
+"""Longest reason of a yank, in characters."""
+
+
+class Standing(StrEnum):
+    """What installers make of a listed wheel."""
+
+    OFFERED = "offered"
+    YANKED = "yanked"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexedWheel:
+    """A file name on our index, and the only bytes that it will ever stand for."""
+
+    filename: str
+    project: str
+    version: str
+    build_id: str | None
+    """The build that made it; None if upstream did."""
+    python: str
+    platform: str
+    tag: str
+    """Its compatibility tags, such as ``cp313-cp313-manylinux_2_17_x86_64``."""
+    sha256: str
+    size_bytes: int
+    requires_python: str | None
+    metadata_sha256: str | None
+    """Digest of its METADATA; None if the bytes of that are not kept, and so not served (PEP 658)."""
+    level: Level
+    url: str
+    """Where devpi holds its bytes."""
+    uploaded_at: datetime
+    yanked_at: datetime | None = None
+    yanked_reason: str | None = None
+    deleted_at: datetime | None = None
+    file_count: int | None = None
+    """How many files it contains; None if nobody has looked."""
+
+    @property
+    def standing(self) -> Standing:
+        """Say what installers make of it."""
+        if self.deleted_at is not None:
+            return Standing.DELETED
+        return Standing.OFFERED if self.yanked_at is None else Standing.YANKED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexEntry:
+    """A wheel that was just published, its METADATA and what it contains, as they are recorded."""
+
+    wheel: IndexedWheel
+    metadata: bytes
+    contents: WheelContents | None = None
+
+    @classmethod
+    def of(
+        cls, order: BuildOrder, wheel: Wheel, published: PublishedFile, *, build_id: str, now: datetime
+    ) -> "IndexEntry":
+        """Describe what a build has published."""
+        indexed = IndexedWheel(
+            filename=wheel.filename,
+            project=order.project,
+            version=order.version,
+            build_id=build_id,
+            python=order.target.python,
+            platform=order.target.platform,
+            tag=wheel.tag,
+            sha256=wheel.sha256,
+            size_bytes=wheel.size_bytes,
+            requires_python=requires_python_of(published.metadata),
+            metadata_sha256=hashlib.sha256(published.metadata).hexdigest(),
+            level=published.level,
+            url=published.url,
+            uploaded_at=now,
+            file_count=published.contents.total if published.contents else None,
+        )
+        return cls(wheel=indexed, metadata=published.metadata, contents=published.contents)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexChanges:
+    """Which projects' pages have changed since a serial number."""
+
+    serial: int
+    projects: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFilter:
+    """Which wheels a list shows, newest first."""
+
+    project: str | None = None
+    standing: Standing | None = None
+    level: Level | None = None
+    before: str | None = None
+    """Show what was uploaded before this file name (keyset paging)."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelPage:
+    """One page of a list of wheels."""
+
+    wheels: tuple[IndexedWheel, ...]
+    next_before: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectFilter:
+    """Which projects a list shows, by name."""
+
+    prefix: str = ""
+    """Only names that begin so."""
+    after: str | None = None
+    """Only names that sort after this one (keyset paging)."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectSummary:
+    """A project of which wheels were published."""
+
+    name: str
+    releases: int
+    """How many versions have a wheel that was not deleted."""
+    wheels: int
+    newest_upload_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectPage:
+    """One page of a list of projects."""
+
+    projects: tuple[ProjectSummary, ...]
+    next_after: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseWheels:
+    """A release and its wheels, the newest upload first."""
+
+    version: str
+    wheels: tuple[IndexedWheel, ...]
+
+
+def releases_of(wheels: Iterable[IndexedWheel]) -> tuple[ReleaseWheels, ...]:
+    """Sort wheels into releases, the newest version first."""
+    by_version: dict[str, list[IndexedWheel]] = {}
+    for wheel in sorted(wheels, key=lambda wheel: (wheel.uploaded_at, wheel.filename), reverse=True):
+        by_version.setdefault(wheel.version, []).append(wheel)
+    versions = sorted(by_version, key=Version, reverse=True)
+    return tuple(ReleaseWheels(version=version, wheels=tuple(by_version[version])) for version in versions)
+
+
+def requires_python_of(metadata: bytes) -> str | None:
+    """Read Requires-Python off core metadata; None if it says nothing."""
+    raw, _ = parse_email(metadata)
+    return raw.get("requires_python")

@@ -1,0 +1,57 @@
+"""What project code called for on the network that it does not have, and what to do about it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_MAX_NAMED: Final = 5
+REMEDY: Final = (
+    "Give it what it wanted through the recipe: a file by sources (url, sha256, to), a library by apt, a Python project"
+    " by build-requires.add, a compiler by toolchains; env or config-settings often say that it is there."
+)
+# What curl, git, cargo, CMake, pip and Python's own libraries print. No backend reports this as data.
+_IN_LOGS: Final = (
+    re.compile(r"Could not resolve host(?:name)?:? (?P<host>[\w.-]{1,253})"),
+    re.compile(r"Failed to connect to (?P<host>[\w.-]{1,253}) port (?P<port>\d{1,5})"),
+    re.compile(r"ConnectionPool\(host='(?P<host>[\w.-]{1,253})', port=(?P<port>\d{1,5})\)"),
+    re.compile(r"(?:getaddrinfo\(3\) failed for|Could not resolve:) (?P<host>[\w.-]{1,253}):(?P<port>\d{1,5})"),
+    re.compile(r"unable to resolve host address \W(?P<host>[\w.-]{1,253})\b"),
+    re.compile(r"(?:unable to access|Could not fetch URL) \W?https?://(?P<host>[\w.-]{1,253})(?::(?P<port>\d{1,5}))?"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkCall:
+    """A host that was called for."""
+
+    host: str
+    port: int | None
+    """None where it is not known: a name was asked for, and nothing said what for."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host and self.port else self.host
+        return f"{host}:{self.port}" if self.port else self.host
+
+
+def calls_in_log(log: str) -> tuple[NetworkCall, ...]:
+    """Find what programs say about calls that failed."""
+    found = [match.groupdict() for pattern in _IN_LOGS for match in pattern.finditer(log)]
+    return tuple(NetworkCall(host=one["host"], port=int(one.get("port") or 0) or None) for one in found)
+
+
+def name_calls(calls: Iterable[NetworkCall]) -> str:
+    """Name what was called for, each host once, with its port if any call had one."""
+    every = list(dict.fromkeys(calls))
+    with_port = {call.host for call in every if call.port}
+    named = [str(call) for call in every if call.port or call.host not in with_port]
+    more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+    return ", ".join(named[:_MAX_NAMED]) + more
+
+
+def network_warnings(calls: Sequence[NetworkCall], *, stage: str) -> tuple[str, ...]:
+    """Say what a stage called for: at most one sentence, for a report."""
+    if not calls:
+        return ()
+    where = f"In the {stage} stage its code called for {name_calls(calls)}, and there is no network."
+    return (f"{where} {REMEDY}",)

@@ -1,0 +1,40 @@
+"""The organisation's own project names, which nobody else's index may satisfy (dependency confusion).
+
+Must not know where names are asked for.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from packaging.utils import NormalizedName
+
+from wheelyard.errors import OwnProjectError
+
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProjects:
+    """Patterns of names, such as ``acme-*``; compared with normalised names (PEP 503)."""
+
+    patterns: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, patterns: Sequence[str]) -> "OwnProjects":
+        """Normalise patterns as names are, so that ``Acme_*`` means ``acme-*``."""
+        return cls(tuple(_SEPARATORS.sub("-", pattern).lower() for pattern in patterns))
+
+    def refuse(self, project: NormalizedName) -> None:
+        """Raise OwnProjectError if the name is one of the organisation's own."""
+        pattern = self._pattern_of(project)
+        if pattern is not None:
+            raise OwnProjectError(project=project, pattern=pattern)
+
+    def include(self, project: NormalizedName) -> bool:
+        """Tell whether the name is one of the organisation's own."""
+        return self._pattern_of(project) is not None
+
+    def _pattern_of(self, project: NormalizedName) -> str | None:
+        return next((pattern for pattern in self.patterns if fnmatchcase(project, pattern)), None)

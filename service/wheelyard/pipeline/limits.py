@@ -1,0 +1,112 @@
+"""What a build may use: what its recipe asks for, at most the operator's ceiling, else the operator's default.
+
+Must not measure anything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from wheelyard.domain.build import Stage
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.usage import Use
+from wheelyard.errors import (
+    BuildTimeoutError,
+    DiskLimitError,
+    OpenFilesLimitError,
+    OutOfMemoryError,
+    ProcessLimitError,
+    ProjectError,
+)
+from wheelyard.interfaces import Limits
+
+N = TypeVar("N", int, float)
+_UNKNOWN: Final = Use()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LimitRules:
+    """What the operator gives to builds."""
+
+    default: Limits
+    """For builds whose recipe asks for nothing."""
+    ceiling: Limits
+    """The most that a recipe gets."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GrantedLimits:
+    """The limits of one build's containers; a failure at one says where to raise it."""
+
+    limits: Limits
+    ceiling: Limits
+
+    def out_of_memory(self, stage: Stage, use: Use = _UNKNOWN) -> OutOfMemoryError:
+        """Make the error of a stage that was killed for want of memory."""
+        limit, most = self.limits.memory_bytes, self.ceiling.memory_bytes
+        return OutOfMemoryError(
+            stage=stage.value, limit_bytes=limit, reached_bytes=use.memory_bytes, at_ceiling=limit >= most
+        )
+
+    def timed_out(self, stage: Stage, elapsed_seconds: float | None = None) -> BuildTimeoutError:
+        """Make the error of a stage that took too long."""
+        limit, most = self.limits.time_seconds, self.ceiling.time_seconds
+        return BuildTimeoutError(
+            stage=stage.value, limit_seconds=limit, reached_seconds=elapsed_seconds, at_ceiling=limit >= most
+        )
+
+    def disk_full(self, stage: Stage, use: Use = _UNKNOWN) -> DiskLimitError:
+        """Make the error of a stage that filled its writable space."""
+        limit, most = self.limits.scratch_bytes, self.ceiling.scratch_bytes
+        return DiskLimitError(
+            stage=stage.value, limit_bytes=limit, reached_bytes=use.scratch_bytes, at_ceiling=limit >= most
+        )
+
+    def reached(self, code: str, stage: Stage, use: Use = _UNKNOWN) -> ProjectError | None:
+        """Make the error of a limit that a stage reached, by the error's code; None if no limit has that code."""
+        match code:
+            case OutOfMemoryError.code:
+                return self.out_of_memory(stage, use)
+            case DiskLimitError.code:
+                return self.disk_full(stage, use)
+            case ProcessLimitError.code:
+                return ProcessLimitError(stage=stage.value, limit=self.limits.processes, reached=use.processes)
+            case OpenFilesLimitError.code:
+                return OpenFilesLimitError(stage=stage.value, limit=self.limits.open_files)
+            case _:
+                return None
+
+
+def grant_limits(recipe: EffectiveRecipe, rules: LimitRules) -> GrantedLimits:
+    """Say what a build by a recipe may use."""
+    default, ceiling = rules.default, rules.ceiling
+    limits = replace(
+        default,
+        memory_bytes=_granted(recipe.memory_bytes, default.memory_bytes, ceiling.memory_bytes),
+        cpus=_granted(recipe.cpus, default.cpus, ceiling.cpus),
+        time_seconds=_granted(recipe.time_seconds, default.time_seconds, ceiling.time_seconds),
+        scratch_bytes=_granted(recipe.scratch_bytes, default.scratch_bytes, ceiling.scratch_bytes),
+    )
+    return GrantedLimits(limits=limits, ceiling=ceiling)
+
+
+def grant_log_bytes(recipe: EffectiveRecipe, *, default: int, ceiling: int) -> int:
+    """Say where a build's log is cut."""
+    return _granted(recipe.log_bytes, default, ceiling)
+
+
+def unmet_wishes(recipe: EffectiveRecipe, ceiling: Limits) -> Iterator[str]:
+    """Say in words where a recipe asks for more than the operator allows."""
+    wishes = (
+        ("limits.memory", recipe.memory_bytes, ceiling.memory_bytes, "WHEELYARD_WORKER_MEMORY_BYTES"),
+        ("limits.cpu", recipe.cpus, ceiling.cpus, "WHEELYARD_WORKER_CPUS"),
+        ("limits.time", recipe.time_seconds, ceiling.time_seconds, "WHEELYARD_CEILING_TIME_SECONDS"),
+        ("limits.disk", recipe.scratch_bytes, ceiling.scratch_bytes, "WHEELYARD_WORKER_MEMORY_BYTES"),
+    )
+    for key, wanted, most, setting in wishes:
+        if wanted is not None and wanted > most:
+            yield f"the recipe asks for {key} = {wanted:.12g}, and gets the {most:.12g} that {setting} allows"
+
+
+def _granted(wanted: N | None, default: N, ceiling: N) -> N:
+    return default if wanted is None else min(wanted, ceiling)

@@ -1,0 +1,142 @@
+"""Read what containers report of a wheel, as untrusted data: every list and every text has a limit.
+
+Must not decide anything about the wheel.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from wheelyard.domain.build import GraftedLibrary
+from wheelyard.domain.extensions import ExtensionSource, NativeContent
+from wheelyard.domain.network import NetworkCall
+from wheelyard.domain.policy_reason import PolicyNeed, PolicyReason
+from wheelyard.domain.usage import Use
+
+_Text = Annotated[str, Field(min_length=1, max_length=1000)]
+_Chain = Annotated[tuple[_Text, ...], Field(max_length=100)]
+_Names = Annotated[tuple[_Text, ...], Field(max_length=20_000)]
+
+
+class _Reported(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Source(_Reported):
+    name: _Text | None
+    where: _Text
+    certain: bool
+    required: bool
+
+
+class _Call(_Reported):
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,253}$")]
+    port: Annotated[int, Field(gt=0, lt=1 << 16)] | None
+
+
+class _Graft(_Reported):
+    soname: _Text
+    path: _Text
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    origin: _Text | None
+    origin_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    package: _Text | None
+    package_version: _Text | None
+    source_package: _Text | None
+    needed_by: _Chain
+    chain: _Chain
+
+
+class _Need(_Reported):
+    file: _Text
+    grafted: _Text | None
+    library: _Text
+    version: _Text | None
+    symbols: Annotated[tuple[_Text, ...], Field(max_length=10)]
+    chain: _Chain
+    more_symbols: Annotated[int, Field(ge=0)]
+
+
+class _Reason(_Reported):
+    policy: _Text
+    needs: Annotated[tuple[_Need, ...], Field(max_length=20)]
+    more_needs: Annotated[int, Field(ge=0)]
+    lower: _Text | None
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    is_pure: bool
+    policy: _Text | None
+    policy_reason: _Reason | None
+    extensions: _Names
+    native_files: _Names
+    grafted: Annotated[tuple[_Graft, ...], Field(max_length=500)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepairReport:
+    """What repair says of a wheel."""
+
+    is_pure: bool
+    policy: str | None
+    policy_reason: PolicyReason | None
+    native: NativeContent
+    grafted: tuple[GraftedLibrary, ...]
+
+
+_LARGEST: Final = 1 << 63
+_SOURCES: Final = TypeAdapter(Annotated[tuple[_Source, ...], Field(max_length=200)])
+
+_CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
+
+
+def read_network_calls(fields: Mapping[str, Any]) -> tuple[NetworkCall, ...]:
+    """Read what the project's code called for; raises ValueError."""
+    calls = _CALLS.validate_json(json.dumps(fields.get("network", [])))
+    return tuple(NetworkCall(**one.model_dump()) for one in calls)
+
+
+def read_use(fields: Mapping[str, Any]) -> Use:
+    """Read what a container says it used; what is no such figure says nothing, for a failure is told all the same."""
+    said = fields.get("use")
+    if not isinstance(said, dict):
+        return Use()
+    return Use(**{one.name: _figure(said.get(one.name)) for one in dataclass_fields(Use)})
+
+
+def _figure(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else None
+
+
+def read_sources(fields: Mapping[str, Any]) -> tuple[ExtensionSource, ...]:
+    """Read what an sdist was going to be compiled to; raises ValueError."""
+    found = _SOURCES.validate_json(json.dumps(fields.get("sources")))
+    return tuple(ExtensionSource(**one.model_dump()) for one in found)
+
+
+def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:
+    """Read the report of a repair; raises ValueError."""
+    report = _Report.model_validate_json(json.dumps(fields))
+    return RepairReport(
+        is_pure=report.is_pure,
+        policy=report.policy,
+        policy_reason=_reason_of(report),
+        native=NativeContent(extensions=report.extensions, files=report.native_files),
+        grafted=tuple(GraftedLibrary(**one.model_dump()) for one in report.grafted),
+    )
+
+
+def _reason_of(report: _Report) -> PolicyReason | None:
+    reason = report.policy_reason
+    if (reason.policy if reason else None) != report.policy:
+        raise ValueError(f"it has the policy {report.policy}, and explains another")
+    if reason is None:
+        return None
+    needs = tuple(PolicyNeed(**need.model_dump()) for need in reason.needs)
+    return PolicyReason(policy=reason.policy, needs=needs, more_needs=reason.more_needs, lower=reason.lower)

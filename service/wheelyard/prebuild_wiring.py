@@ -1,0 +1,146 @@
+"""Assembly of prebuilds, and the loop that brings them on beside the API. The rest is in wiring."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from wheelyard.adapters.database import Database
+from wheelyard.adapters.own_wheels import OwnWheels
+from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
+from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
+from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords
+from wheelyard.adapters.postgres_wheels import PostgresWheels
+from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.adapters.release_resolver import UvReleaseResolver
+from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.resolver_pages import ResolverPages
+from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.uv_process import UvResolverOptions
+from wheelyard.adapters.webhook_http import HttpWebhooks
+from wheelyard.domain.index import Level
+from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.webhook import AllowedAddresses
+from wheelyard.errors import OperatorError
+from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
+from wheelyard.interfaces import SourceIndex
+from wheelyard.logs import get_logger
+from wheelyard.settings import Settings
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild
+from wheelyard.usecases.logged_builds import LoggedBuilds
+from wheelyard.usecases.mirror_wheel import MirrorWheel
+from wheelyard.usecases.prebuild import Prebuilds
+from wheelyard.usecases.read_dependencies import ReadDependencies
+from wheelyard.usecases.release_facts import FindRelease
+from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
+
+_POLL_SECONDS: Final = 1.0
+_log = get_logger(__name__)
+
+
+def uv_options(settings: Settings) -> UvResolverOptions:
+    """Say how uv is run."""
+    return UvResolverOptions(
+        cache_dir=settings.state_dir / "cache" / "uv",
+        environment=os.environ,
+        index_url=settings.upstream_index_url,
+        ca_bundle=settings.ca_bundle,
+    )
+
+
+def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels) -> ResolverPages:
+    """Say what uv is shown beside upstream's pages."""
+    return ResolverPages(source=source, own=own, own_projects=OwnProjects.of(settings.own_projects))
+
+
+def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
+    settings: Settings,
+    *,
+    database: Database,
+    source: SourceIndex,
+    index: IndexBackends,
+    builds: LoggedBuilds,
+    request_build: RequestBuild,
+) -> Prebuilds:
+    """Assemble the use cases of requests for whole applications."""
+    wheels = PostgresWheels(database)
+    store = PostgresPrebuilds(database)
+    advance = AdvancePrebuild(
+        turns=store,
+        equal_builds=builds,
+        find=FindRelease(source=source, wheels=wheels),
+        request_build=request_build,
+        mirror=mirror_wheel(database, source, index),
+        now=_now,
+    )
+    read = ReadDependencies(
+        source=source,
+        resolver=UvReleaseResolver(
+            uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index))
+        ),
+        parse_lines=parse_requirements,
+        read_metadata=read_sdist_metadata,
+    )
+    return Prebuilds(
+        read=read,
+        store=store,
+        wheels=wheels,
+        times=builds,
+        workers=PostgresWorkers(database),
+        advance=advance,
+        webhooks=webhook_rules(settings),
+        parse_lines=parse_requirements,
+        now=_now,
+    )
+
+
+def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) -> MirrorWheel:
+    """Assemble what brings upstream wheels to our index."""
+    return MirrorWheel(
+        source=source,
+        index=retained_index(database, index, Level.PROD),
+        records=PostgresWheelRecords(database),
+        now=_now,
+    )
+
+
+def webhook_rules(settings: Settings) -> WebhookRules:
+    """Say with what webhooks are signed and where they may go."""
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+    return WebhookRules(secret=secret, allowed=AllowedAddresses(entries=frozenset(settings.webhook_hosts)))
+
+
+def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
+    """Assemble what empties the outbox of webhooks."""
+    rules = webhook_rules(settings)
+    return SendWebhooks(
+        outbox=PostgresWebhooks(database),
+        store=PostgresPrebuilds(database),
+        sender=HttpWebhooks(rules.allowed, ca_bundle=settings.ca_bundle),
+        rules=rules,
+        now=_now,
+    )
+
+
+async def advance_forever(advance: AdvancePrebuild, webhooks: SendWebhooks) -> None:
+    """Bring prebuilds on, and tell of those that are over, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_repeat(advance.once, "prebuild-delayed"))
+        group.create_task(_repeat(webhooks.once, "webhooks-delayed"))
+
+
+async def _repeat(once: Callable[[], Awaitable[bool]], event: str) -> None:
+    """Do something again and again: at once while there is more to do, else after a while."""
+    while True:
+        try:
+            busy = await once()
+        except OperatorError as error:
+            _log.warning(event, reason=error.summary)
+            busy = False
+        await asyncio.sleep(0 if busy else _POLL_SECONDS)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,94 @@
+"""Decide whether a request is answered: who asks, what that opens, and how often. Must not know HTTP's routes."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from wheelyard.domain.access import Scope
+from wheelyard.domain.ledger import Token
+from wheelyard.errors import ForbiddenError, UnauthenticatedError
+from wheelyard.usecases.request_limits import RequestLimit
+from wheelyard.usecases.tokens import Tokens
+
+ANONYMOUS: Final = Token(
+    id="anonymous", name="anonymous", scope=Scope.READ, created_at=datetime.fromtimestamp(0, tz=UTC)
+)
+"""Whoever shows no token where reading needs none; it is in no store."""
+
+
+class Access:
+    """What every request under /v1 and for the index, and every sign-in, goes through."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        requests: RequestLimit,
+        index_reads: RequestLimit,
+        failures: RequestLimit,
+        anonymous_read: bool = False,
+    ) -> None:
+        self._tokens = tokens
+        self._requests = requests
+        self._index_reads = index_reads
+        self._failures = failures
+        self._anonymous_read = anonymous_read
+
+    async def admit(self, authorization: str | None, *, needed: Scope, address: str) -> Token:
+        """Let a request through.
+
+        Args:
+            authorization: the ``Authorization`` header.
+            needed: the scope that the route needs.
+            address: where the request comes from.
+
+        Raises:
+            UnauthenticatedError: it shows no valid token.
+            ForbiddenError: the token does not open the route.
+            TooManyRequestsError: the token, or the address, has asked too often or shown too many wrong tokens.
+        """
+        if not authorization and self._anonymous_read:
+            self._requests.take(address)
+            return allowed(ANONYMOUS, needed)
+        token = await self.recognise(authorization, address)
+        self._requests.take(token.id)
+        return allowed(token, needed)
+
+    async def admit_reader(self, authorization: str | None, *, address: str, is_open: bool) -> None:
+        """Let somebody read the index: installers come in bursts, so they have a limit of their own.
+
+        Raises UnauthenticatedError unless reading is open to everybody, and TooManyRequestsError.
+        """
+        caller = address if is_open else (await self.recognise(authorization, address)).id
+        self._index_reads.take(caller)
+
+    def count(self, token: Token) -> None:
+        """Count a request of somebody who is known by a session; raises TooManyRequestsError."""
+        self._requests.take(token.id)
+
+    async def check_secret(self, secret: str, *, address: str) -> Token:
+        """Recognise a secret that somebody signs in with; raises UnauthenticatedError or TooManyRequestsError."""
+        return await self.recognise(f"Bearer {secret}", address)
+
+    async def recognise(self, authorization: str | None, address: str) -> Token:
+        """Tell whose token a request shows, without counting the request.
+
+        Raises UnauthenticatedError, or TooManyRequestsError after too many wrong tokens.
+        """
+        if authorization:
+            # Before the look-up, so that a flood of guesses does not reach the database.
+            self._failures.check(address)
+        try:
+            return await self._tokens.authenticate(authorization)
+        except UnauthenticatedError:
+            if authorization:
+                self._failures.take(address)
+            raise
+
+
+def allowed(token: Token, needed: Scope) -> Token:
+    """Return the token if it has the scope; raises ForbiddenError, or UnauthenticatedError if there is no token."""
+    if token.scope.allows(needed):
+        return token
+    if token is ANONYMOUS:
+        raise UnauthenticatedError(reason="only reading is open without a token here")
+    raise ForbiddenError(needed=needed.value, granted=token.scope.value)

@@ -1,0 +1,289 @@
+"""Bring prebuilds on: start the builds that are due, mirror what upstream has, see who is served.
+
+Everything here may be repeated at any time: equal builds are joined, and equal bytes are published once.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from wheelyard.domain.build import Build, Status
+from wheelyard.domain.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
+from wheelyard.domain.prebuild_decision import decide
+from wheelyard.domain.queue import Priority
+from wheelyard.domain.release import IndexFile
+from wheelyard.domain.target import Target
+from wheelyard.domain.unstated_needs import built_for, check_needs
+from wheelyard.errors import (
+    CallerError,
+    DatabaseUnavailableError,
+    DiskFullError,
+    IndexUnavailableError,
+    InternalError,
+    ProjectError,
+    RecipeError,
+    WheelyardError,
+)
+from wheelyard.interfaces import EqualBuilds, PrebuildTurns
+from wheelyard.logs import get_logger, log_context
+from wheelyard.usecases.release_facts import FindRelease, FoundRelease
+from wheelyard.usecases.request_build import BuildRequest, RequestBuild
+
+LEASE_SECONDS: Final = 120.0
+_RELEASES_A_TURN: Final = 16
+_AT_ONCE: Final = 4
+"""As many as our index takes uploads of at once."""
+_MOST_DELAYS: Final = 5
+_AWAY: Final = (IndexUnavailableError, DiskFullError)
+"""What is waited for however long it takes; other faults that may pass are given up after a few tries."""
+_NOT_IN_LOCK: Final = "the input's hashes allow no wheel that fits, and no sdist to build one from"
+_NOT_LISTED: Final = "upstream's wheel was mirrored, but our index does not list it"
+
+_log = get_logger(__name__)
+
+Mirror = Callable[[IndexFile, Target], Awaitable[None]]
+"""Brings an upstream wheel to our index, for the target that wants it; raises an OperatorError."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdvancePrebuild:
+    """Decides over releases, and does what was decided."""
+
+    turns: PrebuildTurns
+    equal_builds: EqualBuilds
+    find: FindRelease
+    request_build: RequestBuild
+    mirror: Mirror
+    now: Callable[[], datetime]
+    lease_seconds: float = LEASE_SECONDS
+
+    async def once(self) -> bool:
+        """Bring each unfinished prebuild on by a few releases; tell whether anything has moved.
+
+        Raises DatabaseUnavailableError. An index that is away is no reason to give up: it is looked at again.
+        """
+        seen: set[str] = set()
+        moved = False
+        while (turn := await self.turns.claim(lease_seconds=self.lease_seconds)) is not None:
+            moved |= await self._take(turn)
+            if turn.prebuild.id in seen:
+                break
+            seen.add(turn.prebuild.id)
+        return moved
+
+    async def _take(self, turn: PrebuildTurn) -> bool:
+        """Bring a few releases on and save them, unless the turn is lost meanwhile: then somebody else has done it."""
+        prebuild = turn.prebuild
+        due = prebuild.unsettled()[:_RELEASES_A_TURN]
+        done: dict[int, ReleaseItems] = {}
+        with log_context(prebuild=prebuild.id, **prebuild.trace.log_fields):
+            async with self._kept(turn) as lost:
+                try:
+                    await self._bring_on(due, turn, done, lost)
+                finally:
+                    advanced = await self._ended(with_releases(prebuild, list(done.values())))
+                    saved = await self.turns.save(replace(turn, prebuild=advanced))
+            if saved:
+                _note_changes(prebuild, advanced)
+        return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
+
+    async def _bring_on(
+        self, due: Sequence[ReleaseItems], turn: PrebuildTurn, done: dict[int, ReleaseItems], lost: asyncio.Event
+    ) -> None:
+        """Bring releases on, a few at once, and note each that is done by its number; stop once the turn is lost."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def bring_on(number: int, release: ReleaseItems) -> None:
+            async with limit:
+                if not lost.is_set():
+                    done[number] = await self._try(release, turn)
+
+        ended = await asyncio.gather(*map(bring_on, range(len(due)), due), return_exceptions=True)
+        for fault in filter(None, ended):
+            raise fault
+
+    @contextlib.asynccontextmanager
+    async def _kept(self, turn: PrebuildTurn) -> AsyncIterator[asyncio.Event]:
+        """Keep the lease for a block, and give an event that is set once the turn is lost."""
+        lost = asyncio.Event()
+        keeper = asyncio.create_task(self._keep_lease(turn, lost), name=f"lease-{turn.prebuild.id}")
+        try:
+            yield lost
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _keep_lease(self, turn: PrebuildTurn, lost: asyncio.Event) -> None:
+        while not lost.is_set():
+            await asyncio.sleep(self.lease_seconds / 4)
+            # A database that is away ends the turn by itself: its next question is answered with that error.
+            with contextlib.suppress(DatabaseUnavailableError):
+                if not await self.turns.renew(turn, lease_seconds=self.lease_seconds):
+                    lost.set()
+
+    async def plan(self, release: ReleaseItems, prebuild: Prebuild) -> ReleaseItems:
+        """Say what would be done for a release, and do none of it."""
+        found = await self.find(release)
+        planned, _ = await self._settle(release, prebuild, found, self._plan_build)
+        return planned
+
+    async def _try(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
+        """Bring a release on; whatever it meets is told of it, and keeps no other release from its turn."""
+        try:
+            return await self._advance(release, turn)
+        except DatabaseUnavailableError:
+            raise
+        except WheelyardError as error:
+            return _note_fault(release, error)
+        except Exception:  # noqa: BLE001  as around an attempt: one release must not end all prebuilds
+            reference = uuid.uuid4().hex[:12]
+            _log.exception("prebuild-release-crashed", project=release.project, reference=reference)
+            return _note_fault(release, InternalError(reference=reference))
+
+    async def _advance(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
+        prebuild = turn.prebuild
+        found = await self.find(release)
+        settled, idle = await self._settle(release, prebuild, found, self._start_build)
+        if idle:
+            for build_id in await self.turns.withdraw(turn, idle):
+                _log.info("cancel-asked", build=build_id, requested_by=prebuild.requested_by)
+        wanted = {item.filename: item.target for item in settled.items if item.status is ItemStatus.MIRROR}
+        if not wanted:
+            return settled
+        faults = {
+            file.filename: await self._mirror(file, wanted[file.filename])
+            for file in found.upstream
+            if file.filename in wanted
+        }
+        facts = (await self.find(settled)).facts
+        settled = replace(settled, items=decide(settled.items, facts, prefer=prebuild.prefer).items)
+        for filename, fault in faults.items():
+            # Items that are served by now are settled, and no fault concerns them.
+            settled = (
+                _note_fault(settled, fault, filename=filename)
+                if fault
+                else settled.give_up(_NOT_LISTED, filename=filename)
+            )
+        return settled
+
+    async def _mirror(self, file: IndexFile, target: Target) -> WheelyardError | None:
+        """Mirror a file, and return what went wrong, which concerns only the items that are to get it."""
+        try:
+            await self.mirror(file, target)
+        except DatabaseUnavailableError:
+            raise
+        except WheelyardError as error:
+            return error
+        return None
+
+    async def _settle(
+        self,
+        release: ReleaseItems,
+        prebuild: Prebuild,
+        found: FoundRelease,
+        start: Callable[[ReleaseItems, Target, Prebuild], Awaitable[Started]],
+    ) -> tuple[ReleaseItems, tuple[str, ...]]:
+        """Decide, start what is due, and decide again with what came of it, until nothing is due.
+
+        Returns the release as it is then, and the builds of which nothing is expected any more.
+        """
+        facts = found.facts
+        while (decision := decide(release.items, facts, prefer=prebuild.prefer)).starts:
+            for target in decision.starts:
+                one = (
+                    await start(release, target, prebuild)
+                    if found.sdist_is_allowed
+                    else _refused(release, target, _NOT_IN_LOCK)
+                )
+                facts = replace(facts, started=(*facts.started, one))
+            if any(one.status is Status.SUCCEEDED for one in facts.started):
+                # Its wheel may have come after we had looked.
+                facts = (await self.find(replace(release, started=tuple(facts.started)))).facts
+        return replace(release, items=decision.items, started=tuple(facts.started)), decision.cancels
+
+    async def _start_build(self, release: ReleaseItems, target: Target, prebuild: Prebuild) -> Started:
+        try:
+            submission = await self.request_build(_build_request(release, target, prebuild))
+        except (CallerError, RecipeError, ProjectError) as error:
+            return _refused(release, target, str(error))
+        build = submission.build
+        return replace(
+            _refused(release, target, _why(build)), build_id=build.id, status=build.status, joined=submission.joined
+        )
+
+    async def _plan_build(self, release: ReleaseItems, target: Target, prebuild: Prebuild) -> Started:
+        """Find out whether a build could be started, and take it for queued."""
+        try:
+            order = await self.request_build.decide(_build_request(release, target, prebuild))
+        except (CallerError, RecipeError, ProjectError) as error:
+            return _refused(release, target, str(error))
+        equal = await self.equal_builds.find_equal(order.key)
+        planned = replace(_refused(release, target, ""), status=Status.QUEUED)
+        return replace(planned, build_id=equal.id, status=equal.status, joined=True) if equal else planned
+
+    async def _ended(self, prebuild: Prebuild) -> Prebuild:
+        """Note the end of a prebuild, if it is over, once it is seen that nothing is missing after all."""
+        if not prebuild.is_final:
+            return prebuild
+        needs = {filename: await self.find.needs(filename) for filename in sorted(built_for(prebuild))}
+        return replace(check_needs(prebuild, needs), finished_at=self.now())
+
+
+def _note_changes(former: Prebuild, prebuild: Prebuild) -> None:
+    """Say what has become of each item."""
+    for old, new in zip(former.items, prebuild.items, strict=True):
+        if new.status is not old.status:
+            _log.info(
+                "prebuild-item-changed",
+                project=new.project,
+                version=new.version,
+                target=str(new.target),
+                former=old.status.value,
+                status=new.status.value,
+            )
+    note_end(prebuild)
+
+
+def note_end(prebuild: Prebuild) -> None:
+    """Say that a prebuild is over, if it is."""
+    if prebuild.finished_at is not None:
+        failed = sum(item.status is ItemStatus.FAILED for item in prebuild.items)
+        _log.info("prebuild-ended", prebuild=prebuild.id, items=len(prebuild.items), failed=failed)
+
+
+def _build_request(release: ReleaseItems, target: Target, prebuild: Prebuild) -> BuildRequest:
+    return BuildRequest(
+        requirement=f"{release.project}=={release.version}",
+        python=target.python,
+        platform=target.platform,
+        requested_by=prebuild.requested_by,
+        priority=Priority.BATCH,
+        prebuild_id=prebuild.id,
+        trace=prebuild.trace,
+    )
+
+
+def _refused(release: ReleaseItems, target: Target, reason: str) -> Started:
+    return Started(
+        project=release.project,
+        version=release.version,
+        target=target,
+        build_id=None,
+        status=Status.FAILED,
+        reason=reason,
+    )
+
+
+def _note_fault(release: ReleaseItems, fault: WheelyardError, *, filename: str | None = None) -> ReleaseItems:
+    """Put off what may pass; give up what will not, and what has not passed after a few tries."""
+    lasting = not fault.retryable or (release.delays >= _MOST_DELAYS and not isinstance(fault, _AWAY))
+    reason = fault.summary.rstrip(".")
+    return release.give_up(reason, filename=filename) if lasting else release.put_off(reason, filename=filename)
+
+
+def _why(build: Build) -> str:
+    return build.failure.summary if build.failure else ""

@@ -1,0 +1,60 @@
+"""What is on our index, for people and programs that look around: wheels, projects, releases. Must not change it."""
+
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from wheelyard.domain.indexed_wheel import (
+    IndexedWheel,
+    ProjectFilter,
+    ProjectPage,
+    ReleaseWheels,
+    WheelFilter,
+    WheelPage,
+    releases_of,
+)
+from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.errors import NotFoundError
+from wheelyard.interfaces import ContentsStore, WheelLists, WheelStore
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectDetails:
+    """A project with everything that was ever published of it."""
+
+    name: str
+    releases: tuple[ReleaseWheels, ...]
+    """The newest version first."""
+
+
+class BrowseIndex:
+    """The use cases behind ``GET /v1/wheels`` and ``GET /v1/projects``."""
+
+    def __init__(self, *, store: WheelStore, lists: WheelLists, contents: ContentsStore) -> None:
+        self._store = store
+        self._lists = lists
+        self._contents = contents
+
+    async def wheels(self, wanted: WheelFilter) -> WheelPage:
+        """List wheels, newest first."""
+        return await self._lists.list_wheels(wanted)
+
+    async def wheel(self, filename: str) -> IndexedWheel:
+        """Look at a wheel, deleted or not; raises NotFoundError."""
+        return await self._store.find(filename)
+
+    async def contents(self, filename: str) -> WheelContents:
+        """List the files of a wheel; raises NotFoundError if they are not known."""
+        return await self._contents.contents_of(filename)
+
+    async def projects(self, wanted: ProjectFilter) -> ProjectPage:
+        """List projects by name."""
+        return await self._lists.list_projects(wanted)
+
+    async def project(self, name: str) -> ProjectDetails:
+        """Look at a project, in any spelling of its name; raises NotFoundError."""
+        project = canonicalize_name(name)
+        wheels = await self._store.wheels_of(project)
+        if not wheels:
+            raise NotFoundError(kind="project", name=name)
+        return ProjectDetails(name=project, releases=releases_of(wheels))

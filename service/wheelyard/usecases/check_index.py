@@ -1,0 +1,123 @@
+"""Compare what devpi holds with what we know, and mend what can be mended. Must not decide what differs.
+
+A wheel whose bytes are nowhere any more cannot be mended, only built anew; a file that nobody knows is left alone, for
+it may belong to a build that is just about to be recorded.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from wheelyard.domain.changes import mending_of
+from wheelyard.domain.index import HeldFile, Level
+from wheelyard.domain.index_check import Difference, Finding, IndexReport, LastReport, compare
+from wheelyard.domain.indexed_wheel import IndexedWheel, WheelFilter
+from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.interfaces import (
+    AuditStore,
+    ContentsStore,
+    IndexReports,
+    WheelEdits,
+    WheelIndex,
+    WheelLists,
+    WheelShelf,
+)
+from wheelyard.pipeline.wheel_file import read_contents, read_metadata
+from wheelyard.usecases.manage_wheels import fetch_wheel
+
+_MENDABLE: Final = frozenset(
+    {Difference.MISSING, Difference.NOT_DELETED, Difference.NO_METADATA, Difference.NO_CONTENTS}
+)
+
+
+class CheckIndex:
+    """The use case behind ``wheelyard index check``."""
+
+    def __init__(  # noqa: PLR0913  (each of them is compared or mended)
+        self,
+        *,
+        lists: WheelLists,
+        edits: WheelEdits,
+        contents: ContentsStore,
+        reports: IndexReports,
+        shelf: WheelShelf,
+        indexes: Mapping[Level, WheelIndex],
+        audit: AuditStore,
+    ) -> None:
+        self._lists = lists
+        self._edits = edits
+        self._contents = contents
+        self._reports = reports
+        self._shelf = shelf
+        self._indexes = indexes
+        self._audit = audit
+
+    async def __call__(self, *, mend: bool, by: str) -> IndexReport:
+        """Compare, and with ``mend`` put right what can be; raises IndexUnavailableError if devpi does not answer.
+
+        ``by`` is who the audit log says mended it.
+        """
+        held = await self._shelf.list_files()
+        wheels = await self._all_wheels()
+        findings = [
+            await self._mend(finding, wheel, held, by) if mend and wheel is not None else finding
+            for finding, wheel in compare(wheels, held)
+        ]
+        listed = sum(wheel.deleted_at is None for wheel in wheels)
+        report = IndexReport(wheels=listed, files=len(held), findings=tuple(findings))
+        await self._reports.save(report)
+        return report
+
+    async def last(self) -> LastReport | None:
+        """Give the newest report; None if nobody has ever compared."""
+        return await self._reports.last()
+
+    async def _all_wheels(self) -> list[IndexedWheel]:
+        # After devpi's list: what is published between the two is known here, and missing there for a moment only.
+        wheels: list[IndexedWheel] = []
+        before: str | None = None
+        while True:
+            page = await self._lists.list_wheels(WheelFilter(before=before, limit=MAX_PAGE_SIZE))
+            wheels += page.wheels
+            if page.next_before is None:
+                return wheels
+            before = page.next_before
+
+    async def _mend(self, finding: Finding, wheel: IndexedWheel, held: tuple[HeldFile, ...], by: str) -> Finding:
+        if finding.difference not in _MENDABLE:
+            return finding
+        if finding.difference in {Difference.NO_METADATA, Difference.NO_CONTENTS}:
+            await self._look_inside(wheel, by)
+            return replace(finding, mended=True)
+        if finding.difference is Difference.NOT_DELETED:
+            await self._shelf.remove(wheel.project, wheel.filename)
+        elif copy := next((one for one in held if _is_copy(one, wheel)), None):
+            await self._publish_again(wheel, copy)
+        else:
+            return finding
+        # What devpi holds is in no transaction of ours, so this is written down when it is done.
+        await self._audit.record(mending_of(wheel.filename, finding.difference, by))
+        return replace(finding, mended=True)
+
+    async def _look_inside(self, wheel: IndexedWheel, by: str) -> None:
+        with TemporaryDirectory(prefix="wheelyard-metadata-") as folder:
+            path = await fetch_wheel(self._shelf, wheel, Path(folder))
+            metadata = await asyncio.to_thread(read_metadata, path)
+            contents = await asyncio.to_thread(read_contents, path)
+        if wheel.metadata_sha256 is None:
+            await self._edits.keep_metadata(wheel.filename, metadata, by=by)
+        else:
+            await self._audit.record(mending_of(wheel.filename, Difference.NO_CONTENTS, by))
+        await self._contents.keep_contents(wheel.filename, contents)
+
+    async def _publish_again(self, wheel: IndexedWheel, copy: HeldFile) -> None:
+        with TemporaryDirectory(prefix="wheelyard-mend-") as folder:
+            path = await fetch_wheel(self._shelf, replace(wheel, url=copy.url), Path(folder))
+            await self._indexes[wheel.level].publish(path, sha256=wheel.sha256)
+
+
+def _is_copy(file: HeldFile, wheel: IndexedWheel) -> bool:
+    return file.filename == wheel.filename and file.sha256 == wheel.sha256

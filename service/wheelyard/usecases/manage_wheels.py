@@ -1,0 +1,71 @@
+"""What people do to published wheels: yank, un-yank, promote, delete. Must not know HTTP."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.errors import HashMismatchError, InvalidRequestError, NotFoundError
+from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf, WheelStore
+
+
+class ManageWheels:
+    """The use cases behind ``POST /v1/wheels/{filename}/…`` and ``DELETE /v1/wheels/{filename}``.
+
+    ``by`` is who the audit log says did it.
+    """
+
+    def __init__(
+        self, *, store: WheelStore, edits: WheelEdits, shelf: WheelShelf, indexes: Mapping[Level, WheelIndex]
+    ) -> None:
+        self._store = store
+        self._edits = edits
+        self._shelf = shelf
+        self._indexes = indexes
+
+    async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
+        """Let installers take the wheel only if it is asked for by its exact version (PEP 592)."""
+        return await self._edits.yank(filename, reason=reason, by=by)
+
+    async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
+        """Offer the wheel again."""
+        return await self._edits.unyank(filename, by=by)
+
+    async def delete(self, filename: str, *, confirm: str, by: str) -> IndexedWheel:
+        """Take the wheel off for good: first from what we list, then from devpi, so that nobody is sent to a gap.
+
+        Raises InvalidRequestError unless ``confirm`` is the file name again.
+        """
+        if confirm != filename:
+            problem = f"confirm: must be the file name {filename!r} again, because a deletion cannot be taken back"
+            raise InvalidRequestError(problems=[problem])
+        wheel = await self._edits.delete(filename, by=by)
+        await self._shelf.remove(wheel.project, filename)
+        return wheel
+
+    async def promote(self, filename: str, *, by: str) -> IndexedWheel:
+        """Publish a staged wheel's proven bytes on prod; one that is there already stays as it is."""
+        wheel = await self._store.find(filename)
+        if wheel.deleted_at is not None:
+            raise NotFoundError(kind="wheel", name=filename)
+        if wheel.level is Level.PROD:
+            return wheel
+        with TemporaryDirectory(prefix="wheelyard-promote-") as folder:
+            path = await fetch_wheel(self._shelf, wheel, Path(folder))
+            published = await self._indexes[Level.PROD].publish(path, sha256=wheel.sha256)
+        return await self._edits.promote(filename, url=published.url, by=by)
+
+
+async def fetch_wheel(shelf: WheelShelf, wheel: IndexedWheel, folder: Path) -> Path:
+    """Read a wheel into a folder; raises HashMismatchError if devpi gives other bytes than were proven."""
+    path, digest = folder / wheel.filename, hashlib.sha256()
+    async with shelf.open(wheel.url) as chunks:
+        with path.open("wb") as file:
+            async for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+    if digest.hexdigest() != wheel.sha256:
+        raise HashMismatchError(what=wheel.filename, expected=wheel.sha256, found=digest.hexdigest())
+    return path

@@ -1,0 +1,56 @@
+"""Bring an upstream wheel to our index: the very same bytes under the very same name. Must not change a wheel."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+
+from packaging.utils import parse_wheel_filename
+
+from wheelyard.domain.index import PublishedFile
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, requires_python_of
+from wheelyard.domain.release import IndexFile
+from wheelyard.domain.target import Target
+from wheelyard.interfaces import SourceIndex, WheelIndex, WheelRecords
+
+
+class MirrorWheel:
+    """Fetches by hash, publishes, and records what was published."""
+
+    def __init__(
+        self, *, source: SourceIndex, index: WheelIndex, records: WheelRecords, now: Callable[[], datetime]
+    ) -> None:
+        self._source = source
+        self._index = index
+        self._records = records
+        self._now = now
+
+    async def __call__(self, file: IndexFile, target: Target) -> None:
+        """Mirror a wheel; again is no harm.
+
+        Raises HashMismatchError, DownloadFailedError, DiskFullError, UntrustedOutputError, IndexConflictError,
+        IndexRefusedError, IndexUnavailableError or PublishUnprovenError.
+        """
+        path = await self._source.fetch(file)
+        published = await self._index.publish(path, sha256=file.sha256)
+        wheel = self._describe(file, target, published, size_bytes=path.stat().st_size)
+        await self._records.record(IndexEntry(wheel=wheel, metadata=published.metadata, contents=published.contents))
+
+    def _describe(self, file: IndexFile, target: Target, published: PublishedFile, *, size_bytes: int) -> IndexedWheel:
+        project, version, _, _ = parse_wheel_filename(file.filename)
+        return IndexedWheel(
+            filename=file.filename,
+            project=project,
+            version=str(version),
+            build_id=None,
+            python=target.python,
+            platform=target.platform,
+            tag="-".join(file.filename.removesuffix(".whl").split("-")[-3:]),
+            sha256=file.sha256,
+            size_bytes=size_bytes,
+            requires_python=requires_python_of(published.metadata),
+            metadata_sha256=hashlib.sha256(published.metadata).hexdigest(),
+            level=published.level,
+            url=published.url,
+            uploaded_at=self._now(),
+            file_count=published.contents.total if published.contents else None,
+        )

@@ -1,0 +1,46 @@
+"""Work that is done once an interval for all workers: adding up figures, forgetting old logs, builds and workers.
+
+Must not do anything that concerns one host alone, such as its images.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.interfaces import FigureStore, PeriodicStore
+from wheelyard.logs import get_logger
+
+RETENTION_SECONDS: Final = 3600.0
+FOLD_SECONDS: Final = 60.0
+_GONE_DAYS: Final = 7.0
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """For how long things are kept, in days; 0 is for ever."""
+
+    logs_days: float
+    builds_days: float
+    """Builds that failed or were cancelled; those with a wheel stay."""
+
+
+class PeriodicWork:
+    """What any worker may do, but only one at a time does."""
+
+    def __init__(self, store: PeriodicStore, figures: FigureStore, retention: Retention) -> None:
+        self._store = store
+        self._figures = figures
+        self._retention = retention
+
+    async def __call__(self) -> bool:
+        """Do what is due; True if this worker was the one to forget what is old."""
+        if await self._store.begin("totals", interval_seconds=FOLD_SECONDS):
+            await self._figures.fold()
+        if not await self._store.begin("retention", interval_seconds=RETENTION_SECONDS):
+            return False
+        keep = self._retention
+        logs = await self._store.drop_logs(days=keep.logs_days) if keep.logs_days else 0
+        builds = await self._store.drop_builds(days=keep.builds_days) if keep.builds_days else 0
+        workers = await self._store.drop_workers(days=_GONE_DAYS)
+        _log.info("retention-done", logs=logs, builds=builds, workers=workers)
+        return True

@@ -1,0 +1,188 @@
+"""Plan, order and watch prebuilds: everything that an application depends on, for several targets.
+
+Must not build anything: ``advance_prebuild`` requests the builds, as anybody else requests them.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from packaging.utils import parse_wheel_filename
+
+from wheelyard.domain.build import Status
+from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
+from wheelyard.domain.estimate import projects_ahead, seconds_left
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.lock_out import OwnWheel, Release, add_to_lock
+from wheelyard.domain.prebuild import Item, Prebuild, Prefer, ReleaseItems, Source, releases_of, with_releases
+from wheelyard.domain.queue import WorkerState
+from wheelyard.domain.requirements_text import LineParser
+from wheelyard.domain.target import Target
+from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.webhook import Webhook
+from wheelyard.interfaces import BuildTimes, PrebuildStore, WheelStore, WorkerBook
+from wheelyard.logs import get_logger
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
+from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
+from wheelyard.usecases.send_webhooks import WebhookRules
+
+_AT_ONCE: Final = 16
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrebuildRequest:
+    """What somebody wants."""
+
+    given: DependencyInput
+    targets: tuple[Target, ...]
+    prefer: Prefer
+    requested_by: str
+    allow_skipped: bool = False
+    """True if lines that ask for something that is on no index do not count."""
+    trace: Trace = NO_TRACE
+    webhook_url: str | None = None
+    """Whom to tell when it is over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prebuilds:
+    """The use cases behind ``/v1/requests``."""
+
+    read: ReadDependencies
+    store: PrebuildStore
+    wheels: WheelStore
+    times: BuildTimes
+    workers: WorkerBook
+    advance: AdvancePrebuild
+    webhooks: WebhookRules
+    parse_lines: LineParser
+    now: Callable[[], datetime]
+    new_id: Callable[[], uuid.UUID] = uuid.uuid4
+
+    async def plan(self, request: PrebuildRequest) -> Prebuild:
+        """Say what would be done, and do none of it.
+
+        Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
+        OperatorError.
+        """
+        prebuild = self._new(request, await self.read(request.given, request.targets))
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def plan(release: ReleaseItems) -> ReleaseItems:
+            async with limit:
+                return await self.advance.plan(release, prebuild)
+
+        return with_releases(prebuild, await asyncio.gather(*map(plan, releases_of(prebuild))))
+
+    async def order(self, request: PrebuildRequest) -> Prebuild:
+        """Keep a prebuild; its builds are started as soon as somebody advances it.
+
+        Raises as ``plan``, and WebhookRefusedError.
+        """
+        if request.webhook_url is not None:
+            self.webhooks.check(request.webhook_url)
+        prebuild = self._new(request, await self.read(request.given, request.targets))
+        finished = replace(prebuild, finished_at=self.now() if prebuild.is_final else None)
+        await self.store.create(finished)
+        _log.info(
+            "prebuild-ordered", prebuild=finished.id, items=len(finished.items), requested_by=finished.requested_by
+        )
+        note_end(finished)
+        return finished
+
+    async def get(self, prebuild_id: str) -> Prebuild:
+        """Read one; raises NotFoundError."""
+        return await self.store.get(prebuild_id)
+
+    async def newest(self, *, limit: int) -> tuple[Prebuild, ...]:
+        """Read the newest ones, without their items."""
+        return await self.store.list_prebuilds(limit=limit)
+
+    async def cancel(self, prebuild_id: str, *, requested_by: str) -> Prebuild:
+        """Start nothing more for it; builds that it alone has asked for and that wait in the queue are cancelled.
+
+        Raises NotFoundError. One that is over stays as it is.
+        """
+        former = await self.store.get(prebuild_id)
+        prebuild = await self.store.cancel(prebuild_id, cancelled_by=requested_by)
+        if former.finished_at is None and prebuild.cancelled:
+            _log.info("prebuild-cancelled", prebuild=prebuild.id, requested_by=requested_by)
+            _note_cancelled(former, prebuild)
+        return prebuild
+
+    async def seconds_left(self, prebuild: Prebuild) -> float | None:
+        """Estimate by former builds how long it will still take with the workers that there are.
+
+        None if nothing is to be built, or nothing is known of any of its projects.
+        """
+        projects = projects_ahead(prebuild)
+        typical = await self.times.typical_seconds(projects) if projects else {}
+        if not typical:
+            return None
+        workers = await self.workers.list_workers()
+        slots = sum(one.card.capacity.slots for one in workers if one.card.state is WorkerState.ACTIVE)
+        return seconds_left(prebuild, typical, now=self.now(), slots=slots)
+
+    async def own_wheels(self, prebuild: Prebuild) -> tuple[IndexedWheel, ...]:
+        """Read the wheels of our own making that serve a prebuild's items."""
+        names = {item.filename: None for item in prebuild.items if item.source is Source.OWN and item.filename}
+        return tuple([await self.wheels.find(name) for name in names])
+
+    def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel]) -> dict[str, str]:
+        """Put wheels of our own into a lock file and, of requirements, into those that it names, too.
+
+        Returns their texts by name; raises DependencyFileInvalidError.
+        """
+        by_release: dict[Release, list[OwnWheel]] = {}
+        for wheel in wheels:
+            project, version, _, _ = parse_wheel_filename(wheel.filename)
+            by_release.setdefault((project, version), []).append(wheel)
+        start = given.start or ""
+        kind = given.kind or kind_of_file(start)
+        names = given.files if kind is InputKind.REQUIREMENTS else (start,)
+        return {
+            name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=self.parse_lines)
+            for name in names
+        }
+
+    def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
+        return Prebuild(
+            id=str(self.new_id()),
+            requested_by=request.requested_by,
+            created_at=self.now(),
+            finished_at=None,
+            cancelled=False,
+            targets=request.targets,
+            prefer=request.prefer,
+            items=tuple(_item(pin, target) for pin, target in _in_order(needed, request.targets)),
+            skipped=needed.skipped,
+            allow_skipped=request.allow_skipped,
+            trace=request.trace,
+            webhook=Webhook(url=request.webhook_url) if request.webhook_url else None,
+        )
+
+
+def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:
+    """Say which builds have ended with it."""
+    ended = {one.build_id for one in former.started if one.status.is_final}
+    for one in prebuild.started:
+        if one.status is Status.CANCELLED and one.build_id not in ended:
+            _log.info("build-ended", build=one.build_id, status=one.status.value, code=None)
+
+
+def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[Pin, Target]]:
+    """List what each target needs, project by project."""
+    wanted = {
+        (pin.project, pin.version, number): (pin, target)
+        for number, target in enumerate(targets)
+        for pin in needed.by_target.get(target, ())
+    }
+    return [wanted[key] for key in sorted(wanted)]
+
+
+def _item(pin: Pin, target: Target) -> Item:
+    return Item(project=pin.project, version=str(pin.version), target=target, origin=pin.origin, hashes=pin.hashes)

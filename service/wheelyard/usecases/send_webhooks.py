@@ -1,0 +1,99 @@
+"""Tell whoever wants to know that a prebuild is over: signed, and again until it has arrived or is given up.
+
+Must not decide when a prebuild is over: the outbox has a row for each that is.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from wheelyard.domain.prebuild import Prebuild
+from wheelyard.domain.webhook import SIGNATURE_HEADER, AllowedAddresses, WebhookMessage, pause_after, sign
+from wheelyard.errors import NotFoundError, WebhookFailedError, WebhookRefusedError
+from wheelyard.interfaces import DueWebhook, PrebuildStore, WebhookOutbox, WebhookSender
+from wheelyard.logs import get_logger
+
+_LEASE_SECONDS: Final = 60.0
+_EVENT: Final = "request.finished"
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookRules:
+    """What the operator has set."""
+
+    secret: str | None
+    """Without one, nothing can be signed, and no webhook is taken."""
+    allowed: AllowedAddresses
+
+    def check(self, url: str) -> None:
+        """Raise WebhookRefusedError for an address that is not allowed as it is written; names are looked up later."""
+        reason = "the operator has set no secret to sign with" if not self.secret else self.allowed.why_not(url)
+        if reason is not None:
+            raise WebhookRefusedError(reason=reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SendWebhooks:
+    """Empties the outbox."""
+
+    outbox: WebhookOutbox
+    store: PrebuildStore
+    sender: WebhookSender
+    rules: WebhookRules
+    now: Callable[[], datetime]
+
+    async def once(self) -> bool:
+        """Try the next one that is due; tell whether there was any. Raises DatabaseUnavailableError."""
+        due = await self.outbox.claim(lease_seconds=_LEASE_SECONDS)
+        if due is None:
+            return False
+        try:
+            await self.sender.send(await self._message(due))
+        except WebhookFailedError as error:
+            await self._note(due, error.reason, pause_after(due.attempt))
+        except (WebhookRefusedError, NotFoundError) as error:
+            await self._note(due, error.summary, None)
+        else:
+            await self.outbox.delivered(due)
+            _log.info("webhook-delivered", prebuild=due.prebuild_id, attempts=due.attempt)
+        return True
+
+    async def _message(self, due: DueWebhook) -> WebhookMessage:
+        self.rules.check(due.url)
+        body = _body(await self.store.get(due.prebuild_id))
+        signature = sign(self.rules.secret or "", int(self.now().timestamp()), body)
+        headers = {
+            "Content-Type": "application/json",
+            SIGNATURE_HEADER: signature,
+            "Wheelyard-Event": _EVENT,
+            "Wheelyard-Delivery": due.prebuild_id,
+        }
+        return WebhookMessage(url=due.url, body=body, headers=tuple(headers.items()))
+
+    async def _note(self, due: DueWebhook, fault: str, pause: float | None) -> None:
+        await self.outbox.failed(due, fault, pause_seconds=pause)
+        event = "webhook-given-up" if pause is None else "webhook-failed"
+        _log.warning(event, prebuild=due.prebuild_id, attempts=due.attempt, reason=fault, again_in_seconds=pause)
+
+
+def _body(prebuild: Prebuild) -> bytes:
+    """Say how it ended; whoever wants to know all of it asks the API."""
+    finished = prebuild.finished_at
+    content = {
+        "event": _EVENT,
+        "request": {
+            "id": prebuild.id,
+            "url": f"/v1/requests/{prebuild.id}",
+            "requested_by": prebuild.requested_by,
+            "created_at": prebuild.created_at.isoformat(),
+            "finished_at": finished.isoformat() if finished else None,
+            "cancelled": prebuild.cancelled,
+            "is_installable": prebuild.is_installable,
+            "counts": dict(Counter(item.status.value for item in prebuild.items)),
+        },
+    }
+    return json.dumps(content, separators=(",", ":")).encode()

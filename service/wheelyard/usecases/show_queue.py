@@ -1,0 +1,43 @@
+"""Which builds run and wait, in which order, and when each will begin. Must not change the queue."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from wheelyard.domain.queue_estimate import Line, PlaceInLine, estimate
+from wheelyard.interfaces import BuildTimes, LineStore, WorkerBook
+
+MOST_PLACES: Final = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queue:
+    """The queue as it is now."""
+
+    line: Line
+    places: tuple[PlaceInLine, ...]
+    """The first builds that wait, in the order in which they are taken."""
+
+
+class ShowQueue:
+    """The use case behind ``GET /v1/queue``."""
+
+    def __init__(self, *, line: LineStore, workers: WorkerBook, times: BuildTimes, now: Callable[[], datetime]) -> None:
+        self._line = line
+        self._workers = workers
+        self._times = times
+        self._now = now
+
+    async def __call__(self, *, limit: int = MOST_PLACES) -> Queue:
+        """Look at the queue."""
+        line = await self._line.read(limit=min(limit, MOST_PLACES))
+        workers = await self._workers.list_workers()
+        projects = {one.build.project for one in (*line.running, *line.waiting)}
+        typical = await self._times.typical_seconds(projects) if projects else {}
+        return Queue(line=line, places=estimate(line, workers, typical, now=self._now()))
+
+    async def place_of(self, build_id: str) -> PlaceInLine | None:
+        """Find a build's place; None if it does not wait, or not among the first."""
+        queue = await self()
+        return next((place for place in queue.places if place.build.id == build_id), None)

@@ -1,0 +1,148 @@
+"""The pages of our index, as installers read them: made when they are first asked for, kept until they change.
+
+Before an answer the store is asked what has changed, and an answer of its is trusted for a moment (25 ms), so that a
+page is never older than that, however many ask at once. What this very process changes shows at once: ``doubt``. Must
+not know HTTP.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from packaging.utils import canonicalize_name
+
+from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.simple_format import Form, write_names, write_project
+from wheelyard.errors import NotFoundError
+from wheelyard.interfaces import WheelStore
+
+_KEPT_PAGES: Final = 4096
+_TRUSTED_SECONDS: Final = 0.025
+_GZIP_LEVEL: Final = 6
+_WORTH_PACKING: Final = 1024
+# Relative to a project's page, so that a proxy may put any prefix before both: staging's pages are a level deeper.
+_FILES: Final = {Level.PROD: "../../files", Level.STAGING: "../../../files"}
+_ALL: Final = ""
+"""Stands for the list of all projects where a project's name would."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimplePage:
+    """A page, ready to be sent."""
+
+    form: Form
+    body: bytes
+    packed: bytes | None
+    """The body as gzip, if that is smaller."""
+    etag: str
+    """Digest of the body."""
+
+    @classmethod
+    def of(cls, form: Form, body: bytes) -> "SimplePage":
+        """Finish a page."""
+        packed = gzip.compress(body, _GZIP_LEVEL, mtime=0) if len(body) >= _WORTH_PACKING else None
+        return cls(form=form, body=body, packed=packed, etag=hashlib.sha256(body).hexdigest()[:32])
+
+
+class SimplePages:
+    """The use case behind ``/simple/``."""
+
+    def __init__(
+        self, store: WheelStore, *, level: Level = Level.PROD, trusted_seconds: float = _TRUSTED_SECONDS
+    ) -> None:
+        self._store = store
+        self._level = level
+        self._freshness = _Freshness(store, self._forget, trusted_seconds)
+        self._pages: OrderedDict[tuple[str, Form], SimplePage] = OrderedDict()
+
+    async def project(self, name: str, form: Form) -> SimplePage:
+        """Give a project's page; raises NotFoundError if no wheel of it is listed."""
+        return await self._page(canonicalize_name(name), form)
+
+    async def names(self, form: Form) -> SimplePage:
+        """Give the page of all projects."""
+        return await self._page(_ALL, form)
+
+    def doubt(self) -> None:
+        """Ask the store before the next answer, because something has just changed."""
+        self._freshness.doubt()
+
+    async def _page(self, name: str, form: Form) -> SimplePage:
+        serial = await self._freshness.check()
+        page = self._pages.get((name, form))
+        if page is None:
+            page = SimplePage.of(form, await self._write(name, form))
+            # What changed meanwhile may be newer than what was read.
+            if serial == self._freshness.serial:
+                self._keep((name, form), page)
+        return page
+
+    async def _write(self, name: str, form: Form) -> bytes:
+        if name == _ALL:
+            return write_names(await self._store.names(level=self._level), form)
+        wheels = [wheel for wheel in await self._store.wheels_of(name) if self._lists(wheel)]
+        if not wheels:
+            raise NotFoundError(kind="project", name=name)
+        return write_project(name, wheels, form, files=_FILES[self._level])
+
+    def _lists(self, wheel: IndexedWheel) -> bool:
+        """Tell whether a wheel is on this page: staging shows what prod has too, as what comes next stands on it."""
+        return wheel.deleted_at is None and (wheel.level is Level.PROD or self._level is Level.STAGING)
+
+    def _keep(self, key: tuple[str, Form], page: SimplePage) -> None:
+        self._pages[key] = page
+        if len(self._pages) > _KEPT_PAGES:
+            self._pages.popitem(last=False)
+
+    def _forget(self, projects: frozenset[str]) -> None:
+        for name in (*projects, _ALL):
+            for form in Form:
+                self._pages.pop((name, form), None)
+
+
+class _Freshness:
+    """Asks the store what has changed: one question at a time, and none is answered for who came after it was asked."""
+
+    def __init__(self, store: WheelStore, forget: Callable[[frozenset[str]], None], trusted_seconds: float) -> None:
+        self._store = store
+        self._forget = forget
+        self._trusted_seconds = trusted_seconds
+        self._trusted_until = 0.0
+        self._doubted = 0.0
+        self._asking: asyncio.Task[None] | None = None
+        self._upcoming: asyncio.Task[None] | None = None
+        self.serial = 0
+        """What was seen last."""
+
+    async def check(self) -> int:
+        """Return once everything that had changed a moment before this call is forgotten; returns the serial."""
+        if time.monotonic() < self._trusted_until:
+            return self.serial
+        if self._upcoming is None:
+            self._upcoming = asyncio.create_task(self._ask_after(self._asking), name="index-changes")
+        # A caller that goes away must not take the question from the others.
+        await asyncio.shield(self._upcoming)
+        return self.serial
+
+    def doubt(self) -> None:
+        """Trust no answer to a question that was asked before now."""
+        self._trusted_until = 0.0
+        self._doubted = time.monotonic()
+
+    async def _ask_after(self, former: "asyncio.Task[None] | None") -> None:
+        if former is not None:
+            await asyncio.wait({former})
+        self._asking, self._upcoming = self._upcoming, None
+        asked = time.monotonic()
+        changes = await self._store.changes(self.serial)
+        if changes.projects:
+            self._forget(changes.projects)
+        self.serial = max(self.serial, changes.serial)
+        if asked > self._doubted:
+            self._trusted_until = asked + self._trusted_seconds

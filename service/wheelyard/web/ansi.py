@@ -1,0 +1,84 @@
+"""A log's line as pieces of text with names of styles (ECMA-48, SGR). Must not make markup: templates and script do.
+
+Sixteen colours; those beyond are shown in the page's own colour, because nothing else is readable on light and dark.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from wheelyard.domain.log_text import clean_line
+
+_COLOUR: Final = re.compile(r"\x1b\[([0-9;:]*)m")
+_STYLES: Final = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
+_ENDED_BY: Final = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
+_NAMES: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+_EXTENDED: Final = {38, 48}
+_PALETTE: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """Some text of a line that looks the same."""
+
+    text: str
+    style: str
+    """Names of CSS classes with spaces between, such as ``ansi-red ansi-bold``; empty for plain text."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Pen:
+    """How the next character looks; a log's colours go on over ends of lines."""
+
+    colour: str = ""
+    styles: set[str] = field(default_factory=set)
+
+    def take(self, codes: str) -> None:
+        """Obey one sequence."""
+        numbers = iter([int(code or 0) for code in re.split("[;:]", codes[:200])] if codes else [0])
+        for number in numbers:
+            self._obey(number, numbers)
+
+    def _obey(self, number: int, rest: Iterator[int]) -> None:
+        if number == 0:
+            self.colour = ""
+            self.styles.clear()
+        elif number in _STYLES:
+            self.styles.add(_STYLES[number])
+        elif number in _ENDED_BY:
+            self.styles.difference_update(_ENDED_BY[number])
+        elif number in _EXTENDED:
+            self._skip_extended(rest)
+        else:
+            self._set_colour(number)
+
+    def _skip_extended(self, rest: Iterator[int]) -> None:
+        """Read past a colour of a palette or of RGB parts, which is not shown."""
+        for _ in range(1 if next(rest, 0) == _PALETTE else 3):
+            next(rest, 0)
+
+    def _set_colour(self, number: int) -> None:
+        if 30 <= number <= 37 or 90 <= number <= 97:  # noqa: PLR2004  SGR's plain and bright colours
+            self.colour = _NAMES[number % 10]
+        elif number == 39:  # noqa: PLR2004  SGR's default colour
+            self.colour = ""
+
+    @property
+    def style(self) -> str:
+        """Name the classes."""
+        names = ([self.colour] if self.colour else []) + sorted(self.styles)
+        return " ".join(f"ansi-{name}" for name in names)
+
+
+def read_line(line: str, pen: Pen) -> tuple[Piece, ...]:
+    """Take a line apart; everything that is not a colour and that a terminal would obey is gone."""
+    return tuple(_pieces(clean_line(line), pen))
+
+
+def _pieces(line: str, pen: Pen) -> Iterator[Piece]:
+    for place, part in enumerate(_COLOUR.split(line)):
+        if place % 2:
+            pen.take(part)
+        elif part:
+            yield Piece(text=part, style=pen.style)

@@ -1,0 +1,253 @@
+"""A build's log: a part of it as a page, what was searched for in it, the whole as text, and its end as it comes.
+
+The API's own events need a bearer token, which pages do not have; these carry lines that are cut and coloured already,
+so that the script puts nothing but text into the page.
+"""
+
+import asyncio
+import codecs
+import json
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from wheelyard.api.build_log import EVENT_STREAM
+from wheelyard.api.log_events import with_heartbeats
+from wheelyard.api.problems import Problem
+from wheelyard.domain.build import Attempt, Build
+from wheelyard.domain.log_text import LineSplitter, plain_line
+from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
+from wheelyard.interfaces import LogStore
+from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
+from wheelyard.web.ansi import Pen, read_line
+from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
+from wheelyard.web.log_window import (
+    WINDOW_LINES,
+    LogSpan,
+    LogWindow,
+    Search,
+    failing_line,
+    shorten,
+    split_log,
+    window_around,
+    window_from,
+    window_to_end,
+)
+from wheelyard.web.rendering import Page
+from wheelyard.web.visit import Visit
+
+_RECONNECT_MILLISECONDS: Final = 2000
+_MAX_NUMBER: Final = 9
+_FOLLOWED_LINES: Final = 500
+"""Most that is sent at once: nobody reads a flood as it passes, and both ends would be busy with nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadLog:
+    """An attempt's log, as far as it has come."""
+
+    content: MappedLog
+    marked: int | None
+    """The line that the attempt's failure is about."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt."""
+        return self.content.attempt
+
+    @property
+    def total(self) -> int:
+        """How many whole lines it has."""
+        return self.content.map.total
+
+    @property
+    def size_bytes(self) -> int:
+        """Where to read on: what comes after the last whole line does not count while the attempt runs."""
+        return self.content.map.size_bytes
+
+    async def from_line(self, first: int) -> LogWindow:
+        """Show lines from a number on."""
+        return window_from(await self.content.read(first, WINDOW_LINES), marked=self.marked)
+
+    async def around(self, number: int) -> LogWindow:
+        """Show a line and what is around it."""
+        wanted = min(max(number, 1), max(self.total, 1))
+        span = await self.content.read(wanted - WINDOW_LINES, 2 * WINDOW_LINES)
+        return window_around(span, wanted) if span.lines else window_from(span)
+
+    async def at_failure_or_end(self, *, count: int = WINDOW_LINES) -> LogWindow:
+        """Show what the failure is about, else the last lines."""
+        if self.marked is not None:
+            return await self.around(self.marked)
+        return window_to_end(await self.content.read(self.total - count + 1, count))
+
+    async def search(self, text: str) -> LogWindow:
+        """Show the lines that hold a text."""
+        search = Search(text)
+        async for block in self.content.blocks():
+            await asyncio.to_thread(search.look, block)
+        return search.window()
+
+
+async def read_log(visit: Visit, build: Build, attempt: Attempt) -> ReadLog:
+    """Go through what is new in an attempt's log since somebody last looked at it."""
+    maps: LogMaps = visit.request.app.state.log_maps
+    known = maps.of(build.id, attempt.number)
+    content = MappedLog(logs=visit.services.logs, build_id=build.id, attempt=attempt.number, map=known)
+    await content.survey()
+    return ReadLog(content=content, marked=_failing_line(known) if attempt.failure else None)
+
+
+def _failing_line(known: LogMap) -> int | None:
+    tail = list(known.tail)
+    return failing_line(LogSpan(first=known.total - len(tail) + 1, lines=tail, total=known.total))
+
+
+def chosen_attempt(visit: Visit, build: Build) -> Attempt | None:
+    """Give the attempt that the query names, else the newest; None if there is none yet; raises NotFoundError."""
+    wanted = _number(visit, "attempt")
+    if wanted is None:
+        return build.attempts[-1] if build.attempts else None
+    found = next((attempt for attempt in build.attempts if attempt.number == wanted), None)
+    if found is None:
+        raise NotFoundError(kind="attempt", name=f"{build.id}/{wanted}")
+    return found
+
+
+async def show_log(visit: Visit) -> Page:
+    """Show a part of a log, or what was searched for in it."""
+    build = await visit.services.builds.get(visit.part("build_id"))
+    attempt = chosen_attempt(visit, build)
+    log = await read_log(visit, build, attempt) if attempt else None
+    wanted = visit.asked("find")[:200]
+    window = await _window(visit, log, wanted)
+    title = f"Log of {build.order.project} {build.order.version}"
+    values = {"build": build, "attempt": attempt, "log": log, "window": window, "wanted": wanted}
+    return Page(template="log.html", title=title, values=values)
+
+
+async def _window(visit: Visit, log: ReadLog | None, wanted: str) -> LogWindow:
+    if log is None:
+        return LogWindow(lines=(), total=0)
+    if wanted:
+        return await log.search(wanted)
+    if (first := _number(visit, "from")) is not None:
+        return await log.from_line(first)
+    if (line := _number(visit, "at")) is not None:
+        return await log.around(line)
+    return await log.at_failure_or_end()
+
+
+def _number(visit: Visit, name: str) -> int | None:
+    text = visit.asked(name)
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > _MAX_NUMBER:
+        raise InvalidRequestError(problems=[f"{name}: must be a number"])
+    return int(text)
+
+
+async def download_log(visit: Visit) -> Response:
+    """Give the whole log as plain text, without colours and whatever else a terminal obeys."""
+    build = await visit.services.builds.get(visit.part("build_id"))
+    attempt = chosen_attempt(visit, build)
+    texts = _plain(visit.services.logs, build.id, attempt.number) if attempt else None
+    headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
+    if texts is None:
+        return Response("", media_type="text/plain", headers=headers)
+    return StreamingResponse(texts, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+async def _plain(logs: LogStore, build_id: str, attempt: int) -> AsyncGenerator[str, None]:
+    splitter, decoder = LineSplitter(), codecs.getincrementaldecoder("utf-8")("replace")
+    offset, finished = 0, False
+    while not finished and (part := await logs.read(build_id, attempt=attempt, offset=offset)).data:
+        offset, finished = offset + len(part.data), part.finished
+        lines = splitter.feed(decoder.decode(part.data))
+        # In a thread: a megabyte takes long enough to be felt by everybody else.
+        yield await asyncio.to_thread(_as_text, lines)
+    yield _as_text(splitter.end())
+
+
+def _as_text(lines: Sequence[str]) -> str:
+    return "".join(f"{plain_line(line)}\n" for line in lines)
+
+
+async def follow_log(visit: Visit) -> Response:
+    """Send lines as they come, from the place on that the page names; and every change of the build."""
+    build_id = visit.part("build_id")
+    await visit.services.builds.get(build_id)
+    start = _position(visit.request.headers.get("Last-Event-ID") or visit.asked("after"))
+    events = with_heartbeats(
+        visit.services.follow_log(build_id, start=start),
+        stopping=visit.services.stopping,
+        seconds=visit.services.heartbeat_seconds,
+    )
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_encode(events, start), media_type=EVENT_STREAM, headers=headers)
+
+
+def _position(text: str) -> LogPosition:
+    try:
+        return LogPosition.parse(text) if text else LogPosition()
+    except ValueError as error:
+        raise InvalidRequestError(problems=[f"after: {error}"]) from error
+
+
+async def _encode(events: AsyncGenerator[LogEvent | None, None], start: LogPosition) -> AsyncGenerator[bytes, None]:
+    yield format_sse_event(retry=_RECONNECT_MILLISECONDS)
+    lines = _LineEvents(start)
+    try:
+        async for event in events:
+            match event:
+                case None:
+                    yield format_sse_event(comment="still here")
+                case LogText():
+                    yield lines.take(event)
+                case StatusChange():
+                    yield lines.tell(event)
+    except WheelyardError as error:
+        yield format_sse_event(event="problem", data_str=Problem.of(error).model_dump_json())
+
+
+class _LineEvents:
+    """Makes events of whole lines; an event's id is where its last whole line ends, so that nothing is sent twice.
+
+    Of more lines than are sent at once, the first ones are only counted.
+    """
+
+    def __init__(self, start: LogPosition) -> None:
+        self._position = start
+        self._rest = ""
+        self._pen = Pen()
+
+    def take(self, event: LogText) -> bytes:
+        if event.position.attempt != self._position.attempt:
+            self._rest = ""
+        whole, end, rest = (self._rest + event.text).rpartition("\n")
+        self._rest = rest
+        self._position = LogPosition(
+            attempt=event.position.attempt, offset=max(event.position.offset - len(rest.encode()), 0)
+        )
+        lines = split_log((whole + end).encode())
+        shown = lines[-_FOLLOWED_LINES:]
+        data = {"attempt": self._position.attempt, "skipped": len(lines) - len(shown), "lines": self._show(shown)}
+        return self._event("lines", data)
+
+    def tell(self, event: StatusChange) -> bytes:
+        """Tell what became of the build; what is left of an attempt that is over is a line."""
+        final = event.status.is_final
+        left = self._show(split_log(self._rest.encode())) if final else []
+        self._rest = "" if final else self._rest
+        data = {"status": event.status, "stage": event.stage, "attempt": event.attempt, "lines": left, "final": final}
+        return self._event("status", data)
+
+    def _show(self, lines: Sequence[str]) -> list[list[dict[str, str]]]:
+        return [[asdict(piece) for piece in read_line(shorten(line), self._pen)] for line in lines]
+
+    def _event(self, name: str, data: object) -> bytes:
+        return format_sse_event(event=name, data_str=json.dumps(data), id=str(self._position))

@@ -1,0 +1,117 @@
+"""Where the lines of an attempt's log are, so that a page reads only the part that it shows. Must not make pages.
+
+A log can be a quarter of a gigabyte. It is gone through once, block by block and in threads, and then only what was
+added since; what is kept is where each block begins. A block ends at the end of a line.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from wheelyard.interfaces import LogStore
+from wheelyard.web.log_window import TAIL_LINES, LogSpan, split_log
+
+_KEPT_MAPS: Final = 64
+_LONGEST_BYTES: Final = 4 << 20
+"""A block without an end of a line is cut here."""
+_KEPT_CHARACTERS: Final = 1000
+
+
+@dataclass(kw_only=True, slots=True)
+class LogMap:
+    """What is known of a log; it grows with the log."""
+
+    offsets: list[int] = field(default_factory=lambda: [0])
+    """Where blocks begin, in bytes; the last one is where to read on."""
+    counts: list[int] = field(default_factory=lambda: [0])
+    """How many lines there are before each of these places."""
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    """The last lines, each cut: the one that a failure is about is among them."""
+    growing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def total(self) -> int:
+        """How many lines are known."""
+        return self.counts[-1]
+
+    @property
+    def size_bytes(self) -> int:
+        """Where to read on."""
+        return self.offsets[-1]
+
+    def add(self, block: bytes) -> None:
+        """Take note of what follows; it ends at the end of a line, or of the log."""
+        lines = split_log(block)
+        self.tail.extend(line[:_KEPT_CHARACTERS] for line in lines[-TAIL_LINES:])
+        self.counts.append(self.total + len(lines))
+        self.offsets.append(self.size_bytes + len(block))
+
+
+class LogMaps:
+    """The maps of the logs that were looked at last."""
+
+    def __init__(self) -> None:
+        self._maps: OrderedDict[tuple[str, int], LogMap] = OrderedDict()
+
+    def of(self, build_id: str, attempt: int) -> LogMap:
+        """Give an attempt's map, a new one if there is none."""
+        found = self._maps.setdefault((build_id, attempt), LogMap())
+        self._maps.move_to_end((build_id, attempt))
+        while len(self._maps) > _KEPT_MAPS:
+            self._maps.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MappedLog:
+    """An attempt's log with its map."""
+
+    logs: LogStore
+    build_id: str
+    attempt: int
+    map: LogMap
+
+    async def survey(self) -> None:
+        """Bring the map up to date; what comes after the last whole line waits while the attempt runs."""
+        async with self.map.growing:
+            rest, finished, offset = b"", False, self.map.size_bytes
+            while not finished:
+                part = await self.logs.read(self.build_id, attempt=self.attempt, offset=offset)
+                rest, finished, offset = rest + part.data, part.finished, offset + len(part.data)
+                if not part.data and not finished:
+                    return
+                whole = len(rest) if finished or len(rest) > _LONGEST_BYTES else rest.rfind(b"\n") + 1
+                if whole:
+                    await asyncio.to_thread(self.map.add, rest[:whole])
+                    rest = rest[whole:]
+
+    async def read(self, first: int, count: int) -> LogSpan:
+        """Read lines from a number on; fewer if the log ends before."""
+        begin = min(max(first, 1), max(self.map.total, 1))
+        lines: list[str] = []
+        start = bisect_right(self.map.counts, begin - 1) - 1
+        async for block in self.blocks(start):
+            lines += block.lines
+            if self.map.counts[start] + len(lines) >= begin - 1 + count:
+                break
+        skipped = begin - 1 - self.map.counts[start]
+        return LogSpan(first=begin, lines=lines[skipped : skipped + count], total=self.map.total)
+
+    async def blocks(self, start: int = 0) -> AsyncIterator[LogSpan]:
+        """Read the log block by block, each split in a thread."""
+        for place in range(start, len(self.map.offsets) - 1):
+            data = await self._bytes(self.map.offsets[place], self.map.offsets[place + 1])
+            lines = await asyncio.to_thread(split_log, data)
+            yield LogSpan(first=self.map.counts[place] + 1, lines=lines, total=self.map.total)
+
+    async def _bytes(self, begin: int, end: int) -> bytes:
+        data = b""
+        while len(data) < end - begin:
+            part = await self.logs.read(self.build_id, attempt=self.attempt, offset=begin + len(data))
+            if not part.data:  # the log was dropped since
+                break
+            data += part.data
+        return data[: end - begin]

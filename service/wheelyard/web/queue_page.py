@@ -1,0 +1,19 @@
+"""The page of the queue: what runs, what waits in which order, and when it will begin by what former builds took."""
+
+from wheelyard.web.rendering import Page
+from wheelyard.web.visit import Visit
+
+_SHOWN = 100
+
+
+async def show_queue(visit: Visit) -> Page:
+    """Show the queue."""
+    queue = await visit.services.queue(limit=_SHOWN)
+    values = {
+        "running": queue.line.running[:_SHOWN],
+        "places": queue.places,
+        "total": queue.line.total,
+        "blocked": queue.line.blocked,
+        "workers": await visit.services.workers.list_workers(),
+    }
+    return Page(template="queue.html", title="Queue", values=values)

@@ -1,0 +1,87 @@
+"""Turns a page's values into HTML: templates, headers, ETags. Must not know which pages there are.
+
+Every text is escaped by Jinja2's autoescape; no template marks anything safe, and a test says so. What cannot be seen,
+such as marks that reverse the direction of writing, is shown by its code point, wherever a text comes from. The policy
+of the pages allows no script or style within them, and nothing of anybody else's (CSP level 3).
+"""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from wheelyard import __version__
+from wheelyard.api.conditional import is_known, takes_gzip
+from wheelyard.web.words import FILTERS, show_hidden
+
+_OK: Final = 200
+_SMALL_BYTES: Final = 1400
+"""What fits into one packet gains nothing."""
+_LEVEL: Final = 5
+"""Half the time of the highest level, for a twentieth more bytes."""
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept-Encoding, Cookie",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """What a page function gives back."""
+
+    template: str
+    title: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    status: int = 200
+
+
+@cache
+def templates() -> Environment:
+    """Load the templates, once."""
+    environment = Environment(
+        loader=PackageLoader("wheelyard.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=show_hidden,
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    environment.filters.update(FILTERS)
+    environment.globals.update(program_version=__version__, asset=asset_path)
+    return environment
+
+
+@cache
+def asset_path(name: str) -> str:
+    """Say where a file of ours is served; the address changes with its content."""
+    content = (files("wheelyard.web") / "static" / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def render(request: Request, page: Page, values: Mapping[str, object]) -> Response:
+    """Answer with a page, or with 304 if the browser has the very same one."""
+    body = templates().get_template(page.template).render(title=page.title, **values, **page.values).encode()
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:24]}"'
+    headers = {**_HEADERS, "ETag": tag}
+    if page.status == _OK and is_known(request, tag):
+        return Response(status_code=304, headers=headers)
+    if takes_gzip(request) and len(body) > _SMALL_BYTES:
+        body, headers["Content-Encoding"] = gzip.compress(body, compresslevel=_LEVEL, mtime=0), "gzip"
+    return HTMLResponse(body, status_code=page.status, headers=headers)

@@ -1,0 +1,221 @@
+"""Assembly of a worker and of what its attempts use."""
+
+import hashlib
+import platform
+import socket
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from wheelyard.adapters.build_queue import BuildQueue
+from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.crate_cache import CrateArchives
+from wheelyard.adapters.database import Database
+from wheelyard.adapters.host_figures import HostWatch
+from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
+from wheelyard.adapters.postgres_attempts import PostgresAttempts
+from wheelyard.adapters.postgres_figures import PostgresFigures
+from wheelyard.adapters.postgres_images import PostgresImageReports
+from wheelyard.adapters.postgres_log_packing import PostgresLogPacking
+from wheelyard.adapters.postgres_periodic import PostgresPeriodic
+from wheelyard.adapters.postgres_queue import PostgresQueue
+from wheelyard.adapters.postgres_uploads import PostgresUploads
+from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.adapters.wheel_resolver import UvWheelResolver
+from wheelyard.domain.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
+from wheelyard.errors import SettingsInvalidError
+from wheelyard.image_wiring import (
+    agent_program,
+    catalogue,
+    engine_command,
+    image_refreshes,
+    image_shelf,
+    logged_images,
+    longest_stage_seconds,
+)
+from wheelyard.index_wiring import IndexBackends, own_wheels, regular_check, worker_index
+from wheelyard.interfaces import Limits, SourceIndex, UploadBook, WheelIndex
+from wheelyard.metrics import CacheLookups
+from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.limits import LimitRules
+from wheelyard.pipeline.steps import STEPS
+from wheelyard.prebuild_wiring import resolver_pages, uv_options
+from wheelyard.settings import Settings
+from wheelyard.usecases.periodic_work import PeriodicWork, Retention
+from wheelyard.usecases.run_build import AttemptOptions, RunBuild
+from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions
+from wheelyard.worker import WORKER_LABEL, Worker
+
+
+def worker_name(settings: Settings) -> str:
+    """Name this worker: the same at each start on one host and state directory, so that it finds its leavings."""
+    place = hashlib.sha256(str(settings.state_dir.resolve()).encode()).hexdigest()[:8]
+    return f"{socket.gethostname()}-{place}"
+
+
+def make_worker(
+    settings: Settings, *, database: Database, source: SourceIndex, index: IndexBackends, lookups: CacheLookups
+) -> Worker:
+    """Assemble a worker."""
+    name = worker_name(settings)
+    queue = BuildQueue(database.conninfo)
+    attempts = PostgresAttempts(database, queue)
+    tools = attempt_tools(
+        settings,
+        name,
+        source=source,
+        own=own_wheels(settings, database, index),
+        index=worker_index(settings, database, index),
+        uploads=PostgresUploads(database),
+        lookups=lookups,
+    )
+    options = attempt_options(settings, name)
+    run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options)
+    card = worker_card(settings)
+    figures = PostgresFigures(database)
+    work = PostgresQueue(database, queue, lease_seconds=settings.lease_seconds)
+    take = TakeOptions(
+        worker=name,
+        lease_seconds=settings.lease_seconds,
+        lanes=card.lanes,
+        capacity=card.capacity,
+        default=Demand(cpus=settings.limit_cpus, memory_bytes=settings.limit_memory_bytes),
+    )
+    return Worker(
+        card=card,
+        folder=options.folder,
+        calls=queue,
+        queue=work,
+        book=PostgresWorkers(database),
+        engine=tools.engine,
+        look_at_images=image_shelf(settings).look,
+        images=PostgresImageReports(database),
+        host=HostWatch(engine=engine_command(settings), state_dir=settings.state_dir),
+        figures=figures,
+        lookups=lookups,
+        take_builds=TakeBuilds(queue=work, run_build=run_build, options=take),
+        index_check=regular_check(database, index),
+        periodic=PeriodicWork(PostgresPeriodic(database), figures, _retention(settings)),
+        refresh=image_refreshes(settings),
+        pack_logs=PostgresLogPacking(database),
+        refresh_interval_seconds=settings.refresh_interval_hours * 3600,
+    )
+
+
+def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has others of
+    settings: Settings,
+    name: str,
+    *,
+    source: SourceIndex,
+    own: OwnWheels,
+    index: WheelIndex,
+    uploads: UploadBook,
+    lookups: CacheLookups | None = None,
+) -> Tools:
+    """Gather what the stages of a worker's attempts use."""
+    return Tools(
+        source=MixedSource(source, own),
+        resolver=UvWheelResolver(uv_options(settings), resolver_pages(settings, source, own)),
+        engine=ContainerEngine(
+            engine_command(settings),
+            prefetch_network=settings.prefetch_network,
+            recipe_network=settings.recipe_network,
+        ),
+        images=logged_images(settings, lookups),
+        index=index,
+        uploads=uploads,
+        crates=CrateArchives(
+            ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
+            lookups=lookups,
+        ),
+        agent=agent_program().data,
+        installer=Path(find_uv_bin()),
+        limits=_limit_rules(settings),
+        output_bytes=settings.limit_wheel_bytes,
+        build_number=settings.build_number,
+        labels={WORKER_LABEL: name},
+        network_for_recipes=settings.recipe_network is not None,
+        ca_bundle=_certificates(settings),
+    )
+
+
+def attempt_options(settings: Settings, name: str) -> AttemptOptions:
+    """Say how a worker of this name runs attempts."""
+    return AttemptOptions(
+        worker=name,
+        folder=settings.state_dir / "attempts" / name,
+        lease_seconds=settings.lease_seconds,
+        log_bytes=settings.limit_log_bytes,
+        log_ceiling_bytes=max(settings.ceiling_log_bytes, settings.limit_log_bytes),
+        log_bytes_per_second=settings.log_bytes_per_second,
+        retry_seconds=settings.retry_seconds,
+    )
+
+
+def worker_card(settings: Settings) -> WorkerCard:
+    """Say what this worker is, where it can build and what it can give."""
+    architecture = platform.machine()
+    choices = tuple(catalogue(settings).on(architecture).builders())
+    wanted = settings.worker_suites or {choice.suite for choice in choices}
+    lanes = {
+        Lane(architecture=architecture, suite=choice.suite, python=choice.python)
+        for choice in choices
+        if choice.suite in wanted
+    }
+    if not lanes:
+        raise SettingsInvalidError(problems=[f"WHEELYARD_WORKER_SUITES names no suite that {architecture} can build"])
+    return WorkerCard(
+        name=worker_name(settings),
+        host=socket.gethostname(),
+        lanes=tuple(sorted(lanes, key=str)),
+        capacity=_capacity(settings),
+        state=WorkerState.ACTIVE,
+    )
+
+
+def _capacity(settings: Settings) -> Capacity:
+    """Say what a worker can give; unless the settings say so, all its slots fit beside each other."""
+    return Capacity(
+        slots=settings.worker_slots,
+        cpus=settings.worker_cpus or settings.worker_slots * settings.limit_cpus,
+        memory_bytes=settings.worker_memory_bytes or settings.worker_slots * settings.limit_memory_bytes,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(logs_days=settings.retain_logs_days, builds_days=settings.retain_builds_days)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """Say which certificates to trust: the operator's, else this host's, if it has them in one file."""
+    if settings.ca_bundle is not None:
+        return settings.ca_bundle
+    system = ssl.get_default_verify_paths().cafile
+    return Path(system) if system else None
+
+
+def _limit_rules(settings: Settings) -> LimitRules:
+    """Say what builds get; the most is what the worker can give to all of its builds together."""
+    default, capacity = _limits(settings), _capacity(settings)
+    ceiling = replace(
+        default,
+        memory_bytes=capacity.memory_bytes,
+        cpus=capacity.cpus,
+        scratch_bytes=max(capacity.memory_bytes, default.scratch_bytes),
+        time_seconds=longest_stage_seconds(settings),
+    )
+    return LimitRules(default=default, ceiling=ceiling)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        memory_bytes=settings.limit_memory_bytes,
+        cpus=settings.limit_cpus,
+        processes=settings.limit_processes,
+        scratch_bytes=settings.limit_scratch_bytes,
+        time_seconds=settings.limit_time_seconds,
+        open_files=settings.engine_open_files,
+    )

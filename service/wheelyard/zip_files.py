@@ -1,0 +1,49 @@
+"""Opens zip files of strangers. Must not unpack anything, nor judge what members are.
+
+The standard library makes an object of every entry of a zip's directory when the file is opened. A few hundred MiB can
+hold millions of them, so the directory is measured before it is parsed.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from zipfile import ZipFile
+
+MAX_MEMBERS: Final = 100_000
+_MAX_DIRECTORY_BYTES: Final = 32 << 20
+"""What the directory of so many members with usual names takes, three times over."""
+_MAX_TAIL_BYTES: Final = 128 << 10
+"""Where a file without a comment says how large its directory is, zipfile reads to the end."""
+_ENTRY: Final = b"PK\x01\x02"
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[ZipFile]:
+    """Open a zip file; raises ValueError with the reason if its directory is too large, or what zipfile raises."""
+    with _MeasuredFile(path) as file, ZipFile(file) as bundle:
+        file.is_measured = False
+        yield bundle
+
+
+class _MeasuredFile(io.BufferedReader):
+    """A file of which only so much is read at once until its directory is known."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+        self.is_measured = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, but not without measure."""
+        if not self.is_measured:
+            return super().read(size)
+        if size is None or size < 0:
+            return super().read(min(self._size - self.tell(), _MAX_TAIL_BYTES))
+        if size > _MAX_DIRECTORY_BYTES:
+            raise ValueError(f"it lists its members in {size} bytes, and {_MAX_DIRECTORY_BYTES} are allowed")
+        content = super().read(size)
+        if (entries := content.count(_ENTRY)) > MAX_MEMBERS:
+            raise ValueError(f"it has {entries} members, and {MAX_MEMBERS} are allowed")
+        return content

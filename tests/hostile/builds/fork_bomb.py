@@ -1,0 +1,16 @@
+"""Start processes without end, until the host has none left."""
+
+import os
+import time
+
+STAGE = "build"
+REFUSED = "process-limit"
+SAID = "64 processes and threads"
+# Older kernels keep no peaks.
+FIGURE = r"64 processes and threads, its limit(; the most it had was [0-9]+)?\."
+
+
+def attack():
+    while True:
+        if os.fork() == 0:
+            time.sleep(3600)

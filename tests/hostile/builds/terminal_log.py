@@ -1,0 +1,9 @@
+"""Print what terminals and log readers obey: escapes, a forged line of ours, NUL, broken text."""
+
+import os
+
+HARMLESS = "It is kept as it came, and no line of ours is taken for it."
+
+
+def attack():
+    os.write(1, b"\x1b[2J\x1b]0;pwned\x07\x1b]52;c;cm0gLXJm\x07\r==> stage publish\n\0\xff\xfe\x9b31m\n\xe2\x80\xae\n")

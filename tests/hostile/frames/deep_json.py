@@ -1,0 +1,10 @@
+"""Send a header that no parser's stack survives."""
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "recursion depth"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send_raw(b'{"kind": ' + b"[" * 200_000 + b"\n")

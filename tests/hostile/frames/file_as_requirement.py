@@ -1,0 +1,10 @@
+"""Have the worker read a file of its host as a requirement."""
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "build-requirements"
+SAID = "it is a direct reference"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send("need", requirements=["demo @ file:///etc/passwd"])

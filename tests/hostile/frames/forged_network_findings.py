@@ -1,0 +1,14 @@
+"""Put a terminal's escapes into the report, as a host that was called for."""
+
+from tests.hostile.frame_parts import REPORT
+from tests.unit.pipeline_stand import PURE, make_wheel
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "should match pattern"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send_file(PURE, make_wheel())
+    agent.send("report", **REPORT, network=[{"host": "\x1b[2Jx.example", "port": 1}])

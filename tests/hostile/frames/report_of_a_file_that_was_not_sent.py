@@ -1,0 +1,12 @@
+"""Name a file of the worker's own as the wheel."""
+
+from tests.hostile.frame_parts import REPORT
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "which is no wheel that it sent"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send("report", **{**REPORT, "wheel": "../../../etc/passwd"})

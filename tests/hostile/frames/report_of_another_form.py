@@ -1,0 +1,14 @@
+"""Put lists where text is due, and text where lists are."""
+
+from tests.hostile.frame_parts import REPORT
+from tests.unit.pipeline_stand import PURE, make_wheel
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "should be a valid array"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send_file(PURE, make_wheel())
+    agent.send("report", **{**REPORT, "sources": "all of them"})

@@ -1,0 +1,12 @@
+"""Ask for build requirements again and again."""
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "it asks for 0 build requirements in round 4"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    while True:
+        agent.send("need", requirements=[])
+        await agent.receive()

@@ -1,0 +1,13 @@
+"""Replace the wheel after it was sent."""
+
+from tests.unit.pipeline_stand import PURE, make_wheel
+
+from wheelyard.adapters.memory_engine import ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "it sent demo-1.0-py3-none-any.whl twice"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send_file(PURE, make_wheel())
+    agent.send_file(PURE, make_wheel(demo=b"forged"))

@@ -1,0 +1,15 @@
+"""End without a word, in the middle of a file."""
+
+import json
+
+from tests.unit.pipeline_stand import PURE
+
+from wheelyard.adapters.memory_engine import ContainerExitError, ScriptedAgent
+
+REFUSED = "untrusted-output"
+SAID = "without a report"
+
+
+async def play(agent: ScriptedAgent) -> None:
+    agent.send_raw(json.dumps({"kind": "file", "name": PURE, "size": 1000}).encode() + b"\nPK")
+    raise ContainerExitError(0)

@@ -1,0 +1,10 @@
+"""Write beside the folder, from a zip file."""
+
+from tests.hostile.sdist_parts import FOLDER, MARK, Archive, zip_of
+
+REFUSED = "invalid-sdist"
+SAID = "leads outside of its folder"
+
+
+def make() -> Archive:
+    return zip_of({f"{FOLDER}/setup.py": b"", f"../../{MARK}": b"evil"})

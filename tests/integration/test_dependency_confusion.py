@@ -1,0 +1,113 @@
+"""An upstream index that offers the organisation's own names gets none of them into a build, and is asked for none.
+
+The index is a test's own, on loopback; it offers an sdist and a wheel of ``acme-core``, and ``harmless``, whose wheel
+requires it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from tests.contract.samples import TARGET
+from tests.integration.loopback_index import Shop, open_shop
+from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_wheel
+
+from wheelyard.adapters.release_resolver import UvReleaseResolver
+from wheelyard.adapters.resolver_pages import ResolverPages
+from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.uv_process import UvResolverOptions
+from wheelyard.adapters.wheel_resolver import UvWheelResolver
+from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.errors import OwnProjectError
+
+OWN = OwnProjects.of(["acme-*"])
+CORE = canonicalize_name("acme-core")
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with open_shop() as shop:
+        shop.projects = {"acme-core", "harmless"}
+        shop.add("acme_core-1.0.tar.gz", b"an sdist of a stranger's")
+        shop.add("acme_core-9.0-py3-none-any.whl", simple_wheel("acme_core", "9.0"))
+        shop.add("harmless-1.0-py3-none-any.whl", simple_wheel("harmless", "1.0", "acme-core"))
+        yield shop
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> OwnShelf:
+    return open_own_shelf(tmp_path / "own")
+
+
+@pytest.fixture
+def pages(shop: Shop, shelf: OwnShelf, tmp_path: Path) -> ResolverPages:
+    return ResolverPages(source=source(shop, tmp_path, OWN), own=shelf.wheels, own_projects=OWN)
+
+
+@pytest.fixture
+def resolver(shop: Shop, pages: ResolverPages, tmp_path: Path) -> UvWheelResolver:
+    return UvWheelResolver(uv_options(shop, tmp_path), pages)
+
+
+def uv_options(shop: Shop, tmp_path: Path) -> UvResolverOptions:
+    return UvResolverOptions(cache_dir=tmp_path / "uv", environment=os.environ, index_url=shop.url)
+
+
+def source(shop: Shop, tmp_path: Path, own: OwnProjects) -> SimpleSourceIndex:
+    cache = tmp_path / "files"
+    return SimpleSourceIndex(
+        SourceIndexOptions(cache_dir=cache, index_url=shop.url, own_projects=own, disk_floor_bytes=0)
+    )
+
+
+async def test_own_sdist_is_neither_looked_up_nor_fetched(shop: Shop, tmp_path: Path) -> None:
+    async with source(shop, tmp_path, OwnProjects()) as careless:
+        files = (await careless.project(CORE)).files
+    assert {file.kind for file in files} == {"sdist", "wheel"}
+    shop.seen.clear()
+    async with source(shop, tmp_path, OWN) as careful:
+        with pytest.raises(OwnProjectError):
+            await careful.project(CORE)
+        for file in files:
+            with pytest.raises(OwnProjectError):
+                await careful.fetch(file)
+    assert shop.seen == []
+
+
+@pytest.mark.parametrize("requirement", ["Acme.Core>=1", "harmless"])
+async def test_upstream_is_never_asked_for_an_own_name_however_it_is_required(
+    shop: Shop, resolver: UvWheelResolver, requirement: str
+) -> None:
+    with pytest.raises(OwnProjectError, match="acme-core"):
+        await resolver.resolve([requirement], target=TARGET)
+    assert (shop.requests("acme"), shop.requests("harmless") > 0) == (0, requirement == "harmless")
+
+
+@pytest.mark.parametrize("requirement", ["Acme.Core>=1", "harmless"])
+async def test_own_name_is_met_by_our_own_index_alone(
+    shop: Shop, shelf: OwnShelf, resolver: UvWheelResolver, requirement: str
+) -> None:
+    held = await shelf.publish("acme_core-1.0-1.bookworm-py3-none-any.whl", simple_wheel("acme_core", "1.0"))
+    found = {file.project: file for file in await resolver.resolve([requirement], target=TARGET)}
+    assert (str(found[CORE].version), found[CORE].sha256, found[CORE].own) == ("1.0", held.sha256, True)
+    assert shop.requests("acme") == 0
+
+
+async def test_releases_of_an_application_are_not_asked_for_upstream_either(
+    shop: Shop, shelf: OwnShelf, pages: ResolverPages, tmp_path: Path
+) -> None:
+    resolver = UvReleaseResolver(uv_options(shop, tmp_path), pages)
+    with pytest.raises(OwnProjectError, match="acme-core"):
+        await resolver.resolve(["harmless"], constraints=[], stated=[], target=TARGET)
+    await shelf.publish("acme_core-1.0-1.bookworm-py3-none-any.whl", simple_wheel("acme_core", "1.0"))
+    releases = await resolver.resolve(["harmless"], constraints=[], stated=[], target=TARGET)
+    assert {(one.project, str(one.version)) for one in releases} == {("acme-core", "1.0"), ("harmless", "1.0")}
+    assert shop.requests("acme") == 0
+
+
+async def test_same_requirement_is_met_where_the_name_is_nobodys(shop: Shop, shelf: OwnShelf, tmp_path: Path) -> None:
+    nobodys = ResolverPages(source=source(shop, tmp_path, OwnProjects()), own=shelf.wheels, own_projects=OwnProjects())
+    found = await UvWheelResolver(uv_options(shop, tmp_path), nobodys).resolve(["harmless"], target=TARGET)
+    assert {file.project: str(file.version) for file in found} == {"acme-core": "9.0", "harmless": "1.0"}

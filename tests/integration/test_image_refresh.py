@@ -1,0 +1,122 @@
+"""A refresh on the real engine: an image that lacks an update gets a successor, and the report says what changed.
+
+The images have a definition of their own, so that nothing that is in use changes. 'make test-images' runs this.
+"""
+
+import functools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.integration.image_stand import BUILDERS, CATALOGUE, PYTHON, SUITE, make_images
+from tests.integration.test_toolchain_builds import engine_command
+
+from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.image_build import ImageBuild, build_image
+from wheelyard.adapters.image_finish import read_packages
+from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_outdated import current_definitions
+from wheelyard.adapters.image_pruning import ImagePruning
+from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
+from wheelyard.adapters.image_shelf import ImageShelf
+from wheelyard.adapters.image_upkeep import ImageUpkeep
+from wheelyard.adapters.images import ImageBuilder
+from wheelyard.domain.upkeep import PruneRules
+
+OWN = CATALOGUE.model_copy(update={"source_date_epoch": CATALOGUE.source_date_epoch + 1})
+"""The catalogue with other definitions."""
+AGE = "sed -i '/^Package: tzdata$/,/^$/s/^Version: .*/Version: 0.1/' /var/lib/dpkg/status"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stand:
+    """Images of the test's own, and what looks after them."""
+
+    engine: EngineCommand
+    images: ImageBuilder
+    options: ImageOptions
+    folder: Path
+    base: ImageName
+    runtime: ImageName
+
+    def upkeep(self) -> ImageUpkeep:
+        pruning = ImagePruning(
+            engine=self.engine,
+            folder=self.folder,
+            rules=PruneRules(budget_bytes=1 << 50, longest_build=timedelta(hours=3)),
+            current=functools.partial(current_definitions, self.images, [SUITE]),
+        )
+        return ImageUpkeep(
+            engine=self.engine, images=self.images, options=self.options, folder=self.folder, pruning=pruning
+        )
+
+    async def find(self, name: ImageName) -> ImageRecord:
+        found = await find_image(self.engine, name.tag, name.definition)
+        assert found is not None
+        return found
+
+    async def versions(self, image: str) -> dict[str, str]:
+        return {one.name: one.version for one in await read_packages(self.engine, image)}
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+    engine, options = engine_command(), ImageOptions(lock_dir=tmp_path / "locks")
+    images = ImageBuilder(
+        engine=engine, catalogue=OWN, builders_dir=BUILDERS, cache_dir=tmp_path / "cache", options=options
+    )
+    plan = await images.plan(SUITE)
+    names = (plan.base().name, plan.python_name(PYTHON), plan.runtime_name(PYTHON))
+    await lend_python(engine, names[1], tmp_path)
+    yield Stand(
+        engine=engine, images=images, options=options, folder=tmp_path / "images", base=names[0], runtime=names[2]
+    )
+    for name in reversed(names):
+        await engine.run(["image", "rm", name.tag], check=False)
+
+
+async def lend_python(engine: EngineCommand, name: ImageName, folder: Path) -> None:
+    """Give the compiled Python that is in use another definition: to compile it again would take minutes."""
+    images = make_images(engine, folder)
+    await images.ensure_runtime(SUITE, PYTHON, print)
+    compiled = await find_image(engine, (await images.plan(SUITE)).python_name(PYTHON).tag)
+    assert compiled is not None
+    labels = {**compiled.labels, "definition": name.definition}
+    build = ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {compiled.tags[0]}\n")
+    await build_image(engine, build, options=ImageOptions(lock_dir=folder / "locks"), on_progress=print)
+
+
+async def make_older(stand: Stand) -> ImageRecord:
+    """Make the runtime image, and put one in its place whose tzdata is an older one."""
+    await stand.images.ensure_runtime(SUITE, PYTHON, print)
+    fresh = await stand.find(stand.runtime)
+    build = ImageBuild(
+        tag=stand.runtime.tag,
+        labels=fresh.labels,
+        dockerfile=f"FROM {stand.runtime.tag}\nUSER 0\nRUN {AGE}\nUSER 1000:1000\n",
+    )
+    return await build_image(stand.engine, build, options=stand.options, on_progress=print)
+
+
+@pytest.mark.slow_images
+async def test_image_that_lacks_an_update_gets_a_successor_and_the_report_names_the_package(stand: Stand) -> None:
+    older, upkeep = await make_older(stand), stand.upkeep()
+    base = await stand.find(stand.base)
+    (report,) = await upkeep.refresh(SUITE, print)
+    newer = await stand.find(stand.runtime)
+    assert (report.image, report.refreshed, report.problem) == (stand.runtime.tag, True, "")
+    changed = {change.package: (change.from_version, change.to_version) for change in report.changes}
+    assert changed["tzdata"] == ("0.1", (await stand.versions(newer.id))["tzdata"])
+    assert newer.id != older.id
+    assert newer.labels["revision"]
+    assert (await stand.find(stand.base)).id != base.id
+    assert await find_image(stand.engine, older.id), "who began to build in it may still need it"
+    kept = await upkeep.last_report(SUITE)
+    assert kept is not None
+    assert kept.images == (report,)
+    shelf = ImageShelf(engine=stand.engine, images=stand.images, catalogue=OWN, folder=stand.folder)
+    assert (await shelf.look()).refreshed == {SUITE: kept}
+    assert [one.refreshed for one in await upkeep.refresh(SUITE, print)] == [False]
+    await stand.engine.run(["image", "rm", older.id, base.id], check=False)

@@ -1,0 +1,258 @@
+"""uv with pages of our own before upstream's: our index comes second, and what has no wheel is named as what to build.
+
+The upstream index is a test's own, on loopback.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.contract.samples import TARGET
+from tests.integration.loopback_index import Shop, open_shop
+from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_sdist, simple_wheel
+
+from wheelyard.adapters.own_wheels import MixedSource
+from wheelyard.adapters.release_resolver import UvReleaseResolver
+from wheelyard.adapters.resolver_pages import ResolverPages
+from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.uv_process import UvResolverOptions
+from wheelyard.adapters.wheel_resolver import UvWheelResolver
+from wheelyard.domain.index import Level
+from wheelyard.domain.offered_files import StandIns
+from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.release import IndexFile
+from wheelyard.errors import (
+    BuildRequirementsError,
+    DatabaseUnavailableError,
+    RequirementsUnsatisfiableError,
+    WheelsMissingError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """An upstream index, our own, and uv between them."""
+
+    shop: Shop
+    shelf: OwnShelf
+    source: SimpleSourceIndex
+    pages: ResolverPages
+    resolver: UvWheelResolver
+    options: UvResolverOptions
+    cache: Path
+
+    def wheel(self, name: str, version: str, *requires: str, tag: str = "py3-none-any", **facts: object) -> None:
+        self.shop.projects.add(name)
+        self.shop.add(f"{name}-{version}-{tag}.whl", simple_wheel(name, version, *requires), **facts)
+
+    def sdist(self, name: str, version: str, *requires: str, **facts: object) -> None:
+        self.shop.projects.add(name)
+        self.shop.add(f"{name}-{version}.tar.gz", simple_sdist(name, version, *requires), **facts)
+
+    async def chosen(self, *requirements: str, constraints: tuple[str, ...] = ()) -> dict[str, IndexFile]:
+        files = await self.resolver.resolve(requirements, target=TARGET, constraints=constraints)
+        return {file.project: file for file in files}
+
+    async def missing(self, *requirements: str, constraints: tuple[str, ...] = ()) -> dict[str, str]:
+        with pytest.raises(WheelsMissingError) as caught:
+            await self.resolver.resolve(requirements, target=TARGET, constraints=constraints)
+        return dict(caught.value.releases)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with open_shop() as shop:
+        shop.projects = set()
+        yield make_stand(shop, tmp_path)
+
+
+def make_stand(shop: Shop, tmp_path: Path, level: Level = Level.PROD) -> Stand:
+    shelf = open_own_shelf(tmp_path / "own", level)
+    source = SimpleSourceIndex(
+        SourceIndexOptions(cache_dir=tmp_path / "files", index_url=shop.url, disk_floor_bytes=0, page_seconds=0)
+    )
+    pages = ResolverPages(source=source, own=shelf.wheels, own_projects=OwnProjects())
+    # A proxy that is not there must not be asked for pages on loopback.
+    environment = {**os.environ, "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "example.org,127.0.0.1"}
+    options = UvResolverOptions(cache_dir=tmp_path / "uv", environment=environment, index_url=shop.url)
+    resolver = UvWheelResolver(options, pages)
+    return Stand(
+        shop=shop, shelf=shelf, source=source, pages=pages, resolver=resolver, options=options, cache=tmp_path / "uv"
+    )
+
+
+async def releases(stand: Stand, *requirements: str, constraints: tuple[str, ...] = ()) -> dict[str, str]:
+    resolver = UvReleaseResolver(stand.options, stand.pages)
+    found = await resolver.resolve(requirements, constraints=constraints, stated=(), target=TARGET)
+    return {release.project: str(release.version) for release in found}
+
+
+async def test_release_that_others_need_and_that_has_no_wheel_is_chosen_with_what_it_needs_in_turn(
+    stand: Stand,
+) -> None:
+    stand.wheel("application", "1.0", "deep")
+    stand.sdist("deep", "1.0", "deeper>=2")
+    stand.sdist("deeper", "1.0")
+    stand.sdist("deeper", "2.0")
+    assert await releases(stand, "application") == {"application": "1.0", "deep": "1.0", "deeper": "2.0"}
+
+
+async def test_constraint_that_no_wheel_satisfies_leads_to_a_release_that_can_be_built(stand: Stand) -> None:
+    stand.wheel("needed", "2.0")
+    stand.sdist("needed", "1.9", "helper")
+    stand.wheel("helper", "1.0")
+    assert await releases(stand, "needed", constraints=("needed<2",)) == {"needed": "1.9", "helper": "1.0"}
+    assert await releases(stand, "needed") == {"needed": "2.0"}, "a wheel goes before a build"
+
+
+async def test_contradiction_stays_one_with_everything_that_could_be_built(stand: Stand) -> None:
+    stand.wheel("application", "1.0", "deep>=3")
+    stand.sdist("deep", "1.0")
+    with pytest.raises(RequirementsUnsatisfiableError, match="deep>=3"):
+        await releases(stand, "application")
+
+
+async def test_own_wheel_serves_a_release_that_has_none_upstream(stand: Stand) -> None:
+    stand.sdist("needed", "1.0")
+    stand.wheel("helper", "1.0", "needed")
+    content = simple_wheel("needed", "1.0")
+    held = await stand.shelf.publish("needed-1.0-1.bookworm-py3-none-any.whl", content)
+    found = await stand.chosen("helper")
+    assert (found["needed"].filename, found["needed"].sha256) == (held.filename, held.sha256)
+    assert (found["needed"].own, found["helper"].own) == (True, False)
+    path = await MixedSource(stand.source, stand.shelf.wheels).fetch(found["needed"])
+    assert path.read_bytes() == content
+    assert stand.shop.requests("bookworm") == 0
+
+
+async def test_wheel_whose_metadata_was_not_kept_serves_too(stand: Stand) -> None:
+    content = simple_wheel("needed", "1.0", "helper")
+    await stand.shelf.publish("needed-1.0-1.bookworm-py3-none-any.whl", content, keep_metadata=False)
+    stand.wheel("helper", "1.0")
+    assert (await stand.chosen("needed")).keys() == {"needed", "helper"}
+
+
+async def test_upstream_comes_first_and_its_newer_release_is_seen(stand: Stand) -> None:
+    stand.wheel("needed", "1.0")
+    await stand.shelf.publish("needed-1.0-1.bookworm-py3-none-any.whl", simple_wheel("needed", "1.0"))
+    assert not (await stand.chosen("needed==1.0"))["needed"].own
+    stand.wheel("needed", "2.0")
+    await stand.shelf.publish("needed-1.5-1.bookworm-py3-none-any.whl", simple_wheel("needed", "1.5"))
+    assert str((await stand.chosen("needed"))["needed"].version) == "2.0"
+    assert (await stand.chosen("needed<2"))["needed"].own
+
+
+async def test_wheel_on_staging_is_for_what_goes_to_staging(stand: Stand, tmp_path: Path) -> None:
+    staging = make_stand(stand.shop, tmp_path / "staging", Level.STAGING)
+    for one in (stand, staging):
+        await one.shelf.publish(
+            "needed-1.0-1.bookworm-py3-none-any.whl", simple_wheel("needed", "1.0"), level=Level.STAGING
+        )
+    assert (await staging.chosen("needed"))["needed"].own
+    with pytest.raises(BuildRequirementsError):
+        await stand.chosen("needed")
+
+
+async def test_requirement_without_a_wheel_is_named_as_what_to_build(stand: Stand) -> None:
+    stand.sdist("needed", "1.0")
+    stand.sdist("needed", "2.0")
+    stand.wheel("helper", "1.0")
+    assert await stand.missing("needed", "helper") == {"needed": "2.0"}
+    assert await stand.missing("needed", "helper", constraints=("needed<2",)) == {"needed": "1.0"}
+
+
+async def test_requirements_of_requirements_are_found_in_wheels_and_in_what_sdists_say(stand: Stand) -> None:
+    stand.wheel("helper", "1.0", "deep[extra]", "other; python_version < '3'")
+    stand.sdist("deep", "1.0", "deeper>=1")
+    stand.sdist("deeper", "1.0", "no name at all !", "elsewhere @ http://elsewhere.invalid/x.whl")
+    assert await stand.missing("helper") == {"deep": "1.0", "deeper": "1.0"}
+
+
+async def test_wheel_that_the_target_does_not_take_is_none(stand: Stand) -> None:
+    stand.wheel("needed", "1.0", tag="cp313-cp313-win_amd64")
+    stand.wheel("needed", "1.0", tag="cp313-cp313-manylinux_2_99_x86_64")
+    stand.sdist("needed", "1.0")
+    assert await stand.missing("needed") == {"needed": "1.0"}
+
+
+async def test_old_name_of_an_sdist_is_read_as_its_page_reads_it(stand: Stand) -> None:
+    """Before PEP 625, names and versions had dashes in them."""
+    stand.shop.projects.add("odd-name")
+    stand.shop.add("odd-name-1.0-1.tar.gz", simple_sdist("odd-name", "1.0-1", "deep"))
+    stand.sdist("deep", "1.0")
+    assert await stand.missing("odd-name") == {"odd-name": "1.0.post1", "deep": "1.0"}
+
+
+async def test_older_wheel_is_better_than_a_build(stand: Stand) -> None:
+    stand.wheel("old", "1.0")
+    stand.sdist("old", "2.0")
+    stand.sdist("needed", "1.0")
+    assert await stand.missing("old", "needed") == {"needed": "1.0"}
+    assert await stand.missing("old>=2", "needed") == {"old": "2.0", "needed": "1.0"}
+
+
+async def test_release_that_could_not_be_built_is_not_named(stand: Stand) -> None:
+    stand.sdist("needed", "1.0")
+    stand.sdist("needed", "2.0", **{"requires-python": ">=3.99"})
+    stand.sdist("needed", "3.0", yanked="broken")
+    assert await stand.missing("needed") == {"needed": "1.0"}
+    with pytest.raises(BuildRequirementsError, match="needed"):
+        await stand.chosen("needed>=4")
+    with pytest.raises(BuildRequirementsError, match="nowhere"):
+        await stand.chosen("nowhere")
+
+
+async def test_fault_of_our_own_index_is_told_as_it_is(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.wheel("needed", "1.0")
+
+    async def fail(project: str) -> tuple[()]:
+        raise DatabaseUnavailableError(reason=f"away for {project}")
+
+    monkeypatch.setattr(stand.shelf.records, "wheels_of", fail)
+    with pytest.raises(DatabaseUnavailableError, match="away for needed"):
+        await stand.chosen("needed")
+
+
+async def test_pages_are_for_whoever_is_told_their_address_and_end_with_the_question(stand: Stand) -> None:
+    await stand.shelf.publish("needed-1.0-1.bookworm-py3-none-any.whl", simple_wheel("needed", "1.0"))
+    async with stand.pages.open(TARGET, StandIns.NONE) as visit, httpx.AsyncClient(trust_env=False) as client:
+        answers = [
+            (await client.get(f"{visit.url}/needed/")).status_code,
+            (await client.get(f"{visit.url}/other/")).status_code,
+            (await client.get(visit.url.replace(visit.root, "/guessed") + "/needed/")).status_code,
+            (await client.post(f"{visit.url}/needed/")).status_code,
+            (await client.get(visit.url.replace("/simple", "/files/../../etc/passwd.metadata"))).status_code,
+        ]
+        address = visit.url
+        assert answers == [200, 404, 400, 400, 400]
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"{address.rpartition(':')[0]}:1/")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"{address}/needed/")
+
+
+async def test_connection_is_kept_for_the_next_page_and_ends_with_what_nobody_should_ask(stand: Stand) -> None:
+    async with stand.pages.open(TARGET, StandIns.NONE) as visit:
+        host, port = visit.url.split("/")[2].split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for method, status in (("GET", b"404"), ("GET", b"404"), ("POST", b"400")):
+            writer.write(f"{method} {visit.root}/simple/other/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.split()[1] == status
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_questions_leave_nothing_of_our_pages_in_uvs_cache(stand: Stand) -> None:
+    stand.wheel("helper", "1.0")
+    await stand.shelf.publish("needed-1.0-1.bookworm-py3-none-any.whl", simple_wheel("needed", "1.0"))
+    await stand.chosen("needed", "helper")
+    before = sorted(path for path in stand.cache.rglob("*") if path.is_file())
+    await stand.chosen("helper", "needed>=1")
+    assert sorted(path for path in stand.cache.rglob("*") if path.is_file()) == before

@@ -1,0 +1,291 @@
+"""The web pages in a real browser: what people do, from signing in to yanking, and whether everybody can.
+
+The pages run on the in-memory stores, the test plays the worker. ``WHEELYARD_SCREENSHOTS=FOLDER`` keeps what is seen.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from tests.contract.samples import sample_failure
+from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, web_stand
+
+from wheelyard.domain.build import Status
+from wheelyard.domain.ledger import Outcome
+
+AXE = files("axe_playwright_python") / "axe.min.js"
+SCREENSHOTS = os.environ.get("WHEELYARD_SCREENSHOTS")
+LOOKS = [(1280, "light"), (390, "dark"), *([(1280, "dark"), (390, "light")] if SCREENSHOTS else [])]
+"""Each width and each colour scheme once; all four when pictures are taken."""
+
+
+@dataclass
+class Site:
+    """The pages on a port, and what is behind them."""
+
+    stand: WebStand
+    url: str
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    program = shutil.which("chromium")
+    assert program, "chromium is missing: make setup installs it"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with web_stand(tmp_path) as stand, serving(stand) as url:
+        yield Site(stand=stand, url=url, ids=await furnish(stand))
+
+
+@asynccontextmanager
+async def serving(stand: WebStand) -> AsyncIterator[str]:
+    config = uvicorn.Config(stand.api.app, port=0, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  uvicorn has a flag, no event
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    stand.api.services.stopping.set()
+    server.should_exit = True
+    await running
+
+
+@asynccontextmanager
+async def visitor(
+    browser: Browser,
+    site: Site,
+    *,
+    forgiven: str | None = None,
+    **options: Any,  # noqa: ANN401  Playwright's
+) -> AsyncIterator[Page]:
+    """Open a window, sign in, and see that no page asks anybody else or breaks its own policy."""
+    context: BrowserContext = await browser.new_context(**options)
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(site.url) else faults.append(asked.url))
+    await page.goto(f"{site.url}/sign-in")
+    await page.get_by_label("Token").fill(TOKEN)
+    await page.locator("main").get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    yield page
+    assert [fault for fault in faults if forgiven is None or forgiven not in fault] == []
+    await context.close()
+
+
+async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser, site: Site) -> None:
+    stand = site.stand
+    stand.api.source.add("numpy-2.4.0.tar.gz", b"numpy")
+    async with visitor(browser, site) as page:
+        await page.get_by_role("link", name="Request a wheel").first.click()
+        await page.get_by_label("Project, and which").fill("numpy")
+        await page.get_by_role("button", name="Show the plan").click()
+        await expect(page.get_by_text("numpy 2.4.0")).to_be_visible()
+        await page.get_by_role("button", name="Request this wheel").click()
+        await expect(page.get_by_text("It waits for a worker.")).to_be_visible()
+        claim = await stand.api.claim(page.url.rpartition("/")[2])
+        await expect(page.get_by_text("Attempt 1 on worker-1")).to_be_visible()
+        await stand.api.attempts.append_log(claim, BUILD_LOG)
+        await expect(page.locator("#L1")).to_contain_text("== resolve")
+        await stand.api.attempts.append_log(claim, b"\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\nthe last line\n")
+        await page.locator(".log-box").scroll_into_view_if_needed()
+        await expect(page.get_by_text("the last line")).to_be_in_viewport()
+        assert await page.locator(".log img").count() == 0
+        await expect(page.locator(".log .ansi-red")).to_have_text("<img src=x onerror=alert(1)>")
+        filename = await stand.publish(claim)
+        await expect(page.locator("h1")).to_contain_text("succeeded")
+        await expect(page.get_by_text("The build has succeeded.")).to_be_visible()
+        await page.get_by_role("link", name=filename).click()
+        await expect(page.get_by_text("because yaml/_yaml.abi3.so needs")).to_be_visible()
+        await page.get_by_label("Reason").fill("it leaks")
+        await page.get_by_role("button", name="Yank").click()
+        await expect(page.get_by_text("it leaks")).to_be_visible()
+        assert (await stand.api.services.index.browse.wheel(filename)).yanked_reason == "it leaks"
+
+
+async def test_failing_line_is_in_view_at_once(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/builds/{site.ids['failed']}")
+        box = page.locator(".log-box")
+        await expect(page.locator("[data-marked]")).to_contain_text("fatal error: yaml.h")
+        assert await box.evaluate("box => box.scrollTop") > 0
+
+
+async def test_failing_line_comes_into_view_when_a_followed_build_fails(browser: Browser, site: Site) -> None:
+    stand = site.stand
+    build_id, claim = await stand.log("lxml", BUILD_LOG)
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/builds/{build_id}")
+        await expect(page.locator("#live")).to_have_text("Live.")
+        await stand.api.attempts.append_log(claim, FAILING_LOG.removeprefix(BUILD_LOG) + b"more\n" * 300)
+        await expect(page.get_by_text("compilation terminated.")).to_be_visible()
+        await stand.api.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
+        await expect(page.locator("h1")).to_contain_text("failed")
+        await expect(page.get_by_role("heading", name="Why it failed")).to_be_visible()
+        await expect(page.locator("[data-marked]")).to_contain_text("fatal error: yaml.h")
+        box, line = page.locator(".log-box"), page.locator("[data-marked]")
+        places = [await one.evaluate("one => one.getBoundingClientRect().toJSON()") for one in (box, line)]
+        assert places[0]["top"] <= places[1]["top"] < places[0]["bottom"]
+        await expect(page.locator("#live")).to_have_text("The build has failed.")
+
+
+async def test_follower_of_a_flood_is_told_what_was_left_out_and_where_it_is(browser: Browser, site: Site) -> None:
+    build_id, claim = await site.stand.log("lxml", b"the first line\n")
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/builds/{build_id}")
+        await expect(page.locator("#live")).to_have_text("Live.")
+        flood = b"".join(b"line %d\n" % number for number in range(2, 3_002))
+        await site.stand.api.attempts.append_log(claim, flood)
+        await expect(page.locator("#L3001")).to_contain_text("line 3001")
+        await expect(page.get_by_text("2500 lines came too fast to be shown here.")).to_be_visible()
+        await expect(page.locator("#L2501")).to_have_count(0)
+        await page.get_by_role("link", name="Read on at line 2").click()
+        await expect(page.locator("#L2")).to_contain_text("line 2")
+
+
+async def test_names_and_versions_are_completed(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/request")
+        field = page.get_by_label("Project, and which")
+        await field.press_sequentially("PyY")
+        await expect(page.locator("#names option")).to_have_count(1)
+        assert await page.locator("#names option").get_attribute("value") == "pyyaml"
+        await field.fill("")
+        await field.press_sequentially("pyyaml==6")
+        await expect(page.locator('#names option[value="pyyaml==6.0.3"]')).to_have_count(1)
+
+
+async def test_everything_but_the_live_log_works_without_script(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site, java_script_enabled=False) as page:
+        build_id = await site.stand.api.submit("lxml")
+        await page.goto(f"{site.url}/builds/{build_id}")
+        await page.get_by_role("button", name="Cancel").click()
+        await expect(page.locator("h1")).to_contain_text("cancelled")
+        await page.goto(f"{site.url}/projects/pyyaml")
+        await page.get_by_role("button", name="Request pyyaml 6.0.3 for Python 3.11 on manylinux_2_36_x86_64").click()
+        await expect(page.locator("h1")).to_contain_text("queued")
+        await page.goto(f"{site.url}/builds/{site.ids['failed']}")
+        await page.get_by_label("Search the log").fill("fatal")
+        await page.locator(".log-section").get_by_role("button", name="Search").click()
+        await page.get_by_role("link", name="and what is around it").first.click()
+        await expect(page.locator("[data-marked]")).to_contain_text("fatal error: yaml.h")
+        await page.goto(f"{site.url}/request")
+        await page.get_by_label("Project, and which").fill("lxml")
+        await page.get_by_role("button", name="Show the plan").click()
+        await expect(page.get_by_role("heading", name="The plan")).to_be_visible()
+        await page.goto(f"{site.url}/wheels/{site.ids['wheel']}")
+        await page.get_by_label("Reason").fill("it leaks")
+        await page.get_by_role("button", name="Yank", exact=True).click()
+        await expect(page.get_by_text("it leaks")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        await page.goto(f"{site.url}/builds")
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_wheel_is_deleted_by_typing_its_name(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/wheels/{site.ids['wheel']}")
+        await page.get_by_text("Remove it for good").click()
+        await page.get_by_label("Type the file name to confirm").fill(site.ids["wheel"])
+        await page.get_by_role("button", name="Delete for good").click()
+        await expect(page.get_by_text("its name stays taken")).to_be_visible()
+
+
+async def test_pages_are_reached_by_keyboard(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/projects")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_label("Name begins with")).to_be_focused()
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+async def test_pages_fit_and_have_no_serious_fault(browser: Browser, site: Site, scheme: Any, width: int) -> None:  # noqa: ANN401
+    running, _ = await site.stand.log("lxml", BUILD_LOG)
+    await site.stand.more()
+    image = site.stand.image()
+    look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    # A page that is not there is answered with 404, which the browser itself tells as an error.
+    async with visitor(browser, site, forgiven="404 (Not Found)", **look) as page:
+        for name, path in {**pages_of(site), "running-build": f"/builds/{running}", "image": image}.items():
+            await page.goto(f"{site.url}{path}")
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert await serious_faults(page) == [], path
+            await keep_picture(page, f"web-{name}-{width}-{scheme}.png")
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+async def test_what_a_refresh_changed_unfolds(browser: Browser, site: Site, scheme: Any, width: int) -> None:  # noqa: ANN401
+    site.stand.image()
+    look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    async with visitor(browser, site, **look) as page:
+        await page.goto(f"{site.url}/builders")
+        await expect(page.get_by_text("3.0.17-1 → 3.0.17-2")).to_be_hidden()
+        await page.get_by_text("1 image made anew, 3 packages changed").click()
+        await expect(page.get_by_text("3.0.17-1 → 3.0.17-2")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await serious_faults(page) == []
+        await keep_picture(page, f"web-refresh-{width}-{scheme}.png")
+
+
+def pages_of(site: Site) -> dict[str, str]:
+    return {
+        "home": "/",
+        "failed-build": f"/builds/{site.ids['failed']}",
+        "build": f"/builds/{site.ids['succeeded']}",
+        "log": f"/builds/{site.ids['failed']}/log",
+        "project": "/projects/pyyaml",
+        "wheel": f"/wheels/{site.ids['wheel']}",
+        "builds": "/builds",
+        "projects": "/projects",
+        "request": "/request?requirement=pyyaml",
+        "recipe": "/recipes/pyyaml",
+        "recipes": "/recipes",
+        "builders": "/builders",
+        "statistics": "/statistics",
+        "queue": "/queue",
+        "requests": "/requests",
+        "request-for-application": f"/requests/{site.ids['request']}",
+        "index": "/index",
+        "files": f"/wheels/{site.ids['wheel']}/files",
+        "no-recipe": "/recipes/lxml",
+        "sign-in": "/sign-in",
+        "error": "/nowhere",
+    }
+
+
+async def serious_faults(page: Page) -> list[str]:
+    """Ask axe-core for serious and critical faults (WCAG 2.2, levels A and AA)."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
+    return [
+        f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
+async def keep_picture(page: Page, name: str) -> None:
+    """Keep what is seen, if somebody asks for it."""
+    if SCREENSHOTS:
+        await page.screenshot(path=Path(SCREENSHOTS) / name)

@@ -1,0 +1,3 @@
+integer function answer() bind(c)
+  answer = 42
+end function

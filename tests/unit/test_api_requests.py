@@ -1,0 +1,708 @@
+"""Requests for whole applications, over REST, on stores in memory."""
+
+import asyncio
+import io
+import tarfile
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from packaging.utils import NormalizedName, canonicalize_name
+from tests.contract.samples import sample_failure, sample_wheel
+from tests.unit.api_stand import ApiStand, api_stand, problem_of, read_events
+
+from wheelyard.domain.build import Status
+from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.prebuild import PrebuildTurn
+from wheelyard.errors import (
+    HashMismatchError,
+    IndexConflictError,
+    IndexUnavailableError,
+    UntrustedOutputError,
+    WheelyardError,
+)
+
+METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
+GRID = {"pythons": ["3.11", "3.13"], "platforms": ["manylinux_2_31_x86_64", "manylinux_2_36_x86_64"]}
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with api_stand(tmp_path) as stand:
+        for project, version in (("pyyaml", "6.0.3"), ("lxml", "6.0.2"), ("wheelonly", "1.0")):
+            stand.resolver.add(project, version)
+        yield stand
+
+
+async def order(stand: ApiStand, **body: object) -> dict[str, Any]:
+    answer = await stand.client.post("/v1/requests", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == answer.json()["url"]
+    return dict(answer.json())
+
+
+async def settle(stand: ApiStand) -> None:
+    """Bring everything on until nothing happens without builds."""
+    advance = stand.services.prebuilds.advance
+    while await advance.once():
+        pass
+
+
+async def look(stand: ApiStand, request: dict[str, Any]) -> dict[str, Any]:
+    await settle(stand)
+    return dict((await stand.client.get(request["url"])).json())
+
+
+async def finish_build(
+    stand: ApiStand, build_id: str, filename: str | None, *, level: Level = Level.PROD, metadata: bytes = METADATA
+) -> None:
+    """Let a build publish a wheel, or fail."""
+    claim = await stand.claim(build_id)
+    if filename is None:
+        assert await stand.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
+        return
+    wheel = replace(sample_wheel(), filename=filename)
+    published = PublishedFile(
+        filename=filename,
+        url=f"memory:{claim.order.project}/{filename}",
+        index_url="memory:",
+        sha256=wheel.sha256,
+        size_bytes=wheel.size_bytes,
+        uploaded=True,
+        level=level,
+        metadata=metadata,
+    )
+    assert await stand.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
+
+
+def statuses(view: dict[str, Any]) -> list[str]:
+    return [item["status"] for item in view["items"]]
+
+
+def builds_of(view: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(build["python"], build["platform"]) for build in view["builds"]]
+
+
+async def test_plan_says_what_would_be_done_and_does_none_of_it(stand: ApiStand) -> None:
+    answer = await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"], **GRID})
+    plan = answer.json()
+    assert plan["counts"] == {"build": 1, "waiting": 3}
+    assert builds_of(plan) == [("3.11", "manylinux_2_31_x86_64")]
+    assert (await stand.client.get("/v1/builds")).json()["builds"] == []
+    assert (await stand.client.get("/v1/requests")).json()["requests"] == []
+
+
+async def test_plan_tells_a_build_that_would_be_joined(stand: ApiStand) -> None:
+    build_id = await stand.submit("pyyaml")
+    plan = (await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})).json()
+    assert [(build["build_id"], build["joined"]) for build in plan["builds"]] == [(build_id, True)]
+
+
+async def test_plan_finds_the_build_that_would_be_joined_behind_many_others(stand: ApiStand) -> None:
+    build_id = await stand.submit("pyyaml")
+    former = (await stand.builds.get(build_id)).order
+    for number in range(60):
+        other = replace(former, key=f"{number:064}", recipe_digest=f"{number}")
+        await stand.builds.submit(other, requested_by="tests")
+    plan = (await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})).json()
+    assert [(build["build_id"], build["joined"]) for build in plan["builds"]] == [(build_id, True)]
+
+
+async def test_pure_wheel_of_one_build_serves_all_targets(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own", **GRID)
+    running = await look(stand, request)
+    assert statuses(running) == ["build", "waiting", "waiting", "waiting"]
+    await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bullseye-py3-none-any.whl")
+    done = await look(stand, request)
+    assert statuses(done) == ["present"] * 4
+    assert len(done["builds"]) == 1
+    assert done["is_installable"]
+    assert done["finished_at"] is not None
+    assert done["install"].endswith("pyyaml==6.0.3")
+
+
+@pytest.mark.parametrize(
+    ("needs", "status", "named"),
+    [
+        (
+            ("numpy>=2", "six; python_version < '3'", "extra-only; extra == 'all'", "not a requirement"),
+            "failed",
+            "numpy>=2",
+        ),
+        (("LXML>=7",), "failed", "LXML>=7"),
+        (("lxml>=6",), "present", ""),
+    ],
+)
+async def test_need_that_only_the_built_wheel_tells_of_keeps_a_request_from_being_installable(
+    stand: ApiStand, needs: tuple[str, ...], status: str, named: str
+) -> None:
+    request = await order(stand, requirements=["lxml", "pyyaml"])
+    builds = {build["project"]: build["build_id"] for build in (await look(stand, request))["builds"]}
+    await finish_build(stand, builds["lxml"], "lxml-6.0.2-1.bookworm-py3-none-any.whl")
+    assert (await look(stand, request))["finished_at"] is None
+    metadata = METADATA + "".join(f"Requires-Dist: {need}\n" for need in needs).encode()
+    await finish_build(stand, builds["pyyaml"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl", metadata=metadata)
+    done = await look(stand, request)
+    assert [item["status"] for item in done["items"]] == ["present", status]
+    assert done["is_installable"] is (status == "present")
+    assert f"needs {named}," in done["items"][1]["reason"] if named else not done["items"][1]["reason"]
+    assert done["finished_at"] is not None
+
+
+async def test_lock_is_taken_at_its_word_whatever_wheels_need(stand: ApiStand) -> None:
+    sdist = (await stand.source.project(canonicalize_name("pyyaml"))).files[0].sha256
+    files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{sdist}\n"}
+    request = await order(stand, file="requirements.txt", files=files)
+    (build,) = (await look(stand, request))["builds"]
+    metadata = METADATA + b"Requires-Dist: numpy\n"
+    await finish_build(stand, build["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl", metadata=metadata)
+    assert (await look(stand, request))["is_installable"]
+
+
+async def test_native_wheel_leads_to_one_build_for_each_python(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own", **GRID)
+    running = await look(stand, request)
+    name = "pyyaml-6.0.3-1.bullseye-cp311-cp311-manylinux_2_17_x86_64.whl"
+    await finish_build(stand, running["builds"][0]["build_id"], name)
+    again = await look(stand, request)
+    assert statuses(again) == ["present", "present", "build", "waiting"]
+    assert builds_of(again) == [("3.11", "manylinux_2_31_x86_64"), ("3.13", "manylinux_2_31_x86_64")]
+
+
+async def test_upstream_wheel_is_mirrored_as_it_is(stand: ApiStand) -> None:
+    content = make_wheel("demo", "1.0")
+    stand.source.add("demo-1.0-py3-none-any.whl", content)
+    stand.resolver.add("demo", "1.0")
+    done = await look(stand, await order(stand, requirements=["demo"], **GRID))
+    assert statuses(done) == ["present"] * 4
+    assert {item["source"] for item in done["items"]} == {"upstream"}
+    assert done["builds"] == []
+    page = await stand.client.get("/simple/demo/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    assert [file["filename"] for file in page.json()["files"]] == ["demo-1.0-py3-none-any.whl"]
+    assert list(stand.held.files.values()) == [content]
+
+
+async def test_own_wheels_are_built_where_upstreams_are_not_wanted(stand: ApiStand) -> None:
+    stand.source.add("lxml-6.0.2-cp313-cp313-manylinux_2_28_x86_64.whl", b"upstream")
+    view = await look(stand, await order(stand, requirements=["lxml"], prefer="own"))
+    assert statuses(view) == ["build"]
+
+
+async def test_failed_build_is_told_with_its_reason(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    running = await look(stand, request)
+    await finish_build(stand, running["builds"][0]["build_id"], None)
+    done = await look(stand, request)
+    assert statuses(done) == ["failed"]
+    assert done["items"][0]["reason"] == sample_failure().summary
+    assert done["finished_at"] is not None
+    assert not done["is_installable"]
+    assert done["install"] is None
+
+
+async def test_release_without_an_sdist_is_impossible_and_says_why(stand: ApiStand) -> None:
+    done = await look(stand, await order(stand, requirements=["wheelonly"], prefer="own"))
+    assert statuses(done) == ["impossible"]
+    assert "sdist" in done["items"][0]["reason"]
+
+
+async def test_hashes_that_allow_no_sdist_forbid_a_build(stand: ApiStand) -> None:
+    files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{'a' * 64}\n"}
+    done = await look(stand, await order(stand, file="requirements.txt", files=files))
+    assert statuses(done) == ["impossible"]
+    assert "hashes" in done["items"][0]["reason"]
+
+
+@pytest.mark.parametrize("limits", ["", f"pyyaml==6.0.3 --hash=sha256:{'a' * 64}\n"])
+async def test_hashes_bind_though_a_resolver_chooses_the_rest(stand: ApiStand, limits: str) -> None:
+    """Of a line, or of a constraint on what a line asks for."""
+    line = "pyyaml\n" if limits else f"pyyaml==6.0.3 --hash=sha256:{'a' * 64}\n"
+    files = {"requirements.txt": f"lxml\n-c limits.txt\n{line}", "limits.txt": limits}
+    done = await look(stand, await order(stand, file="requirements.txt", files=files))
+    assert [(item["project"], item["status"]) for item in done["items"]] == [
+        ("lxml", "build"),
+        ("pyyaml", "impossible"),
+    ]
+    assert "hashes" in done["items"][1]["reason"]
+    assert done["items"][1]["origin"] == {"file": "requirements.txt", "line": 3}
+
+
+async def test_lines_that_cannot_be_built_are_reported_and_the_rest_goes_on(stand: ApiStand) -> None:
+    files = {"requirements.txt": "-e .\npyyaml\n"}
+    view = await order(stand, file="requirements.txt", files=files)
+    assert [(one["file"], one["line"]) for one in view["skipped"]] == [("requirements.txt", 1)]
+    assert [item["origin"] for item in view["items"]] == [{"file": "requirements.txt", "line": 2}]
+
+
+@pytest.mark.parametrize(
+    ("lines", "allowed", "installable"),
+    [
+        (["-e ."], False, True),
+        (["--extra-index-url https://elsewhere.test/simple"], False, True),
+        (["git+https://elsewhere.test/x.git"], False, False),
+        (["x @ https://elsewhere.test/x.tar.gz"], False, False),
+        (["not a requirement"], False, False),
+        (["git+https://elsewhere.test/x.git"], True, True),
+    ],
+)
+async def test_line_that_asks_for_what_is_on_no_index_keeps_a_request_from_being_installable_unless_allowed(
+    stand: ApiStand,
+    lines: list[str],
+    allowed: bool,  # noqa: FBT001  a parameter of the test
+    installable: bool,  # noqa: FBT001  as above
+) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    files = {"requirements.txt": "\n".join([*lines, "demo", ""])}
+    done = await look(stand, await order(stand, file="requirements.txt", files=files, allow_skipped=allowed))
+    assert statuses(done) == ["present"]
+    assert done["finished_at"] is not None
+    assert done["is_installable"] is installable
+    assert (done["install"] is not None) is installable
+
+
+@pytest.mark.parametrize("line", ["-e .", "not a requirement", "git+https://elsewhere.test/x.git"])
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_input_of_which_nothing_is_understood_is_not_installable(
+    stand: ApiStand,
+    line: str,
+    allowed: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    files = {"requirements.txt": f"{line}\n"}
+    done = await order(stand, file="requirements.txt", files=files, allow_skipped=allowed)
+    assert done["finished_at"] is not None
+    assert not done["is_installable"]
+
+
+async def test_index_that_is_away_delays_a_request_and_loses_nothing(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    stand.source.project_fault = IndexUnavailableError(index="upstream", reason="connection refused")
+    for _ in range(20):
+        assert not await stand.services.prebuilds.advance.once(), "nothing has moved, so the service may take a breath"
+    delayed = (await stand.client.get(request["url"])).json()
+    assert delayed["finished_at"] is None
+    assert "connection refused" in delayed["items"][0]["reason"]
+    stand.source.project_fault = None
+    assert statuses(await look(stand, request)) == ["build"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        IndexConflictError(filename="demo-1.0-py3-none-any.whl", held="a" * 64, ours="b" * 64),
+        UntrustedOutputError(stage="publish", reason="its METADATA is malformed"),
+        HashMismatchError(what="demo-1.0-py3-none-any.whl", expected="a" * 64, found="b" * 64),
+        ValueError("a bug"),
+    ],
+)
+async def test_wheel_that_cannot_be_mirrored_fails_with_its_reason_and_keeps_nobody_waiting(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    request = await order(stand, requirements=["demo", "wheelonly", "pyyaml"], **GRID)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(stand.held, "publish", fail)
+    for _ in range(10):
+        await stand.services.prebuilds.advance.once()
+    done = (await stand.client.get(request["url"])).json()
+    demo = [item for item in done["items"] if item["project"] == "demo"]
+    assert {item["status"] for item in demo} == {"failed"}
+    expected = fault.summary.rstrip(".") if isinstance(fault, WheelyardError) else "Wheelyard failed"
+    assert all(item["reason"].startswith(expected) for item in demo)
+    assert [item["status"] for item in done["items"] if item["project"] == "pyyaml"] == ["build"] + ["waiting"] * 3
+
+
+async def test_mirrored_wheel_that_is_not_offered_is_a_failure_and_not_mirrored_for_ever(stand: ApiStand) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    assert statuses(await look(stand, await order(stand, requirements=["demo"]))) == ["present"]
+    await stand.client.post("/v1/wheels/demo-1.0-py3-none-any.whl/yank", json={"reason": "broken"})
+    again = await look(stand, await order(stand, requirements=["demo"]))
+    assert statuses(again) == ["failed"]
+    assert "does not list it" in again["items"][0]["reason"]
+
+
+async def test_wheel_on_staging_only_serves_nobody_yet(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    running = await look(stand, request)
+    name = "pyyaml-6.0.3-1.bookworm-py3-none-any.whl"
+    await finish_build(stand, running["builds"][0]["build_id"], name, level=Level.STAGING)
+    done = await look(stand, request)
+    assert statuses(done) == ["failed"]
+    assert "does not list it" in done["items"][0]["reason"]
+
+
+async def test_file_that_serves_many_targets_is_fetched_and_published_once(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    published: list[Path] = []
+    publish = stand.held.publish
+
+    async def count(path: Path, *, sha256: str) -> PublishedFile:
+        published.append(path)
+        return await publish(path, sha256=sha256)
+
+    monkeypatch.setattr(stand.held, "publish", count)
+    done = await look(stand, await order(stand, requirements=["demo"], **GRID))
+    assert statuses(done) == ["present"] * 4
+    assert len(published) == 1
+
+
+async def test_release_that_is_put_off_keeps_no_other_waiting(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"demo{number}" for number in range(9)]
+    for name in names:
+        stand.source.add(f"{name}-1.0-py3-none-any.whl", make_wheel(name, "1.0"))
+        stand.resolver.add(name, "1.0")
+    request = await order(stand, requirements=[*names, "pyyaml"])
+
+    async def fail(*_: object, **__: object) -> None:
+        raise IndexUnavailableError(index="own", reason="connection refused")
+
+    monkeypatch.setattr(stand.held, "publish", fail)
+    for _ in range(3):
+        await stand.services.prebuilds.advance.once()
+    assert [build["project"] for build in (await stand.client.get(request["url"])).json()["builds"]] == ["pyyaml"]
+
+
+async def test_build_that_was_cancelled_by_somebody_else_is_told(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    running = await look(stand, request)
+    await stand.client.post(f"/v1/builds/{running['builds'][0]['build_id']}/cancel")
+    done = await look(stand, request)
+    assert (statuses(done), done["items"][0]["reason"]) == (["failed"], "its build was cancelled")
+
+
+async def test_application_without_dependencies_is_installable_at_once(stand: ApiStand) -> None:
+    lock = 'lock-version = "1.0"\ncreated-by = "tests"\npackages = []\n'
+    done = await order(stand, file="pylock.toml", files={"pylock.toml": lock})
+    assert done["is_installable"]
+    assert done["finished_at"] is not None
+    assert done["install"] is None
+
+
+async def test_lock_file_for_another_python_is_refused(stand: ApiStand) -> None:
+    lock = 'lock-version = "1.0"\nrequires-python = ">=3.12"\ncreated-by = "tests"\npackages = []\n'
+    body = {"file": "pylock.toml", "files": {"pylock.toml": lock}, **GRID}
+    problem = problem_of(await stand.client.post("/v1/requests", json=body), 422, "requirements-unsatisfiable")
+    assert "pylock.toml is for Python >=3.12" in problem["detail"]
+    assert "3.11" in problem["detail"]
+
+
+async def test_constraints_count_beside_a_lock_too(stand: ApiStand) -> None:
+    files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{'a' * 64}\n-c limits.txt\n"}
+    body = {"file": "requirements.txt", "files": {**files, "limits.txt": "PyYAML<6.0.3\n"}}
+    problem = problem_of(await stand.client.post("/v1/requests", json=body), 422, "requirements-unsatisfiable")
+    assert "pyyaml==6.0.3 (requirements.txt:1) does not satisfy the constraint PyYAML<6.0.3" in problem["detail"]
+    fitting = {"limits.txt": 'pyyaml<7\npyyaml<6; python_version < "3.10"\nlxml<1\n'}
+    await order(stand, file="requirements.txt", files={**files, **fitting})
+
+
+async def test_default_groups_of_uv_are_read_from_the_project_beside_the_lock(stand: ApiStand) -> None:
+    lock = """
+version = 1
+[[package]]
+name = "app"
+version = "1"
+source = { virtual = "." }
+[package.dev-dependencies]
+dev = [{ name = "pyyaml" }]
+[[package]]
+name = "pyyaml"
+version = "6.0.3"
+source = { registry = "simple" }
+"""
+    files = {"a/uv.lock": lock, "a/pyproject.toml": "[tool.uv]\ndefault-groups = []\n"}
+    assert statuses(await order(stand, file="a/uv.lock", files={"a/uv.lock": lock})) == ["waiting"]
+    assert statuses(await order(stand, file="a/uv.lock", files=files)) == []
+
+
+async def test_install_line_tells_versions_apart_by_python(stand: ApiStand) -> None:
+    files = {"requirements.txt": 'demo==1.0; python_version < "3.12"\ndemo==2.0; python_version >= "3.12"\n'}
+    for version in ("1.0", "2.0"):
+        stand.source.add(f"demo-{version}-py3-none-any.whl", make_wheel("demo", version))
+        stand.resolver.add("demo", version)
+    done = await look(stand, await order(stand, file="requirements.txt", files=files, **GRID))
+    assert done["install"].endswith("""'demo==1.0; python_version == "3.11"' 'demo==2.0; python_version == "3.13"'""")
+
+
+async def test_cancelled_request_cancels_builds_that_wait_for_it_alone(stand: ApiStand) -> None:
+    shared = await stand.submit("lxml")
+    request = await order(stand, requirements=["pyyaml", "lxml"], prefer="own")
+    running = await look(stand, request)
+    own = next(build["build_id"] for build in running["builds"] if build["project"] == "pyyaml")
+    cancelled = (await stand.client.post(f"{request['url']}/cancel")).json()
+    assert cancelled["cancelled"]
+    assert cancelled["finished_at"] is not None
+    assert (await stand.builds.get(own)).status is Status.CANCELLED
+    assert (await stand.builds.get(shared)).status is Status.QUEUED
+    again = (await stand.client.post(f"{request['url']}/cancel")).json()
+    assert again["finished_at"] == cancelled["finished_at"]
+
+
+async def test_cancelling_a_request_leaves_the_build_that_another_request_has_joined(stand: ApiStand) -> None:
+    first = await order(stand, requirements=["pyyaml"], prefer="own")
+    build_id = (await look(stand, first))["builds"][0]["build_id"]
+    second = await order(stand, requirements=["pyyaml"], prefer="own")
+    await look(stand, second)
+    await stand.client.post(f"{first['url']}/cancel")
+    assert (await stand.builds.get(build_id)).status is Status.QUEUED
+    await finish_build(stand, build_id, "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    assert (await look(stand, second))["is_installable"]
+
+
+async def test_request_that_is_cancelled_in_the_middle_of_a_turn_starts_nothing(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    read = stand.source.project
+
+    async def cancel_then_read(name: str) -> object:
+        monkeypatch.setattr(stand.source, "project", read)
+        await stand.client.post(f"{request['url']}/cancel")
+        return await read(canonicalize_name(name))
+
+    monkeypatch.setattr(stand.source, "project", cancel_then_read)
+    await settle(stand)
+    assert (await stand.client.get("/v1/builds")).json()["builds"] == []
+    assert (await look(stand, request))["cancelled"]
+
+
+async def test_lease_is_kept_while_a_release_takes_long(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    advance = replace(stand.services.prebuilds.advance, lease_seconds=0.01)
+    renew, read = advance.turns.renew, stand.source.project
+    renewed = asyncio.Semaphore(0)
+
+    async def count(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
+        renewed.release()
+        return await renew(turn, lease_seconds=lease_seconds)
+
+    async def read_slowly(name: NormalizedName) -> object:
+        for _ in range(3):
+            await renewed.acquire()
+        return await read(name)
+
+    monkeypatch.setattr(advance.turns, "renew", count)
+    monkeypatch.setattr(stand.source, "project", read_slowly)
+    assert await advance.once()
+    assert statuses((await stand.client.get(request["url"])).json()) == ["build"]
+
+
+async def test_turn_that_was_lost_goes_no_further(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    projects = [f"project{number}" for number in range(9)]
+    for project in projects:
+        stand.resolver.add(project, "1.0")
+    await order(stand, requirements=projects, prefer="own")
+    advance = replace(stand.services.prebuilds.advance, lease_seconds=0.01)
+    renew, read = advance.turns.renew, stand.source.project
+    asked: list[str] = []
+    lost = asyncio.Event()
+
+    async def lose(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
+        stand.clock.advance(60)
+        assert await advance.turns.claim(lease_seconds=3600) is not None, "somebody else has it now"
+        lost.set()
+        return await renew(turn, lease_seconds=lease_seconds)
+
+    async def read_once_lost(name: NormalizedName) -> object:
+        asked.append(name)
+        await lost.wait()
+        return await read(name)
+
+    monkeypatch.setattr(advance.turns, "renew", lose)
+    monkeypatch.setattr(stand.source, "project", read_once_lost)
+    await advance.once()
+    assert set(asked) == set(projects[:4]), "those that were begun"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_wheel_that_turns_out_pure_ends_the_other_builds_that_are_for_this_request_alone(
+    stand: ApiStand,
+    shared: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    stand.source.add("pyyaml-6.0.3-cp311-cp311-win_amd64.whl", b"it looks native")
+    request = await order(stand, requirements=["pyyaml"], prefer="own", **GRID)
+    first, second = (build["build_id"] for build in (await look(stand, request))["builds"])
+    if shared:
+        body = {"requirement": "pyyaml", "python": "3.13", "platform": "manylinux_2_31_x86_64"}
+        assert (await stand.client.post("/v1/builds", json=body)).json()["id"] == second
+    await finish_build(stand, first, "pyyaml-6.0.3-1.bullseye-py3-none-any.whl")
+    done = await look(stand, request)
+    assert statuses(done) == ["present"] * 4
+    assert (await stand.builds.get(second)).status is (Status.QUEUED if shared else Status.CANCELLED)
+
+
+async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> None:
+    sdist = (await stand.source.project("pyyaml")).files[0].sha256  # type: ignore[arg-type]
+    files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{sdist}\n"}
+    request = await order(stand, file="requirements.txt", files=files, prefer="own")
+    running = await look(stand, request)
+    await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    assert (await look(stand, request))["is_installable"]
+    answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
+    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    assert answer.json()["text"] == expected
+
+
+async def test_files_that_a_lock_names_come_back_with_our_hashes_too(stand: ApiStand) -> None:
+    sdist = (await stand.source.project("pyyaml")).files[0].sha256  # type: ignore[arg-type]
+    files = {
+        "requirements.txt": "-r deeper/base.txt\n",
+        "deeper/base.txt": f"pyyaml==6.0.3 --hash=sha256:{sdist}\n",
+    }
+    request = await order(stand, file="requirements.txt", files=files, prefer="own")
+    running = await look(stand, request)
+    await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    await settle(stand)
+    answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
+    assert answer.json()["text"] == files["requirements.txt"]
+    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    assert answer.json()["files"] == {**files, "deeper/base.txt": expected}
+
+
+async def test_followers_see_each_change_and_the_end(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["wheelonly"], prefer="own")
+    await settle(stand)
+    events = read_events((await stand.client.get(f"{request['url']}/events")).text)
+    assert [event.name for event in events] == ["update", "end"]
+    assert events[0].data["counts"] == {"impossible": 1}
+
+
+async def test_constraints_count_for_the_sdist_that_the_resolver_is_told_of(stand: ApiStand) -> None:
+    for version in ("2.8.6", "2.9.13"):
+        stand.source.add(f"psycopg2-{version}.tar.gz", make_sdist(f"psycopg2-{version}"))
+    stand.resolver.add("psycopg2", "2.8.6", "2.9.13")
+    files = {"requirements.txt": "psycopg2\n-c limits.txt\n", "limits.txt": "Psycopg2<2.9\n"}
+    await order(stand, file="requirements.txt", files=files, prefer="own")
+    assert [str(one.version) for one in stand.resolver.stated] == ["2.8.6"]
+
+
+async def test_sdist_without_any_wheel_tells_the_resolver_what_it_needs(stand: ApiStand) -> None:
+    stand.source.add("psycopg2-2.9.13.tar.gz", make_sdist("psycopg2-2.9.13", "Requires-Dist: six>=1"))
+    stand.resolver.add("psycopg2", "2.9.13")
+    await order(stand, requirements=["psycopg2"], prefer="own")
+    assert [(str(one.version), one.requires) for one in stand.resolver.stated] == [("2.9.13", ("six>=1",))]
+
+
+async def test_followers_are_sent_what_has_changed_and_no_estimate_by_itself(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = await stand.claim(await stand.submit("pyyaml==6.0.2"))
+    stand.clock.advance(300)
+    assert await stand.attempts.finish(former, Outcome(status=Status.SUCCEEDED, wheel=sample_wheel()))
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    claim = await stand.claim((await look(stand, request))["builds"][0]["build_id"])
+    estimates: list[float | None] = []
+
+    async def pass_time(_: float) -> None:
+        stand.clock.advance(40)
+        estimates.append((await look(stand, request))["seconds_left"])
+        if len(estimates) == 5:
+            failed = Outcome(status=Status.FAILED, failure=sample_failure())
+            assert await stand.attempts.finish(claim, failed)
+            await settle(stand)
+
+    monkeypatch.setattr("wheelyard.api.requests.asyncio", SimpleNamespace(sleep=pass_time))
+    events = read_events((await stand.client.get(f"{request['url']}/events")).text)
+    assert estimates == [260.0, 220.0, 180.0, 140.0, 100.0]
+    assert [event.name for event in events] == ["update", "update", "end"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "invalid-request"),
+        ({"requirements": ["pyyaml"], "pythons": ["three"]}, "unknown-target"),
+        ({"requirements": ["nothing-there"]}, "requirements-unsatisfiable"),
+        ({"file": "uv.lock", "files": {"uv.lock": "["}}, "dependency-file-invalid"),
+        ({"file": "uv.lock"}, "dependency-file-missing"),
+        ({"file": "pyproject.toml", "files": {"pyproject.toml": "project = {}"}, "extras": ["a"]}, "selection-unknown"),
+        ({"file": "uv.lock", "files": {"uv.lock": "package = [{name = 'a', source = []}]"}}, "dependency-file-invalid"),
+        ({"file": "poetry.lock", "files": {"poetry.lock": "extras = 1"}}, "dependency-file-invalid"),
+        ({"file": "pyproject.toml", "files": {"pyproject.toml": "dependency-groups = 1"}}, "dependency-file-invalid"),
+        (
+            {"file": "pyproject.toml", "files": {"pyproject.toml": "project = {dependencies = [1]}"}},
+            "dependency-file-invalid",
+        ),
+        ({"file": "environment.yml", "files": {"environment.yml": "dependencies:\n"}}, "dependency-file-invalid"),
+        ({"requirements": ["pyyaml"], "unknown": 1}, "invalid-request"),
+    ],
+)
+async def test_request_that_cannot_be_understood_is_refused_with_the_reason(
+    stand: ApiStand, body: dict[str, Any], code: str
+) -> None:
+    answer = await stand.client.post("/v1/requests", json=body)
+    assert answer.json()["code"].startswith(code), answer.text
+    assert 400 <= answer.status_code < 500
+    assert (await stand.client.get("/v1/requests")).json()["requests"] == []
+
+
+async def test_malformed_target_is_refused_with_the_reason_and_those_that_there_are(stand: ApiStand) -> None:
+    answer = await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"], "pythons": ["3.13.2"]})
+    assert "'3.13.2' is not a Python version of the form 3.13" in answer.json()["detail"]
+    targets = (await stand.client.get("/v1/targets")).json()
+    assert all(f"Python {one['python']} on {one['platform']}" in answer.json()["hint"] for one in targets)
+
+
+@pytest.mark.parametrize("action", ["", "/events"])
+async def test_request_that_is_not_there_is_not_found(stand: ApiStand, action: str) -> None:
+    problem_of(await stand.client.get(f"/v1/requests/0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11{action}"), 404, "not-found")
+
+
+def make_sdist(stem: str, *lines: str) -> bytes:
+    name, _, version = stem.rpartition("-")
+    text = "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *lines, ""]).encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path in (f"{stem}/deeper/PKG-INFO", f"{stem}/PKG-INFO"):
+            member = tarfile.TarInfo(path)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    return buffer.getvalue()
+
+
+def make_wheel(project: str, version: str) -> bytes:
+    folder = f"{project}-{version}.dist-info"
+    members = {
+        f"{project}.py": "",
+        f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n",
+        f"{folder}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+        record = "".join(f"{name},,\n" for name in (*members, f"{folder}/RECORD"))
+        archive.writestr(f"{folder}/RECORD", record)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"requirements": ["a\0 b"]},
+        {"file": "requirements.txt", "files": {"requirements.txt": "a\0 b"}},
+        {"file": "a\0", "files": {"requirements.txt": "a"}},
+    ],
+)
+async def test_nul_is_refused_before_a_database_sees_it(stand: ApiStand, body: dict[str, object]) -> None:
+    problem_of(await stand.client.post("/v1/requests", json=body), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("text", ["git+https://me:s3cret@git.example/x", "x @@ https://me:s3@cret@git.example/x"])
+async def test_password_in_a_requirement_is_not_kept(stand: ApiStand, text: str) -> None:
+    request = await order(stand, requirements=["pyyaml", text])
+    (skipped,) = request["skipped"]
+    assert "git.example/x" in skipped["text"]
+    assert "cret" not in str(request)

@@ -1,0 +1,206 @@
+"""The index over HTTP: forms, caching, redirects, and who may read it."""
+
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, problem_of
+from tests.unit.wheel_stand import WheelStand
+
+from wheelyard.api.app import create_app
+from wheelyard.api.index_services import IndexAccess
+from wheelyard.domain.index import Level
+from wheelyard.domain.simple_format import Form
+from wheelyard.usecases.tokens import PREFIX
+
+WHEEL = "demo-1.0-1-py3-none-any.whl"
+TOKEN = f"{PREFIX}{SECRET}"
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with api_stand(tmp_path) as made:
+        WheelStand(state=made.state, prod=made.held).put(WHEEL)
+        yield made
+
+
+@asynccontextmanager
+async def reader(
+    stand: ApiStand, *, access: IndexAccess, client: str = "127.0.0.1", public_url: str | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Read without a token, from another place, under another rule."""
+    index = replace(stand.services.index, access=access, public_url=public_url)
+    app = create_app(replace(stand.services, index=index))
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(client, 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard") as http:
+        yield http
+
+
+@pytest.mark.parametrize("form", list(Form))
+async def test_page_has_the_form_that_was_asked_for(stand: ApiStand, form: Form) -> None:
+    for path in ("/simple/", "/simple/demo/", "/staging/simple/", "/staging/simple/demo/"):
+        answer = await stand.client.get(path, headers={"Accept": form.value})
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].partition(";")[0] == form.value
+        assert "demo" in answer.text
+        assert {"Accept", "Accept-Encoding"} <= set(answer.headers["Vary"].split(", "))
+
+
+async def test_unknown_form_is_not_acceptable(stand: ApiStand) -> None:
+    answer = await stand.client.get("/simple/demo/", headers={"Accept": "image/png"})
+    problem = problem_of(answer, 406, "not-acceptable")
+    assert Form.JSON.value in problem["hint"]
+
+
+async def test_known_page_is_not_sent_again_until_it_changes(stand: ApiStand) -> None:
+    first = await stand.client.get("/simple/demo/")
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = await stand.client.get("/simple/demo/", headers=known)
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    await stand.client.post(f"/v1/wheels/{WHEEL}/yank", json={"reason": "broken"})
+    changed = await stand.client.get("/simple/demo/", headers=known)
+    assert (changed.status_code, 'data-yanked="broken"' in changed.text) == (200, True)
+
+
+async def test_large_page_is_packed_for_who_can_unpack_it(stand: ApiStand) -> None:
+    index = WheelStand(state=stand.state, prod=stand.held)
+    for number in range(20):
+        index.put(f"large-1.{number}-1-py3-none-any.whl")
+    plain = await stand.client.get("/simple/large/", headers={"Accept-Encoding": "gzip;q=0, identity"})
+    async with stand.client.stream("GET", "/simple/large/", headers={"Accept-Encoding": "br, gzip"}) as packed:
+        content = b"".join([chunk async for chunk in packed.aiter_raw()])
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(content) == plain.content
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/simple/De.Mo/", "../de-mo/"),
+        ("/simple/Demo", "demo/"),
+        ("/staging/simple/De__Mo/", "../de-mo/"),
+    ],
+)
+async def test_other_spellings_are_sent_to_the_page(stand: ApiStand, path: str, location: str) -> None:
+    answer = await stand.client.get(path)
+    assert (answer.status_code, answer.headers["Location"]) == (301, location)
+
+
+@pytest.mark.parametrize("path", ["/simple/nothing/", "/simple/-bad-/", "/simple/%3Cscript%3E/", "/simple/a%20b"])
+async def test_unknown_project_is_not_found(stand: ApiStand, path: str) -> None:
+    problem_of(await stand.client.get(path), 404, "not-found")
+
+
+async def test_browser_is_told_to_run_nothing(stand: ApiStand) -> None:
+    answer = await stand.client.get("/simple/demo/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/simple/", "/simple/demo/", f"/files/{WHEEL}", f"/files/{WHEEL}.metadata"])
+async def test_token_opens_the_index_as_bearer_and_as_password(stand: ApiStand, path: str) -> None:
+    async with reader(stand, access=IndexAccess()) as http:
+        refused = await http.get(path)
+        problem_of(refused, 401, "unauthenticated")
+        assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+        assert (await http.get(path, auth=("__token__", TOKEN))).status_code == 200
+        assert (await http.get(path, headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
+        problem_of(await http.get(path, auth=("__token__", "wrong")), 401, "unauthenticated")
+        problem_of(await http.get(path, auth=("me", TOKEN)), 401, "unauthenticated")
+        nonsense = await http.get(path, headers={"Authorization": "Basic %%%"})
+        problem_of(nonsense, 401, "unauthenticated")
+
+
+async def test_reading_alone_is_open_to_everybody_if_the_operator_says_so(stand: ApiStand) -> None:
+    async with reader(stand, access=IndexAccess(anonymous=True), client="192.0.2.1") as http:
+        assert (await http.get("/simple/demo/")).status_code == 200
+        assert (await http.get(f"/files/{WHEEL}")).status_code == 200
+        refused = await http.get("/v1/wheels")
+        problem_of(refused, 401, "unauthenticated")
+        assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+async def test_this_host_reads_without_a_token_but_not_what_a_proxy_asks_for(stand: ApiStand) -> None:
+    access = IndexAccess(this_host=True)
+    async with reader(stand, access=access) as http:
+        assert (await http.get("/simple/demo/")).status_code == 200
+        for header in ("X-Forwarded-For", "Forwarded", "Via"):
+            problem_of(await http.get("/simple/demo/", headers={header: "192.0.2.1"}), 401, "unauthenticated")
+    async with reader(stand, access=access, client="192.0.2.1") as http:
+        problem_of(await http.get("/simple/demo/"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/simple/", "/simple/demo/", f"/files/{WHEEL}", "/staging/simple/"])
+async def test_readers_of_the_index_have_a_limit_of_their_own(stand: ApiStand, path: str) -> None:
+    limited = replace(stand.services, access=access_on(stand.services.tokens, limit=1, reads=2))
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with reader(replace(stand, services=limited), access=IndexAccess()) as http:
+        for _ in range(2):
+            assert (await http.get(path, headers=bearer)).status_code == 200
+        refused = await http.get(path, headers=bearer)
+        problem_of(refused, 429, "too-many-requests")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert (await http.get("/v1/targets", headers=bearer)).status_code == 200
+    fresh = replace(stand.services, access=access_on(stand.services.tokens, reads=2))
+    async with reader(replace(stand, services=fresh), access=IndexAccess(anonymous=True), client="192.0.2.1") as http:
+        assert [(await http.get(path)).status_code for _ in range(3)] == [200, 200, 429]
+    async with reader(replace(stand, services=fresh), access=IndexAccess(this_host=True)) as http:
+        assert [(await http.get(path)).status_code for _ in range(3)] == [200, 200, 200]
+
+
+async def test_install_line_fits_who_asks(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    await stand.succeed(build_id)
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    start = "pip install --only-binary :all:"
+    for access, public_url, line in (
+        (IndexAccess(anonymous=True), "https://wheels.example/x/", "--index-url https://wheels.example/x/simple/"),
+        (
+            IndexAccess(),
+            "https://wheels.example",
+            '--index-url "https://__token__:$WHEELYARD_TOKEN@wheels.example/simple/"',
+        ),
+        (IndexAccess(this_host=True), None, "--trusted-host wheelyard --index-url http://wheelyard/simple/"),
+        (IndexAccess(this_host=True), "http://127.0.0.1:8123", "--index-url http://127.0.0.1:8123/simple/"),
+    ):
+        async with reader(stand, access=access, public_url=public_url) as http:
+            wheel = (await http.get(f"/v1/builds/{build_id}", headers=bearer)).json()["wheel"]
+        assert wheel["install"] == f"{start} {line} pyyaml==6.0.3"
+
+
+async def test_upload_is_refused_with_what_to_do_instead(stand: ApiStand) -> None:
+    answer = await stand.client.post("/simple/", data={":action": "file_upload"})
+    assert "wheelyard build" in problem_of(answer, 403, "upload-refused")["hint"]
+
+
+async def test_staged_wheel_is_not_on_the_page_of_users(stand: ApiStand) -> None:
+    WheelStand(state=stand.state, staging=stand.held).put("new-1.0-1-py3-none-any.whl", level=Level.STAGING)
+    assert (await stand.client.get("/simple/new/")).status_code == 404
+    page = await stand.client.get("/staging/simple/new/", headers={"Accept": Form.JSON.value})
+    address = httpx.URL("http://wheelyard/staging/simple/new/").join(page.json()["files"][0]["url"])
+    assert (await stand.client.get(address)).status_code == 200
+
+
+async def test_wheel_that_devpi_lost_is_not_found(stand: ApiStand) -> None:
+    stand.held.files.clear()
+    problem_of(await stand.client.get(f"/files/{WHEEL}"), 404, "not-found")
+    stand.held.faults.down = True
+    problem_of(await stand.client.get(f"/files/{WHEEL}"), 503, "index-unavailable")
+
+
+async def test_headers_alone_and_whatever_there_is_can_be_asked_for(stand: ApiStand) -> None:
+    for path in ("/simple/", "/simple/demo/", "/staging/simple/", "/staging/simple/demo/"):
+        page = await stand.client.get(path)
+        head = await stand.client.head(path)
+        assert (head.status_code, head.headers["ETag"]) == (200, page.headers["ETag"]), path
+        known = await stand.client.get(path, headers={"If-None-Match": "*"})
+        assert (known.status_code, known.content) == (304, b""), path
+        weak = await stand.client.get(path, headers={"If-None-Match": f'"other", W/{page.headers["ETag"]}'})
+        assert weak.status_code == 304, path
+    assert (await stand.client.get(f"/files/{WHEEL}", headers={"If-None-Match": "*"})).status_code == 304

@@ -1,0 +1,38 @@
+"""A network for a build: only if the recipe asks and the operator allows, and for no other container."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.pipeline_stand import honest_build, honest_repair, honest_verify, make_stand
+
+from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.errors import NetworkRefusedError
+from wheelyard.pipeline.build import build
+from wheelyard.pipeline.repair import repair
+from wheelyard.pipeline.resolve import resolve
+from wheelyard.pipeline.verify import verify
+
+ASKING = EffectiveRecipe(network=True)
+
+
+async def test_attempt_ends_before_anything_is_fetched_if_the_operator_has_none(tmp_path: Path) -> None:
+    stand = make_stand(tmp_path, ASKING)
+    with pytest.raises(NetworkRefusedError, match=r"demo 1\.0"):
+        await resolve(stand.job, stand.tools)
+    with pytest.raises(NetworkRefusedError):
+        await build(stand.prepared, stand.tools)
+    assert stand.engine.runs == []
+
+
+@pytest.mark.parametrize(("recipe", "given"), [(ASKING, "recipe"), (EffectiveRecipe(), "none")])
+async def test_build_alone_gets_it(tmp_path: Path, recipe: EffectiveRecipe, given: str) -> None:
+    stand = make_stand(tmp_path, recipe)
+    tools = replace(stand.tools, network_for_recipes=True)
+    stand.engine.scripts = [honest_build, honest_repair, honest_verify]
+    await resolve(stand.job, tools)
+    wheel = (await verify(await repair(await build(stand.prepared, tools), tools), tools)).wheel
+    assert wheel is not None
+    assert any("built with a network" in warning for warning in wheel.warnings) == recipe.network
+    assert [spec.network for spec in stand.engine.runs] == [given, "none", "none"]
+    assert ("network: the build has one" in stand.log.text) == recipe.network

@@ -1,0 +1,39 @@
+"""The in-memory wheels keep the contract of the index's records."""
+
+from dataclasses import replace
+
+import pytest
+from tests.contract.samples import BEGINNING, ManualClock
+from tests.contract.wheel_contract import WheelContract, WheelStores
+
+from wheelyard.adapters.memory_audit import MemoryAudit
+from wheelyard.adapters.memory_index_reports import MemoryIndexReports
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
+from wheelyard.adapters.memory_wheels import MemoryWheels
+
+
+@pytest.fixture
+def wheel_stores() -> WheelStores:
+    state = MemoryState(clock=ManualClock(BEGINNING))
+    wheels = MemoryWheels(state)
+
+    async def forget_metadata(filename: str) -> None:
+        entry = state.wheels[filename]
+        state.wheels[filename] = replace(entry, metadata=b"", wheel=replace(entry.wheel, metadata_sha256=None))
+
+    return WheelStores(
+        wheels=wheels,
+        lists=wheels,
+        edits=wheels,
+        contents=wheels,
+        reports=MemoryIndexReports(state),
+        builds=MemoryBuilds(state),
+        attempts=MemoryAttempts(state),
+        audit=MemoryAudit(state),
+        forget_metadata=forget_metadata,
+    )
+
+
+class TestMemoryWheels(WheelContract):
+    """The whole contract."""

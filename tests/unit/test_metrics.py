@@ -1,0 +1,158 @@
+"""What Prometheus reads: families of bounded size, the same figures from every API process, and only for readers."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.contract.figure_contract import CARD
+from tests.contract.samples import sample_order
+from tests.contract.stores import FAILURE, SUCCESS
+from tests.unit.api_stand import ApiStand, api_stand, problem_of
+
+from wheelyard.domain.figures import BUCKETS, Tally, Total
+from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.queue import WorkerState
+from wheelyard.errors import WorkerLostError
+from wheelyard.metrics import CacheLookups, HttpMetrics
+
+LANE = (("architecture", "x86_64"), ("python", "3.13"), ("suite", "bookworm"))
+Values = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with api_stand(tmp_path) as made:
+        yield made
+
+
+async def scrape(stand: ApiStand) -> Values:
+    response = await stand.client.get("/metrics")
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return values_of(response.text)
+
+
+def values_of(text: str) -> Values:
+    families = list(text_string_to_metric_families(text))
+    assert all(family.documentation for family in families)
+    samples = [sample for family in families for sample in family.samples]
+    return {(one.name, tuple(sorted(one.labels.items()))): one.value for one in samples}
+
+
+async def finished(stand: ApiStand, outcome: Outcome, key: str) -> None:
+    build_id = (await stand.builds.submit(sample_order(key=key), requested_by="somebody")).build.id
+    claim = await stand.attempts.claim(build_id, worker="w", lease_seconds=60)
+    assert claim is not None
+    await stand.attempts.finish(claim, outcome)
+
+
+async def test_queue_of_an_idle_lane_is_zero(stand: ApiStand) -> None:
+    await stand.workers.report(CARD)
+    values = await scrape(stand)
+    for priority in ("interactive", "batch"):
+        labels = tuple(sorted((*LANE, ("priority", priority), ("state", "ready"))))
+        assert values["wheelyard_queue_builds", labels] == 0
+    assert values["wheelyard_running_builds", LANE] == 0
+
+
+async def test_what_waits_is_told_by_lane_and_priority(stand: ApiStand) -> None:
+    await stand.builds.submit(sample_order(), requested_by="somebody")
+    stand.clock.advance(7)
+    values = await scrape(stand)
+    place = (*LANE, ("priority", "interactive"))
+    assert values["wheelyard_queue_builds", tuple(sorted((*place, ("state", "ready"))))] == 1
+    assert values["wheelyard_queue_oldest_seconds", tuple(sorted(place))] == 7
+
+
+async def test_results_are_told_by_status_and_code(stand: ApiStand) -> None:
+    await finished(stand, SUCCESS, "a")
+    await finished(stand, FAILURE, "b")
+    assert FAILURE.failure is not None
+    values = await scrape(stand)
+    failed = (("code", FAILURE.failure.code), ("status", "failed"))
+    assert values["wheelyard_builds_ended_total", (("code", ""), ("status", "succeeded"))] == 1
+    assert values["wheelyard_builds_ended_total", failed] == 1
+    assert values["wheelyard_attempts_ended_total", failed] == 1
+    assert values["wheelyard_requests_total", (("outcome", "queued"),)] == 2
+
+
+async def test_histogram_is_cumulative_and_complete(stand: ApiStand) -> None:
+    for seconds in (0.05, 3.0, 100_000.0):
+        await stand.services.figures.add([Tally.of(Total.STAGE_DURATION, "build", measured=seconds)])
+    values = await scrape(stand)
+    bounds = [*map(str, BUCKETS), "+Inf"]
+    name = "wheelyard_stage_duration_seconds"
+    counts = [values[f"{name}_bucket", (("le", bound), ("stage", "build"))] for bound in bounds]
+    assert counts == sorted(counts)
+    by_bound = dict(zip(bounds, counts, strict=True))
+    assert (by_bound["0.01"], by_bound["0.1"], by_bound["5.0"], by_bound["7200.0"], by_bound["+Inf"]) == (0, 1, 2, 2, 3)
+    assert values[f"{name}_count", (("stage", "build"),)] == 3
+    assert values[f"{name}_sum", (("stage", "build"),)] == 100_003.05
+
+
+async def test_lost_workers_are_counted(stand: ApiStand) -> None:
+    assert (await scrape(stand))["wheelyard_lease_takeovers_total", ()] == 0
+    await stand.services.figures.add([Tally.of(Total.ATTEMPTS, "failed", WorkerLostError.code)])
+    assert (await scrape(stand))["wheelyard_lease_takeovers_total", ()] == 1
+
+
+async def test_worker_is_told_with_its_host_until_it_stops(stand: ApiStand) -> None:
+    await stand.workers.report(CARD)
+    values = await scrape(stand)
+    assert values["wheelyard_workers", (("state", "active"),)] == 1
+    assert values["wheelyard_worker_disk_free_bytes", (("worker", "w"),)] == 1 << 39
+    assert values["wheelyard_worker_engine_up", (("worker", "w"),)] == 1
+    await stand.workers.report(replace(CARD, state=WorkerState.STOPPED))
+    values = await scrape(stand)
+    assert values["wheelyard_workers", (("state", "stopped"),)] == 1
+    assert ("wheelyard_worker_disk_free_bytes", (("worker", "w"),)) not in values
+
+
+async def test_requests_are_counted_by_route_and_never_by_path(stand: ApiStand) -> None:
+    for path in ("/v1/builds/a", "/v1/builds/b", "/nowhere/a", "/nowhere/b"):
+        await stand.client.get(path)
+    await stand.client.request("BREW", "/healthz")
+    values = await scrape(stand)
+    name = "wheelyard_http_requests_total"
+    missing = (("method", "GET"), ("route", "/v1/builds/{build_id}"), ("status", "404"))
+    assert values[name, missing] == 2
+    assert values[name, (("method", "GET"), ("route", "other"), ("status", "404"))] == 2
+    (brewed,) = [labels for known, labels in values if known == name and ("method", "other") in labels]
+    assert ("status", "405") in brewed
+    count = ("wheelyard_http_request_duration_seconds_count", missing[:2])
+    assert values[count] == 2
+
+
+async def test_no_label_names_a_project_or_a_person(stand: ApiStand) -> None:
+    await finished(stand, SUCCESS, "a")
+    await stand.client.get("/simple/pyyaml/")
+    text = (await stand.client.get("/metrics")).text
+    assert "pyyaml" not in text
+    assert "somebody" not in text
+
+
+async def test_metrics_need_a_token(stand: ApiStand) -> None:
+    response = await stand.client.get("/metrics", headers={"Authorization": ""})
+    problem_of(response, 401, "unauthenticated")
+
+
+def test_lookups_that_could_not_be_handed_over_are_kept() -> None:
+    lookups = CacheLookups()
+    lookups.note("files", found=True)
+    lookups.note("files", found=True)
+    taken = lookups.take()
+    assert [(one.labels, one.count) for one in taken] == [(("files", "hit"), 2)]
+    assert lookups.take() == ()
+    lookups.put_back(taken)
+    lookups.note("files", found=False)
+    assert [(one.labels, one.count) for one in lookups.take()] == [(("files", "hit"), 2), (("files", "miss"), 1)]
+
+
+def test_processes_count_for_themselves() -> None:
+    first, second = HttpMetrics(version="1"), HttpMetrics(version="1")
+    first.observe(method="GET", route="/", status=200, seconds=0.1)
+    name, labels = "wheelyard_http_requests_total", {"method": "GET", "route": "/", "status": "200"}
+    assert first.registry.get_sample_value(name, labels) == 1
+    assert second.registry.get_sample_value(name, labels) is None

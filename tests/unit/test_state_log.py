@@ -1,0 +1,219 @@
+"""One line in the service's log for each change of state; docs/operate.md lists them."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tests.contract.figure_contract import PUBLISHED
+from tests.contract.samples import sample_order, sample_wheel
+from tests.unit.api_stand import ApiStand, api_stand
+from tests.unit.pipeline_stand import PipelineStand
+from tests.unit.run_build_stand import Endless, RunStand, pass_through, running
+
+from wheelyard.adapters.memory_queue import MemoryQueue
+from wheelyard.errors import BuildFailedError, EngineUnavailableError
+from wheelyard.pipeline.job import Job, StageFunction, Tools
+from wheelyard.usecases.logged_builds import LoggedBuilds
+
+_ROOT = Path(__file__).parents[2]
+Entries = list[dict[str, Any]]
+
+
+@pytest.fixture
+def run(pipeline: PipelineStand, tmp_path: Path) -> RunStand:
+    return RunStand(pipeline=pipeline, folder=tmp_path)
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with api_stand(tmp_path) as made:
+        made.resolver.add("pyyaml", "6.0.3")
+        yield made
+
+
+def told(entries: Any, *fields: str) -> list[tuple[Any, ...]]:  # noqa: ANN401  (structlog's entries)
+    return [tuple(entry.get(name) for name in ("event", *fields)) for entry in entries]
+
+
+def failing(error: Exception) -> StageFunction:
+    async def act(_job: Job, _tools: Tools) -> Job:
+        raise error
+
+    return act
+
+
+async def test_new_build_is_queued_and_an_equal_one_joined(run: RunStand) -> None:
+    builds = LoggedBuilds(run.builds)
+    with capture_logs() as entries:
+        build = (await builds.submit(sample_order(), requested_by="alice")).build
+        await builds.submit(sample_order(), requested_by="bob")
+    assert told(entries, "build", "status", "requested_by") == [
+        ("build-queued", build.id, "queued", "alice"),
+        ("build-joined", build.id, "queued", "bob"),
+    ]
+
+
+async def test_waiting_build_that_is_cancelled_ends_at_once(run: RunStand) -> None:
+    builds, build_id = LoggedBuilds(run.builds), await run.queued()
+    with capture_logs() as entries:
+        await builds.request_cancel(build_id, requested_by="alice")
+        await builds.request_cancel(build_id, requested_by="alice")
+    assert told(entries, "build", "status") == [
+        ("cancel-asked", build_id, "queued"),
+        ("build-ended", build_id, "cancelled"),
+    ]
+
+
+async def test_running_build_that_is_cancelled_ends_with_its_attempt(run: RunStand) -> None:
+    builds, stage = LoggedBuilds(run.builds), Endless()
+    with capture_logs() as entries:
+        async with running(run, stage):
+            await builds.request_cancel((await run.build()).id, requested_by="alice")
+    assert told(entries, "status", "stage") == [
+        ("attempt-started", None, None),
+        ("stage-entered", None, "resolve"),
+        ("cancel-asked", "running", None),
+        ("stage-left", None, "resolve"),
+        ("attempt-ended", "cancelled", None),
+        ("build-ended", "cancelled", None),
+    ]
+
+
+async def test_cancelled_build_is_begun_again(run: RunStand) -> None:
+    builds, build_id = LoggedBuilds(run.builds), await run.queued()
+    await run.builds.request_cancel(build_id, requested_by="alice")
+    with capture_logs() as entries:
+        await builds.retry(build_id, requested_by="bob")
+        await builds.retry(build_id, requested_by="carol")
+    assert told(entries, "build", "status", "requested_by") == [
+        ("build-retried", build_id, "queued", "bob"),
+        ("build-joined", build_id, "queued", "carol"),
+    ]
+
+
+async def test_attempt_tells_its_stages_and_its_end(run: RunStand) -> None:
+    await run.queued()
+    with capture_logs() as entries:
+        await run.runner(pass_through, pass_through)((await run.build()).id)
+    assert told(entries, "stage", "status") == [
+        ("attempt-started", None, None),
+        ("stage-entered", "resolve", None),
+        ("stage-left", "resolve", None),
+        ("stage-entered", "fetch", None),
+        ("stage-left", "fetch", None),
+        ("attempt-ended", None, "succeeded"),
+        ("build-ended", None, "succeeded"),
+    ]
+    left = [entry["seconds"] for entry in entries if entry["event"] == "stage-left"]
+    assert left == [0.0, 0.0]
+
+
+async def test_published_wheel_is_named(run: RunStand) -> None:
+    async def publish(job: Job, _tools: Tools) -> Job:
+        return job.knowing(wheel=sample_wheel(), published=PUBLISHED)
+
+    with capture_logs() as entries:
+        await run.run(publish)
+    wheel = sample_wheel()
+    assert told(entries, "filename", "sha256")[3] == ("wheel-published", wheel.filename, wheel.sha256)
+
+
+async def test_failure_that_may_pass_lets_the_build_wait_and_rest(run: RunStand) -> None:
+    with capture_logs() as entries:
+        await run.run(failing(EngineUnavailableError(engine="docker", reason="it is away")))
+        run.clock.advance(15)
+        await MemoryQueue(run.state).sweep()
+    code = "engine-unavailable"
+    assert told(entries, "status", "code", "seconds")[3:] == [
+        ("attempt-ended", "failed", code, None),
+        ("build-waiting", None, code, 15.0),
+        ("build-rested", None, None, None),
+    ]
+
+
+async def test_projects_own_failure_ends_the_build_with_its_code(run: RunStand) -> None:
+    error = BuildFailedError(release="demo 1.0", exit_reason="exit code 1")
+    with capture_logs() as entries:
+        await run.run(failing(error))
+    assert told(entries, "status", "code")[-2:] == [
+        ("attempt-ended", "failed", "build-failed"),
+        ("build-ended", "failed", "build-failed"),
+    ]
+
+
+async def test_attempt_that_is_stopped_is_handed_back(run: RunStand) -> None:
+    stage = Endless()
+    with capture_logs() as entries:
+        attempt = asyncio.create_task(run.runner(stage, pass_through)(await run.queued()))
+        await asyncio.wait_for(stage.begun.wait(), 10)
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+    assert told(entries, "status")[-1] == ("attempt-handed-back", "queued")
+
+
+async def test_build_of_a_lost_worker_is_requeued_and_at_last_given_up(run: RunStand) -> None:
+    build_id = await run.queued()
+    with capture_logs() as entries:
+        for number in range(1, run.state.max_attempts + 1):
+            assert await run.attempts.claim(build_id, worker=f"w{number}", lease_seconds=1)
+            run.clock.advance(2)
+            await MemoryQueue(run.state).sweep()
+    assert told(entries, "build", "code", "worker") == [
+        ("build-requeued", build_id, "worker-lost", "w1"),
+        ("build-requeued", build_id, "worker-lost", "w2"),
+        ("build-ended", build_id, "attempts-exhausted", "w3"),
+    ]
+
+
+async def test_prebuild_tells_its_order_its_items_and_its_end(api: ApiStand) -> None:
+    with capture_logs() as entries:
+        answer = await api.client.post("/v1/requests", json={"requirements": ["pyyaml"], "prefer": "own"})
+        assert answer.status_code == 202, answer.text
+        await api.services.prebuilds.advance.once()
+        build_id = next(iter(api.state.records))
+        await api.builds.request_cancel(build_id, requested_by="alice")
+        await api.services.prebuilds.advance.once()
+    lines = [line for line in told(entries, "status", "former") if line[0].startswith("prebuild-")]
+    assert lines == [
+        ("prebuild-ordered", None, None),
+        ("prebuild-item-changed", "build", "waiting"),
+        ("prebuild-item-changed", "failed", "build"),
+        ("prebuild-ended", None, None),
+    ]
+
+
+async def test_prebuild_that_is_cancelled_says_so(api: ApiStand) -> None:
+    answer = await api.client.post("/v1/requests", json={"requirements": ["pyyaml"], "prefer": "own"})
+    with capture_logs() as entries:
+        await api.client.post(f"/v1/requests/{answer.json()['id']}/cancel")
+    assert ("prebuild-cancelled", answer.json()["id"]) in told(entries, "prebuild")
+
+
+async def test_each_answer_is_one_line_and_health_checks_are_for_debugging(api: ApiStand) -> None:
+    with capture_logs() as entries:
+        for path in ("/v1/targets", "/nowhere", "/healthz", "/metrics"):
+            await api.client.get(path)
+    answered = [entry for entry in entries if entry["event"] == "request-answered"]
+    assert told(answered, "path", "status", "log_level") == [
+        ("request-answered", "/v1/targets", 200, "info"),
+        ("request-answered", "/nowhere", 404, "info"),
+        ("request-answered", "/healthz", 200, "debug"),
+        ("request-answered", "/metrics", 200, "debug"),
+    ]
+    assert all(entry["seconds"] >= 0 for entry in answered)
+
+
+def test_every_change_of_state_is_in_the_manual() -> None:
+    package = _ROOT / "service" / "wheelyard"
+    sources = [path for part in ("usecases", "api") for path in (package / part).rglob("*.py")]
+    calls = re.compile(r"(?:_log\.info|(?<![.\w])note)\(\s*\"([a-z-]+)\"")
+    events = {name for path in sources for name in calls.findall(path.read_text(encoding="utf-8"))}
+    events |= {"build-queued", "build-joined", "build-retried"}
+    manual = (_ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    assert len(events) > 15
+    assert [name for name in sorted(events) if f"`{name}`" not in manual] == []

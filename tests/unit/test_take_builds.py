@@ -1,0 +1,223 @@
+"""A worker takes what it has room for, at a call and by itself, and leaves nothing behind when it ends."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.contract.samples import sample_order
+from tests.contract.stores import LANE
+from tests.unit.pipeline_stand import PipelineStand
+from tests.unit.run_build_stand import RunStand
+
+from wheelyard.adapters.memory_queue import MemoryQueue
+from wheelyard.domain.build import Status
+from wheelyard.domain.ledger import Claim
+from wheelyard.domain.queue import Capacity, Demand, Offer
+from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.pipeline.job import Job, Tools
+from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions
+
+GIB = 1 << 30
+NEVER = 3600.0
+
+
+class CountingQueue(MemoryQueue):
+    """The queue, which may be away, and counts how often it is asked."""
+
+    asked = 0
+    away = False
+
+    async def claim_next(self, offer: Offer) -> Claim | None:
+        self.asked += 1
+        if self.away:
+            raise DatabaseUnavailableError(reason="it is away")
+        return await super().claim_next(offer)
+
+
+@dataclass(kw_only=True)
+class TakeStand:
+    """A worker whose builds go on until a test ends them."""
+
+    run: RunStand
+    poll_seconds: float = NEVER
+    capacity: Capacity = field(default_factory=lambda: Capacity(slots=2, cpus=4.0, memory_bytes=8 * GIB))
+    ends: dict[str, asyncio.Event] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.queue = CountingQueue(self.run.state)
+        self.run.lease_seconds = NEVER
+
+    async def submit(self, *keys: str, demand: Demand | None = None) -> list[str]:
+        orders = [sample_order(key=key, demand=demand) for key in keys]
+        return [(await self.run.builds.submit(order, requested_by="tests")).build.id for order in orders]
+
+    def worker(self) -> TakeBuilds:
+        options = TakeOptions(
+            worker="worker-1",
+            lease_seconds=NEVER,
+            lanes=(LANE,),
+            capacity=self.capacity,
+            default=Demand(cpus=1.0, memory_bytes=GIB),
+            poll_seconds=self.poll_seconds,
+        )
+        return TakeBuilds(queue=self.queue, run_build=self.run.runner(self._act), options=options)
+
+    def end(self, build_id: str) -> None:
+        self.ends.setdefault(build_id, asyncio.Event()).set()
+
+    async def statuses(self, ids: list[str]) -> list[str]:
+        return [(await self.run.builds.get(build_id)).status.value for build_id in ids]
+
+    async def until(self, *statuses: str, ids: list[str]) -> None:
+        async with asyncio.timeout(10):
+            while (await self.statuses(ids)) != list(statuses):  # noqa: ASYNC110 - the worker keeps its own time
+                await asyncio.sleep(0.002)
+
+    async def until_begun(self, *ids: str) -> None:
+        async with asyncio.timeout(10):
+            while not set(ids) <= self.ends.keys():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.002)
+
+    async def until_asked(self, times: int = 1) -> None:
+        async with asyncio.timeout(10):
+            while self.queue.asked < times:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.002)
+
+    async def _act(self, job: Job, tools: Tools) -> Job:
+        del tools
+        build_id = job.claim.build_id
+        try:
+            await self.ends.setdefault(build_id, asyncio.Event()).wait()
+        except asyncio.CancelledError:
+            self.stopped.append(build_id)
+            raise
+        return job
+
+
+@pytest.fixture
+def stand(pipeline: PipelineStand, tmp_path: Path) -> TakeStand:
+    return TakeStand(run=RunStand(pipeline=pipeline, folder=tmp_path / "attempts"))
+
+
+@contextlib.asynccontextmanager
+async def at_work(stand: TakeStand) -> AsyncIterator[TakeBuilds]:
+    worker = stand.worker()
+    working = asyncio.create_task(worker.run())
+    yield worker
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_worker_takes_what_its_slots_allow_and_the_next_when_one_ends(stand: TakeStand) -> None:
+    ids = await stand.submit("a", "b", "c")
+    async with at_work(stand):
+        await stand.until("running", "running", "queued", ids=ids)
+        stand.end(ids[1])
+        await stand.until("running", "succeeded", "running", ids=ids)
+
+
+async def test_call_makes_an_idle_worker_look_at_once(stand: TakeStand) -> None:
+    async with at_work(stand) as worker:
+        await stand.until_asked()
+        ids = await stand.submit("a")
+        await asyncio.wait_for(worker.wake(), 10)
+        await stand.until("running", ids=ids)
+
+
+async def test_worker_finds_builds_without_any_call(stand: TakeStand) -> None:
+    stand.poll_seconds = 0.01
+    async with at_work(stand):
+        await stand.until_asked()
+        await stand.until("running", ids=await stand.submit("a"))
+
+
+async def test_full_worker_answers_a_call_once_it_has_room(stand: TakeStand) -> None:
+    ids = await stand.submit("a", "b")
+    async with at_work(stand) as worker:
+        await stand.until("running", "running", ids=ids)
+        call = asyncio.create_task(worker.wake())
+        await asyncio.sleep(0.02)
+        assert not call.done()
+        stand.end(ids[0])
+        await asyncio.wait_for(call, 10)
+
+
+async def test_builds_share_the_memory_that_they_say_they_need(stand: TakeStand) -> None:
+    large = await stand.submit("a", "b", demand=Demand(memory_bytes=5 * GIB))
+    async with at_work(stand):
+        await stand.until("running", "queued", ids=large)
+        stand.end(large[0])
+        await stand.until("succeeded", "running", ids=large)
+
+
+async def test_builds_share_the_processors_that_they_say_they_need(stand: TakeStand) -> None:
+    ids = await stand.submit("a", "b", demand=Demand(cpus=64.0))
+    async with at_work(stand):
+        await stand.until("running", "queued", ids=ids)
+
+
+async def test_database_that_is_away_for_a_while_ends_no_worker(stand: TakeStand) -> None:
+    stand.poll_seconds, stand.queue.away = 0.01, True
+    ids = await stand.submit("a")
+    async with at_work(stand):
+        await stand.until_asked(3)
+        stand.queue.away = False
+        await stand.until("running", ids=ids)
+
+
+async def test_attempt_whose_end_cannot_be_recorded_ends_no_worker(stand: TakeStand) -> None:
+    stand.run.lease_seconds = 0.02
+    first, second = await stand.submit("a", "b")
+    async with at_work(stand):
+        await stand.until("running", "running", ids=[first, second])
+        stand.run.attempts.failing_writes = 8
+        stand.end(first)
+        async with asyncio.timeout(10):
+            while stand.run.attempts.failing_writes > 0:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.002)
+        stand.end(second)
+        (third,) = await stand.submit("c")
+        await stand.until("succeeded", ids=[second])
+        await stand.until("running", ids=[third])
+
+
+async def test_worker_that_ends_hands_back_what_runs(stand: TakeStand) -> None:
+    ids = await stand.submit("a", "b")
+    async with at_work(stand):
+        await stand.until("running", "running", ids=ids)
+        await stand.until_begun(*ids)
+    assert sorted(stand.stopped) == sorted(ids)
+    assert await stand.statuses(ids) == ["queued", "queued"]
+    assert (await stand.run.builds.get(ids[0])).attempts[0].status is Status.CANCELLED
+
+
+async def test_draining_worker_takes_nothing_new_and_waits_for_what_runs(stand: TakeStand) -> None:
+    first, second, third = await stand.submit("a", "b", "c")
+    async with at_work(stand) as worker:
+        await stand.until("running", "running", "queued", ids=[first, second, third])
+        draining = asyncio.create_task(worker.drain(NEVER))
+        await asyncio.sleep(0)
+        assert not worker.is_open
+        stand.end(first)
+        await stand.until("succeeded", "running", "queued", ids=[first, second, third])
+        assert not draining.done()
+        stand.end(second)
+        assert await asyncio.wait_for(draining, 10)
+    assert await stand.statuses([first, second, third]) == ["succeeded", "succeeded", "queued"]
+
+
+async def test_drain_that_takes_too_long_hands_back_what_still_runs(stand: TakeStand) -> None:
+    ids = await stand.submit("a")
+    async with at_work(stand) as worker:
+        await stand.until_begun(*ids)
+        assert not await worker.drain(0.01)
+    assert (stand.stopped, await stand.statuses(ids)) == (ids, ["queued"])
+
+
+async def test_idle_worker_drains_at_once(stand: TakeStand) -> None:
+    async with at_work(stand) as worker:
+        assert await asyncio.wait_for(worker.drain(NEVER), 10)

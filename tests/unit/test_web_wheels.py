@@ -1,0 +1,170 @@
+"""The pages of projects and wheels: what installers would take, where a wheel comes from, what an operator does."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from tests.unit.web_stand import METADATA, WebStand, furnish, web_stand
+
+from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import Standing
+from wheelyard.domain.recipe import parse_recipe
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[WebStand]:
+    async with web_stand(tmp_path) as made:
+        await made.sign_in()
+        yield made
+
+
+async def install_line(stand: WebStand, path: str) -> str:
+    page = await stand.see(path)
+    lines = [str(one["data-copy"]) for one in page.find("button") if "pip install" in (one.get("data-copy") or "")]
+    return lines[0] if lines else ""
+
+
+async def test_project_offers_to_install_only_what_installers_would_take(stand: WebStand) -> None:
+    _, newest = await stand.built("pyyaml==6.0.3")
+    _, older = await stand.built("pyyaml==6.0.2")
+    assert "pyyaml==6.0.3" in await install_line(stand, "/projects/pyyaml")
+    await stand.send(f"/wheels/{newest}/yank", reason="broken")
+    assert "pyyaml==6.0.2" in await install_line(stand, "/projects/pyyaml")
+    await stand.send(f"/wheels/{older}/delete", confirm=older)
+    assert await install_line(stand, "/projects/pyyaml") == ""
+    assert "no wheel that installers would take" in (await stand.see("/projects/pyyaml")).text
+
+
+async def test_staged_wheel_is_shown_as_such_and_installed_from_staging(stand: WebStand) -> None:
+    stand.level = Level.STAGING
+    _, filename = await stand.built()
+    for path in ("/projects/pyyaml", f"/wheels/{filename}"):
+        assert "/staging/simple/" in await install_line(stand, path)
+        assert "on staging only" in (await stand.see(path)).text
+    matrix = (await stand.see("/projects/pyyaml")).find("td", class_="staged")
+    assert matrix
+    assert "staging" in (await stand.see("/")).text
+    assert (await stand.send(f"/wheels/{filename}/promote")).status_code == 303
+    for path in ("/projects/pyyaml", f"/wheels/{filename}"):
+        assert "/staging/" not in await install_line(stand, path)
+        assert "on staging only" not in (await stand.see(path)).text
+
+
+async def test_prod_goes_before_a_newer_version_on_staging(stand: WebStand) -> None:
+    await stand.built("pyyaml==6.0.2")
+    stand.level = Level.STAGING
+    await stand.built("pyyaml==6.0.3")
+    assert "pyyaml==6.0.2" in await install_line(stand, "/projects/pyyaml")
+
+
+async def test_wheel_is_deleted_only_if_its_name_is_typed(stand: WebStand) -> None:
+    filename = (await furnish(stand))["wheel"]
+    refused = await stand.send(f"/wheels/{filename}/delete", confirm="yes")
+    assert (refused.status_code, "confirm: must be the file name" in refused.text) == (422, True)
+    assert (await stand.send(f"/wheels/{filename}/delete", confirm=filename)).status_code == 303
+    assert (await stand.api.services.index.browse.wheel(filename)).standing is Standing.DELETED
+    page = await stand.see(f"/wheels/{filename}")
+    assert "its name stays taken" in page.text
+    assert page.find("form", action=f"/wheels/{filename}/delete") == []
+
+
+async def test_mirrored_wheel_says_so(stand: WebStand) -> None:
+    page = await stand.see(f"/wheels/{await stand.mirrored()}")
+    assert "mirrored from upstream" in page.text
+    assert "no longer kept" not in page.text
+
+
+async def test_wheel_shows_its_metadata_and_its_provenance_in_full(stand: WebStand) -> None:
+    stand.metadata = (
+        METADATA
+        + "Classifier: Topic :: Text\nProject-URL: Source, https://example.invalid/x\nProvides-Extra: fast\n"
+        + "Description-Content-Type: text/html\n\n<h1>Title</h1>\n<script>alert(1)</script>\n"
+    )
+    ids = await furnish(stand)
+    page = await stand.see(f"/wheels/{ids['wheel']}")
+    build = await stand.api.builds.get(ids["succeeded"])
+    assert build.wheel is not None
+    grafted = build.wheel.grafted[0]
+    for text in (
+        "Topic :: Text",
+        "Source: https://example.invalid/x",
+        "fast",
+        "<script>alert(1)</script>",
+        "worker-1",
+        "tests",
+        build.wheel.builder_image,
+        build.wheel.runtime_image,
+        grafted.source_package,
+        grafted.sha256,
+    ):
+        assert str(text) in page.text, text
+    assert page.find("h1") == [{"class": "file"}]
+    assert "https://example.invalid/x" not in page.links
+
+
+async def test_upstream_releases_that_nobody_built_can_be_requested(stand: WebStand) -> None:
+    await stand.built("pyyaml==6.0.2")
+    page = await stand.see("/projects/pyyaml")
+    assert "/request?requirement=pyyaml%3D%3D6.0.3" in page.links
+    assert "/request?requirement=pyyaml%3D%3D6.0.2" not in page.links
+
+
+async def test_project_without_a_recipe_is_said_to_need_none(stand: WebStand) -> None:
+    build_id = await stand.failed("lxml")
+    for path, text in (("/projects/lxml", "needs no recipe"), (f"/builds/{build_id}", "it has no recipe")):
+        page = await stand.see(path)
+        assert text in page.text
+        assert "/recipes/lxml" not in page.links
+    page = await stand.see("/recipes/lxml")
+    assert "lxml needs no recipe" in page.text
+    assert f"/builds/{build_id}" in page.links
+    await stand.see("/recipes/nobody-knows", 404)
+
+
+async def test_recipe_has_the_last_result_for_each_target(stand: WebStand) -> None:
+    ids = await furnish(stand)
+    page = await stand.see("/recipes/pyyaml")
+    assert "Last result for each target" in page.text
+    assert f"/builds/{ids['older']}" in page.links
+
+
+async def test_pages_with_more_than_they_can_show_stay_small(stand: WebStand) -> None:
+    ids = await furnish(stand)
+    build = await stand.api.builds.get(ids["succeeded"])
+    assert build.wheel is not None
+    many = replace(
+        build.wheel,
+        warnings=tuple(f"warning {n} {'<' * 3000}" for n in range(300)),
+        extensions=tuple(f"module_{n}{'x' * 300}" for n in range(3000)),
+        imported_modules=tuple(f"module_{n}" for n in range(9000)),
+        grafted=build.wheel.grafted * 300,
+        build_requirements=build.wheel.build_requirements * 900,
+    )
+    stand.api.state.find(ids["succeeded"]).change(wheel=many)
+    for path in (f"/builds/{ids['succeeded']}", f"/wheels/{ids['wheel']}"):
+        await stand.see(path)
+
+
+async def test_long_recipe_and_many_recipes_stay_small_pages(stand: WebStand) -> None:
+    await stand.recipe("big", "\n".join(f"# {'<' * 900}" for _ in range(3000)) + '\nschema = 1\nname = "big"\n')
+    page = await stand.see("/recipes/big")
+    (later,) = [link for link in page.links if "line=" in link]
+    assert (await stand.see(f"/recipes/big{later}")).find("li", id="L1") == []
+    await stand.see("/recipes/big?line=99999999999", 200)
+    for number in range(700):
+        await stand.recipe(f"many-{number:03}", f'schema = 1\nname = "many-{number:03}"\n')
+    first = await stand.see("/recipes")
+    (following,) = [link for link in first.links if "after=" in link]
+    assert "/recipes/many-150" in (await stand.see(following)).links
+    assert "/recipes/many-699" in (await stand.see("/recipes?q=many-699")).links
+
+
+async def test_recipe_with_a_file_that_no_rule_names_says_so(stand: WebStand) -> None:
+    recipe = parse_recipe('schema = 1\nname = "odd"\n', source="odd.toml", files={"patches/lost.patch": b"x"})
+    stand.api.recipes.recipes[canonicalize_name("odd")] = recipe
+    assert "1 remark" in (await stand.see("/recipes")).text
+    assert "no rule names the file patches/lost.patch" in (await stand.see("/recipes/odd")).text
+    listed = (await stand.api.client.get("/v1/recipes/odd")).json()
+    assert listed["remarks"] == ["no rule names the file patches/lost.patch"]

@@ -1,0 +1,74 @@
+"""Wheels on an index in memory, published as builds publish them."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from packaging.utils import canonicalize_name
+from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_wheel
+from tests.unit.pipeline_stand import make_wheel
+
+from wheelyard.adapters.memory_index import MemoryIndex
+from wheelyard.adapters.memory_state import MemoryState
+from wheelyard.adapters.memory_wheels import MemoryWheels
+from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry
+from wheelyard.domain.wheel_contents import Member, WheelContents
+
+METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nRequires-Python: >=3.9,<4\n"
+
+
+def entry_for(  # noqa: PLR0913  (one parameter for each thing that tests vary)
+    filename: str,
+    content: bytes = b"bytes",
+    *,
+    metadata: bytes = METADATA,
+    level: Level = Level.PROD,
+    build_id: str = "b1",
+    now: datetime = BEGINNING,
+) -> IndexEntry:
+    """Describe a wheel that was just published."""
+    project, version = canonicalize_name(filename.split("-", maxsplit=1)[0]), filename.split("-")[1]
+    digest = hashlib.sha256(content).hexdigest()
+    published = PublishedFile(
+        filename=filename,
+        url=f"memory:{project}/{filename}",
+        index_url="memory:",
+        sha256=digest,
+        size_bytes=len(content),
+        uploaded=True,
+        level=level,
+        metadata=metadata,
+        contents=WheelContents(members=(Member(path="demo.py", size_bytes=12),), total=1, size_bytes=12),
+    )
+    order = replace(sample_order(project=project), version=version)
+    wheel = replace(sample_wheel(), filename=filename, sha256=digest, size_bytes=len(content), tag="py3-none-any")
+    return IndexEntry.of(order, wheel, published, build_id=build_id, now=now)
+
+
+@dataclass(kw_only=True)
+class WheelStand:
+    """An index in memory: what is known, and what each level of devpi holds."""
+
+    state: MemoryState = field(default_factory=lambda: MemoryState(clock=ManualClock(BEGINNING)))
+    prod: MemoryIndex = field(default_factory=MemoryIndex)
+    staging: MemoryIndex = field(default_factory=lambda: MemoryIndex(Level.STAGING))
+
+    @property
+    def wheels(self) -> MemoryWheels:
+        """What is known."""
+        return MemoryWheels(self.state)
+
+    def put(self, filename: str, content: bytes | None = None, *, level: Level = Level.PROD) -> IndexedWheel:
+        """Publish a wheel and record it."""
+        name, version = filename.split("-")[:2]
+        data = make_wheel(filename, name=name, version=version) if content is None else content
+        self.hold(filename, data, level=level)
+        entry = entry_for(filename, data, level=level)
+        self.state.record_wheel(entry)
+        return entry.wheel
+
+    def hold(self, filename: str, content: bytes, *, level: Level = Level.PROD) -> None:
+        """Put a file on devpi alone."""
+        index = self.prod if level is Level.PROD else self.staging
+        index.files[canonicalize_name(filename.split("-", maxsplit=1)[0]), filename] = content
