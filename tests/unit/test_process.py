@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -44,6 +45,27 @@ async def test_cancelled_program_ends_though_nobody_reads_what_it_writes(text: s
     task = asyncio.create_task(run_program(python(f"import time; {text}"), on_line=heard))
     await heard.wait()
     assert await is_ended_in_time(task)
+
+
+async def unreadable() -> AsyncIterator[bytes]:
+    yield b"a part"
+    raise OSError("no space left on device")
+
+
+async def test_program_whose_input_breaks_off_ends_and_the_reason_is_kept() -> None:
+    """Both outputs are being read then, and a stream has one reader."""
+    program = python("import sys, time; sys.stdin.read(1); time.sleep(600)")
+    with pytest.raises(OSError, match="no space left on device"):
+        await asyncio.wait_for(run_program(program, stdin=unreadable()), PROMISED_SECONDS)
+
+
+async def test_program_whose_line_is_refused_ends_and_the_reason_is_kept() -> None:
+    def refuse(line: str) -> None:
+        raise OSError(f"no room for {line}")
+
+    program = python("import time; print('this', flush=True); time.sleep(600)")
+    with pytest.raises(OSError, match="no room for this"):
+        await asyncio.wait_for(run_program(program, on_line=refuse), PROMISED_SECONDS)
 
 
 async def test_program_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ A program is ended when the task that runs it is cancelled.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +51,7 @@ async def run_program(
     """
     process = await _start(command, has_input=stdin is not None, env=env)
     try:
-        stdout, stderr, _ = await asyncio.gather(
+        stdout, stderr, _ = await _together(
             _collect(process.stdout, on_line), _collect(process.stderr, on_line), _feed(process.stdin, stdin)
         )
         returncode = await process.wait()
@@ -69,6 +69,19 @@ async def _start(command: Sequence[str], *, has_input: bool, env: dict[str, str]
     except OSError as error:
         reason = error.strerror or str(error)
         raise ProgramMissingError(program=command[0], reason=reason) from error
+
+
+async def _together(
+    output: Coroutine[None, None, bytes], errors: Coroutine[None, None, bytes], feed: Coroutine[None, None, None]
+) -> tuple[bytes, bytes, None]:
+    """Wait for all of them, or for the first that fails; then none of the others reads or writes any more."""
+    tasks = (asyncio.create_task(output), asyncio.create_task(errors), asyncio.create_task(feed))
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _collect(stream: asyncio.StreamReader | None, on_line: LineCallback | None) -> bytes:
