@@ -47,7 +47,8 @@ async def back_up(settings: Settings, target: Path) -> Contents:
     """
     has_database, has_devpi = await asyncio.to_thread(_find, settings, target)
     fresh = await asyncio.to_thread(_workshop_of, target)
-    try:
+    async with contextlib.AsyncExitStack() as undo:
+        undo.push_async_callback(asyncio.to_thread, shutil.rmtree, fresh)
         if has_database:
             async with _database(settings) as conninfo:
                 await dump_database(conninfo, fresh / _DATABASE)
@@ -55,9 +56,7 @@ async def back_up(settings: Settings, target: Path) -> Contents:
             await asyncio.to_thread(copy_devpi, settings.state_dir / _DEVPI, fresh / _DEVPI)
         await asyncio.to_thread(_seal, fresh)
         fresh.rename(target)
-    except BaseException:
-        await asyncio.to_thread(shutil.rmtree, fresh)
-        raise
+        undo.pop_all()
     return _contents(target)
 
 

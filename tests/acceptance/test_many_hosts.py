@@ -141,10 +141,10 @@ def _close(site: Site) -> None:
 
 
 async def test_workers_on_two_hosts_share_a_queue_and_hand_over(site: Site) -> None:
-    await asyncio.to_thread(_share_a_queue, site)
+    await asyncio.to_thread(_assert_queue_is_shared, site)
 
 
-def _share_a_queue(site: Site) -> None:
+def _assert_queue_is_shared(site: Site) -> None:
     first, second = site.hosts
     elsewhere = site.start("worker", host=first, WORKER_SUITES='["trixie"]')
     able = site.start("worker", host=second, WORKER_SUITES='["bookworm"]', DRAIN_SECONDS="0")

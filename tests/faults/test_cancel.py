@@ -16,15 +16,15 @@ SLACK_SECONDS: Final = 1.0
 
 @pytest.mark.parametrize("stage", [*STAGES, "image"])
 async def test_cancelled_build_ends_at_once(yard: Yard, stage: str) -> None:
-    await asyncio.to_thread(_cancel, yard, stage)
+    await asyncio.to_thread(_assert_cancelled_at_once, yard, stage)
 
 
 @pytest.mark.slow_faults
 async def test_wheel_of_a_cancelled_upload_is_not_listed_and_in_nobodys_way(yard: Yard) -> None:
-    await asyncio.to_thread(_order_again, yard)
+    await asyncio.to_thread(_assert_wheel_can_be_ordered_again, yard)
 
 
-def _cancel(yard: Yard, stage: str) -> None:
+def _assert_cancelled_at_once(yard: Yard, stage: str) -> None:
     yard.until_well()
     project = "wantsanimage" if stage == "image" else f"cancelledat{stage}"
     yard.hold(stage, project)
@@ -52,7 +52,7 @@ def _makes_image(yard: Yard, build_id: str) -> bool:
     return yard.build(build_id)["stage"] == "prepare" and "figlet" in log.partition("stage prepare")[2]
 
 
-def _order_again(yard: Yard) -> None:
+def _assert_wheel_can_be_ordered_again(yard: Yard) -> None:
     project = "orderedagain"
     yard.hold("uploaded", project)
     build_id = yard.submit(project, NEVER_THE_SAME.replace("NAME", project))

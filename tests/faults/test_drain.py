@@ -9,10 +9,10 @@ from tests.faults.yard import Yard
 
 
 async def test_worker_that_drains_finishes_its_build_and_takes_no_other(yard: Yard) -> None:
-    await asyncio.to_thread(_drain, yard)
+    await asyncio.to_thread(_assert_drained, yard)
 
 
-def _drain(yard: Yard) -> None:
+def _assert_drained(yard: Yard) -> None:
     yard.until_well()
     build_id = yard.submit("drained", SLOW)
     log = f"/v1/builds/{build_id}/log"

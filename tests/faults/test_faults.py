@@ -75,10 +75,10 @@ def _parameters() -> list[object]:
 
 @pytest.mark.parametrize(("fault", "stage"), _parameters())
 async def test_build_survives(yard: Yard, recoveries: list[Recovery], fault: Fault, stage: str) -> None:
-    recoveries.append(await asyncio.to_thread(_survive, yard, fault, stage))
+    recoveries.append(await asyncio.to_thread(_assert_survived, yard, fault, stage))
 
 
-def _survive(yard: Yard, fault: Fault, stage: str) -> Recovery:
+def _assert_survived(yard: Yard, fault: Fault, stage: str) -> Recovery:
     yard.until_well()
     project = re.sub("[^a-z]", "", f"{fault.name}{stage}")
     yard.hold(stage, project)

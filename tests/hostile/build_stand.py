@@ -45,10 +45,10 @@ def run_of(stand: ContainerStand, attack: Attack) -> PackageRun:
             return run_of_build(stand, attack.path, replace(SMALL, time_seconds=seconds), **own)
 
 
-def check_end(run: PackageRun, build: Build, attack: Attack) -> None:
+def assert_ended_as_expected(run: PackageRun, build: Build, attack: Attack) -> None:
     """Hold a build to the end that its attack must have."""
     if attack.refused is None:
-        check_untouched(run, build)
+        assert_untouched(run, build)
         assert str(attack.facts.get("WARNS", "")) in run.log()
         return
     assert build.failure is not None
@@ -59,7 +59,7 @@ def check_end(run: PackageRun, build: Build, attack: Attack) -> None:
     assert run.index.files == {}
 
 
-def check_untouched(run: PackageRun, build: Build) -> None:
+def assert_untouched(run: PackageRun, build: Build) -> None:
     """Hold a build to having published its own wheel, whatever was tried in it or beside it."""
     assert build.failure is None
     assert build.wheel is not None

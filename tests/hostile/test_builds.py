@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.hostile.build_stand import SMALL, check_end, check_untouched, run_of, run_of_build
+from tests.hostile.build_stand import SMALL, assert_ended_as_expected, assert_untouched, run_of, run_of_build
 from tests.hostile.corpus import BUILDS, HERE, SDISTS, WHEELS, Attack
 from tests.hostile.traces import changes, what_there_is
 from tests.integration.container_stand import ContainerStand, PackageRun, open_stand
@@ -58,17 +58,17 @@ async def ended(stand: ContainerStand, request: pytest.FixtureRequest) -> Ended:
 
 @pytest.mark.parametrize("attack", BUILDS.values(), ids=BUILDS)
 def test_attack_ends_as_expected(ended: Ended, attack: Attack) -> None:
-    check_end(*ended[attack.path], attack)
+    assert_ended_as_expected(*ended[attack.path], attack)
 
 
 @pytest.mark.parametrize("attack", REFUSED_SDISTS.values(), ids=REFUSED_SDISTS)
 def test_hostile_sdist_is_refused_in_its_container(ended: Ended, attack: Attack) -> None:
-    check_end(*ended[attack.path], attack)
+    assert_ended_as_expected(*ended[attack.path], attack)
 
 
 @pytest.mark.parametrize("attack", WHEELS.values(), ids=WHEELS)
 def test_hostile_wheel_ends_as_expected_when_it_comes_out_of_a_container(ended: Ended, attack: Attack) -> None:
-    check_end(*ended[attack.path], attack)
+    assert_ended_as_expected(*ended[attack.path], attack)
 
 
 @pytest.mark.parametrize("attack", FIGURES.values(), ids=FIGURES)
@@ -123,6 +123,6 @@ async def test_build_beside_attacks_finishes_untouched(stand: ContainerStand) ->
     attacks = [BUILDS[name] for name in ("fork_bomb", "memory_hog", "open_files")]
     beside, *runs = run_of_build(stand, HERE / "project" / "backend.py"), *(run_of(stand, attack) for attack in attacks)
     ordinary, *attacked = await asyncio.gather(*(run.go() for run in (beside, *runs)))
-    check_untouched(beside, ordinary)
+    assert_untouched(beside, ordinary)
     for run, build, attack in zip(runs, attacked, attacks, strict=True):
-        check_end(run, build, attack)
+        assert_ended_as_expected(run, build, attack)

@@ -13,7 +13,8 @@ _NAMES = sorted(path.stem for path in (_ROOT / "benchmarks").glob("*.py"))
 @pytest.mark.parametrize("name", _NAMES)
 def test_benchmark_starts(name: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
-    subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("usage: ")
 
 
 def test_queue_benchmark_measures_every_part() -> None:

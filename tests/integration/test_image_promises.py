@@ -75,7 +75,7 @@ async def record(engine: EngineCommand, image: str) -> ImageRecord:
     return found
 
 
-def expect_passed(report: ImageReport, record_property: Callable[[str, object], None]) -> None:
+def assert_passed(report: ImageReport, record_property: Callable[[str, object], None]) -> None:
     sizes = ", ".join(f"{part} {size / 2**20:.1f}" for part, size in report.part_sizes if size > 1 << 19)
     record_property("figure", f"{report.image}: {report.size_bytes / 2**20:.1f} MiB" + (f" ({sizes})" if sizes else ""))
     assert {check.name: check.problems for check in report.checks if check.problems} == {}
@@ -85,7 +85,7 @@ async def test_runtime_keeps_every_promise(
     engine: EngineCommand, runtime: ImageRecord, record_property: Callable[[str, object], None]
 ) -> None:
     report = await check_image(engine, runtime, probes=BUILDERS / "probes")
-    expect_passed(report, record_property)
+    assert_passed(report, record_property)
     assert report.python == runtime.labels["python-version"]
     assert len(report.checks) >= 15
 
@@ -93,7 +93,7 @@ async def test_runtime_keeps_every_promise(
 async def test_builder_keeps_every_promise(
     engine: EngineCommand, builder: ImageRecord, record_property: Callable[[str, object], None]
 ) -> None:
-    expect_passed(await check_image(engine, builder, probes=BUILDERS / "probes"), record_property)
+    assert_passed(await check_image(engine, builder, probes=BUILDERS / "probes"), record_property)
 
 
 async def test_probe_notices_what_does_not_belong_into_a_runtime(

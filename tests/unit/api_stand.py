@@ -275,7 +275,7 @@ def _source(cache_dir: Path) -> MemorySourceIndex:
     return source
 
 
-def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """Check that an answer is a problem document of this status and code, and return it."""
     problem = response.json()
     assert (response.status_code, problem["code"]) == (status, code), response.text

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from tests.unit.api_stand import ApiStand, access_on, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, access_on, api_stand, assert_problem
 
 from wheelyard.api.app import create_app
 from wheelyard.api.authentication import AuthenticatedRoute
@@ -51,14 +51,14 @@ async def test_nothing_under_v1_is_answered_without_a_valid_token(stand: ApiStan
     for method, path in operations(create_app(stand.services)):
         if path.startswith("/v1/") and path not in PUBLIC:
             response = await stand.client.request(method, path, headers=headers, content=b"not even JSON")
-            problem_of(response, 401, "unauthenticated")
+            assert_problem(response, 401, "unauthenticated")
             assert response.headers["WWW-Authenticate"] == 'Bearer realm="wheelyard"'
 
 
 async def test_revoked_token_opens_nothing(stand: ApiStand) -> None:
     (token,) = await stand.services.tokens.list_tokens()
     await stand.services.tokens.revoke(token.id, revoked_by="root")
-    problem_of(await stand.client.get("/v1/targets"), 401, "unauthenticated")
+    assert_problem(await stand.client.get("/v1/targets"), 401, "unauthenticated")
 
 
 async def test_use_of_a_token_is_noted(stand: ApiStand) -> None:
@@ -102,7 +102,7 @@ async def test_each_failing_check_is_named_with_its_reason(stand: ApiStand) -> N
     stand.builds.fault = DatabaseUnavailableError(reason="it was switched off")
     stand.checks.update(index=hang, engine=pass_by)
     response = await stand.client.get("/readyz")
-    problem = problem_of(response, 503, "not-ready")
+    problem = assert_problem(response, 503, "not-ready")
     assert problem["context"]["failing"] == {
         "database": "The database does not answer: it was switched off.",
         "index": "It did not answer within 0.05 seconds.",
@@ -139,7 +139,7 @@ async def test_each_route_is_open_to_its_scope_and_those_above_only(stand: ApiSt
         if scope.allows(needed):
             assert response.status_code not in {401, 403}, route.path
         else:
-            problem = problem_of(response, 403, "forbidden")
+            problem = assert_problem(response, 403, "forbidden")
             assert problem["context"] == {"needed": needed.value, "granted": scope.value}
             assert f"'{needed.value}'" in problem["detail"]
 
@@ -157,9 +157,9 @@ async def test_anonymous_may_read_only_where_a_setting_says_so(tmp_path: Path) -
         del open_stand.client.headers["Authorization"]
         assert (await open_stand.client.get("/v1/targets")).status_code == 200
         refused = await open_stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
-        problem_of(refused, 401, "unauthenticated")
+        assert_problem(refused, 401, "unauthenticated")
         wrong = await open_stand.client.get("/v1/targets", headers={"Authorization": "Bearer wy_wrong"})
-        problem_of(wrong, 401, "unauthenticated")
+        assert_problem(wrong, 401, "unauthenticated")
 
 
 async def test_too_many_requests_of_one_token_are_told_when_to_come_back(stand: ApiStand) -> None:
@@ -170,7 +170,7 @@ async def test_too_many_requests_of_one_token_are_told_when_to_come_back(stand: 
         for _ in range(3):
             assert (await client.get("/v1/targets")).status_code == 200
         refused = await client.get("/v1/targets")
-        problem_of(refused, 429, "too-many-requests")
+        assert_problem(refused, 429, "too-many-requests")
         assert refused.headers["Retry-After"] == "20"
         assert (await client.get("/v1/targets", headers=reader)).status_code == 200
 
@@ -181,10 +181,10 @@ async def test_guessing_is_stopped_before_the_database_is_asked(stand: ApiStand)
     wrong = {"Authorization": "Bearer wy_wrong"}
     async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
         for _ in range(2):
-            problem_of(await client.get("/v1/targets", headers=wrong), 401, "unauthenticated")
-        problem_of(await client.get("/v1/targets", headers=wrong), 429, "too-many-requests")
+            assert_problem(await client.get("/v1/targets", headers=wrong), 401, "unauthenticated")
+        assert_problem(await client.get("/v1/targets", headers=wrong), 429, "too-many-requests")
         right = {"Authorization": stand.client.headers["Authorization"]}
-        problem_of(await client.get("/v1/targets", headers=right), 429, "too-many-requests")
+        assert_problem(await client.get("/v1/targets", headers=right), 429, "too-many-requests")
     (token,) = await stand.services.tokens.list_tokens()
     assert token.last_used_at is None
 
@@ -198,7 +198,7 @@ async def test_token_is_made_listed_used_and_ended_over_rest(stand: ApiStand) ->
     assert secret not in listed.text
     ended = await stand.client.post(f"/v1/tokens/{token_id}/revoke")
     assert ended.json()["revoked_at"]
-    problem_of(await stand.client.post("/v1/tokens/nothing/revoke"), 404, "not-found")
+    assert_problem(await stand.client.post("/v1/tokens/nothing/revoke"), 404, "not-found")
     entries = (await stand.client.get("/v1/audit", params={"object": token_id})).json()
     assert [entry["action"] for entry in entries] == ["token.revoked", "token.created"]
     assert {entry["actor"].partition(" ")[0] for entry in entries} == {"tests"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.contract.queue_contract import CARD
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.api.index_links import IndexLinks
@@ -150,7 +150,7 @@ async def test_build_that_has_its_wheel_is_not_retried(stand: ApiStand) -> None:
 
 
 async def test_unknown_build_cannot_be_retried(stand: ApiStand) -> None:
-    problem_of(await stand.client.post("/v1/builds/nothing/retry"), 404, "not-found")
+    assert_problem(await stand.client.post("/v1/builds/nothing/retry"), 404, "not-found")
 
 
 async def test_build_that_waits_for_its_next_attempt_says_until_when_and_why(stand: ApiStand) -> None:
@@ -185,7 +185,7 @@ async def test_priority_is_interactive_unless_it_is_said(stand: ApiStand) -> Non
     second = (await stand.client.post("/v1/builds", json={"requirement": "lxml", "priority": "batch"})).json()
     third = await stand.client.post("/v1/builds", json={"requirement": "lxml", "priority": "urgent"})
     assert (first["priority"], second["priority"]) == ("interactive", "batch")
-    problem_of(third, 422, "invalid-request")
+    assert_problem(third, 422, "invalid-request")
 
 
 async def test_workers_are_shown_with_what_they_do(stand: ApiStand) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.contract.samples import sample_wheel
-from tests.unit.api_stand import ApiStand, Event, api_stand, problem_of, read_events
+from tests.unit.api_stand import ApiStand, Event, api_stand, assert_problem, read_events
 
 from wheelyard.adapters.memory_store import MemoryLogs
 from wheelyard.domain.build import Stage, Status
@@ -64,7 +64,7 @@ async def test_log_of_an_earlier_attempt_can_be_read(stand: ApiStand) -> None:
     url = f"/v1/builds/{build_id}/log"
     assert (await stand.client.get(url)).text == "second"
     assert (await stand.client.get(url, params={"attempt": 1})).text == "first"
-    problem_of(await stand.client.get(url, params={"attempt": 3}), 404, "not-found")
+    assert_problem(await stand.client.get(url, params={"attempt": 3}), 404, "not-found")
 
 
 async def test_followed_log_ends_with_the_build(stand: ApiStand) -> None:
@@ -122,11 +122,11 @@ async def test_senseless_position_is_refused(stand: ApiStand, position: str) -> 
     build_id = await logged(stand, b"x")
     headers = {"Accept": "text/event-stream"}
     response = await stand.client.get(f"/v1/builds/{build_id}/log", params={"after": position}, headers=headers)
-    problem_of(response, 422, "invalid-request")
+    assert_problem(response, 422, "invalid-request")
 
 
 async def test_followed_log_of_an_unknown_build_is_not_found(stand: ApiStand) -> None:
-    problem_of(await follow(stand, "00000000-0000-0000-0000-000000000001"), 404, "not-found")
+    assert_problem(await follow(stand, "00000000-0000-0000-0000-000000000001"), 404, "not-found")
 
 
 async def test_stopping_server_lets_go_of_readers_without_an_end(stand: ApiStand) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.api.problems import Problem
 from wheelyard.domain.ledger import BuildFilter, BuildPage
@@ -52,17 +52,17 @@ async def post(stand: ApiStand, content: bytes | str, content_type: str = "appli
     ],
 )
 async def test_body_of_another_form_is_refused(stand: ApiStand, content: bytes) -> None:
-    problem = problem_of(await post(stand, content), 422, "invalid-request")
+    problem = assert_problem(await post(stand, content), 422, "invalid-request")
     assert problem["context"]["problems"]
     assert not problem["retryable"]
 
 
 async def test_body_that_is_not_said_to_be_json_is_refused(stand: ApiStand) -> None:
-    problem_of(await post(stand, b'{"requirement": "pyyaml"}', "text/plain"), 422, "invalid-request")
+    assert_problem(await post(stand, b'{"requirement": "pyyaml"}', "text/plain"), 422, "invalid-request")
 
 
 async def test_every_problem_of_a_body_is_named_at_once(stand: ApiStand) -> None:
-    problem = problem_of(await post(stand, b'{"pyhton": "3.13"}'), 422, "invalid-request")
+    problem = assert_problem(await post(stand, b'{"pyhton": "3.13"}'), 422, "invalid-request")
     assert problem["context"]["problems"] == [
         "body.requirement: Field required",
         "body.pyhton: Extra inputs are not permitted",
@@ -85,7 +85,7 @@ async def test_every_problem_of_a_body_is_named_at_once(stand: ApiStand) -> None
     ],
 )
 async def test_request_that_cannot_be_served_says_why(stand: ApiStand, body: dict[str, str], code: str) -> None:
-    problem = problem_of(await stand.client.post("/v1/builds", json=body), 422, code)
+    problem = assert_problem(await stand.client.post("/v1/builds", json=body), 422, code)
     assert problem["hint"]
     assert problem["context"]
     assert (await stand.builds.list_builds(BuildFilter())).builds == ()
@@ -99,7 +99,7 @@ async def test_large_body_is_refused(stand: ApiStand, announced: bool) -> None: 
 
     content = b" " * (80 << 10) if announced else chunks()
     response = await stand.client.post("/v1/builds", content=content)
-    problem = problem_of(response, 413, "request-too-large")
+    problem = assert_problem(response, 413, "request-too-large")
     assert problem["context"] == {"limit_bytes": 64 << 10}
 
 
@@ -110,21 +110,21 @@ async def test_body_at_the_limit_is_read(stand: ApiStand) -> None:
 
 @pytest.mark.parametrize("path", [f"/v1/builds/{NOWHERE}", "/v1/builds/no-id", f"/v1/builds/{NOWHERE}/log"])
 async def test_unknown_build_is_not_found(stand: ApiStand, path: str) -> None:
-    assert problem_of(await stand.client.get(path), 404, "not-found")["context"]["kind"] == "build"
+    assert assert_problem(await stand.client.get(path), 404, "not-found")["context"]["kind"] == "build"
 
 
 async def test_unknown_build_cannot_be_cancelled(stand: ApiStand) -> None:
-    problem_of(await stand.client.post(f"/v1/builds/{NOWHERE}/cancel"), 404, "not-found")
+    assert_problem(await stand.client.post(f"/v1/builds/{NOWHERE}/cancel"), 404, "not-found")
 
 
 @pytest.mark.parametrize("path", ["/v2/builds", "/v1/build", "/docs-assets/none.js", "/v1/builds/a/b/c"])
 async def test_unknown_path_is_not_found(stand: ApiStand, path: str) -> None:
-    problem_of(await stand.client.get(path), 404, "not-found")
+    assert_problem(await stand.client.get(path), 404, "not-found")
 
 
 async def test_wrong_method_is_named_with_those_that_are_allowed(stand: ApiStand) -> None:
     response = await stand.client.delete(f"/v1/builds/{NOWHERE}")
-    problem = problem_of(response, 405, "method-not-allowed")
+    problem = assert_problem(response, 405, "method-not-allowed")
     assert problem["context"]["method"] == "DELETE"
     assert response.headers["Allow"] == "GET"
 
@@ -133,7 +133,7 @@ async def test_wrong_method_is_named_with_those_that_are_allowed(stand: ApiStand
     "query", ["limit=0", "limit=201", "limit=many", "status=done", "before=x", "project=a/b", "project=%00", "page=2"]
 )
 async def test_senseless_filter_is_refused(stand: ApiStand, query: str) -> None:
-    problem = problem_of(await stand.client.get(f"/v1/builds?{query}"), 422, "invalid-request")
+    problem = assert_problem(await stand.client.get(f"/v1/builds?{query}"), 422, "invalid-request")
     assert query.partition("=")[0] in problem["detail"]
 
 
@@ -151,14 +151,14 @@ async def test_fault_of_the_operator_says_when_to_try_again(
 ) -> None:
     stand.source.project_fault = fault
     response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
-    problem = problem_of(response, status, fault.code)
+    problem = assert_problem(response, status, fault.code)
     assert (problem["retryable"], response.headers["Retry-After"]) == (True, "5")
 
 
 async def test_broken_recipe_is_the_servers_fault(stand: ApiStand) -> None:
     stand.recipes.fault = RecipeInvalidError(source="recipes/pyyaml.toml", problems=["rule.0.atp: unknown key"])
     response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
-    problem_of(response, 500, "recipe-invalid")
+    assert_problem(response, 500, "recipe-invalid")
     assert "Retry-After" not in response.headers
 
 
@@ -171,7 +171,7 @@ async def test_unexpected_error_shows_only_a_reference_that_the_log_explains(
     monkeypatch.setattr(stand.builds, "list_builds", break_down)
     with capture_logs() as entries:
         response = await stand.client.get("/v1/builds", headers={"X-Request-ID": "mine"})
-    problem = problem_of(response, 500, "internal-error")
+    problem = assert_problem(response, 500, "internal-error")
     assert "secret" not in response.text
     assert problem["context"]["reference"] == problem["request_id"] == "mine"
     (entry,) = [one for one in entries if one["event"] == "request-failed"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 from tests.unit.recipe_texts import EVERY_KEY, FILES
 
 from wheelyard.domain.recipe import parse_recipe
@@ -37,12 +37,12 @@ async def test_recipe_is_shown_as_it_is_written(demo: ApiStand, name: str) -> No
 
 
 async def test_project_without_a_recipe_is_not_found(demo: ApiStand) -> None:
-    problem_of(await demo.client.get("/v1/recipes/idna"), 404, "not-found")
+    assert_problem(await demo.client.get("/v1/recipes/idna"), 404, "not-found")
 
 
 async def test_schema_needs_no_token_and_the_rest_does(demo: ApiStand) -> None:
     transport = demo.client._transport
     async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard") as stranger:
         assert (await stranger.get("/v1/recipes/schema.json")).json() == recipe_schema()
-        problem_of(await stranger.get("/v1/recipes"), 401, "unauthenticated")
-        problem_of(await stranger.get("/v1/recipes/demo"), 401, "unauthenticated")
+        assert_problem(await stranger.get("/v1/recipes"), 401, "unauthenticated")
+        assert_problem(await stranger.get("/v1/recipes/demo"), 401, "unauthenticated")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from packaging.utils import NormalizedName, canonicalize_name
 from tests.contract.samples import sample_failure, sample_wheel
-from tests.unit.api_stand import ApiStand, api_stand, problem_of, read_events
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem, read_events
 
 from wheelyard.domain.build import Status
 from wheelyard.domain.index import Level, PublishedFile
@@ -394,7 +394,7 @@ async def test_application_without_dependencies_is_installable_at_once(stand: Ap
 async def test_lock_file_for_another_python_is_refused(stand: ApiStand) -> None:
     lock = 'lock-version = "1.0"\nrequires-python = ">=3.12"\ncreated-by = "tests"\npackages = []\n'
     body = {"file": "pylock.toml", "files": {"pylock.toml": lock}, **GRID}
-    problem = problem_of(await stand.client.post("/v1/requests", json=body), 422, "requirements-unsatisfiable")
+    problem = assert_problem(await stand.client.post("/v1/requests", json=body), 422, "requirements-unsatisfiable")
     assert "pylock.toml is for Python >=3.12" in problem["detail"]
     assert "3.11" in problem["detail"]
 
@@ -402,7 +402,7 @@ async def test_lock_file_for_another_python_is_refused(stand: ApiStand) -> None:
 async def test_constraints_count_beside_a_lock_too(stand: ApiStand) -> None:
     files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{'a' * 64}\n-c limits.txt\n"}
     body = {"file": "requirements.txt", "files": {**files, "limits.txt": "PyYAML<6.0.3\n"}}
-    problem = problem_of(await stand.client.post("/v1/requests", json=body), 422, "requirements-unsatisfiable")
+    problem = assert_problem(await stand.client.post("/v1/requests", json=body), 422, "requirements-unsatisfiable")
     assert "pyyaml==6.0.3 (requirements.txt:1) does not satisfy the constraint PyYAML<6.0.3" in problem["detail"]
     fitting = {"limits.txt": 'pyyaml<7\npyyaml<6; python_version < "3.10"\nlxml<1\n'}
     await order(stand, file="requirements.txt", files={**files, **fitting})
@@ -657,7 +657,8 @@ async def test_malformed_target_is_refused_with_the_reason_and_those_that_there_
 
 @pytest.mark.parametrize("action", ["", "/events"])
 async def test_request_that_is_not_there_is_not_found(stand: ApiStand, action: str) -> None:
-    problem_of(await stand.client.get(f"/v1/requests/0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11{action}"), 404, "not-found")
+    path = f"/v1/requests/0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11{action}"
+    assert_problem(await stand.client.get(path), 404, "not-found")
 
 
 def make_sdist(stem: str, *lines: str) -> bytes:
@@ -697,7 +698,7 @@ def make_wheel(project: str, version: str) -> bytes:
     ],
 )
 async def test_nul_is_refused_before_a_database_sees_it(stand: ApiStand, body: dict[str, object]) -> None:
-    problem_of(await stand.client.post("/v1/requests", json=body), 422, "invalid-request")
+    assert_problem(await stand.client.post("/v1/requests", json=body), 422, "invalid-request")
 
 
 @pytest.mark.parametrize("text", ["git+https://me:s3cret@git.example/x", "x @@ https://me:s3@cret@git.example/x"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, problem_of
+from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_problem
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.api.app import create_app
@@ -52,7 +52,7 @@ async def test_page_has_the_form_that_was_asked_for(stand: ApiStand, form: Form)
 
 async def test_unknown_form_is_not_acceptable(stand: ApiStand) -> None:
     answer = await stand.client.get("/simple/demo/", headers={"Accept": "image/png"})
-    problem = problem_of(answer, 406, "not-acceptable")
+    problem = assert_problem(answer, 406, "not-acceptable")
     assert Form.JSON.value in problem["hint"]
 
 
@@ -94,7 +94,7 @@ async def test_other_spellings_are_sent_to_the_page(stand: ApiStand, path: str, 
 
 @pytest.mark.parametrize("path", ["/simple/nothing/", "/simple/-bad-/", "/simple/%3Cscript%3E/", "/simple/a%20b"])
 async def test_unknown_project_is_not_found(stand: ApiStand, path: str) -> None:
-    problem_of(await stand.client.get(path), 404, "not-found")
+    assert_problem(await stand.client.get(path), 404, "not-found")
 
 
 async def test_browser_is_told_to_run_nothing(stand: ApiStand) -> None:
@@ -107,14 +107,14 @@ async def test_browser_is_told_to_run_nothing(stand: ApiStand) -> None:
 async def test_token_opens_the_index_as_bearer_and_as_password(stand: ApiStand, path: str) -> None:
     async with reader(stand, access=IndexAccess()) as http:
         refused = await http.get(path)
-        problem_of(refused, 401, "unauthenticated")
+        assert_problem(refused, 401, "unauthenticated")
         assert refused.headers["WWW-Authenticate"].startswith("Basic ")
         assert (await http.get(path, auth=("__token__", TOKEN))).status_code == 200
         assert (await http.get(path, headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
-        problem_of(await http.get(path, auth=("__token__", "wrong")), 401, "unauthenticated")
-        problem_of(await http.get(path, auth=("me", TOKEN)), 401, "unauthenticated")
+        assert_problem(await http.get(path, auth=("__token__", "wrong")), 401, "unauthenticated")
+        assert_problem(await http.get(path, auth=("me", TOKEN)), 401, "unauthenticated")
         nonsense = await http.get(path, headers={"Authorization": "Basic %%%"})
-        problem_of(nonsense, 401, "unauthenticated")
+        assert_problem(nonsense, 401, "unauthenticated")
 
 
 async def test_reading_alone_is_open_to_everybody_if_the_operator_says_so(stand: ApiStand) -> None:
@@ -122,7 +122,7 @@ async def test_reading_alone_is_open_to_everybody_if_the_operator_says_so(stand:
         assert (await http.get("/simple/demo/")).status_code == 200
         assert (await http.get(f"/files/{WHEEL}")).status_code == 200
         refused = await http.get("/v1/wheels")
-        problem_of(refused, 401, "unauthenticated")
+        assert_problem(refused, 401, "unauthenticated")
         assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
@@ -131,9 +131,9 @@ async def test_this_host_reads_without_a_token_but_not_what_a_proxy_asks_for(sta
     async with reader(stand, access=access) as http:
         assert (await http.get("/simple/demo/")).status_code == 200
         for header in ("X-Forwarded-For", "Forwarded", "Via"):
-            problem_of(await http.get("/simple/demo/", headers={header: "192.0.2.1"}), 401, "unauthenticated")
+            assert_problem(await http.get("/simple/demo/", headers={header: "192.0.2.1"}), 401, "unauthenticated")
     async with reader(stand, access=access, client="192.0.2.1") as http:
-        problem_of(await http.get("/simple/demo/"), 401, "unauthenticated")
+        assert_problem(await http.get("/simple/demo/"), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("path", ["/simple/", "/simple/demo/", f"/files/{WHEEL}", "/staging/simple/"])
@@ -144,7 +144,7 @@ async def test_readers_of_the_index_have_a_limit_of_their_own(stand: ApiStand, p
         for _ in range(2):
             assert (await http.get(path, headers=bearer)).status_code == 200
         refused = await http.get(path, headers=bearer)
-        problem_of(refused, 429, "too-many-requests")
+        assert_problem(refused, 429, "too-many-requests")
         assert int(refused.headers["Retry-After"]) > 0
         assert (await http.get("/v1/targets", headers=bearer)).status_code == 200
     fresh = replace(stand.services, access=access_on(stand.services.tokens, reads=2))
@@ -176,7 +176,7 @@ async def test_install_line_fits_who_asks(stand: ApiStand) -> None:
 
 async def test_upload_is_refused_with_what_to_do_instead(stand: ApiStand) -> None:
     answer = await stand.client.post("/simple/", data={":action": "file_upload"})
-    assert "wheelyard build" in problem_of(answer, 403, "upload-refused")["hint"]
+    assert "wheelyard build" in assert_problem(answer, 403, "upload-refused")["hint"]
 
 
 async def test_staged_wheel_is_not_on_the_page_of_users(stand: ApiStand) -> None:
@@ -189,9 +189,9 @@ async def test_staged_wheel_is_not_on_the_page_of_users(stand: ApiStand) -> None
 
 async def test_wheel_that_devpi_lost_is_not_found(stand: ApiStand) -> None:
     stand.held.files.clear()
-    problem_of(await stand.client.get(f"/files/{WHEEL}"), 404, "not-found")
+    assert_problem(await stand.client.get(f"/files/{WHEEL}"), 404, "not-found")
     stand.held.faults.down = True
-    problem_of(await stand.client.get(f"/files/{WHEEL}"), 503, "index-unavailable")
+    assert_problem(await stand.client.get(f"/files/{WHEEL}"), 503, "index-unavailable")
 
 
 async def test_headers_alone_and_whatever_there_is_can_be_asked_for(stand: ApiStand) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.domain.index import Level
@@ -36,7 +36,7 @@ async def test_wheel_shows_where_everything_is(stand: ApiStand) -> None:
     assert (wheel["standing"], wheel["level"], wheel["url"]) == ("offered", "prod", f"/v1/wheels/{OLD}")
     assert (await stand.client.get(wheel["file_url"])).content == stand.held.files[("demo", OLD)]  # type: ignore[index]
     assert (await stand.client.get(f"{wheel['file_url']}.metadata")).text.startswith("Metadata-Version")
-    problem_of(await stand.client.get("/v1/wheels/nothing.whl"), 404, "not-found")
+    assert_problem(await stand.client.get("/v1/wheels/nothing.whl"), 404, "not-found")
 
 
 async def test_wheel_is_yanked_with_a_reason_and_offered_again(stand: ApiStand) -> None:
@@ -51,25 +51,25 @@ async def test_wheel_is_yanked_with_a_reason_and_offered_again(stand: ApiStand) 
 @pytest.mark.parametrize("reason", ["", "   ", "two\nlines", "bell\x07", "x" * 501])
 async def test_reason_is_a_line_of_text(stand: ApiStand, reason: str) -> None:
     answer = await stand.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": reason})
-    problem_of(answer, 422, "invalid-request")
+    assert_problem(answer, 422, "invalid-request")
 
 
 async def test_deletion_needs_the_name_again_and_is_for_good(stand: ApiStand) -> None:
     for params in ({}, {"confirm": NEW}):
-        problem_of(await stand.client.delete(f"/v1/wheels/{OLD}", params=params), 422, "invalid-request")
+        assert_problem(await stand.client.delete(f"/v1/wheels/{OLD}", params=params), 422, "invalid-request")
     assert len(list(stand.held.filenames())) == 2
     deleted = (await stand.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD})).json()
     assert deleted["standing"] == "deleted"
     assert list(stand.held.filenames()) == [NEW]
-    problem_of(await stand.client.get(f"/files/{OLD}"), 404, "not-found")
-    problem_of(await stand.client.get(f"/files/{OLD}.metadata"), 404, "not-found")
-    problem_of(await stand.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": "late"}), 404, "not-found")
-    problem_of(await stand.client.post(f"/v1/wheels/{OLD}/promote"), 404, "not-found")
+    assert_problem(await stand.client.get(f"/files/{OLD}"), 404, "not-found")
+    assert_problem(await stand.client.get(f"/files/{OLD}.metadata"), 404, "not-found")
+    assert_problem(await stand.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": "late"}), 404, "not-found")
+    assert_problem(await stand.client.post(f"/v1/wheels/{OLD}/promote"), 404, "not-found")
 
 
 async def test_deletion_that_devpi_missed_is_found_and_mended(stand: ApiStand) -> None:
     stand.held.faults.down = True
-    problem_of(await stand.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD}), 503, "index-unavailable")
+    assert_problem(await stand.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD}), 503, "index-unavailable")
     stand.held.faults.down = False
     report = (await stand.client.post("/v1/index/check", json={})).json()
     assert [(one["filename"], one["difference"]) for one in report["findings"]] == [(OLD, "not-deleted")]
@@ -99,7 +99,7 @@ async def test_promotion_moves_the_proven_bytes(stand: ApiStand) -> None:
     index = WheelStand(state=stand.state, staging=stand.held)
     index.put(altered, level=Level.STAGING)
     index.hold(altered, b"other bytes", level=Level.STAGING)
-    problem_of(await stand.client.post(f"/v1/wheels/{altered}/promote"), 502, "hash-mismatch")
+    assert_problem(await stand.client.post(f"/v1/wheels/{altered}/promote"), 502, "hash-mismatch")
     assert (await stand.client.get(f"/v1/wheels/{altered}")).json()["level"] == "staging"
 
 
@@ -115,7 +115,7 @@ async def test_projects_are_listed_and_shown_with_all_their_releases(stand: ApiS
     project = (await stand.client.get("/v1/projects/Demo")).json()
     assert [release["version"] for release in project["releases"]] == ["10.0", "2.0", "1.0"]
     assert project["simple_url"] == "/simple/demo/"
-    problem_of(await stand.client.get("/v1/projects/nothing"), 404, "not-found")
+    assert_problem(await stand.client.get("/v1/projects/nothing"), 404, "not-found")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_projects_are_listed_and_shown_with_all_their_releases(stand: ApiS
 )
 async def test_nul_is_refused_before_a_database_sees_it(stand: ApiStand, method: str, path: str) -> None:
     # PostgreSQL can hold no NUL in a text; the stores in memory could, so these would answer 200 or 404.
-    problem_of(await stand.client.request(method, path), 422, "invalid-request")
+    assert_problem(await stand.client.request(method, path), 422, "invalid-request")
 
 
 @pytest.mark.parametrize("path", ["/files/%00", "/files/%00.metadata", "/staging/files/%00"])
@@ -141,9 +141,9 @@ async def test_file_with_nul_in_its_name_is_not_looked_for(
     stand: ApiStand, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.delattr(WheelBytes, "find")
-    problem_of(await stand.client.get(path), 404, "not-found")
+    assert_problem(await stand.client.get(path), 404, "not-found")
 
 
 async def test_nul_in_the_name_of_a_yanked_wheel_is_refused(stand: ApiStand) -> None:
     answer = await stand.client.post("/v1/wheels/%00/yank", json={"reason": "broken"})
-    problem_of(answer, 422, "invalid-request")
+    assert_problem(answer, 422, "invalid-request")

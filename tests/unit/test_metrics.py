@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.contract.figure_contract import CARD
 from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, SUCCESS
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.domain.figures import BUCKETS, Tally, Total
 from wheelyard.domain.ledger import Outcome
@@ -135,7 +135,7 @@ async def test_no_label_names_a_project_or_a_person(stand: ApiStand) -> None:
 
 async def test_metrics_need_a_token(stand: ApiStand) -> None:
     response = await stand.client.get("/metrics", headers={"Authorization": ""})
-    problem_of(response, 401, "unauthenticated")
+    assert_problem(response, 401, "unauthenticated")
 
 
 def test_lookups_that_could_not_be_handed_over_are_kept() -> None:

@@ -196,7 +196,9 @@ def test_shipped_recipes_ask_for_toolchains_that_the_default_suite_has() -> None
     book = parse_catalogue((ROOT / "builders" / "builders.toml").read_text())
     target = Target.parse(python=book.default.python, platform=book.default.platform)
     suite = book.builder_for(target).suite
+    asked: set[ToolchainName] = set()
     for file in list_recipe_files(ROOT / "recipes"):
         recipe = read_recipe(file)
         effective = merge_rules(recipe, version=Version("9999"), target=target, suite=suite)
-        choose_toolchains(book, effective.toolchains, suite=suite)
+        asked.update(choose_toolchains(book, effective.toolchains, suite=suite))
+    assert asked >= {ToolchainName.RUST, ToolchainName.FORTRAN, ToolchainName.JAVA}

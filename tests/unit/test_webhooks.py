@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.contract.webhook_contract import SenderContract, SenderStand
-from tests.unit.api_stand import ApiStand, api_stand, problem_of
+from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.adapters.memory_webhooks import MemoryOutbox, MemoryWebhooks
 from wheelyard.domain.webhook import MOST_ATTEMPTS, AllowedAddresses, pause_after, sign
@@ -154,7 +154,7 @@ async def test_webhook_whose_address_is_not_allowed_any_more_is_given_up_at_once
 )
 async def test_address_that_must_not_be_reached_is_refused_with_the_request(stand: ApiStand, url: str) -> None:
     body = {"requirements": ["wheelonly"], "webhook": url}
-    problem_of(await stand.client.post("/v1/requests", json=body), 422, "webhook-refused")
+    assert_problem(await stand.client.post("/v1/requests", json=body), 422, "webhook-refused")
     assert (await stand.client.get("/v1/requests")).json()["requests"] == []
 
 

@@ -1,6 +1,7 @@
 """A devpi server of our own, as a child process on the loopback. Must not upload anything."""
 
 import asyncio
+import contextlib
 import re
 import shutil
 import signal
@@ -96,7 +97,8 @@ class EmbeddedDevpi:
         """
         await asyncio.to_thread(self._state_dir.mkdir, parents=True, exist_ok=True)
         self._lock.acquire()
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.stop)
             known = await asyncio.to_thread(self._prepare)
             await self._end_leftover()
             python = await self._find_python()
@@ -106,9 +108,7 @@ class EmbeddedDevpi:
             self._python, self._port = python, port
             endpoint = endpoint_of(self._serving.url(port), {**known, **self._serving.passwords})
             await self._ensure_indexes(endpoint, known)
-        except BaseException:
-            await self.stop()
-            raise
+            undo.pop_all()
         return endpoint
 
     async def restart(self) -> None:

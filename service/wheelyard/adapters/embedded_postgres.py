@@ -1,6 +1,7 @@
 """A PostgreSQL server of our own, as a child process on a Unix socket. Must not know what is stored in it."""
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 from pathlib import Path
@@ -102,7 +103,8 @@ class EmbeddedPostgres:
         """
         await asyncio.to_thread(self._make_state_dir)
         self._lock.acquire()
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.stop)
             await asyncio.to_thread(self._prepare)
             await self._end_leftover()
             if not self._data_dir.exists():
@@ -111,9 +113,7 @@ class EmbeddedPostgres:
             await asyncio.to_thread(make_private_directory, socket_directory(self._data_dir), self._account)
             await self._start_server()
             await self._create_database()
-        except BaseException:
-            await self.stop()
-            raise
+            undo.pop_all()
         return self.url
 
     async def restart(self) -> None:

@@ -83,8 +83,8 @@ with contextlib.suppress(OSError):
 
 def test_startup_file_loads_the_hook(watch: NetworkWatch, tmp_path: Path) -> None:
     watch.install(tmp_path)
-    program = f"import site, sys; site.addsitedir({str(tmp_path)!r}); assert '_wheelyard_network' in sys.modules"
-    subprocess.run([sys.executable, "-I", "-c", program], check=True)
+    program = f"import site, sys; site.addsitedir({str(tmp_path)!r}); print('_wheelyard_network' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-I", "-c", program], text=True) == "True\n"
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,9 @@ def test_command_that_fails_disproves_the_wheel_and_ends_the_tests(tmp_path: Pat
 
 
 def test_what_the_commands_require_is_there_for_them(tmp_path: Path) -> None:
-    verified(tmp_path, {"demo.py": ""}, requires=["pytest"], commands=["python -c 'import demo, pytest'"])
+    commands = ["python -c 'import demo, pytest; print(pytest.__name__)' > ran"]
+    verified(tmp_path, {"demo.py": ""}, requires=["pytest"], commands=commands)
+    assert (tmp_path / "test" / "ran").read_text() == "pytest\n"
 
 
 def test_imports_are_proven_without_what_the_commands_require(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Who works on what: queue, workers, what is done once across all of them. Must not import what implements it."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from wheelyard.domain.builder_status import EngineImages
+from wheelyard.domain.ledger import Claim
+from wheelyard.domain.queue import Offer, WorkerCard, WorkerStatus
+
+
+class WorkQueue(Protocol):
+    """Which build a worker does next."""
+
+    async def claim_next(self, offer: Offer) -> Claim | None:
+        """Take the first build in line that the worker can do; None if there is none, or no room for it yet.
+
+        Interactive builds go before others; among equals, requesters take turns. What it costs does not depend on how
+        many builds wait.
+        """
+        ...
+
+    async def sweep(self) -> int:
+        """Put builds whose worker is gone back into the queue, or end them; let those whose pause is over go on.
+
+        Any number of workers may call it at any time. Returns how many builds it touched.
+        """
+        ...
+
+
+class CancelSignals(Protocol):
+    """Tells workers of a wish to cancel without delay; it may be missed, so heartbeats tell of it too."""
+
+    def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Give an event that is set when somebody asks to cancel the build from now on."""
+        ...
+
+
+class WorkerBook(Protocol):
+    """Which workers there are."""
+
+    async def report(self, card: WorkerCard) -> None:
+        """Record what a worker says about itself, and that it is there."""
+        ...
+
+    async def list_workers(self) -> tuple[WorkerStatus, ...]:
+        """List the workers by name; one that has been silent for half a minute, and did not stop, is lost."""
+        ...
+
+
+class ImageReports(Protocol):
+    """Which images the engines of the workers have; the API's host may have no engine."""
+
+    async def report(self, found: EngineImages) -> None:
+        """Record what an engine has now, instead of what it had."""
+        ...
+
+    async def list_engines(self) -> tuple[EngineImages, ...]:
+        """Tell of every engine that was reported in the last quarter of an hour, by host."""
+        ...
+
+
+class PeriodicStore(Protocol):
+    """Work that is done once an interval, whatever the number of workers."""
+
+    async def begin(self, name: str, *, interval_seconds: float) -> bool:
+        """Tell whether the work is due, and note that it begins; True for one caller an interval."""
+        ...
+
+    async def drop_logs(self, *, days: float) -> int:
+        """Forget the logs of attempts that ended longer ago; returns how many."""
+        ...
+
+    async def drop_builds(self, *, days: float) -> int:
+        """Forget builds that failed or were cancelled longer ago, with their attempts; returns how many."""
+        ...
+
+    async def drop_workers(self, *, days: float) -> int:
+        """Forget workers that were last heard of longer ago; returns how many."""
+        ...
