@@ -104,34 +104,79 @@ class ApiStand:
         assert await self.attempts.finish(await self.claim(build_id), outcome)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiParts:
+    """What lies behind the API: the stores of one state, and the twins of what is outside."""
+
+    state: MemoryState
+    builds: MemoryBuilds
+    logs: MemoryLogs
+    source: MemorySourceIndex
+    cache_dir: Path
+    recipes: MemoryRecipeBook = field(default_factory=MemoryRecipeBook)
+    held: MemoryIndex = field(default_factory=MemoryIndex)
+    resolver: MemoryReleaseResolver = field(default_factory=MemoryReleaseResolver)
+    catalogue: Catalogue = field(default_factory=lambda: parse_catalogue(CATALOGUE.read_text()))
+    checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    """Who is asked whether the service is ready."""
+
+    def order(self) -> RequestBuild:
+        """Give what orders builds, for every builder of the catalogue."""
+        choices = self.catalogue.builders()
+        facts = BuilderFacts(
+            catalogue=self.catalogue,
+            definitions={(choice.policy.architecture, choice.suite, choice.python): "d1" for choice in choices},
+            agent_digest="a1",
+            build_number=1,
+        )
+        return RequestBuild(source=self.source, store=self.builds, recipes=self.recipes, facts=facts)
+
+
 @asynccontextmanager
 async def api_stand(
     cache_dir: Path, *, heartbeat_seconds: float = 15.0, anonymous_read: bool = False, beginning: datetime = BEGINNING
 ) -> AsyncIterator[ApiStand]:
     clock = ManualClock(beginning)
     state = MemoryState(clock=clock)
-    builds, logs, held = MemoryBuilds(state), MemoryLogs(state), MemoryIndex()
-    source, recipes = _source(cache_dir), MemoryRecipeBook()
-    workers = MemoryWorkers(state)
-    catalogue = parse_catalogue(CATALOGUE.read_text())
-    facts = BuilderFacts(
-        catalogue=catalogue,
-        definitions={
-            (choice.policy.architecture, choice.suite, choice.python): "d1" for choice in catalogue.builders()
-        },
-        agent_digest="a1",
-        build_number=1,
-    )
-    tokens = Tokens(store=MemoryTokens(state), new_secret=lambda: SECRET)
+    builds, logs = MemoryBuilds(state), MemoryLogs(state)
+    parts = ApiParts(state=state, builds=builds, logs=logs, source=_source(cache_dir), cache_dir=cache_dir)
+    tokens = Tokens(store=MemoryTokens(parts.state), new_secret=lambda: SECRET)
     await tokens.create(name="tests", scope=Scope.ADMIN, created_by="root")
     access = access_on(tokens, anonymous_read=anonymous_read)
-    checks: dict[str, Callable[[], Awaitable[None]]] = {"database": builds.ping}
-    request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=facts)
-    resolver = MemoryReleaseResolver()
-    prebuilds = prebuild_stand(state, source=source, resolver=resolver, index=held, request_build=request_build)
+    parts.checks["database"] = parts.builds.ping
+    services = _services(parts, tokens, access, heartbeat_seconds=heartbeat_seconds)
+    numbers = count(1)
+    app = create_app(services, new_request_id=lambda: f"request-{next(numbers)}")
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {PREFIX}{SECRET}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=headers) as client:
+        yield ApiStand(
+            client=client,
+            services=services,
+            source=parts.source,
+            recipes=parts.recipes,
+            builds=parts.builds,
+            attempts=MemoryAttempts(parts.state),
+            logs=parts.logs,
+            token_store=MemoryTokens(parts.state),
+            workers=MemoryWorkers(parts.state),
+            clock=clock,
+            held=parts.held,
+            state=parts.state,
+            resolver=parts.resolver,
+            app=app,
+            checks=parts.checks,
+        )
+
+
+def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seconds: float) -> ApiServices:
+    state, held, now = parts.state, parts.held, parts.state.clock
+    builds, logs, workers = parts.builds, parts.logs, MemoryWorkers(state)
+    order = parts.order()
+    prebuilds = prebuild_stand(state, source=parts.source, resolver=parts.resolver, index=held, request_build=order)
     assert isinstance(prebuilds.store, MemoryPrebuilds)
-    services = ApiServices(
-        request_build=request_build,
+    return ApiServices(
+        request_build=order,
         prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
         tokens=tokens,
@@ -141,7 +186,7 @@ async def api_stand(
             store=MemorySessions(state),
             lifetime=timedelta(hours=1),
             new_secret=lambda: "session-secret",
-            now=clock,
+            now=now,
         ),
         audit=MemoryAudit(state),
         builds=builds,
@@ -150,41 +195,19 @@ async def api_stand(
         logs=logs,
         statistics=MemoryStatistics(state),
         figures=MemoryFigures(state, MemoryPrebuilds(state)),
-        disk=lambda: asyncio.to_thread(measure_disk, cache_dir),
-        queue=ShowQueue(line=MemoryLine(state), workers=workers, times=builds, now=clock),
+        disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
+        queue=ShowQueue(line=MemoryLine(state), workers=workers, times=builds, now=now),
         names=MemoryNames(state),
         prebuild_lists=prebuilds.store,
-        recipes=recipes,
+        recipes=parts.recipes,
         defaults=TARGET,
-        builders=_no_images(catalogue),
+        builders=_no_images(parts.catalogue),
         index=index_stand(state, held),
-        readiness=checks,
+        readiness=parts.checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
         stopping=asyncio.Event(),
     )
-    numbers = count(1)
-    app = create_app(services, new_request_id=lambda: f"request-{next(numbers)}")
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    headers = {"Authorization": f"Bearer {PREFIX}{SECRET}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=headers) as client:
-        yield ApiStand(
-            client=client,
-            services=services,
-            source=source,
-            recipes=recipes,
-            builds=builds,
-            attempts=MemoryAttempts(state),
-            logs=logs,
-            token_store=MemoryTokens(state),
-            workers=workers,
-            clock=clock,
-            held=held,
-            state=state,
-            resolver=resolver,
-            app=app,
-            checks=checks,
-        )
 
 
 def access_on(

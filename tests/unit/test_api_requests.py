@@ -1,9 +1,5 @@
 """Requests for whole applications, over REST, on stores in memory."""
 
-import asyncio
-import io
-import tarfile
-import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,81 +7,31 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_failure, sample_wheel
-from tests.unit.api_stand import ApiStand, api_stand, assert_problem, read_events
-
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.prebuild import PrebuildTurn
-from wheelyard.errors import (
-    HashMismatchError,
-    IndexConflictError,
-    IndexUnavailableError,
-    UntrustedOutputError,
-    WheelyardError,
+from tests.unit.api_stand import ApiStand, assert_problem, read_events
+from tests.unit.request_stand import (
+    GRID,
+    METADATA,
+    builds_of,
+    finish_build,
+    look,
+    make_sdist,
+    make_wheel,
+    order,
+    request_stand,
+    settle,
+    statuses,
 )
 
-METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
-GRID = {"pythons": ["3.11", "3.13"], "platforms": ["manylinux_2_31_x86_64", "manylinux_2_36_x86_64"]}
+from wheelyard.domain.build import Status
+from wheelyard.domain.ledger import Outcome
 
 
 @pytest.fixture
 async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as stand:
-        for project, version in (("pyyaml", "6.0.3"), ("lxml", "6.0.2"), ("wheelonly", "1.0")):
-            stand.resolver.add(project, version)
-        yield stand
-
-
-async def order(stand: ApiStand, **body: object) -> dict[str, Any]:
-    answer = await stand.client.post("/v1/requests", json=body)
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["Location"] == answer.json()["url"]
-    return dict(answer.json())
-
-
-async def settle(stand: ApiStand) -> None:
-    """Bring everything on until nothing happens without builds."""
-    advance = stand.services.prebuilds.advance
-    while await advance.once():
-        pass
-
-
-async def look(stand: ApiStand, request: dict[str, Any]) -> dict[str, Any]:
-    await settle(stand)
-    return dict((await stand.client.get(request["url"])).json())
-
-
-async def finish_build(
-    stand: ApiStand, build_id: str, filename: str | None, *, level: Level = Level.PROD, metadata: bytes = METADATA
-) -> None:
-    """Let a build publish a wheel, or fail."""
-    claim = await stand.claim(build_id)
-    if filename is None:
-        assert await stand.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
-        return
-    wheel = replace(sample_wheel(), filename=filename)
-    published = PublishedFile(
-        filename=filename,
-        url=f"memory:{claim.order.project}/{filename}",
-        index_url="memory:",
-        sha256=wheel.sha256,
-        size_bytes=wheel.size_bytes,
-        uploaded=True,
-        level=level,
-        metadata=metadata,
-    )
-    assert await stand.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
-
-
-def statuses(view: dict[str, Any]) -> list[str]:
-    return [item["status"] for item in view["items"]]
-
-
-def builds_of(view: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(build["python"], build["platform"]) for build in view["builds"]]
+    async with request_stand(tmp_path) as made:
+        yield made
 
 
 async def test_plan_says_what_would_be_done_and_does_none_of_it(stand: ApiStand) -> None:
@@ -279,110 +225,6 @@ async def test_input_of_which_nothing_is_understood_is_not_installable(
     assert not done["is_installable"]
 
 
-async def test_index_that_is_away_delays_a_request_and_loses_nothing(stand: ApiStand) -> None:
-    request = await order(stand, requirements=["pyyaml"], prefer="own")
-    stand.source.project_fault = IndexUnavailableError(index="upstream", reason="connection refused")
-    for _ in range(20):
-        assert not await stand.services.prebuilds.advance.once(), "nothing has moved, so the service may take a breath"
-    delayed = (await stand.client.get(request["url"])).json()
-    assert delayed["finished_at"] is None
-    assert "connection refused" in delayed["items"][0]["reason"]
-    stand.source.project_fault = None
-    assert statuses(await look(stand, request)) == ["build"]
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        IndexConflictError(filename="demo-1.0-py3-none-any.whl", held="a" * 64, ours="b" * 64),
-        UntrustedOutputError(stage="publish", reason="its METADATA is malformed"),
-        HashMismatchError(what="demo-1.0-py3-none-any.whl", expected="a" * 64, found="b" * 64),
-        ValueError("a bug"),
-    ],
-)
-async def test_wheel_that_cannot_be_mirrored_fails_with_its_reason_and_keeps_nobody_waiting(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch, fault: Exception
-) -> None:
-    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
-    stand.resolver.add("demo", "1.0")
-    request = await order(stand, requirements=["demo", "wheelonly", "pyyaml"], **GRID)
-
-    async def fail(*_: object, **__: object) -> None:
-        raise fault
-
-    monkeypatch.setattr(stand.held, "publish", fail)
-    for _ in range(10):
-        await stand.services.prebuilds.advance.once()
-    done = (await stand.client.get(request["url"])).json()
-    demo = [item for item in done["items"] if item["project"] == "demo"]
-    assert {item["status"] for item in demo} == {"failed"}
-    expected = fault.summary.rstrip(".") if isinstance(fault, WheelyardError) else "Wheelyard failed"
-    assert all(item["reason"].startswith(expected) for item in demo)
-    assert [item["status"] for item in done["items"] if item["project"] == "pyyaml"] == ["build"] + ["waiting"] * 3
-
-
-async def test_mirrored_wheel_that_is_not_offered_is_a_failure_and_not_mirrored_for_ever(stand: ApiStand) -> None:
-    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
-    stand.resolver.add("demo", "1.0")
-    assert statuses(await look(stand, await order(stand, requirements=["demo"]))) == ["present"]
-    await stand.client.post("/v1/wheels/demo-1.0-py3-none-any.whl/yank", json={"reason": "broken"})
-    again = await look(stand, await order(stand, requirements=["demo"]))
-    assert statuses(again) == ["failed"]
-    assert "does not list it" in again["items"][0]["reason"]
-
-
-async def test_wheel_on_staging_only_serves_nobody_yet(stand: ApiStand) -> None:
-    request = await order(stand, requirements=["pyyaml"], prefer="own")
-    running = await look(stand, request)
-    name = "pyyaml-6.0.3-1.bookworm-py3-none-any.whl"
-    await finish_build(stand, running["builds"][0]["build_id"], name, level=Level.STAGING)
-    done = await look(stand, request)
-    assert statuses(done) == ["failed"]
-    assert "does not list it" in done["items"][0]["reason"]
-
-
-async def test_file_that_serves_many_targets_is_fetched_and_published_once(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
-    stand.resolver.add("demo", "1.0")
-    published: list[Path] = []
-    publish = stand.held.publish
-
-    async def count(path: Path, *, sha256: str) -> PublishedFile:
-        published.append(path)
-        return await publish(path, sha256=sha256)
-
-    monkeypatch.setattr(stand.held, "publish", count)
-    done = await look(stand, await order(stand, requirements=["demo"], **GRID))
-    assert statuses(done) == ["present"] * 4
-    assert len(published) == 1
-
-
-async def test_release_that_is_put_off_keeps_no_other_waiting(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"demo{number}" for number in range(9)]
-    for name in names:
-        stand.source.add(f"{name}-1.0-py3-none-any.whl", make_wheel(name, "1.0"))
-        stand.resolver.add(name, "1.0")
-    request = await order(stand, requirements=[*names, "pyyaml"])
-
-    async def fail(*_: object, **__: object) -> None:
-        raise IndexUnavailableError(index="own", reason="connection refused")
-
-    monkeypatch.setattr(stand.held, "publish", fail)
-    for _ in range(3):
-        await stand.services.prebuilds.advance.once()
-    assert [build["project"] for build in (await stand.client.get(request["url"])).json()["builds"]] == ["pyyaml"]
-
-
-async def test_build_that_was_cancelled_by_somebody_else_is_told(stand: ApiStand) -> None:
-    request = await order(stand, requirements=["pyyaml"], prefer="own")
-    running = await look(stand, request)
-    await stand.client.post(f"/v1/builds/{running['builds'][0]['build_id']}/cancel")
-    done = await look(stand, request)
-    assert (statuses(done), done["items"][0]["reason"]) == (["failed"], "its build was cancelled")
-
-
 async def test_application_without_dependencies_is_installable_at_once(stand: ApiStand) -> None:
     lock = 'lock-version = "1.0"\ncreated-by = "tests"\npackages = []\n'
     done = await order(stand, file="pylock.toml", files={"pylock.toml": lock})
@@ -434,113 +276,6 @@ async def test_install_line_tells_versions_apart_by_python(stand: ApiStand) -> N
         stand.resolver.add("demo", version)
     done = await look(stand, await order(stand, file="requirements.txt", files=files, **GRID))
     assert done["install"].endswith("""'demo==1.0; python_version == "3.11"' 'demo==2.0; python_version == "3.13"'""")
-
-
-async def test_cancelled_request_cancels_builds_that_wait_for_it_alone(stand: ApiStand) -> None:
-    shared = await stand.submit("lxml")
-    request = await order(stand, requirements=["pyyaml", "lxml"], prefer="own")
-    running = await look(stand, request)
-    own = next(build["build_id"] for build in running["builds"] if build["project"] == "pyyaml")
-    cancelled = (await stand.client.post(f"{request['url']}/cancel")).json()
-    assert cancelled["cancelled"]
-    assert cancelled["finished_at"] is not None
-    assert (await stand.builds.get(own)).status is Status.CANCELLED
-    assert (await stand.builds.get(shared)).status is Status.QUEUED
-    again = (await stand.client.post(f"{request['url']}/cancel")).json()
-    assert again["finished_at"] == cancelled["finished_at"]
-
-
-async def test_cancelling_a_request_leaves_the_build_that_another_request_has_joined(stand: ApiStand) -> None:
-    first = await order(stand, requirements=["pyyaml"], prefer="own")
-    build_id = (await look(stand, first))["builds"][0]["build_id"]
-    second = await order(stand, requirements=["pyyaml"], prefer="own")
-    await look(stand, second)
-    await stand.client.post(f"{first['url']}/cancel")
-    assert (await stand.builds.get(build_id)).status is Status.QUEUED
-    await finish_build(stand, build_id, "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
-    assert (await look(stand, second))["is_installable"]
-
-
-async def test_request_that_is_cancelled_in_the_middle_of_a_turn_starts_nothing(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = await order(stand, requirements=["pyyaml"], prefer="own")
-    read = stand.source.project
-
-    async def cancel_then_read(name: str) -> object:
-        monkeypatch.setattr(stand.source, "project", read)
-        await stand.client.post(f"{request['url']}/cancel")
-        return await read(canonicalize_name(name))
-
-    monkeypatch.setattr(stand.source, "project", cancel_then_read)
-    await settle(stand)
-    assert (await stand.client.get("/v1/builds")).json()["builds"] == []
-    assert (await look(stand, request))["cancelled"]
-
-
-async def test_lease_is_kept_while_a_release_takes_long(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = await order(stand, requirements=["pyyaml"], prefer="own")
-    advance = replace(stand.services.prebuilds.advance, lease_seconds=0.01)
-    renew, read = advance.turns.renew, stand.source.project
-    renewed = asyncio.Semaphore(0)
-
-    async def count(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
-        renewed.release()
-        return await renew(turn, lease_seconds=lease_seconds)
-
-    async def read_slowly(name: NormalizedName) -> object:
-        for _ in range(3):
-            await renewed.acquire()
-        return await read(name)
-
-    monkeypatch.setattr(advance.turns, "renew", count)
-    monkeypatch.setattr(stand.source, "project", read_slowly)
-    assert await advance.once()
-    assert statuses((await stand.client.get(request["url"])).json()) == ["build"]
-
-
-async def test_turn_that_was_lost_goes_no_further(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
-    projects = [f"project{number}" for number in range(9)]
-    for project in projects:
-        stand.resolver.add(project, "1.0")
-    await order(stand, requirements=projects, prefer="own")
-    advance = replace(stand.services.prebuilds.advance, lease_seconds=0.01)
-    renew, read = advance.turns.renew, stand.source.project
-    asked: list[str] = []
-    lost = asyncio.Event()
-
-    async def lose(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
-        stand.clock.advance(60)
-        assert await advance.turns.claim(lease_seconds=3600) is not None, "somebody else has it now"
-        lost.set()
-        return await renew(turn, lease_seconds=lease_seconds)
-
-    async def read_once_lost(name: NormalizedName) -> object:
-        asked.append(name)
-        await lost.wait()
-        return await read(name)
-
-    monkeypatch.setattr(advance.turns, "renew", lose)
-    monkeypatch.setattr(stand.source, "project", read_once_lost)
-    await advance.once()
-    assert set(asked) == set(projects[:4]), "those that were begun"
-
-
-@pytest.mark.parametrize("shared", [False, True])
-async def test_wheel_that_turns_out_pure_ends_the_other_builds_that_are_for_this_request_alone(
-    stand: ApiStand,
-    shared: bool,  # noqa: FBT001  a parameter of the test
-) -> None:
-    stand.source.add("pyyaml-6.0.3-cp311-cp311-win_amd64.whl", b"it looks native")
-    request = await order(stand, requirements=["pyyaml"], prefer="own", **GRID)
-    first, second = (build["build_id"] for build in (await look(stand, request))["builds"])
-    if shared:
-        body = {"requirement": "pyyaml", "python": "3.13", "platform": "manylinux_2_31_x86_64"}
-        assert (await stand.client.post("/v1/builds", json=body)).json()["id"] == second
-    await finish_build(stand, first, "pyyaml-6.0.3-1.bullseye-py3-none-any.whl")
-    done = await look(stand, request)
-    assert statuses(done) == ["present"] * 4
-    assert (await stand.builds.get(second)).status is (Status.QUEUED if shared else Status.CANCELLED)
 
 
 async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> None:
@@ -659,34 +394,6 @@ async def test_malformed_target_is_refused_with_the_reason_and_those_that_there_
 async def test_request_that_is_not_there_is_not_found(stand: ApiStand, action: str) -> None:
     path = f"/v1/requests/0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11{action}"
     assert_problem(await stand.client.get(path), 404, "not-found")
-
-
-def make_sdist(stem: str, *lines: str) -> bytes:
-    name, _, version = stem.rpartition("-")
-    text = "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *lines, ""]).encode()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path in (f"{stem}/deeper/PKG-INFO", f"{stem}/PKG-INFO"):
-            member = tarfile.TarInfo(path)
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text))
-    return buffer.getvalue()
-
-
-def make_wheel(project: str, version: str) -> bytes:
-    folder = f"{project}-{version}.dist-info"
-    members = {
-        f"{project}.py": "",
-        f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n",
-        f"{folder}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-        record = "".join(f"{name},,\n" for name in (*members, f"{folder}/RECORD"))
-        archive.writestr(f"{folder}/RECORD", record)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(

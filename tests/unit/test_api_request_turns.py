@@ -1,0 +1,248 @@
+"""What befalls a request on its way, over REST, on stores in memory: faults, cancelling, lost turns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.utils import NormalizedName, canonicalize_name
+from tests.unit.api_stand import ApiStand
+from tests.unit.request_stand import (
+    GRID,
+    finish_build,
+    look,
+    make_wheel,
+    order,
+    request_stand,
+    settle,
+    statuses,
+)
+
+from wheelyard.domain.build import Status
+from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.prebuild import PrebuildTurn
+from wheelyard.errors import (
+    HashMismatchError,
+    IndexConflictError,
+    IndexUnavailableError,
+    UntrustedOutputError,
+    WheelyardError,
+)
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with request_stand(tmp_path) as made:
+        yield made
+
+
+async def test_index_that_is_away_delays_a_request_and_loses_nothing(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    stand.source.project_fault = IndexUnavailableError(index="upstream", reason="connection refused")
+    for _ in range(20):
+        assert not await stand.services.prebuilds.advance.once(), "nothing has moved, so the service may take a breath"
+    delayed = (await stand.client.get(request["url"])).json()
+    assert delayed["finished_at"] is None
+    assert "connection refused" in delayed["items"][0]["reason"]
+    stand.source.project_fault = None
+    assert statuses(await look(stand, request)) == ["build"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        IndexConflictError(filename="demo-1.0-py3-none-any.whl", held="a" * 64, ours="b" * 64),
+        UntrustedOutputError(stage="publish", reason="its METADATA is malformed"),
+        HashMismatchError(what="demo-1.0-py3-none-any.whl", expected="a" * 64, found="b" * 64),
+        ValueError("a bug"),
+    ],
+)
+async def test_wheel_that_cannot_be_mirrored_fails_with_its_reason_and_keeps_nobody_waiting(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    request = await order(stand, requirements=["demo", "wheelonly", "pyyaml"], **GRID)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(stand.held, "publish", fail)
+    for _ in range(10):
+        await stand.services.prebuilds.advance.once()
+    done = (await stand.client.get(request["url"])).json()
+    demo = [item for item in done["items"] if item["project"] == "demo"]
+    assert {item["status"] for item in demo} == {"failed"}
+    expected = fault.summary.rstrip(".") if isinstance(fault, WheelyardError) else "Wheelyard failed"
+    assert all(item["reason"].startswith(expected) for item in demo)
+    assert [item["status"] for item in done["items"] if item["project"] == "pyyaml"] == ["build"] + ["waiting"] * 3
+
+
+async def test_mirrored_wheel_that_is_not_offered_is_a_failure_and_not_mirrored_for_ever(stand: ApiStand) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    assert statuses(await look(stand, await order(stand, requirements=["demo"]))) == ["present"]
+    await stand.client.post("/v1/wheels/demo-1.0-py3-none-any.whl/yank", json={"reason": "broken"})
+    again = await look(stand, await order(stand, requirements=["demo"]))
+    assert statuses(again) == ["failed"]
+    assert "does not list it" in again["items"][0]["reason"]
+
+
+async def test_wheel_on_staging_only_serves_nobody_yet(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    running = await look(stand, request)
+    name = "pyyaml-6.0.3-1.bookworm-py3-none-any.whl"
+    await finish_build(stand, running["builds"][0]["build_id"], name, level=Level.STAGING)
+    done = await look(stand, request)
+    assert statuses(done) == ["failed"]
+    assert "does not list it" in done["items"][0]["reason"]
+
+
+async def test_file_that_serves_many_targets_is_fetched_and_published_once(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.source.add("demo-1.0-py3-none-any.whl", make_wheel("demo", "1.0"))
+    stand.resolver.add("demo", "1.0")
+    published: list[Path] = []
+    publish = stand.held.publish
+
+    async def count(path: Path, *, sha256: str) -> PublishedFile:
+        published.append(path)
+        return await publish(path, sha256=sha256)
+
+    monkeypatch.setattr(stand.held, "publish", count)
+    done = await look(stand, await order(stand, requirements=["demo"], **GRID))
+    assert statuses(done) == ["present"] * 4
+    assert len(published) == 1
+
+
+async def test_release_that_is_put_off_keeps_no_other_waiting(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"demo{number}" for number in range(9)]
+    for name in names:
+        stand.source.add(f"{name}-1.0-py3-none-any.whl", make_wheel(name, "1.0"))
+        stand.resolver.add(name, "1.0")
+    request = await order(stand, requirements=[*names, "pyyaml"])
+
+    async def fail(*_: object, **__: object) -> None:
+        raise IndexUnavailableError(index="own", reason="connection refused")
+
+    monkeypatch.setattr(stand.held, "publish", fail)
+    for _ in range(3):
+        await stand.services.prebuilds.advance.once()
+    assert [build["project"] for build in (await stand.client.get(request["url"])).json()["builds"]] == ["pyyaml"]
+
+
+async def test_build_that_was_cancelled_by_somebody_else_is_told(stand: ApiStand) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    running = await look(stand, request)
+    await stand.client.post(f"/v1/builds/{running['builds'][0]['build_id']}/cancel")
+    done = await look(stand, request)
+    assert (statuses(done), done["items"][0]["reason"]) == (["failed"], "its build was cancelled")
+
+
+async def test_cancelled_request_cancels_builds_that_wait_for_it_alone(stand: ApiStand) -> None:
+    shared = await stand.submit("lxml")
+    request = await order(stand, requirements=["pyyaml", "lxml"], prefer="own")
+    running = await look(stand, request)
+    own = next(build["build_id"] for build in running["builds"] if build["project"] == "pyyaml")
+    cancelled = (await stand.client.post(f"{request['url']}/cancel")).json()
+    assert cancelled["cancelled"]
+    assert cancelled["finished_at"] is not None
+    assert (await stand.builds.get(own)).status is Status.CANCELLED
+    assert (await stand.builds.get(shared)).status is Status.QUEUED
+    again = (await stand.client.post(f"{request['url']}/cancel")).json()
+    assert again["finished_at"] == cancelled["finished_at"]
+
+
+async def test_cancelling_a_request_leaves_the_build_that_another_request_has_joined(stand: ApiStand) -> None:
+    first = await order(stand, requirements=["pyyaml"], prefer="own")
+    build_id = (await look(stand, first))["builds"][0]["build_id"]
+    second = await order(stand, requirements=["pyyaml"], prefer="own")
+    await look(stand, second)
+    await stand.client.post(f"{first['url']}/cancel")
+    assert (await stand.builds.get(build_id)).status is Status.QUEUED
+    await finish_build(stand, build_id, "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    assert (await look(stand, second))["is_installable"]
+
+
+async def test_request_that_is_cancelled_in_the_middle_of_a_turn_starts_nothing(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    read = stand.source.project
+
+    async def cancel_then_read(name: str) -> object:
+        monkeypatch.setattr(stand.source, "project", read)
+        await stand.client.post(f"{request['url']}/cancel")
+        return await read(canonicalize_name(name))
+
+    monkeypatch.setattr(stand.source, "project", cancel_then_read)
+    await settle(stand)
+    assert (await stand.client.get("/v1/builds")).json()["builds"] == []
+    assert (await look(stand, request))["cancelled"]
+
+
+async def test_lease_is_kept_while_a_release_takes_long(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    advance = replace(stand.services.prebuilds.advance, lease_seconds=0.01)
+    renew, read = advance.turns.renew, stand.source.project
+    renewed = asyncio.Semaphore(0)
+
+    async def count(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
+        renewed.release()
+        return await renew(turn, lease_seconds=lease_seconds)
+
+    async def read_slowly(name: NormalizedName) -> object:
+        for _ in range(3):
+            await renewed.acquire()
+        return await read(name)
+
+    monkeypatch.setattr(advance.turns, "renew", count)
+    monkeypatch.setattr(stand.source, "project", read_slowly)
+    assert await advance.once()
+    assert statuses((await stand.client.get(request["url"])).json()) == ["build"]
+
+
+async def test_turn_that_was_lost_goes_no_further(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    projects = [f"project{number}" for number in range(9)]
+    for project in projects:
+        stand.resolver.add(project, "1.0")
+    await order(stand, requirements=projects, prefer="own")
+    advance = replace(stand.services.prebuilds.advance, lease_seconds=0.01)
+    renew, read = advance.turns.renew, stand.source.project
+    asked: list[str] = []
+    lost = asyncio.Event()
+
+    async def lose(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
+        stand.clock.advance(60)
+        assert await advance.turns.claim(lease_seconds=3600) is not None, "somebody else has it now"
+        lost.set()
+        return await renew(turn, lease_seconds=lease_seconds)
+
+    async def read_once_lost(name: NormalizedName) -> object:
+        asked.append(name)
+        await lost.wait()
+        return await read(name)
+
+    monkeypatch.setattr(advance.turns, "renew", lose)
+    monkeypatch.setattr(stand.source, "project", read_once_lost)
+    await advance.once()
+    assert set(asked) == set(projects[:4]), "those that were begun"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_wheel_that_turns_out_pure_ends_the_other_builds_that_are_for_this_request_alone(
+    stand: ApiStand,
+    shared: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    stand.source.add("pyyaml-6.0.3-cp311-cp311-win_amd64.whl", b"it looks native")
+    request = await order(stand, requirements=["pyyaml"], prefer="own", **GRID)
+    first, second = (build["build_id"] for build in (await look(stand, request))["builds"])
+    if shared:
+        body = {"requirement": "pyyaml", "python": "3.13", "platform": "manylinux_2_31_x86_64"}
+        assert (await stand.client.post("/v1/builds", json=body)).json()["id"] == second
+    await finish_build(stand, first, "pyyaml-6.0.3-1.bullseye-py3-none-any.whl")
+    done = await look(stand, request)
+    assert statuses(done) == ["present"] * 4
+    assert (await stand.builds.get(second)).status is (Status.QUEUED if shared else Status.CANCELLED)
