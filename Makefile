@@ -35,15 +35,18 @@ up: setup ## Run the service in the foreground; Ctrl-C stops all of it
 test-setup:
 	@$(SETUP) --with-browser --with-prometheus
 
+# Set by .ci/run: a test on real parts that fails is tried once more, three of a lane at most, and both tries are shown.
+SECOND_TRY ?=
+
 .PHONY: test
 test: test-setup ## Set up, then lint, check types and run every test
 	@$(call timed,lint,$(MAKE) --no-print-directory lint)
 	@$(call timed,types,$(MAKE) --no-print-directory typecheck)
 	@$(call timed,unit tests,$(VENV)/pytest tests/unit)
-	@$(call timed,integration tests,$(VENV)/pytest tests/integration)
-	@$(call timed,hostile tests,$(VENV)/pytest tests/hostile)
-	@$(call timed,acceptance tests,$(VENV)/pytest tests/acceptance)
-	@$(call timed,fault tests,$(VENV)/pytest tests/faults)
+	@$(call timed,integration tests,$(VENV)/pytest $(SECOND_TRY) tests/integration)
+	@$(call timed,hostile tests,$(VENV)/pytest $(SECOND_TRY) tests/hostile)
+	@$(call timed,acceptance tests,$(VENV)/pytest $(SECOND_TRY) tests/acceptance)
+	@$(call timed,fault tests,$(VENV)/pytest $(SECOND_TRY) tests/faults)
 
 .PHONY: test-unit
 test-unit: venv ## Run the unit tests only: no engine, no database, seconds
