@@ -19,6 +19,7 @@ _NEWER_RUST: Final = re.compile(
     r"feature `edition\d{4}` is required|requires rustc \d|does not understand this lock file"
 )
 _MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
+_MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
 
 class WheelyardError(Exception):
@@ -815,6 +816,13 @@ class VerifyFailedError(ProjectError):
     def _advice(self) -> str:
         found = (_MISSING_LIBRARY.search(problem) for problem in self.problems)
         library = next((match[1] for match in found if match), None)
+        wanted = next((match[1] for match in map(_MISSING_MODULE.search, self.problems) if match), None)
+        if library is None and wanted is not None:
+            return (
+                f"If the project works only beside another that has {wanted}, and does not require it, name that one "
+                "in the recipe's test.requires and the modules in its test.imports. If a module is optional, name the "
+                "others in test.imports."
+            )
         if library is None:
             return "If a module is optional, name the modules to import in the recipe's test.imports."
         return (

@@ -91,6 +91,19 @@ async def test_library_that_the_recipe_names_is_grafted_with_its_origin(stand: C
     assert wheel.imported_modules == ("needs_library",)
 
 
+async def test_what_is_for_a_companion_or_another_platform_is_let_pass_and_told(stand: ContainerStand) -> None:
+    run = stand.run_of("wants-companion")
+    wheel = succeeded(await run.go())
+    assert (wheel.extensions, wheel.imported_modules) == (("wants_companion._bridge",), ("wants_companion",))
+    assert wheel.policy == "manylinux_2_5_x86_64"
+    assert wheel.warnings == (
+        "wants_companion.windows cannot be imported: it wants wants_companion._windows, which the wheel lacks.",
+        "wants_companion._bridge was loaded and not imported: it wants no_such_companion, which the wheel does not "
+        "require.",
+    )
+    assert f"warning: {wheel.warnings[0]}" in run.log()
+
+
 async def test_same_sdist_gives_the_same_bytes_again(stand: ContainerStand, native: PackageRun) -> None:
     again = stand.run_of("native")
     succeeded(await again.go())

@@ -62,7 +62,7 @@ class Projects:
             agent.send_file(name, self._wheel(name, project))
             agent.send("report", wheel=name, **REPAIR_REPORT)
         else:
-            agent.send("report", imported=["demo"], skipped={})
+            agent.send("report", imported=["demo"], skipped={}, remarks=[])
 
     async def _build(self, agent: ScriptedAgent, project: str) -> None:
         agent.send("need", requirements=self.requires.get(project, []))

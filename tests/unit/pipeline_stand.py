@@ -244,4 +244,4 @@ async def honest_repair(agent: ScriptedAgent) -> None:
 
 async def honest_verify(agent: ScriptedAgent) -> None:
     await agent.receive()
-    agent.send("report", imported=["demo"], skipped={})
+    agent.send("report", imported=["demo"], skipped={}, remarks=[])

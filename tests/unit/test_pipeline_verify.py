@@ -7,6 +7,7 @@ import pytest
 from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify, make_wheel
 
 from wheelyard.adapters.memory_engine import ScriptedAgent
+from wheelyard.domain.extensions import ExtensionSource
 from wheelyard.domain.recipe import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
@@ -16,6 +17,7 @@ from wheelyard.errors import (
     VerifyFailedError,
     WheelsMissingError,
 )
+from wheelyard.pipeline.job import known
 from wheelyard.pipeline.verify import verify
 
 SIX = "six-1.17.0-py2.py3-none-any.whl"
@@ -70,7 +72,7 @@ async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: Pipeli
 
     async def script(agent: ScriptedAgent) -> None:
         seen.update(await agent.receive(), files=set(agent.files))
-        agent.send("report", imported=["demo"])
+        agent.send("report", imported=["demo"], remarks=[])
 
     pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
     pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(test_imports=("demo",), expected_extensions=("x",)))
@@ -86,7 +88,7 @@ async def test_recipes_tests_go_in_with_what_they_require(pipeline: PipelineStan
 
     async def script(agent: ScriptedAgent) -> None:
         seen.update(await agent.receive(), sent=set(agent.files))
-        agent.send("report", imported=["demo"])
+        agent.send("report", imported=["demo"], remarks=[])
 
     pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
     recipe = EffectiveRecipe(
@@ -108,12 +110,44 @@ async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
         files.update(agent.files)
-        agent.send("report", imported=[])
+        agent.send("report", imported=[], remarks=[])
 
     pipeline.resolver.wheels = [pipeline.source.add("demo-1.0-py3-none-any.whl", b"theirs")]
     pipeline.engine.scripts = [script]
     await verify(pipeline.repaired(content=requiring("demo")), pipeline.tools)
     assert files == {"uv", PURE_TAGGED}
+
+
+async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: PipelineStand) -> None:
+    seen: dict[str, Any] = {}
+
+    async def script(agent: ScriptedAgent) -> None:
+        seen.update(await agent.receive())
+        agent.send("report", imported=["demo"], remarks=["demo.a wants \x1b[31mb.", *(f"no {n}" for n in range(9))])
+
+    pipeline.engine.scripts = [script]
+    job = pipeline.repaired()
+    said = [("demo._lost", True), ("demo._hint", False), (None, True), ("src._kept", True), ("demo._absent", True)]
+    sources = [ExtensionSource(name=name, where="setup.py", certain=certain, required=False) for name, certain in said]
+    job = job.knowing(
+        built=replace(known(job.built), sources=tuple(sources)),
+        repaired=replace(known(job.repaired), extensions=("demo._kept",)),
+    )
+    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(absent_extensions=("demo._absent",)))
+    job = replace(job, claim=replace(job.claim, order=pipeline.order))
+    wheel = known((await verify(job, pipeline.tools)).wheel)
+    assert seen["lost"] == ["demo._lost"]
+    assert wheel.warnings[-6:] == (
+        *("demo.a wants ?[31mb.", "no 0", "no 1", "no 2", "no 3"),
+        "There are 5 more such modules, see the log.",
+    )
+
+
+def test_missing_companion_leads_to_the_tests_requirements() -> None:
+    problem = "import bs4_helper: ModuleNotFoundError: No module named 'bs4'"
+    hint = VerifyFailedError(wheel="demo 1.0", problems=[problem]).hint
+    assert "beside another that has bs4" in hint
+    assert "test.requires" in hint
 
 
 def test_missing_library_of_the_host_leads_to_the_recipes_key_for_it() -> None:

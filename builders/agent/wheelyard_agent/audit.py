@@ -9,22 +9,33 @@ from typing import Any
 
 from wheelyard_agent.job import TOOLS, JobError, output_of
 
-# "auditwheel repair" takes --exclude and "auditwheel show" of 6.8 does not, so that it would find a wheel at fault for
-# the very libraries that were left out on purpose (https://github.com/pypa/auditwheel/blob/6.8.2/src/auditwheel/main_show.py).
-_SHOW = """
+# auditwheel 6.8 with two answers that it has no options for, in the program that its command line runs
+# (https://github.com/pypa/auditwheel/blob/6.8.2/src/auditwheel/wheel_abi.py):
+# - "show" knows no --exclude, so that it would find a wheel at fault for the very libraries that were left out on
+#   purpose;
+# - an extension module that calls nothing but Python's own functions may need no libc of its own, and both commands
+#   give it up for want of one. It was compiled here, so this image's is meant.
+_PROGRAM = """
 import sys
 from auditwheel import wheel_abi
+from auditwheel.libc import Libc
 from auditwheel.main import main
 analyze, excluded = wheel_abi.analyze_wheel_abi, frozenset(sys.argv.pop(1).split())
-wheel_abi.analyze_wheel_abi = lambda libc, arch, wheel, _, **options: analyze(libc, arch, wheel, excluded, **options)
+def analyze_here(libc, arch, wheel, exclude, *more, **options):
+    return analyze(libc or Libc.detect(), arch, wheel, exclude | excluded, *more, **options)
+wheel_abi.analyze_wheel_abi = analyze_here
 sys.exit(main())
 """
 
 
+def auditwheel_command(*arguments: str, exclude: Sequence[str]) -> list[str]:
+    """Give the command for auditwheel, blind for the libraries that a recipe excludes."""
+    return [str(TOOLS / "python"), "-I", "-c", _PROGRAM, " ".join(exclude), *arguments]
+
+
 def audit_wheel(wheel: Path, *, exclude: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
-    """Give the report of ``auditwheel show --json``, blind for the libraries that a recipe excludes."""
-    program = [str(TOOLS / "python"), "-I", "-c", _SHOW, " ".join(exclude)] if exclude else [str(TOOLS / "auditwheel")]
-    text = output_of([*program, "show", "--json", str(wheel)], env=env)
+    """Give the report of ``auditwheel show --json``."""
+    text = output_of(auditwheel_command("show", "--json", str(wheel), exclude=exclude), env=env)
     if text is None:
         raise JobError("repair-failed", reason="auditwheel could not audit it, see the log")
     facts = json.loads(text)

@@ -131,8 +131,9 @@ class _Project:
         where = f"{script}:{one.line}"
         names: list[str | None] = [name for pattern in one.patterns for name in self._names_matching(pattern)]
         for name in names or [_text(one.name)]:
-            required = one.certain and name is not None and not one.optional and self._has_sources(one)
-            yield ExtensionSource(name, where, one.certain, required)
+            certain = one.certain and not is_for_another_platform(name or "")
+            required = certain and name is not None and not one.optional and self._has_sources(one)
+            yield ExtensionSource(name, where, certain, required)
 
     def _has_sources(self, one: ScriptExtension) -> bool:
         """Tell whether a module can be made: some scripts name one without sources, to be called a native project."""

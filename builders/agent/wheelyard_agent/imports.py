@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 # What the dynamic linker says (glibc's elf/dl-load.c and dl-lookup.c); it has no error codes.
@@ -23,6 +24,8 @@ def first(error):
         seen.append(error)
         error = error.__cause__ or error.__context__
     return seen[-1]
+def missing(error):
+    return isinstance(error, ModuleNotFoundError) and error.name or None
 for name in sys.argv[2:]:
     report.write(json.dumps({"begin": name}) + "\\n")
     try:
@@ -30,12 +33,12 @@ for name in sys.argv[2:]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        missing = isinstance(error, ModuleNotFoundError) and error.name or None
         behind = text(first(error)) if first(error) is not error else None
-        standard = missing is not None and missing.partition(".")[0] in sys.stdlib_module_names
-        line = {"name": name, "error": text(error), "behind": behind, "missing": missing, "standard": standard}
+        wants = missing(error) or missing(first(error))
+        standard = (missing(error) or "").partition(".")[0] in sys.stdlib_module_names
+        line = {"name": name, "error": text(error), "behind": behind, "wants": wants, "standard": standard}
     else:
-        line = {"name": name, "error": None, "behind": None, "missing": None, "standard": False}
+        line = {"name": name, "error": None, "behind": None, "wants": None, "standard": False}
     report.write(json.dumps(line) + "\\n")
 report.close()
 os._exit(0)
@@ -48,21 +51,53 @@ class ImportResult(NamedTuple):
     module: str
     error: str | None
     is_broken: bool
-    """True if the wheel itself is at fault: a library or symbol that cannot be found, a module of the wheel's own that
-    is missing, or an interpreter that did not survive. Other errors may be the module's right answer to a place
-    without its optional companions, its configuration or its operating system."""
+    """True if the wheel itself is at fault: a library or symbol that cannot be found, a lost extension module, or an
+    interpreter that did not survive. Other errors may be the module's right answer to a place without its optional
+    companions, its configuration or its operating system."""
     is_excused: bool = False
     """True if it wants a part of the standard library that the image's Python was built without, such as Tk: whether it
     works elsewhere cannot be told here."""
+    lacks: str | None = None
+    """A module of the wheel's own that it wants and that is not there."""
+    companion: str | None = None
+    """A module of another distribution that it wants and that is not there."""
 
 
-def import_modules(names: Sequence[str], *, python: str, env: Mapping[str, str]) -> list[ImportResult]:
-    """Import each module; one that kills the process counts as failed, and the rest goes on in a new process."""
+class _Judge(NamedTuple):
+    """Tells a wheel's own faults from the rest."""
+
+    roots: set[str]
+    lost: set[str]
+
+    def result(self, line: Mapping[str, Any]) -> ImportResult:
+        """Judge by the last error alone; the first one, which a module may have made another of, is said beside it."""
+        error, behind, wants = line["error"], line["behind"], line["wants"]
+        said = f"{error}, after {behind}" if behind else error
+        is_own = wants is not None and wants.partition(".")[0] in self.roots
+        is_lost = is_own and wants.rpartition(".")[2] in self.lost
+        return ImportResult(
+            line["name"],
+            said,
+            is_broken=is_lost or (error is not None and any(mark in error for mark in _LOADER_ERRORS)),
+            is_excused=line["standard"],
+            lacks=wants if is_own else None,
+            companion=None if is_own or line["standard"] else wants,
+        )
+
+
+def import_modules(
+    names: Sequence[str], *, python: str, env: Mapping[str, str], lost: Collection[str] = ()
+) -> list[ImportResult]:
+    """Import each module; one that kills the process counts as failed, and the rest goes on in a new process.
+
+    ``lost`` names extension modules that the sdist has sources of and the wheel has not: what wants one is broken. Any
+    other module that is missing, the project itself leaves out on this platform, or in every wheel.
+    """
     results: list[ImportResult] = []
     left = list(names)
-    roots = {name.partition(".")[0] for name in names}
+    judge = _Judge({name.partition(".")[0] for name in names}, {name.rpartition(".")[2] for name in lost})
     while left:
-        done, killer = _import_run(left, roots, python=python, env=env)
+        done, killer = _import_run(left, judge, python=python, env=env)
         results.extend(done)
         left = left[len(done) :]
         if killer is not None and left:
@@ -70,8 +105,14 @@ def import_modules(names: Sequence[str], *, python: str, env: Mapping[str, str])
     return results
 
 
+def load_library(library: Path, *, python: str, env: Mapping[str, str]) -> bool:
+    """Tell whether the dynamic linker loads an extension module with all of its symbols, without importing it."""
+    command = [python, "-I", "-c", "import ctypes, sys; ctypes.PyDLL(sys.argv[1])", str(library)]
+    return subprocess.call(command, env={**env, "LD_BIND_NOW": "1"}, stdin=subprocess.DEVNULL, cwd="/") == 0
+
+
 def _import_run(
-    names: Sequence[str], roots: set[str], *, python: str, env: Mapping[str, str]
+    names: Sequence[str], judge: _Judge, *, python: str, env: Mapping[str, str]
 ) -> tuple[list[ImportResult], str | None]:
     reader, writer = os.pipe()
     command = [python, "-I", "-c", _PROGRAM, str(writer), *names]
@@ -83,17 +124,8 @@ def _import_run(
     with os.fdopen(reader, encoding="utf-8", errors="replace") as report:
         lines = [json.loads(line) for line in report if line.startswith("{") and line.endswith("\n")]
     code = process.wait()
-    done = [_result(line, roots) for line in lines if "name" in line]
+    done = [judge.result(line) for line in lines if "name" in line]
     if len(done) == len(names):
         return done, None
     how = f"it ended the interpreter with signal {-code}" if code < 0 else f"it ended the interpreter with code {code}"
     return done, how
-
-
-def _result(line: Mapping[str, Any], roots: set[str]) -> ImportResult:
-    """Judge by the last error alone; the first one, which a module may have made another of, is said beside it."""
-    error, behind, missing = line["error"], line["behind"], line["missing"]
-    own = missing is not None and missing.partition(".")[0] in roots
-    unloadable = error is not None and any(mark in error for mark in _LOADER_ERRORS)
-    said = f"{error}, after {behind}" if behind else error
-    return ImportResult(line["name"], said, is_broken=own or unloadable, is_excused=line["standard"])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wheelyard_agent.audit import audit_wheel
+from wheelyard_agent.audit import audit_wheel, auditwheel_command
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.graft_ledger import find_grafts, write_ledger
@@ -60,7 +60,7 @@ def _repair_native(
     exclude, out = job["exclude"], scratch / "repaired"
     before = audit_wheel(wheel, exclude=exclude, env=env)
     options = ["--plat", "auto", "--wheel-dir", str(out), *(part for one in exclude for part in ("--exclude", one))]
-    if run([str(TOOLS / "auditwheel"), "repair", *options, str(wheel)], env=env) != 0:
+    if run(auditwheel_command("repair", *options, str(wheel), exclude=exclude), env=env) != 0:
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)
     if repaired is None:

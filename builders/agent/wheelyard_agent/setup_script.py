@@ -8,6 +8,7 @@ only.
 from __future__ import annotations
 
 import ast
+import builtins
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ _MAX_VISITS = 20_000
 _MAX_DEPTH = 6
 _UNNAMED = {"cythonize", "mypycify"}
 _PASSED_AS = ("ext_modules", "cffi_modules", "rust_extensions")
+# What takes a list of extension modules and leaves none of them out.
+_KEEPS_ALL = {"cythonize", "mypycify", "setup", *dir(builtins)}
 
 
 class ScriptExtension(NamedTuple):
@@ -28,7 +31,7 @@ class ScriptExtension(NamedTuple):
     certain: bool
     """False if it hangs on a condition that is not known here."""
     optional: bool
-    """True if the script itself says that its compilation may fail."""
+    """True if the script itself says that its compilation may fail, or has somebody else change its list."""
     patterns: tuple[str, ...] = ()
     """Paths of Cython's sources that it is made of, in which ``*`` may stand, if that is all that is said."""
     sources: tuple[str, ...] = ()
@@ -71,6 +74,8 @@ class _Reader:
         self._setups: list[bool] = []
         self._doubtful: list[ScriptExtension] = []
         self._kept: dict[str, list[ScriptExtension]] = {}
+        self._lists: dict[str, set[int]] = {}
+        self._changed: set[int] = set()
         self._depth = 0
         self._visits = 0
 
@@ -79,6 +84,7 @@ class _Reader:
         idle = bool(self._setups) and not any(self._setups)
         merged: dict[tuple[str | None, int], ScriptExtension] = {}
         for one in self.found or self._doubtful:
+            one = one._replace(optional=one.optional or one.line in self._changed)  # noqa: PLW2901
             other = merged.get((one.name, one.line), one)
             merged[one.name, one.line] = one._replace(certain=(one.certain or other.certain) and not idle)
         return list(merged.values())
@@ -128,10 +134,17 @@ class _Reader:
     def _assign(self, statement: ast.Assign, scope: Scope, certain: bool) -> None:  # noqa: FBT001
         before = len(self.found)
         self._scan(statement.value, scope, certain)
-        if isinstance(statement.value, ast.Call) and isinstance(statement.targets[0], ast.Name):
-            self._keep(statement.targets[0].id, before)
+        if isinstance(statement.targets[0], ast.Name):
+            name = statement.targets[0].id
+            self._lists[name] = {one.line for one in self.found[before:]} | self._lines_in(statement.value)
+            if isinstance(statement.value, ast.Call):
+                self._keep(name, before)
         for target in statement.targets:
             self._bind(target, self._evaluator.value(statement.value, scope), scope)
+
+    def _lines_in(self, node: ast.expr) -> set[int]:
+        """Give the lines of the extensions in a list that goes by a name."""
+        return self._lists.get(node.id, set()) if isinstance(node, ast.Name) else set()
 
     def _keep(self, name: str, before: int) -> None:
         """Count an extension that goes by a name only where that name is used."""
@@ -228,6 +241,9 @@ class _Reader:
             self._take_setup(node, scope, certain)
         elif isinstance(node.func, ast.Name) and name in self._functions:
             self._enter(self._functions[name], node, scope, certain)
+        elif isinstance(node.func, ast.Name) and name not in _KEEPS_ALL:
+            for argument in node.args:
+                self._changed |= self._lines_in(argument)  # a function of somebody else's may leave out what it likes
         elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
             scope[node.func.value.id] = UNKNOWN  # such as a list that is appended to
 

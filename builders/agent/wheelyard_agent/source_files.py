@@ -6,6 +6,7 @@ Reads names and texts only. Leaves tests, examples and what others wrote aside, 
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,13 @@ _ENTRIES = (
 )
 _INCLUDE = re.compile(r"""^\s*include\s+["']([^"'\n]+\.pyx)["']""", re.MULTILINE)
 _OTHER_PLATFORM = re.compile(r"(^|[\W_])(win(32|64|dows)?|nt|darwin|mac|macos|macosx|osx)([\W_]|$)", re.IGNORECASE)
+_ARM = r"arm(v\d\w*|64|hf)?|aarch64|neon|sve2?|pmull"
+_INTEL = r"x86(_64)?|amd64|i[3-6]86|s?sse\d?\w*|avx\w*|aes_?ni|p?clmul\w*"
+_REST = r"ppc(64)?(le|el)?|power(pc|\d+)|altivec|vsx|s390x?|riscv\d*|rvv|loongarch\d*|lsx|lasx|mips\d*|wasm\d*"
+_OTHER_ARCHITECTURES = {
+    machine: re.compile(rf"(^|[\W_])({others}|{_REST})([\W_]|$)", re.IGNORECASE)
+    for machine, others in (("x86_64", _ARM), ("aarch64", _INTEL))
+}
 
 
 class SourceFile(NamedTuple):
@@ -77,9 +85,10 @@ def module_of(source: Path, path: Path) -> str | None:
     return ".".join(parts) if all(part.isidentifier() for part in parts) else None
 
 
-def is_for_another_platform(name: str) -> bool:
-    """Tell whether a file or module seems to be for Windows or macOS."""
-    return _OTHER_PLATFORM.search(name) is not None
+def is_for_another_platform(name: str, machine: str = platform.machine()) -> bool:
+    """Tell whether a file or module seems to be for Windows, macOS or a processor that is not this one."""
+    architectures = _OTHER_ARCHITECTURES.get(machine)
+    return any(pattern is not None and pattern.search(name) for pattern in (_OTHER_PLATFORM, architectures))
 
 
 def walk_files(source: Path) -> Iterator[Path]:

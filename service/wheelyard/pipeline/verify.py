@@ -24,6 +24,8 @@ from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
 
 _INSTALLER: Final = "uv"
+_MAX_REMARKS: Final = 5
+_REMARK_LENGTH: Final = 300
 
 
 async def verify(job: Job, tools: Tools) -> Job:
@@ -45,16 +47,38 @@ async def verify(job: Job, tools: Tools) -> Job:
             installer=_INSTALLER,
             imports=list(recipe.test_imports),
             expect_extensions=list(recipe.expected_extensions),
+            lost=_lost_extensions(job),
             commands=list(recipe.test_commands),
             requires=list(recipe.test_requires),
             files=[asdict(one) for one in recipe.test_files],
         )
         report = await expect_report(conversation, job, tools, stage=Stage.VERIFY)
-        warnings = (*repaired.warnings, *await note_network(conversation, report, job, Stage.VERIFY))
+        heard = await note_network(conversation, report, job, Stage.VERIFY)
         try:
+            warnings = (*repaired.warnings, *await _note_remarks(job, report), *heard)
             return job.knowing(wheel=_describe(job, replace(repaired, warnings=warnings), file, report))
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
+
+
+def _lost_extensions(job: Job) -> list[str]:
+    """Name the extension modules that the sdist says to make and the wheel has not: what wants one is broken."""
+    recipe = job.claim.order.recipe
+    have = {name.rpartition(".")[2] for name in known(job.repaired).extensions}
+    named = [one.name for one in known(job.built).sources if one.name and one.certain]
+    lost = [name for name in named if name not in recipe.absent_extensions and name.rpartition(".")[2] not in have]
+    return [] if recipe.is_pure is True else list(dict.fromkeys(lost))
+
+
+async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:
+    """Put what was let pass into the log; return it as warnings, which a stranger's code may have worded."""
+    remarks = report.texts("remarks")
+    lines = ["".join(one if one.isprintable() else "?" for one in text)[:_REMARK_LENGTH] for text in remarks]
+    if len(lines) > _MAX_REMARKS:
+        lines = [*lines[:_MAX_REMARKS], f"There are {len(lines) - _MAX_REMARKS} more such modules, see the log."]
+    for line in lines:
+        await job.note(f"warning: {line}")
+    return tuple(lines)
 
 
 async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tuple[IndexFile, ...]:

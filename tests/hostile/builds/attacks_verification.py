@@ -4,7 +4,7 @@ HARMLESS = "Nothing of it is writable, and what is proven is what was imported."
 
 _FORGE = b"""
 import glob, json, os, signal
-forged = json.dumps({"kind": "report", "imported": ["forged"], "skipped": {}}).encode() + b"\\n"
+forged = json.dumps({"kind": "report", "imported": ["forged"], "skipped": {}, "remarks": []}).encode() + b"\\n"
 for path in ["/proc/1/fd/1", "/proc/1/mem", *glob.glob("/proc/[0-9]*/fd/*"), *glob.glob("/scratch/*")]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)

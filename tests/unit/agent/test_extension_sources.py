@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard_agent.extension_sources import ExtensionSource, find_extension_sources, requirement_names
+from wheelyard_agent.source_files import is_for_another_platform
 
 PACKAGES = Path(__file__).parents[2] / "packages"
 MODULE = "PyMODINIT_FUNC PyInit_fast(void) {"
@@ -252,6 +253,27 @@ def test_module_for_another_platform_is_a_hint(tmp_path: Path) -> None:
     text = "if host_machine.system() == 'darwin'\n  py.extension_module('_macosx', 'm.m')\nendif\n"
     (found,) = find(tmp_path, {"pyproject.toml": backend("mesonpy"), "meson.build": text})
     assert (found.name, found.certain) == ("_macosx", False)
+
+
+@pytest.mark.parametrize(
+    ("machine", "others"),
+    [
+        ("x86_64", ["Crypto._SHA256_armv8", "src/fast_neon.c", "demo._ghash_pmull", "vsx/a.c", "demo._rvv"]),
+        ("aarch64", ["demo._raw_aesni", "src/fast_avx2.c", "demo._sse42", "ssse3.c", "demo._x86_64", "demo._s390x"]),
+    ],
+)
+def test_name_of_another_processor_is_told(machine: str, others: list[str]) -> None:
+    assert [name for name in others if not is_for_another_platform(name, machine)] == []
+    plain = ["demo._arms", "demo._powerful", "lapack.c", "demo._c", "assess.c", "demo._simd"]
+    assert [name for name in plain if is_for_another_platform(name, machine)] == []
+
+
+def test_module_for_another_processor_in_a_script_is_a_hint(tmp_path: Path) -> None:
+    script = 'setup(ext_modules=[Extension("demo._ppc64le", ["a.c"]), Extension("demo._c", ["c.c"])])'
+    found = {
+        one.name: (one.certain, one.required) for one in find(tmp_path, {"setup.py": script, "a.c": "", "c.c": ""})
+    }
+    assert found == {"demo._ppc64le": (False, False), "demo._c": (True, True)}
 
 
 def test_extension_without_any_of_its_sources_is_not_required(tmp_path: Path) -> None:

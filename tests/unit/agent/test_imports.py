@@ -1,13 +1,15 @@
 """Importing modules of unknown conduct: each is tried, and what is the wheel's own fault is told from the rest."""
 
+import _ctypes
 import os
 import shutil
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from wheelyard_agent.imports import ImportResult, import_modules
+from wheelyard_agent.imports import ImportResult, import_modules, load_library
 
 
 class Site:
@@ -18,13 +20,13 @@ class Site:
         self.python = str(folder / "bin" / "python")
         (self._site,) = folder.glob("lib/python*/site-packages")
 
-    def imported(self, **modules: str) -> dict[str, ImportResult]:
+    def imported(self, lost: Sequence[str] = (), **modules: str) -> dict[str, ImportResult]:
         """Write modules and import them, in the order that they are given."""
         shutil.rmtree(self._site / "__pycache__", ignore_errors=True)  # it may hold an equally long text's code
         for name, text in modules.items():
             (self._site / f"{name}.py").write_text(text)
         env = {"PATH": os.defpath, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"}
-        results = import_modules(list(modules), python=self.python, env=env)
+        results = import_modules(list(modules), python=self.python, env=env, lost=lost)
         assert [result.module for result in results] == list(modules)
         return {result.module: result for result in results}
 
@@ -54,16 +56,36 @@ def test_module_that_kills_the_interpreter_is_broken_and_the_rest_goes_on(python
     assert results["last"].error is None
 
 
-def test_module_of_the_wheels_own_that_is_missing_breaks_it(python: Site) -> None:
-    result = python.imported(own="import own._speedups")["own"]
-    assert result.is_broken
+def test_extension_module_of_the_wheels_own_that_was_lost_breaks_it(python: Site) -> None:
+    result = python.imported(own="import own._speedups", lost=["src.own._speedups"])["own"]
+    assert (result.is_broken, result.lacks) == (True, "own._speedups")
     assert "own._speedups" in (result.error or "")
 
 
-def test_module_of_another_distribution_that_is_missing_does_not(python: Site) -> None:
-    result = python.imported(optional="import some_optional_companion")["optional"]
-    assert (result.is_broken, "some_optional_companion" in (result.error or "")) == (False, True)
+def test_module_of_the_wheels_own_that_nobody_promised_is_told(python: Site) -> None:
+    result = python.imported(own="import own._windows", lost=["own._speedups"])["own"]
+    assert (result.is_broken, result.lacks, result.companion) == (False, "own._windows", None)
+
+
+@pytest.mark.parametrize("behind", ["", "\nexcept ModuleNotFoundError:\n    raise ImportError('get it') from None"])
+def test_module_of_another_distribution_that_is_missing_is_a_companion(python: Site, behind: str) -> None:
+    text = f"try:\n    import some_companion{behind}" if behind else "import some_companion"
+    result = python.imported(optional=text, lost=["some_companion"])["optional"]
+    assert (result.is_broken, result.lacks, result.companion) == (False, None, "some_companion")
     assert not result.is_excused
+
+
+@pytest.mark.parametrize(("content", "loads"), [(None, False), (b"\x7fELF no program", False), (b"real", True)])
+def test_extension_module_is_loaded_without_being_imported(
+    python: Site,
+    tmp_path: Path,
+    content: bytes | None,
+    loads: bool,  # noqa: FBT001
+) -> None:
+    library = Path(_ctypes.__file__) if content == b"real" else tmp_path / "_c.so"
+    if content not in {None, b"real"}:
+        library.write_bytes(content)
+    assert load_library(library, python=python.python, env={"PATH": os.defpath}) == loads
 
 
 def test_part_of_the_standard_library_that_is_missing_is_told_from_the_rest(python: Site) -> None:

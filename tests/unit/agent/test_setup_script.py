@@ -184,3 +184,25 @@ def test_script_without_extensions_has_none(text: str) -> None:
 )
 def test_script_that_never_ends_is_given_up(text: str) -> None:
     assert certain(f'modules = [Extension("demo._c", [])]\n{text}\nsetup(ext_modules=modules)') in ([], ["demo._c"])
+
+
+def test_list_that_somebody_elses_function_gets_may_lose_some() -> None:
+    text = """
+    from compiler_options import set_options
+    modules = [Extension("demo._a", ["a.c"]), Extension("demo._b", ["b.c"])]
+    others = [Extension("demo._c", ["c.c"])]
+    print(others, len(others))
+    set_options(modules)
+    setup(ext_modules=modules + others)
+    """
+    found = {one.name: (one.certain, one.optional) for one in read(text)}
+    assert found == {"demo._a": (True, True), "demo._b": (True, True), "demo._c": (True, False)}
+
+
+def test_list_that_is_compiled_by_cython_loses_none() -> None:
+    text = """
+    modules = [Extension("demo._a", ["a.pyx"])]
+    modules = cythonize(modules)
+    setup(ext_modules=modules)
+    """
+    assert [one.optional for one in read(text) if one.name] == [False]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from wheelyard_agent import verify
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError
 from wheelyard_agent.verify import verify_wheel
@@ -38,7 +39,8 @@ def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, 
             bundle.writestr(name, text)
         bundle.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n")
         bundle.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in modules))
-    nothing: dict[str, object] = {"imports": [], "expect_extensions": [], "commands": [], "requires": [], "files": []}
+    nothing: dict[str, object] = {"imports": [], "expect_extensions": [], "lost": [], "commands": [], "requires": []}
+    nothing["files"] = []
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
     verify_wheel(Channel(io.BytesIO(), sink), fields, inbox, folder)
@@ -54,7 +56,7 @@ def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, *
 
 def test_every_module_of_the_wheel_is_imported(tmp_path: Path) -> None:
     report = verified(tmp_path, {"demo/__init__.py": "", "demo/a.py": "", "demo/tests/test_a.py": "1 / 0"})
-    assert report == {"kind": "report", "imported": ["demo", "demo.a"], "skipped": {}}
+    assert report == {"kind": "report", "imported": ["demo", "demo.a"], "skipped": {}, "remarks": []}
 
 
 def test_module_below_the_top_may_want_what_is_not_there(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_module_at_the_top_must_be_imported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["import demo.lost", "import os; os.abort()", "raise OSError('undefined symbol: x')"])
 def test_broken_module_anywhere_disproves_the_wheel(tmp_path: Path, text: str) -> None:
-    error = refusal(tmp_path, {"demo/__init__.py": "", "demo/a.py": text})
+    error = refusal(tmp_path, {"demo/__init__.py": "", "demo/a.py": text}, lost=["demo.lost"])
     assert error.code == "verify-failed"
     assert error.details["problems"][0].startswith("import demo.a: ")
 
@@ -104,15 +106,46 @@ def test_extension_module_may_want_a_part_of_the_standard_library_that_images_la
     assert report["skipped"] == {"demo._tk": "ModuleNotFoundError: No module named 'tkinter'"}
 
 
-def test_extension_module_may_not_want_another_distribution(tmp_path: Path) -> None:
-    modules = {name: text.replace("tkinter", "no_such_toolkit") for name, text in WANTS_TK.items()}
-    assert refusal(tmp_path, modules).code == "verify-failed"
+WANTS_TOOLKIT = {name: text.replace("tkinter", "toolkit.core") for name, text in WANTS_TK.items()}
 
 
-def test_extension_module_may_want_what_the_tests_require(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_extension_module_that_wants_a_companion_must_be_loadable(tmp_path: Path) -> None:
+    assert refusal(tmp_path, WANTS_TOOLKIT).code == "verify-failed"
+
+
+def test_extension_module_that_can_be_loaded_may_want_a_companion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def load(library: Path, **_: object) -> bool:
+        tried.append(library.name)
+        return True
+
+    monkeypatch.setattr(verify, "load_library", load)
+    report = verified(tmp_path, WANTS_TOOLKIT)
+    assert (report["imported"], tried) == (["demo"], ["_tk.abi3.so"])
+    assert report["remarks"] == [
+        "demo._tk was loaded and not imported: it wants toolkit.core, which the wheel does not require."
+    ]
+
+
+def test_module_of_its_own_that_a_wheel_never_has_is_told(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo/__init__.py": "", "demo/windows.py": "import demo._windows"})
+    assert report["imported"] == ["demo"]
+    assert report["remarks"] == ["demo.windows cannot be imported: it wants demo._windows, which the wheel lacks."]
+
+
+def test_extension_module_may_want_what_the_tests_require(tmp_path: Path) -> None:
     wants = {**WANTS_TK, "demo/_tk/__init__.py": "import toolkit"}
-    assert verified(tmp_path, wants, requires=["toolkit"])["imported"] == ["demo", "demo._tk"]
-    assert "imported demo._tk beside toolkit only" in capfd.readouterr().err
+    report = verified(tmp_path, wants, requires=["toolkit"])
+    assert report["imported"] == ["demo", "demo._tk"]
+    assert report["remarks"] == ["demo._tk can be imported only beside toolkit, which it does not require."]
+
+
+def test_module_that_the_recipe_names_may_want_what_its_tests_require(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": "import toolkit"}, requires=["toolkit"], imports=["demo"])
+    assert (report["imported"], len(report["remarks"])) == (["demo"], 1)
 
 
 def test_module_at_the_top_may_not_want_what_only_the_tests_require(tmp_path: Path) -> None:

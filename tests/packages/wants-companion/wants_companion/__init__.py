@@ -1,0 +1,1 @@
+"""A package that works by itself, and can do more beside a companion that it does not require."""

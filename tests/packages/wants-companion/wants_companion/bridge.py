@@ -1,0 +1,5 @@
+"""For who has the companion."""
+
+from wants_companion._bridge import answer
+
+__all__ = ["answer"]
