@@ -98,8 +98,10 @@ async def test_what_is_for_a_companion_or_another_platform_is_let_pass_and_told(
     assert wheel.policy == "manylinux_2_5_x86_64"
     assert wheel.warnings == (
         "wants_companion.windows cannot be imported: it wants wants_companion._windows, which the wheel lacks.",
-        "wants_companion._bridge was loaded and not imported: it wants no_such_companion, which the wheel does not "
-        "require.",
+        (
+            "wants_companion._bridge was loaded and not imported: it wants no_such_companion, which the wheel does not "
+            "require."
+        ),
     )
     assert f"warning: {wheel.warnings[0]}" in run.log()
 
