@@ -24,6 +24,7 @@ from wheelyard.adapters.postgres_periodic import PostgresPeriodic
 from wheelyard.adapters.postgres_queue import PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
@@ -131,6 +132,7 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
             ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
             lookups=lookups,
         ),
+        read_pyproject=read_sdist_pyproject,
         agent=agent_program().data,
         installer=Path(find_uv_bin()),
         limits=_limit_rules(settings),

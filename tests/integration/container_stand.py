@@ -28,6 +28,7 @@ from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_uploads import MemoryUploads
+from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
@@ -179,6 +180,7 @@ class PackageRun:
             index=self.index,
             uploads=MemoryUploads(self.state),
             crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
+            read_pyproject=read_sdist_pyproject,
             agent=agent_program().data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),

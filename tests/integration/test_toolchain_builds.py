@@ -35,6 +35,7 @@ from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResol
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
@@ -150,6 +151,7 @@ def workshop(tmp_path: Path) -> Workshop:
         index=MemoryIndex(),
         uploads=OpenUploads(),
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
+        read_pyproject=read_sdist_pyproject,
         agent=pack_agent(BUILDERS / "agent").data,
         installer=Path(find_uv_bin()),
         limits=LimitRules(default=LIMITS, ceiling=LIMITS),

@@ -148,6 +148,8 @@ class PipelineStand:
     index: MemoryIndex = field(default_factory=MemoryIndex)
     uploads: OpenUploads = field(default_factory=OpenUploads)
     crates: MemoryCrates = field(default_factory=MemoryCrates)
+    pyproject: bytes | None = None
+    """What is read out of the sdist."""
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
     limits: LimitRules = LIMIT_RULES
@@ -163,6 +165,7 @@ class PipelineStand:
             index=self.index,
             uploads=self.uploads,
             crates=self.crates,
+            read_pyproject=lambda _: self.pyproject,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,

@@ -114,6 +114,7 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
             "header nowhere.h",
             "apt-file search nowhere.h",
         ),
+        ("/usr/bin/ld: cannot find -lpython3.13: No such file", "links libpython3.13", "the interpreter has all of it"),
         ("/usr/bin/ld.gold: error: cannot find -lz", None, ""),
         ("/usr/bin/ld.bfd: cannot find -lstdc++", "the library stdc++ is missing", "libstdc++.so"),
         ("Error: pg_config executable not found.", "the program pg_config is missing", "libpq-dev"),

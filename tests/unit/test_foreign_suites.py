@@ -145,11 +145,11 @@ async def test_recipe_gives_it_the_packages_for_its_manager(pipeline: PipelineSt
     both = EffectiveRecipe(apt=("libyaml-dev",), dnf=("libyaml-devel",))
     stand = make_stand(pipeline.folder, both)
     stand.images.managers["bookworm"] = "dnf"
-    await prepare(stand.job, stand.tools)
+    await prepare(stand.job.knowing(sdist=stand.folder / "demo-1.0.tar.gz"), stand.tools)
     assert stand.images.asked[0] == "builder-bookworm-3.13+libyaml-devel"
     stand.images.managers["bookworm"] = "apk"
     with pytest.raises(PackagesMissingError, match="apk"):
-        await prepare(stand.job, stand.tools)
+        await prepare(stand.job.knowing(sdist=stand.folder / "demo-1.0.tar.gz"), stand.tools)
 
 
 async def test_images_know_its_names_its_manager_and_its_pythons(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from packaging.utils import NormalizedName
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_lint import lint_recipe
 from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
-from wheelyard.errors import OperatorError, RecipeInvalidError
+from wheelyard.errors import OperatorError, RecipeInvalidError, ToolchainTooOldError
 from wheelyard.interfaces import LogSink
 
 
@@ -23,11 +23,16 @@ class MemoryImages:
         """What builds said that they use, in order."""
         self.managers: dict[str, str] = {}
         """Package managers of suites that have another one than apt."""
+        self.missing_toolchains: set[str] = set()
+        """Toolchains that no suite has."""
 
     async def builder(
         self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
     ) -> str:
         """Name a builder with toolchains and packages; see Images."""
+        for toolchain in toolchains:
+            if toolchain.partition(">")[0] in self.missing_toolchains:
+                raise ToolchainTooOldError(toolchain=toolchain, suite=suite, have=None, want=toolchain)
         return await self._make("+".join((f"builder-{suite}-{python}", *toolchains, *sorted(set(apt)))), log)
 
     async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:

@@ -73,6 +73,12 @@ _SIGNS: Final = (
         "Ask for a builder of a newer suite, or build an older release.",
     ),
     _sign(
+        r"/ld(?:\.\w+)?: cannot find -lpython([\d.]{1,10})",
+        "it links libpython{0}, and the builders' Pythons have no shared library",
+        "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or"
+        " config-settings make the project leave it out. A program with Python inside of it cannot be a manylinux wheel.",
+    ),
+    _sign(
         r"/ld(?:\.\w+)?: cannot find -l([\w.+-]{1,100})",
         "the library {0} is missing",
         "Put the Debian -dev package that holds lib{0}.so into the recipe's apt list.",

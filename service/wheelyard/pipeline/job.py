@@ -27,6 +27,8 @@ class Tools:
     index: WheelIndex
     uploads: UploadBook
     crates: CrateCache
+    read_pyproject: Callable[[Path], bytes | None]
+    """Reads the ``pyproject.toml`` out of an sdist, None if there is none; trusts nothing of it."""
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
