@@ -37,7 +37,8 @@ def _module_of(bundle: zipfile.ZipFile, member: str) -> str | None:
     parts = [*path.parent.parts, match["module"]]
     if parts[-1] == "__init__":  # a package that is an extension module itself, imported by the package's name
         parts.pop()
-    # Without a tag it may as well be a plain shared library, which lacks the entry point that imports need (PEP 489).
-    if not parts or (match["tag"] is None and f"PyInit_{parts[-1]}".encode() not in bundle.read(member)):
+    # Whatever its tag, it may be a plain shared library for ctypes or CFFI, which lacks the entry point that imports
+    # need (PEP 489): setuptools tags all that it compiles.
+    if not parts or f"PyInit_{parts[-1]}".encode() not in bundle.read(member):
         return None
     return ".".join(parts)

@@ -9,8 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# What the dynamic linker says (glibc's elf/dl-load.c and dl-lookup.c); it has no error codes.
-_LOADER_ERRORS = ("cannot open shared object file", "undefined symbol", "symbol lookup error", "invalid ELF header")
+# What the dynamic linker says (glibc's elf/dl-load.c and dl-lookup.c), and CPython of a library without an entry point
+# (Python/importdl.c); neither has error codes.
+_LOADER_ERRORS = (
+    *("cannot open shared object file", "undefined symbol", "symbol lookup error", "invalid ELF header"),
+    "does not define module export function",
+)
 
 # Reports go to a private descriptor, one JSON line a module; a module that ends the process leaves no line.
 _PROGRAM = """

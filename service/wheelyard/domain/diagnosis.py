@@ -75,8 +75,8 @@ _SIGNS: Final = (
     _sign(
         r"/ld(?:\.\w+)?: cannot find -lpython([\d.]{1,10})",
         "it links libpython{0}, and the builders' Pythons have no shared library",
-        "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or"
-        " config-settings make the project leave it out. A program with Python inside of it cannot be a manylinux wheel.",
+        "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
+        "config-settings make the project leave it out. A program that embeds Python cannot be a manylinux wheel.",
     ),
     _sign(
         r"/ld(?:\.\w+)?: cannot find -l([\w.+-]{1,100})",

@@ -45,7 +45,7 @@ def test_pure_wheel_has_no_native_members(tmp_path: Path) -> None:
     ],
 )
 def test_extension_module_is_named_as_it_is_imported(tmp_path: Path, member: str, module: str) -> None:
-    assert extensions_of(tmp_path, {member: ELF}) == [module]
+    assert extensions_of(tmp_path, {member: ELF + f"\0PyInit_{module.rpartition('.')[2]}\0".encode()}) == [module]
 
 
 @pytest.mark.parametrize(
@@ -57,22 +57,27 @@ def test_extension_module_is_named_as_it_is_imported(tmp_path: Path, member: str
         "demo/lib-demo.abi3.so",
         "demo-1.0.data/scripts/_c.abi3.so",
         "demo.libs/libz.abi3.so",
-        "demo/plugin.so",
         "__init__.abi3.so",
     ],
 )
 def test_other_shared_object_is_no_extension_module(tmp_path: Path, member: str) -> None:
-    assert extensions_of(tmp_path, {member: ELF}) == []
+    entry_points = b"".join(
+        b"\0PyInit_" + name for name in (b"libyaml", b"libdemo", b"tool", b"_c", b"libz", b"__init__")
+    )
+    assert extensions_of(tmp_path, {member: ELF + entry_points}) == []
 
 
-def test_untagged_shared_object_is_one_if_it_has_its_entry_point(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tag", ["", ".abi3", ".cpython-313-x86_64-linux-gnu"])
+def test_shared_object_is_one_if_it_has_its_entry_point(tmp_path: Path, tag: str) -> None:
     members = {
-        "demo/_c.so": ELF + b"\0PyInit__c\0",
-        "demo/_other.so": ELF + b"\0PyInit__c\0",
-        "whole/__init__.so": ELF + b"\0PyInit_whole\0",
+        f"demo/_c{tag}.so": ELF + b"\0PyInit__c\0",
+        f"demo/_other{tag}.so": ELF + b"\0PyInit__c\0",
+        f"demo/_for_ctypes{tag}.so": ELF,
+        f"whole/__init__{tag}.so": ELF + b"\0PyInit_whole\0",
     }
     assert extensions_of(tmp_path, members) == ["demo._c", "whole"]
 
 
 def test_names_are_sorted(tmp_path: Path) -> None:
-    assert extensions_of(tmp_path, {"b.abi3.so": ELF, "a.abi3.so": ELF}) == ["a", "b"]
+    members = {"b.abi3.so": ELF + b"PyInit_b", "a.abi3.so": ELF + b"PyInit_a"}
+    assert extensions_of(tmp_path, members) == ["a", "b"]

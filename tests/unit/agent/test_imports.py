@@ -99,6 +99,7 @@ def test_part_of_the_standard_library_that_is_missing_is_told_from_the_rest(pyth
         "libyaml-0.so.2: cannot open shared object file: No such file or directory",
         "/x/_c.so: undefined symbol: yaml_parser_parse",
         "/x/_c.so: invalid ELF header",
+        "dynamic module does not define module export function (PyInit__c)",
     ],
 )
 def test_library_or_symbol_that_cannot_be_found_breaks_it(python: Site, error: str) -> None:

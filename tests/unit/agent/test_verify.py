@@ -88,14 +88,14 @@ def test_named_import_that_fails_disproves_the_wheel(tmp_path: Path) -> None:
 
 
 def test_extension_module_must_be_imported_though_it_is_below_the_top(tmp_path: Path) -> None:
-    error = refusal(tmp_path, {"demo/__init__.py": "", "demo/_c.abi3.so": "\x7fELF no program"})
+    error = refusal(tmp_path, {"demo/__init__.py": "", "demo/_c.abi3.so": "\x7fELF PyInit__c"})
     assert (error.code, error.details["problems"][0][:14]) == ("verify-failed", "import demo._c")
 
 
 # What an extension module for Tk says in a Python without it; the folder is found before the module beside it.
 WANTS_TK = {
     "demo/__init__.py": "",
-    "demo/_tk.abi3.so": "\x7fELF no program",
+    "demo/_tk.abi3.so": "\x7fELF PyInit__tk",
     "demo/_tk/__init__.py": "raise ModuleNotFoundError(\"No module named 'tkinter'\", name='tkinter')",
 }
 
@@ -162,7 +162,7 @@ def test_what_is_named_or_at_the_top_must_work_whatever_it_wants(
 
 
 def test_extension_module_of_the_tests_need_not_be_imported(tmp_path: Path) -> None:
-    modules = {"demo/__init__.py": "", "demo/tests/__init__.py": "", "demo/tests/_c.abi3.so": "\x7fELF no program"}
+    modules = {"demo/__init__.py": "", "demo/tests/__init__.py": "", "demo/tests/_c.abi3.so": "\x7fELF PyInit__c"}
     assert verified(tmp_path, modules)["imported"] == ["demo"]
 
 
