@@ -453,6 +453,20 @@ class PackagesMissingError(RecipeError):
         )
 
 
+class PackageUnknownError(RecipeError):
+    """The recipe names system packages that the builder's suite has not."""
+
+    code = "package-unknown"
+
+    def __init__(self, *, suite: str, packages: Sequence[str], manager: str) -> None:
+        self.suite, self.packages, self.manager = suite, tuple(packages), manager
+        super().__init__(
+            f"{suite} has no package {' and none '.join(self.packages)}, which the recipe's {manager} list names.",
+            f"Look up what {suite} calls it. If only other suites have it, restrict the rule that names it to them "
+            "(when.suite), or say in a rule for this one why it does not work there (unsupported).",
+        )
+
+
 class CatalogueInvalidError(RecipeError):
     """The catalogue of builders does not have the documented form."""
 

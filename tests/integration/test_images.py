@@ -23,8 +23,8 @@ from wheelyard.errors import (
     DownloadFailedError,
     EngineCommandError,
     EngineUnavailableError,
-    ImageBuildFailedError,
     NotFoundError,
+    PackageUnknownError,
     RecipeInvalidError,
 )
 
@@ -244,7 +244,7 @@ async def test_environment_without_packages_is_the_builder(images: ImageBuilder,
 
 
 async def test_environment_with_an_unknown_package_says_which(images: ImageBuilder, builder: str) -> None:
-    with pytest.raises(ImageBuildFailedError, match="libdoesnotexist-dev"):
+    with pytest.raises(PackageUnknownError, match="libdoesnotexist-dev"):
         await images.ensure_environment(builder, ["libdoesnotexist-dev"], print)
 
 

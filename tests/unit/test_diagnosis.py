@@ -115,6 +115,13 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
             "apt-file search nowhere.h",
         ),
         ("/usr/bin/ld: cannot find -lpython3.13: No such file", "links libpython3.13", "the interpreter has all of it"),
+        ("../meson.build:35:9: ERROR: Dependency 'cairo' is required but not found.", "know cairo", "libcairo2-dev"),
+        (
+            "../meson.build:28:16: ERROR: Dependency lookup for raqm with method 'pkg-config' failed: Invalid version, "
+            "need 'raqm' ['>=0.10.4'] found '0.7.0'.",
+            "it wants raqm >=0.10.4, and the builder has 0.7.0",
+            "newer suite",
+        ),
         ("/usr/bin/ld.gold: error: cannot find -lz", None, ""),
         ("/usr/bin/ld.bfd: cannot find -lstdc++", "the library stdc++ is missing", "libstdc++.so"),
         ("Error: pg_config executable not found.", "the program pg_config is missing", "libpq-dev"),

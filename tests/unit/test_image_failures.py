@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.image_base import BaseRequest, bootstrap_base
-from wheelyard.adapters.image_failures import check_free_space, explain_failure
+from wheelyard.adapters.image_failures import check_free_space, explain_failure, find_unknown_packages
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.errors import (
@@ -33,6 +33,24 @@ NO_RELEASE = "E: The repository 'http://mirror.test/debian sarge Release' does n
 )
 def test_output_of_a_failure_is_explained(output: str, error: type[WheelyardError]) -> None:
     assert type(explain_failure(output, image="wheelyard/base-sarge:1", suite="sarge")) is error
+
+
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        ("Reading...\nE: Unable to locate package libone-dev\nE: Unable to locate package two", ("libone-dev", "two")),
+        ("Package one is not available\nE: Package 'libone-dev' has no installation candidate", ("libone-dev",)),
+        ("E: Unable to locate package g++-99\nThe command returned a non-zero code: 100", ("g++-99",)),
+        ("No match for argument: one-devel\nError: Unable to find a match: one-devel", ("one-devel",)),
+        (
+            "ERROR: unable to select packages:\n  one-dev (no such package):\n    required by: world[one-dev]",
+            ("one-dev",),
+        ),
+        ("Reading package lists...\nDone\ndpkg: error processing package one (--configure)", ()),
+    ],
+)
+def test_unknown_packages_are_named(output: str, names: tuple[str, ...]) -> None:
+    assert find_unknown_packages(output) == names
 
 
 def test_vanished_suite_is_named_with_what_the_package_manager_said() -> None:

@@ -23,6 +23,13 @@ from wheelyard.errors import (
 _DISK_FULL: Final = re.compile(r"No space left on device|don't have enough free space|IO Error saving", re.IGNORECASE)
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _SUITE_GONE: Final = re.compile(r"does not have a Release file|no longer has a Release file")
+# Of apt, dnf and apk, in this order.
+_UNKNOWN_PACKAGES: Final = (
+    re.compile(r"^E: Unable to locate package ([\w.+:-]{1,100})$", re.MULTILINE),
+    re.compile(r"^E: Package '([\w.+:-]{1,100})' has no installation candidate", re.MULTILINE),
+    re.compile(r"^No match for argument: ([\w.+:-]{1,100})$", re.MULTILINE),
+    re.compile(r"^\s*([\w.+:-]{1,100}) \(no such package\)", re.MULTILINE),
+)
 _UNREACHABLE: Final = re.compile(
     r"Could not connect to|Unable to connect to|Could not resolve|Temporary failure resolving|Connection timed out"
     r"|Connection refused|Could not wait for server fd|Cannot initiate the connection"
@@ -39,6 +46,11 @@ def explain_failure(output: str, *, image: str, suite: str) -> OperatorError:
     if found := _line_with(_SUITE_GONE, output):
         return SuiteUnavailableError(suite=suite, excerpt=found)
     return ImageBuildFailedError(image=image, excerpt=output)
+
+
+def find_unknown_packages(output: str) -> tuple[str, ...]:
+    """Name the packages that a package manager does not know."""
+    return tuple(dict.fromkeys(name for pattern in _UNKNOWN_PACKAGES for name in pattern.findall(output)))
 
 
 def check_free_space(folder: Path, floor_bytes: int) -> None:

@@ -16,7 +16,7 @@ from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
 from wheelyard.adapters.image_base import make_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile, certificate_files
-from wheelyard.adapters.image_failures import disk_errors
+from wheelyard.adapters.image_failures import disk_errors, find_unknown_packages
 from wheelyard.adapters.image_finish import build_extension, build_finished, build_on, describe_tool, manager_of
 from wheelyard.adapters.image_foreign import fetch_foreign
 from wheelyard.adapters.image_lock import locked_image
@@ -33,7 +33,14 @@ from wheelyard.domain.definition import DefinitionFacts, own_suite, runtime_suit
 from wheelyard.domain.sbom import ImageContent
 from wheelyard.domain.suites import ImageSuite, Suite
 from wheelyard.domain.toolchain_choice import choose_toolchains
-from wheelyard.errors import DownloadFailedError, HashMismatchError, NotFoundError, RecipeInvalidError
+from wheelyard.errors import (
+    DownloadFailedError,
+    HashMismatchError,
+    ImageBuildFailedError,
+    NotFoundError,
+    PackageUnknownError,
+    RecipeInvalidError,
+)
 
 
 class ImageBuilder:
@@ -183,7 +190,8 @@ class ImageBuilder:
 
         Raises:
             RecipeInvalidError: something is no name of a package.
-            ImageBuildFailedError: a package does not exist, or the mirror does not answer.
+            PackageUnknownError: a package does not exist.
+            ImageBuildFailedError: it cannot be made; or one of what else can go wrong, such as a silent mirror.
         """
         base = await self._expect(base_image)
         manager = manager_of(base)
@@ -193,7 +201,13 @@ class ImageBuilder:
         if not apt_packages:
             return base.id
         name, build = self._revise(*environment_build(base, tuple(sorted(set(apt_packages)))))
-        return (await self._ensure(name, lambda: self._extend(base, build, on_progress), on_progress)).id
+        try:
+            return (await self._ensure(name, lambda: self._extend(base, build, on_progress), on_progress)).id
+        except ImageBuildFailedError as error:
+            if unknown := find_unknown_packages(error.excerpt):
+                suite = base.labels.get("suite", "the builder")
+                raise PackageUnknownError(suite=suite, packages=unknown, manager=manager.name) from error
+            raise
 
     def _revise(self, name: ImageName, build: ImageBuild) -> tuple[ImageName, ImageBuild]:
         """Let an extension of a refresh be made beside the one that is in use."""

@@ -53,6 +53,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.SourceUnusableError: 500,
     errors.SourceMismatchError: 500,
     errors.PackagesMissingError: 500,
+    errors.PackageUnknownError: 500,
     errors.CatalogueInvalidError: 500,
     errors.SuiteUnsupportedError: 500,
     # A project's errors are a build's data; a request that raises one asked for what cannot be built.

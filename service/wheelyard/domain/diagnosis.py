@@ -103,6 +103,18 @@ _SIGNS: Final = (
         _PC_FILE,
         package=debian_package,
     ),
+    # Meson from 1.10 on.
+    _sign(
+        r"ERROR: Dependency ['\"]([\w.+-]{1,100})['\"] is required but not found",
+        "pkg-config does not know {0}",
+        _PC_FILE,
+        package=debian_package,
+    ),
+    _sign(
+        r"Invalid version, need '([\w.+-]{1,100})' \['([^\]\n]{1,60})'\] found '([\w.+~-]{1,40})'",
+        "it wants {0} {1}, and the builder has {2}",
+        "Ask for a builder of a newer suite, or build an older release.",
+    ),
     _sign(
         r"pkg-config (?:--[\w-]+ )*([\w.+-]{1,100})'? returned non-zero exit status",
         "pkg-config does not know {0}",
