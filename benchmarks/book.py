@@ -31,11 +31,17 @@ from wheelyard.resources import data_path
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "book.md"
-WITHOUT_RECIPE: Final = ("argon2-cffi-bindings", "greenlet", "idna", "markupsafe", "msgpack")
+WITHOUT_RECIPE: Final = (
+    *("argon2-cffi-bindings", "greenlet", "idna", "markupsafe", "msgpack", "psutil", "pycryptodome"),
+    *("tornado", "zstandard"),
+)
 OLDER: Final = {
-    "bookworm": ("confluent-kafka<2.1", "gdal==3.6.2", "pygit2<1.12", "pyproj<3.7"),
-    "bullseye": ("confluent-kafka<1.7", "cryptography<47", "h5py<3.15", "pycurl<7.48", "pygit2<1.7", "shapely<2.2"),
-    "trixie": ("confluent-kafka<2.9", "gdal==3.10.3"),
+    "bookworm": ("confluent-kafka<2.1", "gdal==3.6.2", "matplotlib<3.11", "pygit2<1.12", "pyproj<3.7"),
+    "bullseye": (
+        *("confluent-kafka<1.7", "cryptography<47", "h5py<3.15", "matplotlib<3.11", "pycurl<7.48", "pygit2<1.7"),
+        "shapely<2.2",
+    ),
+    "trixie": ("confluent-kafka<2.9", "gdal==3.10.3", "matplotlib<3.11"),
 }
 """Releases that recipes recommend where a suite's libraries are too old for the newest one."""
 NOT_SERVED: Final = ("release-unsupported", "toolchain-too-old")
