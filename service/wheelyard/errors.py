@@ -852,8 +852,9 @@ class ExtensionMissingError(ProjectError):
 
     def __init__(self, *, wheel: str, missing: Sequence[str]) -> None:
         self.wheel, self.missing = wheel, tuple(missing)
+        lost = ", ".join(self.missing)
         super().__init__(
-            f"{wheel} was built without its extension modules {', '.join(self.missing)}.",
+            f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}.",
             "The build skipped them silently: usually a -dev package is missing from the recipe's apt list. If the"
             " wheel is right without them, its recipe says so: expect.absent with their names, or expect.pure = true.",
         )

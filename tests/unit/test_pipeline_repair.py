@@ -115,6 +115,17 @@ async def test_wheel_that_lost_an_extension_is_refused_with_its_name(pipeline: P
     assert caught.value.missing == ("demo._lost",)
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (["demo._a", "demo._b"], "demo 1.0 was built without its extension modules demo._a, demo._b."),
+        (["any native file, though"], "demo 1.0 was built without any native file, though."),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(missing: list[str], said: str) -> None:
+    assert ExtensionMissingError(wheel="demo 1.0", missing=missing).summary == said
+
+
 async def test_pure_wheel_of_native_sources_is_refused(pipeline: PipelineStand) -> None:
     pipeline.engine.scripts = [honest_repair]
     with pytest.raises(ExtensionMissingError, match=r"demo\._maybe"):
