@@ -33,11 +33,12 @@ select first.id from unnest(%(lanes)s::text[]) as served(lane) cross join latera
 ) first
 order by first.priority, first.turn, first.sequence limit 16
 """
-# "not_before is null" is spelt in a way that builds_next does not answer: with statistics of an empty queue,
-# the planner would rather read all of that index than look up a few ids.
+# The status and "not_before is null" are spelt in a way that no index of queued builds answers: with statistics of an
+# empty queue, the planner would rather read all of such an index than look up a few ids.
 LOCK_FIRST: Final = b"""
 select id, need_cpus, need_memory_bytes from builds
-where id = any(%(ids)s) and status = 'queued' and coalesce(not_before, '-infinity') = '-infinity' and not waiting
+where id = any(%(ids)s) and coalesce(status, '') = 'queued' and coalesce(not_before, '-infinity') = '-infinity'
+  and not waiting
 order by priority, turn, sequence limit 1 for update skip locked
 """
 SWEEP_LOCK: Final = b"select pg_try_advisory_xact_lock(hashtext('wheelyard-sweep')) as mine, now() as now"
