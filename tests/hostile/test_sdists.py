@@ -12,7 +12,7 @@ import pytest
 from tests.hostile.corpus import SDISTS, Attack
 from tests.hostile.sdist_parts import MARK, Archive, file, tar_of
 
-from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.sdist_metadata import read_sdist_metadata, read_sdist_pyproject
 from wheelyard.adapters.sdist_reader import read_sdist
 from wheelyard.errors import InvalidSdistError
 from wheelyard_agent import sdist
@@ -73,6 +73,7 @@ def test_reading_on_the_host_writes_nothing_and_keeps_little(attack: Attack, tmp
         with suppress(InvalidSdistError):
             assert not any("root:" in text for text in read_sdist(archive, filename=archive.name).texts.values())
         assert read_sdist_metadata(archive) is None
+        assert b"root:" not in (read_sdist_pyproject(archive) or b"")
         assert tracemalloc.get_traced_memory()[1] < LITTLE
     finally:
         tracemalloc.stop()
