@@ -108,8 +108,12 @@ def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) 
 
 def webhook_rules(settings: Settings) -> WebhookRules:
     """Say with what webhooks are signed and where they may go."""
-    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
-    return WebhookRules(secret=secret, allowed=AllowedAddresses(entries=frozenset(settings.webhook_hosts)))
+    secret, former = settings.webhook_secret, settings.webhook_former_secret
+    return WebhookRules(
+        secret=secret.get_secret_value() if secret else None,
+        former_secret=former.get_secret_value() if former else None,
+        allowed=AllowedAddresses(entries=frozenset(settings.webhook_hosts)),
+    )
 
 
 def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:

@@ -190,8 +190,13 @@ class Settings(BaseSettings):
     taken from the upstream index: not when asked for, not as a requirement of a build or of a wheel. What requires
     them gets them from our own index, if they are there."""
 
-    webhook_secret: SecretStr | None = None
-    """What webhooks are signed with; receivers need it too. Unset: requests with a webhook are refused."""
+    webhook_secret: Annotated[SecretStr | None, Field(min_length=24)] = None
+    """Random text of at least 24 characters. Each receiver of webhooks gets a secret of its own that is derived from it
+    (``wheelyard webhook-secret URL``). Unset: requests with a webhook are refused."""
+
+    webhook_former_secret: Annotated[SecretStr | None, Field(min_length=24)] = None
+    """The ``webhook_secret`` before this one. Webhooks are signed with both until you unset it, so that receivers have
+    time to change theirs."""
 
     webhook_hosts: tuple[WebhookHost, ...] = ()
     """Where webhooks may go, as a JSON list of host names, addresses and networks, such as ``["ci.example.org",

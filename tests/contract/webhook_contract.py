@@ -112,7 +112,7 @@ class SenderStand:
     """Bodies, and headers by their names in small letters."""
 
     def message(self, url: str | None = None) -> WebhookMessage:
-        return WebhookMessage(url=url or self.url, body=b'{"a":1}', headers=(("Wheelyard-Event", "request.finished"),))
+        return WebhookMessage(url=url or self.url, body=b'{"a":1}', headers=(("webhook-id", "request-1"),))
 
 
 class SenderContract:
@@ -122,7 +122,7 @@ class SenderContract:
         await stand.sender.send(stand.message())
         ((body, headers),) = stand.received()
         assert body == b'{"a":1}'
-        assert headers["wheelyard-event"] == "request.finished"
+        assert headers["webhook-id"] == "request-1"
 
     async def test_message_that_does_not_arrive_is_a_failure_and_can_be_sent_again(self, stand: SenderStand) -> None:
         stand.fail_next()

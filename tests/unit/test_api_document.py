@@ -59,6 +59,7 @@ DOCUMENTED = {
     ("get", "/v1/requests/{request_id}"): {200, 401, 403, 404, 429, 500, 503},
     ("post", "/v1/requests/{request_id}/cancel"): {200, 401, 403, 404, 429, 500, 503},
     ("post", "/v1/requests/{request_id}/lock"): {200, 401, 403, 404, 413, 422, 429, 500, 503},
+    ("post", "/v1/requests/webhook-secret"): {200, 401, 403, 413, 422, 429, 500, 503},
     ("get", "/v1/requests/{request_id}/events"): {200, 401, 403, 404, 429, 500, 503},
     ("get", "/metrics"): {200, 401, 403, 429, 500, 503},
     ("get", "/healthz"): {200},

@@ -15,7 +15,12 @@ from wheelyard.usecases.tokens import PREFIX
 from wheelyard.web.app import ROUTES
 
 STAGED, MISSING, OFFERED = (f"{name}-1.0-1-py3-none-any.whl" for name in ("staged", "missing", "offered"))
-UNCHANGING = {("post", "/simple/"), ("post", "/v1/requests/plan"), ("post", "/v1/requests/{request_id}/lock")}
+UNCHANGING = {
+    ("post", "/simple/"),
+    ("post", "/v1/requests/plan"),
+    ("post", "/v1/requests/webhook-secret"),
+    ("post", "/v1/requests/{request_id}/lock"),
+}
 """What is no GET and changes nothing: it is refused, or it only answers."""
 
 Change = Callable[[WebStand], Awaitable[str]]

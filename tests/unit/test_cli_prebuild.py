@@ -458,6 +458,18 @@ def test_request_is_shown_awaited_or_cancelled_later(runner: Callable[..., tuple
     assert "yaml.h is missing" in output
 
 
+def test_secret_of_a_webhooks_receiver_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("POST", "/v1/requests/webhook-secret")
+        return httpx.Response(200, json={"secret": f"whsec_{json.loads(request.content)['url']}"})
+
+    monkeypatch.setattr("wheelyard.cli.client.open_client", lambda _: client_of(answer))
+    receiver = "https://ci.example.org/hooks"
+    assert CliRunner().invoke(app, ["webhook-secret", receiver]).output == f"whsec_{receiver}\n"
+    shown = CliRunner().invoke(app, ["webhook-secret", receiver, "--json"]).output
+    assert json.loads(shown) == {"secret": f"whsec_{receiver}"}
+
+
 def test_every_snippet_of_the_documentation_can_be_read_as_what_it_is() -> None:
     text = (Path(__file__).parents[2] / "docs" / "prebuild.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]

@@ -1,7 +1,7 @@
-"""Send webhooks over HTTP, to addresses that the operator allows and nowhere else. Must not know what they say.
+"""Send webhooks over HTTP, to addresses that the operator allows and nowhere else.
 
-The address is looked up once, checked, and connected to as it was checked, so that a name cannot come to mean something
-else in between. Redirects are not followed, and no proxy is asked.
+A name is looked up once, each of its addresses is checked, and one of them is connected to as it was checked, so that
+the name cannot come to mean something else in between. Redirects are not followed, and no proxy is asked.
 """
 
 import asyncio
@@ -15,51 +15,60 @@ import httpx
 
 from wheelyard import __version__
 from wheelyard.adapters.upstream_http import explain
-from wheelyard.domain.webhook import Address, AllowedAddresses, WebhookMessage, read_address
+from wheelyard.domain.addresses import Address
+from wheelyard.domain.webhook import AllowedAddresses, WebhookMessage, WebhookTarget
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 
 _SECONDS: Final = 10.0
+# For all of a message: a receiver that answers a byte at a time would else hold up everybody's.
+_MOST_SECONDS: Final = 30.0
 
 
 class HttpWebhooks:
     """The WebhookSender over HTTP."""
 
-    def __init__(self, allowed: AllowedAddresses, *, ca_bundle: Path | None = None) -> None:
+    def __init__(
+        self, allowed: AllowedAddresses, *, ca_bundle: Path | None = None, most_seconds: float = _MOST_SECONDS
+    ) -> None:
         self._allowed = allowed
         self._ca_bundle = ca_bundle
+        self._most_seconds = most_seconds
 
     async def send(self, message: WebhookMessage) -> None:
         """Send one message; any answer of the 2xx kind will do.
 
-        Raises WebhookRefusedError if the address is not allowed, and WebhookFailedError.
+        Raise WebhookRefusedError if the address is not allowed, and WebhookFailedError.
         """
-        url = httpx.URL(message.url)
-        address = await self._choose_address(url)
+        if (reason := self._allowed.why_not(message.url)) is not None:
+            raise WebhookRefusedError(reason=reason)
+        target = WebhookTarget.parse(message.url)
         try:
-            async with self._open_client() as client:
-                request = client.build_request(
-                    "POST",
-                    url.copy_with(host=str(address)),
-                    content=message.body,
-                    headers={"Host": url.netloc.decode("ascii"), **dict(message.headers)},
-                    extensions={"sni_hostname": url.host},
-                )
-                # The body is a stranger's and of no interest: it is not read.
-                answer = await client.send(request, stream=True)
-                await answer.aclose()
+            async with asyncio.timeout(self._most_seconds):
+                status = await self._post(message, target, await self._find_addresses(target))
+        except TimeoutError as error:
+            reason = f"it did not answer within {self._most_seconds:g} seconds"
+            raise WebhookFailedError(host=target.host, reason=reason) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             reason = explain(error) if isinstance(error, httpx.HTTPError | httpx.InvalidURL) else str(error)
-            raise WebhookFailedError(host=url.host, reason=reason) from error
-        if not answer.is_success:
-            raise WebhookFailedError(host=url.host, reason=f"it answered {answer.status_code}")
+            raise WebhookFailedError(host=target.host, reason=reason) from error
+        if not httpx.codes.is_success(status):
+            raise WebhookFailedError(host=target.host, reason=f"it answered {status}")
 
-    async def _choose_address(self, url: httpx.URL) -> Address:
-        if (reason := self._allowed.why_not(str(url))) is not None:
+    async def _find_addresses(self, target: WebhookTarget) -> list[Address]:
+        addresses = [target.address] if target.address else await _look_up(target.host)
+        if (reason := self._allowed.why_not_to(target.host, addresses)) is not None:
             raise WebhookRefusedError(reason=reason)
-        addresses = await _look_up(url)
-        if (reason := self._allowed.why_not_to(url.host, addresses)) is not None:
-            raise WebhookRefusedError(reason=reason)
-        return addresses[0]
+        return addresses
+
+    async def _post(self, message: WebhookMessage, target: WebhookTarget, addresses: list[Address]) -> int:
+        """Return the status that the first address answers that can be connected to."""
+        async with self._open_client() as client:
+            for address in addresses[:-1]:
+                try:
+                    return await _post_to(client, address, message, target)
+                except (httpx.ConnectError, httpx.ConnectTimeout):
+                    continue
+            return await _post_to(client, addresses[-1], message, target)
 
     def _open_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -71,13 +80,26 @@ class HttpWebhooks:
         )
 
 
-async def _look_up(url: httpx.URL) -> list[Address]:
-    literal = read_address(url.host)
-    if literal is not None:
-        return [literal]
+async def _post_to(client: httpx.AsyncClient, address: Address, message: WebhookMessage, target: WebhookTarget) -> int:
+    host = f"[{address}]" if ":" in str(address) else str(address)
+    port = "" if target.port is None else f":{target.port}"
+    request = client.build_request(
+        "POST",
+        f"{target.scheme}://{host}{port}{target.path}",
+        content=message.body,
+        headers={"Host": target.authority, **dict(message.headers)},
+        # The certificate has to be the name's, not the address's.
+        extensions={"sni_hostname": target.host},
+    )
+    # The body is a stranger's and of no interest: it is not read.
+    answer = await client.send(request, stream=True)
+    await answer.aclose()
+    return answer.status_code
+
+
+async def _look_up(host: str) -> list[Address]:
     try:
-        async with asyncio.timeout(_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(url.host, None, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError) as error:
-        raise WebhookFailedError(host=url.host, reason=f"its name has no address ({error})") from error
-    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise WebhookFailedError(host=host, reason=f"its name has no address ({error})") from error
+    return list(dict.fromkeys(ip_address(str(entry[4][0])) for entry in found))

@@ -240,6 +240,21 @@ class WebhookView(View):
         return cls(host=webhook.host, state=webhook.state, attempts=webhook.attempts, fault=webhook.fault)
 
 
+class WebhookReceiver(BaseModel):
+    """A receiver of webhooks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])]
+
+
+class WebhookSecretView(View):
+    """What a receiver checks signatures with."""
+
+    secret: Annotated[str, Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="])]
+    """A secret of Standard Webhooks, for messages that this token has sent to this very URL."""
+
+
 class RequestView(PlanView):
     """A request, and how far it has come."""
 

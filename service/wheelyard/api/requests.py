@@ -24,6 +24,8 @@ from wheelyard.api.request_schemas import (
     RequestListView,
     RequestQuery,
     RequestView,
+    WebhookReceiver,
+    WebhookSecretView,
     request_path,
 )
 from wheelyard.api.services import ApiServices, Services
@@ -84,6 +86,17 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     prebuild = await services.prebuilds.order(request)
     response.headers["Location"] = request_path(prebuild.id)
     return RequestView.of_request(prebuild, links)
+
+
+@router.post(
+    "/webhook-secret",
+    operation_id="get_webhook_secret",
+    summary="Get the secret of a webhook's receiver",
+    responses=problems(INVALID_REQUEST, errors.RequestTooLargeError(limit_bytes=8 << 20), _WEBHOOK_PROBLEM),
+)
+async def get_webhook_secret(body: WebhookReceiver, services: Services, caller: Caller) -> WebhookSecretView:
+    """Read what a receiver checks the signatures of your webhooks with; each token and URL has a secret of its own."""
+    return WebhookSecretView(secret=services.prebuilds.webhooks.secret_of(body.url, requested_by=caller.actor))
 
 
 @router.get("", operation_id="list_requests", summary="List requests", responses=problems(INVALID_REQUEST))

@@ -31,6 +31,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "follow_request": Scope.READ,
     "plan_request": Scope.REQUEST,
     "submit_request": Scope.REQUEST,
+    "get_webhook_secret": Scope.REQUEST,
     "cancel_request": Scope.REQUEST,
     "lock_request": Scope.READ,
     "submit_build": Scope.REQUEST,

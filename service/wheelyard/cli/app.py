@@ -46,6 +46,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         build_commands.build,
         prebuild_commands.prebuild,
         prebuild_commands.request,
+        prebuild_commands.webhook_secret,
         build_commands.logs,
         build_commands.show,
         build_commands.builds,

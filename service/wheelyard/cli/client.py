@@ -32,6 +32,7 @@ from wheelyard.api.request_schemas import (
     PlanView,
     RequestListView,
     RequestView,
+    WebhookSecretView,
 )
 from wheelyard.api.schemas import BuildListView, BuildView, SubmittedBuildView, TargetView
 from wheelyard.api.workers import WorkerView
@@ -209,6 +210,10 @@ class WheelyardClient:
     def cancel_request(self, request_id: str) -> RequestView:
         """Ask for a request's end."""
         return self._parse(RequestView, self._document("POST", f"/v1/requests/{request_id}/cancel"))
+
+    def webhook_secret(self, url: str) -> WebhookSecretView:
+        """Read the secret of a receiver of webhooks."""
+        return self._parse(WebhookSecretView, self._document("POST", "/v1/requests/webhook-secret", json={"url": url}))
 
     def lock_request(self, request_id: str, lock: DependencyFiles) -> LockView:
         """Have our wheels' hashes put into a lock file."""

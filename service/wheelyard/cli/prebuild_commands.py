@@ -132,6 +132,27 @@ def request(  # noqa: PLR0913  (one parameter an option)
             write_lock(client, view, wanted, lock_out)
 
 
+def webhook_secret(
+    receiver: Annotated[str, typer.Argument(metavar="URL", help="The receiver's URL, as --webhook gives it.")],
+    *,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Show the secret that a receiver checks the signatures of your webhooks with.
+
+    Each token and URL has a secret of its own.
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.console import print_json
+
+    with open_client(url) as client:
+        view = client.webhook_secret(receiver)
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        typer.echo(view.secret)
+
+
 def _new_request(**given: object) -> "NewRequest":
     """Make what is sent of the options, or say which of them the service would refuse."""
     from pydantic import ValidationError

@@ -44,7 +44,8 @@ AllowSkippedOption = Annotated[
     typer.Option("--allow-skipped", help="Lines for addresses and repositories, left out, do not count as missing."),
 ]
 WebhookOption = Annotated[
-    str | None, typer.Option("--webhook", metavar="URL", help="Address that is told, signed, when it is over.")
+    str | None,
+    typer.Option("--webhook", metavar="URL", help="URL of a webhook to call when the request ends (signed)."),
 ]
 PlanOption = Annotated[bool, typer.Option("--plan", help="Only say what would be done.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until all is installable.")]

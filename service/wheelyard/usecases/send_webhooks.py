@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.prebuild import Prebuild
-from wheelyard.domain.webhook import SIGNATURE_HEADER, AllowedAddresses, WebhookMessage, pause_after, sign
+from wheelyard.domain.webhook import AllowedAddresses, WebhookMessage, derive_secret, pause_after, receiver_of, sign
 from wheelyard.errors import NotFoundError, WebhookFailedError, WebhookRefusedError
 from wheelyard.interfaces import DueWebhook, PrebuildStore, WebhookOutbox, WebhookSender
 from wheelyard.logs import get_logger
@@ -26,14 +26,26 @@ class WebhookRules:
     """What the operator has set."""
 
     secret: str | None
-    """Without one, nothing can be signed, and no webhook is taken."""
+    """What each receiver's own secret is derived from. Without it, nothing can be signed, and no webhook is taken."""
     allowed: AllowedAddresses
+    former_secret: str | None = None
+    """Signs as well, until all receivers know the secrets that are derived from the new one."""
 
     def check(self, url: str) -> None:
         """Raise WebhookRefusedError for an address that is not allowed as it is written; names are looked up later."""
         reason = "the operator has set no secret to sign with" if not self.secret else self.allowed.why_not(url)
         if reason is not None:
             raise WebhookRefusedError(reason=reason)
+
+    def secret_of(self, url: str, *, requested_by: str) -> str:
+        """Return the secret that a caller's messages to a URL are signed with; raises WebhookRefusedError."""
+        self.check(url)
+        return self.secrets_of(url, requested_by=requested_by)[0]
+
+    def secrets_of(self, url: str, *, requested_by: str) -> list[str]:
+        """Return the secrets that a message is signed with, the newest first."""
+        masters = [secret for secret in (self.secret, self.former_secret) if secret]
+        return [derive_secret(master, receiver_of(requested_by, url)) for master in masters]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,14 +76,11 @@ class SendWebhooks:
 
     async def _message(self, due: DueWebhook) -> WebhookMessage:
         self.rules.check(due.url)
-        body = _body(await self.store.get(due.prebuild_id))
-        signature = sign(self.rules.secret or "", int(self.now().timestamp()), body)
-        headers = {
-            "Content-Type": "application/json",
-            SIGNATURE_HEADER: signature,
-            "Wheelyard-Event": _EVENT,
-            "Wheelyard-Delivery": due.prebuild_id,
-        }
+        prebuild = await self.store.get(due.prebuild_id)
+        body = _body(prebuild)
+        secrets = self.rules.secrets_of(due.url, requested_by=prebuild.requested_by)
+        signed = sign(secrets, due.prebuild_id, int(self.now().timestamp()), body)
+        headers = {"Content-Type": "application/json", **signed}
         return WebhookMessage(url=due.url, body=body, headers=tuple(headers.items()))
 
     async def _note(self, due: DueWebhook, fault: str, pause: float | None) -> None:
