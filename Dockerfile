@@ -7,7 +7,7 @@
 # It keeps to what the classic builder, BuildKit and Podman understand. Every project is installed at the version and hash
 # of the lock files, in a virtual environment on the distribution's Python, whose security updates come with the base.
 
-ARG BASE=debian:trixie-slim
+ARG BASE=debian:trixie-slim@sha256:3a39a0592364683e6bab97937b72cad5a8fa6dcbbee90edb3bb48c7f8e94f258
 
 FROM ${BASE} AS base
 COPY packaging/ca/ /usr/local/share/ca-certificates/wheelyard/

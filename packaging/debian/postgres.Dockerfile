@@ -1,5 +1,5 @@
 # PostgreSQL from Debian's packages, with those of the official image's settings that docker-compose.yml uses.
-ARG BASE=debian:trixie-slim
+ARG BASE=debian:trixie-slim@sha256:3a39a0592364683e6bab97937b72cad5a8fa6dcbbee90edb3bb48c7f8e94f258
 FROM ${BASE}
 RUN set -eu; \
     export DEBIAN_FRONTEND=noninteractive; \

@@ -1,5 +1,5 @@
 # Prometheus from Debian's package, with the paths of the official image.
-ARG BASE=debian:trixie-slim
+ARG BASE=debian:trixie-slim@sha256:3a39a0592364683e6bab97937b72cad5a8fa6dcbbee90edb3bb48c7f8e94f258
 FROM ${BASE}
 RUN set -eu; \
     export DEBIAN_FRONTEND=noninteractive; \

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from tests.acceptance.compose_stand import FILES, ROOT, Stack, find_compose, make_secrets, stack_up
 from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import BUILD_SECONDS, FINAL, START_SECONDS
 from tests.acceptance.upstream import Upstream, open_upstream
 
+PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
+DOCKERFILES = (ROOT / "Dockerfile", *sorted((ROOT / "packaging").rglob("*Dockerfile")))
 Site = tuple[Stack, httpx.Client, Upstream]
 
 
@@ -41,6 +45,29 @@ def test_compose_takes_the_files(tmp_path: Path, files: tuple[str, ...]) -> None
     )
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_registry_is_asked_for_our_names_and_images_of_others_are_pinned(name: str) -> None:
+    services = yaml.safe_load((ROOT / name).read_text())["services"]
+    images = {key: service for key, service in services.items() if "image" in service}
+    assert images
+    for key, service in images.items():
+        # A registry's "wheelyard/…" is whoever's has taken the name.
+        if "wheelyard/" in service["image"]:
+            assert (service.get("pull_policy"), "build" in service) == ("build", True), key
+        else:
+            assert PINNED.search(service["image"]), key
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_image_of_ours_starts_from_a_pinned_one(file: Path) -> None:
+    text = file.read_text()
+    stages = set(re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE))
+    outside = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages
+    (base,) = re.findall(r"^ARG BASE=(.*)$", text, re.MULTILINE)
+    assert outside == {"${BASE}"}
+    assert PINNED.search(base)
 
 
 @pytest.mark.compose

@@ -191,6 +191,8 @@ class ContainerEngine:
         return [
             *(
                 "run",
+                # Our images' names are not ours on a registry.
+                "--pull=never",
                 "--interactive",
                 *self._removal_args(),
                 "--name",

@@ -194,7 +194,7 @@ async def _pull(
 async def read_apt_mirror(engine: EngineCommand, base: str) -> str | None:
     """Read the package mirror that an image uses."""
     script = "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
-    isolation = ["--rm", "--network", "none", *engine.ulimit_args, "--label", PROJECT_LABEL]
+    isolation = ["--rm", "--pull=never", "--network", "none", *engine.ulimit_args, "--label", PROJECT_LABEL]
     listed = await engine.run(["run", *isolation, base, "sh", "-c", script])
     match = _MIRROR.search(listed.text)
     return match[1].rstrip("/") if match else None

@@ -27,7 +27,7 @@ HELD: Final = "-from"
 """Ends the name that an image has while another one is made from it: BuildKit takes no ids, and its own name may be
 given to another image meanwhile."""
 _DIGEST: Final = "packages-digest"
-_ISOLATION: Final = ("--rm", "--network", "none", "--label", PROJECT_LABEL)
+_ISOLATION: Final = ("--rm", "--pull=never", "--network", "none", "--label", PROJECT_LABEL)
 
 
 async def read_packages(
