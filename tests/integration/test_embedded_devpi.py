@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uv
 
 from wheelyard.adapters.child_process import ProcessMark
 from wheelyard.adapters.devpi_files import remembered_port
@@ -269,13 +268,8 @@ async def test_password_that_others_log_in_with_can_be_renewed(state_dir: Path) 
                 assert (await client.post(f"{endpoint.url}/+login", json=body)).is_success
 
 
-async def test_root_does_not_run_it_as_root_where_its_python_can_be_reached(state_dir: Path) -> None:
-    python = state_dir / "system-env/bin/python"
-    make = [uv.find_uv_bin(), "venv", "--python", "/usr/bin/python3", str(python.parents[1])]
-    install = [uv.find_uv_bin(), "pip", "install", "--python", str(python), "--require-hashes", "-r", str(LOCK_FILE)]
-    for command in (make, install):
-        await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
-    devpi = EmbeddedDevpi(state_dir, lock_file=LOCK_FILE, serving=DevpiServing(python=python))
+async def test_root_does_not_run_it_as_root(state_dir: Path) -> None:
+    devpi = devpi_on(state_dir)
 
     async with devpi as endpoint:
         uid = (await asyncio.to_thread(Path(f"/proc/{devpi.pid}").stat)).st_uid
@@ -284,3 +278,25 @@ async def test_root_does_not_run_it_as_root_where_its_python_can_be_reached(stat
     account = find_account()
     assert uid == (account.uid if account else os.geteuid())
     assert uid != 0
+
+
+async def test_what_root_ran_as_root_is_given_to_the_system_user_but_its_secrets_stay_closed(state_dir: Path) -> None:
+    async with devpi_on(state_dir):
+        pass
+    home = state_dir / "devpi"
+    if (account := find_account()) is not None:
+        for path in (home, *home.rglob("*")):
+            await asyncio.to_thread(os.chown, path, 0, 0, follow_symlinks=False)
+
+    async with devpi_on(state_dir):
+        pass
+
+    owner = account.uid if account else os.geteuid()
+    assert {path.lstat().st_uid for path in (home / "data").rglob("*")} == {owner}
+    secrets = {name: (home / name).stat() for name in ("secret", "passwords.json")}
+    assert {name: found.st_mode & 0o777 for name, found in secrets.items()} == {
+        "secret": 0o600,
+        "passwords.json": 0o600,
+    }
+    assert secrets["passwords.json"].st_uid == os.geteuid()
+    assert home.stat().st_mode & 0o777 == 0o700

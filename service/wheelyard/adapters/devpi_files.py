@@ -4,18 +4,21 @@ import asyncio
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uv
 
-from wheelyard.adapters.child_process import ChildCommand, inherited_environment, last_line, run_child
-from wheelyard.adapters.postgres_files import remove_former
+from wheelyard.adapters.child_process import Account, ChildCommand, inherited_environment, last_line, run_child
+from wheelyard.adapters.postgres_files import open_to_readers, remove_former, succeeds_as
 from wheelyard.errors import ServiceStartError
 
 PUBLISHER: Final = "publisher"
@@ -24,23 +27,93 @@ USERS: Final = ("root", "wheels", PUBLISHER, PROMOTER)
 LOOPBACK: Final = "127.0.0.1"
 _INSTALL_SECONDS: Final = 600.0
 _SECRET_BYTES: Final = 48
+_NOT_NEEDED: Final = (
+    "site-packages",
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "ensurepip",
+    "config-*",
+    "*.a",
+)
 
 
-def environment_directory(state_dir: Path, lock: bytes) -> Path:
+def environment_directory(state_dir: Path, lock: bytes, *, is_copied: bool = False) -> Path:
     """Name the virtual environment after what it is made of, so that a new lock or Python gets a new one."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}{'-copied' if is_copied else ''}"
     return state_dir / f"devpi-env-{hashlib.sha256(lock).hexdigest()[:12]}-py{python}"
 
 
-async def ensure_environment(state_dir: Path, *, lock_file: Path, log: Path) -> Path:
-    """Make devpi's virtual environment if there is none that works, and return its Python.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BasePython:
+    """The Python that devpi's virtual environment is made of."""
+
+    executable: Path
+    copied_to: Path | None = None
+    """The copy's own folder, if it is one."""
+
+    def environment(self) -> dict[str, str]:
+        """Return what it needs to start: a program's path to its libpython may lead to where it was copied from."""
+        return {"LD_LIBRARY_PATH": str(self.copied_to / "lib")} if self.copied_to else {}
+
+
+def find_base_python(state_dir: Path, account: Account | None) -> BasePython:
+    """Return a Python that the account can run, copying ours if it cannot reach it, as below root's home directory.
+
+    A Python finds its standard library beside itself (https://docs.python.org/3/library/sys_path_init.html), so that a
+    copy of both works. Where a copy would not be reached either, ours is returned.
+    """
+    ours = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    if account is None or runs_as(account, ours) or not succeeds_as(account, "test", "-x", str(state_dir)):
+        return BasePython(executable=ours)
+    place = hashlib.sha256(os.fsencode(ours)).hexdigest()[:8]
+    target = state_dir / f"devpi-python-{platform.python_version()}-{place}"
+    return BasePython(executable=_copy_python(ours, target), copied_to=target)
+
+
+def _copy_python(python: Path, target: Path) -> Path:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not target.exists():
+        # Renamed when it is whole: a copy that was interrupted is never taken for one.
+        partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+        base = Path(sys.base_prefix)
+        ignore = shutil.ignore_patterns(*_NOT_NEEDED)
+        for folder in {"lib", sys.platlibdir}:
+            if (base / folder / version).is_dir():
+                shutil.copytree(base / folder / version, partial / folder / version, symlinks=True, ignore=ignore)
+            for library in (base / folder).glob("libpython*.so*"):
+                shutil.copy2(library, partial / folder / library.name, follow_symlinks=False)
+        (partial / "bin").mkdir()
+        shutil.copy2(python, partial / "bin" / version)
+        open_to_readers(partial)
+        partial.rename(target)
+        remove_former(target, "devpi-python-*")
+    return target / "bin" / version
+
+
+def runs_as(account: Account, python: Path, environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether the account can run a Python, its libraries in C too."""
+    variables = [f"{name}={value}" for name, value in (environment or {}).items()]
+    return succeeds_as(account, "/usr/bin/env", *variables, str(python), "-I", "-c", "import hashlib, sqlite3, ssl")
+
+
+async def ensure_environment(
+    state_dir: Path, *, lock_file: Path, log: Path, base: BasePython, account: Account | None = None
+) -> Path:
+    """Make devpi's virtual environment on a base Python if there is none that works, and return its Python.
 
     It is one of its own because devpi needs an old setuptools. Only wheels whose hashes are locked are installed.
     """
-    directory = environment_directory(state_dir, await asyncio.to_thread(lock_file.read_bytes))
+    lock = await asyncio.to_thread(lock_file.read_bytes)
+    directory = environment_directory(state_dir, lock, is_copied=base.copied_to is not None)
     python, complete = directory / "bin" / "python", directory / "complete"
     if not await asyncio.to_thread(_is_usable, directory, (python, complete)):
-        await _make_environment(directory, python=python, lock_file=lock_file, log=log)
+        await _make_environment(directory, base=base.executable, python=python, lock_file=lock_file, log=log)
+        if account is not None:
+            # What root installs has the modes of root's umask and of uv's cache.
+            await asyncio.to_thread(open_to_readers, directory)
         await asyncio.to_thread(complete.touch)
         await asyncio.to_thread(remove_former, directory, "devpi-env-*")
     return python
@@ -55,8 +128,8 @@ def _is_usable(directory: Path, signs: Sequence[Path]) -> bool:
     return False
 
 
-async def _make_environment(directory: Path, *, python: Path, lock_file: Path, log: Path) -> None:
-    await _run_uv("venv", "--no-project", "--no-python-downloads", "--python", sys.executable, str(directory), log=log)
+async def _make_environment(directory: Path, *, base: Path, python: Path, lock_file: Path, log: Path) -> None:
+    await _run_uv("venv", "--no-project", "--no-python-downloads", "--python", str(base), str(directory), log=log)
     hashed = ["--require-hashes", "--no-build", "-r", str(lock_file)]
     await _run_uv("pip", "install", "--python", str(python), *hashed, log=log)
 

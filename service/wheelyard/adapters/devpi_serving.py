@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.child_process import Account
-from wheelyard.adapters.devpi_files import LOOPBACK
-from wheelyard.adapters.postgres_files import find_account, succeeds_as
+from wheelyard.adapters.devpi_files import LOOPBACK, runs_as
+from wheelyard.adapters.postgres_files import succeeds_as
 from wheelyard.logs import get_logger
 
 _WILDCARD: Final = "0.0.0.0"  # noqa: S104 (compared with, not listened on)
@@ -50,17 +50,20 @@ class DevpiServing:
         return (*_OPTIONS, "--host", self.host, "--port", str(port))
 
 
-def choose_account(python: Path, home: Path) -> Account | None:
-    """Give the account to run as: none for an ordinary user, ours for root, if it can reach what it needs.
+def choose_account(account: Account | None, python: Path, home: Path, environment: Mapping[str, str]) -> Account | None:
+    """Return the account to run as: none for an ordinary user; ours for root, if it can reach what it needs.
 
-    What it cannot reach is not opened to it: devpi then runs as root, as the log says.
+    A state directory that the operator has closed, or a Python that the operator has chosen, is not opened to it: devpi
+    then runs as root, as the log says.
     """
-    account = find_account()
     if account is None:
         return None
-    if succeeds_as(account, str(python), "-I", "-c", "") and succeeds_as(account, "test", "-x", str(home.parent)):
+    if runs_as(account, python, environment) and succeeds_as(account, "test", "-x", str(home.parent)):
         return account
-    _log.warning("devpi-runs-as-root", reason=f"the system user cannot enter {home.parent} or run {python}")
+    reason = (
+        f"the system user cannot enter {home.parent} or run {python}; let everyone enter the one and read the other"
+    )
+    _log.warning("devpi-runs-as-root", reason=reason)
     return None
 
 

@@ -31,13 +31,14 @@ from wheelyard.adapters.devpi_files import (
     ensure_environment,
     ensure_passwords,
     ensure_secret,
+    find_base_python,
     remembered_port,
     save_passwords,
     write_private,
 )
 from wheelyard.adapters.devpi_serving import DevpiServing, choose_account, give_home
 from wheelyard.adapters.devpi_setup import endpoint_of, ensure_indexes
-from wheelyard.adapters.postgres_files import hand_over
+from wheelyard.adapters.postgres_files import find_account, hand_over
 from wheelyard.domain.index import IndexEndpoint
 from wheelyard.errors import DiskFullError, ServiceStartError
 
@@ -74,6 +75,7 @@ class EmbeddedDevpi:
         self._serving = serving or DevpiServing()
         self._disk_floor_bytes = disk_floor_bytes
         self._account: Account | None = None
+        self._environment: Mapping[str, str] = {}
         self._python: Path | None = None
         self._port = 0
         self._lock = FileLock(self._state_dir / "devpi-server.lock")
@@ -141,9 +143,14 @@ class EmbeddedDevpi:
     async def _find_python(self) -> Path:
         """Give the Python that has devpi, and choose the account that can run it."""
         python = self._serving.python
+        account = await asyncio.to_thread(find_account)
         if python is None:
-            python = await ensure_environment(self._state_dir, lock_file=self._lock_file, log=self._log)
-        self._account = await asyncio.to_thread(choose_account, python, self._home)
+            base = await asyncio.to_thread(find_base_python, self._state_dir, account)
+            self._environment = base.environment()
+            python = await ensure_environment(
+                self._state_dir, lock_file=self._lock_file, log=self._log, base=base, account=account
+            )
+        self._account = await asyncio.to_thread(choose_account, account, python, self._home, self._environment)
         await asyncio.to_thread(give_home, self._home, self._account)
         return python
 
@@ -172,7 +179,7 @@ class EmbeddedDevpi:
         return ChildCommand(
             # devpi 6 imports pkg_resources, which warns at each start.
             argv=(str(python), "-I", "-W", "ignore::UserWarning", *arguments),
-            environment=inherited_environment("DEVPI", **environment),
+            environment=inherited_environment("DEVPI", **self._environment, **environment),
             directory=self._home,
             account=self._account,
         )

