@@ -104,7 +104,8 @@ def index_services(settings: Settings, database: Database, index: IndexBackends)
         staged_pages.doubt()
 
     edits = PostgresWheelEdits(database, on_change=doubt_pages)
-    alone = settings.host in _LOOPBACK and settings.index_url is None and settings.public_url is None
+    local = settings.host in _LOOPBACK
+    alone = local and settings.index_url is None and settings.public_url is None
     return IndexServices(
         pages=pages,
         staged_pages=staged_pages,
@@ -112,7 +113,7 @@ def index_services(settings: Settings, database: Database, index: IndexBackends)
         browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
         manage=ManageWheels(store=wheels, edits=edits, shelf=index.shelf, indexes=index.indexes),
         check=check_index(database, index, edits),
-        access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone),
+        access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
         public_url=settings.public_url,
     )
 

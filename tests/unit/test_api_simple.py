@@ -30,13 +30,18 @@ async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
 
 @asynccontextmanager
 async def reader(
-    stand: ApiStand, *, access: IndexAccess, client: str = "127.0.0.1", public_url: str | None = None
+    stand: ApiStand,
+    *,
+    access: IndexAccess,
+    client: str = "127.0.0.1",
+    public_url: str | None = None,
+    url: str = "http://127.0.0.1:8123",
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Read without a token, from another place, under another rule."""
     index = replace(stand.services.index, access=access, public_url=public_url)
     app = create_app(replace(stand.services, index=index))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(client, 4711))
-    async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard") as http:
+    async with httpx.AsyncClient(transport=transport, base_url=url) as http:
         yield http
 
 
@@ -136,7 +141,77 @@ async def test_this_host_reads_without_a_token_but_not_what_a_proxy_asks_for(sta
         assert_problem(await http.get("/simple/demo/"), 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("path", ["/simple/", "/simple/demo/", f"/files/{WHEEL}", "/staging/simple/"])
+OURS = [
+    "127.0.0.1",
+    "127.0.0.1:8123",
+    "127.8.9.1",
+    "localhost",
+    "LocalHost:80",
+    "localhost.",
+    "a.localhost",
+    "[::1]:8123",
+]
+FOREIGN = [
+    *("evil.example", "localhost.evil.example", "127.0.0.1.nip.example", "evil-localhost", "localhost@evil.example"),
+    *("evil.example@localhost", "localhost:80@evil.example", "localhost, evil.example", "localhost evil.example", ""),
+    *("[::1", "[::2]", "::1", "[::ffff:8.8.8.8]", "192.168.1.1", "0.1.2.3", "2130706433", "127.1", "localhost:x", "."),
+    *("localhost..", "localhost/", "http://localhost", "localhost#", "localhost\\.evil.example", "[localhost]"),
+]
+PATHS = ("/simple/", "/simple/demo/", "/staging/simple/", f"/files/{WHEEL}")
+
+
+@pytest.mark.parametrize("host", OURS)
+async def test_this_host_reads_without_a_token_under_its_own_names(stand: ApiStand, host: str) -> None:
+    async with reader(stand, access=IndexAccess(this_host=True, local=True)) as http:
+        for path in PATHS:
+            assert (await http.get(path, headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+@pytest.mark.parametrize("access", [IndexAccess(this_host=True, local=True), IndexAccess(anonymous=True, local=True)])
+async def test_page_in_a_browser_here_reads_nothing_under_another_name(
+    stand: ApiStand, access: IndexAccess, host: str
+) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with reader(stand, access=access) as http:
+        for path in PATHS:
+            assert_problem(await http.get(path, headers={"Host": host}), 401, "unauthenticated")
+        assert (await http.get("/simple/", headers={"Host": host, **bearer})).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [[], [("Host", "localhost"), ("Host", "evil.example")]])
+async def test_request_for_no_name_or_two_reads_nothing(stand: ApiStand, headers: list[tuple[str, str]]) -> None:
+    async with reader(stand, access=IndexAccess(this_host=True, local=True)) as http:
+        request = http.build_request("GET", "/simple/")
+        kept = [(name, value) for name, value in request.headers.items() if name != "host"]
+        request.headers = httpx.Headers([*kept, *headers])
+        assert_problem(await http.send(request), 401, "unauthenticated")
+
+
+async def test_what_everybody_may_read_has_the_names_that_the_operator_gives_it(stand: ApiStand) -> None:
+    access, url = IndexAccess(anonymous=True, local=True), "https://wheels.example/x/"
+    async with reader(stand, access=access, public_url=url) as http:
+        for host in ("wheels.example", "Wheels.Example:443", "127.0.0.1"):
+            assert (await http.get("/simple/", headers={"Host": host})).status_code == 200
+        assert (await http.get("/simple/", headers={"Host": "evil.example"})).status_code == 401
+    async with reader(stand, access=IndexAccess(anonymous=True), client="192.0.2.1") as http:
+        assert (await http.get("/simple/", headers={"Host": "any.example"})).status_code == 200
+
+
+async def test_pages_and_api_that_everybody_may_read_answer_to_our_names_only(tmp_path: Path) -> None:
+    async with (
+        api_stand(tmp_path / "open", anonymous_read=True) as open_stand,
+        reader(open_stand, access=IndexAccess(anonymous=True, local=True)) as http,
+    ):
+        for path in ("/v1/wheels", "/metrics", "/v1/builds", "/builds", "/"):
+            assert (await http.get(path)).status_code == 200, path
+            for extra in ({}, {"Authorization": ""}, {"Authorization": "Bearer wy_wrong"}):
+                refused = await http.get(path, headers={"Host": "evil.example", "Accept": "text/html", **extra})
+                assert refused.status_code in {303, 401}, path
+                assert not refused.is_redirect or "/sign-in" in refused.headers["Location"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 async def test_readers_of_the_index_have_a_limit_of_their_own(stand: ApiStand, path: str) -> None:
     limited = replace(stand.services, access=access_on(stand.services.tokens, limit=1, reads=2))
     bearer = {"Authorization": f"Bearer {TOKEN}"}
@@ -166,7 +241,7 @@ async def test_install_line_fits_who_asks(stand: ApiStand) -> None:
             "https://wheels.example",
             '--index-url "https://__token__:$WHEELYARD_TOKEN@wheels.example/simple/"',
         ),
-        (IndexAccess(this_host=True), None, "--trusted-host wheelyard --index-url http://wheelyard/simple/"),
+        (IndexAccess(this_host=True), None, "--index-url http://127.0.0.1:8123/simple/"),
         (IndexAccess(this_host=True), "http://127.0.0.1:8123", "--index-url http://127.0.0.1:8123/simple/"),
     ):
         async with reader(stand, access=access, public_url=public_url) as http:

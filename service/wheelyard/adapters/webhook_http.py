@@ -15,7 +15,7 @@ import httpx
 
 from wheelyard import __version__
 from wheelyard.adapters.upstream_http import explain
-from wheelyard.domain.addresses import Address
+from wheelyard.domain.public_addresses import Address
 from wheelyard.domain.webhook import AllowedAddresses, WebhookMessage, WebhookTarget
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from wheelyard.api.index_access import require_our_name
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
@@ -26,8 +27,11 @@ class AuthenticatedRoute(APIRoute):
         needed = needed_scope(self.operation_id)
 
         async def handle_authenticated(request: Request) -> Response:
+            authorization = request.headers.get("Authorization")
+            if not authorization:
+                require_our_name(request)
             request.state.token = await services_of(request).access.admit(
-                request.headers.get("Authorization"),
+                authorization,
                 needed=needed,
                 address=request.client.host if request.client else "",
             )

@@ -5,20 +5,23 @@ Installers know HTTP Basic only: the user is ``__token__`` and the password a to
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_address
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from wheelyard.api.index_links import TOKEN_USER, IndexLinks
-from wheelyard.api.index_services import IndexAccess
+from wheelyard.api.index_services import IndexServices
 from wheelyard.api.services import services_of
 from wheelyard.errors import UnauthenticatedError
 
 # Any of them says that somebody else asks, through a proxy on this host.
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_HOST: Final = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
 class IndexRoute(APIRoute):
@@ -34,12 +37,13 @@ class IndexRoute(APIRoute):
         async def handle_reader(request: Request) -> Response:
             services = services_of(request)
             access = services.index.access
+            is_open = access.anonymous and names_us(request, services.index)
             # Whoever is on this very host is not counted: there is nobody to be kept from starving others.
             if not (access.this_host and _is_from_this_host(request)):
                 await services.access.admit_reader(
-                    None if access.anonymous else bearer_of(request.headers.get("Authorization")),
+                    None if is_open else bearer_of(request.headers.get("Authorization")),
                     address=request.client.host if request.client else "",
-                    is_open=access.anonymous,
+                    is_open=is_open,
                 )
             response: Response = await self.endpoint(request=request, services=services, **request.path_params)
             return response
@@ -47,18 +51,58 @@ class IndexRoute(APIRoute):
         return handle_reader
 
 
-def is_open_to(request: Request, access: IndexAccess) -> bool:
+def is_open_to(request: Request, index: IndexServices) -> bool:
     """Tell whether the caller needs no token to read the index."""
-    return access.anonymous or (access.this_host and _is_from_this_host(request))
+    access = index.access
+    is_open = access.anonymous and names_us(request, index)
+    return is_open or (access.this_host and _is_from_this_host(request))
+
+
+def names_us(request: Request, index: IndexServices) -> bool:
+    """Return whether a request is for a name of ours; a service that others can reach as well has any name.
+
+    A page in a browser on this host reaches what listens here under a name of the page's own, whose address it changes
+    to 127.0.0.1 (DNS rebinding), but the browser still sends that name as ``Host``.
+    """
+    if not index.access.local:
+        return True
+    host = _host_of(request)
+    return host is not None and (_is_loopback_name(host) or host == urlsplit(index.public_url or "").hostname)
+
+
+def require_our_name(request: Request) -> None:
+    """Raise UnauthenticatedError if a request that shows no token is for a name that is not ours."""
+    if not names_us(request, services_of(request).index):
+        raise UnauthenticatedError(
+            reason="it has no token, and its Host is no name of this host; WHEELYARD_PUBLIC_URL sets another one"
+        )
+
+
+def _host_of(request: Request) -> str | None:
+    """Read the one ``Host`` header, in small letters and without port and final dot; None if it is of no usual form."""
+    given = request.headers.getlist("Host")
+    match = _HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
+    return (match["address"] or match["name"].removesuffix(".")) if match else None
+
+
+def _is_loopback_name(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    return _is_loopback(host)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_from_this_host(request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in _FORWARDED):
         return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    host = _host_of(request)
+    return host is not None and _is_loopback_name(host) and _is_loopback(request.client.host)
 
 
 def bearer_of(authorization: str | None) -> str | None:
@@ -78,7 +122,7 @@ def bearer_of(authorization: str | None) -> str | None:
 async def _links_of(request: Request) -> IndexLinks:
     index = services_of(request).index
     base = (index.public_url or str(request.base_url)).rstrip("/")
-    return IndexLinks(base=base, is_open=is_open_to(request, index.access))
+    return IndexLinks(base=base, is_open=is_open_to(request, index))
 
 
 Links = Annotated[IndexLinks, Depends(_links_of)]

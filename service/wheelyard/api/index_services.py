@@ -17,6 +17,8 @@ class IndexAccess:
     """Everybody."""
     this_host: bool = False
     """Programs on this host, for a service that nobody else can reach."""
+    local: bool = False
+    """The service listens on this host alone: without a token it answers to this host's names only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

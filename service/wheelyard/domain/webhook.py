@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import idna
 
-from wheelyard.domain.addresses import Address, inner_address, is_public, plain_address
+from wheelyard.domain.public_addresses import Address, inner_address, is_public, plain_address
 
 MOST_ATTEMPTS: Final = 12
 _LONGEST_PAUSE_SECONDS: Final = 300.0

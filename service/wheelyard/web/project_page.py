@@ -30,7 +30,7 @@ def links_of(visit: Visit) -> IndexLinks:
     """Make the index's addresses as this visitor reaches them."""
     index = visit.services.index
     base = (index.public_url or str(visit.request.base_url)).rstrip("/")
-    return IndexLinks(base=base, is_open=is_open_to(visit.request, index.access))
+    return IndexLinks(base=base, is_open=is_open_to(visit.request, index))
 
 
 async def search(visit: Visit) -> Response:

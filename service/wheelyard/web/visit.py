@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Request
 
+from wheelyard.api.index_access import require_our_name
 from wheelyard.api.request_context import trace_of
 from wheelyard.api.services import ApiServices, services_of
 from wheelyard.api.session_cookie import CSRF_FIELD, session_of
@@ -102,6 +103,7 @@ async def _session(request: Request, services: ApiServices, needed: Scope | None
     except UnauthenticatedError:
         if needed is not Scope.READ:
             raise
+        require_our_name(request)
         # Raises the same error unless reading is open to everybody.
         await services.access.admit(None, needed=needed, address=request.client.host if request.client else "")
         return None
