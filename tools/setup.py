@@ -238,6 +238,17 @@ def ensure_browser() -> None:
     )
 
 
+def ensure_systemd_analyze() -> None:
+    """Have the program that judges the units in packaging/."""
+    if shutil.which("systemd-analyze"):
+        return
+    install_packages(
+        "systemd-analyze, which judges the systemd units, is missing",
+        ["systemd"],
+        otherwise="Install it (as root: apt-get install systemd), or run single tests with .venv/bin/pytest.",
+    )
+
+
 def ensure_prometheus() -> None:
     """See that there is a Prometheus for the test of the metrics; raises SetupError.
 
@@ -262,6 +273,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set up a clone of Wheelyard.")
     parser.add_argument("--python-only", action="store_true", help="only the virtual environment")
     parser.add_argument("--with-browser", action="store_true", help="also the browser that tests need")
+    parser.add_argument("--with-systemd", action="store_true", help="also the systemd-analyze that a test needs")
     parser.add_argument("--with-prometheus", action="store_true", help="also the Prometheus that a test needs")
     arguments = parser.parse_args()
     try:
@@ -271,6 +283,8 @@ def main() -> int:
             ensure_mmdebstrap()
         if arguments.with_browser:
             ensure_browser()
+        if arguments.with_systemd:
+            ensure_systemd_analyze()
         if arguments.with_prometheus:
             ensure_prometheus()
     except SetupError as error:
