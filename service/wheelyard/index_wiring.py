@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from ipaddress import ip_address
 
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.database import Database
@@ -31,8 +31,6 @@ from wheelyard.usecases.index_watch import RegularCheck
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.wheel_bytes import WheelBytes
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Places = Mapping[Level, DevpiPlace]
 """Our indexes on devpi; prod is always there."""
@@ -94,6 +92,14 @@ async def open_index(places: Places) -> AsyncIterator[IndexBackends]:
         yield IndexBackends(indexes=indexes, shelf=shelf)
 
 
+def listens_here_alone(host: str) -> bool:
+    """Return whether only programs on this host reach what listens on an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def index_services(settings: Settings, database: Database, index: IndexBackends) -> IndexServices:
     """Assemble the use cases of our index."""
     wheels = PostgresWheels(database)
@@ -104,7 +110,7 @@ def index_services(settings: Settings, database: Database, index: IndexBackends)
         staged_pages.doubt()
 
     edits = PostgresWheelEdits(database, on_change=doubt_pages)
-    local = settings.host in _LOOPBACK
+    local = listens_here_alone(settings.host)
     alone = local and settings.index_url is None and settings.public_url is None
     return IndexServices(
         pages=pages,

@@ -6,7 +6,7 @@ import pytest
 
 from wheelyard.access_wiring import database_address
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.index_wiring import devpi_serving
+from wheelyard.index_wiring import devpi_serving, listens_here_alone
 from wheelyard.settings import Settings, load_settings
 
 URL = "postgresql://wheelyard@db.example/wheelyard"
@@ -80,3 +80,14 @@ def test_missing_folder_of_secrets_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_devpi_for_others_needs_the_passwords_that_they_log_in_with() -> None:
     with pytest.raises(SettingsInvalidError, match="WHEELYARD_STAGING_PASSWORD"):
         devpi_serving(Settings(), "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.0.0.2", "::1", "localhost")),
+        *((host, False) for host in ("0.0.0.0", "::", "192.168.1.1", "wheels.example", "localhost.example", "")),  # noqa: S104
+    ],
+)
+def test_service_on_loopback_is_for_this_host_alone(host: str, alone: bool) -> None:  # noqa: FBT001
+    assert listens_here_alone(host) is alone
