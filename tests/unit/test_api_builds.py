@@ -10,8 +10,8 @@ from tests.contract.samples import sample_failure, sample_order, sample_timings,
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.wheel_schemas import WheelView
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease

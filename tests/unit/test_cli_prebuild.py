@@ -17,7 +17,7 @@ from tests.unit.cli_stand import URL, client_of, event_text
 from typer.testing import CliRunner
 
 from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.api.request_schemas import NewRequest, RequestView
+from wheelyard.api.schemas.requests import NewRequest, RequestView
 from wheelyard.cli import prebuild as module
 from wheelyard.cli.app import app
 from wheelyard.cli.dependency_files import COMMAND_LINE, gather_files

@@ -19,10 +19,10 @@ from wheelyard.domain.build import (
     Status,
     Wheel,
 )
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Token
 from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import Trace
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from wheelyard.api.index_links import TOKEN_USER, IndexLinks
 from wheelyard.api.index_services import IndexAccess
+from wheelyard.api.schemas.links import TOKEN_USER, IndexLinks
 from wheelyard.api.services import services_of
 from wheelyard.errors import UnauthenticatedError
 

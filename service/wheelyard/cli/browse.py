@@ -7,9 +7,9 @@ from packaging.utils import canonicalize_name
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.index_schemas import ContentsView, IndexedWheelView
-from wheelyard.api.request_schemas import RequestSummaryView
-from wheelyard.api.schemas import BuildSummaryView, TargetView
+from wheelyard.api.schemas.builds import BuildSummaryView, TargetView
+from wheelyard.api.schemas.index import ContentsView, IndexedWheelView
+from wheelyard.api.schemas.requests import RequestSummaryView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode

@@ -119,12 +119,13 @@ def show(
     url: UrlOption = None,
 ) -> None:
     """Show one build: its wheel, its failure, or where it stands; or one wheel with its files and their sizes."""
-    from wheelyard.cli.browse import show_wheel
     from wheelyard.cli.build import show as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
         if wanted.endswith(".whl"):
+            from wheelyard.cli.browse import show_wheel
+
             raise typer.Exit(show_wheel(client, wanted, as_json=as_json))
         run(client.build(wanted), as_json=as_json)
 

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.schemas import BuildListView, BuildSummaryView
+from wheelyard.api.schemas.builds import BuildListView, BuildSummaryView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode

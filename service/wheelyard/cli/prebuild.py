@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.request_schemas import (
+from wheelyard.api.schemas.requests import (
     DependencyFiles,
     ItemView,
     LockView,

@@ -28,7 +28,7 @@ from wheelyard.cli.prebuild_options import (
 )
 
 if TYPE_CHECKING:
-    from wheelyard.api.request_schemas import NewRequest
+    from wheelyard.api.schemas.requests import NewRequest
     from wheelyard.cli.dependency_files import GivenFiles
     from wheelyard.cli.prebuild import Reports
 
@@ -110,7 +110,7 @@ def request(  # noqa: PLR0913  (one parameter an option)
 
     With --requirements and --lock-out it puts our wheels into the lock file, too.
     """
-    from wheelyard.api.request_schemas import DependencyFiles
+    from wheelyard.api.schemas.requests import DependencyFiles
     from wheelyard.cli.client import open_client
     from wheelyard.cli.dependency_files import gather_files
     from wheelyard.cli.prebuild import show, watch, write_lock
@@ -136,7 +136,7 @@ def _new_request(**given: object) -> "NewRequest":
     """Make what is sent of the options, or say which of them the service would refuse."""
     from pydantic import ValidationError
 
-    from wheelyard.api.request_schemas import NewRequest
+    from wheelyard.api.schemas.requests import NewRequest
 
     try:
         return NewRequest.model_validate(given)

@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.index_schemas import FindingView, IndexedWheelView, IndexReportView
+from wheelyard.api.schemas.index import FindingView, IndexedWheelView, IndexReportView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode

@@ -6,7 +6,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.workers import WorkerView
+from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode

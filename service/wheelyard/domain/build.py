@@ -5,11 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.index import Level
 from wheelyard.domain.needed_release import AwaitedBuild
 from wheelyard.domain.policy_reason import PolicyReason
 from wheelyard.domain.queue import Demand, Lane, Priority
-from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
 from wheelyard.errors import WheelyardError
 

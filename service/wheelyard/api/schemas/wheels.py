@@ -4,18 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
-from wheelyard.api.index_links import IndexLinks
+from wheelyard.api.schemas.base import View
+from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.build import Stage, Status, Wheel
 from wheelyard.domain.index import Level
 from wheelyard.domain.policy_reason import PURE
-
-
-class View(BaseModel):
-    """What is answered: read from domain values whose fields have the same names."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
 
 
 class FailureView(View):

@@ -2,7 +2,7 @@
 
 Field docstrings become the descriptions in the OpenAPI document. Errors have a model of their own in
 ``wheelyard.api.problems``; the events of a followed log are in ``wheelyard.api.log_events``, and what a build
-consists of in ``wheelyard.api.wheel_schemas``.
+consists of in ``wheelyard.api.schemas.wheels``.
 """
 
 from datetime import datetime
@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.wheel_schemas import AttemptView, FailureView, View, WheelView
+from wheelyard.api.schemas.base import Body, View
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.api.schemas.wheels import AttemptView, FailureView, WheelView
 from wheelyard.domain.build import Build, BuildSummary, Stage, Status
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
 from wheelyard.domain.needed_release import AwaitedBuild
@@ -22,13 +23,7 @@ from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
 
 
-class _Body(BaseModel):
-    """What untrusted text becomes: unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class NewBuild(_Body):
+class NewBuild(Body):
     """A wheel to be made."""
 
     requirement: Annotated[str, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])]
@@ -41,7 +36,7 @@ class NewBuild(_Body):
     """``interactive`` builds go before all ``batch`` ones; among equals, requesters take turns."""
 
 
-class ListQuery(_Body):
+class ListQuery(Body):
     """Which builds a list shows."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = None
@@ -67,7 +62,7 @@ class ListQuery(_Body):
         return urlencode({**self.model_dump(mode="json", exclude_none=True), "before": build_id})
 
 
-class LogQuery(_Body):
+class LogQuery(Body):
     """Which part of a log is wanted."""
 
     after: Annotated[str | None, Field(max_length=40)] = None
