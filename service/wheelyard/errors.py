@@ -873,6 +873,20 @@ class RequirementsUnsatisfiedError(ProjectError):
         )
 
 
+class ServiceNotInstalledError(OperatorError):
+    """A command of the service was called where only the client is installed."""
+
+    code = "service-not-installed"
+    retryable = False
+
+    def __init__(self, *, module: str) -> None:
+        self.module = module
+        super().__init__(
+            f"This command needs the service, and only the client is installed: there is no module {module}.",
+            "Install the rest with \"pip install 'wheelyard[service]'\".",
+        )
+
+
 class WorkerLostError(OperatorError):
     """The worker that ran an attempt went away."""
 

@@ -103,6 +103,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RecipesUnavailableError: 503,
     errors.HashMismatchError: 502,
     errors.ImageBuildFailedError: 500,
+    errors.ServiceNotInstalledError: 500,
     errors.ServiceStartError: 503,
     errors.BackupUnusableError: 500,
     errors.AlreadyRunningError: 500,
