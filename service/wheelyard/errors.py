@@ -357,6 +357,18 @@ class OwnProjectError(CallerError):
         )
 
 
+class AmbiguousIdError(CallerError):
+    """Several ids begin as the one that was given."""
+
+    code = "ambiguous-id"
+
+    def __init__(self, *, kind: str, beginning: str, ids: Sequence[str]) -> None:
+        self.kind, self.beginning, self.ids = kind, beginning, tuple(ids)
+        super().__init__(
+            f"{beginning} is the beginning of several {kind}s' ids: {', '.join(ids)}.", "Give more of the id."
+        )
+
+
 class ServerUnreachableError(CallerError):
     """The command line cannot reach a Wheelyard server."""
 

@@ -256,7 +256,11 @@ def _created_before(builds: list[Build], build_id: str) -> list[Build]:
 
 
 def _fits(build: Build, wanted: BuildFilter) -> bool:
-    return wanted.project in {None, build.order.project} and wanted.status in {None, build.status}
+    return (
+        wanted.project in {None, build.order.project}
+        and wanted.status in {None, build.status}
+        and (wanted.ids is None or build.id in wanted.ids)
+    )
 
 
 def summary_of(build: Build) -> BuildSummary:

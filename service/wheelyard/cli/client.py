@@ -6,9 +6,10 @@ Must not print: what cannot be done is raised, as ProblemError if the service sa
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from wheelyard.cli.events import ServerEvent, parse_events
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.domain.build import Status
 from wheelyard.domain.queue import Priority
-from wheelyard.errors import ServerUnreachableError
+from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 
 if TYPE_CHECKING:
     from wheelyard.api.schemas.builds import BuildListView, BuildView, SubmittedBuildView, TargetView
@@ -54,6 +55,11 @@ _STREAM_TIMEOUT: Final = httpx.Timeout(60, connect=5)
 _RESOLVE_TIMEOUT: Final = httpx.Timeout(900, connect=5)
 _RETRY_SECONDS: Final = 1.0
 _MAX_RETRIES: Final = 30
+_ID_BEGINNING: Final = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}\Z")
+"""Shorter ones are taken for names only."""
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_ID_LENGTH: Final = 36
+_SHOWN_IDS: Final = 5
 _PROBLEM_EVENT: Final = "problem"
 
 View = TypeVar("View", bound=BaseModel)
@@ -116,14 +122,40 @@ class WheelyardClient:
         return self._parse(BuildView, self._document("GET", f"/v1/builds/{build_id}"))
 
     def builds(
-        self, *, project: str | None = None, status: Status | None = None, limit: int | None = None
+        self,
+        *,
+        project: str | None = None,
+        status: Status | None = None,
+        id_beginning: str | None = None,
+        limit: int | None = None,
     ) -> BuildListView:
         """List builds, newest first."""
         from wheelyard.api.schemas.builds import BuildListView
 
-        wanted = {"project": project, "status": status, "limit": limit}
+        wanted = {"project": project, "status": status, "id": id_beginning, "limit": limit}
         params = {name: str(value) for name, value in wanted.items() if value is not None}
         return self._parse(BuildListView, self._document("GET", "/v1/builds", params=params))
+
+    def find_build(self, wanted: str, *, or_project: bool = False) -> str:
+        """Return the id of the build that a person means by its unique beginning, or by a project's name.
+
+        Raises:
+            NotFoundError: No build is meant.
+            AmbiguousIdError: Several ids begin so.
+        """
+        if len(wanted) == _ID_LENGTH:
+            return wanted
+        fitting = self.builds(id_beginning=wanted, limit=_SHOWN_IDS).builds if _ID_BEGINNING.match(wanted) else ()
+        if not fitting and or_project and _NAME.match(wanted):
+            fitting = self.builds(project=wanted, limit=1).builds
+        return _the_one([build.id for build in fitting], kind="build", wanted=wanted)
+
+    def find_request(self, wanted: str) -> str:
+        """Return the id of the request whose id begins so; raise NotFoundError, AmbiguousIdError."""
+        if len(wanted) == _ID_LENGTH:
+            return wanted
+        fitting = self.requests(state=None, id_beginning=wanted, limit=_SHOWN_IDS).requests
+        return _the_one([request.id for request in fitting], kind="request", wanted=wanted)
 
     def cancel(self, build_id: str) -> BuildView:
         """Ask for a build's end."""
@@ -201,11 +233,12 @@ class WheelyardClient:
 
         return self._parse(StatisticsView, self._document("GET", "/v1/statistics", params={"days": str(days)}))
 
-    def requests(self, *, state: str | None, limit: int) -> RequestListView:
+    def requests(self, *, state: str | None, id_beginning: str | None = None, limit: int) -> RequestListView:
         """List requests for applications, newest first."""
         from wheelyard.api.schemas.requests import RequestListView
 
-        params = {"limit": str(limit)} | ({"state": state} if state else {})
+        wanted = {"state": state, "id": id_beginning, "limit": limit}
+        params = {name: str(value) for name, value in wanted.items() if value is not None}
         return self._parse(RequestListView, self._document("GET", "/v1/requests", params=params))
 
     def yank(self, filename: str, *, reason: str) -> IndexedWheelView:
@@ -384,6 +417,14 @@ class WheelyardClient:
             yield
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerUnreachableError(url=self.url, reason=str(error).rstrip(".") or type(error).__name__) from error
+
+
+def _the_one(ids: Sequence[str], *, kind: str, wanted: str) -> str:
+    if not ids:
+        raise NotFoundError(kind=kind, name=wanted)
+    if len(ids) > 1:
+        raise AmbiguousIdError(kind=kind, beginning=wanted, ids=ids)
+    return ids[0]
 
 
 def _tls_of(url: str) -> ssl.SSLContext:

@@ -95,7 +95,7 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
 
 
 def request(  # noqa: PLR0913  (one parameter an option)
-    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id.")],
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or the beginning of it.")],
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until all is installable.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Start nothing more for it.")] = False,
@@ -120,6 +120,7 @@ def request(  # noqa: PLR0913  (one parameter an option)
     _check_place(junit, "--junit")
     wanted = DependencyFiles(file=given.start, files=given.files)
     with open_client(url) as client:
+        request_id = client.find_request(request_id)
         if cancel:
             show(client.cancel_request(request_id), as_json=as_json)
             return

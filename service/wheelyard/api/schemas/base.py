@@ -15,6 +15,8 @@ PLAIN_TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
 """One line that can be shown on terminals and in pages."""
 NO_NUL: Final = r"^[^\x00]*$"
 """Any text that PostgreSQL can hold."""
+ID_BEGINNING: Final = r"^[0-9a-fA-F]{1,8}(-?[0-9a-fA-F]{1,4}){0,3}(-?[0-9a-fA-F]{1,12})?$"
+"""The beginning of an id, or all of it."""
 
 
 class View(BaseModel):

@@ -13,11 +13,11 @@ from uuid import UUID
 from packaging.utils import canonicalize_name
 from pydantic import Field
 
-from wheelyard.api.schemas.base import Body, View
+from wheelyard.api.schemas.base import ID_BEGINNING, Body, View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import AttemptView, FailureView, WheelView
 from wheelyard.domain.build import Build, BuildSummary, Stage, Status
-from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
+from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, IdRange, Submission
 from wheelyard.domain.needed_release import AwaitedBuild
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
@@ -43,6 +43,8 @@ class ListQuery(Body):
     """Only this project's, in any spelling of its name."""
     status: Status | None = None
     """Only those with this status."""
+    id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
+    """Only those whose id begins so."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
     """How many at most."""
     before: UUID | None = None
@@ -53,6 +55,7 @@ class ListQuery(Body):
         return BuildFilter(
             project=self.project and canonicalize_name(self.project),
             status=self.status,
+            ids=None if self.id is None else IdRange.of(self.id),
             before=None if self.before is None else str(self.before),
             limit=self.limit,
         )

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from pydantic import Field, StringConstraints
 
-from wheelyard.api.schemas.base import NO_NUL, PLAIN_TEXT, Body, View
+from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.dependencies import InputKind, Skipped
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.ledger import MAX_PAGE_SIZE, IdRange
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
 from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
 from wheelyard.domain.webhook import Webhook, WebhookState
@@ -233,6 +233,8 @@ class RequestQuery(Body):
 
     state: PrebuildState | None = None
     """`open` while something is still to be done, `done` or `cancelled`."""
+    id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
+    """Only those whose id begins so."""
     before: uuid.UUID | None = None
     """Show what was asked for before this request."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
@@ -240,11 +242,12 @@ class RequestQuery(Body):
     def as_filter(self) -> PrebuildFilter:
         """Say it in the domain's words."""
         before = None if self.before is None else str(self.before)
-        return PrebuildFilter(state=self.state, before=before, limit=self.limit)
+        ids = None if self.id is None else IdRange.of(self.id)
+        return PrebuildFilter(state=self.state, ids=ids, before=before, limit=self.limit)
 
     def query_before(self, before: str) -> str:
         """Write the query of the next page."""
-        kept = {"state": self.state} if self.state else {}
+        kept = {name: value for name, value in (("state", self.state), ("id", self.id)) if value}
         return urlencode({**kept, "limit": self.limit, "before": before})
 
 
