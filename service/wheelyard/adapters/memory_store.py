@@ -275,7 +275,7 @@ def summary_of(build: Build) -> BuildSummary:
         created_at=build.created_at,
         finished_at=build.finished_at,
         wheel_filename=build.wheel.filename if build.wheel else None,
-        failure_code=build.failure.code if build.failure else None,
+        failure=build.failure,
         priority=build.priority,
         not_before=build.not_before,
         waits=bool(build.waits_for),

@@ -240,8 +240,13 @@ class BuildSummary:
     created_at: datetime
     finished_at: datetime | None
     wheel_filename: str | None
-    failure_code: str | None
+    failure: Failure | None
     priority: Priority = Priority.INTERACTIVE
     not_before: datetime | None = None
     waits: bool = False
     """True while it waits for other builds."""
+
+    @property
+    def failure_code(self) -> str | None:
+        """The failure's code, if it failed."""
+        return None if self.failure is None else self.failure.code

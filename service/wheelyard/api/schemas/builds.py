@@ -15,7 +15,7 @@ from pydantic import Field
 
 from wheelyard.api.schemas.base import ID_BEGINNING, Body, View
 from wheelyard.api.schemas.links import IndexLinks
-from wheelyard.api.schemas.wheels import AttemptView, FailureView, WheelView
+from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
 from wheelyard.domain.build import Build, BuildSummary, Stage, Status
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, IdRange, Submission
 from wheelyard.domain.needed_release import AwaitedBuild
@@ -100,6 +100,9 @@ class BuildSummaryView(View):
     finished_at: datetime | None
     wheel_filename: str | None
     failure_code: str | None
+    failure: BriefFailureView | None
+    log_url: str
+    """Path of its log."""
     priority: Priority
     not_before: datetime | None
     """When it is tried again, if it is queued after an attempt that failed for a reason that may pass."""
@@ -122,6 +125,8 @@ class BuildSummaryView(View):
             finished_at=build.finished_at,
             wheel_filename=build.wheel_filename,
             failure_code=build.failure_code,
+            failure=BriefFailureView.model_validate(build.failure) if build.failure else None,
+            log_url=log_path(build.id),
             priority=build.priority,
             not_before=build.not_before,
             waits=build.waits,
@@ -234,13 +239,18 @@ def build_path(build_id: str) -> str:
     return f"/v1/builds/{build_id}"
 
 
+def log_path(build_id: str) -> str:
+    """Say where a build's log is found."""
+    return f"{build_path(build_id)}/log"
+
+
 def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
     order = build.order
     release = f"{order.project}=={order.version}"
     return {
         "id": build.id,
         "url": build_path(build.id),
-        "log_url": f"{build_path(build.id)}/log",
+        "log_url": log_path(build.id),
         "requirement": order.requirement,
         "project": order.project,
         "version": order.version,

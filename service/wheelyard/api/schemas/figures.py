@@ -10,7 +10,7 @@ from wheelyard.domain.queue_estimate import Queue
 from wheelyard.domain.statistics import DURATION_BOUNDS, DiskUse, Statistics
 
 
-class _BuildView(View):
+class QueuedView(View):
     """A build in the queue."""
 
     id: str
@@ -22,7 +22,7 @@ class _BuildView(View):
     created_at: datetime
 
 
-class WaitingView(_BuildView):
+class WaitingView(QueuedView):
     """A build that waits."""
 
     position: int
@@ -35,7 +35,7 @@ class WaitingView(_BuildView):
     """When it may be tried again, after an attempt that failed because something was down."""
 
 
-class RunningView(_BuildView):
+class RunningView(QueuedView):
     """A build that runs."""
 
     stage: Stage | None

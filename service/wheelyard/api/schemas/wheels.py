@@ -11,6 +11,19 @@ from wheelyard.domain.index import Level
 from wheelyard.domain.policy_reason import PURE
 
 
+class BriefFailureView(View):
+    """Why a build made no wheel, as lists show it."""
+
+    stage: Stage | None
+    """The stage that failed; null if the attempt ended outside of any, such as when its worker was lost."""
+    code: str
+    """Stable code; each has a heading in ``docs/errors.md``."""
+    summary: str
+    """What went wrong, and why, in a sentence."""
+    hint: str
+    """What to do next; may be empty."""
+
+
 class FailureView(View):
     """Why an attempt made no wheel."""
 
