@@ -39,7 +39,7 @@ COPY service/ service/
 RUN set -eu; \
     /opt/uv/bin/uv venv --python /usr/bin/python3 /opt/wheelyard; \
     /opt/uv/bin/uv pip install --python /opt/wheelyard/bin/python \
-        --constraint requirements.lock --build-constraint requirements.lock .
+        --constraint requirements.lock --build-constraint requirements.lock '.[service]'
 
 
 # --- plain: what all of them need; git is for recipes that are kept in git repositories ---------------------------

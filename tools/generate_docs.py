@@ -18,8 +18,9 @@ from typer.main import get_command
 
 from wheelyard.cli.app import app
 from wheelyard.cli.exit_codes import MEANINGS
+from wheelyard.client_settings import CLIENT_SETTINGS
 from wheelyard.domain.recipe_model import recipe_schema
-from wheelyard.settings import ClientSettings, Settings
+from wheelyard.settings import Settings
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 RECIPES: Final = DOCS.parent / "recipes"
@@ -71,7 +72,11 @@ def settings_page() -> str:
             *_describe(Settings),
             "## The command line as a client",
             "",
-            *_describe(ClientSettings),
+            *(
+                line
+                for name, text in CLIENT_SETTINGS.items()
+                for line in (f"### `WHEELYARD_{name.upper()}`", "", text, "")
+            ),
         ]
     )
 
@@ -89,9 +94,8 @@ def _describe(settings: type[BaseSettings]) -> Iterator[str]:
 
 def _default_of(name: str, field: FieldInfo) -> str | None:
     """Write a default as the environment would give it; None if the text says it or there is none."""
-    if name in _DEPENDS_ON_HOST or field.default in (None, ()) or field.is_required():
-        return None
-    return str(field.default)
+    default = field.get_default(call_default_factory=True)
+    return None if name in _DEPENDS_ON_HOST or default in (None, ()) else str(default)
 
 
 def schema_file() -> str:

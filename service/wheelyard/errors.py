@@ -357,6 +357,18 @@ class OwnProjectError(CallerError):
         )
 
 
+class AmbiguousIdError(CallerError):
+    """Several ids begin as the one that was given."""
+
+    code = "ambiguous-id"
+
+    def __init__(self, *, kind: str, beginning: str, ids: Sequence[str]) -> None:
+        self.kind, self.beginning, self.ids = kind, beginning, tuple(ids)
+        super().__init__(
+            f"{beginning} is the beginning of several {kind}s' ids: {', '.join(ids)}.", "Give more of the id."
+        )
+
+
 class ServerUnreachableError(CallerError):
     """The command line cannot reach a Wheelyard server."""
 
@@ -870,6 +882,20 @@ class RequirementsUnsatisfiedError(ProjectError):
         super().__init__(
             f"What {wheel} requires cannot be installed beside it: {reason}.",
             "What has an sdist that fits would be built first; this needs a release that exists for the target.",
+        )
+
+
+class ServiceNotInstalledError(OperatorError):
+    """A command of the service was called where only the client is installed."""
+
+    code = "service-not-installed"
+    retryable = False
+
+    def __init__(self, *, module: str) -> None:
+        self.module = module
+        super().__init__(
+            f"This command needs the service, and only the client is installed: there is no module {module}.",
+            "Install the rest with \"pip install 'wheelyard[service]'\".",
         )
 
 

@@ -11,31 +11,27 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from platformdirs import user_state_path
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+from wheelyard.client_settings import default_state_dir
 from wheelyard.domain.index import Level
 from wheelyard.domain.recipe_source import parse_recipe_source
 from wheelyard.domain.webhook import read_network
 from wheelyard.errors import SettingsInvalidError
 
-API_FILE: Final = "api.json"
-"""In the state directory, while ``wheelyard up`` runs: where it is, as JSON."""
-TOKEN_FILE: Final = "token"  # noqa: S105 - the name of a file
-"""In the state directory: the first API token."""
-
-_SYSTEM_STATE: Final = Path("/var/lib/wheelyard")
 _MIB: Final = 1 << 20
 _NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _GIB: Final = 1 << 30
 
 
-def _default_state_dir() -> Path:
-    """Choose a place that the embedded PostgreSQL's own user can reach: root's home directory is not one."""
-    return _SYSTEM_STATE if os.geteuid() == 0 else user_state_path("wheelyard")
+def _public_index() -> str:
+    """Return the public index's address."""
+    # Late, because a parser of HTML comes with it, which would double the time that each command takes to start.
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
+
+    return PYPI_SIMPLE_ENDPOINT
 
 
 def _check_recipe_place(text: str) -> str:
@@ -62,7 +58,7 @@ class Settings(BaseSettings):
         env_prefix="WHEELYARD_", frozen=True, extra="forbid", use_attribute_docstrings=True
     )
 
-    state_dir: Path = Field(default_factory=_default_state_dir)
+    state_dir: Path = Field(default_factory=default_state_dir)
     """Directory of everything that is kept: database, index, caches, logs. Default: /var/lib/wheelyard for root,
     else the user's XDG state directory."""
 
@@ -108,7 +104,7 @@ class Settings(BaseSettings):
     """Address that users reach the API at, if a proxy stands before it; answers name it to installers. Default: the
     address that a request came to."""
 
-    upstream_index_url: str = PYPI_SIMPLE_ENDPOINT
+    upstream_index_url: str = Field(default_factory=_public_index)
     """Simple API (PEP 503 or 691) that sdists and build requirements come from; a user and password in it are sent to
     its own host only, and shown nowhere. Default: the public one."""
 
@@ -319,22 +315,8 @@ class Settings(BaseSettings):
         return url
 
 
-class ClientSettings(BaseSettings):
-    """How the command line reaches a Wheelyard."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="WHEELYARD_", frozen=True, extra="ignore", use_attribute_docstrings=True
-    )
-
-    url: str | None = None
-    """Address of the API. Default: the one that ``wheelyard up`` left in the state directory."""
-
-    token: SecretStr | None = None
-    """API token. Default: the first token, which ``wheelyard up`` left in the state directory."""
-
-
 def load_settings() -> Settings:
-    """Read the settings; raises SettingsInvalidError with every problem they have."""
+    """Return the service's settings; raise SettingsInvalidError with every problem they have."""
     secrets_dir = os.environ.get("WHEELYARD_SECRETS_DIR")
     if secrets_dir is not None and not Path(secrets_dir).is_dir():
         raise SettingsInvalidError(problems=[f"WHEELYARD_SECRETS_DIR: {secrets_dir} is not a directory"])

@@ -22,6 +22,7 @@ from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
@@ -33,7 +34,7 @@ from wheelyard.logs import configure_logs, get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.prebuild_wiring import advance_forever, make_webhooks
 from wheelyard.resources import data_path
-from wheelyard.settings import API_FILE, TOKEN_FILE, Settings
+from wheelyard.settings import Settings
 from wheelyard.signals import Stop, stop_on_signals
 from wheelyard.usecases.tokens import Tokens
 from wheelyard.wiring import api_services, source_index

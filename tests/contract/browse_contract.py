@@ -6,6 +6,7 @@ from tests.contract.samples import sample_order
 from tests.contract.stores import LANE, NOWHERE, SUCCESS, Stores
 from tests.contract.waits_contract import waiting
 
+from wheelyard.domain.ledger import IdRange
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildState
 from wheelyard.domain.queue import Priority
@@ -60,6 +61,11 @@ class BrowseContract:
         (item,) = sample_prebuild(1).items
         assert (dict(rest.prebuilds[0].counts), rest.prebuilds[0].total) == ({ItemStatus(item.status): 1}, 1)
         assert rest.prebuilds[0].targets == len(sample_prebuild(1).targets)
+        beginning = IdRange.of(sample_prebuild(2).id[:35])
+        fitting = await stores.prebuild_lists.page(PrebuildFilter(ids=beginning))
+        assert [one.id for one in fitting.prebuilds] == [
+            sample_prebuild(number).id for number in (3, 2, 1) if sample_prebuild(number).id in beginning
+        ]
 
     async def test_page_of_prebuilds_after_none_is_not_found(self, stores: Stores) -> None:
         with pytest.raises(NotFoundError):

@@ -7,7 +7,7 @@ from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, LEASE_SECONDS, NOWHERE, SUCCESS, Stores
 
 from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import BuildFilter, Outcome
+from wheelyard.domain.ledger import BuildFilter, IdRange, Outcome
 from wheelyard.errors import NotFoundError
 
 
@@ -145,6 +145,18 @@ class ListContract:
         assert await listed(BuildFilter(status=Status.QUEUED)) == [other]
         assert await listed(BuildFilter(project="lxml", status=Status.SUCCEEDED)) == [wheel]
         assert await listed(BuildFilter(project="numpy")) == []
+
+    async def test_lists_are_filtered_by_the_beginning_of_ids(self, stores: Stores) -> None:
+        ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(8)]
+
+        async def listed(beginning: str) -> list[str]:
+            page = await stores.builds.list_builds(BuildFilter(ids=IdRange.of(beginning)))
+            return [build.id for build in page.builds]
+
+        for beginning in {ids[0], ids[0][:1], ids[0][:8], ids[0][:13], ids[0][:14], ids[0].upper(), ids[3][:2]}:
+            assert await listed(beginning) == [one for one in ids[::-1] if one.startswith(beginning.lower())]
+        assert await listed(ids[0].replace("-", "")) == ids[:1]
+        assert await listed(NOWHERE[:12]) == []
 
     async def test_summaries_say_what_came_of_a_build(self, stores: Stores) -> None:
         await stores.finished(SUCCESS, sample_order(key="a"))

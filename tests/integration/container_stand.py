@@ -32,7 +32,7 @@ from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.target import Target
 from wheelyard.image_wiring import agent_program, engine_command, image_builder

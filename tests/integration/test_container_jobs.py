@@ -14,7 +14,7 @@ import pytest
 from tests.integration.container_stand import ASLEEP, LIMITS, ContainerStand, PackageRun, open_stand
 
 from wheelyard.domain.build import Build, Failure, Stage, Status, Wheel
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import BEGINNING
 
-from wheelyard.api.request_schemas import RequestView
+from wheelyard.api.schemas.requests import RequestView
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.prebuild import Prefer
 

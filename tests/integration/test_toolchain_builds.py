@@ -40,8 +40,8 @@ from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOption
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import BuildOrder, SdistSource, Wheel
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Claim
-from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
 from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits

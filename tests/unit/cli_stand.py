@@ -7,8 +7,8 @@ from datetime import timedelta
 import httpx
 from tests.contract.samples import BEGINNING, sample_failure, sample_order, sample_wheel
 
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.schemas import BuildView
+from wheelyard.api.schemas.builds import BuildView
+from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.connection import Connection
 from wheelyard.domain.build import Build, Status

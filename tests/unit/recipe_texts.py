@@ -5,7 +5,8 @@ from typing import Final
 from packaging.version import Version
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.recipe import EffectiveRecipe, parse_recipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipe import parse_recipe
 from wheelyard.domain.recipe_merge import merge_rules
 from wheelyard.domain.target import Target
 

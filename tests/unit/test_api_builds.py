@@ -10,8 +10,8 @@ from tests.contract.samples import sample_failure, sample_order, sample_timings,
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.wheel_schemas import WheelView
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease
@@ -205,3 +205,14 @@ async def test_targets_mark_the_default(stand: ApiStand) -> None:
     targets = (await stand.client.get("/v1/targets")).json()
     assert {"python": "3.13", "platform": "manylinux_2_36_x86_64", "default": True} in targets
     assert [target["default"] for target in targets].count(True) == 1
+
+
+async def test_builds_are_found_by_the_beginning_of_their_id(stand: ApiStand) -> None:
+    created = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+    build_id = created.json()["id"]
+    found = await stand.client.get("/v1/builds", params={"id": build_id[:6]})
+    assert [build["id"] for build in found.json()["builds"]] == [build_id]
+    nothing = await stand.client.get("/v1/builds", params={"id": "0" * 32})
+    assert nothing.json()["builds"] == []
+    for odd in ("x", "-", "0" * 33, "12%", ""):
+        assert_problem(await stand.client.get("/v1/builds", params={"id": odd}), 422, "invalid-request")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tests.unit.api_stand import ApiStand, api_stand
 
 from wheelyard.api.builders import BuilderView
-from wheelyard.api.schemas import BuildView, SubmittedBuildView
+from wheelyard.api.schemas.builds import BuildView, SubmittedBuildView
 from wheelyard.api.scopes import needed_scope
 
 EXAMPLES = {"build": BuildView, "submitted": SubmittedBuildView, "builders": list[BuilderView]}

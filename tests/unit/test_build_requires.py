@@ -3,7 +3,7 @@
 import pytest
 
 from wheelyard.domain.build_requires import amend_requirements
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.unit.cli_stand import BUILD_ID, build_document
 from typer.testing import CliRunner
 
 from wheelyard.cli.app import app, run
@@ -68,6 +71,97 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, wheelyard.cli.app; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+CLIENT = frozenset(
+    [
+        "annotated_doc",
+        "annotated_types",
+        "anyio",
+        "certifi",
+        "h11",
+        "httpcore",
+        "httpx",
+        "idna",
+        "packaging",
+        "pydantic",
+        "pydantic_core",
+        "rich",
+        "shellingham",
+        "sniffio",
+        "typer",
+        "typing_extensions",
+        "typing_inspection",
+        "wheelyard",
+    ]
+)
+"""What ``pip install wheelyard`` brings along and looking around takes; all else costs time or is not there."""
+
+
+class _Service(BaseHTTPRequestHandler):
+    """Answers as a service does that has one build."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        document = {
+            "/v1/targets": [{"python": "3.13", "platform": "manylinux_2_36_x86_64", "default": True}],
+            "/v1/builds": {"builds": [], "next": None},
+            f"/v1/builds/{BUILD_ID}": build_document(),
+        }[path]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def service_url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Service) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("command", ["targets", "builds", f"show {BUILD_ID}"])
+def test_commands_that_look_around_import_the_client_alone(command: str, service_url: str) -> None:
+    code = (
+        "import sys, wheelyard.cli.app as cli; ended = cli.run(sys.argv[1:]);"
+        " names = {name.partition('.')[0] for name, module in sys.modules.items() if module} - sys.stdlib_module_names;"
+        " print(ended, *sorted(names), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, *command.split(), "--url", service_url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ended, *names = done.stderr.splitlines()[-1].split()
+    loaded_at_start = {name for name in names if name.startswith(("_", "sitecustomize")) or name == "distutils_hack"}
+    assert (ended, set(names) - loaded_at_start - CLIENT) == ("0", set())
+
+
+def test_command_of_the_service_without_it_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("wheelyard.cli.doctor", "wheelyard.settings", "pydantic_settings"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "pydantic_settings", None)
+    assert run(["doctor"]) == ExitCode.OPERATOR
+    shown = capsys.readouterr().err
+    assert shown.startswith("error[service-not-installed]: ")
+    assert "pip install 'wheelyard[service]'" in shown
+
+
+@pytest.mark.parametrize("url", ["notaurl", "localhost:8123", "ftp://host", "http://", ""])
+def test_what_is_no_address_is_a_fault_of_the_command_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["builds", "--url", url]) == ExitCode.USAGE
+    assert "is no address" in capsys.readouterr().err
 
 
 def test_missing_service_is_an_error_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:

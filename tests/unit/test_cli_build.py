@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from typing import cast
 
@@ -130,6 +131,31 @@ def test_wait_is_shown_as_a_line_of_its_own() -> None:
     with PlainScreen(console, with_log=False) as screen:
         screen.show("demo 1.0", BuildWaits(releases=("needed 2.0", "also 1.0")))
     assert "demo 1.0 waiting for builds of needed 2.0, also 1.0" in cast("io.StringIO", console.file).getvalue()
+
+
+def test_long_stage_is_told_again_while_nothing_else_is() -> None:
+    told = threading.Event()
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            if "build for 0." in text:
+                told.set()
+            return super().write(text)
+
+    with PlainScreen(Console(file=Output(), width=200), with_log=False, reminder_seconds=0.01) as screen:
+        screen.add("demo 1.0")
+        screen.show("demo 1.0", StageBegan(stage=Stage.BUILD, attempt=1))
+        assert told.wait(10)
+
+
+def test_build_that_is_over_is_not_told_again() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    with PlainScreen(console, with_log=False) as screen:
+        screen.add("demo 1.0")
+        screen.show("demo 1.0", BuildEnded(status=Status.SUCCEEDED, seconds=1.0))
+        before = cast("io.StringIO", console.file).getvalue()
+        screen._remind()
+    assert cast("io.StringIO", console.file).getvalue() == before
 
 
 def test_stage_lasts_until_the_next_one_begins() -> None:

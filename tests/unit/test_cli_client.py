@@ -6,12 +6,14 @@ import httpx
 import pytest
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text, problem
 
+from wheelyard.api.schemas.builds import BuildSummaryView
 from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
 from wheelyard.cli.events import parse_events
 from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.listing import list_builds
 from wheelyard.cli.problem import ProblemError
 from wheelyard.domain.build import Stage, Status
-from wheelyard.errors import ServerUnreachableError
+from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 
 RUNNING: dict[str, object] = {"status": "running", "stage": "build", "attempt": 1}
 END: dict[str, object] = {"status": "succeeded"}
@@ -38,6 +40,67 @@ def test_filters_are_sent_only_if_given() -> None:
 
     with client_of(answer) as client:
         assert client.builds(status=Status.FAILED, limit=5).builds == ()
+
+
+def listing(*ids: str) -> httpx.Response:
+    whole = build_document()
+    shared = {name: whole[name] for name in BuildSummaryView.model_fields if name in whole}
+    facts = shared | {"wheel_filename": None, "failure_code": None, "failure": None, "waits": False}
+    return httpx.Response(200, json={"builds": [facts | {"id": one} for one in ids], "next": None})
+
+
+def test_build_is_found_by_a_unique_beginning_of_its_id() -> None:
+    asked = list[bytes]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query)
+        return listing(BUILD_ID)
+
+    with client_of(answer) as client:
+        assert client.find_build(BUILD_ID[:8]) == BUILD_ID
+        assert client.find_build(BUILD_ID) == BUILD_ID
+    assert asked == [f"id={BUILD_ID[:8]}&limit=5".encode()]
+
+
+def test_failed_build_is_listed_with_cause_remedy_id_and_log(capsys: pytest.CaptureFixture[str]) -> None:
+    failure = {"stage": "build", "code": "build-failed", "summary": "yaml.h is missing.", "hint": "Add libyaml-dev."}
+    whole = build_document(Status.FAILED)
+    listed = {name: whole[name] for name in BuildSummaryView.model_fields if name in whole} | {
+        "failure_code": "build-failed",
+        "failure": failure,
+        "wheel_filename": None,
+        "waits": False,
+    }
+    page = {"builds": [listed], "next": None}
+    with client_of(lambda _: httpx.Response(200, json=page)) as client:
+        list_builds(client, project=None, status=None, limit=20, as_json=False)
+    shown = capsys.readouterr().out
+    assert shown.startswith(BUILD_ID)
+    assert "build-failed: yaml.h is missing." in shown
+    assert "hint: Add libyaml-dev." in shown
+    assert f"wheelyard logs {BUILD_ID}" in shown
+
+
+def test_beginning_of_several_ids_is_refused_with_all_of_them() -> None:
+    other = f"{BUILD_ID[:8]}-0000-4000-8000-000000000000"
+    with client_of(lambda _: listing(BUILD_ID, other)) as client, pytest.raises(AmbiguousIdError, match=other):
+        client.find_build(BUILD_ID[:8])
+
+
+@pytest.mark.parametrize("name", ["pyyaml", "cafe", "abc"])
+def test_project_stands_for_its_newest_build_where_that_is_allowed(name: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return listing(BUILD_ID) if request.url.query == f"project={name}&limit=1".encode() else listing()
+
+    with client_of(answer) as client:
+        assert client.find_build(name, or_project=True) == BUILD_ID
+        with pytest.raises(NotFoundError, match=name):
+            client.find_build(name)
+
+
+def test_name_that_cannot_be_is_not_sent() -> None:
+    with client_of(lambda _: pytest.fail("asked")) as client, pytest.raises(NotFoundError):
+        client.find_build("../tokens", or_project=True)
 
 
 @pytest.mark.parametrize(

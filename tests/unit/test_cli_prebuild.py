@@ -1,9 +1,11 @@
 """Prebuilds on the command line: what is shown, what is written for CI systems, and which exit code ends it."""
 
 import contextlib
+import functools
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,9 +19,10 @@ from tests.unit.cli_stand import URL, client_of, event_text
 from typer.testing import CliRunner
 
 from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.api.request_schemas import NewRequest, RequestView
+from wheelyard.api.schemas.requests import NewRequest, RequestView
 from wheelyard.cli import prebuild as module
 from wheelyard.cli.app import app
+from wheelyard.cli.console import Reminder
 from wheelyard.cli.dependency_files import COMMAND_LINE, gather_files
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.prebuild import Reports, plan, prebuild, watch
@@ -475,3 +478,19 @@ def test_every_snippet_of_the_documentation_can_be_read_as_what_it_is() -> None:
     blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
     assert [set(block) for block in blocks] == [{"steps"}, {"prebuild"}]
     assert all(isinstance(line, str) for line in blocks[1]["prebuild"]["script"])
+
+
+def test_progress_is_told_while_no_item_comes_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = RequestView.model_validate(document(PRESENT, BUILDING, seconds_left=90.0))
+    told = threading.Event()
+    monkeypatch.setattr(module, "Reminder", functools.partial(Reminder, seconds=0.01))
+    monkeypatch.setattr(module, "note", lambda text: told.set() if text.startswith("1 of 2, about 1 min 30") else None)
+
+    def updates() -> Iterator[RequestView]:
+        assert told.wait(10)
+        yield view
+
+    assert module._print_changes(updates(), view) == view
+    assert capsys.readouterr().out == ""

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.samples import BEGINNING
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of
 
-from wheelyard.api.schemas import BuildSummaryView
+from wheelyard.api.schemas.builds import BuildSummaryView
 from wheelyard.cli.build import WantedWheel, build, retry, show
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.listing import list_builds
@@ -72,7 +72,7 @@ def test_workers_are_listed_with_what_they_serve_and_do(capsys: pytest.CaptureFi
         assert list_workers(client, as_json=False) is ExitCode.OK
     shown = capsys.readouterr()
     said = "".join(shown.out.split())
-    assert all(word in said for word in ("host-1-abcd", "x86_64", "bookworm3.11,3.13", "active"))
+    assert all(word in said for word in ("host-1-abcd", "x86_64", "bookworm:Python3.11,3.13", "active"))
     assert "no worker is active" not in shown.err
 
 

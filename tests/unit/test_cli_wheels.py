@@ -7,7 +7,7 @@ import pytest
 from tests.unit.cli_stand import client_of
 from tests.unit.wheel_stand import WheelStand
 
-from wheelyard.api.index_schemas import IndexedWheelView
+from wheelyard.api.schemas.index import IndexedWheelView
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.wheels import list_wheels, report_check, show_wheel
 

@@ -10,7 +10,7 @@ from tests.unit.run_build_stand import RunStand
 
 from wheelyard.adapters.memory_engine import ScriptedAgent
 from wheelyard.domain.build import Stage
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.usage import Use
 from wheelyard.errors import BuildFailedError, BuildTimeoutError
 from wheelyard.pipeline.build import build

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.pipeline_stand import PipelineStand
 
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.stated_toolchains import find_rust_builder
 from wheelyard.errors import ToolchainTooOldError
 from wheelyard.pipeline.crates import wants_crates

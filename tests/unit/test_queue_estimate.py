@@ -23,7 +23,7 @@ def live(build_id: str, project: str = "lxml", *, lane: Lane = LANE, begun: floa
         created_at=BEGINNING,
         finished_at=None,
         wheel_filename=None,
-        failure_code=None,
+        failure=None,
     )
     started_at = None if begun is None else BEGINNING - timedelta(seconds=begun)
     return LiveBuild(build=build, lane=lane, started_at=started_at)

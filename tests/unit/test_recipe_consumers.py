@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.recipe_merge import MERGES
 
 ROOT = Path(__file__).parents[2]

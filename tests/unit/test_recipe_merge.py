@@ -7,7 +7,8 @@ from packaging.version import Version
 from tests.contract.samples import TARGET
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS, merged
 
-from wheelyard.domain.recipe import EffectiveRecipe, RecipeFile, SourceFile, parse_recipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.recipe import parse_recipe
 from wheelyard.domain.recipe_merge import MERGES, Place, merge_rules
 from wheelyard.domain.recipe_model import KEY_PATHS
 from wheelyard.domain.recipe_origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules

@@ -12,7 +12,8 @@ import pytest
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_tokens import MemoryTokens
-from wheelyard.settings import API_FILE, TOKEN_FILE, Settings
+from wheelyard.client_settings import API_FILE, TOKEN_FILE
+from wheelyard.settings import Settings
 from wheelyard.supervisor import _announced, _ensure_first_token, _make_state_dir, _write_private
 from wheelyard.usecases.tokens import Tokens
 

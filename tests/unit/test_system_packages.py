@@ -3,7 +3,7 @@
 import pytest
 
 from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.suites import ImageSuite
 from wheelyard.domain.system_packages import packages_for
 from wheelyard.errors import PackagesMissingError

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from wheelyard.domain.recipe import EffectiveRecipe, RecipeFile
+from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile
 from wheelyard.domain.statistics import DayBytes, DayCount, Statistics, classify
 from wheelyard.domain.target import Target
 from wheelyard.web.charts import (

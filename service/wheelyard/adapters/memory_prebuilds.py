@@ -55,7 +55,9 @@ class MemoryPrebuilds:
         if wanted.before is not None:
             before, ids = _id_of(wanted.before), [one.id for one in newest]
             newest = newest[ids.index(before) + 1 :] if before in ids else []
-        fitting = [one for one in newest if wanted.state in {None, one.state}]
+        fitting = [
+            one for one in newest if wanted.state in {None, one.state} and (wanted.ids is None or one.id in wanted.ids)
+        ]
         shown = tuple(fitting[: wanted.limit])
         return PrebuildPage(prebuilds=shown, next_before=shown[-1].id if len(fitting) > wanted.limit else None)
 

@@ -256,7 +256,11 @@ def _created_before(builds: list[Build], build_id: str) -> list[Build]:
 
 
 def _fits(build: Build, wanted: BuildFilter) -> bool:
-    return wanted.project in {None, build.order.project} and wanted.status in {None, build.status}
+    return (
+        wanted.project in {None, build.order.project}
+        and wanted.status in {None, build.status}
+        and (wanted.ids is None or build.id in wanted.ids)
+    )
 
 
 def summary_of(build: Build) -> BuildSummary:
@@ -271,7 +275,7 @@ def summary_of(build: Build) -> BuildSummary:
         created_at=build.created_at,
         finished_at=build.finished_at,
         wheel_filename=build.wheel.filename if build.wheel else None,
-        failure_code=build.failure.code if build.failure else None,
+        failure=build.failure,
         priority=build.priority,
         not_before=build.not_before,
         waits=bool(build.waits_for),

@@ -79,6 +79,7 @@ select id, project, version, python, platform, status, stage, created_at, finish
 from builds
 where (%(project)s::text is null or project = %(project)s)
   and (%(status)s::text is null or status = %(status)s)
+  and (%(first)s::uuid is null or id between %(first)s::uuid and %(last)s::uuid)
   and (%(before)s::uuid is null or sequence < (select sequence from builds where id = %(before)s))
 order by sequence desc limit %(limit)s
 """
@@ -191,6 +192,8 @@ class PostgresBuilds:
         parameters = {
             "project": wanted.project,
             "status": wanted.status.value if wanted.status else None,
+            "first": wanted.ids and wanted.ids.first,
+            "last": wanted.ids and wanted.ids.last,
             "before": None if wanted.before is None else _id_of(wanted.before),
             "limit": limit + 1,
         }

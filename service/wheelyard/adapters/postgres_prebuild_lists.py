@@ -18,6 +18,7 @@ select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled, jsonb_arr
 from prebuilds p
 where (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
        when p.finished_at is null then 'open' else 'done' end)
+  and (%(first)s::uuid is null or p.id between %(first)s::uuid and %(last)s::uuid)
   and (%(before)s::uuid is null or p.sequence < (select sequence from prebuilds where id = %(before)s))
 order by p.sequence desc limit %(limit)s
 """
@@ -32,7 +33,13 @@ class PostgresPrebuildLists:
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
         """List prebuilds, newest first; one row more than asked for tells whether there is a next page."""
         limit = min(wanted.limit, MAX_PAGE_SIZE)
-        parameters: Row = {"state": wanted.state and wanted.state.value, "before": None, "limit": limit + 1}
+        parameters: Row = {
+            "state": wanted.state and wanted.state.value,
+            "first": wanted.ids and wanted.ids.first,
+            "last": wanted.ids and wanted.ids.last,
+            "before": None,
+            "limit": limit + 1,
+        }
         if wanted.before is not None:
             try:
                 parameters["before"] = uuid.UUID(wanted.before)

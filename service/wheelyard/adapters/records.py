@@ -19,10 +19,10 @@ from wheelyard.domain.build import (
     Status,
     Wheel,
 )
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Token
 from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import Trace
 
@@ -135,7 +135,7 @@ def summary_of(row: Row) -> BuildSummary:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         wheel_filename=row["wheel"]["filename"] if row["wheel"] else None,
-        failure_code=row["failure"]["code"] if row["failure"] else None,
+        failure=failure_of(row["failure"]) if row["failure"] else None,
         priority=list(Priority)[row["priority"]],
         not_before=row["not_before"],
         waits=row["waiting"],

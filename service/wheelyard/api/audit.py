@@ -8,10 +8,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.names import NO_NUL
 from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.schemas.base import NO_NUL, View
 from wheelyard.api.services import Services
-from wheelyard.api.wheel_schemas import View
 from wheelyard.domain.access import MAX_AUDIT_ENTRIES, AuditEntry, AuditFilter
 
 router: Final = APIRouter(

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.log_events import encode_events
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
-from wheelyard.api.schemas import LogQuery
+from wheelyard.api.schemas.builds import LogQuery
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.ledger import LogPart
 from wheelyard.errors import InvalidRequestError

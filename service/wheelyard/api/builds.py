@@ -10,7 +10,7 @@ from wheelyard.api.examples import shown
 from wheelyard.api.index_access import Links
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.request_context import RequestTrace
-from wheelyard.api.schemas import BuildListView, BuildView, ListQuery, NewBuild, SubmittedBuildView, build_path
+from wheelyard.api.schemas.builds import BuildListView, BuildView, ListQuery, NewBuild, SubmittedBuildView, build_path
 from wheelyard.api.services import Services
 from wheelyard.domain.build import Status
 from wheelyard.usecases.request_build import BuildRequest

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from wheelyard.api.index_links import TOKEN_USER, IndexLinks
 from wheelyard.api.index_services import IndexServices
+from wheelyard.api.schemas.links import TOKEN_USER, IndexLinks
 from wheelyard.api.services import services_of
 from wheelyard.errors import UnauthenticatedError
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from wheelyard.api.problems import Problem
-from wheelyard.api.wheel_schemas import View
+from wheelyard.api.schemas.base import View
 from wheelyard.domain.build import Stage, Status
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogText, StatusChange

@@ -4,10 +4,8 @@ from typing import Annotated, Final
 
 from fastapi import Path
 
-PLAIN_TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
-"""One line that can be shown on terminals and in pages."""
-NO_NUL: Final = r"^[^\x00]*$"
-"""Any text that PostgreSQL can hold."""
+from wheelyard.api.schemas.base import PLAIN_TEXT
+
 _LONGEST_FILE: Final = 400
 
 WheelFilename = Annotated[str, Path(max_length=_LONGEST_FILE, pattern=PLAIN_TEXT)]

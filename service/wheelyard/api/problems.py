@@ -44,6 +44,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ForbiddenError: 403,
     errors.TooManyRequestsError: 429,
     errors.OwnProjectError: 422,
+    errors.AmbiguousIdError: 422,
     errors.ServerUnreachableError: 502,
     # Recipes and the catalogue are part of this server, so the caller cannot mend them.
     errors.RecipeError: 500,
@@ -103,6 +104,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.RecipesUnavailableError: 503,
     errors.HashMismatchError: 502,
     errors.ImageBuildFailedError: 500,
+    errors.ServiceNotInstalledError: 500,
     errors.ServiceStartError: 503,
     errors.BackupUnusableError: 500,
     errors.AlreadyRunningError: 500,

@@ -1,16 +1,15 @@
 """The routes of recipes: which there are, what each says, and the JSON schema that editors check them by."""
 
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.problem_docs import problems
+from wheelyard.api.schemas.recipes import RecipeListView, RecipeSourceView, RecipeSummaryView, RecipeView
 from wheelyard.api.services import Services
 from wheelyard.domain.recipe_model import recipe_schema
-from wheelyard.domain.recipe_source import RecipeStatus
 from wheelyard.errors import NotFoundError, RecipesUnavailableError
 
 router: Final = APIRouter(
@@ -21,73 +20,6 @@ schema_router: Final = APIRouter(prefix="/v1/recipes", tags=["recipes"])
 _UNAVAILABLE: Final = RecipesUnavailableError(
     source="https://git.example/recipes at main", reason="could not resolve host: git.example"
 )
-
-
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, from_attributes=True)
-
-
-class RecipeSummaryView(_View):
-    """A project's recipe, without its text."""
-
-    name: str
-    """The project."""
-    source: str
-    """The file on the host of this API."""
-    usable: bool
-    """False if it has problems; then nothing of the project is built until they are mended."""
-    problems: tuple[str, ...]
-    """Everything that is wrong with it, by line and key."""
-    remarks: tuple[str, ...]
-    """What it says that never has an effect; it can be used nevertheless."""
-
-    @classmethod
-    def of(cls, status: RecipeStatus) -> Self:
-        """Show a recipe."""
-        return cls.model_validate(
-            {
-                "name": status.name,
-                "source": status.source,
-                "usable": not status.problems,
-                "problems": status.problems,
-                "remarks": status.remarks,
-            }
-        )
-
-
-class RecipeView(RecipeSummaryView):
-    """A project's recipe."""
-
-    text: str
-    """The recipe as it is written, in TOML."""
-    files: tuple[str, ...]
-    """Paths of the patches, scripts and test files that lie beside it."""
-
-    @classmethod
-    def of(cls, status: RecipeStatus) -> Self:
-        """Show a recipe."""
-        summary = RecipeSummaryView.of(status)
-        return cls.model_validate({**summary.model_dump(), "text": status.text, "files": status.files})
-
-
-class RecipeSourceView(_View):
-    """A place that recipes come from."""
-
-    place: str
-    """A folder of the API's host, or a git repository."""
-    commit: str | None
-    """The commit that is in use; null for a folder, or if none was ever fetched."""
-    problem: str
-    """Why it could not be read or brought up to date; empty if it could."""
-
-
-class RecipeListView(_View):
-    """Every recipe, and where they come from."""
-
-    recipes: tuple[RecipeSummaryView, ...]
-    """One for each project that has one, sorted by project."""
-    sources: tuple[RecipeSourceView, ...]
-    """Where recipes are looked for; a later one's recipe replaces an earlier one's."""
 
 
 @schema_router.get("/schema.json", operation_id="recipe_schema", summary="JSON schema of recipes")

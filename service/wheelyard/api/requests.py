@@ -1,22 +1,23 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
+from packaging.utils import canonicalize_name
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
 from wheelyard.api.build_log import EVENT_STREAM
 from wheelyard.api.index_access import Links
-from wheelyard.api.index_links import IndexLinks
 from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.problems import Problem
 from wheelyard.api.request_context import RequestTrace
-from wheelyard.api.request_schemas import (
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.api.schemas.requests import (
     DependencyFiles,
     LockView,
     NewRequest,
@@ -29,8 +30,12 @@ from wheelyard.api.request_schemas import (
     request_path,
 )
 from wheelyard.api.services import ApiServices, Services
+from wheelyard.domain.dependencies import Selection
 from wheelyard.domain.lock_out import OwnWheel
-from wheelyard.errors import InvalidRequestError, WheelyardError
+from wheelyard.domain.target import Target
+from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError
+from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput
 
 _NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
@@ -61,8 +66,7 @@ router: Final = APIRouter(
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
 async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
-    known = services.request_build.targets()
-    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor)
+    request = _read_request(body, services, requested_by=caller.actor)
     return PlanView.of(await services.prebuilds.plan(request))
 
 
@@ -81,8 +85,7 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
-    known = services.request_build.targets()
-    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace)
+    request = _read_request(body, services, requested_by=caller.actor, trace=trace)
     prebuild = await services.prebuilds.order(request)
     response.headers["Location"] = request_path(prebuild.id)
     return RequestView.of_request(prebuild, links)
@@ -201,3 +204,46 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
                 yield format_sse_event(comment="still here")
     except WheelyardError as error:
         yield format_sse_event(event="problem", data_str=Problem.of(error).model_dump_json())
+
+
+def _read_request(
+    body: NewRequest, services: ApiServices, *, requested_by: str, trace: Trace = NO_TRACE
+) -> PrebuildRequest:
+    """Put a body into the domain's words; raises UnknownTargetError for a malformed target."""
+    known = services.request_build.targets()
+    selection = Selection(
+        extras=frozenset(map(canonicalize_name, body.extras)),
+        groups=frozenset(map(canonicalize_name, body.groups)),
+        default_groups=body.default_groups,
+    )
+    given = DependencyInput(
+        files=body.files,
+        start=body.file,
+        kind=body.kind,
+        requirements=tuple(body.requirements),
+        selection=selection,
+    )
+    targets = tuple(
+        dict.fromkeys(
+            _parse_target(python, platform, known)
+            for python in body.pythons or [services.defaults.python]
+            for platform in body.platforms or [services.defaults.platform]
+        )
+    )
+    return PrebuildRequest(
+        given=given,
+        targets=targets,
+        prefer=body.prefer,
+        requested_by=requested_by,
+        allow_skipped=body.allow_skipped,
+        trace=trace,
+        webhook_url=body.webhook,
+    )
+
+
+def _parse_target(python: str, platform: str, known: Sequence[Target]) -> Target:
+    try:
+        return Target.parse(python=python, platform=platform)
+    except ValueError as error:
+        names = [str(target) for target in known]
+        raise UnknownTargetError(python=python, platform=platform, known=names, reason=str(error)) from error

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.problem_docs import problems
-from wheelyard.api.schemas import TargetView
+from wheelyard.api.schemas.builds import TargetView
 from wheelyard.api.services import Services
 
 router: Final = APIRouter(

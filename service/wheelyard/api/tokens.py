@@ -8,10 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
-from wheelyard.api.names import PLAIN_TEXT
 from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.schemas.base import PLAIN_TEXT, View
 from wheelyard.api.services import Services
-from wheelyard.api.wheel_schemas import View
 from wheelyard.domain.access import Scope
 
 router: Final = APIRouter(

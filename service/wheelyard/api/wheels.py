@@ -6,7 +6,9 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
-from wheelyard.api.index_schemas import (
+from wheelyard.api.names import ProjectName, WheelFilename
+from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.schemas.index import (
     CheckOrder,
     ContentsView,
     IndexedWheelView,
@@ -19,8 +21,6 @@ from wheelyard.api.index_schemas import (
     WheelQuery,
     YankReason,
 )
-from wheelyard.api.names import ProjectName, WheelFilename
-from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.services import Services
 
 _NO_SUCH_WHEEL: Final = errors.NotFoundError(kind="wheel", name="pyyaml-6.0.3-py3-none-any.whl")

@@ -24,8 +24,9 @@ from wheelyard.cli import (
 from wheelyard.cli.console import print_problem
 from wheelyard.cli.exit_codes import MEANINGS
 from wheelyard.cli.problem import Problem, ProblemError
-from wheelyard.errors import WheelyardError
+from wheelyard.errors import ServiceNotInstalledError, WheelyardError
 
+_PACKAGE: Final = "wheelyard"
 _WHEELS: Final = "Wheels"
 _SERVICE: Final = "The service"
 _EXIT_CODES: Final = "\b\n[bold]Exit codes[/bold]\n" + "\n".join(
@@ -117,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         app(given, prog_name="wheelyard")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    except (ProblemError, WheelyardError, ExceptionGroup) as error:
+    except (ProblemError, WheelyardError, ExceptionGroup, ModuleNotFoundError) as error:
         problem = _problem_of(error)
         if problem is None:
             raise
@@ -132,6 +133,8 @@ def _problem_of(error: Exception) -> Problem | None:
         return error.problem
     if isinstance(error, WheelyardError):
         return Problem.of(error)
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(f"{_PACKAGE}."):
+        return Problem.of(ServiceNotInstalledError(module=error.name.partition(".")[0]))
     if isinstance(error, ExceptionGroup):
         # Tasks that run beside each other (API, worker) fail in groups; the first known cause says most.
         known, unknown = error.split((ProblemError, WheelyardError))

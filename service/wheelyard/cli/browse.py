@@ -7,16 +7,17 @@ from packaging.utils import canonicalize_name
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.index_schemas import ContentsView, IndexedWheelView
-from wheelyard.api.request_schemas import RequestSummaryView
-from wheelyard.api.schemas import BuildSummaryView, TargetView
+from wheelyard.api.schemas.builds import BuildSummaryView, TargetView
+from wheelyard.api.schemas.index import ContentsView, IndexedWheelView
+from wheelyard.api.schemas.requests import RequestSummaryView
+from wheelyard.api.schemas.wheels import BriefFailureView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line, plain_text
 from wheelyard.cli.problem import ProblemError
 from wheelyard.cli.wheels import describe
-from wheelyard.domain.build import BuildSummary
+from wheelyard.domain.build import BuildSummary, Failure
 from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
 from wheelyard.domain.prebuild import ItemStatus
@@ -155,15 +156,15 @@ def list_requests(client: WheelyardClient, *, state: str | None, limit: int, as_
     page = client.requests(state=state, limit=limit)
     if as_json:
         return _json(page.model_dump(mode="json"))
-    table = _table("ID", "BY", "TARGETS", "THERE", "FAILED", "STATE", "CREATED")
+    console = output()
     for one in page.requests:
         total = sum(one.counts.values())
         failed = one.counts.get(ItemStatus.FAILED, 0) + one.counts.get(ItemStatus.IMPOSSIBLE, 0)
-        there = f"{one.counts.get(ItemStatus.PRESENT, 0)} of {total}"
+        there = f"{one.counts.get(ItemStatus.PRESENT, 0)} of {total} there, {failed} failed"
         created = one.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        by = Text(plain_line(one.requested_by))
-        table.add_row(one.id, by, str(one.targets), there, str(failed), _state(one), created)
-    output().print(table)
+        targets = f"{one.targets} target{'' if one.targets == 1 else 's'}"
+        console.print(Text.assemble((one.id, "bold"), f"  {created}  {_state(one)}"), soft_wrap=True)
+        console.print(Text(f"  {there}, for {targets}, by {plain_line(one.requested_by)}"), soft_wrap=True)
     if not page.requests:
         note("no request fits")
     elif page.next:
@@ -202,7 +203,15 @@ def _wheel(view: IndexedWheelView) -> IndexedWheel:
 
 def _build(view: BuildSummaryView) -> BuildSummary:
     target = Target.parse(python=view.python, platform=view.platform)
-    return BuildSummary(**view.model_dump(exclude={"url", "python", "platform"}), target=target)
+    return BuildSummary(
+        **view.model_dump(exclude={"url", "log_url", "failure", "failure_code", "python", "platform"}),
+        target=target,
+        failure=_failure(view.failure),
+    )
+
+
+def _failure(view: BriefFailureView | None) -> Failure | None:
+    return None if view is None else Failure(**view.model_dump())
 
 
 def _table(*columns: str) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wheelyard.api.schemas import BuildView
+from wheelyard.api.schemas.builds import BuildView
 from wheelyard.cli.build_events import BuildEvent, LogPiece
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json

@@ -8,7 +8,11 @@ import typer
 
 from wheelyard.cli.options import JsonOption, UrlOption
 
-BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, as 'wheelyard builds' shows it.")]
+BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, or the beginning of it.")]
+BuildIdOrProject = Annotated[
+    str,
+    typer.Argument(metavar="ID|PROJECT", help="A build's id, the beginning of it, or a project: its newest build."),
+]
 
 
 def build(  # noqa: PLR0913  (one parameter an option)
@@ -51,7 +55,7 @@ def build(  # noqa: PLR0913  (one parameter an option)
 
 
 def logs(
-    build_id: BuildId,
+    wanted: BuildIdOrProject,
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the build is over; exit as the build did.")
@@ -72,7 +76,7 @@ def logs(
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
-        raise typer.Exit(run(client, build_id, follow=follow, as_json=as_json))
+        raise typer.Exit(run(client, client.find_build(wanted, or_project=True), follow=follow, as_json=as_json))
 
 
 def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
@@ -81,7 +85,7 @@ def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = N
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
-        run(client.cancel(build_id), as_json=as_json)
+        run(client.cancel(client.find_build(build_id)), as_json=as_json)
 
 
 def retry(
@@ -100,7 +104,7 @@ def retry(
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
-        raise typer.Exit(run(client, build_id, wait=wait, as_json=as_json))
+        raise typer.Exit(run(client, client.find_build(build_id), wait=wait, as_json=as_json))
 
 
 def workers(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
@@ -113,20 +117,27 @@ def workers(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
 
 
 def show(
-    wanted: Annotated[str, typer.Argument(metavar="ID|FILE", help="A build's id, or a wheel's file name.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|PROJECT|FILE",
+            help="A build's id or its beginning, a project (its newest build), or a wheel's file.",
+        ),
+    ],
     *,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
     """Show one build: its wheel, its failure, or where it stands; or one wheel with its files and their sizes."""
-    from wheelyard.cli.browse import show_wheel
     from wheelyard.cli.build import show as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
         if wanted.endswith(".whl"):
+            from wheelyard.cli.browse import show_wheel
+
             raise typer.Exit(show_wheel(client, wanted, as_json=as_json))
-        run(client.build(wanted), as_json=as_json)
+        run(client.build(client.find_build(wanted, or_project=True)), as_json=as_json)
 
 
 def builds(

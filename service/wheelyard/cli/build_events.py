@@ -9,7 +9,7 @@ from wheelyard.domain.build import Stage, Status
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class LogPiece(_Event):

@@ -2,47 +2,52 @@
 
 Must not print: what cannot be done is raised, as ProblemError if the service said so, else as ServerUnreachableError.
 """
+# ruff: noqa: PLC0415  what a command needs is imported when it runs: building all models takes longer than most answers
 
+from __future__ import annotations
+
+import re
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from wheelyard import __version__
-from wheelyard.api.figures import QueueView, StatisticsView
-from wheelyard.api.index_schemas import (
-    ContentsView,
-    IndexedWheelView,
-    IndexReportView,
-    ProjectListView,
-    ProjectView,
-    WheelListView,
-    wheel_path,
-)
-from wheelyard.api.recipes import RecipeListView, RecipeView
-from wheelyard.api.request_schemas import (
-    DependencyFiles,
-    LockView,
-    NewRequest,
-    PlanView,
-    RequestListView,
-    RequestView,
-    WebhookSecretView,
-)
-from wheelyard.api.schemas import BuildListView, BuildView, SubmittedBuildView, TargetView
-from wheelyard.api.workers import WorkerView
 from wheelyard.cli.build_events import EVENTS_BY_NAME, BuildEvent, Ended
 from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.events import ServerEvent, parse_events
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.domain.build import Status
 from wheelyard.domain.queue import Priority
-from wheelyard.errors import ServerUnreachableError
+from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
+
+if TYPE_CHECKING:
+    from wheelyard.api.schemas.builds import BuildListView, BuildView, SubmittedBuildView, TargetView
+    from wheelyard.api.schemas.figures import QueueView, StatisticsView
+    from wheelyard.api.schemas.index import (
+        ContentsView,
+        IndexedWheelView,
+        IndexReportView,
+        ProjectListView,
+        ProjectView,
+        WheelListView,
+    )
+    from wheelyard.api.schemas.recipes import RecipeListView, RecipeView
+    from wheelyard.api.schemas.requests import (
+        DependencyFiles,
+        LockView,
+        NewRequest,
+        PlanView,
+        RequestListView,
+        RequestView,
+        WebhookSecretView,
+    )
+    from wheelyard.api.schemas.workers import WorkerView
 
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
 # The service sends a comment every few seconds while nothing happens.
@@ -51,12 +56,17 @@ _STREAM_TIMEOUT: Final = httpx.Timeout(60, connect=5)
 _RESOLVE_TIMEOUT: Final = httpx.Timeout(900, connect=5)
 _RETRY_SECONDS: Final = 1.0
 _MAX_RETRIES: Final = 30
+_ID_BEGINNING: Final = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}\Z")
+"""Shorter ones are taken for names only."""
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_ID_LENGTH: Final = 36
+_SHOWN_IDS: Final = 5
 _PROBLEM_EVENT: Final = "problem"
 
 View = TypeVar("View", bound=BaseModel)
 
 
-def open_client(url: str | None) -> "WheelyardClient":
+def open_client(url: str | None) -> WheelyardClient:
     """Make a client of the service that the command line, the environment or the state directory names."""
     return WheelyardClient(find_connection(url))
 
@@ -82,7 +92,7 @@ class WheelyardClient:
                 headers=headers,
                 timeout=_TIMEOUT,
                 transport=transport,
-                verify=ssl.create_default_context(),
+                verify=_tls_of(connection.url),
             )
 
     def __enter__(self) -> Self:
@@ -100,123 +110,204 @@ class WheelyardClient:
         priority: Priority | None = None,
     ) -> SubmittedBuildView:
         """Ask for a wheel."""
+        from wheelyard.api.schemas.builds import SubmittedBuildView
+
         wanted = {"requirement": requirement, "python": python, "platform": platform, "priority": priority}
         body = {name: value for name, value in wanted.items() if value is not None}
         return self._parse(SubmittedBuildView, self._document("POST", "/v1/builds", json=body))
 
     def build(self, build_id: str) -> BuildView:
         """Read one build."""
+        from wheelyard.api.schemas.builds import BuildView
+
         return self._parse(BuildView, self._document("GET", f"/v1/builds/{build_id}"))
 
     def builds(
-        self, *, project: str | None = None, status: Status | None = None, limit: int | None = None
+        self,
+        *,
+        project: str | None = None,
+        status: Status | None = None,
+        id_beginning: str | None = None,
+        limit: int | None = None,
     ) -> BuildListView:
         """List builds, newest first."""
-        wanted = {"project": project, "status": status, "limit": limit}
+        from wheelyard.api.schemas.builds import BuildListView
+
+        wanted = {"project": project, "status": status, "id": id_beginning, "limit": limit}
         params = {name: str(value) for name, value in wanted.items() if value is not None}
         return self._parse(BuildListView, self._document("GET", "/v1/builds", params=params))
 
+    def find_build(self, wanted: str, *, or_project: bool = False) -> str:
+        """Return the id of the build that a person means by its unique beginning, or by a project's name.
+
+        Raises:
+            NotFoundError: No build is meant.
+            AmbiguousIdError: Several ids begin so.
+        """
+        if len(wanted) == _ID_LENGTH:
+            return wanted
+        fitting = self.builds(id_beginning=wanted, limit=_SHOWN_IDS).builds if _ID_BEGINNING.match(wanted) else ()
+        if not fitting and or_project and _NAME.match(wanted):
+            fitting = self.builds(project=wanted, limit=1).builds
+        return _the_one([build.id for build in fitting], kind="build", wanted=wanted)
+
+    def find_request(self, wanted: str) -> str:
+        """Return the id of the request whose id begins so; raise NotFoundError, AmbiguousIdError."""
+        if len(wanted) == _ID_LENGTH:
+            return wanted
+        fitting = self.requests(state=None, id_beginning=wanted, limit=_SHOWN_IDS).requests
+        return _the_one([request.id for request in fitting], kind="request", wanted=wanted)
+
     def cancel(self, build_id: str) -> BuildView:
         """Ask for a build's end."""
+        from wheelyard.api.schemas.builds import BuildView
+
         return self._parse(BuildView, self._document("POST", f"/v1/builds/{build_id}/cancel"))
 
     def retry(self, build_id: str) -> SubmittedBuildView:
         """Ask for another try at a build."""
+        from wheelyard.api.schemas.builds import SubmittedBuildView
+
         return self._parse(SubmittedBuildView, self._document("POST", f"/v1/builds/{build_id}/retry"))
 
     def workers(self) -> tuple[WorkerView, ...]:
         """List the workers."""
+        from wheelyard.api.schemas.workers import WorkerView
+
         listed = self._document("GET", "/v1/workers")
         return tuple(self._parse(WorkerView, worker) for worker in (listed if isinstance(listed, list) else [listed]))
 
     def wheels(self, *, project: str | None, standing: str | None, limit: int) -> WheelListView:
         """List published wheels, newest first."""
+        from wheelyard.api.schemas.index import WheelListView
+
         wanted = {"project": project, "standing": standing, "limit": limit}
         params = {name: str(value) for name, value in wanted.items() if value is not None}
         return self._parse(WheelListView, self._document("GET", "/v1/wheels", params=params))
 
     def wheel(self, filename: str) -> IndexedWheelView:
         """Read what is known of a wheel."""
+        from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
+
         return self._parse(IndexedWheelView, self._document("GET", wheel_path(filename)))
 
     def contents(self, filename: str) -> ContentsView:
         """Read which files a wheel contains."""
+        from wheelyard.api.schemas.index import ContentsView, wheel_path
+
         return self._parse(ContentsView, self._document("GET", f"{wheel_path(filename)}/contents"))
 
     def projects(self, *, prefix: str, limit: int) -> ProjectListView:
         """List projects by name."""
+        from wheelyard.api.schemas.index import ProjectListView
+
         params = {"limit": str(limit)} | ({"prefix": prefix} if prefix else {})
         return self._parse(ProjectListView, self._document("GET", "/v1/projects", params=params))
 
     def project(self, name: str) -> ProjectView:
         """Read a project with its releases."""
+        from wheelyard.api.schemas.index import ProjectView
+
         return self._parse(ProjectView, self._document("GET", f"/v1/projects/{quote(name, safe='')}"))
 
     def recipes(self) -> RecipeListView:
         """List recipes."""
+        from wheelyard.api.schemas.recipes import RecipeListView
+
         return self._parse(RecipeListView, self._document("GET", "/v1/recipes"))
 
     def recipe(self, name: str) -> RecipeView:
         """Read a recipe."""
+        from wheelyard.api.schemas.recipes import RecipeView
+
         return self._parse(RecipeView, self._document("GET", f"/v1/recipes/{quote(name, safe='')}"))
 
     def queue(self, *, limit: int) -> QueueView:
         """Read what runs and what waits."""
+        from wheelyard.api.schemas.figures import QueueView
+
         return self._parse(QueueView, self._document("GET", "/v1/queue", params={"limit": str(limit)}))
 
     def statistics(self, *, days: int) -> StatisticsView:
         """Read what happened in the last days."""
+        from wheelyard.api.schemas.figures import StatisticsView
+
         return self._parse(StatisticsView, self._document("GET", "/v1/statistics", params={"days": str(days)}))
 
-    def requests(self, *, state: str | None, limit: int) -> RequestListView:
+    def requests(self, *, state: str | None, id_beginning: str | None = None, limit: int) -> RequestListView:
         """List requests for applications, newest first."""
-        params = {"limit": str(limit)} | ({"state": state} if state else {})
+        from wheelyard.api.schemas.requests import RequestListView
+
+        wanted = {"state": state, "id": id_beginning, "limit": limit}
+        params = {name: str(value) for name, value in wanted.items() if value is not None}
         return self._parse(RequestListView, self._document("GET", "/v1/requests", params=params))
 
     def yank(self, filename: str, *, reason: str) -> IndexedWheelView:
         """Yank a wheel."""
+        from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
+
         document = self._document("POST", f"{wheel_path(filename)}/yank", json={"reason": reason})
         return self._parse(IndexedWheelView, document)
 
     def unyank(self, filename: str) -> IndexedWheelView:
         """Offer a wheel again."""
+        from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
+
         return self._parse(IndexedWheelView, self._document("POST", f"{wheel_path(filename)}/unyank"))
 
     def promote(self, filename: str) -> IndexedWheelView:
         """Publish a staged wheel for everybody."""
+        from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
+
         return self._parse(IndexedWheelView, self._document("POST", f"{wheel_path(filename)}/promote"))
 
     def delete(self, filename: str, *, confirm: str) -> IndexedWheelView:
         """Remove a wheel for good."""
+        from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
+
         document = self._document("DELETE", wheel_path(filename), params={"confirm": confirm})
         return self._parse(IndexedWheelView, document)
 
     def check_index(self, *, mend: bool) -> IndexReportView:
         """Compare devpi with what is listed."""
+        from wheelyard.api.schemas.index import IndexReportView
+
         return self._parse(IndexReportView, self._document("POST", "/v1/index/check", json={"mend": mend}))
 
     def plan_request(self, wanted: NewRequest) -> PlanView:
         """Ask what would be done for an application."""
+        from wheelyard.api.schemas.requests import PlanView
+
         return self._parse(PlanView, self._resolved("/v1/requests/plan", wanted))
 
     def submit_request(self, wanted: NewRequest) -> RequestView:
         """Ask for everything that an application depends on."""
+        from wheelyard.api.schemas.requests import RequestView
+
         return self._parse(RequestView, self._resolved("/v1/requests", wanted))
 
     def request(self, request_id: str) -> RequestView:
         """Read one request."""
+        from wheelyard.api.schemas.requests import RequestView
+
         return self._parse(RequestView, self._document("GET", f"/v1/requests/{request_id}"))
 
     def cancel_request(self, request_id: str) -> RequestView:
         """Ask for a request's end."""
+        from wheelyard.api.schemas.requests import RequestView
+
         return self._parse(RequestView, self._document("POST", f"/v1/requests/{request_id}/cancel"))
 
     def webhook_secret(self, url: str) -> WebhookSecretView:
         """Read the secret of a receiver of webhooks."""
+        from wheelyard.api.schemas.requests import WebhookSecretView
+
         return self._parse(WebhookSecretView, self._document("POST", "/v1/requests/webhook-secret", json={"url": url}))
 
     def lock_request(self, request_id: str, lock: DependencyFiles) -> LockView:
         """Have our wheels' hashes put into a lock file."""
+        from wheelyard.api.schemas.requests import LockView
+
         body = lock.model_dump(mode="json", include={"file", "files", "kind"})
         return self._parse(LockView, self._document("POST", f"/v1/requests/{request_id}/lock", json=body))
 
@@ -226,6 +317,8 @@ class WheelyardClient:
         Raises:
             ServerUnreachableError: the service stayed away for half a minute.
         """
+        from wheelyard.api.schemas.requests import RequestView
+
         failures = 0
         while True:
             try:
@@ -243,6 +336,8 @@ class WheelyardClient:
 
     def targets(self) -> tuple[TargetView, ...]:
         """List what can be asked for."""
+        from wheelyard.api.schemas.builds import TargetView
+
         listed = self._document("GET", "/v1/targets")
         return tuple(self._parse(TargetView, target) for target in (listed if isinstance(listed, list) else [listed]))
 
@@ -329,6 +424,19 @@ class WheelyardClient:
             yield
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerUnreachableError(url=self.url, reason=str(error).rstrip(".") or type(error).__name__) from error
+
+
+def _the_one(ids: Sequence[str], *, kind: str, wanted: str) -> str:
+    if not ids:
+        raise NotFoundError(kind=kind, name=wanted)
+    if len(ids) > 1:
+        raise AmbiguousIdError(kind=kind, beginning=wanted, ids=ids)
+    return ids[0]
+
+
+def _tls_of(url: str) -> ssl.SSLContext:
+    """Return how the service's certificate is checked; without TLS, what trusts nobody and costs nothing."""
+    return ssl.create_default_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _problem_of(response: httpx.Response) -> ProblemError:

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheelyard.client_settings import API_FILE, TOKEN_FILE, load_client_settings
 from wheelyard.errors import ServerUnreachableError
-from wheelyard.settings import API_FILE, TOKEN_FILE, ClientSettings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,12 +37,12 @@ class Connection:
 
 def find_connection(url: str | None) -> Connection:
     """Choose the address and the token; raises ServerUnreachableError if there is no address."""
-    client = ClientSettings()
-    secret = client.token.get_secret_value() if client.token else None
+    client = load_client_settings()
+    secret = client.token
     address = url or client.url
     if address and secret:
         return Connection(url=address, token=secret)
-    state_dir = load_settings().state_dir
+    state_dir = client.state_dir
     service = read_service(state_dir)
     if address is None and service is None:
         raise ServerUnreachableError(url="any address", reason=f"nothing has been started on {state_dir}")

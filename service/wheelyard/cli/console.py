@@ -5,8 +5,10 @@ Results go to standard output, progress and errors to standard error, so that a 
 
 import json
 import os
+import threading
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +16,7 @@ from rich.text import Text
 from wheelyard.cli.log_text import plain_text
 from wheelyard.cli.problem import Problem
 
+REMINDER_SECONDS: Final = 25.0
 _FILE_WIDTH: Final = 240
 
 
@@ -61,6 +64,42 @@ def note(text: str) -> None:
     console = messages()
     prefix = "" if is_live(console) else f"{timestamp()} "
     console.print(f"{prefix}{text}", soft_wrap=True)
+
+
+class Reminder:
+    """Repeats how things stand whenever nothing was printed for a while: CI ends jobs that are silent.
+
+    Args:
+        say: Prints it.
+        seconds: How long it may be silent.
+    """
+
+    def __init__(self, say: Callable[[], None], *, seconds: float = REMINDER_SECONDS) -> None:
+        self._say = say
+        self._seconds = seconds
+        self._printed = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self._printed.set()
+        self._thread.join()
+
+    def note_printed(self) -> None:
+        """Begin to wait anew, since something was printed."""
+        self._printed.set()
+
+    def _run(self) -> None:
+        while not self._over:
+            if self._printed.wait(self._seconds):
+                self._printed.clear()
+            else:
+                self._say()
 
 
 def timestamp() -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.text import Text
 
-from wheelyard.api.schemas import BuildView
+from wheelyard.api.schemas.builds import BuildView
 from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.console import format_seconds, note, output
 from wheelyard.cli.demo_install import Installation, install_and_import

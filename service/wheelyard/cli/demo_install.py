@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_records import PROJECT_LABEL
-from wheelyard.api.schemas import BuildView
+from wheelyard.api.schemas.builds import BuildView
 from wheelyard.cli.console import output
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line

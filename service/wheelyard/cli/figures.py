@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.figures import StatisticsView
+from wheelyard.api.schemas.figures import QueuedView, StatisticsView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_seconds, format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
@@ -21,15 +21,11 @@ def show_queue(client: WheelyardClient, *, limit: int, as_json: bool) -> ExitCod
     if as_json:
         print_json(queue.model_dump(mode="json"))
         return ExitCode.OK
-    table = _table("PLACE", "ID", "PROJECT", "VERSION", "PYTHON", "PLATFORM", "BEGINS IN ABOUT")
     for one in queue.running:
-        stage = Text(f"runs: {one.stage}" if one.stage else "runs", style="cyan")
-        table.add_row("", one.id, Text(one.project), Text(one.version), one.python, one.platform, stage)
+        _print_place(one, "", Text(f"runs: {one.stage}" if one.stage else "runs", style="cyan"))
     for place in queue.waiting:
         wait = "no worker serves it" if not place.has_worker else _wait(place.wait_seconds)
-        release = (Text(place.project), Text(place.version))
-        table.add_row(str(place.position), place.id, *release, place.python, place.platform, wait)
-    output().print(table)
+        _print_place(place, f"{place.position}.", Text(wait))
     if not queue.running and not queue.waiting:
         note("nothing runs or waits")
     elif queue.total > len(queue.waiting):
@@ -37,8 +33,15 @@ def show_queue(client: WheelyardClient, *, limit: int, as_json: bool) -> ExitCod
     return ExitCode.OK
 
 
+def _print_place(build: QueuedView, position: str, state: Text) -> None:
+    release = f"{build.project} {build.version} for Python {build.python} on {build.platform}"
+    console = output()
+    console.print(Text.assemble(f"{position:<5} ", (build.id, "bold"), "  ", state), soft_wrap=True)
+    console.print(Text(f"      {release}"), soft_wrap=True)
+
+
 def _wait(seconds: float | None) -> str:
-    return "not known yet" if seconds is None else format_seconds(seconds)
+    return "not known yet when it begins" if seconds is None else f"begins in about {format_seconds(seconds)}"
 
 
 def show_statistics(client: WheelyardClient, *, days: int, as_json: bool) -> ExitCode:

@@ -1,13 +1,13 @@
 """Show what there is: builds, targets, the service's health and queue. Must not change anything."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.schemas import BuildListView, BuildSummaryView
+from wheelyard.api.schemas.builds import BuildListView, BuildSummaryView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
@@ -33,7 +33,7 @@ def list_builds(
     if as_json:
         print_json(page.model_dump(mode="json"))
         return ExitCode.OK
-    output().print(_build_table(page.builds))
+    _print_builds(page.builds)
     if not page.builds:
         note("no build fits")
     elif page.next:
@@ -66,7 +66,7 @@ def show_status(client: WheelyardClient, *, as_json: bool) -> ExitCode:
         print_json({"url": client.url, "ready": ready, "readiness": parts, **shown})
     else:
         output().print(_service_table(client.url, ready=ready, parts=parts, waiting=queued, running=running))
-        output().print(_build_table(running.builds or newest.builds))
+        _print_builds(running.builds or newest.builds)
     return ExitCode.OK if ready else ExitCode.OPERATOR
 
 
@@ -97,16 +97,31 @@ def _count(page: BuildListView) -> str:
     return f"{len(page.builds)}{' or more' if page.next else ''}"
 
 
-def _build_table(builds: Iterable[BuildSummaryView]) -> Table:
-    table = _table("ID", "PROJECT", "VERSION", "PYTHON", "PLATFORM", "STATUS", "CREATED", "RESULT")
+def _print_builds(builds: Iterable[BuildSummaryView]) -> None:
+    console = output()
     for build in builds:
         status = Text(str(build.status), style=_STYLES[build.status])
         if build.stage is not None:
             status += Text(f" {build.stage}")
         created = build.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        result = build.wheel_filename or build.failure_code or _pause(build)
-        table.add_row(build.id, build.project, build.version, build.python, build.platform, status, created, result)
-    return table
+        release = f"{build.project} {build.version} for Python {build.python} on {build.platform}"
+        # Whole lines: an id, a file name or a cause that is cut or folded in a column cannot be copied.
+        console.print(Text.assemble((build.id, "bold"), f"  {created}  ", status), soft_wrap=True)
+        for line in (release, *_results(build)):
+            console.print(Text.assemble("  ", line), soft_wrap=True)
+
+
+def _results(build: BuildSummaryView) -> Iterator[str | Text]:
+    """Say what came of a build, or what it waits for."""
+    if build.wheel_filename is not None:
+        yield build.wheel_filename
+    elif build.failure is not None:
+        yield Text.assemble((f"{build.failure.code}: ", "red"), plain_text(build.failure.summary))
+        if build.failure.hint:
+            yield Text.assemble(("hint: ", "bold cyan"), plain_text(build.failure.hint))
+        yield f"log: wheelyard logs {build.id}"
+    elif pause := _pause(build):
+        yield pause
 
 
 def _pause(build: BuildSummaryView) -> str:

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.request_schemas import (
+from wheelyard.api.schemas.requests import (
     DependencyFiles,
     ItemView,
     LockView,
@@ -26,7 +26,7 @@ from wheelyard.api.request_schemas import (
     StartedView,
 )
 from wheelyard.cli.client import WheelyardClient
-from wheelyard.cli.console import format_seconds, is_live, messages, note, output, print_json
+from wheelyard.cli.console import Reminder, format_seconds, is_live, messages, note, output, print_json
 from wheelyard.cli.dependency_files import COMMAND_LINE
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_text
@@ -64,7 +64,8 @@ class Reports:
 
 def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitCode:
     """Print what would be done; nothing is."""
-    view = client.plan_request(wanted)
+    with _waiting_for_releases():
+        view = client.plan_request(wanted)
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:
@@ -80,7 +81,8 @@ def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitC
 
 def prebuild(client: WheelyardClient, wanted: NewRequest, reports: Reports, *, wait: bool) -> ExitCode:
     """Order it; unless told otherwise, stay until all of it is installable or cannot be."""
-    view = client.submit_request(wanted)
+    with _waiting_for_releases():
+        view = client.submit_request(wanted)
     if reports.github_output is not None:
         write_outputs(reports.github_output, {"request-id": view.id})
     if not wait:
@@ -147,6 +149,12 @@ def show(view: RequestView, *, as_json: bool) -> None:
     note(_counts(view))
 
 
+def _waiting_for_releases() -> Reminder:
+    """Say now and then that the service is still choosing releases, which it does before it answers."""
+    began = time.monotonic()
+    return Reminder(lambda: note(f"the service chooses releases, for {format_seconds(time.monotonic() - began)} now"))
+
+
 def _show_until_over(client: WheelyardClient, view: RequestView) -> RequestView:
     console = messages()
     if not is_live(console):
@@ -166,20 +174,40 @@ class _Progress:
         self._since = time.monotonic()
 
     def __rich__(self) -> RenderableType:
-        left, elapsed = self._view.seconds_left, time.monotonic() - self._since
-        return _progress(self._view, None if left is None else max(left - elapsed, 0.0))
+        done, total = self._done, len(self._view.items)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=max(total, 1), completed=done, width=40), self.line)
+        return Group(_item_table(self._view.items, everything=False), bar)
+
+    @property
+    def line(self) -> str:
+        """How far it is, in words."""
+        about, elapsed = "", time.monotonic() - self._since
+        if self._view.seconds_left is not None:
+            about = f", about {format_seconds(max(self._view.seconds_left - elapsed, 0.0))} left"
+        return f"{self._done} of {len(self._view.items)}{about}"
+
+    @property
+    def _done(self) -> int:
+        return sum(item.status not in _OPEN for item in self._view.items)
 
 
 def _print_changes(updates: Iterator[RequestView], view: RequestView) -> RequestView:
-    """Write a line for each item that comes to its end; what had come to it before is in the table."""
+    """Write a line for each item that comes to its end, and how far all of it is while none does.
+
+    What had come to its end before is in the table.
+    """
     told = {_key(item) for item in view.items if item.status not in _OPEN}
-    for changed in updates:
-        view = changed
-        for item in view.items:
-            if item.status not in _OPEN and _key(item) not in told:
-                told.add(_key(item))
-                reason = f": {plain_text(item.reason)}" if item.reason else ""
-                note(f"{_label(item)} {item.status.value}{reason}")
+    progress = _Progress(view)
+    with Reminder(lambda: note(progress.line)) as reminder:
+        for changed in updates:
+            view, progress = changed, _Progress(changed)
+            for item in view.items:
+                if item.status not in _OPEN and _key(item) not in told:
+                    told.add(_key(item))
+                    reason = f": {plain_text(item.reason)}" if item.reason else ""
+                    note(f"{_label(item)} {item.status.value}{reason}")
+                    reminder.note_printed()
     return view
 
 
@@ -201,16 +229,6 @@ def _without_commands(*, github: bool) -> Iterator[None]:
     finally:
         if github:
             sys.stderr.write(f"::{token}::\n")
-
-
-def _progress(view: RequestView, seconds_left: float | None) -> RenderableType:
-    done = sum(item.status not in _OPEN for item in view.items)
-    bar = Table.grid(padding=(0, 1))
-    left = "" if seconds_left is None else f", about {format_seconds(seconds_left)} left"
-    bar.add_row(
-        ProgressBar(total=max(len(view.items), 1), completed=done, width=40), f"{done} of {len(view.items)}{left}"
-    )
-    return Group(_item_table(view.items, everything=False), bar)
 
 
 def _item_table(items: tuple[ItemView, ...], *, everything: bool) -> Table:

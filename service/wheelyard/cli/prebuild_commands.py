@@ -28,7 +28,7 @@ from wheelyard.cli.prebuild_options import (
 )
 
 if TYPE_CHECKING:
-    from wheelyard.api.request_schemas import NewRequest
+    from wheelyard.api.schemas.requests import NewRequest
     from wheelyard.cli.dependency_files import GivenFiles
     from wheelyard.cli.prebuild import Reports
 
@@ -95,7 +95,7 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
 
 
 def request(  # noqa: PLR0913  (one parameter an option)
-    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id.")],
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or the beginning of it.")],
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until all is installable.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Start nothing more for it.")] = False,
@@ -110,7 +110,7 @@ def request(  # noqa: PLR0913  (one parameter an option)
 
     With --requirements and --lock-out it puts our wheels into the lock file, too.
     """
-    from wheelyard.api.request_schemas import DependencyFiles
+    from wheelyard.api.schemas.requests import DependencyFiles
     from wheelyard.cli.client import open_client
     from wheelyard.cli.dependency_files import gather_files
     from wheelyard.cli.prebuild import show, watch, write_lock
@@ -120,6 +120,7 @@ def request(  # noqa: PLR0913  (one parameter an option)
     _check_place(junit, "--junit")
     wanted = DependencyFiles(file=given.start, files=given.files)
     with open_client(url) as client:
+        request_id = client.find_request(request_id)
         if cancel:
             show(client.cancel_request(request_id), as_json=as_json)
             return
@@ -157,7 +158,7 @@ def _new_request(**given: object) -> "NewRequest":
     """Make what is sent of the options, or say which of them the service would refuse."""
     from pydantic import ValidationError
 
-    from wheelyard.api.request_schemas import NewRequest
+    from wheelyard.api.schemas.requests import NewRequest
 
     try:
         return NewRequest.model_validate(given)

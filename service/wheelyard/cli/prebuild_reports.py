@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET  # written only, never parsed
 
-from wheelyard.api.request_schemas import ItemView, PlanView, RequestView, SkippedView
+from wheelyard.api.schemas.requests import ItemView, PlanView, RequestView, SkippedView
 from wheelyard.cli.log_text import plain_text
 from wheelyard.domain.prebuild import ItemStatus
 

@@ -5,8 +5,8 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.schemas import BuildView
+from wheelyard.api.schemas.builds import BuildView
+from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.cli.console import messages, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import LineSplitter, styled_line

@@ -6,8 +6,8 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from wheelyard.api.schemas import AwaitedBuildView, BuildView
-from wheelyard.api.wheel_schemas import FailureView, GraftedLibraryView, WheelView
+from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
+from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line, plain_text, styled_line

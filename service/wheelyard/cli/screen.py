@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from wheelyard.cli.console import format_seconds, is_live, messages, timestamp
+from wheelyard.cli.console import REMINDER_SECONDS, Reminder, format_seconds, is_live, messages, timestamp
 from wheelyard.cli.log_text import plain_line, styled_line
 from wheelyard.cli.watch import BuildEnded, BuildWaits, LogLine, News, StageBegan, StageEnded
 from wheelyard.domain.build import Status
@@ -72,18 +72,23 @@ def _heading(news: StageEnded | BuildEnded) -> Text:
 class PlainScreen:
     """Lines for files, pipes and CI logs: the time, the build, what happened."""
 
-    def __init__(self, console: Console, *, with_log: bool) -> None:
+    def __init__(self, console: Console, *, with_log: bool, reminder_seconds: float = REMINDER_SECONDS) -> None:
         self._console = console
         self._with_log = with_log
+        self._doing: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+        self._reminder = Reminder(self._remind, seconds=reminder_seconds)
 
     def __enter__(self) -> Self:
+        self._reminder.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        return
+        self._reminder.__exit__()
 
     def add(self, label: str) -> None:
         """Say that the build is followed from now on."""
+        self._begin(label, _WAITING)
         self._print(label, _WAITING)
 
     def show(self, label: str, news: News) -> None:
@@ -93,14 +98,30 @@ class PlainScreen:
                 self._print(f"{label} |", plain_line(news.text))
         elif isinstance(news, StageBegan):
             again = f" (attempt {news.attempt})" if news.attempt > 1 else ""
+            self._begin(label, f"{news.stage}{again}")
             self._print(label, f"{news.stage}{again} ...")
         elif isinstance(news, BuildWaits):
+            self._begin(label, _waits_for(news))
             self._print(label, _waits_for(news))
         else:
+            if isinstance(news, BuildEnded):
+                with self._lock:
+                    self._doing.pop(label, None)
             self._print(label, _heading(news).plain)
+
+    def _begin(self, label: str, doing: str) -> None:
+        with self._lock:
+            self._doing[label] = doing, time.monotonic()
+
+    def _remind(self) -> None:
+        with self._lock:
+            doing = dict(self._doing)
+        for label, (text, since) in doing.items():
+            self._print(label, f"{text} for {format_seconds(time.monotonic() - since)}")
 
     def _print(self, label: str, text: str) -> None:
         self._console.print(f"{timestamp()} {label} {text}", soft_wrap=True)
+        self._reminder.note_printed()
 
 
 @dataclass(kw_only=True, slots=True)

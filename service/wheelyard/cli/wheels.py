@@ -1,9 +1,8 @@
 """Show published wheels, and how devpi compares with what is listed. Must not change anything."""
 
-from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.index_schemas import FindingView, IndexedWheelView, IndexReportView
+from wheelyard.api.schemas.index import FindingView, IndexedWheelView, IndexReportView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
@@ -20,11 +19,12 @@ def list_wheels(
     if as_json:
         print_json(page.model_dump(mode="json"))
         return ExitCode.OK
-    table = Table("FILE", "SIZE", "UPLOADED", "", box=None, pad_edge=False)
+    console = output()
     for wheel in page.wheels:
         uploaded = wheel.uploaded_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(Text(wheel.filename), format_size(wheel.size_bytes), uploaded, Text(describe(wheel)))
-    output().print(table)
+        facts = filter(None, (format_size(wheel.size_bytes), uploaded, describe(wheel)))
+        console.print(Text(wheel.filename, style="bold"), soft_wrap=True)
+        console.print(Text(f"  {'  '.join(facts)}"), soft_wrap=True)
     if not page.wheels:
         note("no wheel fits")
     elif page.next:

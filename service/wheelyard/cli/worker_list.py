@@ -1,12 +1,11 @@
 """Show the workers that there are. Must not change anything."""
 
-from collections.abc import Iterable
 from typing import Final
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from wheelyard.api.workers import WorkerView
+from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
@@ -27,25 +26,28 @@ def list_workers(client: WheelyardClient, *, as_json: bool) -> ExitCode:
     if as_json:
         print_json([worker.model_dump(mode="json") for worker in workers])
         return ExitCode.OK
-    output().print(worker_table(workers))
+    for worker in workers:
+        output().print(_describe(worker), soft_wrap=True)
     if not any(worker.state is WorkerState.ACTIVE for worker in workers):
         note("no worker is active: nothing is built until one is ('wheelyard up' has one, 'wheelyard worker' is one)")
     return ExitCode.OK
 
 
-def worker_table(workers: Iterable[WorkerView]) -> Table:
-    """Show each worker in a line."""
-    table = Table("NAME", "HOST", "MACHINE", "BUILDERS", "ROOM", "STATE", "BUILDS", box=None, pad_edge=False)
-    for worker in workers:
-        state = Text(str(worker.state), style=_STYLES[worker.state])
-        room = f"{worker.slots} builds, {worker.cpus:g} cpus, {format_size(worker.memory_bytes)}"
-        name, host = plain_text(worker.name), plain_text(worker.host)
-        table.add_row(name, host, worker.architecture, _builders(worker), room, state, "\n".join(worker.builds))
-    return table
+def _describe(worker: WorkerView) -> RenderableType:
+    room = f"{worker.slots} builds, {worker.cpus:g} cpus, {format_size(worker.memory_bytes)}"
+    state = Text(str(worker.state), style=_STYLES[worker.state])
+    return Group(
+        Text.assemble(
+            (plain_text(worker.name), "bold"), f" on {plain_text(worker.host)} ({worker.architecture})  ", state
+        ),
+        Text(f"  room for {room}"),
+        *(Text(f"  builds with {builder}") for builder in _builders(worker)),
+        *(Text(f"  runs {build}") for build in worker.builds),
+    )
 
 
-def _builders(worker: WorkerView) -> str:
+def _builders(worker: WorkerView) -> list[str]:
     suites: dict[str, list[str]] = {}
     for served in worker.builders:
         suites.setdefault(served.suite, []).append(served.python)
-    return "\n".join(f"{suite} {', '.join(pythons)}" for suite, pythons in suites.items())
+    return [f"{suite}: Python {', '.join(pythons)}" for suite, pythons in suites.items()]

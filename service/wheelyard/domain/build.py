@@ -5,11 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.index import Level
 from wheelyard.domain.needed_release import AwaitedBuild
 from wheelyard.domain.policy_reason import PolicyReason
 from wheelyard.domain.queue import Demand, Lane, Priority
-from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.target import Target
 from wheelyard.errors import WheelyardError
 
@@ -240,8 +240,13 @@ class BuildSummary:
     created_at: datetime
     finished_at: datetime | None
     wheel_filename: str | None
-    failure_code: str | None
+    failure: Failure | None
     priority: Priority = Priority.INTERACTIVE
     not_before: datetime | None = None
     waits: bool = False
     """True while it waits for other builds."""
+
+    @property
+    def failure_code(self) -> str | None:
+        """The failure's code, if it failed."""
+        return None if self.failure is None else self.failure.code

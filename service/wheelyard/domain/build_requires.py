@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 
 
 def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from wheelyard.domain.build import GraftedLibrary
-from wheelyard.domain.recipe import EffectiveRecipe
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.target import Policy
 
 

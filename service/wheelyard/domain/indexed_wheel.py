@@ -164,6 +164,15 @@ class ReleaseWheels:
     wheels: tuple[IndexedWheel, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectDetails:
+    """A project with everything that was ever published of it."""
+
+    name: str
+    releases: tuple[ReleaseWheels, ...]
+    """The newest version first."""
+
+
 def releases_of(wheels: Iterable[IndexedWheel]) -> tuple[ReleaseWheels, ...]:
     """Sort wheels into releases, the newest version first."""
     by_version: dict[str, list[IndexedWheel]] = {}

@@ -1,8 +1,9 @@
 """Values that pass between the use cases and the stores: submissions, claims, outcomes, log parts, tokens."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Failure, StageTiming, Status, Wheel
@@ -23,11 +24,31 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class IdRange:
+    """All ids (UUIDs) that begin alike."""
+
+    first: str
+    last: str
+
+    @classmethod
+    def of(cls, beginning: str) -> Self:
+        """Return the ids with a beginning: hexadecimal digits, with or without dashes; raise ValueError."""
+        digits = beginning.replace("-", "")
+        first, last = uuid.UUID(f"{digits:0<32}"), uuid.UUID(f"{digits:f<32}")
+        return cls(first=str(first), last=str(last))
+
+    def __contains__(self, id_: str) -> bool:
+        return self.first <= id_ <= self.last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BuildFilter:
     """Which builds a list shows, newest first."""
 
     project: str | None = None
     status: Status | None = None
+    ids: IdRange | None = None
+    """Show only builds whose ids lie here."""
     before: str | None = None
     """Show what was created before this build id (keyset paging)."""
     limit: int = 50

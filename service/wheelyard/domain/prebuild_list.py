@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from wheelyard.domain.ledger import IdRange
 from wheelyard.domain.prebuild import ItemStatus
 
 
@@ -21,6 +22,8 @@ class PrebuildFilter:
     """Which prebuilds a list shows, newest first."""
 
     state: PrebuildState | None = None
+    ids: IdRange | None = None
+    """Show only prebuilds whose ids lie here."""
     before: str | None = None
     """Show what was asked for before this id (keyset paging)."""
     limit: int = 50

@@ -61,6 +61,15 @@ class _Slot:
     free_in: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queue:
+    """The queue as it is now."""
+
+    line: Line
+    places: tuple[PlaceInLine, ...]
+    """The first builds that wait, in the order in which they are taken."""
+
+
 def estimate(
     line: Line, workers: Sequence[WorkerStatus], typical: Mapping[str, float], *, now: datetime
 ) -> tuple[PlaceInLine, ...]:

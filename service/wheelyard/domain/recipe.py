@@ -3,18 +3,12 @@
 Must not read files; whoever finds a recipe brings its files along.
 """
 
-import base64
-import dataclasses
-import hashlib
-import json
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Final
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from pydantic import ValidationError
 
 from wheelyard.domain.problems import TextProblem, locate_problems
@@ -24,124 +18,6 @@ from wheelyard.errors import RecipeInvalidError
 
 _TOML_PLACE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 """How ``tomllib`` ends its messages."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecipeFile:
-    """A patch, script or test file of a recipe, with its content: workers have no recipe folders."""
-
-    name: str
-    """Its path below the folder of its kind, such as ``0001-older-freetds.patch``."""
-    base64: str
-    """Its bytes, in a form that the database and the wire can hold."""
-
-    @classmethod
-    def of(cls, name: str, data: bytes) -> Self:
-        """Wrap a file's bytes."""
-        return cls(name=name, base64=base64.b64encode(data).decode())
-
-    @property
-    def data(self) -> bytes:
-        """Its bytes."""
-        return base64.b64decode(self.base64)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceFile:
-    """A file to be fetched for the build."""
-
-    url: str
-    sha256: str
-    to: str
-    """Its path in the unpacked sdist; with ``/`` at the end, a folder that it is unpacked into."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EffectiveRecipe:
-    """What remains of a recipe for one release on one builder: all matching rules merged, in order."""
-
-    apt: tuple[str, ...] = ()
-    dnf: tuple[str, ...] = ()
-    apk: tuple[str, ...] = ()
-    toolchains: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
-    config_settings: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
-    build_requires: tuple[str, ...] = ()
-    """Requirements that are added to those of the project."""
-    dropped_requires: tuple[str, ...] = ()
-    """Normalised names of projects that are not installed though the project asks for them."""
-    build_constraints: tuple[str, ...] = ()
-    sources: tuple[SourceFile, ...] = ()
-    patches: tuple[RecipeFile, ...] = ()
-    before_build: tuple[RecipeFile, ...] = ()
-    after_build: tuple[RecipeFile, ...] = ()
-    excluded_libraries: tuple[str, ...] = ()
-    """Patterns of sonames that are not grafted."""
-    denied_libraries: tuple[str, ...] = ()
-    """Patterns of sonames that must not be grafted."""
-    max_grafted: int | None = None
-    policy_floor: str | None = None
-    """The policy that the wheel must reach, without the architecture: needing a newer glibc is a failure."""
-    memory_bytes: int | None = None
-    cpus: float | None = None
-    time_seconds: int | None = None
-    scratch_bytes: int | None = None
-    log_bytes: int | None = None
-    expected_extensions: tuple[str, ...] = ()
-    absent_extensions: tuple[str, ...] = ()
-    """Extension modules that may be missing, though the sdist has their sources."""
-    is_pure: bool | None = None
-    """True if a wheel without extension modules is right, whatever the sdist has; None if the recipe does not say."""
-    test_apt: tuple[str, ...] = ()
-    """Debian packages that the bare runtime image gets before the wheel is proven in it."""
-    test_imports: tuple[str, ...] = ()
-    test_commands: tuple[str, ...] = ()
-    test_requires: tuple[str, ...] = ()
-    test_files: tuple[RecipeFile, ...] = ()
-    network: bool = False
-    """True if the build asks for a network; the operator's policy decides."""
-    unsupported: str | None = None
-    """Why nothing can be built; None if it can."""
-
-    @property
-    def digest(self) -> str:
-        """Identify what the recipe means, however it is written: a sha256 in hexadecimal.
-
-        What nobody asked for is left out, so that a new key of the format leaves the digests as they are.
-        """
-        asked = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        facts = {name: _meaning(name, value) for name, value in asked.items() if value != getattr(_NOTHING, name)}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()
-
-
-_NOTHING = EffectiveRecipe()
-_REQUIREMENTS: Final = frozenset({"build_requires", "build_constraints", "test_requires"})
-_SETS: Final = _REQUIREMENTS | {
-    *("apt", "dnf", "apk", "toolchains", "dropped_requires", "excluded_libraries", "denied_libraries"),
-    *("expected_extensions", "absent_extensions", "test_apt", "test_imports"),
-}
-"""Lists whose order means nothing."""
-_SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})
-"""Files that are worked through in order, whatever they are called."""
-
-
-def _meaning(name: str, value: Any) -> Any:  # noqa: ANN401  its type depends on the key
-    """Reduce a key's value to what it does to a build: not how it is spelled, ordered or called."""
-    if name in _REQUIREMENTS:
-        value = tuple(map(_normalise_requirement, value))
-    if name in _SETS:
-        return sorted(set(value))
-    if name in _SCRIPTS:
-        return [file.base64 for file in value]
-    if name == "sources":
-        return [[source.sha256, source.to] for source in value]
-    return value
-
-
-def _normalise_requirement(text: str) -> str:
-    requirement = Requirement(text)
-    requirement.name = canonicalize_name(requirement.name)
-    return str(requirement)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Any, Final
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from wheelyard.domain.recipe import EffectiveRecipe, Recipe, RecipeFile, SourceFile
+from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_model import Rule, Source, When
 from wheelyard.domain.recipe_types import policy_matches
 from wheelyard.domain.target import Target

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from packaging.version import Version
 
-from wheelyard.domain.recipe import SourceFile
+from wheelyard.domain.effective_recipe import SourceFile
 from wheelyard.domain.release import IndexFile
 from wheelyard.errors import HashMismatchError, SourceMismatchError
 from wheelyard.pipeline.job import Job, Tools

@@ -1,14 +1,12 @@
 """What is on our index, for people and programs that look around: wheels, projects, releases. Must not change it."""
 
-from dataclasses import dataclass
-
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.indexed_wheel import (
     IndexedWheel,
+    ProjectDetails,
     ProjectFilter,
     ProjectPage,
-    ReleaseWheels,
     WheelFilter,
     WheelPage,
     releases_of,
@@ -16,15 +14,6 @@ from wheelyard.domain.indexed_wheel import (
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import ContentsStore, WheelLists, WheelStore
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProjectDetails:
-    """A project with everything that was ever published of it."""
-
-    name: str
-    releases: tuple[ReleaseWheels, ...]
-    """The newest version first."""
 
 
 class BrowseIndex:

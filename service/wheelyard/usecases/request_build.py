@@ -11,10 +11,11 @@ from packaging.version import Version
 from wheelyard.domain.build import BuildOrder, SdistSource
 from wheelyard.domain.catalogue import BuilderChoice, Catalogue
 from wheelyard.domain.definition import toolchain_definition
+from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Submission
 from wheelyard.domain.plan import KeyFacts, build_key
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.recipe import EffectiveRecipe, Recipe
+from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_merge import merge_rules
 from wheelyard.domain.release import Release, choose_release, parse_requirement
 from wheelyard.domain.system_packages import packages_for

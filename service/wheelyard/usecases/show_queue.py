@@ -1,23 +1,13 @@
 """Which builds run and wait, in which order, and when each will begin. Must not change the queue."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.queue_estimate import Line, PlaceInLine, estimate
+from wheelyard.domain.queue_estimate import PlaceInLine, Queue, estimate
 from wheelyard.interfaces import BuildTimes, LineStore, WorkerBook
 
 MOST_PLACES: Final = 500
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Queue:
-    """The queue as it is now."""
-
-    line: Line
-    places: tuple[PlaceInLine, ...]
-    """The first builds that wait, in the order in which they are taken."""
 
 
 class ShowQueue:

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.api.index_access import is_open_to
-from wheelyard.api.index_links import IndexLinks
+from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter

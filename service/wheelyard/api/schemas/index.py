@@ -5,15 +5,15 @@ from typing import Annotated, Self
 from urllib.parse import quote, urlencode
 
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from wheelyard.api.names import NO_NUL, PLAIN_TEXT
-from wheelyard.api.wheel_schemas import View
+from wheelyard.api.schemas.base import NO_NUL, PLAIN_TEXT, Body, View
 from wheelyard.domain.index import Level
 from wheelyard.domain.index_check import Difference, IndexReport, LastReport
 from wheelyard.domain.indexed_wheel import (
     MAX_REASON,
     IndexedWheel,
+    ProjectDetails,
     ProjectFilter,
     ProjectPage,
     ProjectSummary,
@@ -23,18 +23,11 @@ from wheelyard.domain.indexed_wheel import (
 )
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
 from wheelyard.domain.wheel_contents import WheelContents
-from wheelyard.usecases.browse_index import ProjectDetails
 
 _PROJECT: str = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 
 
-class _Body(BaseModel):
-    """What untrusted text becomes: unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class YankReason(_Body):
+class YankReason(Body):
     """Why a wheel is yanked."""
 
     reason: Annotated[
@@ -45,14 +38,14 @@ class YankReason(_Body):
     """Shown by installers to whoever takes the wheel nevertheless."""
 
 
-class CheckOrder(_Body):
+class CheckOrder(Body):
     """What a check of the index does."""
 
     mend: bool = False
     """Put right what can be."""
 
 
-class WheelQuery(_Body):
+class WheelQuery(Body):
     """Which wheels a list shows."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=_PROJECT)] = None
@@ -81,7 +74,7 @@ class WheelQuery(_Body):
         return urlencode({**self.model_dump(mode="json", exclude_none=True), "before": filename})
 
 
-class ProjectQuery(_Body):
+class ProjectQuery(Body):
     """Which projects a list shows."""
 
     prefix: Annotated[str, Field(max_length=200, pattern=NO_NUL)] = ""

@@ -2,27 +2,20 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Self
 from urllib.parse import urlencode
 
-from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.names import NO_NUL, PLAIN_TEXT
-from wheelyard.api.wheel_schemas import View
-from wheelyard.domain.dependencies import InputKind, Selection, Skipped
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, View
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.domain.dependencies import InputKind, Skipped
+from wheelyard.domain.ledger import MAX_PAGE_SIZE, IdRange
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
 from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
-from wheelyard.domain.target import Target
-from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.webhook import Webhook, WebhookState
-from wheelyard.errors import UnknownTargetError
-from wheelyard.usecases.prebuild import PrebuildRequest
-from wheelyard.usecases.read_dependencies import DependencyInput
 
 _MOST_FILES = 50
 _MOST_REQUIREMENTS = 2000
@@ -32,13 +25,7 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[
 _Requirement = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PLAIN_TEXT)]
 
 
-class _Body(BaseModel):
-    """What untrusted text becomes: unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class DependencyFiles(_Body):
+class DependencyFiles(Body):
     """What an application depends on, as its files say it."""
 
     file: Annotated[str | None, Field(pattern=_FILE_NAME, examples=["requirements.txt"])] = None
@@ -83,47 +70,6 @@ class NewRequest(DependencyFiles):
 
     webhook: Annotated[str | None, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])] = None
     """Address that a signed POST goes to once the request is over, again until it arrives."""
-
-    def as_request(
-        self, *, defaults: Target, known: Sequence[Target], requested_by: str, trace: Trace = NO_TRACE
-    ) -> PrebuildRequest:
-        """Say it in the domain's words; raises UnknownTargetError for a malformed target, with those that are known."""
-        selection = Selection(
-            extras=frozenset(map(canonicalize_name, self.extras)),
-            groups=frozenset(map(canonicalize_name, self.groups)),
-            default_groups=self.default_groups,
-        )
-        given = DependencyInput(
-            files=self.files,
-            start=self.file,
-            kind=self.kind,
-            requirements=tuple(self.requirements),
-            selection=selection,
-        )
-        targets = tuple(
-            dict.fromkeys(
-                _parse_target(python, platform, known)
-                for python in self.pythons or [defaults.python]
-                for platform in self.platforms or [defaults.platform]
-            )
-        )
-        return PrebuildRequest(
-            given=given,
-            targets=targets,
-            prefer=self.prefer,
-            requested_by=requested_by,
-            allow_skipped=self.allow_skipped,
-            trace=trace,
-            webhook_url=self.webhook,
-        )
-
-
-def _parse_target(python: str, platform: str, known: Sequence[Target]) -> Target:
-    try:
-        return Target.parse(python=python, platform=platform)
-    except ValueError as error:
-        names = [str(target) for target in known]
-        raise UnknownTargetError(python=python, platform=platform, known=names, reason=str(error)) from error
 
 
 class OriginView(View):
@@ -240,10 +186,8 @@ class WebhookView(View):
         return cls(host=webhook.host, state=webhook.state, attempts=webhook.attempts, fault=webhook.fault)
 
 
-class WebhookReceiver(BaseModel):
+class WebhookReceiver(Body):
     """A receiver of webhooks."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: Annotated[str, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])]
 
@@ -297,11 +241,13 @@ class RequestView(PlanView):
         )
 
 
-class RequestQuery(_Body):
+class RequestQuery(Body):
     """Which requests a list shows."""
 
     state: PrebuildState | None = None
     """`open` while something is still to be done, `done` or `cancelled`."""
+    id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
+    """Only those whose id begins so."""
     before: uuid.UUID | None = None
     """Show what was asked for before this request."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
@@ -309,11 +255,12 @@ class RequestQuery(_Body):
     def as_filter(self) -> PrebuildFilter:
         """Say it in the domain's words."""
         before = None if self.before is None else str(self.before)
-        return PrebuildFilter(state=self.state, before=before, limit=self.limit)
+        ids = None if self.id is None else IdRange.of(self.id)
+        return PrebuildFilter(state=self.state, ids=ids, before=before, limit=self.limit)
 
     def query_before(self, before: str) -> str:
         """Write the query of the next page."""
-        kept = {"state": self.state} if self.state else {}
+        kept = {name: value for name, value in (("state", self.state), ("id", self.id)) if value}
         return urlencode({**kept, "limit": self.limit, "before": before})
 
 

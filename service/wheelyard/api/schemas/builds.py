@@ -2,7 +2,7 @@
 
 Field docstrings become the descriptions in the OpenAPI document. Errors have a model of their own in
 ``wheelyard.api.problems``; the events of a followed log are in ``wheelyard.api.log_events``, and what a build
-consists of in ``wheelyard.api.wheel_schemas``.
+consists of in ``wheelyard.api.schemas.wheels``.
 """
 
 from datetime import datetime
@@ -11,24 +11,19 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from packaging.utils import canonicalize_name
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from wheelyard.api.index_links import IndexLinks
-from wheelyard.api.wheel_schemas import AttemptView, FailureView, View, WheelView
+from wheelyard.api.schemas.base import ID_BEGINNING, Body, View
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
 from wheelyard.domain.build import Build, BuildSummary, Stage, Status
-from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
+from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, IdRange, Submission
 from wheelyard.domain.needed_release import AwaitedBuild
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
 
 
-class _Body(BaseModel):
-    """What untrusted text becomes: unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class NewBuild(_Body):
+class NewBuild(Body):
     """A wheel to be made."""
 
     requirement: Annotated[str, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])]
@@ -41,13 +36,15 @@ class NewBuild(_Body):
     """``interactive`` builds go before all ``batch`` ones; among equals, requesters take turns."""
 
 
-class ListQuery(_Body):
+class ListQuery(Body):
     """Which builds a list shows."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = None
     """Only this project's, in any spelling of its name."""
     status: Status | None = None
     """Only those with this status."""
+    id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
+    """Only those whose id begins so."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
     """How many at most."""
     before: UUID | None = None
@@ -58,6 +55,7 @@ class ListQuery(_Body):
         return BuildFilter(
             project=self.project and canonicalize_name(self.project),
             status=self.status,
+            ids=None if self.id is None else IdRange.of(self.id),
             before=None if self.before is None else str(self.before),
             limit=self.limit,
         )
@@ -67,7 +65,7 @@ class ListQuery(_Body):
         return urlencode({**self.model_dump(mode="json", exclude_none=True), "before": build_id})
 
 
-class LogQuery(_Body):
+class LogQuery(Body):
     """Which part of a log is wanted."""
 
     after: Annotated[str | None, Field(max_length=40)] = None
@@ -102,6 +100,9 @@ class BuildSummaryView(View):
     finished_at: datetime | None
     wheel_filename: str | None
     failure_code: str | None
+    failure: BriefFailureView | None
+    log_url: str
+    """Path of its log."""
     priority: Priority
     not_before: datetime | None
     """When it is tried again, if it is queued after an attempt that failed for a reason that may pass."""
@@ -124,6 +125,8 @@ class BuildSummaryView(View):
             finished_at=build.finished_at,
             wheel_filename=build.wheel_filename,
             failure_code=build.failure_code,
+            failure=BriefFailureView.model_validate(build.failure) if build.failure else None,
+            log_url=log_path(build.id),
             priority=build.priority,
             not_before=build.not_before,
             waits=build.waits,
@@ -236,13 +239,18 @@ def build_path(build_id: str) -> str:
     return f"/v1/builds/{build_id}"
 
 
+def log_path(build_id: str) -> str:
+    """Say where a build's log is found."""
+    return f"{build_path(build_id)}/log"
+
+
 def _build_fields(build: Build, links: IndexLinks) -> dict[str, object]:
     order = build.order
     release = f"{order.project}=={order.version}"
     return {
         "id": build.id,
         "url": build_path(build.id),
-        "log_url": f"{build_path(build.id)}/log",
+        "log_url": log_path(build.id),
         "requirement": order.requirement,
         "project": order.project,
         "version": order.version,

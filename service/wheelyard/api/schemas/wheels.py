@@ -4,18 +4,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
-from wheelyard.api.index_links import IndexLinks
+from wheelyard.api.schemas.base import View
+from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.build import Stage, Status, Wheel
 from wheelyard.domain.index import Level
 from wheelyard.domain.policy_reason import PURE
 
 
-class View(BaseModel):
-    """What is answered: read from domain values whose fields have the same names."""
+class BriefFailureView(View):
+    """Why a build made no wheel, as lists show it."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
+    stage: Stage | None
+    """The stage that failed; null if the attempt ended outside of any, such as when its worker was lost."""
+    code: str
+    """Stable code; each has a heading in ``docs/errors.md``."""
+    summary: str
+    """What went wrong, and why, in a sentence."""
+    hint: str
+    """What to do next; may be empty."""
 
 
 class FailureView(View):
