@@ -23,6 +23,8 @@ _HEADER_BYTES = 12
 _NAME_ERROR = b"\x81\x83"
 """A response, recursion wanted, saying that there is no such name (RFC 1035, 4.1.1)."""
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+HOOK = "_wheelyard_network.pth"
+"""The file that has every Python of an environment run the hook."""
 
 _HOOK = """
 import sys
@@ -60,7 +62,7 @@ class NetworkWatch:
         """Have every Python that uses this site-packages folder tell what it connects to."""
         port = self._notes.getsockname()[1]
         (site / "_wheelyard_network.py").write_text(_HOOK.replace("@PORT@", str(port)), encoding="ascii")
-        (site / "_wheelyard_network.pth").write_text("import _wheelyard_network\n", encoding="ascii")
+        (site / HOOK).write_text("import _wheelyard_network\n", encoding="ascii")
 
     def calls(self) -> list[dict[str, Any]]:
         """List hosts with their ports, None where it is not known."""
