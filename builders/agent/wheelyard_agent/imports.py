@@ -39,20 +39,21 @@ _NOT_TRIED = "it was not tried, because too many modules before it ended the int
 
 # Python runs this with -S, so without the start-up code of anything that is installed. It does what Python's site
 # module does otherwise: it sets the prefix, defines exit() and its like, and reads .pth files. Of these it obeys the
-# lines that name folders, and lines of code only in those files that its third argument names. Such a line may look
+# lines that name folders, and lines of code only in those files that its fourth argument names. Such a line may look
 # for "sitedir" in the frame that runs it, as those of setuptools' -nspkg.pth files do.
 #
 # Reports go to a private descriptor, one JSON line a module; a module that ends the process leaves no line.
 _PROGRAM = """
 import importlib, json, os, site, sys
 import_module, dumps, write, leave = importlib.import_module, json.dumps, os.write, os._exit
-descriptor, sitedir, obeyed, *names = sys.argv[1:]
+descriptor, sitedir, first_of_all, obeyed, *names = sys.argv[1:]
 descriptor, obeyed = int(descriptor), json.loads(obeyed)
 del sys.argv[1:]
 os.set_inheritable(descriptor, False)
 sys.prefix = sys.exec_prefix = os.path.dirname(os.path.dirname(sys.executable))
 site.PREFIXES[:], site.ENABLE_USER_SITE = [sys.prefix], False
 site.setquit(), site.setcopyright(), site.sethelper()
+exec(first_of_all, {})
 sys.path.append(sitedir)
 def read_pth(sitedir, file):
     with open(os.path.join(sitedir, file), encoding="utf-8-sig", errors="replace") as text:
@@ -144,10 +145,12 @@ class _Interpreter(NamedTuple):
     env: Mapping[str, str]
     obeyed: Collection[str]
     """Files ``.pth`` of its site-packages whose code is run."""
+    first: str
+    """A program that is run before anything else."""
 
     def command(self, report: int, names: Sequence[str]) -> list[str]:
         program = [self.python, "-I", "-S", "-c", _PROGRAM]
-        return [*program, str(report), str(site_of(self.python)), json.dumps(sorted(self.obeyed)), *names]
+        return [*program, str(report), str(site_of(self.python)), self.first, json.dumps(sorted(self.obeyed)), *names]
 
 
 def import_modules(  # noqa: PLR0913  all of them are about how, and named
@@ -157,6 +160,7 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
     env: Mapping[str, str],
     lost: Collection[str] = (),
     obeyed: Collection[str] = (),
+    first: str = "",
     settle: Callable[[str], None] = lambda _: None,
 ) -> list[ImportResult]:
     """Import modules; one that kills its process counts as failed, and those after it are imported in a new one.
@@ -170,13 +174,14 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
         lost: names of extension modules that the sdist has sources of and the wheel has not: what wants one is broken.
             Any other module that is missing, the project itself leaves out on this platform, or in every wheel.
         obeyed: names of ``.pth`` files.
+        first: a program of ours, which each process runs before it knows of anything that is installed.
         settle: is called after each process, when nothing of it runs any more, with the name of what was imported.
     """
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.partition(".")[0], []).append(name)
     judge = _Judge(set(groups), {name.rpartition(".")[2] for name in lost})
-    interpreter = _Interpreter(python, env, obeyed)
+    interpreter = _Interpreter(python, env, obeyed, first)
     results: dict[str, ImportResult] = {}
     for top, group in groups.items():
         for result in _import_group(group, interpreter, judge, partial(settle, top)):

@@ -21,20 +21,26 @@ def list_modules(site: Path, project: str) -> list[str]:
 def other_startup_files(site: Path, project: str) -> list[str]:
     """List the ``.pth`` files of a site-packages folder that other projects have put there, if they are theirs alone.
 
-    Where a project shares files with another one, its own code may be what the other's line would run.
+    Where a project has a module or package of the same name as another one, its own code may be what the other's line
+    would run: there are none then.
     """
     own: set[PurePosixPath] = set()
     others: set[PurePosixPath] = set()
     for distribution in _installed(site):
         files = own if _normalise(distribution.name) == project else others
         files.update(distribution.files or [])
-    is_shared = not own.isdisjoint(others)
-    return [] if is_shared else sorted(file.name for file in others if file.suffix == ".pth" and len(file.parts) == 1)
+    shared = {*map(_top, own)} & {*map(_top, others)} - {""}
+    return [] if shared else sorted(file.name for file in others if file.suffix == ".pth" and len(file.parts) == 1)
 
 
 def is_for_import(name: str) -> bool:
     """Tell whether a module is a part of what the project is for, and not of its tests or examples."""
     return _NOT_FOR_IMPORT.search(name) is None
+
+
+def _top(file: PurePosixPath) -> str:
+    """Give the name that a file's module, or its package, is imported by; it is empty for what lies elsewhere."""
+    return file.parts[0].partition(".")[0]
 
 
 def _installed(site: Path) -> Iterable[importlib.metadata.Distribution]:

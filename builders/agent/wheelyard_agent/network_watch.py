@@ -23,8 +23,6 @@ _HEADER_BYTES = 12
 _NAME_ERROR = b"\x81\x83"
 """A response, recursion wanted, saying that there is no such name (RFC 1035, 4.1.1)."""
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
-HOOK = "_wheelyard_network.pth"
-"""The file that has every Python of an environment run the hook."""
 
 _HOOK = """
 import sys
@@ -58,11 +56,15 @@ class NetworkWatch:
         self._names = _try_listen(name_server_port)
         threading.Thread(target=self._hear, name="network-watch", daemon=True).start()
 
+    @property
+    def hook(self) -> str:
+        """The program that has one Python tell what it connects to."""
+        return _HOOK.replace("@PORT@", str(self._notes.getsockname()[1]))
+
     def install(self, site: Path) -> None:
         """Have every Python that uses this site-packages folder tell what it connects to."""
-        port = self._notes.getsockname()[1]
-        (site / "_wheelyard_network.py").write_text(_HOOK.replace("@PORT@", str(port)), encoding="ascii")
-        (site / HOOK).write_text("import _wheelyard_network\n", encoding="ascii")
+        (site / "_wheelyard_network.py").write_text(self.hook, encoding="ascii")
+        (site / "_wheelyard_network.pth").write_text("import _wheelyard_network\n", encoding="ascii")
 
     def calls(self) -> list[dict[str, Any]]:
         """List hosts with their ports, None where it is not known."""

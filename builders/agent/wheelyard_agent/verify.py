@@ -18,7 +18,6 @@ from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.imports import ImportResult, import_modules, load_library, site_of
 from wheelyard_agent.job import JobError, clean_environment, run, say
 from wheelyard_agent.modules import is_for_import, list_modules, other_startup_files
-from wheelyard_agent.network_watch import HOOK
 from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
@@ -85,13 +84,13 @@ class _Environment:
 
     def import_modules(self, names: Collection[str], *, obeyed: Collection[str] = ()) -> list[ImportResult]:
         """Import modules without any start-up code, but that of some ``.pth`` files."""
-        hook = () if self._watch is None else (HOOK,)
         return import_modules(
             sorted(names),
             python=self.python,
             env=self.env,
             lost=self._job["lost"],
-            obeyed=(*hook, *obeyed),
+            obeyed=obeyed,
+            first="" if self._watch is None else self._watch.hook,
             settle=self._settle,
         )
 

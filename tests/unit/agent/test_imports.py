@@ -28,6 +28,7 @@ class Site:
         self,
         lost: Sequence[str] = (),
         obeyed: Sequence[str] = (),
+        first: str = "",
         settle: Callable[[str], None] = lambda _: None,
         **modules: str,
     ) -> dict[str, ImportResult]:
@@ -35,7 +36,7 @@ class Site:
         shutil.rmtree(self._site / "__pycache__", ignore_errors=True)  # it may hold an equally long text's code
         for name, text in modules.items():
             (self._site / f"{name}.py").write_text(text)
-        results = self.run(list(modules), lost=lost, obeyed=obeyed, settle=settle)
+        results = self.run(list(modules), lost=lost, obeyed=obeyed, first=first, settle=settle)
         assert [result.module for result in results] == list(modules)
         return {result.module: result for result in results}
 
@@ -44,11 +45,12 @@ class Site:
         names: Sequence[str],
         lost: Sequence[str] = (),
         obeyed: Sequence[str] = (),
+        first: str = "",
         settle: Callable[[str], None] = lambda _: None,
     ) -> list[ImportResult]:
         """Import modules that are there."""
         env = {"PATH": os.defpath, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"}
-        return import_modules(names, python=self.python, env=env, lost=lost, obeyed=obeyed, settle=settle)
+        return import_modules(names, python=self.python, env=env, lost=lost, obeyed=obeyed, first=first, settle=settle)
 
     @contextlib.contextmanager
     def startup(self, **files: str) -> Iterator[None]:
@@ -286,6 +288,12 @@ def test_folders_of_pth_files_are_found_and_only_code_that_is_obeyed_runs(python
         assert python.imported(path="import deep, sys; assert not hasattr(sys, 'from_line')")["path"].error is None
         text = "import sys; assert sys.from_line == 'site-packages'"
         assert python.imported(obeyed=["a.pth", "b.pth"], code=text)["code"].error is None
+
+
+def test_our_own_program_runs_before_anything_else(python: Site) -> None:
+    text = "import sys; assert sys.ours == 1"
+    ours = "import sys; assert not any('site-packages' in one for one in sys.path); sys.ours = 1"
+    assert python.imported(first=ours, after=text)["after"].error is None
 
 
 def test_process_is_as_sites_own_would_be(python: Site) -> None:

@@ -13,6 +13,7 @@ import pytest
 from wheelyard_agent import verify
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError
+from wheelyard_agent.network_watch import NetworkWatch
 from wheelyard_agent.verify import verify_wheel
 
 WHEEL = "demo-1.0-1-cp313-cp313-manylinux_2_17_x86_64.whl"
@@ -29,7 +30,13 @@ else:
 """
 
 
-def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> dict[str, Any]:
+def verified(
+    folder: Path,
+    modules: dict[str, str],
+    installer: str = INSTALLER,
+    watch: NetworkWatch | None = None,
+    **job: object,
+) -> dict[str, Any]:
     """Verify a wheel of these modules; give the report that is sent."""
     inbox = folder / "in"
     inbox.mkdir()
@@ -43,14 +50,16 @@ def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, 
     nothing["files"] = []
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
-    verify_wheel(Channel(io.BytesIO(), sink), fields, inbox, folder)
+    channel = Channel(io.BytesIO(), sink)
+    channel.watch = watch
+    verify_wheel(channel, fields, inbox, folder)
     report: dict[str, Any] = json.loads(sink.getvalue())
     return report
 
 
 def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> JobError:
     with pytest.raises(JobError) as caught:
-        verified(folder, modules, installer, **job)
+        verified(folder, modules, installer, None, **job)
     return caught.value
 
 
@@ -234,6 +243,16 @@ def test_proof_that_another_modules_code_wrote_is_none(tmp_path: Path, extra: di
     assert "import demo: ImportError: no" in error.details["problems"]
 
 
+@pytest.mark.parametrize("name", ["_wheelyard_network/__init__.py", "json.py", "_wheelyard_network.py"])
+def test_our_own_hook_is_not_what_the_wheel_has_under_its_name(tmp_path: Path, name: str) -> None:
+    watch = NetworkWatch(name_server_port=0)
+    demo = "import socket\nsocket.getaddrinfo('files.example.invalid', 443)"
+    with pytest.raises(JobError) as caught:
+        verified(tmp_path, {name: FORGED, "demo.py": demo}, imports=["demo"], watch=watch)
+    assert caught.value.details["problems"][0].startswith("import demo: gaierror")
+    assert {"host": "files.example.invalid", "port": 443} in watch.calls()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -296,8 +315,11 @@ def test_module_may_want_start_up_code_of_what_the_wheel_requires_and_that_is_to
     ]
 
 
-def test_start_up_code_of_what_the_wheel_requires_is_not_run_if_the_wheel_may_have_replaced_it(tmp_path: Path) -> None:
-    modules = {"demo.py": "import old", "_tools_hook.py": "import sys; sys.modules['old'] = sys"}
+@pytest.mark.parametrize("name", ["_tools_hook.py", "_tools_hook/__init__.py", "_tools_hook.abi3.so"])
+def test_start_up_code_of_what_the_wheel_requires_is_not_run_if_the_wheel_may_have_replaced_it(
+    tmp_path: Path, name: str
+) -> None:
+    modules = {"demo.py": "import old", name: "import sys; sys.modules['old'] = sys"}
     error = refusal(tmp_path, modules, INSTALLER + OTHERS)
     assert error.details["problems"] == ["import demo: ModuleNotFoundError: No module named 'old'"]
 
