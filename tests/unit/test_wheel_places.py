@@ -71,6 +71,9 @@ ORDINARY = [
     f"{DATA}/purelib/demo/_vendor/old.egg-info",
     f"{INFO}/licenses/LICENSE",
     "demo/site-packages/x.py",
+    f"{DATA}/purelib/demo/train.data/x",
+    f"{DATA}/purelib/words.data",
+    f"{DATA}/data/share/train.data/x",
     "x.dist-information",
 ]
 
@@ -158,6 +161,7 @@ REFUSED = {
     f"{DATA}/data/include/python3.13/Python.h": "headers of another project",
     f"{DATA}/data/include/site/python3.13/greenlet/greenlet.h": "headers of another project",
     f"{DATA}/data/PIP.conf": "settings of pip",
+    f"{DATA}/purelib/requests-99.0.data/scripts/pip": "in another data folder",
     f"{DATA}/purelib/demo.py": "as one file",
     f"{DATA}/platlib/DEMO.py": "as one file",
     f"{DATA}/purelib/demo.py/x": "below 'demo.py', which is a file",

@@ -114,6 +114,8 @@ def _problems(name: str, path: str, project: str, roots: Collection[str]) -> Ite
         yield "would be installed into site-packages by another path"
     if any(map(_is_metadata, _judged(parts, scheme, roots))):
         yield "would be taken for the metadata of another distribution"
+    if scheme in {"purelib", "platlib"} and plain(name.split("/")[2]).endswith(".data") and name.count("/") > 2:  # noqa: PLR2004
+        yield "is in another data folder than its own"
     if path.startswith("lib/python3/") and not _is_below(path, SITE):
         yield "would take the place of the Python that it is installed for"
     if parts[0] == "lib" and len(parts) == 2 and _PYTHON_LIBRARY.fullmatch(parts[1]):  # noqa: PLR2004  lib and its file
