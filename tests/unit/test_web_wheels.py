@@ -130,6 +130,16 @@ async def test_recipe_has_the_last_result_for_each_target(stand: WebStand) -> No
     assert f"/builds/{ids['older']}" in page.links
 
 
+async def test_warnings_are_on_the_pages_of_build_and_wheel(stand: WebStand) -> None:
+    ids = await furnish(stand)
+    build = await stand.api.builds.get(ids["succeeded"])
+    assert build.wheel is not None
+    warning = "Python runs 'yaml.pth' of it at each of its starts, imported or not. It runs 'import yaml'."
+    stand.api.state.find(ids["succeeded"]).change(wheel=replace(build.wheel, warnings=(warning,)))
+    for path in (f"/builds/{ids['succeeded']}", f"/wheels/{ids['wheel']}"):
+        assert warning in (await stand.see(path)).text
+
+
 async def test_pages_with_more_than_they_can_show_stay_small(stand: WebStand) -> None:
     ids = await furnish(stand)
     build = await stand.api.builds.get(ids["succeeded"])

@@ -9,7 +9,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,9 +21,11 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.domain.build import BuildOrder
 from wheelyard.domain.target import Target
 from wheelyard.domain.wheel_contents import WheelContents
-from wheelyard.pipeline.wheel_members import check_members, shown, startup_files
+from wheelyard.pipeline.wheel_members import check_members, shown
+from wheelyard.pipeline.wheel_places import check_places, plain
 from wheelyard.pipeline.wheel_record import check_record
 from wheelyard.pipeline.wheel_scripts import check_scripts
+from wheelyard.pipeline.wheel_startup import Startup, find_startup
 from wheelyard.zip_files import open_zip
 
 T = TypeVar("T")
@@ -46,14 +48,19 @@ class WheelFile:
     tags: frozenset[Tag]
     requires_dist: tuple[str, ...]
     """What it requires at run time, as PEP 508 strings."""
-    startup_files: tuple[str, ...] = ()
+    startup: Startup = field(default_factory=Startup)
     """What Python would run at each of its starts, once it is installed."""
+
+    @property
+    def startup_files(self) -> tuple[str, ...]:
+        """The names of what Python would run at each of its starts."""
+        return tuple(file.name for file in self.startup.files)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Content:
     requires_dist: tuple[str, ...]
-    startup_files: tuple[str, ...]
+    startup: Startup
 
 
 def read_wheel(path: Path, order: BuildOrder) -> WheelFile:
@@ -73,7 +80,7 @@ def read_wheel(path: Path, order: BuildOrder) -> WheelFile:
         build_tag=build_tag,
         tags=tags,
         requires_dist=content.requires_dist,
-        startup_files=content.startup_files,
+        startup=content.startup,
     )
 
 
@@ -140,13 +147,15 @@ def _read_content(bundle: zipfile.ZipFile, order: BuildOrder, tags: frozenset[Ta
     check_record(bundle, folder)
     has_entry_points = f"{folder}/entry_points.txt" in names
     check_scripts(names, _read_only(bundle, "entry_points.txt") if has_entry_points else b"")
-    return _Content(requires_dist=requires, startup_files=startup_files(names))
+    startup = find_startup(bundle)
+    check_places(names, info=folder, roots=startup.folders)
+    return _Content(requires_dist=requires, startup=startup)
 
 
 def _check_folders(names: Sequence[str], order: BuildOrder) -> str:
     """Check the two folders that installers treat specially; return the ``.dist-info`` one."""
     tops = {name.partition("/")[0] for name in names}
-    infos = sorted(top for top in tops if top.lower().endswith(".dist-info"))
+    infos = sorted(top for top in tops if plain(top).endswith(".dist-info"))
     if len(infos) != 1:
         raise ValueError(f"it has {len(infos)} .dist-info folders instead of one")
     stem = infos[0][: -len(".dist-info")]
@@ -155,10 +164,10 @@ def _check_folders(names: Sequence[str], order: BuildOrder) -> str:
         _check_release(f"its folder {shown(infos[0])}", canonicalize_name(name), Version(text), order)
     except InvalidVersion as error:
         raise ValueError(f"its folder {shown(infos[0])} names no version") from error
-    data = [name.split("/", 2) for name in names if name.partition("/")[0].lower().endswith(".data")]
+    data = [name.split("/", 2) for name in names if plain(name.partition("/")[0]).endswith(".data")]
     for top, *rest in data:
         # Some build backends list the folders, too: the one itself has an empty rest.
-        if top != f"{stem}.data" or not rest or rest[0] not in {"", *_SCHEMES}:
+        if top != f"{stem}.data" or not rest or rest[0] not in {"", *_SCHEMES} or (rest[0] and len(rest) == 1):
             raise ValueError(f"its member {shown('/'.join([top, *rest]))} is in no folder that installers know")
     return infos[0]
 
