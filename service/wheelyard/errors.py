@@ -1045,6 +1045,19 @@ class DiskFullError(OperatorError):
         )
 
 
+class ResolverBusyError(OperatorError):
+    """As many requirements are being resolved as the service allows at once."""
+
+    code = "resolver-busy"
+
+    def __init__(self, *, processes: int, retry_after_seconds: int = 30) -> None:
+        self.processes, self.retry_after_seconds = processes, retry_after_seconds
+        super().__init__(
+            f"The resolver is busy: it runs at most {processes} times at once, and others were before this request.",
+            f"Ask again in {retry_after_seconds} s. If the host has room, raise WHEELYARD_RESOLVER_PROCESSES.",
+        )
+
+
 class DownloadFailedError(OperatorError):
     """A file could not be fetched from any of its addresses."""
 

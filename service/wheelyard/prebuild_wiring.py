@@ -17,6 +17,7 @@ from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index import Level
@@ -40,13 +41,14 @@ _POLL_SECONDS: Final = 1.0
 _log = get_logger(__name__)
 
 
-def uv_options(settings: Settings) -> UvResolverOptions:
-    """Say how uv is run."""
+def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
+    """Say how uv is run; whatever runs it in a process is given the same slots."""
     return UvResolverOptions(
         cache_dir=settings.state_dir / "cache" / "uv",
         environment=os.environ,
         index_url=settings.upstream_index_url,
         ca_bundle=settings.ca_bundle,
+        slots=slots,
     )
 
 
@@ -63,6 +65,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     index: IndexBackends,
     builds: LoggedBuilds,
     request_build: RequestBuild,
+    uv_slots: FairSlots,
 ) -> Prebuilds:
     """Assemble the use cases of requests for whole applications."""
     wheels = PostgresWheels(database)
@@ -78,7 +81,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     read = ReadDependencies(
         source=source,
         resolver=UvReleaseResolver(
-            uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index))
+            uv_options(settings, uv_slots), resolver_pages(settings, source, own_wheels(settings, database, index))
         ),
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,

@@ -182,6 +182,10 @@ class Settings(BaseSettings):
     login_failures_per_minute: Annotated[int, Field(ge=0)] = 30
     """Wrong tokens that one address may present a minute; then it has to wait. 0 is no limit."""
 
+    resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
+    """How often uv, which resolves requirements, may run at the same time in one API or worker process; one caller gets
+    at most half of them. Each may use 2 GiB of memory and two minutes."""
+
     session_hours: Annotated[float, Field(gt=0)] = 12.0
     """How long a sign-in to the web pages lasts."""
 

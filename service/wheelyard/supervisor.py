@@ -20,6 +20,7 @@ from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope
@@ -51,6 +52,8 @@ class _Backends:
     database: Database
     source: SourceIndex
     lookups: CacheLookups
+    uv_slots: FairSlots
+    """Of the resolver: the API and the worker of one process share them."""
     index: IndexBackends
     index_url: str
     """Address of devpi's index that users could install from, too."""
@@ -126,6 +129,7 @@ async def _serving(
                     index=backends.index,
                     stopping=stop.asked,
                     builds_here=builds_here,
+                    uv_slots=backends.uv_slots,
                 )
                 yield backends, services, listener
 
@@ -156,6 +160,7 @@ async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
             database=await stack.enter_async_context(Database(conninfo)),
             source=await stack.enter_async_context(source_index(settings, lookups)),
             lookups=lookups,
+            uv_slots=FairSlots(settings.resolver_processes),
             index=await stack.enter_async_context(open_index(places)),
             index_url=places[Level.PROD].url,
         )
@@ -168,6 +173,7 @@ def _worker_on(settings: Settings, backends: _Backends) -> Worker:
         source=backends.source,
         index=backends.index,
         lookups=backends.lookups,
+        uv_slots=backends.uv_slots,
     )
 
 

@@ -97,6 +97,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.PublishUnprovenError: 502,
     errors.DatabaseUnavailableError: 503,
     errors.DiskFullError: 507,
+    errors.ResolverBusyError: 503,
     errors.DownloadFailedError: 502,
     errors.WebhookFailedError: 502,
     errors.CratesUnavailableError: 502,

@@ -1,10 +1,10 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Annotated, Final
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
@@ -43,6 +43,7 @@ _INPUT_ERRORS: Final = (
     errors.RequestTooLargeError(limit_bytes=8 << 20),
     errors.IndexUnavailableError(index="upstream", reason="connection refused"),
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
+    errors.ResolverBusyError(processes=4),
 )
 _INPUT_PROBLEMS: Final = problems(*_INPUT_ERRORS)
 _LOCATION: Final = {
@@ -50,6 +51,7 @@ _LOCATION: Final = {
     "links": {"request": {"operationId": "get_request", "parameters": {"request_id": "$response.body#/id"}}},
 }
 _POLL_SECONDS: Final = 1.0
+Done = TypeVar("Done")
 
 router: Final = APIRouter(
     prefix="/v1/requests", tags=["requests"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
@@ -57,11 +59,11 @@ router: Final = APIRouter(
 
 
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
-async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
+async def plan_request(body: NewRequest, services: Services, caller: Caller, http: Request) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
     known = services.request_build.targets()
     request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor)
-    return PlanView.of(await services.prebuilds.plan(request))
+    return PlanView.of(await _while_connected(http, services.prebuilds.plan(request)))
 
 
 @router.post(
@@ -72,7 +74,13 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller) -> 
     responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
 )
 async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
-    body: NewRequest, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
+    body: NewRequest,
+    services: Services,
+    caller: Caller,
+    links: Links,
+    trace: RequestTrace,
+    http: Request,
+    response: Response,
 ) -> RequestView:
     """Have every release that the input comes down to served by our index, for each Python on each platform.
 
@@ -81,7 +89,7 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     """
     known = services.request_build.targets()
     request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace)
-    prebuild = await services.prebuilds.order(request)
+    prebuild = await _while_connected(http, services.prebuilds.order(request))
     response.headers["Location"] = request_path(prebuild.id)
     return RequestView.of_request(prebuild, links)
 
@@ -160,6 +168,27 @@ async def follow_request(request_id: str, services: Services, links: Links) -> S
     await services.prebuilds.get(request_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(services, request_id, links), media_type=EVENT_STREAM, headers=headers)
+
+
+async def _while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
+    """Do what may take minutes, and end it with all its programs once nobody waits for its answer any more."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnection(http))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            # Nobody reads this any more.
+            raise InvalidRequestError(problems=["the connection was closed before there was an answer"])
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _disconnection(http: Request) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:

@@ -69,7 +69,7 @@ class Prebuilds:
         Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
         OperatorError.
         """
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self._needed(request))
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def plan(release: ReleaseItems) -> ReleaseItems:
@@ -85,7 +85,7 @@ class Prebuilds:
         """
         if request.webhook_url is not None:
             self.webhooks.check(request.webhook_url)
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self._needed(request))
         finished = replace(prebuild, finished_at=self.now() if prebuild.is_final else None)
         await self.store.create(finished)
         _log.info(
@@ -148,6 +148,9 @@ class Prebuilds:
             name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=self.parse_lines)
             for name in names
         }
+
+    async def _needed(self, request: PrebuildRequest) -> NeededReleases:
+        return await self.read(request.given, request.targets, asked_by=request.requested_by)
 
     def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
         return Prebuild(
