@@ -116,6 +116,29 @@ class RecentAnswers(Generic[K, V]):
         return value
 
 
+class SharedAnswer(Generic[V]):
+    """The answer to one question, asked once for all who want it at the same time, and again when it is old."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Coroutine[Any, Any, V]],
+        *,
+        seconds: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._running: SingleFlight[None, V] = SingleFlight()
+        self._answers: RecentAnswers[None, V] = RecentAnswers(seconds=seconds, clock=clock)
+
+    async def get(self) -> V:
+        """Give the last answer if it is recent enough, else a new one; an error is nobody's answer but of who waits."""
+        known = self._answers.fresh(None)
+        return known if known is not None else await self._running.run(None, self._renew)
+
+    async def _renew(self) -> V:
+        return self._answers.keep(None, await self._ask())
+
+
 class SlotsBusyError(Exception):
     """No slot became free in time, or too much of the same caller's work waits already."""
 

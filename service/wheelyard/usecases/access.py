@@ -1,11 +1,14 @@
 """Decide whether a request is answered: who asks, what that opens, and how often. Must not know HTTP's routes."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
 from wheelyard.domain.access import Scope
 from wheelyard.domain.ledger import Token
-from wheelyard.errors import ForbiddenError, UnauthenticatedError
+from wheelyard.errors import ForbiddenError, TooManyRequestsError, UnauthenticatedError
 from wheelyard.usecases.request_limits import RequestLimit
 from wheelyard.usecases.tokens import Tokens
 
@@ -13,6 +16,9 @@ ANONYMOUS: Final = Token(
     id="anonymous", name="anonymous", scope=Scope.READ, created_at=datetime.fromtimestamp(0, tz=UTC)
 )
 """Whoever shows no token where reading needs none; it is in no store."""
+_DOUBTFUL_AT_ONCE: Final = 2
+"""Look-ups for addresses that have shown too many wrong tokens, so that a flood of guesses leaves the database to
+others."""
 
 
 class Access:
@@ -32,6 +38,7 @@ class Access:
         self._index_reads = index_reads
         self._failures = failures
         self._anonymous_read = anonymous_read
+        self._doubtful = asyncio.Semaphore(_DOUBTFUL_AT_ONCE)
 
     async def admit(self, authorization: str | None, *, needed: Scope, address: str) -> Token:
         """Let a request through.
@@ -72,17 +79,29 @@ class Access:
     async def recognise(self, authorization: str | None, address: str) -> Token:
         """Tell whose token a request shows, without counting the request.
 
-        Raises UnauthenticatedError, or TooManyRequestsError after too many wrong tokens.
+        A right token is never refused, whatever else its address has shown: many callers may share one.
+
+        Raises UnauthenticatedError, or instead of it TooManyRequestsError after too many wrong tokens.
         """
-        if authorization:
-            # Before the look-up, so that a flood of guesses does not reach the database.
-            self._failures.check(address)
-        try:
+        if not authorization:
             return await self._tokens.authenticate(authorization)
-        except UnauthenticatedError:
-            if authorization:
+        async with self._look_up(address):
+            try:
+                return await self._tokens.authenticate(authorization)
+            except UnauthenticatedError:
                 self._failures.take(address)
-            raise
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _look_up(self, address: str) -> AsyncIterator[None]:
+        """Let an address wait that others' look-ups must be kept from; it costs time, never the answer."""
+        try:
+            self._failures.check(address)
+        except TooManyRequestsError:
+            async with self._doubtful:
+                yield
+        else:
+            yield
 
 
 def allowed(token: Token, needed: Scope) -> Token:
