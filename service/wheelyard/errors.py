@@ -343,6 +343,21 @@ class TooManyRequestsError(CallerError):
         )
 
 
+class TooManyConnectionsError(CallerError):
+    """An address holds as many connections as the limit allows, and all of them are being answered."""
+
+    code = "too-many-connections"
+    retryable = True
+
+    def __init__(self, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"There are too many connections; one address may have {limit}.",
+            "Close some, or wait. An operator raises WHEELYARD_CONNECTIONS_PER_ADDRESS, and names a proxy that many "
+            "callers come through in WHEELYARD_TRUSTED_PROXIES.",
+        )
+
+
 class OwnProjectError(CallerError):
     """The name is the organisation's own, and the upstream index must not satisfy it."""
 

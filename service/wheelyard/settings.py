@@ -46,6 +46,16 @@ def _check_recipe_place(text: str) -> str:
 RecipePlace = Annotated[str, AfterValidator(_check_recipe_place)]
 
 
+def _read_proxy(text: str) -> str:
+    network = read_network(text)
+    if network is None or network.prefixlen == 0:
+        raise ValueError(f"{text!r} is no address or network of a proxy")
+    return str(network)
+
+
+ProxyNetwork = Annotated[str, AfterValidator(_read_proxy)]
+
+
 def _check_webhook_host(text: str) -> str:
     if read_network(text) is None and _HOST_NAME.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no host name, address or network")
@@ -121,6 +131,18 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8123
     """Port that the API listens on; 0 takes any free one."""
 
+    trusted_proxies: tuple[ProxyNetwork, ...] = ()
+    """Addresses and networks of your own reverse proxies, as a JSON list such as ``["127.0.0.1", "10.0.0.0/24"]``. What
+    they say of a caller (``X-Forwarded-For``, ``X-Forwarded-Proto``) is believed, and nobody else. Default: none."""
+
+    connections: Annotated[int, Field(ge=16)] = 4096
+    """Connections that one API process holds at most; those that wait for a request make way for new ones. It is less
+    where the process may not open as many files."""
+
+    connections_per_address: Annotated[int, Field(ge=0)] = 256
+    """Connections that one address may hold in one API process, a trusted proxy's apart; 0 is no limit. Those that wait
+    for a request make way for new ones."""
+
     engine: str | None = None
     """Container engine's program, such as ``docker`` or ``podman``. Default: whichever answers."""
 
@@ -180,7 +202,8 @@ class Settings(BaseSettings):
     in one API process, after a burst of as many; 0 is no limit. In the embedded mode, this host is not counted."""
 
     login_failures_per_minute: Annotated[int, Field(ge=0)] = 30
-    """Wrong tokens that one address may present a minute; then it has to wait. 0 is no limit."""
+    """Wrong tokens that one address may present a minute; further ones are told to wait, right ones never. 0 is no
+    limit."""
 
     resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
     """How often uv, which resolves requirements, may run at the same time in one API or worker process; one caller gets

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import uvicorn
-
 from wheelyard.access_wiring import database_address, host_user, tokens_of
 from wheelyard.adapters.child_keeper import keeping
 from wheelyard.adapters.child_process import FileLock
@@ -29,7 +27,7 @@ from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
 from wheelyard.image_wiring import catalogue
 from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
 from wheelyard.interfaces import SourceIndex
-from wheelyard.listening import holding_port, open_port, url_of
+from wheelyard.listening import holding_port, open_port, serve, url_of
 from wheelyard.logs import configure_logs, get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.prebuild_wiring import advance_forever, make_webhooks
@@ -74,7 +72,7 @@ async def run_up(settings: Settings) -> None:
                 _running(services.upkeep()),
                 _running(advance_forever(services.prebuilds.advance, make_webhooks(settings, backends.database))),
             ):
-                await _serve(services, listener, stop)
+                await _answer(settings, services, listener, stop)
 
 
 async def run_serve(settings: Settings) -> None:
@@ -88,7 +86,7 @@ async def run_serve(settings: Settings) -> None:
         open_port(settings, listener)
         _say(f"API on {url_of(listener)}")
         async with _running(services.upkeep()), _running(advance_forever(services.prebuilds.advance, webhooks)):
-            await _serve(services, listener, stop)
+            await _answer(settings, services, listener, stop)
 
 
 async def run_worker(settings: Settings) -> None:
@@ -239,33 +237,17 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
         file.unlink(missing_ok=True)
 
 
-async def _serve(services: ApiServices, listener: socket.socket, stop: Stop) -> None:
+async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until we are told to stop."""
     app = create_app(services)
     keep_for_good()
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="api")
-    asked = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    server.should_exit = True
-    await serving
+    await serve(app, settings, listener, stop)
 
 
 def keep_for_good() -> None:
     """Take what is there out of Python's collections: looking through it holds up answers for a tenth of a second."""
     gc.collect()
     gc.freeze()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals end the whole process, not only the API."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
@@ -29,7 +30,7 @@ class AuthenticatedRoute(APIRoute):
             request.state.token = await services_of(request).access.admit(
                 request.headers.get("Authorization"),
                 needed=needed,
-                address=request.client.host if request.client else "",
+                address=address_of(request),
             )
             return await handle(request)
 

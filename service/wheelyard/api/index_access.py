@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from wheelyard.api.index_links import TOKEN_USER, IndexLinks
 from wheelyard.api.index_services import IndexAccess
+from wheelyard.api.request_context import address_of
 from wheelyard.api.services import services_of
 from wheelyard.errors import UnauthenticatedError
 
@@ -38,7 +39,7 @@ class IndexRoute(APIRoute):
             if not (access.this_host and _is_from_this_host(request)):
                 await services.access.admit_reader(
                     None if access.anonymous else bearer_of(request.headers.get("Authorization")),
-                    address=request.client.host if request.client else "",
+                    address=address_of(request),
                     is_open=access.anonymous,
                 )
             response: Response = await self.endpoint(request=request, services=services, **request.path_params)

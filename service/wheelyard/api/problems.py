@@ -43,6 +43,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.FileExistsAlreadyError: 409,
     errors.ForbiddenError: 403,
     errors.TooManyRequestsError: 429,
+    errors.TooManyConnectionsError: 429,
     errors.OwnProjectError: 422,
     errors.ServerUnreachableError: 502,
     # Recipes and the catalogue are part of this server, so the caller cannot mend them.

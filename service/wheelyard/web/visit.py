@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Request
 
-from wheelyard.api.request_context import trace_of
+from wheelyard.api.request_context import address_of, trace_of
 from wheelyard.api.services import ApiServices, services_of
 from wheelyard.api.session_cookie import CSRF_FIELD, session_of
 from wheelyard.domain.access import Scope
@@ -51,7 +51,7 @@ class Visit:
     @property
     def address(self) -> str:
         """Where the request comes from."""
-        return self.request.client.host if self.request.client else ""
+        return address_of(self.request)
 
     def part(self, name: str) -> str:
         """Give a part of the path; raises NotFoundError for what no name can hold."""
@@ -103,7 +103,7 @@ async def _session(request: Request, services: ApiServices, needed: Scope | None
         if needed is not Scope.READ:
             raise
         # Raises the same error unless reading is open to everybody.
-        await services.access.admit(None, needed=needed, address=request.client.host if request.client else "")
+        await services.access.admit(None, needed=needed, address=address_of(request))
         return None
     services.access.count(session.token)
     return session
