@@ -329,6 +329,19 @@ class ForbiddenError(CallerError):
         )
 
 
+class NotYoursError(CallerError):
+    """The token's scope would do, but what it asks for concerns others, who asked for it."""
+
+    code = "not-yours"
+
+    def __init__(self, *, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(
+            f"The {kind} {name} was asked for with other tokens, not with this one.",
+            "Whoever asked for it can cancel it, and so can any token of the scope 'operate'.",
+        )
+
+
 class TooManyRequestsError(CallerError):
     """More requests came than the limit allows."""
 

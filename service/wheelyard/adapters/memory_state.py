@@ -13,7 +13,7 @@ from typing import Final
 from wheelyard.domain.access import AuditEntry, Change
 from wheelyard.domain.build import Attempt, Build, BuildOrder, Failure, Status
 from wheelyard.domain.builder_status import EngineImages
-from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_wheel
+from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_request, tally_of_wheel
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import Claim, Outcome, Token
@@ -168,7 +168,7 @@ class RequestRecord:
     joined: bool
     prebuild_id: str | None = None
     withdrawn: bool = False
-    """True once its prebuild does not want the build any more."""
+    """True once whoever asked does not want the build any more."""
     trace: Trace = NO_TRACE
 
 
@@ -267,6 +267,25 @@ class MemoryState:
         ]
         builds = (self.records[build_id].build for build_id in build_ids if build_id in self.records)
         return [build for build in builds if build.status in wanted and not self.is_wanted(build.id)]
+
+    def withdraw_requests(self, build_id: str, *, by: str | None = None) -> bool:
+        """Let somebody, or everybody, want a build no longer; True if anybody has wanted it."""
+        leaving = [one for one in self.requests if one.build_id == build_id and by in {None, one.requested_by}]
+        self.requests = [replace(one, withdrawn=True) if one in leaving else one for one in self.requests]
+        return any(not one.withdrawn for one in leaving)
+
+    def want_again(self, build_id: str, by: str, trace: Trace) -> None:
+        """Note that somebody who has tried a build again wants it."""
+        own = [one for one in self.requests if (one.build_id, one.requested_by) == (build_id, by)]
+        if own:
+            self.requests = [replace(one, withdrawn=False) if one in own else one for one in self.requests]
+            return
+        build = self.find(build_id).build
+        request = RequestRecord(
+            build_id=build_id, requirement=build.order.requirement, requested_by=by, joined=True, trace=trace
+        )
+        self.requests.append(request)
+        self.tallies.append(tally_of_request(joined=True, status=build.status))
 
     def is_wanted(self, build_id: str) -> bool:
         """Tell whether somebody has asked for a build, or another build waits for it."""

@@ -12,14 +12,14 @@ from wheelyard.adapters.database import Connection, Database, prefer_order
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_waits import forget_waits
-from wheelyard.adapters.postgres_wishes import LIVE, leave_cancelled
+from wheelyard.adapters.postgres_wishes import LIVE, leave, leave_cancelled, leave_for_all, want_again
 from wheelyard.adapters.records import Row, build_of, order_columns, summary_of
 from wheelyard.domain.build import Build, BuildOrder
 from wheelyard.domain.changes import cancellation_of, request_of, retry_of
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, RequestCancelledError
+from wheelyard.errors import NotFoundError, NotYoursError, RequestCancelledError
 
 _INSERT: Final = b"""
 insert into builds (id, key, requirement, project, version, sdist, python, platform, builder, recipe_digest,
@@ -102,6 +102,9 @@ where id = %(id)s and status in ('failed', 'cancelled') and not exists (
 returning id
 """
 _END_PAUSE: Final = b"update builds set not_before = null where id = %(id)s and not_before is not null returning id"
+_IS_WANTED: Final = """
+select 1 from requests where build_id = %(id)s and requested_by = %(by)s and not withdrawn limit 1
+"""
 _FIND_TWIN: Final = b"""
 select o.id from builds b join builds o on o.key = b.key and o.status in ('queued', 'running', 'succeeded')
 where b.id = %(id)s
@@ -204,10 +207,24 @@ class PostgresBuilds:
             build = await _read(connection, build_id)
             if (await connection.execute(_CANCEL, {"id": build_id})).rowcount:
                 await record_change(connection, cancellation_of(build, requested_by))
+                await leave_for_all(connection, build_id)
                 await leave_cancelled(connection, build_id, statuses=LIVE, by=requested_by)
             await notify(connection, build_id)
             await notify(connection, cancel_topic(build_id))
             return await _read(connection, build_id)
+
+    async def leave(self, build_id: str, *, requested_by: str) -> Build:
+        """Withdraw what somebody has asked for, and cancel the build if that was all."""
+        async with self._database.transaction() as connection:
+            await _read(connection, build_id)
+            if not await leave(connection, build_id, by=requested_by):
+                raise NotYoursError(kind="build", name=build_id)
+            return await _read(connection, build_id)
+
+    async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
+        """Look for a request that was not withdrawn."""
+        wanted = {"id": _id_of(build_id), "by": requested_by}
+        return await self._database.fetch_one(_IS_WANTED, wanted) is not None
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
         """Queue it anew, unless an equal build is there or comes in between: the unique index decides."""
@@ -225,12 +242,16 @@ class PostgresBuilds:
         for statement in (_RETRY, _END_PAUSE):
             if await (await connection.execute(statement, place)).fetchone() is not None:
                 await forget_waits(connection, build_id)
+                await want_again(connection, build_id, place)
                 await self._queue.wake(connection, lane)
                 await notify(connection, build_id)
                 await record_change(connection, retry_of(build, requested_by))
                 return Submission(build=await _read(connection, build_id), joined=False)
         twin = await (await connection.execute(_FIND_TWIN, {"id": build_id})).fetchone()
-        return Submission(build=await _read(connection, str(twin["id"]) if twin else build_id), joined=True)
+        joined_id = str(twin["id"]) if twin else build_id
+        if joined_id != build_id:
+            await want_again(connection, joined_id, place)
+        return Submission(build=await _read(connection, joined_id), joined=True)
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
         """Take each project's median."""

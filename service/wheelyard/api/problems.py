@@ -42,6 +42,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.UnauthenticatedError: 401,
     errors.FileExistsAlreadyError: 409,
     errors.ForbiddenError: 403,
+    errors.NotYoursError: 403,
     errors.TooManyRequestsError: 429,
     errors.TooManyConnectionsError: 429,
     errors.OwnProjectError: 422,

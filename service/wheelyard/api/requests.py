@@ -32,6 +32,7 @@ from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.read_dependencies import DependencyInput
 
 _NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
+_NOT_YOURS: Final = errors.NotYoursError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _WEBHOOK_PROBLEM: Final = errors.WebhookRefusedError(reason="10.0.0.1 is not a public address")
 _INPUT_ERRORS: Final = (
     INVALID_REQUEST,
@@ -114,11 +115,14 @@ async def get_request(request_id: str, services: Services, links: Links) -> Requ
     "/{request_id}/cancel",
     operation_id="cancel_request",
     summary="Cancel a request",
-    responses=problems(_NO_SUCH_REQUEST),
+    responses=problems(_NO_SUCH_REQUEST, _NOT_YOURS),
 )
 async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> RequestView:
-    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on."""
-    return RequestView.of_request(await services.prebuilds.cancel(request_id, requested_by=caller.actor), links)
+    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on.
+
+    It takes the token that made the request, or the scope `operate`.
+    """
+    return RequestView.of_request(await services.prebuilds.cancel(request_id, by=caller), links)
 
 
 @router.post(

@@ -15,9 +15,9 @@ class Scope(StrEnum):
     READ = "read"
     """Look at builds, logs, targets and builders."""
     REQUEST = "request"
-    """Ask for wheels, and cancel builds."""
+    """Ask for wheels, and cancel what was asked for with the same token."""
     OPERATE = "operate"
-    """Yank, promote and delete wheels, and check the index."""
+    """Yank, promote and delete wheels, check the index, and cancel what others have asked for."""
     ADMIN = "admin"
     """Make and end tokens, and read the audit log."""
 
@@ -32,6 +32,8 @@ class Action(StrEnum):
 
     BUILD_REQUESTED = "build.requested"
     BUILD_CANCELLED = "build.cancelled"
+    BUILD_LEFT = "build.left"
+    """Somebody wants it no longer; it goes on for others."""
     BUILD_RETRIED = "build.retried"
     PREBUILD_REQUESTED = "request.made"
     PREBUILD_CANCELLED = "request.cancelled"
