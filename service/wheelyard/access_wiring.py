@@ -14,6 +14,7 @@ from wheelyard.adapters.postgres_audit import PostgresAudit
 from wheelyard.adapters.postgres_sessions import PostgresSessions
 from wheelyard.adapters.postgres_tokens import PostgresTokens
 from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.domain.access import OpenLimits
 from wheelyard.interfaces import AuditStore, WorkerBook
 from wheelyard.settings import Settings
 from wheelyard.usecases.access import Access
@@ -51,6 +52,15 @@ def access_of(settings: Settings, tokens: Tokens) -> Access:
         index_reads=RequestLimit(what="index requests of this caller", per_minute=settings.index_requests_per_minute),
         failures=failures,
         anonymous_read=settings.anonymous_read,
+    )
+
+
+def open_limits(settings: Settings) -> OpenLimits:
+    """Say how much unfinished work one token may have."""
+    return OpenLimits(
+        requests=settings.open_requests_per_token,
+        items=settings.open_items_per_token,
+        builds=settings.queued_builds_per_token,
     )
 
 

@@ -356,6 +356,20 @@ class TooManyRequestsError(CallerError):
         )
 
 
+class TooMuchOpenError(CallerError):
+    """A token has as much unfinished work as it may have."""
+
+    code = "too-much-open"
+    retryable = True
+
+    def __init__(self, *, what: str, limit: int, setting: str, retry_after_seconds: int = 60) -> None:
+        self.what, self.limit, self.setting, self.retry_after_seconds = what, limit, setting, retry_after_seconds
+        super().__init__(
+            f"That would be more {what} than one token may have at the same time, which is {limit}.",
+            f"Wait until some are over, or cancel what nobody needs; an operator raises {setting}.",
+        )
+
+
 class TooManyConnectionsError(CallerError):
     """An address holds as many connections as the limit allows, and all of them are being answered."""
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from wheelyard.access_wiring import open_limits
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
@@ -69,7 +70,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
 ) -> Prebuilds:
     """Assemble the use cases of requests for whole applications."""
     wheels = PostgresWheels(database)
-    store = PostgresPrebuilds(database)
+    store = PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
         turns=store,
         equal_builds=builds,

@@ -205,6 +205,16 @@ class Settings(BaseSettings):
     """Wrong tokens that one address may present a minute; further ones are told to wait, right ones never. 0 is no
     limit."""
 
+    open_requests_per_token: Annotated[int, Field(ge=0)] = 50
+    """Requests for applications that one token may have which are not over; 0 is no limit."""
+
+    open_items_per_token: Annotated[int, Field(ge=0)] = 20_000
+    """Items (a release for a target) of these that may be unfinished; 0 is no limit."""
+
+    queued_builds_per_token: Annotated[int, Field(ge=0)] = 2_000
+    """Builds that one token may have in the queue; 0 is no limit. Requests for applications leave a quarter of them
+    free and start their builds as there is room. What builds require does not count."""
+
     resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
     """How often uv, which resolves requirements, may run at the same time in one API or worker process; one caller gets
     at most half of them. Each may use 2 GiB of memory and two minutes."""

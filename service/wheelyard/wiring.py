@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wheelyard import __version__
-from wheelyard.access_wiring import access_of, sessions_of, tokens_of
+from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.database import Database
@@ -107,7 +107,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
 ) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
     queue = BuildQueue(database.conninfo)
-    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts)
+    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     builds = LoggedBuilds(stored)
     logs = PostgresLogs(database)
     recipes = recipe_book(settings)

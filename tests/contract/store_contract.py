@@ -16,6 +16,7 @@ from tests.contract.build_contract import (
 )
 from tests.contract.figure_contract import FigureContract
 from tests.contract.image_contract import ImageContract
+from tests.contract.limit_contract import LimitContract
 from tests.contract.log_contract import LogContract
 from tests.contract.prebuild_contract import PrebuildContract
 from tests.contract.queue_contract import (
@@ -58,5 +59,6 @@ class StoreContract(
     UploadContract,
     OutboxContract,
     BrowseContract,
+    LimitContract,
 ):
     """All of it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from wheelyard.domain.access import AuditEntry, Change
+from wheelyard.domain.access import NO_LIMITS, AuditEntry, Change
 from wheelyard.domain.build import Attempt, Build, BuildOrder, Failure, Status
 from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_request, tally_of_wheel
@@ -193,6 +193,7 @@ class MemoryState:
         self.records: dict[str, BuildRecord] = {}
         self.requests: list[RequestRecord] = []
         self.cancelled_prebuilds: set[str] = set()
+        self.limits = NO_LIMITS
         self.tallies: list[Tally] = []
         """What has been counted, one by one."""
         self.webhooks: dict[str, WebhookRecord] = {}
@@ -229,6 +230,15 @@ class MemoryState:
         """Find the build that a new one with this key would join."""
         builds = (record.build for record in self.records.values())
         return next((build for build in builds if build.order.key == key and build.status in _IN_THE_WAY), None)
+
+    def check_queued(self, requested_by: str, *, for_prebuild: bool) -> None:
+        """Raise TooMuchOpenError if somebody may have no further build in the queue."""
+        queued = [
+            record
+            for record in self.records.values()
+            if record.build.status is Status.QUEUED and record.queued_for == requested_by
+        ]
+        self.limits.check_builds(len(queued) + 1, for_prebuild=for_prebuild)
 
     def next_turn(self, lane: Lane, priority: Priority, requested_by: str) -> int:
         """Say when it is a requester's turn: after what he has in line, and never before the turn that it is now."""

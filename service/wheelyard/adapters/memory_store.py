@@ -55,6 +55,8 @@ class MemoryBuilds:
         """Queue a build, or join the equal one."""
         if prebuild_id in self._state.cancelled_prebuilds:
             raise RequestCancelledError(request=str(prebuild_id))
+        if self._state.find_equal(order.key) is None:
+            self._state.check_queued(requested_by, for_prebuild=prebuild_id is not None)
         build_id, joined = submit(self._state, order, requested_by=requested_by, priority=priority)
         if not joined:
             self._state.find(build_id).trace = trace
@@ -79,6 +81,7 @@ class MemoryBuilds:
             if equal is not None:
                 self._state.want_again(equal.id, requested_by, trace)
                 return Submission(build=equal, joined=True)
+            self._state.check_queued(requested_by, for_prebuild=False)
             self._queue_anew(record, requested_by)
             record.trace = trace
         elif record.build.not_before is None:

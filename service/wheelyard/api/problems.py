@@ -44,6 +44,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ForbiddenError: 403,
     errors.NotYoursError: 403,
     errors.TooManyRequestsError: 429,
+    errors.TooMuchOpenError: 429,
     errors.TooManyConnectionsError: 429,
     errors.OwnProjectError: 422,
     errors.ServerUnreachableError: 502,

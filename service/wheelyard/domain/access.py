@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from wheelyard.errors import TooMuchOpenError
+
 MAX_AUDIT_ENTRIES: Final = 500
 
 
@@ -25,6 +27,39 @@ class Scope(StrEnum):
         """Tell whether whoever has this scope may do what needs the other."""
         ladder = list(Scope)
         return ladder.index(self) >= ladder.index(needed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenLimits:
+    """How much unfinished work one token may have; 0 is no limit."""
+
+    requests: int = 0
+    """Requests for applications that are not over."""
+    items: int = 0
+    """Items of these that are not over."""
+    builds: int = 0
+    """Builds in the queue."""
+
+    def check_requests(self, requests: int, items: int) -> None:
+        """Raise TooMuchOpenError if these are too many, the new one included."""
+        _check("open requests", requests, self.requests, "WHEELYARD_OPEN_REQUESTS_PER_TOKEN")
+        _check("unfinished items of requests", items, self.items, "WHEELYARD_OPEN_ITEMS_PER_TOKEN")
+
+    def check_builds(self, builds: int, *, for_prebuild: bool) -> None:
+        """Raise TooMuchOpenError if these are too many, the new one included.
+
+        Prebuilds leave a quarter, so that somebody who has ordered a large one can still ask for a single wheel.
+        """
+        limit = max(1, self.builds * 3 // 4) if for_prebuild and self.builds else self.builds
+        _check("builds in the queue", builds, limit, "WHEELYARD_QUEUED_BUILDS_PER_TOKEN")
+
+
+NO_LIMITS: Final = OpenLimits()
+
+
+def _check(what: str, count: int, limit: int, setting: str) -> None:
+    if limit and count > limit:
+        raise TooMuchOpenError(what=what, limit=limit, setting=setting)
 
 
 class Action(StrEnum):
