@@ -205,6 +205,13 @@ class Settings(BaseSettings):
     """Wrong tokens that one address may present a minute; further ones are told to wait, right ones never. 0 is no
     limit."""
 
+    concurrent_requests_per_token: Annotated[int, Field(ge=0)] = 64
+    """Requests of one token that an API process works on at the same time, followed ones apart; 0 is no limit."""
+
+    streams_per_token: Annotated[int, Field(ge=0)] = 50
+    """Logs and requests that one token (or one address, without a token) may follow at the same time in one API
+    process; 0 is no limit."""
+
     open_requests_per_token: Annotated[int, Field(ge=0)] = 50
     """Requests for applications that one token may have which are not over; 0 is no limit."""
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.postgres_audit import record_change
+from wheelyard.adapters.postgres_tokens import LIVE, LONG_AGO
 from wheelyard.adapters.records import token_of
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.ledger import Token
@@ -14,12 +15,13 @@ _FORGET: Final = b"delete from sessions where expires_at < now()"
 _OPEN: Final = b"""
 insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
 """
-_FIND: Final = """
-update tokens set last_used_at = now() from sessions
-where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and tokens.id = sessions.token_id
-  and tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())
-returning tokens.*
-"""
+_FIND: Final = f"""
+with found as (select tokens.* from sessions join tokens on tokens.id = sessions.token_id
+               where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and {LIVE}),
+     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
+              returning tokens.*)
+select * from used union all select * from found where not exists (select from used)
+"""  # noqa: S608  (constants)
 _CLOSE: Final = b"""
 delete from sessions using tokens where sessions.secret_digest = %(digest)s and tokens.id = sessions.token_id
 returning tokens.*

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.adapters.shared_work import SharedAnswer
+from wheelyard.adapters.shared_work import FairSlots, SharedAnswer
 from wheelyard.api import (
     audit,
     build_log,
@@ -86,6 +86,7 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
     app.state.services = services
     app.state.page_memories = {}
     app.state.log_maps = LogMaps()
+    app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
     checks = health.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
     app.state.readiness = SharedAnswer(checks.ask)
     app.state.figures = SharedAnswer(services.figures.read, seconds=0)

@@ -11,6 +11,7 @@ from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
+from wheelyard.usecases.access import ANONYMOUS
 
 bearer_scheme = HTTPBearer(
     auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` makes one."
@@ -27,12 +28,17 @@ class AuthenticatedRoute(APIRoute):
         needed = needed_scope(self.operation_id)
 
         async def handle_authenticated(request: Request) -> Response:
-            request.state.token = await services_of(request).access.admit(
+            access = services_of(request).access
+            token = request.state.token = await access.admit(
                 request.headers.get("Authorization"),
                 needed=needed,
                 address=address_of(request),
             )
-            return await handle(request)
+            caller = request.state.caller = address_of(request) if token is ANONYMOUS else token.id
+            # Before the body is read, which may have megabytes.
+            access.running.check(caller)
+            with access.running.hold(caller):
+                return await handle(request)
 
         return handle_authenticated
 
@@ -44,3 +50,11 @@ async def caller_of(request: Request) -> Token:
 
 
 Caller = Annotated[Token, Depends(caller_of)]
+
+
+async def _caller_key(request: Request) -> str:
+    return str(request.state.caller)
+
+
+CallerKey = Annotated[str, Depends(_caller_key)]
+"""Says what limits count as the caller: the token, or without one the address."""

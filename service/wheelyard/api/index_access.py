@@ -18,6 +18,7 @@ from wheelyard.api.request_context import address_of
 from wheelyard.api.services import services_of
 from wheelyard.errors import UnauthenticatedError
 
+_THIS_HOST: Final = "this host"
 # Any of them says that somebody else asks, through a proxy on this host.
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
@@ -35,9 +36,10 @@ class IndexRoute(APIRoute):
         async def handle_reader(request: Request) -> Response:
             services = services_of(request)
             access = services.index.access
+            request.state.caller = _THIS_HOST
             # Whoever is on this very host is not counted: there is nobody to be kept from starving others.
             if not (access.this_host and _is_from_this_host(request)):
-                await services.access.admit_reader(
+                request.state.caller = await services.access.admit_reader(
                     None if access.anonymous else bearer_of(request.headers.get("Authorization")),
                     address=address_of(request),
                     is_open=access.anonymous,

@@ -1,6 +1,7 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Annotated, Any, Final, TypeVar
 
@@ -9,10 +10,10 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from wheelyard import errors
-from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
-from wheelyard.api.build_log import EVENT_STREAM
+from wheelyard.api.authentication import AuthenticatedRoute, Caller, CallerKey, bearer_scheme
 from wheelyard.api.index_access import Links
 from wheelyard.api.index_links import IndexLinks
+from wheelyard.api.log_events import EVENT_STREAM, EventStream
 from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.problems import Problem
 from wheelyard.api.request_context import RequestTrace
@@ -52,6 +53,7 @@ _LOCATION: Final = {
     "links": {"request": {"operationId": "get_request", "parameters": {"request_id": "$response.body#/id"}}},
 }
 _POLL_SECONDS: Final = 1.0
+_PAUSES_FOR_LOOKS: Final = 20
 Done = TypeVar("Done")
 
 router: Final = APIRouter(
@@ -162,7 +164,7 @@ async def lock_request(request_id: str, body: DependencyFiles, services: Service
         **problems(_NO_SUCH_REQUEST),
     },
 )
-async def follow_request(request_id: str, services: Services, links: Links) -> StreamingResponse:
+async def follow_request(request_id: str, services: Services, links: Links, caller: CallerKey) -> EventStream:
     """Send the whole request as an ``update`` event at once and whenever it has changed, and ``end`` when it is over.
 
     The estimate of the time that is left is no change by itself: count it down.
@@ -170,8 +172,7 @@ async def follow_request(request_id: str, services: Services, links: Links) -> S
     A stream that ends without ``end`` is to be asked for again; the first event brings the reader up to date.
     """
     await services.prebuilds.get(request_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(services, request_id, links), media_type=EVENT_STREAM, headers=headers)
+    return EventStream(_events(services, request_id, links), limit=services.access.streams, caller=caller)
 
 
 async def _while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
@@ -205,6 +206,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
     silent_seconds = 0.0
     try:
         while not services.stopping.is_set():
+            begun = time.monotonic()
             view = await _look(services, request_id, links)
             # An estimate changes all the time; it comes with what has really changed.
             news = view.model_copy(update={"seconds_left": None})
@@ -214,8 +216,10 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
             if view.finished_at is not None:
                 yield format_sse_event(event="end", data_str="{}")
                 return
-            await asyncio.sleep(_POLL_SECONDS)
-            silent_seconds += _POLL_SECONDS
+            # A request of thousands of items takes a while to read; looking at it must not be most of what we do.
+            pause_seconds = max(_POLL_SECONDS, _PAUSES_FOR_LOOKS * (time.monotonic() - begun))
+            await asyncio.sleep(pause_seconds)
+            silent_seconds += pause_seconds
             if silent_seconds >= services.heartbeat_seconds:
                 silent_seconds = 0.0
                 yield format_sse_event(comment="still here")

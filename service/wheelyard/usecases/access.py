@@ -9,7 +9,7 @@ from typing import Final
 from wheelyard.domain.access import Scope
 from wheelyard.domain.ledger import Token
 from wheelyard.errors import ForbiddenError, TooManyRequestsError, UnauthenticatedError
-from wheelyard.usecases.request_limits import RequestLimit
+from wheelyard.usecases.request_limits import ParallelLimit, RequestLimit
 from wheelyard.usecases.tokens import Tokens
 
 ANONYMOUS: Final = Token(
@@ -24,19 +24,25 @@ others."""
 class Access:
     """What every request under /v1 and for the index, and every sign-in, goes through."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one limit for each thing that is limited
         self,
         *,
         tokens: Tokens,
         requests: RequestLimit,
         index_reads: RequestLimit,
         failures: RequestLimit,
+        running: ParallelLimit | None = None,
+        streams: ParallelLimit | None = None,
         anonymous_read: bool = False,
     ) -> None:
         self._tokens = tokens
         self._requests = requests
         self._index_reads = index_reads
         self._failures = failures
+        self.running = running or ParallelLimit(what="requests", most=0, setting="")
+        """Of requests that are being answered, by token."""
+        self.streams = streams or ParallelLimit(what="streams", most=0, setting="")
+        """Of followed logs and requests, by token."""
         self._anonymous_read = anonymous_read
         self._doubtful = asyncio.Semaphore(_DOUBTFUL_AT_ONCE)
 
@@ -60,13 +66,15 @@ class Access:
         self._requests.take(token.id)
         return allowed(token, needed)
 
-    async def admit_reader(self, authorization: str | None, *, address: str, is_open: bool) -> None:
-        """Let somebody read the index: installers come in bursts, so they have a limit of their own.
+    async def admit_reader(self, authorization: str | None, *, address: str, is_open: bool) -> str:
+        """Let somebody read the index, and say who counts as the caller.
 
-        Raises UnauthenticatedError unless reading is open to everybody, and TooManyRequestsError.
+        Installers come in bursts, so they have a limit of their own. Raises UnauthenticatedError unless reading is open
+        to everybody, and TooManyRequestsError.
         """
         caller = address if is_open else (await self.recognise(authorization, address)).id
         self._index_reads.take(caller)
+        return caller
 
     def count(self, token: Token) -> None:
         """Count a request of somebody who is known by a session; raises TooManyRequestsError."""

@@ -44,6 +44,11 @@ class Visit:
         return self.session.token if self.session else ANONYMOUS
 
     @property
+    def caller(self) -> str:
+        """Say what limits count as the caller."""
+        return self.session.token.id if self.session else self.address
+
+    @property
     def trace(self) -> Trace:
         """What is kept with whatever the visitor starts."""
         return trace_of(self.request.scope)
