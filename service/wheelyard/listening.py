@@ -54,7 +54,7 @@ class ConnectionLimits:
     """How often it is looked whether an answer that waits is read fast enough."""
     linger_seconds: float = 5.0
     """For who still sends a body after its answer."""
-    per_address: int = 256
+    per_address: int = 1024
     """Connections of one address; 0 is no limit. Of an IPv6 address the first half counts, which is one customer's."""
     total: int = 4096
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     """Connections that one API process holds at most; those that wait for a request make way for new ones. It is less
     where the process may not open as many files."""
 
-    connections_per_address: Annotated[int, Field(ge=0)] = 256
+    connections_per_address: Annotated[int, Field(ge=0)] = 1024
     """Connections that one address may hold in one API process, a trusted proxy's apart; 0 is no limit. Those that wait
     for a request make way for new ones."""
 

@@ -20,6 +20,7 @@ from wheelyard.api.health import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
 from wheelyard.domain.access import Scope
 from wheelyard.domain.figures import Figures
+from wheelyard.domain.ledger import Token
 from wheelyard.errors import DatabaseUnavailableError, TooManyRequestsError, UnauthenticatedError
 from wheelyard.usecases.tokens import PREFIX, Tokens
 
@@ -228,6 +229,28 @@ async def test_flood_of_guesses_asks_the_database_for_two_at_a_time(
     refused = await asyncio.gather(*guesses, return_exceptions=True)
     assert {type(one) for one in refused} == {TooManyRequestsError}
     assert most == 2
+
+
+async def test_token_that_was_right_does_not_wait_behind_guesses(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access, right = access_on(stand.services.tokens, failures=1), f"Bearer {PREFIX}{SECRET}"
+    await access.recognise(right, "10.0.0.1")
+    with pytest.raises(UnauthenticatedError):
+        await access.recognise("Bearer wy_wrong", "10.0.0.1")
+    find, held = stand.services.tokens._store.find, asyncio.Event()
+
+    async def wait_if_wrong(digest: str) -> Token | None:
+        if (token := await find(digest)) is None:
+            await held.wait()
+        return token
+
+    monkeypatch.setattr(stand.services.tokens._store, "find", wait_if_wrong)
+    guesses = [asyncio.create_task(access.recognise("Bearer wy_wrong", "10.0.0.1")) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert (await asyncio.wait_for(access.recognise(right, "10.0.0.1"), 5)).name == "tests"
+    held.set()
+    await asyncio.gather(*guesses, return_exceptions=True)
 
 
 async def test_many_who_ask_at_once_whether_it_is_ready_are_one_check(stand: ApiStand) -> None:
