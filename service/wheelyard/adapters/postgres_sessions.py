@@ -8,10 +8,15 @@ from wheelyard.adapters.database import Database
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_tokens import LIVE, LONG_AGO
 from wheelyard.adapters.records import token_of
-from wheelyard.domain.access import Action, Change
+from wheelyard.domain.access import MOST_SESSIONS, Action, Change
 from wheelyard.domain.ledger import Token
 
 _FORGET: Final = b"delete from sessions where expires_at < now()"
+_FORGET_OLDEST: Final = b"""
+delete from sessions where secret_digest in (
+    select secret_digest from sessions where token_id = %(token)s
+    order by expires_at desc, secret_digest offset %(most)s)
+"""
 _OPEN: Final = b"""
 insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
 """
@@ -40,6 +45,7 @@ class PostgresSessions:
         async with self._database.transaction() as connection:
             await connection.execute(_FORGET)
             await connection.execute(_OPEN, values)
+            await connection.execute(_FORGET_OLDEST, {**values, "most": MOST_SESSIONS})
             change = Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id)
             await record_change(connection, change)
 

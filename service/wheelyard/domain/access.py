@@ -9,6 +9,8 @@ from typing import Final
 from wheelyard.errors import TooMuchOpenError
 
 MAX_AUDIT_ENTRIES: Final = 500
+MOST_SESSIONS: Final = 50
+"""Of one token; a further sign-in ends the one that would end first."""
 
 
 class Scope(StrEnum):
