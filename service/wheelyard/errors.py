@@ -329,6 +329,19 @@ class ForbiddenError(CallerError):
         )
 
 
+class NotYoursError(CallerError):
+    """The token's scope would do, but what it asks for concerns others, who asked for it."""
+
+    code = "not-yours"
+
+    def __init__(self, *, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(
+            f"The {kind} {name} was asked for with other tokens, not with this one.",
+            "Whoever asked for it can cancel it, and so can any token of the scope 'operate'.",
+        )
+
+
 class TooManyRequestsError(CallerError):
     """More requests came than the limit allows."""
 
@@ -340,6 +353,35 @@ class TooManyRequestsError(CallerError):
         super().__init__(
             f"There were too many {what}; the limit is {per_minute} a minute.",
             f"Wait {retry_after_seconds} s, as the Retry-After header says.",
+        )
+
+
+class TooMuchOpenError(CallerError):
+    """A token has as much unfinished work as it may have."""
+
+    code = "too-much-open"
+    retryable = True
+
+    def __init__(self, *, what: str, limit: int, setting: str, retry_after_seconds: int = 60) -> None:
+        self.what, self.limit, self.setting, self.retry_after_seconds = what, limit, setting, retry_after_seconds
+        super().__init__(
+            f"That would be more {what} than one token may have at the same time, which is {limit}.",
+            f"Wait until some are over, or cancel what nobody needs; an operator raises {setting}.",
+        )
+
+
+class TooManyConnectionsError(CallerError):
+    """An address holds as many connections as the limit allows, and all of them are being answered."""
+
+    code = "too-many-connections"
+    retryable = True
+
+    def __init__(self, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"There are too many connections; one address may have {limit}.",
+            "Close some, or wait. An operator raises WHEELYARD_CONNECTIONS_PER_ADDRESS, and names a proxy that many "
+            "callers come through in WHEELYARD_TRUSTED_PROXIES.",
         )
 
 
@@ -1068,6 +1110,19 @@ class DiskFullError(OperatorError):
         super().__init__(
             f"Only {free_bytes >> 20} MiB are free at {path}{rule}.",
             "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES.",
+        )
+
+
+class ResolverBusyError(OperatorError):
+    """As many requirements are being resolved as the service allows at once."""
+
+    code = "resolver-busy"
+
+    def __init__(self, *, processes: int, retry_after_seconds: int = 30) -> None:
+        self.processes, self.retry_after_seconds = processes, retry_after_seconds
+        super().__init__(
+            f"The resolver is busy: it runs at most {processes} times at once, and others were before this request.",
+            f"Ask again in {retry_after_seconds} s. If the host has room, raise WHEELYARD_RESOLVER_PROCESSES.",
         )
 
 

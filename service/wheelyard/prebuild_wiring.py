@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from wheelyard.access_wiring import open_limits
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
@@ -17,6 +18,7 @@ from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index import Level
@@ -40,13 +42,14 @@ _POLL_SECONDS: Final = 1.0
 _log = get_logger(__name__)
 
 
-def uv_options(settings: Settings) -> UvResolverOptions:
-    """Say how uv is run."""
+def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
+    """Say how uv is run; whatever runs it in a process is given the same slots."""
     return UvResolverOptions(
         cache_dir=settings.state_dir / "cache" / "uv",
         environment=os.environ,
         index_url=settings.upstream_index_url,
         ca_bundle=settings.ca_bundle,
+        slots=slots,
     )
 
 
@@ -63,10 +66,11 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     index: IndexBackends,
     builds: LoggedBuilds,
     request_build: RequestBuild,
+    uv_slots: FairSlots,
 ) -> Prebuilds:
     """Assemble the use cases of requests for whole applications."""
     wheels = PostgresWheels(database)
-    store = PostgresPrebuilds(database)
+    store = PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
         turns=store,
         equal_builds=builds,
@@ -78,7 +82,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     read = ReadDependencies(
         source=source,
         resolver=UvReleaseResolver(
-            uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index))
+            uv_options(settings, uv_slots), resolver_pages(settings, source, own_wheels(settings, database, index))
         ),
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,

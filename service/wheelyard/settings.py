@@ -42,6 +42,16 @@ def _check_recipe_place(text: str) -> str:
 RecipePlace = Annotated[str, AfterValidator(_check_recipe_place)]
 
 
+def _read_proxy(text: str) -> str:
+    network = read_network(text)
+    if network is None or network.prefixlen == 0:
+        raise ValueError(f"{text!r} is no address or network of a proxy")
+    return str(network)
+
+
+ProxyNetwork = Annotated[str, AfterValidator(_read_proxy)]
+
+
 def _check_webhook_host(text: str) -> str:
     if read_network(text) is None and _HOST_NAME.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no host name, address or network")
@@ -117,6 +127,18 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8123
     """Port that the API listens on; 0 takes any free one."""
 
+    trusted_proxies: tuple[ProxyNetwork, ...] = ()
+    """Addresses and networks of your own reverse proxies, as a JSON list such as ``["127.0.0.1", "10.0.0.0/24"]``. What
+    they say of a caller (``X-Forwarded-For``, ``X-Forwarded-Proto``) is believed, and nobody else. Default: none."""
+
+    connections: Annotated[int, Field(ge=16)] = 4096
+    """Connections that one API process holds at most; those that wait for a request make way for new ones. It is less
+    where the process may not open as many files."""
+
+    connections_per_address: Annotated[int, Field(ge=0)] = 1024
+    """Connections that one address may hold in one API process, a trusted proxy's apart; 0 is no limit. Those that wait
+    for a request make way for new ones."""
+
     engine: str | None = None
     """Container engine's program, such as ``docker`` or ``podman``. Default: whichever answers."""
 
@@ -176,7 +198,29 @@ class Settings(BaseSettings):
     in one API process, after a burst of as many; 0 is no limit. In the embedded mode, this host is not counted."""
 
     login_failures_per_minute: Annotated[int, Field(ge=0)] = 30
-    """Wrong tokens that one address may present a minute; then it has to wait. 0 is no limit."""
+    """Wrong tokens that one address may present a minute; further ones are told to wait, right ones never. 0 is no
+    limit."""
+
+    concurrent_requests_per_token: Annotated[int, Field(ge=0)] = 64
+    """Requests of one token that an API process works on at the same time, followed ones apart; 0 is no limit."""
+
+    streams_per_token: Annotated[int, Field(ge=0)] = 50
+    """Logs and requests that one token (or one address, without a token) may follow at the same time in one API
+    process; 0 is no limit."""
+
+    open_requests_per_token: Annotated[int, Field(ge=0)] = 50
+    """Requests for applications that one token may have which are not over; 0 is no limit."""
+
+    open_items_per_token: Annotated[int, Field(ge=0)] = 20_000
+    """Items (a release for a target) of these that may be unfinished; 0 is no limit."""
+
+    queued_builds_per_token: Annotated[int, Field(ge=0)] = 2_000
+    """Builds that one token may have in the queue; 0 is no limit. Requests for applications leave a quarter of them
+    free and start their builds as there is room. What builds require does not count."""
+
+    resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
+    """How often uv, which resolves requirements, may run at the same time in one API or worker process; one caller gets
+    at most half of them. Each may use 2 GiB of memory and two minutes."""
 
     session_hours: Annotated[float, Field(gt=0)] = 12.0
     """How long a sign-in to the web pages lasts."""

@@ -17,6 +17,7 @@ from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.image_wiring import builder_facts
 from wheelyard.pipeline.keep import keep_in
 from wheelyard.pipeline.steps import steps_without_publishing
@@ -39,7 +40,9 @@ async def open_trial(settings: Settings, *, recipes: RecipeFolders, keep: Path |
         options = replace(attempt_options(settings, name), may_wait=False)
         index = MemoryIndex()
         own = OwnWheels(store=MemoryWheels(state), shelf=index, cache=cache)
-        tools = attempt_tools(settings, name, source=source, own=own, index=index, uploads=MemoryUploads(state))
+        tools = attempt_tools(
+            settings, name, source=source, own=own, index=index, uploads=MemoryUploads(state), uv_slots=FairSlots(1)
+        )
         run_build = RunBuild(
             store=MemoryAttempts(state),
             steps=steps_without_publishing(keep_in(keep) if keep else None),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wheelyard import __version__
-from wheelyard.access_wiring import access_of, sessions_of, tokens_of
+from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.database import Database
@@ -28,6 +28,7 @@ from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.recipe_refreshes import fetch_first, keep_current
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.index import Level
@@ -102,10 +103,11 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     index: IndexBackends,
     stopping: asyncio.Event,
     builds_here: bool,
+    uv_slots: FairSlots,
 ) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
     queue = BuildQueue(database.conninfo)
-    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts)
+    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     builds = LoggedBuilds(stored)
     logs = PostgresLogs(database)
     recipes = recipe_book(settings)
@@ -113,7 +115,13 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     access = access_of(settings, tokens := tokens_of(database))
     request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=await builder_facts(settings))
     prebuilds = make_prebuilds(
-        settings, database=database, source=source, index=index, builds=builds, request_build=request_build
+        settings,
+        database=database,
+        source=source,
+        index=index,
+        builds=builds,
+        request_build=request_build,
+        uv_slots=uv_slots,
     )
     supply = SupplyNeeds(store=PostgresNeeds(database, queue, stored), request_build=request_build)
     return ApiServices(

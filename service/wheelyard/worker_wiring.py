@@ -25,6 +25,7 @@ from wheelyard.adapters.postgres_queue import PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
@@ -57,8 +58,14 @@ def worker_name(settings: Settings) -> str:
     return f"{socket.gethostname()}-{place}"
 
 
-def make_worker(
-    settings: Settings, *, database: Database, source: SourceIndex, index: IndexBackends, lookups: CacheLookups
+def make_worker(  # noqa: PLR0913  (assembly has many parts)
+    settings: Settings,
+    *,
+    database: Database,
+    source: SourceIndex,
+    index: IndexBackends,
+    lookups: CacheLookups,
+    uv_slots: FairSlots,
 ) -> Worker:
     """Assemble a worker."""
     name = worker_name(settings)
@@ -72,6 +79,7 @@ def make_worker(
         index=worker_index(settings, database, index),
         uploads=PostgresUploads(database),
         lookups=lookups,
+        uv_slots=uv_slots,
     )
     options = attempt_options(settings, name)
     run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options)
@@ -114,12 +122,13 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
     own: OwnWheels,
     index: WheelIndex,
     uploads: UploadBook,
+    uv_slots: FairSlots,
     lookups: CacheLookups | None = None,
 ) -> Tools:
     """Gather what the stages of a worker's attempts use."""
     return Tools(
         source=MixedSource(source, own),
-        resolver=UvWheelResolver(uv_options(settings), resolver_pages(settings, source, own)),
+        resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own)),
         engine=ContainerEngine(
             engine_command(settings),
             prefetch_network=settings.prefetch_network,

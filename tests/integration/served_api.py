@@ -16,6 +16,7 @@ from wheelyard.adapters.database import Database
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.adapters.memory_source import MemorySourceIndex
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index import Level
@@ -69,6 +70,7 @@ async def _serve(
             index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, shelf=held),
             stopping=stopping,
             builds_here=False,
+            uv_slots=FairSlots(1),
         )
         _, secret = await services.tokens.create(name="fuzz", scope=Scope.ADMIN, created_by="tests")
         tokens.append(secret)

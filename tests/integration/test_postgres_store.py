@@ -36,6 +36,7 @@ from wheelyard.adapters.postgres_tokens import PostgresTokens
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
 from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.build import Status
 from wheelyard.domain.ledger import Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
@@ -88,7 +89,11 @@ def stores(database: Database) -> Stores:
             for statement in LATER.split(b";"):
                 await connection.execute(statement, {"s": timedelta(seconds=seconds)})
 
-    builds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS)
+    builds, prebuilds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS), PostgresPrebuilds(database)
+
+    def limit(limits: OpenLimits) -> None:
+        builds._limits = prebuilds._limits = limits
+
     return Stores(
         builds=builds,
         equal_builds=builds,
@@ -105,8 +110,8 @@ def stores(database: Database) -> Stores:
         tokens=PostgresTokens(database),
         sessions=PostgresSessions(database),
         audit=PostgresAudit(database),
-        prebuilds=PostgresPrebuilds(database),
-        turns=PostgresPrebuilds(database),
+        prebuilds=prebuilds,
+        turns=prebuilds,
         uploads=PostgresUploads(database),
         needs=PostgresNeeds(database, queue, builds),
         outbox=PostgresWebhooks(database),
@@ -115,6 +120,7 @@ def stores(database: Database) -> Stores:
         names=PostgresNames(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
+        limit=limit,
     )
 
 

@@ -1,5 +1,7 @@
 """Requests for whole applications, over REST, on stores in memory."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +26,11 @@ from tests.unit.request_stand import (
     statuses,
 )
 
+from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.domain.build import Status
+from wheelyard.domain.dependencies import ResolvedRelease
 from wheelyard.domain.ledger import Outcome
+from wheelyard.errors import ResolverBusyError
 
 
 @pytest.fixture
@@ -414,3 +419,63 @@ async def test_password_in_a_requirement_is_not_kept(stand: ApiStand, text: str)
     (skipped,) = request["skipped"]
     assert "git.example/x" in skipped["text"]
     assert "cret" not in str(request)
+
+
+class HeldResolver(MemoryReleaseResolver):
+    """A resolver that never answers, and says whether it was left alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def resolve(self, *_: Any, **__: Any) -> tuple[ResolvedRelease, ...]:  # noqa: ANN401  it takes anything
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+        return ()
+
+
+@pytest.mark.parametrize("path", ["/v1/requests/plan", "/v1/requests"])
+async def test_resolver_of_a_caller_that_has_gone_is_ended(
+    stand: ApiStand, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = HeldResolver()
+    monkeypatch.setattr(stand.services.prebuilds.read, "_resolver", resolver)
+    body = json.dumps({"requirements": ["pyyaml"]}).encode()
+    messages = asyncio.Queue[dict[str, Any]]()
+    await messages.put({"type": "http.request", "body": body, "more_body": False})
+    headers = [
+        (b"authorization", stand.client.headers["Authorization"].encode()),
+        (b"content-type", b"application/json"),
+    ]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "",
+        "client": ("127.0.0.1", 1), "server": ("wheelyard", 80),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:  # noqa: ANN401  messages of ASGI
+        sent.append(message)
+
+    answering = asyncio.create_task(stand.app(scope, messages.get, send))
+    await resolver.asked.wait()
+    await messages.put({"type": "http.disconnect"})
+    await asyncio.wait_for(resolver.ended.wait(), 5)
+    await answering
+    assert stand.state.records == {}
+
+
+async def test_resolver_knows_for_whom_it_works(stand: ApiStand) -> None:
+    await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})
+    token = (await stand.token_store.list_tokens())[0]
+    assert stand.resolver.asked_by == token.actor
+
+
+async def test_busy_resolver_is_a_problem_that_says_when_to_ask_again(stand: ApiStand) -> None:
+    stand.resolver.fault = ResolverBusyError(processes=4)
+    answer = await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})
+    assert_problem(answer, 503, "resolver-busy")
+    assert answer.headers["Retry-After"] == "30"

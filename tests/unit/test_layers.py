@@ -48,7 +48,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
     "fastapi": ("api", "web"),
     "starlette": ("api", "web"),
-    "uvicorn": ("supervisor",),
+    "uvicorn": ("listening",),
     "jinja2": ("web",),
     "httpx": ("adapters", "cli.client"),
     "psycopg": ("adapters",),

@@ -55,6 +55,7 @@ _AWAY: Final = (
     psycopg.errors.IdleInTransactionSessionTimeout,
     PoolTimeout,
 )
+_HOLD_CALLER: Final = b"select pg_advisory_xact_lock(hashtextextended('wheelyard caller ' || %(caller)s, 0))"
 _HANG_UP_ON_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
 
 
@@ -191,6 +192,11 @@ async def prefer_order(connection: Connection) -> None:
     Statistics lag behind a queue that fills quickly, and with them the planner takes thousands of rows for a few.
     """
     await connection.execute(_PREFER_ORDER)
+
+
+async def hold_caller(connection: Connection, caller: str) -> None:
+    """Let nobody else count what a caller has until this transaction ends, so that what was counted stays true."""
+    await connection.execute(_HOLD_CALLER, {"caller": caller})
 
 
 async def _wake_ups(event: asyncio.Event, poll_seconds: float) -> AsyncIterator[None]:

@@ -8,15 +8,16 @@ from typing import Final
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from wheelyard.adapters.database import Connection, Database
+from wheelyard.adapters.database import Connection, Database, hold_caller
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_webhooks import put_webhook
 from wheelyard.adapters.postgres_wishes import wanted_builds, withdraw
 from wheelyard.adapters.records import Row, trace_of
+from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.build import Status
 from wheelyard.domain.changes import end_of, prebuild_of
 from wheelyard.domain.dependencies import Skipped
-from wheelyard.domain.prebuild import Item, Prebuild, PrebuildTurn, Prefer, Started
+from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
 from wheelyard.domain.target import Target
 from wheelyard.domain.webhook import Webhook, WebhookState
 from wheelyard.errors import NotFoundError
@@ -29,6 +30,13 @@ insert into prebuilds (id, requested_by, created_at, targets, prefer, skipped, a
                        request_id, trace_id)
 values (%(id)s, %(requested_by)s, %(created_at)s, %(targets)s, %(prefer)s, %(skipped)s, %(allow_skipped)s,
         %(webhook_url)s, %(finished_at)s, %(request_id)s, %(trace_id)s)
+"""
+_OVER: Final = [status.value for status in ItemStatus if status.is_final]
+_COUNT_OPEN: Final = b"""
+select count(*) as requests, coalesce(sum((
+    select count(*) from prebuild_items where prebuild_id = prebuilds.id and item->>'status' <> all(%(over)s)
+)), 0)::bigint as items
+from prebuilds where requested_by = %(by)s and finished_at is null
 """
 _PUT_ITEM: Final = b"""
 insert into prebuild_items (prebuild_id, number, item) values (%(id)s, %(number)s, %(item)s)
@@ -70,8 +78,9 @@ update prebuilds set held_until = null, cancelled = true, finished_at = now() wh
 class PostgresPrebuilds:
     """The PrebuildStore and the PrebuildTurns on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, limits: OpenLimits = NO_LIMITS) -> None:
         self._database = database
+        self._limits = limits
 
     async def create(self, prebuild: Prebuild) -> None:
         """Insert a prebuild with its items and what was started for it."""
@@ -89,11 +98,21 @@ class PostgresPrebuilds:
             "webhook_url": prebuild.webhook.url if prebuild.webhook else None,
         }
         async with self._database.transaction() as connection:
+            if prebuild.finished_at is None:
+                await self._check_open(connection, prebuild)
             await connection.execute(_INSERT, values)
             await _put_parts(connection, prebuild)
             if prebuild.finished_at is not None:
                 await _put_webhook_of(connection, prebuild)
             await record_change(connection, prebuild_of(prebuild))
+
+    async def _check_open(self, connection: Connection, new: Prebuild) -> None:
+        if not self._limits.requests and not self._limits.items:
+            return
+        await hold_caller(connection, new.requested_by)
+        row = await (await connection.execute(_COUNT_OPEN, {"by": new.requested_by, "over": _OVER})).fetchone()
+        requests, items = (row["requests"], row["items"]) if row else (0, 0)
+        self._limits.check_requests(requests + 1, items + new.open_items)
 
     async def get(self, prebuild_id: str) -> Prebuild:
         """Read one with its items and its builds."""

@@ -8,9 +8,11 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from wheelyard.api.index_access import require_our_name
+from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
+from wheelyard.usecases.access import ANONYMOUS
 
 bearer_scheme = HTTPBearer(
     auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` makes one."
@@ -30,12 +32,17 @@ class AuthenticatedRoute(APIRoute):
             authorization = request.headers.get("Authorization")
             if not authorization:
                 require_our_name(request)
-            request.state.token = await services_of(request).access.admit(
+            access = services_of(request).access
+            token = request.state.token = await access.admit(
                 authorization,
                 needed=needed,
-                address=request.client.host if request.client else "",
+                address=address_of(request),
             )
-            return await handle(request)
+            caller = request.state.caller = address_of(request) if token is ANONYMOUS else token.id
+            # Before the body is read, which may have megabytes.
+            access.running.check(caller)
+            with access.running.hold(caller):
+                return await handle(request)
 
         return handle_authenticated
 
@@ -47,3 +54,11 @@ async def caller_of(request: Request) -> Token:
 
 
 Caller = Annotated[Token, Depends(caller_of)]
+
+
+async def _caller_key(request: Request) -> str:
+    return str(request.state.caller)
+
+
+CallerKey = Annotated[str, Depends(_caller_key)]
+"""Says what limits count as the caller: the token, or without one the address."""

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 
-from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.log_events import encode_events
+from wheelyard.api.authentication import AuthenticatedRoute, CallerKey, bearer_scheme
+from wheelyard.api.log_events import EVENT_STREAM, EventStream, encode_events
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.schemas.builds import LogQuery
 from wheelyard.api.services import ApiServices, Services
@@ -16,7 +16,6 @@ from wheelyard.errors import InvalidRequestError
 from wheelyard.interfaces import LogStore
 from wheelyard.usecases.follow_log import LogPosition
 
-EVENT_STREAM: Final = "text/event-stream"
 _EXAMPLE: Final = """retry: 2000
 
 event: log
@@ -58,10 +57,11 @@ router: Final = APIRouter(
         **problems(INVALID_REQUEST, NO_SUCH_BUILD),
     },
 )
-async def read_log(
+async def read_log(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
     build_id: str,
     wanted: Annotated[LogQuery, Query()],
     services: Services,
+    caller: CallerKey,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
     last_event_id: Annotated[str | None, Header(description="Go on after the event with this id.")] = None,
 ) -> StreamingResponse:
@@ -77,15 +77,14 @@ async def read_log(
     A stream that ends without `end` is to be resumed with the last id, in `Last-Event-ID` or `after`; the former wins.
     """
     if _asks_for_events(accept):
-        return await _followed(services, build_id, _parse_position(last_event_id or wanted.after))
+        return await _followed(services, build_id, _parse_position(last_event_id or wanted.after), caller)
     first = await services.logs.read(build_id, attempt=wanted.attempt)
     return StreamingResponse(
         _read_on(services.logs, build_id, first), media_type="text/plain; charset=utf-8", headers={"Vary": "Accept"}
     )
 
 
-async def _followed(services: ApiServices, build_id: str, start: LogPosition) -> StreamingResponse:
-    """Answer with events, told not to be kept back or stored on the way."""
+async def _followed(services: ApiServices, build_id: str, start: LogPosition, caller: str) -> EventStream:
     # A build that does not exist must be a 404, not a stream that breaks.
     await services.builds.get(build_id)
     body = encode_events(
@@ -93,8 +92,7 @@ async def _followed(services: ApiServices, build_id: str, start: LogPosition) ->
         stopping=services.stopping,
         heartbeat_seconds=services.heartbeat_seconds,
     )
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
-    return StreamingResponse(body, media_type=EVENT_STREAM, headers=headers)
+    return EventStream(body, limit=services.access.streams, caller=caller, headers={"Vary": "Accept"})
 
 
 async def _read_on(logs: LogStore, build_id: str, part: LogPart) -> AsyncGenerator[bytes, None]:

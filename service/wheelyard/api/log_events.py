@@ -1,19 +1,23 @@
 """The server-sent events of a followed log. Must not know where they come from, nor HTTP's headers."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from typing import Final
 
+from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from wheelyard.api.problems import Problem
 from wheelyard.api.schemas.base import View
 from wheelyard.domain.build import Stage, Status
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogText, StatusChange
+from wheelyard.usecases.request_limits import ParallelLimit
 
+EVENT_STREAM: Final = "text/event-stream"
 _RECONNECT_MILLISECONDS: Final = 2000
 
 
@@ -39,6 +43,32 @@ class EndEventData(View):
     """Data of the ``end`` event, the last one: the build is over, close the connection."""
 
     status: Status
+
+
+class EventStream(StreamingResponse):
+    """A stream of events, which counts for its reader until it ends.
+
+    Raises TooMuchOpenError if the reader follows too many already.
+    """
+
+    def __init__(
+        self,
+        events: AsyncIterable[bytes],
+        *,
+        limit: ParallelLimit,
+        caller: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        limit.check(caller)
+        # Told not to be kept back or stored on the way.
+        kept = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})}
+        super().__init__(events, media_type=EVENT_STREAM, headers=kept)
+        self._limit, self._caller = limit, caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events (ASGI)."""
+        with self._limit.hold(self._caller):
+            await super().__call__(scope, receive, send)
 
 
 async def encode_events(

@@ -1,18 +1,19 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Final
+import time
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from packaging.utils import canonicalize_name
 
 from wheelyard import errors
-from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
-from wheelyard.api.build_log import EVENT_STREAM
+from wheelyard.api.authentication import AuthenticatedRoute, Caller, CallerKey, bearer_scheme
 from wheelyard.api.index_access import Links
+from wheelyard.api.log_events import EVENT_STREAM, EventStream
 from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.problems import Problem
 from wheelyard.api.request_context import RequestTrace
@@ -39,6 +40,7 @@ from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput
 
 _NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
+_NOT_YOURS: Final = errors.NotYoursError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _WEBHOOK_PROBLEM: Final = errors.WebhookRefusedError(reason="10.0.0.1 is not a public address")
 _INPUT_ERRORS: Final = (
     INVALID_REQUEST,
@@ -50,6 +52,7 @@ _INPUT_ERRORS: Final = (
     errors.RequestTooLargeError(limit_bytes=8 << 20),
     errors.IndexUnavailableError(index="upstream", reason="connection refused"),
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
+    errors.ResolverBusyError(processes=4),
 )
 _INPUT_PROBLEMS: Final = problems(*_INPUT_ERRORS)
 _LOCATION: Final = {
@@ -57,6 +60,8 @@ _LOCATION: Final = {
     "links": {"request": {"operationId": "get_request", "parameters": {"request_id": "$response.body#/id"}}},
 }
 _POLL_SECONDS: Final = 1.0
+_PAUSES_FOR_LOOKS: Final = 20
+Done = TypeVar("Done")
 
 router: Final = APIRouter(
     prefix="/v1/requests", tags=["requests"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
@@ -64,10 +69,10 @@ router: Final = APIRouter(
 
 
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
-async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
+async def plan_request(body: NewRequest, services: Services, caller: Caller, http: Request) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
     request = _read_request(body, services, requested_by=caller.actor)
-    return PlanView.of(await services.prebuilds.plan(request))
+    return PlanView.of(await _while_connected(http, services.prebuilds.plan(request)))
 
 
 @router.post(
@@ -78,7 +83,13 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller) -> 
     responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
 )
 async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
-    body: NewRequest, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
+    body: NewRequest,
+    services: Services,
+    caller: Caller,
+    links: Links,
+    trace: RequestTrace,
+    http: Request,
+    response: Response,
 ) -> RequestView:
     """Have every release that the input comes down to served by our index, for each Python on each platform.
 
@@ -86,7 +97,7 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
     request = _read_request(body, services, requested_by=caller.actor, trace=trace)
-    prebuild = await services.prebuilds.order(request)
+    prebuild = await _while_connected(http, services.prebuilds.order(request))
     response.headers["Location"] = request_path(prebuild.id)
     return RequestView.of_request(prebuild, links)
 
@@ -122,11 +133,14 @@ async def get_request(request_id: str, services: Services, links: Links) -> Requ
     "/{request_id}/cancel",
     operation_id="cancel_request",
     summary="Cancel a request",
-    responses=problems(_NO_SUCH_REQUEST),
+    responses=problems(_NO_SUCH_REQUEST, _NOT_YOURS),
 )
 async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> RequestView:
-    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on."""
-    return RequestView.of_request(await services.prebuilds.cancel(request_id, requested_by=caller.actor), links)
+    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on.
+
+    It takes the token that made the request, or the scope `operate`.
+    """
+    return RequestView.of_request(await services.prebuilds.cancel(request_id, by=caller), links)
 
 
 @router.post(
@@ -166,7 +180,7 @@ async def lock_request(request_id: str, body: DependencyFiles, services: Service
         **problems(_NO_SUCH_REQUEST),
     },
 )
-async def follow_request(request_id: str, services: Services, links: Links) -> StreamingResponse:
+async def follow_request(request_id: str, services: Services, links: Links, caller: CallerKey) -> EventStream:
     """Send the whole request as an ``update`` event at once and whenever it has changed, and ``end`` when it is over.
 
     The estimate of the time that is left is no change by itself: count it down.
@@ -174,8 +188,28 @@ async def follow_request(request_id: str, services: Services, links: Links) -> S
     A stream that ends without ``end`` is to be asked for again; the first event brings the reader up to date.
     """
     await services.prebuilds.get(request_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(services, request_id, links), media_type=EVENT_STREAM, headers=headers)
+    return EventStream(_events(services, request_id, links), limit=services.access.streams, caller=caller)
+
+
+async def _while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
+    """Do what may take minutes, and end it with all its programs once nobody waits for its answer any more."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnection(http))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            # Nobody reads this any more.
+            raise InvalidRequestError(problems=["the connection was closed before there was an answer"])
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _disconnection(http: Request) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:
@@ -188,6 +222,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
     silent_seconds = 0.0
     try:
         while not services.stopping.is_set():
+            begun = time.monotonic()
             view = await _look(services, request_id, links)
             # An estimate changes all the time; it comes with what has really changed.
             news = view.model_copy(update={"seconds_left": None})
@@ -197,8 +232,10 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
             if view.finished_at is not None:
                 yield format_sse_event(event="end", data_str="{}")
                 return
-            await asyncio.sleep(_POLL_SECONDS)
-            silent_seconds += _POLL_SECONDS
+            # A request of thousands of items takes a while to read; looking at it must not be most of what we do.
+            pause_seconds = max(_POLL_SECONDS, _PAUSES_FOR_LOOKS * (time.monotonic() - begun))
+            await asyncio.sleep(pause_seconds)
+            silent_seconds += pause_seconds
             if silent_seconds >= services.heartbeat_seconds:
                 silent_seconds = 0.0
                 yield format_sse_event(comment="still here")

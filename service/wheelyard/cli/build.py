@@ -41,6 +41,14 @@ def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: b
     return ExitCode.OK
 
 
+def cancel(client: WheelyardClient, build_id: str, *, as_json: bool) -> None:
+    """End a build, and say so if it goes on for others."""
+    build = client.cancel(build_id)
+    if not build.status.is_final and not build.cancel_requested:
+        note("others want this wheel too, so its build goes on for them")
+    show(build, as_json=as_json)
+
+
 def retry(client: WheelyardClient, build_id: str, *, wait: bool, as_json: bool) -> ExitCode:
     """Ask for another try; with ``wait``, stay until it is over."""
     again = client.retry(build_id)

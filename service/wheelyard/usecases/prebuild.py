@@ -12,10 +12,12 @@ from typing import Final
 
 from packaging.utils import parse_wheel_filename
 
+from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
 from wheelyard.domain.estimate import projects_ahead, seconds_left
 from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.ledger import Token
 from wheelyard.domain.lock_out import OwnWheel, Release, add_to_lock
 from wheelyard.domain.prebuild import Item, Prebuild, Prefer, ReleaseItems, Source, releases_of, with_releases
 from wheelyard.domain.queue import WorkerState
@@ -23,6 +25,7 @@ from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.webhook import Webhook
+from wheelyard.errors import NotYoursError
 from wheelyard.interfaces import BuildTimes, PrebuildStore, WheelStore, WorkerBook
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
@@ -69,7 +72,7 @@ class Prebuilds:
         Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
         OperatorError.
         """
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self._needed(request))
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def plan(release: ReleaseItems) -> ReleaseItems:
@@ -85,7 +88,7 @@ class Prebuilds:
         """
         if request.webhook_url is not None:
             self.webhooks.check(request.webhook_url)
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self._needed(request))
         finished = replace(prebuild, finished_at=self.now() if prebuild.is_final else None)
         await self.store.create(finished)
         _log.info(
@@ -102,17 +105,24 @@ class Prebuilds:
         """Read the newest ones, without their items."""
         return await self.store.list_prebuilds(limit=limit)
 
-    async def cancel(self, prebuild_id: str, *, requested_by: str) -> Prebuild:
+    async def cancel(self, prebuild_id: str, *, by: Token) -> Prebuild:
         """Start nothing more for it; builds that it alone has asked for and that wait in the queue are cancelled.
 
-        Raises NotFoundError. One that is over stays as it is.
+        Raises NotFoundError, and NotYoursError for somebody else's. One that is over stays as it is.
         """
         former = await self.store.get(prebuild_id)
-        prebuild = await self.store.cancel(prebuild_id, cancelled_by=requested_by)
+        if not _is_of(former, by):
+            raise NotYoursError(kind="request", name=prebuild_id)
+        prebuild = await self.store.cancel(prebuild_id, cancelled_by=by.actor)
         if former.finished_at is None and prebuild.cancelled:
-            _log.info("prebuild-cancelled", prebuild=prebuild.id, requested_by=requested_by)
+            _log.info("prebuild-cancelled", prebuild=prebuild.id, requested_by=by.actor)
             _note_cancelled(former, prebuild)
         return prebuild
+
+    @staticmethod
+    def may_cancel(prebuild: Prebuild, *, by: Token) -> bool:
+        """Tell whether ``cancel`` would do anything."""
+        return prebuild.finished_at is None and by.scope.allows(Scope.REQUEST) and _is_of(prebuild, by)
 
     async def seconds_left(self, prebuild: Prebuild) -> float | None:
         """Estimate by former builds how long it will still take with the workers that there are.
@@ -149,6 +159,9 @@ class Prebuilds:
             for name in names
         }
 
+    async def _needed(self, request: PrebuildRequest) -> NeededReleases:
+        return await self.read(request.given, request.targets, asked_by=request.requested_by)
+
     def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
         return Prebuild(
             id=str(self.new_id()),
@@ -164,6 +177,11 @@ class Prebuilds:
             trace=request.trace,
             webhook=Webhook(url=request.webhook_url) if request.webhook_url else None,
         )
+
+
+def _is_of(prebuild: Prebuild, token: Token) -> bool:
+    """Tell whether a token may end a prebuild: its own, or with the scope for it any."""
+    return prebuild.requested_by == token.actor or token.scope.allows(Scope.OPERATE)
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:

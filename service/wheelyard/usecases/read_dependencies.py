@@ -92,11 +92,12 @@ class ReadDependencies:
         self._parse_lines = parse_lines
         self._read_metadata = read_metadata
 
-    async def __call__(self, given: DependencyInput, targets: Sequence[Target]) -> NeededReleases:
-        """List the releases that each target needs.
+    async def __call__(self, given: DependencyInput, targets: Sequence[Target], *, asked_by: str) -> NeededReleases:
+        """List the releases that each target needs; callers share the resolver fairly.
 
         Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError,
-        RequirementsUnsatisfiableError if a resolver finds no set of releases, or IndexUnavailableError.
+        RequirementsUnsatisfiableError if a resolver finds no set of releases, IndexUnavailableError, or
+        ResolverBusyError.
         """
         dependencies = await asyncio.to_thread(self._read, given)
         _check_python(dependencies, given, targets)
@@ -104,7 +105,7 @@ class ReadDependencies:
 
         async def pins(target: Target) -> tuple[Pin, ...]:
             async with limit:
-                return await self._pins(dependencies, target)
+                return await self._pins(dependencies, target, asked_by)
 
         # The first one fills the caches that the others share.
         first = [await pins(target) for target in targets[:1]]
@@ -134,7 +135,7 @@ class ReadDependencies:
             raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
         return read_requirements(given.files, start=start, parse=self._parse_lines)
 
-    async def _pins(self, dependencies: Dependencies, target: Target) -> tuple[Pin, ...]:
+    async def _pins(self, dependencies: Dependencies, target: Target, asked_by: str) -> tuple[Pin, ...]:
         if dependencies.lock is not None:
             return _within(dependencies.constraints, dependencies.lock.pins(target), target)
         wanted = [one for one in dependencies.wanted if holds(one.requirement.marker, target)]
@@ -145,6 +146,7 @@ class ReadDependencies:
             constraints=list(map(_without_marker, limits)),
             stated=stated,
             target=target,
+            asked_by=asked_by,
         )
         return tuple(_pin(release, wanted, limits) for release in resolved)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildOrder, SdistSource
+from wheelyard.domain.access import Scope
+from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.catalogue import BuilderChoice, Catalogue
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Submission
+from wheelyard.domain.ledger import Submission, Token
 from wheelyard.domain.plan import KeyFacts, build_key
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.recipe import Recipe
@@ -83,6 +84,21 @@ class RequestBuild:
             prebuild_id=request.prebuild_id,
             trace=request.trace,
         )
+
+    async def cancel(self, build_id: str, *, by: Token) -> Build:
+        """Cancel a build for whoever asks: for all who want it if the scope allows that, else for this one alone.
+
+        Raises NotFoundError, and NotYoursError for somebody who has not asked for it.
+        """
+        if by.scope.allows(Scope.OPERATE):
+            return await self._store.request_cancel(build_id, requested_by=by.actor)
+        return await self._store.leave(build_id, requested_by=by.actor)
+
+    async def may_cancel(self, build: Build, *, by: Token) -> bool:
+        """Tell whether ``cancel`` would do anything."""
+        if build.status.is_final or not by.scope.allows(Scope.REQUEST):
+            return False
+        return by.scope.allows(Scope.OPERATE) or await self._store.is_wanted_by(build.id, by.actor)
 
     async def decide(self, request: BuildRequest) -> BuildOrder:
         """Decide what to build, and submit nothing; raises as the call does."""

@@ -15,8 +15,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from wheelyard.api.build_log import EVENT_STREAM
-from wheelyard.api.log_events import with_heartbeats
+from wheelyard.api.log_events import EventStream, with_heartbeats
 from wheelyard.api.problems import Problem
 from wheelyard.domain.build import Attempt, Build
 from wheelyard.domain.log_text import LineSplitter, plain_line
@@ -187,8 +186,7 @@ async def follow_log(visit: Visit) -> Response:
         stopping=visit.services.stopping,
         seconds=visit.services.heartbeat_seconds,
     )
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_encode(events, start), media_type=EVENT_STREAM, headers=headers)
+    return EventStream(_encode(events, start), limit=visit.services.access.streams, caller=visit.caller)
 
 
 def _position(text: str) -> LogPosition:

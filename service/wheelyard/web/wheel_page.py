@@ -11,6 +11,7 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from packaging.metadata import parse_email
 
+from wheelyard.api.files import in_turn
 from wheelyard.domain.access import Action, AuditFilter
 from wheelyard.domain.build import Attempt, Build, Status
 from wheelyard.domain.index import Level
@@ -154,7 +155,8 @@ async def download_wheel(visit: Visit) -> Response:
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(wheel.filename)}",
         "Cache-Control": "private, no-cache",
     }
-    chunks = _read(visit.services.index.files.open(wheel))
+    opened = in_turn(visit.request, visit.services.index.files.open(wheel), caller=visit.caller)
+    chunks = _read(opened)
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
 
