@@ -36,7 +36,9 @@ _LAYERS: Final[Mapping[str, int]] = {
         3,
     ),
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
-    **dict.fromkeys(("interfaces", "settings", "logs", "metrics", "resources", "signals", "zip_files"), 1),
+    **dict.fromkeys(
+        ("disk_space", "interfaces", "settings", "logs", "metrics", "resources", "signals", "zip_files"), 1
+    ),
     **dict.fromkeys(("__init__", "domain", "errors"), 0),
 }
 _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
