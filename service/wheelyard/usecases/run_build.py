@@ -165,6 +165,7 @@ class _Attempt:
             limit_bytes=limit,
             pace=Pace(options.log_bytes_per_second, elapsed=options.elapsed),
             patience_seconds=options.lease_seconds / 2,
+            now=options.now,
         ) as log:
             work = asyncio.create_task(self._work(log), name=f"attempt-{self._claim.build_id}")
             beats = asyncio.create_task(self._keep_lease(work), name=f"lease-{self._claim.build_id}")
@@ -269,7 +270,7 @@ class _Attempt:
 
     async def _time(self, step: Step, job: Job) -> Job:
         started_at, begin = self._options.now(), self._options.elapsed()
-        await job.note(f"stage {step.stage.value}")
+        await job.log.note(f"stage {step.stage.value}", stage=step.stage.value)
         try:
             return await step.act(job, self._tools)
         finally:
