@@ -118,6 +118,6 @@ lock: venv ## Pin the newest versions that pyproject.toml, devpi.in and builders
 	@$(VENV)/$(LOCK) --python-version 3.13 --only-binary :all: builders/tools.in --output-file builders/tools.lock
 
 .PHONY: clean
-clean: ## Remove the virtual environment and all caches; what the service keeps stays
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
+clean: ## Remove the virtual environments and all caches; what the service keeps stays
+	@rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1104,12 +1104,33 @@ class DiskFullError(OperatorError):
 
     code = "disk-full"
 
-    def __init__(self, *, path: str, free_bytes: int, floor_bytes: int) -> None:
-        self.path, self.free_bytes, self.floor_bytes = path, free_bytes, floor_bytes
-        rule = f", and {floor_bytes >> 20} MiB are kept free" if floor_bytes else ""
+    def __init__(self, *, path: str, free_bytes: int | None, floor_bytes: int = 0, quota_of: str = "") -> None:
+        """Take the place, and what is known of it.
+
+        Args:
+            path: where something could not be written.
+            free_bytes: what is free there; None if nobody knows.
+            floor_bytes: what is kept free.
+            quota_of: the user whose quota is used up, if it is a quota and not the disk.
+        """
+        self.path, self.free_bytes, self.floor_bytes, self.quota_of = path, free_bytes, floor_bytes, quota_of
+        if quota_of:
+            free = "" if free_bytes is None else f" The disk itself has {free_bytes >> 20} MiB free."
+            super().__init__(
+                f"A disk quota is used up at {path}: that of user {quota_of}, of its group, or of the directory.{free}",
+                f"Remove what {quota_of} does not need there, or raise the quota: 'quota -u {quota_of}' shows it.",
+            )
+            return
+        floor = f", and {floor_bytes >> 20} MiB are kept free" if floor_bytes else ""
+        is_below = free_bytes is not None and free_bytes < floor_bytes
+        known = "" if free_bytes is None else f" {free_bytes >> 20} MiB are free for others or in other forms{floor}."
         super().__init__(
-            f"Only {free_bytes >> 20} MiB are free at {path}{rule}.",
-            "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES.",
+            f"Only {(free_bytes or 0) >> 20} MiB are free at {path}{floor}."
+            if is_below
+            else f"No space is left at {path}.{known if free_bytes else ''}",
+            "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES."
+            if is_below
+            else "Free some space there; if there is some, see whether inodes are left ('df -i').",
         )
 
 

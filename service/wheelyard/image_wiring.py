@@ -1,5 +1,6 @@
 """Assembly of the engine, the images and what is known of builders."""
 
+import asyncio
 import contextlib
 import functools
 import platform
@@ -49,6 +50,15 @@ def engine_command(settings: Settings) -> EngineCommand:
     return EngineCommand(program=program, ulimits=limits)
 
 
+async def with_engine(settings: Settings) -> Settings:
+    """Return settings that name the engine: a process asks once who answers, and hands that down to all of its parts.
+
+    The question takes up to 20 seconds, so a thread waits for the answer and not the event loop.
+    """
+    command = await asyncio.to_thread(engine_command, settings)
+    return settings.model_copy(update={"engine": command.program})
+
+
 def _answers(program: str) -> bool:
     if shutil.which(program) is None:
         return False
@@ -58,8 +68,13 @@ def _answers(program: str) -> bool:
 
 
 def catalogue(settings: Settings) -> Catalogue:
-    """Read the catalogue of builders, the operator's own laid over the built-in one."""
-    return read_catalogue(data_path("builders") / "builders.toml", settings.catalogue)
+    """Return the catalogue of builders, the operator's own laid over the built-in one; a process reads it once."""
+    return _read_catalogue(settings.catalogue)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_catalogue(own: Path | None) -> Catalogue:
+    return read_catalogue(data_path("builders") / "builders.toml", own)
 
 
 def _engine_dir(settings: Settings) -> Path:

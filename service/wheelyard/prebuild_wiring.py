@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,7 +23,6 @@ from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index import Level
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
-from wheelyard.errors import OperatorError
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
 from wheelyard.interfaces import SourceIndex
 from wheelyard.logs import get_logger
@@ -32,6 +30,7 @@ from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
 from wheelyard.usecases.logged_builds import LoggedBuilds
 from wheelyard.usecases.mirror_wheel import MirrorWheel
+from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
@@ -135,19 +134,8 @@ def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
 async def advance_forever(advance: AdvancePrebuild, webhooks: SendWebhooks) -> None:
     """Bring prebuilds on, and tell of those that are over, until cancelled."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_repeat(advance.once, "prebuild-delayed"))
-        group.create_task(_repeat(webhooks.once, "webhooks-delayed"))
-
-
-async def _repeat(once: Callable[[], Awaitable[bool]], event: str) -> None:
-    """Do something again and again: at once while there is more to do, else after a while."""
-    while True:
-        try:
-            busy = await once()
-        except OperatorError as error:
-            _log.warning(event, reason=error.summary)
-            busy = False
-        await asyncio.sleep(0 if busy else _POLL_SECONDS)
+        group.create_task(repeat("prebuilds", advance.once, seconds=_POLL_SECONDS, eager=True))
+        group.create_task(repeat("webhooks", webhooks.once, seconds=_POLL_SECONDS, eager=True))
 
 
 def _now() -> datetime:

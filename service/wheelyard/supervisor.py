@@ -25,7 +25,7 @@ from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
-from wheelyard.image_wiring import catalogue
+from wheelyard.image_wiring import catalogue, with_engine
 from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
 from wheelyard.interfaces import SourceIndex
 from wheelyard.listening import holding_port, open_port, serve, url_of
@@ -60,6 +60,7 @@ class _Backends:
 
 async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
+    settings = await with_engine(settings)
     async with (
         stop_on_signals(_say) as stop,
         _serving(settings, stop, builds_here=True) as (backends, services, listener),
@@ -79,6 +80,7 @@ async def run_up(settings: Settings) -> None:
 async def run_serve(settings: Settings) -> None:
     """Run the API alone until a signal comes."""
     _require_external(settings)
+    settings = await with_engine(settings)
     async with (
         stop_on_signals(_say) as stop,
         _serving(settings, stop, builds_here=False) as (backends, services, listener),
@@ -93,6 +95,7 @@ async def run_serve(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
+    settings = await with_engine(settings)
     async with stop_on_signals(_say) as stop, _holding_state(settings), _open_backends(settings) as backends:
         worker = _worker_on(settings, backends)
         _say(f"worker {worker.card.name}")

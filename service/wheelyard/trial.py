@@ -18,7 +18,7 @@ from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.shared_work import FairSlots
-from wheelyard.image_wiring import builder_facts
+from wheelyard.image_wiring import builder_facts, with_engine
 from wheelyard.pipeline.keep import keep_in
 from wheelyard.pipeline.steps import steps_without_publishing
 from wheelyard.settings import Settings
@@ -33,6 +33,7 @@ from wheelyard.worker_wiring import attempt_options, attempt_tools, worker_name
 @contextlib.asynccontextmanager
 async def open_trial(settings: Settings, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
     """Assemble what builds and proves without a database, an index and a service."""
+    settings = await with_engine(settings)
     state = MemoryState(clock=lambda: datetime.now(UTC), max_attempts=1)  # nobody would begin a second one
     cache = ContentCache(root=settings.state_dir / "cache" / "files", floor_bytes=settings.disk_floor_bytes)
     builds, name = MemoryBuilds(state), f"{worker_name(settings)}-trial-{os.getpid()}"

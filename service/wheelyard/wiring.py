@@ -27,7 +27,7 @@ from wheelyard.adapters.postgres_statistics import PostgresStatistics
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
 from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.recipe_refreshes import fetch_first, keep_current
+from wheelyard.adapters.recipe_refreshes import fetch_first
 from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.api.services import ApiServices
@@ -52,6 +52,7 @@ from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.logged_builds import LoggedBuilds
+from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.supply_needs import SupplyNeeds
@@ -166,5 +167,5 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
 async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: SupplyNeeds) -> None:
     """Do what is done beside the API: keep recipes up to date, order what builds wait for."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(keep_current(recipes, interval_seconds=settings.recipes_interval_seconds))
+        tasks.create_task(repeat("recipes", recipes.update, seconds=settings.recipes_interval_seconds))
         tasks.create_task(supply.run())

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.log_text import read_note
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.target import Target
 from wheelyard.image_wiring import agent_program, engine_command, image_builder
@@ -139,9 +141,16 @@ class PackageRun:
         return await self.builds.get(self.build_id)
 
     def log(self) -> str:
-        """Give the log so far."""
+        """Give the log so far: what was printed as it came, our notes behind an arrow."""
+        return "".join(f"{note.line}\n" if (note := read_note(line)) else line for line in self._lines())
+
+    def notes(self) -> list[str]:
+        """Give our own notes."""
+        return [note.text for line in self._lines() if (note := read_note(line))]
+
+    def _lines(self) -> list[str]:
         logs = self.state.find(self.build_id).logs if self.build_id else {}
-        return bytes(logs.get(1, b"")).decode(errors="replace")
+        return re.findall(r"[^\n]*\n|[^\n]+", bytes(logs.get(1, b"")).decode(errors="replace"))
 
     async def until_logged(self, text: str) -> None:
         """Return once the log holds a line."""

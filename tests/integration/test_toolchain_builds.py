@@ -64,6 +64,9 @@ class TextLog:
     async def write(self, data: bytes) -> None:
         self.data += data
 
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002
+        self.data += f"==> {text}\n".encode()
+
 
 @dataclass(kw_only=True)
 class Workshop:

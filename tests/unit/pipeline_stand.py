@@ -49,6 +49,9 @@ class TextLog:
     async def write(self, data: bytes) -> None:
         self.data += data
 
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002
+        self.data += f"==> {text}\n".encode()
+
     @property
     def text(self) -> str:
         return self.data.decode()

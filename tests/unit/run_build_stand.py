@@ -13,6 +13,7 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.domain.build import Build, Stage, Status
 from wheelyard.domain.ledger import Beat, Claim, Outcome
+from wheelyard.domain.log_text import LineSplitter, gutter_text
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
@@ -96,7 +97,8 @@ class RunStand:
 
     async def log(self, attempt: int | None = None) -> str:
         part = await MemoryLogs(self.state).read((await self.build()).id, attempt=attempt)
-        return part.data.decode()
+        splitter = LineSplitter()
+        return gutter_text([*splitter.feed(part.data.decode()), *splitter.end()])
 
     def runner(self, *functions: StageFunction) -> RunBuild:
         """Make a worker whose first stages do this."""

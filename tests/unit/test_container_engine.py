@@ -287,6 +287,9 @@ class DeafLog:
         await self.listens.wait()
         self.size_bytes += len(data)
 
+    async def note(self, text: str, *, stage: str | None = None) -> None:
+        raise AssertionError(f"the engine has nothing to note: {text} {stage}")
+
 
 async def test_program_whose_log_nobody_takes_is_held_up_in_its_own_write(fake: FakeEngine, tmp_path: Path) -> None:
     written = tmp_path / "written"

@@ -376,9 +376,9 @@ async def test_log_is_cut_at_its_limit_with_a_note(stand: RunStand) -> None:
     stand.log_bytes = 100
     build = await stand.run(failing_build(b"x" * 300 + b"\nthe last words\n"))
     log = await stand.log()
-    assert log.startswith("==> stage resolve\nxxx")
+    assert log.startswith("==> stage resolve\n| xxx")
     note = "==> the log was cut here, at its limit of 100 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
-    assert log.endswith(f"x\n{note}")
+    assert f"x\n{note}==> resolve failed: " in log, "our own notes are not cut"
     assert build.attempts[0].log_truncated
     assert build.failure is not None
     assert "the last words" in build.failure.log_excerpt, "what matters is kept though it is beyond the limit"

@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from wheelyard.adapters.queue_schema import bring_queue_up_to_date
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
+from wheelyard.logs import get_logger
 
 CHANNEL: Final = "wheelyard_build"
 """NOTIFY on it carries a topic: the id of the build that changed, or a wish that concerns one."""
@@ -57,6 +58,7 @@ _AWAY: Final = (
 )
 _HOLD_CALLER: Final = b"select pg_advisory_xact_lock(hashtextextended('wheelyard caller ' || %(caller)s, 0))"
 _HANG_UP_ON_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
+_log = get_logger(__name__)
 
 
 class Database:
@@ -174,8 +176,12 @@ class Database:
     async def _listen_forever(self) -> None:
         """Hold one LISTEN connection; while the database is away, the watchers' own poll carries on."""
         while True:
-            with contextlib.suppress(psycopg.Error):
+            try:
                 await self._listen()
+            except psycopg.Error:
+                pass  # said by whoever asks the database something
+            except Exception:  # noqa: BLE001  without it, nobody would be woken up any more
+                _log.exception("listening-interrupted")
             await asyncio.sleep(self._poll_seconds)
 
     async def _listen(self) -> None:

@@ -14,12 +14,13 @@ from wheelyard.adapters.state_log import note_lost, note_rested
 from wheelyard.domain.build import Build, Failure, Status
 from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.domain.log_text import LogNote
 from wheelyard.domain.queue import Offer, WorkerCard, WorkerState, WorkerStatus
 from wheelyard.errors import AttemptsExhaustedError
 
 _SILENT: Final = timedelta(seconds=30)
 _FORGOTTEN: Final = timedelta(minutes=15)
-_NOTE: Final = b"==> this log was kept for as long as the operator wants logs kept, and removed then\n"
+_NOTE: Final = LogNote.of("this log was kept for as long as the operator wants logs kept, and removed then").encode()
 
 
 class MemoryQueue:

@@ -104,7 +104,7 @@ class Job:
 
     async def note(self, text: str) -> None:
         """Write a line of our own into the build's log."""
-        await self.log.write(f"==> {text}\n".encode(errors="replace"))
+        await self.log.note(text)
 
 
 StageFunction = Callable[[Job, Tools], Awaitable[Job]]

@@ -122,9 +122,13 @@ class AdvancePrebuild:
         while not lost.is_set():
             await asyncio.sleep(self.lease_seconds / 4)
             # A database that is away ends the turn by itself: its next question is answered with that error.
-            with contextlib.suppress(DatabaseUnavailableError):
+            try:
                 if not await self.turns.renew(turn, lease_seconds=self.lease_seconds):
                     lost.set()
+            except DatabaseUnavailableError:
+                continue
+            except Exception:  # noqa: BLE001  a keeper that ended silently would let others take the turn meanwhile
+                _log.exception("routine-failed", routine="prebuild lease")
 
     async def plan(self, release: ReleaseItems, prebuild: Prebuild) -> ReleaseItems:
         """Say what would be done for a release, and do none of it."""

@@ -5,7 +5,6 @@ Must not know the queue, nor what the steps do.
 
 import asyncio
 import contextlib
-import errno
 import functools
 import shutil
 import time
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
+from wheelyard.disk_space import disk_full_error
 from wheelyard.domain.build import Failure, Stage, StageTiming, Status
 from wheelyard.domain.diagnosis import diagnose
 from wheelyard.domain.ledger import Claim, Outcome
@@ -24,7 +24,6 @@ from wheelyard.domain.queue import retry_delay
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
-    DiskFullError,
     EngineUnavailableError,
     InternalError,
     OperatorError,
@@ -166,6 +165,7 @@ class _Attempt:
             limit_bytes=limit,
             pace=Pace(options.log_bytes_per_second, elapsed=options.elapsed),
             patience_seconds=options.lease_seconds / 2,
+            now=options.now,
         ) as log:
             work = asyncio.create_task(self._work(log), name=f"attempt-{self._claim.build_id}")
             beats = asyncio.create_task(self._keep_lease(work), name=f"lease-{self._claim.build_id}")
@@ -259,8 +259,8 @@ class _Attempt:
 
         A disk that filled up under the attempt's own files is no fault of ours, and may have room again.
         """
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            full = DiskFullError(path=str(self._options.folder), free_bytes=0, floor_bytes=0)
+        full = disk_full_error(error, self._options.folder) if isinstance(error, OSError) else None
+        if full is not None:
             return Outcome(status=Status.FAILED, failure=Failure.of(full, stage=stage, log_excerpt=log.excerpt()))
         reference = uuid.uuid4().hex[:12]
         place = stage.value if stage else None
@@ -270,7 +270,7 @@ class _Attempt:
 
     async def _time(self, step: Step, job: Job) -> Job:
         started_at, begin = self._options.now(), self._options.elapsed()
-        await job.note(f"stage {step.stage.value}")
+        await job.log.note(f"stage {step.stage.value}", stage=step.stage.value)
         try:
             return await step.act(job, self._tools)
         finally:
