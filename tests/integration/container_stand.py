@@ -18,6 +18,7 @@ from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
 from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine_command import EngineCommand
@@ -35,7 +36,7 @@ from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.recipe import EffectiveRecipe
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.target import Target
-from wheelyard.image_wiring import agent_program, engine_command, image_builder
+from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -77,6 +78,7 @@ class ContainerStand:
     command: EngineCommand
     upstream: SourceIndex
     resolver: UvWheelResolver
+    users: ContainerUsers
     revision: str = ""
     """Of the images, if they are none that are in use."""
 
@@ -108,6 +110,7 @@ class PackageRun:
     sdist: bytes | None = None
     """Its sdist, if it is none of the tiny projects' own."""
     sdist_filename: str = ""
+    version: str = VERSION
     build_id: str = ""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -156,7 +159,7 @@ class PackageRun:
             key=hashlib.sha256(sdist.filename.encode()).hexdigest(),
             requirement=self.project,
             project=self.project,
-            version=VERSION,
+            version=self.version,
             sdist=SdistSource(filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes),
             target=TARGET,
             builder=self.suite,
@@ -171,7 +174,7 @@ class PackageRun:
         return Tools(
             source=source,
             resolver=self.stand.resolver,
-            engine=ContainerEngine(self.stand.command, recipe_network=self.network),
+            engine=ContainerEngine(self.stand.command, recipe_network=self.network, users=self.stand.users),
             images=LoggedImages(
                 image_builder(self.stand.settings).revised(self.stand.revision),
                 stand_ins=StandIns(engine=self.stand.command, folder=self.stand.folder / "images"),
@@ -203,6 +206,7 @@ async def open_stand(folder: Path, worker: str) -> AsyncIterator[ContainerStand]
             command=engine_command(settings),
             upstream=upstream,
             resolver=UvWheelResolver(UvResolverOptions(cache_dir=folder / "uv", environment=os.environ)),
+            users=container_users(settings),
         )
 
 
