@@ -68,6 +68,10 @@ test-engines: setup ## Make images and build a wheel with BuildKit and with Podm
 test-hostile: setup ## Run every attack of tests/hostile, in about two minutes
 	@$(VENV)/pytest tests/hostile
 
+.PHONY: test-gvisor
+test-gvisor: setup ## Build markupsafe, pyyaml and every hostile build under gVisor (package runsc), on an engine of its own
+	@$(VENV)/pytest tests/hostile/test_gvisor.py -m slow_gvisor
+
 .PHONY: test-prebuild
 test-prebuild: setup ## Prebuild three applications and install them with nothing but our index, in about half an hour
 	@$(VENV)/pytest tests/acceptance -m slow_prebuild

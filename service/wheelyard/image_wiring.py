@@ -14,6 +14,7 @@ from typing import Final
 
 from wheelyard.adapters.agent_program import AgentProgram, pack_agent
 from wheelyard.adapters.catalogue_file import read_catalogue
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_finish import read_sbom
@@ -47,7 +48,12 @@ def engine_command(settings: Settings) -> EngineCommand:
     """Choose the engine: the one that the settings name, else the first that answers, else docker."""
     program = settings.engine or next((name for name in _ENGINES if _answers(name)), _ENGINES[0])
     limits = container_ulimits(program, open_files=settings.engine_open_files)
-    return EngineCommand(program=program, ulimits=limits)
+    return EngineCommand(program=program, ulimits=limits, runtime=settings.engine_runtime)
+
+
+def container_users(settings: Settings) -> ContainerUsers:
+    """Give containers users that no other worker of this engine gives out meanwhile."""
+    return ContainerUsers(_engine_dir(settings) / "users")
 
 
 async def with_engine(settings: Settings) -> Settings:

@@ -150,6 +150,10 @@ class Settings(BaseSettings):
     """Limit of open files that containers get; engines that may not raise limits need it to be no higher than the
     present hard limit."""
 
+    engine_runtime: Annotated[str | None, Field(pattern=r"[A-Za-z0-9/][A-Za-z0-9/._-]*")] = None
+    """Engine's runtime for the containers that build, repair and verify, such as ``runsc`` (gVisor) or ``kata``; the
+    engine has to know it. Images are made with the engine's default. Default: that one."""
+
     prefetch_network: str | None = None
     """Engine's network for the container that fetches crates, such as ``host``; it runs no code of the project's. All
     other containers have none, but see ``recipe_network``. Default: the engine's own."""

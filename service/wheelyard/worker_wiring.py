@@ -32,6 +32,7 @@ from wheelyard.errors import SettingsInvalidError
 from wheelyard.image_wiring import (
     agent_program,
     catalogue,
+    container_users,
     engine_command,
     image_refreshes,
     image_shelf,
@@ -133,6 +134,7 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
             engine_command(settings),
             prefetch_network=settings.prefetch_network,
             recipe_network=settings.recipe_network,
+            users=container_users(settings),
         ),
         images=logged_images(settings, lookups),
         index=index,

@@ -19,6 +19,7 @@ from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
 from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine_command import EngineCommand
@@ -37,7 +38,7 @@ from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.log_text import read_note
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.target import Target
-from wheelyard.image_wiring import agent_program, engine_command, image_builder
+from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -79,6 +80,7 @@ class ContainerStand:
     command: EngineCommand
     upstream: SourceIndex
     resolver: UvWheelResolver
+    users: ContainerUsers
     revision: str = ""
     """Of the images, if they are none that are in use."""
 
@@ -110,6 +112,7 @@ class PackageRun:
     sdist: bytes | None = None
     """Its sdist, if it is none of the tiny projects' own."""
     sdist_filename: str = ""
+    version: str = VERSION
     build_id: str = ""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -165,7 +168,7 @@ class PackageRun:
             key=hashlib.sha256(sdist.filename.encode()).hexdigest(),
             requirement=self.project,
             project=self.project,
-            version=VERSION,
+            version=self.version,
             sdist=SdistSource(filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes),
             target=TARGET,
             builder=self.suite,
@@ -180,7 +183,7 @@ class PackageRun:
         return Tools(
             source=source,
             resolver=self.stand.resolver,
-            engine=ContainerEngine(self.stand.command, recipe_network=self.network),
+            engine=ContainerEngine(self.stand.command, recipe_network=self.network, users=self.stand.users),
             images=LoggedImages(
                 image_builder(self.stand.settings).revised(self.stand.revision),
                 stand_ins=StandIns(engine=self.stand.command, folder=self.stand.folder / "images"),
@@ -212,6 +215,7 @@ async def open_stand(folder: Path, worker: str) -> AsyncIterator[ContainerStand]
             command=engine_command(settings),
             upstream=upstream,
             resolver=UvWheelResolver(UvResolverOptions(cache_dir=folder / "uv", environment=os.environ)),
+            users=container_users(settings),
         )
 
 

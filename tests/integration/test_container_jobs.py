@@ -15,6 +15,7 @@ from tests.integration.container_stand import ASLEEP, LIMITS, ContainerStand, Pa
 
 from wheelyard.domain.build import Build, Failure, Stage, Status, Wheel
 from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.package_managers import CONTAINER_USERS
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0
@@ -251,7 +252,10 @@ async def test_build_sees_nothing_but_its_sandbox(stand: ContainerStand) -> None
     run = stand.run_of("looks-around")
     succeeded(await run.go())
     facts = json.loads(next(line for line in run.log().splitlines() if line.startswith("facts: "))[7:])
-    assert (facts["uids"], facts["groups"]) == ([1000], [1000])
+    (number,) = facts["uids"]
+    assert number in CONTAINER_USERS
+    assert facts["groups"] == [number]
+    assert facts["user"] == ["wheelyard", "x", number, number, "", facts["home"], "/bin/sh"]
     assert set(facts["capabilities"]) == {"0" * 16}
     assert (facts["no_new_privileges"], facts["seccomp"]) == ("1", "2")
     assert (set(facts["interfaces"]) - {"lo"}, facts["routes"]) == (set(), [])
