@@ -36,6 +36,14 @@ class WheelyardError(Exception):
     def __str__(self) -> str:
         return f"{self.summary} {self.hint}".strip()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Constructors take keywords, and parsers in other processes raise these errors, too.
+        return _restore_error, (type(self), self.args), self.__dict__
+
+
+def _restore_error(kind: type[WheelyardError], args: tuple[object, ...]) -> WheelyardError:
+    return kind.__new__(kind, *args)
+
 
 def _mebibytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB"
@@ -952,6 +960,19 @@ class NotReadyError(OperatorError):
         super().__init__(
             "This Wheelyard is not ready: " + "; ".join(f"{name}: {why}" for name, why in self.failing.items()),
             "Mend what is named, or wait if it is just starting; 'wheelyard doctor' checks all of it.",
+        )
+
+
+class ParsersBusyError(OperatorError):
+    """The processes that read strangers' text are taken by other texts."""
+
+    code = "parsers-busy"
+
+    def __init__(self, *, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(
+            f"The service reads other texts, and {waiting} wait.",
+            "Try again in a minute. If it lasts, find in the log whose texts take so long.",
         )
 
 

@@ -24,7 +24,7 @@ from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.errors import OperatorError
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
@@ -60,6 +60,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     *,
     database: Database,
     source: SourceIndex,
+    parsers: ParserPool,
     index: IndexBackends,
     builds: LoggedBuilds,
     request_build: RequestBuild,
@@ -80,6 +81,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         resolver=UvReleaseResolver(
             uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index))
         ),
+        parsers=parsers,
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,
     )
@@ -91,6 +93,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         workers=PostgresWorkers(database),
         advance=advance,
         webhooks=webhook_rules(settings),
+        parsers=parsers,
         parse_lines=parse_requirements,
         now=_now,
     )

@@ -44,7 +44,7 @@ from wheelyard.image_wiring import (
     reported_builders,
 )
 from wheelyard.index_wiring import IndexBackends, index_services
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups, HttpMetrics
 from wheelyard.prebuild_wiring import make_prebuilds
 from wheelyard.resources import data_path
@@ -99,6 +99,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     *,
     database: Database,
     source: SourceIndex,
+    parsers: ParserPool,
     index: IndexBackends,
     stopping: asyncio.Event,
     builds_here: bool,
@@ -113,7 +114,13 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     access = access_of(settings, tokens := tokens_of(database))
     request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=await builder_facts(settings))
     prebuilds = make_prebuilds(
-        settings, database=database, source=source, index=index, builds=builds, request_build=request_build
+        settings,
+        database=database,
+        source=source,
+        parsers=parsers,
+        index=index,
+        builds=builds,
+        request_build=request_build,
     )
     supply = SupplyNeeds(store=PostgresNeeds(database, queue, stored), request_build=request_build)
     return ApiServices(

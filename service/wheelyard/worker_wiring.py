@@ -38,7 +38,7 @@ from wheelyard.image_wiring import (
     longest_stage_seconds,
 )
 from wheelyard.index_wiring import IndexBackends, own_wheels, regular_check, worker_index
-from wheelyard.interfaces import Limits, SourceIndex, UploadBook, WheelIndex
+from wheelyard.interfaces import Limits, ParserPool, SourceIndex, UploadBook, WheelIndex
 from wheelyard.metrics import CacheLookups
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -57,8 +57,14 @@ def worker_name(settings: Settings) -> str:
     return f"{socket.gethostname()}-{place}"
 
 
-def make_worker(
-    settings: Settings, *, database: Database, source: SourceIndex, index: IndexBackends, lookups: CacheLookups
+def make_worker(  # noqa: PLR0913  (assembly has many parts)
+    settings: Settings,
+    *,
+    database: Database,
+    source: SourceIndex,
+    parsers: ParserPool,
+    index: IndexBackends,
+    lookups: CacheLookups,
 ) -> Worker:
     """Assemble a worker."""
     name = worker_name(settings)
@@ -68,6 +74,7 @@ def make_worker(
         settings,
         name,
         source=source,
+        parsers=parsers,
         own=own_wheels(settings, database, index),
         index=worker_index(settings, database, index),
         uploads=PostgresUploads(database),
@@ -111,6 +118,7 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
     name: str,
     *,
     source: SourceIndex,
+    parsers: ParserPool,
     own: OwnWheels,
     index: WheelIndex,
     uploads: UploadBook,
@@ -132,6 +140,7 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
             ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
             lookups=lookups,
         ),
+        parsers=parsers,
         read_pyproject=read_sdist_pyproject,
         agent=agent_program().data,
         installer=Path(find_uv_bin()),

@@ -12,6 +12,7 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
+from tests.fakes.parsers import InlineParsers
 
 from wheelyard.adapters.crate_cache import MemoryCrates
 from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
@@ -165,6 +166,7 @@ class PipelineStand:
             index=self.index,
             uploads=self.uploads,
             crates=self.crates,
+            parsers=InlineParsers(),
             read_pyproject=lambda _: self.pyproject,
             agent=b"the agent",
             installer=self.folder / "uv",

@@ -89,6 +89,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.AttemptsExhaustedError: 500,
     errors.InternalError: 500,
     errors.NotReadyError: 503,
+    errors.ParsersBusyError: 503,
     errors.NetworkRefusedError: 403,
     errors.EngineUnavailableError: 503,
     errors.ContainerLostError: 503,

@@ -124,7 +124,9 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
         _NO_SUCH_REQUEST,
     ),
 )
-async def lock_request(request_id: str, body: DependencyFiles, services: Services, links: Links) -> LockView:
+async def lock_request(
+    request_id: str, body: DependencyFiles, services: Services, links: Links, caller: Caller
+) -> LockView:
     """Give a lock file back with the hashes of our wheels added where they were built; nothing else changes."""
     if body.file is None or body.file not in body.files:
         raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
@@ -136,7 +138,7 @@ async def lock_request(request_id: str, body: DependencyFiles, services: Service
         for wheel in await services.prebuilds.own_wheels(prebuild)
     ]
     given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
-    texts = services.prebuilds.lock(given, wheels)
+    texts = await services.prebuilds.lock(given, wheels, caller=caller.actor)
     return LockView(text=texts[body.file], files=texts)
 
 

@@ -11,6 +11,7 @@ from wheelyard.interfaces.builds import (
     RetryStore,
 )
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
+from wheelyard.interfaces.parsers import ParserPool
 from wheelyard.interfaces.prebuilds import (
     DueWebhook,
     PrebuildLists,
@@ -59,6 +60,7 @@ __all__ = [
     "NameStore",
     "NeedStore",
     "Network",
+    "ParserPool",
     "PeriodicStore",
     "Permit",
     "PrebuildLists",

@@ -22,8 +22,10 @@ from wheelyard.domain.queue import WorkerState
 from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.webhook import Webhook
-from wheelyard.interfaces import BuildTimes, PrebuildStore, WheelStore, WorkerBook
+from wheelyard.errors import DependencyFileInvalidError
+from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -59,6 +61,7 @@ class Prebuilds:
     workers: WorkerBook
     advance: AdvancePrebuild
     webhooks: WebhookRules
+    parsers: ParserPool
     parse_lines: LineParser
     now: Callable[[], datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
@@ -69,7 +72,7 @@ class Prebuilds:
         Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
         OperatorError.
         """
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self.read(request.given, request.targets, caller=request.requested_by))
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def plan(release: ReleaseItems) -> ReleaseItems:
@@ -85,7 +88,7 @@ class Prebuilds:
         """
         if request.webhook_url is not None:
             self.webhooks.check(request.webhook_url)
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self.read(request.given, request.targets, caller=request.requested_by))
         finished = replace(prebuild, finished_at=self.now() if prebuild.is_final else None)
         await self.store.create(finished)
         _log.info(
@@ -132,22 +135,18 @@ class Prebuilds:
         names = {item.filename: None for item in prebuild.items if item.source is Source.OWN and item.filename}
         return tuple([await self.wheels.find(name) for name in names])
 
-    def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel]) -> dict[str, str]:
+    async def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel], *, caller: str) -> dict[str, str]:
         """Put wheels of our own into a lock file and, of requirements, into those that it names, too.
 
         Returns their texts by name; raises DependencyFileInvalidError.
         """
-        by_release: dict[Release, list[OwnWheel]] = {}
-        for wheel in wheels:
-            project, version, _, _ = parse_wheel_filename(wheel.filename)
-            by_release.setdefault((project, version), []).append(wheel)
-        start = given.start or ""
-        kind = given.kind or kind_of_file(start)
-        names = given.files if kind is InputKind.REQUIREMENTS else (start,)
-        return {
-            name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=self.parse_lines)
-            for name in names
-        }
+        file = given.start or ""
+        try:
+            return await self.parsers.run(
+                lock_files, given, wheels, self.parse_lines, what=f"{file} to be locked", caller=caller
+            )
+        except RefusedTextError as error:
+            raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
 
     def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
         return Prebuild(
@@ -164,6 +163,20 @@ class Prebuilds:
             trace=request.trace,
             webhook=Webhook(url=request.webhook_url) if request.webhook_url else None,
         )
+
+
+def lock_files(given: DependencyInput, wheels: Sequence[OwnWheel], parse_lines: LineParser) -> dict[str, str]:
+    """Put wheels into a lock file, or into requirements and those that they name; raises as ``Prebuilds.lock``."""
+    by_release: dict[Release, list[OwnWheel]] = {}
+    for wheel in wheels:
+        project, version, _, _ = parse_wheel_filename(wheel.filename)
+        by_release.setdefault((project, version), []).append(wheel)
+    start = given.start or ""
+    kind = given.kind or kind_of_file(start)
+    names = given.files if kind is InputKind.REQUIREMENTS else (start,)
+    return {
+        name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=parse_lines) for name in names
+    }
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:

@@ -32,6 +32,7 @@ from wheelyard.domain.pyproject_dependencies import read_pyproject
 from wheelyard.domain.release import ProjectRequirement, Release, choose_release
 from wheelyard.domain.requirements_text import LineParser, read_requirements
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import (
     CallerError,
@@ -40,7 +41,7 @@ from wheelyard.errors import (
     InvalidRequestError,
     RequirementsUnsatisfiableError,
 )
-from wheelyard.interfaces import ReleaseResolver, SourceIndex
+from wheelyard.interfaces import ParserPool, ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
 """Where requirements come from that are in no file."""
@@ -84,21 +85,32 @@ class ReadDependencies:
         *,
         source: SourceIndex,
         resolver: ReleaseResolver,
+        parsers: ParserPool,
         parse_lines: LineParser,
         read_metadata: Callable[[Path], bytes | None],
     ) -> None:
         self._source = source
         self._resolver = resolver
+        self._parsers = parsers
         self._parse_lines = parse_lines
         self._read_metadata = read_metadata
 
-    async def __call__(self, given: DependencyInput, targets: Sequence[Target]) -> NeededReleases:
+    async def __call__(self, given: DependencyInput, targets: Sequence[Target], *, caller: str) -> NeededReleases:
         """List the releases that each target needs.
+
+        Args:
+            given: The input.
+            targets: For which.
+            caller: Whose input it is.
 
         Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError,
         RequirementsUnsatisfiableError if a resolver finds no set of releases, or IndexUnavailableError.
         """
-        dependencies = await asyncio.to_thread(self._read, given)
+        file = given.start or ARGUMENTS
+        try:
+            dependencies = await self._parsers.run(read_input, given, self._parse_lines, what=file, caller=caller)
+        except RefusedTextError as error:
+            raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
         _check_python(dependencies, given, targets)
         limit = asyncio.Semaphore(_RESOLVED_AT_ONCE)
 
@@ -110,29 +122,6 @@ class ReadDependencies:
         first = [await pins(target) for target in targets[:1]]
         needed = [*first, *await asyncio.gather(*map(pins, targets[1:]))]
         return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=dependencies.skipped)
-
-    def _read(self, given: DependencyInput) -> Dependencies:
-        read = [self._read_file(given)] if given.start is not None else []
-        if given.requirements:
-            read.append(_read_arguments(given.requirements))
-        if not read:
-            raise InvalidRequestError(problems=["give a file or requirements"])
-        return read[0] if len(read) == 1 else _join(read[0], read[1])
-
-    def _read_file(self, given: DependencyInput) -> Dependencies:
-        start = given.start or ""
-        if start not in given.files:
-            raise DependencyFileMissingError(file=start, reason="its content was not given")
-        kind = given.kind or kind_of_file(start)
-        if (lock_reader := _LOCK_READERS.get(kind)) is not None:
-            project = given.files.get(project_beside(start))
-            return _shaped(kind, start, partial(lock_reader, project=project), given)
-        if (reader := _TOML_READERS.get(kind)) is not None:
-            return _shaped(kind, start, reader, given)
-        if given.kind is None and start.endswith(_OTHER_KINDS):
-            kinds = ", ".join(InputKind)
-            raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
-        return read_requirements(given.files, start=start, parse=self._parse_lines)
 
     async def _pins(self, dependencies: Dependencies, target: Target) -> tuple[Pin, ...]:
         if dependencies.lock is not None:
@@ -164,6 +153,35 @@ class ReadDependencies:
             return None
         metadata = await asyncio.to_thread(self._read_metadata, await self._source.fetch(release.sdist))
         return None if metadata is None else stated_release(release, metadata)
+
+
+def read_input(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
+    """Read what somebody hands over, without a resolver.
+
+    Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError or InvalidRequestError.
+    """
+    read = [_read_file(given, parse_lines)] if given.start is not None else []
+    if given.requirements:
+        read.append(_read_arguments(given.requirements))
+    if not read:
+        raise InvalidRequestError(problems=["give a file or requirements"])
+    return read[0] if len(read) == 1 else _join(read[0], read[1])
+
+
+def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
+    start = given.start or ""
+    if start not in given.files:
+        raise DependencyFileMissingError(file=start, reason="its content was not given")
+    kind = given.kind or kind_of_file(start)
+    if (lock_reader := _LOCK_READERS.get(kind)) is not None:
+        project = given.files.get(project_beside(start))
+        return _shaped(kind, start, partial(lock_reader, project=project), given)
+    if (reader := _TOML_READERS.get(kind)) is not None:
+        return _shaped(kind, start, reader, given)
+    if given.kind is None and start.endswith(_OTHER_KINDS):
+        kinds = ", ".join(InputKind)
+        raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
+    return read_requirements(given.files, start=start, parse=parse_lines)
 
 
 def _limited(wanted: Wanted, limits: Iterable[Wanted]) -> ProjectRequirement:
