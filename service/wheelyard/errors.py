@@ -886,10 +886,12 @@ class WorkerLostError(OperatorError):
 
     code = "worker-lost"
 
-    def __init__(self, *, worker: str) -> None:
+    def __init__(self, *, worker: str, died: bool = False) -> None:
         self.worker = worker
+        self.died = died
+        how = " Its process was killed or crashed, and its host went on." if died else ""
         super().__init__(
-            f"The worker {worker} went away during this attempt.", "The build is taken over by another attempt."
+            f"The worker {worker} went away during this attempt.{how}", "The build is taken over by another attempt."
         )
 
 
@@ -917,6 +919,39 @@ class AttemptsExhaustedError(OperatorError):
         super().__init__(
             f"The build was given up after {attempts} attempts that a worker did not live to finish.",
             "Look at the workers' logs and 'wheelyard doctor', then request the wheel again.",
+        )
+
+
+class WorkerKilledError(OperatorError):
+    """Workers died one after the other while they ran the same build, so it is not given to another one."""
+
+    code = "worker-killed"
+    retryable = False
+
+    def __init__(self, *, workers: Sequence[str]) -> None:
+        self.workers = tuple(workers)
+        super().__init__(
+            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts went on.",
+            "What ended them is not known: the kernel for want of memory, a fault of Wheelyard that this project "
+            "provokes, or somebody's kill -9. Look into the hosts' kernel logs (journalctl -k) and the workers' logs "
+            "at the times of these attempts. If the build is not to blame, try it again with 'wheelyard retry'.",
+        )
+
+
+class RecordUnreadableError(OperatorError):
+    """What is stored of a build or a request cannot be read."""
+
+    code = "record-unreadable"
+    retryable = False
+
+    def __init__(self, *, kind: str, name: str, reason: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.reason = reason
+        super().__init__(
+            f"What is stored of the {kind} {name} cannot be read: {reason}.",
+            "An older version has accepted what this one refuses, or the database was changed by hand. "
+            "Ask for the wheels again, without what is named.",
         )
 
 

@@ -142,6 +142,9 @@ async def _repeat(once: Callable[[], Awaitable[bool]], event: str) -> None:
         except OperatorError as error:
             _log.warning(event, reason=error.summary)
             busy = False
+        except Exception:  # noqa: BLE001  what one row holds must not end the API that this runs beside
+            _log.exception(event)
+            busy = False
         await asyncio.sleep(0 if busy else _POLL_SECONDS)
 
 

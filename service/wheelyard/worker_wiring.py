@@ -26,6 +26,7 @@ from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
+from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.image_wiring import (
@@ -95,6 +96,7 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
     return Worker(
         card=card,
         folder=options.folder,
+        life=WorkerLife(settings.state_dir / "worker.alive"),
         calls=queue,
         queue=work,
         book=PostgresWorkers(database),

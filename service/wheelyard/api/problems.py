@@ -87,6 +87,8 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.WorkerLostError: 503,
     errors.WorkerStoppedError: 503,
     errors.AttemptsExhaustedError: 500,
+    errors.WorkerKilledError: 500,
+    errors.RecordUnreadableError: 500,
     errors.InternalError: 500,
     errors.NotReadyError: 503,
     errors.ParsersBusyError: 503,

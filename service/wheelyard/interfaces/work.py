@@ -23,7 +23,15 @@ class WorkQueue(Protocol):
     async def sweep(self) -> int:
         """Put builds whose worker is gone back into the queue, or end them; let those whose pause is over go on.
 
-        Any number of workers may call it at any time. Returns how many builds it touched.
+        Any number of workers may call it at any time. Returns how many builds it touched. A build with which the
+        workers of ``MAX_DEATHS`` attempts have died ends with ``worker-killed``.
+        """
+        ...
+
+    async def note_death(self, worker: str, *, seconds: float) -> int:
+        """Note that a worker's process died, on a host that went on, and that it had begun at most so long ago.
+
+        Each of its builds that it had then, and that nobody has ended since, counts it once. Returns how many did.
         """
         ...
 

@@ -32,6 +32,8 @@ class SupplyNeeds:
                 await self.once()
             except DatabaseUnavailableError as error:
                 _log.warning("needs-delayed", reason=error.summary)
+            except Exception:  # noqa: BLE001  what one row holds must not end the API that this runs beside
+                _log.exception("needs-delayed")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def once(self) -> None:
