@@ -149,6 +149,7 @@ class PipelineStand:
     index: MemoryIndex = field(default_factory=MemoryIndex)
     uploads: OpenUploads = field(default_factory=OpenUploads)
     crates: MemoryCrates = field(default_factory=MemoryCrates)
+    parsers: InlineParsers = field(default_factory=InlineParsers)
     pyproject: bytes | None = None
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
@@ -166,7 +167,7 @@ class PipelineStand:
             index=self.index,
             uploads=self.uploads,
             crates=self.crates,
-            parsers=InlineParsers(),
+            parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
             agent=b"the agent",
             installer=self.folder / "uv",

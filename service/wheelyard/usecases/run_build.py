@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from wheelyard.domain.build import Failure, Stage, StageTiming, Status
-from wheelyard.domain.diagnosis import diagnose
+from wheelyard.domain.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.ledger import Claim, Outcome
 from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.queue import retry_delay
@@ -230,7 +230,7 @@ class _Attempt:
                 if isinstance(error, WheelsMissingError) and self._options.may_wait:
                     return await self._wait(error, step.stage, job)
                 await job.note(f"{step.stage.value} failed: {error}")
-                return Outcome(status=Status.FAILED, failure=self._explain(error, step.stage, log))
+                return Outcome(status=Status.FAILED, failure=await self._explain(error, step.stage, log))
             except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
                 return self._crash(error, step.stage, log)
         if job.wheel is not None and job.published is not None:
@@ -245,14 +245,26 @@ class _Attempt:
         failure = Failure.of(error, stage=stage)
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 
-    def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
+    async def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
         """Turn an error into data; a build backend's own words are looked through for the cause."""
-        if isinstance(error, BuildFailedError) and (found := diagnose(log.tail(), error.network)) is not None:
+        if isinstance(error, BuildFailedError) and (found := await self._diagnose(error, log)) is not None:
             granted = grant_limits(self._claim.order.recipe, self._tools.limits)
             error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
                 release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
             )
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt())
+
+    async def _diagnose(self, error: BuildFailedError, log: AttemptLog) -> Diagnosis | None:
+        """Look for the cause in the log, apart from this process; a log that is too much for that explains nothing."""
+        release = error.release
+        try:
+            look = self._tools.parsers.run(
+                diagnose, log.tail(), tuple(error.network), what=f"the log of {release}", caller=release
+            )
+            return await look
+        except (ValueError, WheelyardError) as refusal:
+            _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
+            return None
 
     def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
         """Keep the exception that is being handled in our own log, and give its reference to everybody else.
