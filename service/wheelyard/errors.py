@@ -150,6 +150,19 @@ class RequirementsUnsatisfiableError(CallerError):
         )
 
 
+class ResolutionTooLargeError(ProjectError):
+    """Choosing releases would take more questions to the upstream index than any application needs."""
+
+    code = "resolution-too-large"
+
+    def __init__(self, *, what: str, limit: int) -> None:
+        self.what, self.limit = what, limit
+        super().__init__(
+            f"Choosing releases was given up: {what}, and {limit} are allowed.",
+            "Look at what the project requires. A lock file, or tighter requirements, leave less to choose.",
+        )
+
+
 class RequestCancelledError(CallerError):
     """A build was to be started for a request that somebody has cancelled meanwhile."""
 

@@ -50,9 +50,10 @@ def uv_options(settings: Settings) -> UvResolverOptions:
     )
 
 
-def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels) -> ResolverPages:
+def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels, parsers: ParserPool) -> ResolverPages:
     """Say what uv is shown beside upstream's pages."""
-    return ResolverPages(source=source, own=own, own_projects=OwnProjects.of(settings.own_projects))
+    own_projects = OwnProjects.of(settings.own_projects)
+    return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
 
 
 def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
@@ -79,7 +80,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     read = ReadDependencies(
         source=source,
         resolver=UvReleaseResolver(
-            uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index))
+            uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index), parsers)
         ),
         parsers=parsers,
         parse_lines=parse_requirements,

@@ -129,7 +129,7 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
     """Gather what the stages of a worker's attempts use."""
     return Tools(
         source=MixedSource(source, own),
-        resolver=UvWheelResolver(uv_options(settings), resolver_pages(settings, source, own)),
+        resolver=UvWheelResolver(uv_options(settings), resolver_pages(settings, source, own, parsers)),
         engine=ContainerEngine(
             engine_command(settings),
             prefetch_network=settings.prefetch_network,

@@ -27,6 +27,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.DependencyFileInvalidError: 422,
     errors.DependencyFileMissingError: 422,
     errors.SelectionUnknownError: 422,
+    errors.ResolutionTooLargeError: 422,
     errors.RequirementsUnsatisfiableError: 422,
     errors.RequestCancelledError: 409,
     errors.WebhookRefusedError: 422,

@@ -2,7 +2,8 @@
 
 import asyncio
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.addresses import without_users
@@ -39,13 +41,22 @@ from wheelyard.errors import (
     DependencyFileInvalidError,
     DependencyFileMissingError,
     InvalidRequestError,
+    InvalidSdistError,
     RequirementsUnsatisfiableError,
+    ResolutionTooLargeError,
 )
 from wheelyard.interfaces import ParserPool, ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
 """Where requirements come from that are in no file."""
 _RESOLVED_AT_ONCE: Final = 4
+_ASKED_AT_ONCE: Final = 32
+MOST_CHOSEN: Final = 2000
+"""Requirements of one input that leave a choice: each is looked up upstream."""
+MOST_STATED: Final = 2000
+"""Requirements and extras of one sdist; the longest lists of PyPI have some hundreds."""
+_MOST_CONSTRAINTS: Final = 100
+"""On one project."""
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
 _OTHER_KINDS: Final = (".toml", ".json", ".yaml", ".yml", ".py", ".cfg")
 """How the names of files end that are no requirements, whatever else they are."""
@@ -139,7 +150,16 @@ class ReadDependencies:
 
     async def _stated(self, wanted: Iterable[Wanted], limits: Iterable[Wanted], target: Target) -> list[StatedRelease]:
         """Read what sdists say of themselves, where a project that was asked for has no wheel for the target."""
-        found = await asyncio.gather(*(self._state(_limited(one, limits), target) for one in wanted))
+        asked = list(dict.fromkeys(_limited(wanted, limits)))
+        if len(asked) > MOST_CHOSEN:
+            raise ResolutionTooLargeError(what=f"the input leaves {len(asked)} releases to choose", limit=MOST_CHOSEN)
+        turns = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+        async def state(requirement: ProjectRequirement) -> StatedRelease | None:
+            async with turns:
+                return await self._state(requirement, target)
+
+        found = await asyncio.gather(*map(state, asked))
         return [release for release in found if release is not None]
 
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
@@ -152,7 +172,13 @@ class ReadDependencies:
         if any(serves(wheel.filename, target) for wheel in wheels):
             return None
         metadata = await asyncio.to_thread(self._read_metadata, await self._source.fetch(release.sdist))
-        return None if metadata is None else stated_release(release, metadata)
+        if metadata is None:
+            return None
+        what = f"the PKG-INFO of {release.sdist.filename}"
+        try:
+            return await self._parsers.run(stated_release, release, metadata, what=what, caller=release.project)
+        except RefusedTextError as error:
+            raise InvalidSdistError(file=release.sdist.filename, reason=str(error)) from error
 
 
 def read_input(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
@@ -184,19 +210,31 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
     return read_requirements(given.files, start=start, parse=parse_lines)
 
 
-def _limited(wanted: Wanted, limits: Iterable[Wanted]) -> ProjectRequirement:
-    """Say which releases a requirement allows together with the constraints on its project."""
-    project = canonicalize_name(wanted.requirement.name)
-    specifier = wanted.requirement.specifier
+def _limited(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> Iterator[ProjectRequirement]:
+    """Say which releases requirements allow together with the constraints on their projects."""
+    stated: defaultdict[str, set[str]] = defaultdict(set)
     for limit in limits:
-        if canonicalize_name(limit.requirement.name) == project:
-            specifier &= limit.requirement.specifier
-    return ProjectRequirement(project=project, specifier=specifier)
+        stated[canonicalize_name(limit.requirement.name)].add(str(limit.requirement.specifier))
+    for project, texts in stated.items():
+        if len(texts) > _MOST_CONSTRAINTS:
+            what = f"the input has {len(texts)} different constraints on {project}"
+            raise ResolutionTooLargeError(what=what, limit=_MOST_CONSTRAINTS)
+    constraints = defaultdict(SpecifierSet, {one: SpecifierSet(",".join(filter(None, stated[one]))) for one in stated})
+    for one in wanted:
+        project = canonicalize_name(one.requirement.name)
+        yield ProjectRequirement(project=project, specifier=one.requirement.specifier & constraints[project])
 
 
 def stated_release(release: Release, metadata: bytes) -> StatedRelease:
-    """Read what a release's sdist says that it needs (core metadata); what is malformed is left out."""
+    """Read what a release's sdist says that it needs (core metadata); what is malformed is left out.
+
+    Raises ResolutionTooLargeError if it needs more than any release does.
+    """
     message = message_from_bytes(metadata)
+    count = len(message.get_all("Requires-Dist", [])) + len(message.get_all("Provides-Extra", []))
+    if count > MOST_STATED:
+        what = f"the sdist of {release.project} {release.version} states {count} requirements and extras"
+        raise ResolutionTooLargeError(what=what, limit=MOST_STATED)
     return StatedRelease(
         project=release.project,
         version=release.version,

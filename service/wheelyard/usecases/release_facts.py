@@ -62,7 +62,8 @@ class FindRelease:
             page = await self._source.project(release.project)
         except (UnknownProjectError, OwnProjectError):
             return []
-        return [file for file in page.files if file.version == Version(release.version)]
+        version = Version(release.version)
+        return [file for file in page.files if file.version == version]
 
 
 def _is_allowed(file: IndexFile, hashes: frozenset[str]) -> bool:
