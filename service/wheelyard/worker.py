@@ -11,6 +11,7 @@ from typing import Final
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.image_refreshes import ImageRefreshes
+from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.queue import WorkerCard, WorkerState
@@ -42,6 +43,8 @@ class Worker:
     card: WorkerCard
     folder: Path
     """Where its attempts work."""
+    keeper: LeaseKeeper
+    """Keeps its leases while its loop is held up."""
     life: WorkerLife
     """Tells how the former worker of this name ended."""
     calls: BuildQueue
@@ -72,7 +75,7 @@ class Worker:
         await self._note_former()
         lanes = [str(lane) for lane in self.card.lanes]
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with self.keeper, asyncio.TaskGroup() as tasks:
                 tasks.create_task(_often("sweep", self.queue.sweep, seconds=_SWEEP_SECONDS))
                 tasks.create_task(_often("periodic work", self.periodic, seconds=_PERIODIC_SECONDS))
                 tasks.create_task(_often("index check", self.index_check, seconds=_PERIODIC_SECONDS))

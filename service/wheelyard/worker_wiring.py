@@ -15,13 +15,14 @@ from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.host_figures import HostWatch
+from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
+from wheelyard.adapters.postgres_attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.postgres_figures import PostgresFigures
 from wheelyard.adapters.postgres_images import PostgresImageReports
 from wheelyard.adapters.postgres_log_packing import PostgresLogPacking
 from wheelyard.adapters.postgres_periodic import PostgresPeriodic
-from wheelyard.adapters.postgres_queue import PostgresQueue
+from wheelyard.adapters.postgres_queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
@@ -82,7 +83,13 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         lookups=lookups,
     )
     options = attempt_options(settings, name)
-    run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options)
+    keeper = LeaseKeeper(
+        conninfo=database.conninfo,
+        worker=name,
+        lease_seconds=settings.lease_seconds,
+        statements={"beat": BEAT.encode(), "note_death": NOTE_DEATH},
+    )
+    run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options, keeper=keeper)
     card = worker_card(settings)
     figures = PostgresFigures(database)
     work = PostgresQueue(database, queue, lease_seconds=settings.lease_seconds)
@@ -96,6 +103,7 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
     return Worker(
         card=card,
         folder=options.folder,
+        keeper=keeper,
         life=WorkerLife(settings.state_dir / "worker.alive"),
         calls=queue,
         queue=work,

@@ -38,7 +38,7 @@ update attempts set status = %(status)s, finished_at = now(), timings = coalesce
        failure = %(failure)s, log_truncated = %(truncated)s
 where build_id = %(id)s and number = %(number)s and finished_at is null
 """
-_BEAT: Final = """
+BEAT: Final = """
 update builds set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(id)s and attempt = %(number)s and status = 'running' returning cancel_requested
 """
@@ -96,7 +96,7 @@ class PostgresAttempts:
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
         """Extend the lease if it is still ours."""
-        row = await self._database.fetch_one(_BEAT, {**_fence(claim), "lease": lease_seconds})
+        row = await self._database.fetch_one(BEAT, {**_fence(claim), "lease": lease_seconds})
         return Beat(holds_lease=row is not None, cancel_requested=row is not None and bool(row["cancel_requested"]))
 
     async def enter_stage(self, claim: Claim, stage: Stage) -> bool:

@@ -60,7 +60,7 @@ update builds set status = %(status)s, stage = null, lease_until = null, failure
 where id = %(id)s
 """
 # Also of attempts that were taken for lost before it was known how: a host may take longer to start its worker again.
-_NOTE_DEATH: Final = b"""
+NOTE_DEATH: Final = b"""
 with died as (
     update attempts a set worker_died = true from builds b
     where b.id = a.build_id and b.status in ('queued', 'running') and a.number > b.uncounted
@@ -143,7 +143,7 @@ class PostgresQueue:
         """Count it for each build that the worker had; end those that wait and have had enough."""
         async with self._database.transaction() as connection:
             values = {"worker": worker, "seconds": seconds}
-            ids = [row["id"] for row in await (await connection.execute(_NOTE_DEATH, values)).fetchall()]
+            ids = [row["id"] for row in await (await connection.execute(NOTE_DEATH, values)).fetchall()]
             doomed = await connection.execute(_DOOMED, {"ids": ids, "most_deaths": MAX_DEATHS})
             for row in await doomed.fetchall():
                 await self._end_lost(connection, row)

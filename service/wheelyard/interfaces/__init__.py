@@ -34,7 +34,7 @@ from wheelyard.interfaces.wheels import (
     WheelShelf,
     WheelStore,
 )
-from wheelyard.interfaces.work import CancelSignals, ImageReports, PeriodicStore, WorkerBook, WorkQueue
+from wheelyard.interfaces.work import CancelSignals, ImageReports, LeaseKeeper, PeriodicStore, WorkerBook, WorkQueue
 
 __all__ = [
     "AttemptStore",
@@ -53,6 +53,7 @@ __all__ = [
     "ImageReports",
     "Images",
     "IndexReports",
+    "LeaseKeeper",
     "Limits",
     "LineStore",
     "LogSink",

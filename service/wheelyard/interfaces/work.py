@@ -1,7 +1,7 @@
 """Who works on what: queue, workers, what is done once across all of them. Must not import what implements it."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from wheelyard.domain.builder_status import EngineImages
@@ -33,6 +33,18 @@ class WorkQueue(Protocol):
 
         Each of its builds that it had then, and that nobody has ended since, counts it once. Returns how many did.
         """
+        ...
+
+
+class LeaseKeeper(Protocol):
+    """Extends the leases of attempts while the worker's own loop cannot."""
+
+    def holding(self, claim: Claim) -> AbstractContextManager[None]:
+        """Have the lease of a claim kept while the block lasts."""
+        ...
+
+    def last_beat(self, claim: Claim) -> float:
+        """Return when the lease was last extended, by the monotonic clock; 0 if it never was. Waits for nothing."""
         ...
 
 

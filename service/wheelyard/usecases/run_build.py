@@ -32,7 +32,7 @@ from wheelyard.errors import (
     WheelyardError,
     WorkerStoppedError,
 )
-from wheelyard.interfaces import AttemptStore, CancelSignals
+from wheelyard.interfaces import AttemptStore, CancelSignals, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog
 from wheelyard.pipeline.container_job import BUILD_LABEL
@@ -81,8 +81,18 @@ class AttemptOptions:
 class RunBuild:
     """What a worker does with a build."""
 
-    def __init__(self, *, store: FencedStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
+    def __init__(
+        self,
+        *,
+        store: FencedStore,
+        steps: Sequence[Step],
+        tools: Tools,
+        options: AttemptOptions,
+        keeper: LeaseKeeper | None = None,
+    ) -> None:
+        """Take what attempts need; without a keeper, only the loop's own beats keep their leases."""
         self._store = store
+        self._keeper = keeper
         self._steps = tuple(steps)
         self._tools = tools
         self._options = options
@@ -101,7 +111,7 @@ class RunBuild:
             _log.info(
                 "attempt-started", version=claim.order.version, target=str(claim.order.target), worker=claim.worker
             )
-            attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim)
+            attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim, self._keeper)
             try:
                 outcome = await attempt.run()
             except asyncio.CancelledError:
@@ -144,10 +154,17 @@ def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcom
 class _Attempt:
     """One attempt while it runs."""
 
-    def __init__(
-        self, store: FencedStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions, claim: Claim
+    def __init__(  # noqa: PLR0913, PLR0917  (RunBuild's own parts, and the claim)
+        self,
+        store: FencedStore,
+        steps: Sequence[Step],
+        tools: Tools,
+        options: AttemptOptions,
+        claim: Claim,
+        keeper: LeaseKeeper | None,
     ) -> None:
         self._store = store
+        self._keeper = keeper
         self._steps = steps
         self._tools = tools
         self._options = options
@@ -293,10 +310,17 @@ class _Attempt:
     async def _keep_lease(self, work: asyncio.Task[Outcome]) -> None:
         """Beat often; stop the work if it was lost, cancelled, or unheard of for three quarters of the lease.
 
-        The last quarter is for ending the container, so nothing here may take longer than is left until then.
+        The last quarter is for ending the container, so nothing here may take longer than is left until then. What the
+        keeper has extended while this loop was held up counts as well.
         """
         lease = self._options.lease_seconds
         deadline = self._options.elapsed() + lease * 3 / 4
+        kept = self._keeper.holding(self._claim) if self._keeper else contextlib.nullcontext()
+        with kept:
+            await self._keep_until(deadline, lease)
+        work.cancel()
+
+    async def _keep_until(self, deadline: float, lease: float) -> None:
         async with self._store.cancel_asked(self._claim.build_id) as asked:
             while not (self._lost or self._cancelled):
                 # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
@@ -304,13 +328,14 @@ class _Attempt:
                     async with asyncio.timeout(min(lease / 4, _LOOK_SECONDS, self._left_until(deadline))):
                         await asked.wait()
                 asked.clear()
+                if self._keeper is not None:
+                    deadline = max(deadline, self._keeper.last_beat(self._claim) + lease * 3 / 4)
                 sent = self._options.elapsed()
                 if await self._beat(min(lease / 8, self._left_until(deadline))):
                     deadline = sent + lease * 3 / 4
                 elif self._left_until(deadline) == 0:
                     _log.warning("lease-given-up", build=self._claim.build_id, attempt=self._claim.attempt)
                     self._lost = True
-        work.cancel()
 
     def _left_until(self, deadline: float) -> float:
         return max(deadline - self._options.elapsed(), 0.0)
