@@ -20,7 +20,10 @@ from wheelyard.domain.prebuild import Item, Prebuild, PrebuildTurn, Prefer, Star
 from wheelyard.domain.target import Target
 from wheelyard.domain.webhook import Webhook, WebhookState
 from wheelyard.errors import NotFoundError
+from wheelyard.logs import get_logger
 
+_log = get_logger(__name__)
+_SHOWN: Final = 500
 _ITEM: Final = TypeAdapter(Item)
 _SKIPPED: Final = TypeAdapter(tuple[Skipped, ...])
 
@@ -128,7 +131,13 @@ class PostgresPrebuilds:
             row = await (await connection.execute(_CLAIM, {"seconds": lease_seconds})).fetchone()
             if row is None:
                 return None
-            return PrebuildTurn(prebuild=await _read_parts(connection, row), number=row["turn"])
+            try:
+                return PrebuildTurn(prebuild=await _read_parts(connection, row), number=row["turn"])
+            except ValueError as error:
+                # One that cannot be read must hold up no other, and not be met again at each start.
+                _log.error("prebuild-unreadable", prebuild=str(row["id"]), reason=str(error)[:_SHOWN])
+                await connection.execute(_CANCEL, {"id": row["id"]})
+                return None
 
     async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
         """Extend the lease, unless the turn was lost."""
@@ -202,7 +211,7 @@ def _prebuild_of(row: Row, items: list[Row], started: list[Row]) -> Prebuild:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         cancelled=row["cancelled"],
-        targets=tuple(Target.parse(python=python, platform=platform) for python, platform in row["targets"]),
+        targets=tuple(Target.stored(python=python, platform=platform) for python, platform in row["targets"]),
         prefer=Prefer(row["prefer"]),
         items=tuple(_ITEM.validate_python(one["item"]) for one in items),
         skipped=_SKIPPED.validate_python(row["skipped"]),
@@ -229,7 +238,7 @@ def _started_of(row: Row) -> Started:
     return Started(
         project=row["project"],
         version=row["version"],
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         build_id=None if row["build_id"] is None else str(row["build_id"]),
         status=Status(row["status"]) if row["status"] else Status.FAILED,
         reason=row["refusal"] or row["failure"] or "",
