@@ -262,11 +262,17 @@ async def test_questions_leave_nothing_of_our_pages_in_uvs_cache(stand: Stand) -
 
 
 async def test_sdist_that_states_thousands_of_requirements_leads_to_no_questions(stand: Stand) -> None:
-    stand.sdist("greedy", "1.0", *(f"project-{number}" for number in range(20_000)))
-    with pytest.raises(ResolutionTooLargeError, match="states 20000 requirements"):
+    stand.sdist("greedy", "1.0", *(f"project-{number}" for number in range(5_000)))
+    with pytest.raises(ResolutionTooLargeError, match="states 5000 requirements"):
         await stand.resolver.resolve(["greedy"], target=TARGET)
-    with pytest.raises(ResolutionTooLargeError, match="states 20000 requirements"):
+    with pytest.raises(ResolutionTooLargeError, match="states 5000 requirements"):
         await releases(stand, "greedy")
+    assert stand.shop.requests("/simple/project-") == 0
+
+
+async def test_metadata_that_is_too_large_to_be_read_leads_to_no_questions(stand: Stand) -> None:
+    stand.sdist("greedy", "1.0", *(f"project-{number}" for number in range(60_000)))
+    assert await stand.missing("greedy") == {"greedy": "1.0"}
     assert stand.shop.requests("/simple/project-") == 0
 
 

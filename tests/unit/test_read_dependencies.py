@@ -73,14 +73,3 @@ async def test_input_that_leaves_too_much_to_choose_asks_for_nothing(
     with pytest.raises(ResolutionTooLargeError, match="leaves 2001 releases to choose, and 2000 are allowed"):
         await read(given, [TARGET], caller="alice")
     assert source.asked == []
-
-
-async def test_constraints_without_end_on_one_project_are_refused(
-    read: ReadDependencies, source: CountingSource
-) -> None:
-    lines = "demo\n-c limits.txt"
-    limits = "\n".join(f"demo!=1.{n}" for n in range(200))
-    given = DependencyInput(files={"requirements.txt": lines, "limits.txt": limits}, start="requirements.txt")
-    with pytest.raises(ResolutionTooLargeError, match="200 different constraints on demo, and 100 are allowed"):
-        await read(given, [TARGET], caller="alice")
-    assert source.asked == []

@@ -107,7 +107,7 @@ def _need_of(row: Row) -> Need:
     return Need(
         build_id=str(row["build_id"]),
         release=NeededRelease(project=row["project"], version=row["version"]),
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         priority=list(Priority)[row["priority"]],
         requested_by=row["queued_for"],
     )

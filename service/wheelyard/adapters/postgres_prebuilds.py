@@ -210,7 +210,7 @@ def _prebuild_of(row: Row, items: list[Row], started: list[Row]) -> Prebuild:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         cancelled=row["cancelled"],
-        targets=tuple(Target.parse(python=python, platform=platform) for python, platform in row["targets"]),
+        targets=tuple(Target.stored(python=python, platform=platform) for python, platform in row["targets"]),
         prefer=Prefer(row["prefer"]),
         items=tuple(_ITEM.validate_python(one["item"]) for one in items),
         skipped=_SKIPPED.validate_python(row["skipped"]),
@@ -237,7 +237,7 @@ def _started_of(row: Row) -> Started:
     return Started(
         project=row["project"],
         version=row["version"],
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         build_id=None if row["build_id"] is None else str(row["build_id"]),
         status=Status(row["status"]) if row["status"] else Status.FAILED,
         reason=row["refusal"] or row["failure"] or "",

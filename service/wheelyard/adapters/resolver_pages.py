@@ -9,13 +9,12 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.metadata import RawMetadata
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
@@ -23,7 +22,10 @@ from wheelyard.domain.offered_files import OfferedFiles, StandIns, is_usable, of
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.release import IndexFile
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement
 from wheelyard.errors import (
     BuildRequirementsError,
     IndexUnavailableError,
@@ -249,10 +251,10 @@ def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
 
     What the sdist leaves open (PEP 643) shows once its wheel is there.
     """
-    message = message_from_bytes(stated)
-    project, version, _, _ = parse_wheel_filename(wheel)
+    metadata = _parse(stated)
+    project, version, _, _ = read_wheel_name(wheel)
     lines = ["Metadata-Version: 2.1", f"Name: {project}", f"Version: {version}"]
-    extras, requires = message.get_all("Provides-Extra", []), message.get_all("Requires-Dist", [])
+    extras, requires = metadata.get("provides_extra", []), metadata.get("requires_dist", [])
     if max(len(extras), len(requires)) > MOST_REQUIREMENTS:
         what = f"the sdist of {project} {version} states {len(requires)} requirements and {len(extras)} extras"
         raise ResolutionTooLargeError(what=what, limit=MOST_REQUIREMENTS)
@@ -261,11 +263,16 @@ def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
     return "\n".join([*lines, "", ""]).encode(errors="replace")
 
 
-def _is_requirement(text: str) -> bool:
+def _parse(stated: bytes) -> RawMetadata:
     try:
-        return "\n" not in text and "\r" not in text and Requirement(text).url is None
-    except InvalidRequirement:
-        return False
+        return parse_metadata(stated)
+    except RefusedTextError:
+        return {}
+
+
+def _is_requirement(text: str) -> bool:
+    requirement = None if "\n" in text or "\r" in text else find_requirement(text)
+    return requirement is not None and requirement.url is None
 
 
 def _wheel_name(project: NormalizedName, sdist: IndexFile) -> str:

@@ -6,7 +6,6 @@ uv is driven by its command line because it has no library; its answer is read a
 import asyncio
 import sys
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from uv import find_uv_bin
 from wheelyard.adapters.process import read_out
 from wheelyard.adapters.upstream_http import hide_password
 from wheelyard.domain.target import Policy, Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError
 
 # The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
@@ -98,7 +99,12 @@ class UvProcess:
             # Whatever else ends it is in the requirements or in what the index has for them: asking again is no help.
             ended = "" if outcome.status > 0 else f"the resolver was ended by signal {-outcome.status}; "
             raise BuildRequirementsError(requirements=question.requirements, reason=f"{ended}{reason}")
-        return tomllib.loads(outcome.output)
+        try:
+            return await asyncio.to_thread(read_toml, outcome.output)
+        except RefusedTextError as error:
+            raise BuildRequirementsError(
+                requirements=question.requirements, reason=f"the answer cannot be read, {error}"
+            ) from error
 
     def _command(self, question: Question, constraints: Path) -> list[str]:
         options = self._options

@@ -28,7 +28,9 @@ from wheelyard.api.request_schemas import (
 )
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.lock_out import OwnWheel
+from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import InvalidRequestError, WheelyardError
+from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput
 
 _NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
@@ -59,8 +61,7 @@ router: Final = APIRouter(
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
 async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
-    known = services.request_build.targets()
-    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor)
+    request = _read_request(body, services, caller.actor)
     return PlanView.of(await services.prebuilds.plan(request))
 
 
@@ -79,11 +80,19 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
-    known = services.request_build.targets()
-    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace)
+    request = _read_request(body, services, caller.actor, trace=trace)
     prebuild = await services.prebuilds.order(request)
     response.headers["Location"] = request_path(prebuild.id)
     return RequestView.of_request(prebuild, links)
+
+
+def _read_request(body: NewRequest, services: ApiServices, actor: str, *, trace: Trace = NO_TRACE) -> PrebuildRequest:
+    """Say it in the domain's words; raises UnknownTargetError for a target that no builder serves."""
+    known = services.request_build.targets()
+    request = body.as_request(defaults=services.defaults, known=known, requested_by=actor, trace=trace)
+    for target in request.targets:
+        services.request_build.suite_for(target)
+    return request
 
 
 @router.get("", operation_id="list_requests", summary="List requests", responses=problems(INVALID_REQUEST))

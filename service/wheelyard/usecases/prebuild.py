@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from packaging.utils import parse_wheel_filename
-
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
 from wheelyard.domain.estimate import projects_ahead, seconds_left
@@ -22,9 +20,10 @@ from wheelyard.domain.queue import WorkerState
 from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.webhook import Webhook
-from wheelyard.errors import DependencyFileInvalidError
+from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError
 from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
@@ -32,6 +31,8 @@ from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases
 from wheelyard.usecases.send_webhooks import WebhookRules
 
 _AT_ONCE: Final = 16
+MOST_ITEMS: Final = 50_000
+"""Of one request: 2,000 releases on 25 targets."""
 _log = get_logger(__name__)
 
 
@@ -157,7 +158,7 @@ class Prebuilds:
             cancelled=False,
             targets=request.targets,
             prefer=request.prefer,
-            items=tuple(_item(pin, target) for pin, target in _in_order(needed, request.targets)),
+            items=_items_of(needed, request.targets),
             skipped=needed.skipped,
             allow_skipped=request.allow_skipped,
             trace=request.trace,
@@ -169,7 +170,7 @@ def lock_files(given: DependencyInput, wheels: Sequence[OwnWheel], parse_lines: 
     """Put wheels into a lock file, or into requirements and those that they name; raises as ``Prebuilds.lock``."""
     by_release: dict[Release, list[OwnWheel]] = {}
     for wheel in wheels:
-        project, version, _, _ = parse_wheel_filename(wheel.filename)
+        project, version, _, _ = read_wheel_name(wheel.filename)
         by_release.setdefault((project, version), []).append(wheel)
     start = given.start or ""
     kind = given.kind or kind_of_file(start)
@@ -195,6 +196,14 @@ def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[P
         for pin in needed.by_target.get(target, ())
     }
     return [wanted[key] for key in sorted(wanted)]
+
+
+def _items_of(needed: NeededReleases, targets: Sequence[Target]) -> tuple[Item, ...]:
+    count = sum(map(len, needed.by_target.values()))
+    if count > MOST_ITEMS:
+        problem = f"{count} releases and targets are more than the {MOST_ITEMS} of one request; ask for fewer targets"
+        raise InvalidRequestError(problems=[problem])
+    return tuple(_item(pin, target) for pin, target in _in_order(needed, targets))
 
 
 def _item(pin: Pin, target: Target) -> Item:

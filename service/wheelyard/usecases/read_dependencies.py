@@ -2,17 +2,14 @@
 
 import asyncio
 import posixpath
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.coverage import serves
@@ -34,7 +31,9 @@ from wheelyard.domain.pyproject_dependencies import read_pyproject
 from wheelyard.domain.release import ProjectRequirement, Release, choose_release
 from wheelyard.domain.requirements_text import LineParser, read_requirements
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement, read_requirement
 from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import (
     CallerError,
@@ -55,8 +54,8 @@ MOST_CHOSEN: Final = 2000
 """Requirements of one input that leave a choice: each is looked up upstream."""
 MOST_STATED: Final = 2000
 """Requirements and extras of one sdist; the longest lists of PyPI have some hundreds."""
-_MOST_CONSTRAINTS: Final = 100
-"""On one project."""
+MOST_RELEASES: Final = 10_000
+"""Of one target. The largest lock files of public projects have about 2,000."""
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
 _OTHER_KINDS: Final = (".toml", ".json", ".yaml", ".yml", ".py", ".cfg")
 """How the names of files end that are no requirements, whatever else they are."""
@@ -85,6 +84,42 @@ class NeededReleases:
     """What an input comes down to."""
 
     by_target: Mapping[Target, tuple[Pin, ...]]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetNeeds:
+    """What an input says for one target."""
+
+    target: Target
+    locked: tuple[Pin, ...] | None
+    """What a lock names; None if a resolver has to choose."""
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    allowed: tuple[ProjectRequirement, ...] = ()
+    """The requirements, each with the constraints on its project."""
+    origins: Mapping[NormalizedName, Origin] = field(default_factory=dict)
+    hashes: Mapping[NormalizedName, frozenset[str]] = field(default_factory=dict)
+    """``sha256:…`` of the files that are allowed, as for pip wherever they are."""
+    first: str = ARGUMENTS
+    """The file of the first requirement."""
+
+    def trace(self, release: ResolvedRelease) -> Pin:
+        """Trace a release to the line that asked for it; one that nobody asked for by name belongs to the first."""
+        return Pin(
+            project=release.project,
+            version=release.version,
+            origin=self.origins.get(release.project) or Origin(file=self.first),
+            hashes=self.hashes.get(release.project, frozenset()),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadInput:
+    """What an input says, before a resolver chooses."""
+
+    by_target: tuple[TargetNeeds, ...]
+    """In the order of the targets that were asked for."""
     skipped: tuple[Skipped, ...]
 
 
@@ -119,47 +154,45 @@ class ReadDependencies:
         """
         file = given.start or ARGUMENTS
         try:
-            dependencies = await self._parsers.run(read_input, given, self._parse_lines, what=file, caller=caller)
+            read = await self._parsers.run(
+                read_input, given, tuple(targets), self._parse_lines, what=file, caller=caller
+            )
         except RefusedTextError as error:
             raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
-        _check_python(dependencies, given, targets)
         limit = asyncio.Semaphore(_RESOLVED_AT_ONCE)
 
-        async def pins(target: Target) -> tuple[Pin, ...]:
+        async def pins(needs: TargetNeeds) -> tuple[Pin, ...]:
             async with limit:
-                return await self._pins(dependencies, target)
+                return await self._pins(needs)
 
         # The first one fills the caches that the others share.
-        first = [await pins(target) for target in targets[:1]]
-        needed = [*first, *await asyncio.gather(*map(pins, targets[1:]))]
-        return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=dependencies.skipped)
+        first = [await pins(needs) for needs in read.by_target[:1]]
+        needed = [*first, *await asyncio.gather(*map(pins, read.by_target[1:]))]
+        return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=read.skipped)
 
-    async def _pins(self, dependencies: Dependencies, target: Target) -> tuple[Pin, ...]:
-        if dependencies.lock is not None:
-            return _within(dependencies.constraints, dependencies.lock.pins(target), target)
-        wanted = [one for one in dependencies.wanted if holds(one.requirement.marker, target)]
-        limits = [one for one in dependencies.constraints if holds(one.requirement.marker, target)]
-        stated = await self._stated(wanted, limits, target)
+    async def _pins(self, needs: TargetNeeds) -> tuple[Pin, ...]:
+        if needs.locked is not None:
+            return needs.locked
         resolved = await self._resolver.resolve(
-            list(map(_without_marker, wanted)),
-            constraints=list(map(_without_marker, limits)),
-            stated=stated,
-            target=target,
+            list(needs.requirements),
+            constraints=list(needs.constraints),
+            stated=await self._stated(needs),
+            target=needs.target,
         )
-        return tuple(_pin(release, wanted, limits) for release in resolved)
+        return tuple(needs.trace(release) for release in resolved)
 
-    async def _stated(self, wanted: Iterable[Wanted], limits: Iterable[Wanted], target: Target) -> list[StatedRelease]:
+    async def _stated(self, needs: TargetNeeds) -> list[StatedRelease]:
         """Read what sdists say of themselves, where a project that was asked for has no wheel for the target."""
-        asked = list(dict.fromkeys(_limited(wanted, limits)))
-        if len(asked) > MOST_CHOSEN:
-            raise ResolutionTooLargeError(what=f"the input leaves {len(asked)} releases to choose", limit=MOST_CHOSEN)
+        if len(needs.allowed) > MOST_CHOSEN:
+            what = f"the input leaves {len(needs.allowed)} releases to choose"
+            raise ResolutionTooLargeError(what=what, limit=MOST_CHOSEN)
         turns = asyncio.Semaphore(_ASKED_AT_ONCE)
 
         async def state(requirement: ProjectRequirement) -> StatedRelease | None:
             async with turns:
-                return await self._state(requirement, target)
+                return await self._state(requirement, needs.target)
 
-        found = await asyncio.gather(*map(state, asked))
+        found = await asyncio.gather(*map(state, needs.allowed))
         return [release for release in found if release is not None]
 
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
@@ -181,17 +214,47 @@ class ReadDependencies:
             raise InvalidSdistError(file=release.sdist.filename, reason=str(error)) from error
 
 
-def read_input(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
-    """Read what somebody hands over, without a resolver.
+def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: LineParser) -> ReadInput:
+    """Read what somebody hands over, without a resolver, and say what each target needs by it.
 
-    Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError or InvalidRequestError.
+    Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError or
+    RequirementsUnsatisfiableError.
     """
     read = [_read_file(given, parse_lines)] if given.start is not None else []
     if given.requirements:
         read.append(_read_arguments(given.requirements))
     if not read:
         raise InvalidRequestError(problems=["give a file or requirements"])
-    return read[0] if len(read) == 1 else _join(read[0], read[1])
+    dependencies = read[0] if len(read) == 1 else _join(read[0], read[1])
+    _check_python(dependencies, given, targets)
+    by_target = tuple(_needs_of(dependencies, target) for target in targets)
+    for needs in by_target:
+        _check_count(given, len(needs.locked or needs.requirements))
+    return ReadInput(by_target=by_target, skipped=dependencies.skipped)
+
+
+def _check_count(given: DependencyInput, count: int) -> None:
+    if count > MOST_RELEASES:
+        problem = f"it comes down to {count} requirements or releases; {MOST_RELEASES} are allowed"
+        raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem])
+
+
+def _needs_of(dependencies: Dependencies, target: Target) -> TargetNeeds:
+    if dependencies.lock is not None:
+        pins = _within(dependencies.constraints, dependencies.lock.pins(target), target)
+        return TargetNeeds(target=target, locked=pins)
+    wanted = [one for one in dependencies.wanted if holds(one.requirement.marker, target)]
+    limits = [one for one in dependencies.constraints if holds(one.requirement.marker, target)]
+    return TargetNeeds(
+        target=target,
+        locked=None,
+        requirements=tuple(map(_without_marker, wanted)),
+        constraints=tuple(map(_without_marker, limits)),
+        allowed=_allowed(wanted, limits),
+        origins=_origins(wanted),
+        hashes=_allowed_hashes([*wanted, *limits]),
+        first=wanted[0].origin.file if wanted else ARGUMENTS,
+    )
 
 
 def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
@@ -210,19 +273,38 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
     return read_requirements(given.files, start=start, parse=parse_lines)
 
 
-def _limited(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> Iterator[ProjectRequirement]:
-    """Say which releases requirements allow together with the constraints on their projects."""
-    stated: defaultdict[str, set[str]] = defaultdict(set)
+def _allowed(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> tuple[ProjectRequirement, ...]:
+    """Say for each requirement which releases it allows together with the constraints on its project."""
+    constraints: dict[NormalizedName, SpecifierSet] = {}
     for limit in limits:
-        stated[canonicalize_name(limit.requirement.name)].add(str(limit.requirement.specifier))
-    for project, texts in stated.items():
-        if len(texts) > _MOST_CONSTRAINTS:
-            what = f"the input has {len(texts)} different constraints on {project}"
-            raise ResolutionTooLargeError(what=what, limit=_MOST_CONSTRAINTS)
-    constraints = defaultdict(SpecifierSet, {one: SpecifierSet(",".join(filter(None, stated[one]))) for one in stated})
+        project = canonicalize_name(limit.requirement.name)
+        constraints[project] = constraints.get(project, SpecifierSet()) & limit.requirement.specifier
+    allowed = (
+        ProjectRequirement(
+            project=project, specifier=one.requirement.specifier & constraints.get(project, SpecifierSet())
+        )
+        for one in wanted
+        if (project := canonicalize_name(one.requirement.name))
+    )
+    return tuple(dict.fromkeys(allowed))
+
+
+def _origins(wanted: Iterable[Wanted]) -> dict[NormalizedName, Origin]:
+    """Say which line asked for a project first."""
+    origins: dict[NormalizedName, Origin] = {}
     for one in wanted:
+        origins.setdefault(canonicalize_name(one.requirement.name), one.origin)
+    return origins
+
+
+def _allowed_hashes(lines: Iterable[Wanted]) -> dict[NormalizedName, frozenset[str]]:
+    """Say which files of a project are allowed: where several lines have hashes, those that all of them have."""
+    hashes: dict[NormalizedName, frozenset[str]] = {}
+    for one in lines:
         project = canonicalize_name(one.requirement.name)
-        yield ProjectRequirement(project=project, specifier=one.requirement.specifier & constraints[project])
+        if one.hashes:
+            hashes[project] = hashes.get(project, one.hashes) & one.hashes
+    return hashes
 
 
 def stated_release(release: Release, metadata: bytes) -> StatedRelease:
@@ -230,17 +312,20 @@ def stated_release(release: Release, metadata: bytes) -> StatedRelease:
 
     Raises ResolutionTooLargeError if it needs more than any release does.
     """
-    message = message_from_bytes(metadata)
-    count = len(message.get_all("Requires-Dist", [])) + len(message.get_all("Provides-Extra", []))
+    try:
+        stated = parse_metadata(metadata)
+    except RefusedTextError:
+        stated = {}
+    count = len(stated.get("requires_dist", ())) + len(stated.get("provides_extra", ()))
     if count > MOST_STATED:
         what = f"the sdist of {release.project} {release.version} states {count} requirements and extras"
         raise ResolutionTooLargeError(what=what, limit=MOST_STATED)
     return StatedRelease(
         project=release.project,
         version=release.version,
-        requires=tuple(filter(_is_requirement, message.get_all("Requires-Dist", []))),
-        extras=tuple(canonicalize_name(extra) for extra in message.get_all("Provides-Extra", [])),
-        requires_python=message.get("Requires-Python"),
+        requires=tuple(filter(_is_requirement, stated.get("requires_dist", ()))),
+        extras=tuple(canonicalize_name(extra) for extra in stated.get("provides_extra", ())),
+        requires_python=stated.get("requires_python"),
     )
 
 
@@ -278,10 +363,8 @@ def _check_python(dependencies: Dependencies, given: DependencyInput, targets: I
 
 
 def _is_requirement(text: str) -> bool:
-    try:
-        return Requirement(text).url is None and "\n" not in text
-    except InvalidRequirement:
-        return False
+    requirement = find_requirement(text)
+    return requirement is not None and requirement.url is None and "\n" not in text
 
 
 def _read_arguments(texts: Iterable[str]) -> Dependencies:
@@ -290,9 +373,9 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
     for text in texts:
         origin = Origin(file=ARGUMENTS)
         try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            reason = f"it is no PEP 508 requirement ({without_users(str(error).splitlines()[0])})"
+            requirement = read_requirement(text)
+        except RefusedTextError as error:
+            reason = without_users(str(error))
             skipped.append(Skipped(origin=origin, text=without_users(text), reason=reason))
             continue
         if requirement.url is None:
@@ -317,18 +400,6 @@ def _join(file: Dependencies, arguments: Dependencies) -> Dependencies:
 
 
 def _without_marker(wanted: Wanted) -> str:
-    requirement = Requirement(str(wanted.requirement))
+    requirement = read_requirement(str(wanted.requirement))
     requirement.marker = None
     return str(requirement)
-
-
-def _pin(release: ResolvedRelease, wanted: Sequence[Wanted], limits: Iterable[Wanted]) -> Pin:
-    """Trace a release to the line that asked for it; one that nobody asked for by name belongs to the first line.
-
-    Hashes bind wherever they are, and a file is allowed if all lines with hashes have its own, as for pip.
-    """
-    named = [one for one in (*wanted, *limits) if canonicalize_name(one.requirement.name) == release.project]
-    origin = next((one.origin for one in wanted if one in named), Origin(file=wanted[0].origin.file))
-    hashes = [one.hashes for one in named if one.hashes]
-    allowed = frozenset.intersection(*hashes) if hashes else frozenset()
-    return Pin(project=release.project, version=release.version, origin=origin, hashes=allowed)
