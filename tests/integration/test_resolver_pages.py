@@ -5,7 +5,7 @@ The upstream index is a test's own, on loopback.
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +67,12 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     with open_shop() as shop:
         shop.projects = set()
-        yield make_stand(shop, tmp_path)
+        stand = make_stand(shop, tmp_path)
+        async with stand.source:
+            yield stand
 
 
 def make_stand(shop: Shop, tmp_path: Path, level: Level = Level.PROD) -> Stand:

@@ -41,6 +41,7 @@ _HOST: Final = "127.0.0.1"
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _SECRET_BYTES: Final = 16
 _SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 1.0
 _PARTS: Final = 3
 _MOST_PROJECTS: Final = 2000
 """Whose pages uv may ask for in one run. It asks here before it asks upstream, so this limits both."""
@@ -164,7 +165,7 @@ class PageVisit:
                 while await self._answer_next(reader, writer) != _BAD_REQUEST:
                     pass
             finally:
-                writer.close()
+                await _close(writer)
 
     async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
         async with asyncio.timeout(_SECONDS):
@@ -244,6 +245,15 @@ class PageVisit:
         if len(self._fetched) > _MOST_SDISTS:
             raise ResolutionTooLargeError(what="more sdists would have to be read", limit=_MOST_SDISTS)
         return await self._pages.metadata_of(name, self.listed[name])
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection for good: one whose other side takes nothing more would stay open behind us."""
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await writer.wait_closed()
+    writer.transport.abort()
 
 
 def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
