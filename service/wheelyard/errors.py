@@ -36,6 +36,14 @@ class WheelyardError(Exception):
     def __str__(self) -> str:
         return f"{self.summary} {self.hint}".strip()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Constructors take keywords, and parsers in other processes raise these errors, too.
+        return _restore_error, (type(self), self.args), self.__dict__
+
+
+def _restore_error(kind: type[WheelyardError], args: tuple[object, ...]) -> WheelyardError:
+    return kind.__new__(kind, *args)
+
 
 def _mebibytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB"
@@ -139,6 +147,19 @@ class RequirementsUnsatisfiableError(CallerError):
         super().__init__(
             f"No set of releases satisfies the requirements for {target}: {reason}.",
             "Loosen a requirement, or give a lock file.",
+        )
+
+
+class ResolutionTooLargeError(ProjectError):
+    """Choosing releases would take more questions to the upstream index than any application needs."""
+
+    code = "resolution-too-large"
+
+    def __init__(self, *, what: str, limit: int) -> None:
+        self.what, self.limit = what, limit
+        super().__init__(
+            f"Choosing releases was given up: {what}, and {limit} are allowed.",
+            "Look at what the project requires. A lock file, or tighter requirements, leave less to choose.",
         )
 
 
@@ -946,10 +967,12 @@ class WorkerLostError(OperatorError):
 
     code = "worker-lost"
 
-    def __init__(self, *, worker: str) -> None:
+    def __init__(self, *, worker: str, died: bool = False) -> None:
         self.worker = worker
+        self.died = died
+        how = " Its process was killed or crashed, and its host went on." if died else ""
         super().__init__(
-            f"The worker {worker} went away during this attempt.", "The build is taken over by another attempt."
+            f"The worker {worker} went away during this attempt.{how}", "The build is taken over by another attempt."
         )
 
 
@@ -977,6 +1000,39 @@ class AttemptsExhaustedError(OperatorError):
         super().__init__(
             f"The build was given up after {attempts} attempts that a worker did not live to finish.",
             "Look at the workers' logs and 'wheelyard doctor', then request the wheel again.",
+        )
+
+
+class WorkerKilledError(OperatorError):
+    """Workers died one after the other while they ran the same build, so it is not given to another one."""
+
+    code = "worker-killed"
+    retryable = False
+
+    def __init__(self, *, workers: Sequence[str]) -> None:
+        self.workers = tuple(workers)
+        super().__init__(
+            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts went on.",
+            "What ended them is not known: the kernel for want of memory, a fault of Wheelyard that this project "
+            "provokes, or somebody's kill -9. Look into the hosts' kernel logs (journalctl -k) and the workers' logs "
+            "at the times of these attempts. If the build is not to blame, try it again with 'wheelyard retry'.",
+        )
+
+
+class RecordUnreadableError(OperatorError):
+    """What is stored of a build or a request cannot be read."""
+
+    code = "record-unreadable"
+    retryable = False
+
+    def __init__(self, *, kind: str, name: str, reason: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.reason = reason
+        super().__init__(
+            f"What is stored of the {kind} {name} cannot be read: {reason}.",
+            "An older version has accepted what this one refuses, or the database was changed by hand. "
+            "Ask for the wheels again, without what is named.",
         )
 
 
@@ -1020,6 +1076,19 @@ class NotReadyError(OperatorError):
         super().__init__(
             "This Wheelyard is not ready: " + "; ".join(f"{name}: {why}" for name, why in self.failing.items()),
             "Mend what is named, or wait if it is just starting; 'wheelyard doctor' checks all of it.",
+        )
+
+
+class ParsersBusyError(OperatorError):
+    """The processes that read strangers' text are taken by other texts."""
+
+    code = "parsers-busy"
+
+    def __init__(self, *, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(
+            f"The service reads other texts, and {waiting} wait.",
+            "Try again in a minute. If it lasts, find in the log whose texts take so long.",
         )
 
 

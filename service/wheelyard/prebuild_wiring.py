@@ -24,7 +24,7 @@ from wheelyard.domain.index import Level
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
@@ -52,9 +52,10 @@ def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
     )
 
 
-def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels) -> ResolverPages:
+def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels, parsers: ParserPool) -> ResolverPages:
     """Say what uv is shown beside upstream's pages."""
-    return ResolverPages(source=source, own=own, own_projects=OwnProjects.of(settings.own_projects))
+    own_projects = OwnProjects.of(settings.own_projects)
+    return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
 
 
 def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
@@ -62,6 +63,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     *,
     database: Database,
     source: SourceIndex,
+    parsers: ParserPool,
     index: IndexBackends,
     builds: LoggedBuilds,
     request_build: RequestBuild,
@@ -81,8 +83,10 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     read = ReadDependencies(
         source=source,
         resolver=UvReleaseResolver(
-            uv_options(settings, uv_slots), resolver_pages(settings, source, own_wheels(settings, database, index))
+            uv_options(settings, uv_slots),
+            resolver_pages(settings, source, own_wheels(settings, database, index), parsers),
         ),
+        parsers=parsers,
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,
     )
@@ -94,6 +98,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         workers=PostgresWorkers(database),
         advance=advance,
         webhooks=webhook_rules(settings),
+        parsers=parsers,
         parse_lines=parse_requirements,
         now=_now,
     )

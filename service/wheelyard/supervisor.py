@@ -18,6 +18,7 @@ from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.parser_pool import ParserProcesses
 from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
@@ -27,7 +28,7 @@ from wheelyard.domain.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
 from wheelyard.image_wiring import catalogue, with_engine
 from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.listening import holding_port, open_port, serve, url_of
 from wheelyard.logs import configure_logs, get_logger
 from wheelyard.metrics import CacheLookups
@@ -50,6 +51,7 @@ class _Backends:
 
     database: Database
     source: SourceIndex
+    parsers: ParserPool
     lookups: CacheLookups
     uv_slots: FairSlots
     """Of the resolver: the API and the worker of one process share them."""
@@ -128,6 +130,7 @@ async def _serving(
                     settings,
                     database=backends.database,
                     source=backends.source,
+                    parsers=backends.parsers,
                     index=backends.index,
                     stopping=stop.asked,
                     builds_here=builds_here,
@@ -161,6 +164,7 @@ async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
         yield _Backends(
             database=await stack.enter_async_context(Database(conninfo)),
             source=await stack.enter_async_context(source_index(settings, lookups)),
+            parsers=await stack.enter_async_context(ParserProcesses()),
             lookups=lookups,
             uv_slots=FairSlots(settings.resolver_processes),
             index=await stack.enter_async_context(open_index(places)),
@@ -173,6 +177,7 @@ def _worker_on(settings: Settings, backends: _Backends) -> Worker:
         settings,
         database=backends.database,
         source=backends.source,
+        parsers=backends.parsers,
         index=backends.index,
         lookups=backends.lookups,
         uv_slots=backends.uv_slots,

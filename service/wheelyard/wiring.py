@@ -45,7 +45,7 @@ from wheelyard.image_wiring import (
     reported_builders,
 )
 from wheelyard.index_wiring import IndexBackends, index_services
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups, HttpMetrics
 from wheelyard.prebuild_wiring import make_prebuilds
 from wheelyard.resources import data_path
@@ -101,6 +101,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     *,
     database: Database,
     source: SourceIndex,
+    parsers: ParserPool,
     index: IndexBackends,
     stopping: asyncio.Event,
     builds_here: bool,
@@ -119,6 +120,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         settings,
         database=database,
         source=source,
+        parsers=parsers,
         index=index,
         builds=builds,
         request_build=request_build,

@@ -11,6 +11,8 @@ from typing import Final
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.image_refreshes import ImageRefreshes
+from wheelyard.adapters.lease_keeper import LeaseKeeper
+from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.queue import WorkerCard, WorkerState
 from wheelyard.errors import OperatorError
@@ -41,6 +43,10 @@ class Worker:
     card: WorkerCard
     folder: Path
     """Where its attempts work."""
+    keeper: LeaseKeeper
+    """Keeps its leases while its loop is held up."""
+    life: WorkerLife
+    """Tells how the former worker of this name ended."""
     calls: BuildQueue
     """Wakes it up."""
     queue: WorkQueue
@@ -66,9 +72,10 @@ class Worker:
         """Work until cancelled; what runs then is handed back."""
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         await self._remove_leftovers()
+        await self._note_former()
         lanes = [str(lane) for lane in self.card.lanes]
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with self.keeper, asyncio.TaskGroup() as tasks:
                 tasks.create_task(repeat("sweep", self.queue.sweep, seconds=_SWEEP_SECONDS))
                 tasks.create_task(repeat("periodic work", self.periodic, seconds=_PERIODIC_SECONDS))
                 tasks.create_task(repeat("index check", self.index_check, seconds=_PERIODIC_SECONDS))
@@ -82,6 +89,7 @@ class Worker:
                 tasks.create_task(self.calls.run(self.take_builds.wake, lanes=lanes, name=self.card.name), name="calls")
         finally:
             await self._say(WorkerState.STOPPED)
+            self.life.end()
 
     async def drain(self, seconds: float) -> None:
         """Take nothing new from now on, and return when what runs has ended, or the time is over."""
@@ -94,6 +102,13 @@ class Worker:
         with contextlib.suppress(OperatorError):
             count = await self.engine.remove_leftovers({WORKER_LABEL: self.card.name})
             _log.info("leftovers-removed", count=count)
+
+    async def _note_former(self) -> None:
+        """Note builds with which the former worker died; whoever cannot be told now takes it for lost."""
+        if (seconds := self.life.begin()) is not None:
+            with contextlib.suppress(OperatorError):
+                count = await self.queue.note_death(self.card.name, seconds=seconds)
+                _log.warning("worker-died", worker=self.card.name, builds=count)
 
     async def _refresh(self) -> None:
         """Refresh images when it is time; builds go on beside it, because each knows its image by its id."""

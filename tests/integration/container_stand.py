@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from tests.fakes.parsers import InlineParsers
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
@@ -192,6 +193,7 @@ class PackageRun:
             index=self.index,
             uploads=MemoryUploads(self.state),
             crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
+            parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
             agent=agent_program().data,
             installer=Path(find_uv_bin()),

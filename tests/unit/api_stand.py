@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
+from tests.fakes.parsers import InlineParsers
 
 from wheelyard.adapters.disk_use import measure_disk
 from wheelyard.adapters.memory_audit import MemoryAudit
@@ -264,8 +265,13 @@ def prebuild_stand(
         mirror=MirrorWheel(source=source, index=index, records=wheels, now=state.clock),
         now=state.clock,
     )
+    parsers = InlineParsers()
     read = ReadDependencies(
-        source=source, resolver=resolver, parse_lines=parse_requirements, read_metadata=read_sdist_metadata
+        source=source,
+        resolver=resolver,
+        parsers=parsers,
+        parse_lines=parse_requirements,
+        read_metadata=read_sdist_metadata,
     )
     return Prebuilds(
         read=read,
@@ -275,6 +281,7 @@ def prebuild_stand(
         workers=MemoryWorkers(state),
         advance=advance,
         webhooks=WebhookRules(secret="secret of the webhooks", allowed=AllowedAddresses()),
+        parsers=parsers,
         parse_lines=parse_requirements,
         now=state.clock,
         new_id=state.new_id,

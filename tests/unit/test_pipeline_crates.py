@@ -152,7 +152,7 @@ async def test_container_of_a_recipe_without_rust_gets_no_crates(pipeline: Pipel
     [
         ({"Cargo.toml": f"{PACKAGE}[dependencies]\nx = {{ git = 'x' }}"}, "x is taken from a git repository"),
         ({"Cargo.toml": "["}, "Cargo.toml: "),
-        ({"Cargo.toml": "a = " + "[" * 100_000}, "recursion"),
+        ({"Cargo.toml": "a = " + "[" * 100_000}, "nested deeper"),
         ({"../Cargo.toml": PACKAGE}, "is not the path of a Cargo manifest"),
     ],
 )

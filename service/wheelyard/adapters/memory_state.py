@@ -39,6 +39,10 @@ class BuildRecord:
     turn: int = 0
     uncounted: int = 0
     """Attempts that do not count towards the allowed ones."""
+    deaths: list[str] = field(default_factory=list)
+    """Workers that died while they ran it, since the last retry by hand."""
+    dead_attempts: set[int] = field(default_factory=set)
+    """Attempts that ended by such a death."""
     lease_until: datetime | None = None
     satisfied: set[NeededRelease] = field(default_factory=set)
     """What it has waited for and got."""
@@ -130,7 +134,8 @@ class BuildRecord:
     def close_lost_attempt(self, now: datetime) -> None:
         """End the newest attempt, if it is still open, because its worker went away."""
         if self.build.attempts and self.build.attempts[-1].finished_at is None:
-            lost = WorkerLostError(worker=self.build.attempts[-1].worker)
+            newest = self.build.attempts[-1]
+            lost = WorkerLostError(worker=newest.worker, died=newest.number in self.dead_attempts)
             self.close_attempt(Outcome(status=Status.FAILED, failure=Failure.of(lost, stage=None)), now)
 
     def open_attempt(self, worker: str, now: datetime) -> int:

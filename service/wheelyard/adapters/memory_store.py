@@ -28,7 +28,7 @@ from wheelyard.domain.ledger import (
     Outcome,
     Submission,
 )
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.queue import MAX_DEATHS, Priority
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError, NotYoursError, RequestCancelledError
 
@@ -96,6 +96,7 @@ class MemoryBuilds:
     def _queue_anew(self, record: BuildRecord, requested_by: str) -> None:
         record.turn = self._state.next_turn(record.build.order.lane, record.build.priority, requested_by)
         record.queued_for, record.uncounted = requested_by, len(record.build.attempts)
+        record.deaths = []
         record.change(status=Status.QUEUED, finished_at=None, failure=None, cancel_requested=False)
 
     async def get(self, build_id: str) -> Build:
@@ -198,11 +199,13 @@ class MemoryAttempts:
             order=record.build.order,
             tries=record.tries,
             trace=record.trace,
+            alone=bool(record.deaths),
         )
 
     def _may_claim(self, record: BuildRecord) -> bool:
         free = record.is_in_line or record.is_overdue(self._state.clock())
-        return free and not record.build.cancel_requested and record.tries < self._state.max_attempts
+        allowed = record.tries < self._state.max_attempts and len(record.deaths) < MAX_DEATHS
+        return free and not record.build.cancel_requested and allowed
 
     def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
         """Listen for the wish to cancel the build."""

@@ -13,7 +13,7 @@ from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_waits import forget_waits
 from wheelyard.adapters.postgres_wishes import LIVE, leave, leave_cancelled, leave_for_all, want_again
-from wheelyard.adapters.records import Row, build_of, order_columns, summary_of
+from wheelyard.adapters.records import Row, build_of, order_columns, readable, reading, summary_of
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.build import Build, BuildOrder
 from wheelyard.domain.changes import cancellation_of, request_of, retry_of
@@ -99,7 +99,8 @@ where id = %(id)s and status in ('queued', 'running')
 # What was tried before does not count any more. An equal build that came in between is joined instead.
 _RETRY: Final = b"""
 update builds b set status = 'queued', finished_at = null, failure = null, cancel_requested = false,
-       uncounted = attempt, turn = %(turn)s, queued_for = %(by)s, request_id = %(request_id)s, trace_id = %(trace_id)s
+       uncounted = attempt, deaths = 0, turn = %(turn)s, queued_for = %(by)s,
+       request_id = %(request_id)s, trace_id = %(trace_id)s
 where id = %(id)s and status in ('failed', 'cancelled') and not exists (
     select from builds o where o.key = b.key and o.status in ('queued', 'running', 'succeeded'))
 returning id
@@ -223,8 +224,8 @@ class PostgresBuilds:
             "limit": limit + 1,
         }
         rows = await self._database.fetch_all(_LIST, parameters)
-        shown = tuple(summary_of(row) for row in rows[:limit])
-        return BuildPage(builds=shown, next_before=shown[-1].id if len(rows) > limit else None)
+        shown = readable("build", rows[:limit], summary_of)
+        return BuildPage(builds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""
@@ -323,4 +324,5 @@ async def _read(connection: Connection, build_id: str) -> Build:
 def _build_of(build_id: str, rows: list[Row], attempts: list[Row], waits: list[Row]) -> Build:
     if not rows:
         raise NotFoundError(kind="build", name=build_id)
-    return build_of(rows[0], attempts, waits)
+    with reading("build", build_id):
+        return build_of(rows[0], attempts, waits)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from packaging.requirements import Requirement
 from pip_requirements_parser import EditableRequirement, InstallRequirement, OptionLine, RequirementsFile
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.requirements_text import NestedFile, ParsedLine, RequirementLine, UnusableLine
+from wheelyard.domain.untrusted.requirements import read_requirement
 
 _NESTED: Final = {"requirements": False, "constraints": True}
 _IGNORED_OPTION: Final = "an option of the installer; the index and its policy are the service's own settings"
@@ -54,7 +54,7 @@ def _read_requirement(parsed: InstallRequirement) -> ParsedLine:
         reason = "it is a file or an address, not a release on the index"
         wanted = parsed.link is None or parsed.link.scheme not in _THIS_HOST
         return UnusableLine(line=number, text=_shown(parsed.line), reason=reason, is_wanted=wanted)
-    requirement = Requirement(str(parsed.req))
+    requirement = read_requirement(str(parsed.req))
     requirement.extras = set(parsed.extras or requirement.extras)
     requirement.marker = parsed.marker
     return RequirementLine(line=number, requirement=requirement, hashes=tuple(parsed.hash_options))

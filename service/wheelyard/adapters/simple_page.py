@@ -1,6 +1,5 @@
 """Read a project's page of a Simple API (PEP 503 and 691). Must not fetch it."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +7,17 @@ from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from packaging.utils import (
-    InvalidWheelFilename,
     NormalizedName,
     canonicalize_name,
-    parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError
 
 from wheelyard.adapters.upstream_http import without_password
 from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.untrusted.file_names import find_wheel_name
+from wheelyard.domain.untrusted.json_text import read_json
+from wheelyard.domain.untrusted.versions import find_version
 
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _HTML: Final = ("application/vnd.pypi.simple.v1+html", "text/html")
@@ -60,7 +60,7 @@ def read_page(project: NormalizedName, body: PageBody) -> ProjectFiles:
 def _parse(project: NormalizedName, body: PageBody) -> ProjectPage:
     media_type = body.content_type.partition(";")[0].strip().lower()
     if media_type == _JSON:
-        return ProjectPage.from_json_data(json.loads(body.content), body.url)
+        return ProjectPage.from_json_data(read_json(body.content), body.url)
     if media_type in _HTML:
         return ProjectPage.from_html(project, body.content, body.url, body.charset)
     raise UnreadablePageError(f"it is of type {media_type or 'unknown'!r}")
@@ -96,15 +96,9 @@ def _version(project: NormalizedName, package: DistributionPackage) -> Version |
         return _wheel_version(project, package.filename)
     if package.package_type != "sdist" or canonicalize_name(package.project or "") != project:
         return None
-    try:
-        return Version(package.version or "")
-    except InvalidVersion:
-        return None
+    return find_version(package.version)
 
 
 def _wheel_version(project: NormalizedName, filename: str) -> Version | None:
-    try:
-        name, version, _, _ = parse_wheel_filename(filename)
-    except InvalidWheelFilename:
-        return None
-    return version if name == project else None
+    wheel = find_wheel_name(filename)
+    return wheel.version if wheel is not None and wheel.project == project else None

@@ -9,7 +9,6 @@ import math
 import resource
 import sys
 import tempfile
-import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,8 @@ from wheelyard.adapters.process import read_out
 from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
 from wheelyard.adapters.upstream_http import hide_password
 from wheelyard.domain.target import Policy, Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
 
 # The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
@@ -116,7 +117,12 @@ class UvProcess:
             # Whatever else ends it is in the requirements or in what the index has for them: asking again is no help.
             ended = "" if outcome.status > 0 else f"the resolver was ended by signal {-outcome.status}; "
             raise BuildRequirementsError(requirements=question.requirements, reason=f"{ended}{reason}")
-        return tomllib.loads(outcome.output)
+        try:
+            return await asyncio.to_thread(read_toml, outcome.output)
+        except RefusedTextError as error:
+            raise BuildRequirementsError(
+                requirements=question.requirements, reason=f"the answer cannot be read, {error}"
+            ) from error
 
     @contextlib.asynccontextmanager
     async def _turn(self, asked_by: str) -> AsyncIterator[None]:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import Specifier
-from packaging.version import InvalidVersion, Version
+from packaging.requirements import Requirement
 
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import BuildRequirementsError
 
 _SHOWN: Final = 200
@@ -32,13 +32,11 @@ def applicable_requirements(requirements: Iterable[str], *, target: Target) -> t
 
 def _parse(text: str) -> Requirement:
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        raise _refused(text, str(error).splitlines()[0]) from error
+        requirement = read_requirement(text)
+    except RefusedTextError as error:
+        raise _refused(text, str(error)) from error
     if requirement.url is not None:
         raise _refused(text, "it is a direct reference, and build requirements come from the index only")
-    if not all(map(_names_a_version, requirement.specifier)):
-        raise _refused(text, "what follows '===' is not a version (PEP 440)")
     return requirement
 
 
@@ -47,16 +45,6 @@ def _applies(requirement: Requirement, target: Target) -> bool:
         return requirement.marker is None or requirement.marker.evaluate(target.marker_environment())
     except (UndefinedComparison, UndefinedEnvironmentName) as error:
         raise _refused(str(requirement), f"its marker cannot be evaluated ({error})") from error
-
-
-def _names_a_version(specifier: Specifier) -> bool:
-    if specifier.operator != "===":
-        return True
-    try:
-        Version(specifier.version)
-    except InvalidVersion:
-        return False
-    return True
 
 
 def _refused(text: str, reason: str) -> BuildRequirementsError:

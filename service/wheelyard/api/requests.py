@@ -154,7 +154,9 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
         _NO_SUCH_REQUEST,
     ),
 )
-async def lock_request(request_id: str, body: DependencyFiles, services: Services, links: Links) -> LockView:
+async def lock_request(
+    request_id: str, body: DependencyFiles, services: Services, links: Links, caller: Caller
+) -> LockView:
     """Give a lock file back with the hashes of our wheels added where they were built; nothing else changes."""
     if body.file is None or body.file not in body.files:
         raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
@@ -166,7 +168,7 @@ async def lock_request(request_id: str, body: DependencyFiles, services: Service
         for wheel in await services.prebuilds.own_wheels(prebuild)
     ]
     given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
-    texts = services.prebuilds.lock(given, wheels)
+    texts = await services.prebuilds.lock(given, wheels, caller=caller.actor)
     return LockView(text=texts[body.file], files=texts)
 
 
@@ -246,7 +248,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
 def _read_request(
     body: NewRequest, services: ApiServices, *, requested_by: str, trace: Trace = NO_TRACE
 ) -> PrebuildRequest:
-    """Put a body into the domain's words; raises UnknownTargetError for a malformed target."""
+    """Put a body into the domain's words; raises UnknownTargetError for a target that no builder serves."""
     known = services.request_build.targets()
     selection = Selection(
         extras=frozenset(map(canonicalize_name, body.extras)),
@@ -267,6 +269,8 @@ def _read_request(
             for platform in body.platforms or [services.defaults.platform]
         )
     )
+    for target in targets:
+        services.request_build.suite_for(target)
     return PrebuildRequest(
         given=given,
         targets=targets,

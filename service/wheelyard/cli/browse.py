@@ -194,7 +194,7 @@ def _cell(cell: Cell | None) -> Text:
 
 
 def _target(view: TargetView) -> Target:
-    return Target.parse(python=view.python, platform=view.platform)
+    return Target.stored(python=view.python, platform=view.platform)
 
 
 def _wheel(view: IndexedWheelView) -> IndexedWheel:
@@ -202,7 +202,7 @@ def _wheel(view: IndexedWheelView) -> IndexedWheel:
 
 
 def _build(view: BuildSummaryView) -> BuildSummary:
-    target = Target.parse(python=view.python, platform=view.platform)
+    target = Target.stored(python=view.python, platform=view.platform)
     return BuildSummary(
         **view.model_dump(exclude={"url", "log_url", "failure", "failure_code", "python", "platform"}),
         target=target,

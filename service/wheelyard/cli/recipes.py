@@ -19,6 +19,7 @@ from wheelyard.domain.recipe_merge import Place, merge_rules
 from wheelyard.domain.recipe_origins import KeyOrigin, explain_keys, skipped_rules
 from wheelyard.domain.release import parse_requirement
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequirementError, NotFoundError, UnknownTargetError
 from wheelyard.image_wiring import catalogue
 from wheelyard.settings import load_settings
@@ -87,7 +88,7 @@ def _exact_version(release: str) -> Version:
     """Read the version of ``NAME==VERSION``; raises InvalidRequirementError for anything wider."""
     _, _, version = release.partition("==")
     try:
-        return Version(version)
+        return read_version(version)
     except ValueError as error:
         reason = "it must name one version here, such as 'lxml==6.0.2'"
         raise InvalidRequirementError(requirement=release, reason=reason) from error

@@ -10,11 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from packaging.metadata import parse_email
-from packaging.version import Version
-
 from wheelyard.domain.build import BuildOrder, Wheel
 from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.wheel_contents import WheelContents
 
 MAX_REASON: Final = 500
@@ -178,11 +178,13 @@ def releases_of(wheels: Iterable[IndexedWheel]) -> tuple[ReleaseWheels, ...]:
     by_version: dict[str, list[IndexedWheel]] = {}
     for wheel in sorted(wheels, key=lambda wheel: (wheel.uploaded_at, wheel.filename), reverse=True):
         by_version.setdefault(wheel.version, []).append(wheel)
-    versions = sorted(by_version, key=Version, reverse=True)
+    versions = sorted(by_version, key=read_version, reverse=True)
     return tuple(ReleaseWheels(version=version, wheels=tuple(by_version[version])) for version in versions)
 
 
 def requires_python_of(metadata: bytes) -> str | None:
     """Read Requires-Python off core metadata; None if it says nothing."""
-    raw, _ = parse_email(metadata)
-    return raw.get("requires_python")
+    try:
+        return parse_metadata(metadata).get("requires_python")
+    except RefusedTextError:
+        return None

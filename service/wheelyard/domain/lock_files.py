@@ -1,15 +1,13 @@
 """Read lock files that list where each release applies: pylock.toml (PEP 751) and poetry.lock. Must not read files."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.dependencies import (
     Dependencies,
@@ -22,6 +20,10 @@ from wheelyard.domain.dependencies import (
     Skipped,
     read_requires_python,
 )
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_marker
+from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError
 
 _TABLE: Final = re.compile(r"\[\[packages?\]\]\s*(#.*)?")
@@ -31,9 +33,11 @@ _MAIN: Final = canonicalize_name("main")
 def load_toml(text: str, *, file: str) -> dict[str, Any]:
     """Read TOML; raises DependencyFileInvalidError."""
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return read_toml(text)
+    except NotTomlError as error:
         raise DependencyFileInvalidError(file=file, problems=[f"it is not TOML: {error}"]) from error
+    except RefusedTextError as error:
+        raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
 
 
 def package_origins(text: str, *, file: str) -> Iterator[Origin]:
@@ -115,7 +119,7 @@ def read_poetry_lock(text: str, *, file: str, selection: Selection, project: str
     for package, origin in zip(packages, package_origins(text, file=file), strict=False):
         try:
             entry = _poetry_entry(package, origin, selection, wanted)
-        except (KeyError, TypeError, AttributeError, InvalidVersion, InvalidMarker) as error:
+        except (KeyError, TypeError, AttributeError, RefusedTextError) as error:
             problem = f"{origin}: not a package as Poetry writes it ({type(error).__name__}: {error})"
             raise DependencyFileInvalidError(file=file, problems=[problem]) from error
         if isinstance(entry, Skipped):
@@ -147,9 +151,9 @@ def _with_poetry_groups(selection: Selection, groups: frozenset[NormalizedName],
 
 def _optional_groups(project: str | None) -> frozenset[NormalizedName]:
     try:
-        tables = tomllib.loads(project or "").get("tool", {}).get("poetry", {}).get("group", {})
+        tables = read_toml(project or "").get("tool", {}).get("poetry", {}).get("group", {})
         return _names(name for name, table in tables.items() if table.get("optional") is True)
-    except (tomllib.TOMLDecodeError, RecursionError, AttributeError):
+    except (RefusedTextError, AttributeError):
         return frozenset()
 
 
@@ -174,15 +178,15 @@ def _poetry_entry(
         reason, wanted = f"it comes from a {source}, not from the index", source != "directory"
         return Skipped(origin=origin, text=name, reason=reason, is_wanted=wanted)
     hashes = frozenset(entry["hash"] for entry in package.get("files", ()))
-    pin = Pin(project=name, version=Version(package["version"]), origin=origin, hashes=hashes)
+    pin = Pin(project=name, version=read_version(package["version"]), origin=origin, hashes=hashes)
     return MarkedPin(pin=pin, marker=_poetry_marker(package.get("markers"), selection))
 
 
 def _poetry_marker(markers: str | Mapping[str, str] | None, selection: Selection) -> Marker | None:
     """Join the markers of the wanted groups: a package is installed if any of them wants it."""
     if markers is None or isinstance(markers, str):
-        return Marker(markers) if markers else None
+        return read_marker(markers) if markers else None
     texts = [text for group, text in markers.items() if canonicalize_name(group) in selection.groups]
     if not texts or not all(texts):
         return None
-    return Marker(" or ".join(f"({text})" for text in texts))
+    return read_marker(" or ".join(f"({text})" for text in texts))

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import tomlkit
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
 from wheelyard.domain.dependencies import InputKind
 from wheelyard.domain.requirements_text import LineParser, RequirementLine, exact_version
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError
 
 Release = tuple[NormalizedName, Version]
@@ -117,8 +119,8 @@ def _add_to_toml(text: str, wheels: OwnWheels, form: _TomlForm) -> str:
 
 def _release_of(package: Mapping[str, Any]) -> Release | None:
     try:
-        return canonicalize_name(str(package["name"])), Version(str(package["version"]))
-    except (KeyError, InvalidVersion):
+        return canonicalize_name(str(package["name"])), read_version(str(package["version"]))
+    except (KeyError, RefusedTextError):
         return None
 
 

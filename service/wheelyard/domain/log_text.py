@@ -156,9 +156,8 @@ class LineSplitter:
         # A final carriage return may be the first half of a line end.
         whole = known.rstrip("\r")
         *lines, rest = _LINE_END.split(whole)
-        while len(rest) > MAX_LINE_CHARACTERS:
-            lines.append(rest[:MAX_LINE_CHARACTERS])
-            rest = rest[MAX_LINE_CHARACTERS:]
+        *cut, rest = _cut(rest)
+        lines += cut
         self._rest = rest if whole == known else f"{rest}\r"
         return lines
 
@@ -166,3 +165,9 @@ class LineSplitter:
         """Give what is left."""
         rest, self._rest = self._rest.rstrip("\r"), ""
         return [rest] if rest else []
+
+
+def _cut(line: str) -> list[str]:
+    """Cut a line into pieces that are short enough."""
+    places = range(0, max(len(line), 1), MAX_LINE_CHARACTERS)
+    return [line[place : place + MAX_LINE_CHARACTERS] for place in places]

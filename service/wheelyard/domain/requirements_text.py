@@ -22,6 +22,7 @@ from wheelyard.domain.dependencies import (
     Skipped,
     Wanted,
 )
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
 _DEEPEST: Final = 20
@@ -155,7 +156,7 @@ def exact_version(requirement: Requirement) -> Version | None:
     clauses = list(requirement.specifier)
     if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith(".*"):
         return None
-    return Version(clauses[0].version)
+    return read_version(clauses[0].version)
 
 
 def _wanted(lines: Iterable[tuple[Origin, RequirementLine]]) -> Iterator[Wanted]:

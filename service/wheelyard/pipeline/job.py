@@ -10,7 +10,17 @@ from wheelyard.domain.extensions import ExtensionSource
 from wheelyard.domain.index import PublishedFile
 from wheelyard.domain.ledger import Claim
 from wheelyard.domain.policy_reason import PolicyReason
-from wheelyard.interfaces import CrateCache, Engine, Images, LogSink, SourceIndex, UploadBook, WheelIndex, WheelResolver
+from wheelyard.interfaces import (
+    CrateCache,
+    Engine,
+    Images,
+    LogSink,
+    ParserPool,
+    SourceIndex,
+    UploadBook,
+    WheelIndex,
+    WheelResolver,
+)
 from wheelyard.pipeline.limits import LimitRules
 
 T = TypeVar("T")
@@ -27,6 +37,8 @@ class Tools:
     index: WheelIndex
     uploads: UploadBook
     crates: CrateCache
+    parsers: ParserPool
+    """Reads what strangers wrote, with limits."""
     read_pyproject: Callable[[Path], bytes | None]
     """Reads the ``pyproject.toml`` out of an sdist, None if there is none; trusts nothing of it."""
     agent: bytes

@@ -6,11 +6,12 @@ from dataclasses import asdict, replace
 from typing import Final
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import parse_wheel_filename
 
 from wheelyard.domain.build import Stage, Wheel
 from wheelyard.domain.release import IndexFile
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import (
     BuildRequirementsError,
     RequirementsUnsatisfiedError,
@@ -90,7 +91,7 @@ async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tupl
         raise RequirementsUnsatisfiedError(wheel=known(job.repaired).path.name, reason=error.reason) from error
     except WheelsMissingError as error:
         raise _without_itself(error, job) from error
-    return tuple(found for found in files if parse_wheel_filename(found.filename)[0] != job.claim.order.project)
+    return tuple(found for found in files if read_wheel_name(found.filename)[0] != job.claim.order.project)
 
 
 def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
@@ -106,9 +107,9 @@ def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
 def _runtime_requirements(requires_dist: Sequence[str], job: Job) -> list[str]:
     environment = {**job.claim.order.target.marker_environment(), "extra": ""}
     try:
-        requirements = [Requirement(text) for text in requires_dist]
+        requirements = [read_requirement(text) for text in requires_dist]
         return [str(item) for item in requirements if item.marker is None or item.marker.evaluate(environment)]
-    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
+    except (RefusedTextError, UndefinedComparison, UndefinedEnvironmentName) as error:
         wheel = known(job.repaired).path.name
         raise RequirementsUnsatisfiedError(wheel=wheel, reason=f"its metadata is invalid ({error})") from error
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from packaging.utils import parse_wheel_filename
-
 from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
@@ -24,15 +22,19 @@ from wheelyard.domain.queue import WorkerState
 from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.webhook import Webhook
-from wheelyard.errors import NotYoursError
-from wheelyard.interfaces import BuildTimes, PrebuildStore, WheelStore, WorkerBook
+from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
+from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
 from wheelyard.usecases.send_webhooks import WebhookRules
 
 _AT_ONCE: Final = 16
+MOST_ITEMS: Final = 50_000
+"""Of one request: 2,000 releases on 25 targets."""
 _log = get_logger(__name__)
 
 
@@ -62,6 +64,7 @@ class Prebuilds:
     workers: WorkerBook
     advance: AdvancePrebuild
     webhooks: WebhookRules
+    parsers: ParserPool
     parse_lines: LineParser
     now: Callable[[], datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
@@ -142,25 +145,21 @@ class Prebuilds:
         names = {item.filename: None for item in prebuild.items if item.source is Source.OWN and item.filename}
         return tuple([await self.wheels.find(name) for name in names])
 
-    def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel]) -> dict[str, str]:
+    async def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel], *, caller: str) -> dict[str, str]:
         """Put wheels of our own into a lock file and, of requirements, into those that it names, too.
 
         Returns their texts by name; raises DependencyFileInvalidError.
         """
-        by_release: dict[Release, list[OwnWheel]] = {}
-        for wheel in wheels:
-            project, version, _, _ = parse_wheel_filename(wheel.filename)
-            by_release.setdefault((project, version), []).append(wheel)
-        start = given.start or ""
-        kind = given.kind or kind_of_file(start)
-        names = given.files if kind is InputKind.REQUIREMENTS else (start,)
-        return {
-            name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=self.parse_lines)
-            for name in names
-        }
+        file = given.start or ""
+        try:
+            return await self.parsers.run(
+                lock_files, given, wheels, self.parse_lines, what=f"{file} to be locked", caller=caller
+            )
+        except RefusedTextError as error:
+            raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
 
     async def _needed(self, request: PrebuildRequest) -> NeededReleases:
-        return await self.read(request.given, request.targets, asked_by=request.requested_by)
+        return await self.read(request.given, request.targets, caller=request.requested_by)
 
     def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
         return Prebuild(
@@ -171,7 +170,7 @@ class Prebuilds:
             cancelled=False,
             targets=request.targets,
             prefer=request.prefer,
-            items=tuple(_item(pin, target) for pin, target in _in_order(needed, request.targets)),
+            items=_items_of(needed, request.targets),
             skipped=needed.skipped,
             allow_skipped=request.allow_skipped,
             trace=request.trace,
@@ -182,6 +181,20 @@ class Prebuilds:
 def _is_of(prebuild: Prebuild, token: Token) -> bool:
     """Tell whether a token may end a prebuild: its own, or with the scope for it any."""
     return prebuild.requested_by == token.actor or token.scope.allows(Scope.OPERATE)
+
+
+def lock_files(given: DependencyInput, wheels: Sequence[OwnWheel], parse_lines: LineParser) -> dict[str, str]:
+    """Put wheels into a lock file, or into requirements and those that they name; raises as ``Prebuilds.lock``."""
+    by_release: dict[Release, list[OwnWheel]] = {}
+    for wheel in wheels:
+        project, version, _, _ = read_wheel_name(wheel.filename)
+        by_release.setdefault((project, version), []).append(wheel)
+    start = given.start or ""
+    kind = given.kind or kind_of_file(start)
+    names = given.files if kind is InputKind.REQUIREMENTS else (start,)
+    return {
+        name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=parse_lines) for name in names
+    }
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:
@@ -200,6 +213,14 @@ def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[P
         for pin in needed.by_target.get(target, ())
     }
     return [wanted[key] for key in sorted(wanted)]
+
+
+def _items_of(needed: NeededReleases, targets: Sequence[Target]) -> tuple[Item, ...]:
+    count = sum(map(len, needed.by_target.values()))
+    if count > MOST_ITEMS:
+        problem = f"{count} releases and targets are more than the {MOST_ITEMS} of one request; ask for fewer targets"
+        raise InvalidRequestError(problems=[problem])
+    return tuple(_item(pin, target) for pin, target in _in_order(needed, targets))
 
 
 def _item(pin: Pin, target: Target) -> Item:

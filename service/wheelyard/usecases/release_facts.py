@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packaging.metadata import parse_email
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel, Standing
 from wheelyard.domain.prebuild import ReleaseItems, Source, WheelOffer
 from wheelyard.domain.prebuild_decision import ReleaseFacts
 from wheelyard.domain.release import IndexFile
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import NotFoundError, OwnProjectError, UnknownProjectError
 from wheelyard.interfaces import SourceIndex, WheelStore
 
@@ -39,7 +41,7 @@ class FindRelease:
         hashes = frozenset(digest for item in release.items for digest in item.hashes)
         upstream = tuple(file for file in files if file.kind == "wheel" and _is_allowed(file, hashes))
         facts = ReleaseFacts(
-            own=tuple(_offers(held, Version(release.version))),
+            own=tuple(_offers(held, read_version(release.version))),
             upstream=tuple(
                 WheelOffer(filename=file.filename, sha256=file.sha256, source=Source.UPSTREAM) for file in upstream
             ),
@@ -52,9 +54,9 @@ class FindRelease:
         """Read what a wheel of ours requires; nothing if it is not there any more. Raises DatabaseUnavailableError."""
         try:
             metadata = await self._wheels.metadata_of(filename)
-        except NotFoundError:
+            return tuple(parse_metadata(metadata).get("requires_dist", ()))
+        except (NotFoundError, RefusedTextError):
             return ()
-        return tuple(parse_email(metadata)[0].get("requires_dist", ()))
 
     async def _files(self, release: ReleaseItems) -> list[IndexFile]:
         """List upstream's files of the release; a yanked one only a lock may still want (PEP 592)."""
@@ -62,7 +64,8 @@ class FindRelease:
             page = await self._source.project(release.project)
         except (UnknownProjectError, OwnProjectError):
             return []
-        return [file for file in page.files if file.version == Version(release.version)]
+        version = read_version(release.version)
+        return [file for file in page.files if file.version == version]
 
 
 def _is_allowed(file: IndexFile, hashes: frozenset[str]) -> bool:
@@ -82,7 +85,4 @@ def _is_offered(wheel: IndexedWheel) -> bool:
 
 
 def _is_version(text: str, version: Version) -> bool:
-    try:
-        return Version(text) == version
-    except InvalidVersion:
-        return False
+    return find_version(text) == version

@@ -105,7 +105,8 @@ class TakeBuilds:
 
     def _begin(self, claim: Claim) -> None:
         task = asyncio.create_task(self._run_build.run(claim), name=f"build-{claim.build_id}")
-        self._running[task] = self._options.capacity.share(claim.order.demand, self._options.default)
+        capacity = self._options.capacity
+        self._running[task] = capacity if claim.alone else capacity.share(claim.order.demand, self._options.default)
         self._note_room()
         task.add_done_callback(self._note_end(claim))
 

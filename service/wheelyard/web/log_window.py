@@ -30,15 +30,16 @@ _LINE_BYTES: Final = 85
 _PIECE_BYTES: Final = 45
 _SHOWN_CHARACTERS: Final = 1000
 _ERROR: Final = re.compile(
-    r"fatal error:|\berror\b ?[:\[]|^\w*(?:Error|Exception)\b|ERROR\b|undefined reference|cannot find -l|not found$",
+    r"fatal error:|\berror\b ?[:\[]|^\w{0,100}(?:Error|Exception)\b|ERROR\b|undefined reference|cannot find -l"
+    r"|not found$",
     re.IGNORECASE,
 )
 _CLUE: Final = re.compile(r"fatal error:|#error|undefined reference|cannot find -l|panicked at", re.IGNORECASE)
 # What configure scripts try is meant to fail at times, and what stops at another's error only repeats it.
 _PROBE: Final = re.compile(r"conftest|_configtest|CMakeScratch|CMakeTmp|testfile\.c|checking (?:for|whether)")
 _ECHO: Final = re.compile(
-    r"command .* failed|build stopped|subprocess-exited|CalledProcessError|non-zero exit|make(?:\[\d+\])?: \*\*\*"
-    r"|could not compile|returned exit code",
+    r"command .{0,300} failed|build stopped|subprocess-exited|CalledProcessError|non-zero exit"
+    r"|make(?:\[\d{1,9}+\])?+: \*\*\*|could not compile|returned exit code",
     re.IGNORECASE,
 )
 _CLUSTER_LINES: Final = 40
