@@ -17,6 +17,7 @@ from wheelyard.adapters.upstream_http import without_password
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.file_names import find_wheel_name
 from wheelyard.domain.untrusted.json_text import read_json
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version
 
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
@@ -24,6 +25,7 @@ _HTML: Final = ("application/vnd.pypi.simple.v1+html", "text/html")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SCHEMES: Final = ("https", "http")
 _REASON_LENGTH: Final = 200
+MOST_FILES: Final = 50_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +39,7 @@ class PageBody:
     content: bytes
 
 
-class UnreadablePageError(ValueError):
+class UnreadablePageError(RefusedTextError):
     """The answer is not a page of a Simple API; its text says why. The adapter turns it into one of our errors."""
 
 
@@ -53,6 +55,8 @@ def read_page(project: NormalizedName, body: PageBody) -> ProjectFiles:
     except (ValueError, UnsupportedRepoVersionError) as error:
         reason = " ".join(str(error).split())[:_REASON_LENGTH]
         raise UnreadablePageError(f"its page of {project} cannot be read, {reason}") from error
+    if len(page.packages) > MOST_FILES:
+        raise UnreadablePageError(f"its page of {project} lists {len(page.packages)} files; {MOST_FILES} are read")
     files = (_read_file(project, package) for package in page.packages)
     return ProjectFiles(project=project, files=tuple(file for file in files if file is not None))
 
