@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LANE, LEASE_SECONDS, MAX_ATTEMPTS, SUCCESS, Stores
@@ -439,3 +441,35 @@ async def test_migrating_twice_and_side_by_side_is_no_harm(database_url: str) ->
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         cursor = await connection.execute(b"select count(*) from _yoyo_migration")
         assert await cursor.fetchone() == (len(list(MIGRATIONS.glob("*.sql"))),)
+
+
+async def test_stored_request_that_cannot_be_read_ends_and_holds_up_no_other(
+    stores: Stores, database: Database
+) -> None:
+    broken, sound = sample_prebuild(1), sample_prebuild(2)
+    await stores.prebuilds.create(broken)
+    await stores.prebuilds.create(sound)
+    async with database.transaction() as connection:
+        await connection.execute(
+            b"update prebuilds set targets = %(targets)s where id = %(id)s",
+            {"targets": Jsonb([["3.13", "no platform"]]), "id": broken.id},
+        )
+    claimed = [await stores.turns.claim(lease_seconds=60) for _ in range(3)]
+    assert [turn.prebuild.id for turn in claimed if turn is not None] == [sound.id]
+    row = await database.fetch_one("select finished_at, cancelled from prebuilds where id = %(id)s", {"id": broken.id})
+    assert row is not None
+    assert row["finished_at"] is not None
+    assert row["cancelled"]
+
+
+async def test_platform_that_an_older_release_took_is_read_and_has_few_tags(stores: Stores, database: Database) -> None:
+    stored = sample_prebuild()
+    await stores.prebuilds.create(stored)
+    async with database.transaction() as connection:
+        await connection.execute(
+            b"update prebuilds set targets = %(targets)s where id = %(id)s",
+            {"targets": Jsonb([["3.13", "manylinux_2_400000_x86_64"]]), "id": stored.id},
+        )
+    turn = await stores.turns.claim(lease_seconds=60)
+    assert turn is not None
+    assert len(turn.prebuild.targets[0].tags()) < 5000

@@ -1,4 +1,4 @@
-"""Hostile bodies and fields at the API: each is the caller's clear error, of any operation, and never a server error."""
+"""Hostile bodies and fields at the API: each is the caller's clear error, and never a server error."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
