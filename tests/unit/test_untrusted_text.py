@@ -13,7 +13,9 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
 
+from wheelyard.adapters.simple_page import MOST_FILES, PageBody, read_page
 from wheelyard.domain.target import NEWEST_MINOR, Policy, Target
 from wheelyard.domain.untrusted.file_names import MAX_TAGS, find_wheel_name, read_sdist_name, read_tag, read_wheel_name
 from wheelyard.domain.untrusted.json_text import read_json
@@ -437,3 +439,32 @@ def _taken(tags: Iterator[str]) -> Iterator[str]:
     for number, tag in enumerate(tags):
         assert number < 1000
         yield tag
+
+
+@pytest.mark.parametrize("end", [".tar.gz", "-py3-none-any.whl"])
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_file_of_a_page_with_a_name_that_none_has_is_left_out(kind: str, end: str) -> None:
+    names = ["a-1" + "-1" * 10_000 + end, "a-2.0" + end, "a-" + "9" * 240 + end]
+    files = [
+        {"filename": name, "url": f"https://x.example/{name[:9]}", "hashes": {"sha256": "0" * 64}} for name in names
+    ]
+    links = "".join(f'<a href="https://x.example/{name[:9]}#sha256={"0" * 64}">{name}</a>' for name in names)
+    page = {
+        "json": (
+            "application/vnd.pypi.simple.v1+json",
+            json.dumps({"meta": {"api-version": "1.1"}, "name": "a", "files": files}),
+        ),
+        "html": ("text/html", f"<html><body>{links}</body></html>"),
+    }
+    media_type, content = page[kind]
+    body = PageBody(url="https://x.example/a/", content_type=media_type, content=content.encode())
+    assert [file.filename for file in read_page(canonicalize_name("a"), body).files] == ["a-2.0" + end]
+
+
+def test_page_with_more_files_than_any_project_has_is_refused() -> None:
+    content = json.dumps({"meta": {"api-version": "1.1"}, "name": "a", "files": [0] * (MOST_FILES + 1)})
+    body = PageBody(
+        url="https://x.example/a/", content_type="application/vnd.pypi.simple.v1+json", content=content.encode()
+    )
+    with pytest.raises(RefusedTextError, match=f"lists {MOST_FILES + 1} files"):
+        read_page(canonicalize_name("a"), body)

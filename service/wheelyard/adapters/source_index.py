@@ -36,7 +36,7 @@ from wheelyard.interfaces import ParserPool
 from wheelyard.metrics import CacheLookups
 
 _CHUNK_BYTES: Final = 1 << 20
-_LARGE_PAGE: Final = 1 << 20
+_LARGE_PAGE: Final = 128 << 10
 """Bytes of a page that a process apart reads: the parser of JSON holds up everything else as long as it reads."""
 _MOST_HELD: Final = 200_000
 """Of how many files pages are kept; each takes about a kilobyte."""
