@@ -161,10 +161,11 @@ async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
         conninfo = await _open_database(settings, stack)
         places = await _open_index(settings, stack)
         await asyncio.to_thread(migrate, conninfo)
+        parsers = await stack.enter_async_context(ParserProcesses())
         yield _Backends(
             database=await stack.enter_async_context(Database(conninfo)),
-            source=await stack.enter_async_context(source_index(settings, lookups)),
-            parsers=await stack.enter_async_context(ParserProcesses()),
+            source=await stack.enter_async_context(source_index(settings, lookups, parsers)),
+            parsers=parsers,
             lookups=lookups,
             uv_slots=FairSlots(settings.resolver_processes),
             index=await stack.enter_async_context(open_index(places)),

@@ -58,7 +58,9 @@ from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
-def source_index(settings: Settings, lookups: CacheLookups | None = None) -> SimpleSourceIndex:
+def source_index(
+    settings: Settings, lookups: CacheLookups | None = None, parsers: ParserPool | None = None
+) -> SimpleSourceIndex:
     """Make the upstream index; it is an asynchronous context manager."""
     return SimpleSourceIndex(
         SourceIndexOptions(
@@ -70,6 +72,7 @@ def source_index(settings: Settings, lookups: CacheLookups | None = None) -> Sim
             disk_floor_bytes=settings.disk_floor_bytes,
         ),
         lookups=lookups,
+        parsers=parsers,
     )
 
 
@@ -131,6 +134,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         request_build=request_build,
         prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
+        parsers=parsers,
         tokens=tokens,
         access=access,
         sessions=sessions_of(settings, database, access),

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order
 from tests.contract.store_contract import StoreContract
@@ -519,3 +520,16 @@ async def test_request_that_cannot_be_read_ends_and_hinders_no_other(
     assert [one.id for one in await stores.prebuilds.list_prebuilds(limit=9)] == [turn.prebuild.id]
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.prebuilds.get(broken)
+
+
+async def test_platform_that_an_older_release_took_is_read_and_has_few_tags(stores: Stores, database: Database) -> None:
+    stored = sample_prebuild()
+    await stores.prebuilds.create(stored)
+    async with database.transaction() as connection:
+        await connection.execute(
+            b"update prebuilds set targets = %(targets)s where id = %(id)s",
+            {"targets": Jsonb([["3.13", "manylinux_2_400000_x86_64"]]), "id": stored.id},
+        )
+    turn = await stores.turns.claim(lease_seconds=60)
+    assert turn is not None
+    assert len(turn.prebuild.targets[0].tags()) < 5000

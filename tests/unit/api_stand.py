@@ -180,6 +180,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         request_build=order,
         prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
+        parsers=InlineParsers(),
         tokens=tokens,
         access=access,
         sessions=Sessions(

@@ -11,7 +11,9 @@ SOURCE: Final = Path(__file__).parents[2] / "service" / "wheelyard"
 HOME: Final = "domain/untrusted/"
 PARSERS: Final = frozenset(
     {
-        *("tomllib", "json.load", "json.loads", "email", "yaml", "xml", "html.parser", "configparser", "pickle.loads"),
+        *("tomllib", "json.load", "json.loads", "yaml", "configparser", "pickle.loads"),
+        *("xml.etree.ElementTree.fromstring", "xml.etree.ElementTree.parse"),
+        *("email.parser", "email.message_from_bytes", "email.message_from_string", "html.parser"),
         *("packaging.version.Version", "packaging.specifiers.Specifier", "packaging.specifiers.SpecifierSet"),
         *("packaging.requirements.Requirement", "packaging.markers.Marker", "packaging.metadata.parse_email"),
         *("packaging.utils.parse_wheel_filename", "packaging.utils.parse_sdist_filename", "packaging.tags.parse_tag"),
@@ -81,7 +83,7 @@ def test_every_exemption_is_needed() -> None:
         ("from packaging.version import Version\nsorted(texts, key=Version)\n", "packaging.version.Version"),
         ("from packaging.requirements import Requirement as R\nR(text)\n", "packaging.requirements.Requirement"),
         ("import packaging.utils\npackaging.utils.parse_wheel_filename(x)\n", "packaging.utils.parse_wheel_filename"),
-        ("from email.parser import BytesParser\n", "email"),
+        ("from email.parser import BytesParser\n", "email.parser"),
     ],
 )
 def test_planted_use_is_found(text: str, parser: str) -> None:
@@ -114,7 +116,7 @@ def _uses(text: str) -> Iterator[tuple[int, str]]:
     names = dict(_imported(tree))
     for node in ast.walk(tree):
         for imported in _modules_of(node):
-            if (parser := _parser_of(imported)) is not None and parser == imported.partition(".")[0]:
+            if (parser := _parser_of(imported)) is not None:
                 yield node.lineno, parser  # type: ignore[attr-defined]  # imports have lines
         if isinstance(node, ast.Call):
             is_check = isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "issubclass", "cast"}

@@ -12,6 +12,8 @@ from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import BuildRequirementsError
 
 _SHOWN: Final = 200
+MOST_REQUIREMENTS: Final = 2000
+"""Of one build, or of one wheel on a target."""
 
 
 def applicable_requirements(requirements: Iterable[str], *, target: Target) -> tuple[Requirement, ...]:
@@ -24,7 +26,10 @@ def applicable_requirements(requirements: Iterable[str], *, target: Target) -> t
         BuildRequirementsError: One is malformed, a direct reference, equal to what is no version, or has a marker that
             has no value.
     """
-    applicable = [one for one in map(_parse, requirements) if _applies(one, target)]
+    texts = list(requirements)
+    if len(texts) > MOST_REQUIREMENTS:
+        raise _refused(texts[0], f"there are {len(texts)} requirements; {MOST_REQUIREMENTS} are allowed")
+    applicable = [one for one in map(_parse, texts) if _applies(one, target)]
     for one in applicable:
         one.marker = None
     return tuple(sorted(set(applicable), key=str))

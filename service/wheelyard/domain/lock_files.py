@@ -23,7 +23,7 @@ from wheelyard.domain.dependencies import (
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_marker
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
-from wheelyard.domain.untrusted.versions import read_version
+from wheelyard.domain.untrusted.versions import check_specifiers, read_version
 from wheelyard.errors import DependencyFileInvalidError
 
 _TABLE: Final = re.compile(r"\[\[packages?\]\]\s*(#.*)?")
@@ -53,7 +53,8 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
     """Read a standard lock file; raises DependencyFileInvalidError and SelectionUnknownError."""
     try:
         lock = Pylock.from_dict(load_toml(text, file=file))
-    except PylockValidationError as error:
+        _check_pylock(lock)
+    except (PylockValidationError, RefusedTextError) as error:
         raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
     selection.check(
         file, extras=_names(lock.extras), groups=_names(lock.dependency_groups) | _names(lock.default_groups)
@@ -76,6 +77,17 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
     return Dependencies(
         kind=InputKind.PYLOCK, lock=locked, skipped=tuple(skipped), requires_python=lock.requires_python
     )
+
+
+def _check_pylock(lock: Pylock) -> None:
+    """See that what packaging has read can be used; raises RefusedTextError."""
+    if lock.requires_python is not None:
+        check_specifiers(lock.requires_python)
+    for package in lock.packages:
+        if package.version is not None:
+            read_version(str(package.version))
+        if package.marker is not None:
+            read_marker(str(package.marker))
 
 
 def _names(names: Iterable[str] | None) -> frozenset[NormalizedName]:

@@ -16,6 +16,7 @@ from tomlkit.items import Array
 from wheelyard.domain.dependencies import InputKind
 from wheelyard.domain.requirements_text import LineParser, RequirementLine, exact_version
 from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import check_cost
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError
 
@@ -61,7 +62,7 @@ def _add(kind: InputKind, text: str, wheels: OwnWheels, file: str, parse_lines: 
     if (form := _FORMS.get(kind)) is not None:
         try:
             return _add_to_toml(text, wheels, form)
-        except (TOMLKitError, TypeError, AttributeError) as error:
+        except (TOMLKitError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
     return text
 
@@ -107,6 +108,7 @@ class _TomlForm:
 
 
 def _add_to_toml(text: str, wheels: OwnWheels, form: _TomlForm) -> str:
+    check_cost(text)
     document = tomlkit.parse(text)
     for package in document.get(form.packages, ()):
         release = _release_of(package)

@@ -15,7 +15,7 @@ from wheelyard.domain.untrusted.toml_text import read_toml
 _COMPILE_RUST: Final = frozenset({"maturin", "setuptools-rust"})
 
 
-def find_rust_builder(pyproject: bytes, *, dropped: Collection[str] = ()) -> str | None:
+def find_rust_builder(pyproject: bytes, dropped: Collection[str] = ()) -> str | None:
     """Name the build requirement that compiles Rust; None if there is none, or if it cannot be read.
 
     Args:

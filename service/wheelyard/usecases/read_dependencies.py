@@ -54,6 +54,7 @@ MOST_CHOSEN: Final = 2000
 """Requirements of one input that leave a choice: each is looked up upstream."""
 MOST_STATED: Final = 2000
 """Requirements and extras of one sdist; the longest lists of PyPI have some hundreds."""
+_SHOWN: Final = 200
 MOST_RELEASES: Final = 10_000
 """Of one target. The largest lock files of public projects have about 2,000."""
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
@@ -228,8 +229,12 @@ def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: L
     if not read:
         raise InvalidRequestError(problems=["give a file or requirements"])
     dependencies = read[0] if len(read) == 1 else _join(read[0], read[1])
-    _check_python(dependencies, given, targets)
-    by_target = tuple(_needs_of(dependencies, target) for target in targets)
+    try:
+        _check_python(dependencies, given, targets)
+        by_target = tuple(_needs_of(dependencies, target) for target in targets)
+    except _OTHER_SHAPE as error:
+        problem = f"what it says of its targets cannot be judged ({type(error).__name__}: {str(error)[:_SHOWN]})"
+        raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem]) from error
     for needs in by_target:
         _check_count(given, len(needs.locked or needs.requirements))
     return ReadInput(by_target=by_target, skipped=dependencies.skipped)
@@ -336,7 +341,7 @@ def _shaped(kind: InputKind, start: str, read: Callable[..., Dependencies], give
     try:
         return read(given.files[start], file=start, selection=given.selection)
     except _OTHER_SHAPE as error:
-        problem = f"it is not of the form that {kind.value} has ({type(error).__name__}: {error})"
+        problem = f"it is not of the form that {kind.value} has ({type(error).__name__}: {str(error)[:_SHOWN]})"
         raise DependencyFileInvalidError(file=start, problems=[problem]) from error
 
 

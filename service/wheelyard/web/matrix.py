@@ -55,7 +55,7 @@ class ReleaseRow:
 
 def pythons_of(targets: Sequence[Target]) -> tuple[str, ...]:
     """Name the columns: every Python that any suite has, the oldest first."""
-    return tuple(sorted({target.python for target in targets}, key=Version))
+    return tuple(sorted({target.python for target in targets}, key=read_version))
 
 
 def versions_of(*groups: Iterable[str]) -> list[str]:

@@ -49,6 +49,14 @@ def read_marker(text: str) -> Marker:
 def _check(text: str) -> None:
     if len(text) > MAX_REQUIREMENT:
         raise RefusedTextError(f"it has {len(text)} characters; {MAX_REQUIREMENT} are allowed")
+    check_line(text)
+
+
+def check_line(text: str) -> None:
+    """See that a line, of whatever length, has no number or depth that a parser of requirements cannot bear.
+
+    Raises RefusedTextError.
+    """
     if _NUMBER.search(text):
         raise RefusedTextError(f"it has a number of more than {MAX_VERSION} digits")
     depth = 0

@@ -21,7 +21,7 @@ def read_version(text: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion as error:
-        raise RefusedTextError(f"{text!r} is not a valid version (PEP 440)") from error
+        raise RefusedTextError(f"{text!r} is not a version (PEP 440)") from error
 
 
 def find_version(text: str | None) -> Version | None:
