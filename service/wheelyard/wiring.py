@@ -148,7 +148,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
             **({"engine": ContainerEngine(engine_command(settings)).ping} if builds_here else {}),
         },
         stopping=stopping,
-        index=index_services(settings, database, index),
+        index=index_services(settings, database, index, targets=request_build.targets()),
         builders=image_shelf(settings).describe if builds_here else reported_builders(settings, database),
         image_content=image_reader(settings) if builds_here else None,
         workers=PostgresWorkers(database),

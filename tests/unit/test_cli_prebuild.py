@@ -190,6 +190,29 @@ def test_plan_shows_everything_and_fails_if_something_is_impossible(capsys: pyte
     assert [one["status"] for one in json.loads(capsys.readouterr().out)["items"]] == ["present", "build"]
 
 
+def test_plan_folds_what_is_decided_alike_for_several_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    platforms = ("manylinux_2_36_x86_64", "manylinux_2_41_x86_64")
+    grid = [{"python": python, "platform": platform} for platform in platforms for python in ("3.11", "3.13")]
+    alike = [{**PRESENT, **target} for target in grid]
+    with client_of(service(*alike[:3], {**BUILDING, **grid[0]}, {**alike[3], "filename": "other.whl"})) as client:
+        assert plan(client, WANTED, as_json=False) is ExitCode.OK
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["PROJECT", "VERSION", "STATUS", "WHEEL", "OR", "REASON", "TARGETS"]
+    assert len(rows) == 3
+    assert rows[0].endswith(f"3.11, 3.13 on {platforms[0]}; 3.11 on {platforms[1]}")
+    assert rows[2].split() == ["lxml", "6.0.2", "present", "other.whl", "3.13", "on", platforms[1]]
+
+
+def test_service_that_mirrors_nothing_is_said_to(capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = service(BUILDING)(request)
+        return httpx.Response(found.status_code, json={**found.json(), "prefer": "upstream", "mirror": "never"})
+
+    with client_of(answer) as client:
+        assert plan(client, WANTED, as_json=False) is ExitCode.OK
+    assert "this service mirrors no wheel of upstream's (WHEELYARD_MIRROR=never)" in capsys.readouterr().err
+
+
 def test_junit_has_a_case_for_each_release_and_target(tmp_path: Path) -> None:
     file = tmp_path / "report.xml"
     run(PRESENT, FAILED, reports=Reports(junit=file))

@@ -61,7 +61,7 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller) -> 
     """Say for each release and target what would be done, and do none of it."""
     known = services.request_build.targets()
     request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor)
-    return PlanView.of(await services.prebuilds.plan(request))
+    return PlanView.of(await services.prebuilds.plan(request), may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
@@ -83,7 +83,7 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace)
     prebuild = await services.prebuilds.order(request)
     response.headers["Location"] = request_path(prebuild.id)
-    return RequestView.of_request(prebuild, links)
+    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.get("", operation_id="list_requests", summary="List requests", responses=problems(INVALID_REQUEST))
@@ -110,7 +110,8 @@ async def get_request(request_id: str, services: Services, links: Links) -> Requ
 )
 async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> RequestView:
     """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on."""
-    return RequestView.of_request(await services.prebuilds.cancel(request_id, requested_by=caller.actor), links)
+    prebuild = await services.prebuilds.cancel(request_id, requested_by=caller.actor)
+    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
@@ -164,7 +165,12 @@ async def follow_request(request_id: str, services: Services, links: Links) -> S
 
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:
     prebuild = await services.prebuilds.get(request_id)
-    return RequestView.of_request(prebuild, links, seconds_left=await services.prebuilds.seconds_left(prebuild))
+    return RequestView.of_request(
+        prebuild,
+        links,
+        seconds_left=await services.prebuilds.seconds_left(prebuild),
+        may_mirror=services.prebuilds.may_mirror,
+    )
 
 
 async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> AsyncGenerator[bytes, None]:

@@ -20,10 +20,12 @@ def list_wheels(
     if as_json:
         print_json(page.model_dump(mode="json"))
         return ExitCode.OK
-    table = Table("FILE", "SIZE", "UPLOADED", "", box=None, pad_edge=False)
+    table = Table("FILE", "ORIGIN", "SIZE", "UPLOADED", "", box=None, pad_edge=False)
     for wheel in page.wheels:
         uploaded = wheel.uploaded_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(Text(wheel.filename), format_size(wheel.size_bytes), uploaded, Text(describe(wheel)))
+        table.add_row(
+            Text(wheel.filename), wheel.origin, format_size(wheel.size_bytes), uploaded, Text(describe(wheel))
+        )
     output().print(table)
     if not page.wheels:
         note("no wheel fits")

@@ -150,7 +150,12 @@ def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, pytho
 
 def serves_python(file: IndexFile, python: str) -> bool:
     """Tell whether a file's Requires-Python allows a Python; one that cannot be read allows any, as in pip."""
-    return file.requires_python is None or _allows(file.requires_python, python)
+    return allows_python(file.requires_python, python)
+
+
+def allows_python(requires_python: str | None, python: str) -> bool:
+    """Tell whether a Requires-Python allows a Python; none, and one that cannot be read, allow any."""
+    return requires_python is None or _allows(requires_python, python)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from datetime import datetime
 from packaging.utils import parse_wheel_filename
 
 from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, requires_python_of
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin, requires_python_of
 from wheelyard.domain.release import IndexFile
 from wheelyard.domain.target import Target
 from wheelyard.interfaces import SourceIndex, WheelIndex, WheelRecords
@@ -41,6 +41,7 @@ class MirrorWheel:
             filename=file.filename,
             project=project,
             version=str(version),
+            origin=WheelOrigin.MIRRORED,
             build_id=None,
             python=target.python,
             platform=target.platform,

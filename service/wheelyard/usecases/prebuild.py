@@ -63,6 +63,11 @@ class Prebuilds:
     now: Callable[[], datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
 
+    @property
+    def may_mirror(self) -> bool:
+        """Tell whether upstream's wheels may come to our index at all."""
+        return self.advance.find.may_mirror
+
     async def plan(self, request: PrebuildRequest) -> Prebuild:
         """Say what would be done, and do none of it.
 

@@ -102,8 +102,7 @@ class RequestBuild:
 
     def targets(self) -> tuple[Target, ...]:
         """List what can be asked for."""
-        builders = self._facts.catalogue.builders()
-        return tuple(Target(python=builder.python, policy=builder.policy) for builder in builders)
+        return tuple(self._facts.catalogue.targets())
 
     def _choose_builder(self, request: BuildRequest) -> tuple[Target, str]:
         try:
