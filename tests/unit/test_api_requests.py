@@ -335,6 +335,9 @@ async def test_install_line_tells_versions_apart_by_python(stand: ApiStand) -> N
     assert done["install"].endswith("""'demo==1.0; python_version == "3.11"' 'demo==2.0; python_version == "3.13"'""")
 
 
+HEAD = "--index-url http://wheelyard/simple/\n--trusted-host wheelyard\n"
+
+
 async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> None:
     sdist = (await stand.source.project("pyyaml")).files[0].sha256  # type: ignore[arg-type]
     files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{sdist}\n"}
@@ -343,7 +346,7 @@ async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> Non
     await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
     assert (await look(stand, request))["is_installable"]
     answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
-    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    expected = f"{HEAD}pyyaml==6.0.3 \\\n    --hash=sha256:{sample_wheel().sha256}\n"
     assert answer.json()["text"] == expected
 
 
@@ -358,9 +361,9 @@ async def test_files_that_a_lock_names_come_back_with_our_hashes_too(stand: ApiS
     await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
     await settle(stand)
     answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
-    assert answer.json()["text"] == files["requirements.txt"]
-    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
-    assert answer.json()["files"] == {**files, "deeper/base.txt": expected}
+    assert answer.json()["text"] == HEAD + files["requirements.txt"]
+    expected = f"{HEAD}pyyaml==6.0.3 \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    assert answer.json()["files"]["deeper/base.txt"] == expected
 
 
 async def test_followers_see_each_change_and_the_end(stand: ApiStand) -> None:

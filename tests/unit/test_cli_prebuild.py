@@ -453,14 +453,15 @@ def test_lock_of_several_files_goes_into_a_folder_or_in_place(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ci" / "deeper").mkdir(parents=True)
     (tmp_path / "ci" / "requirements.txt").write_text("-r deeper/base.txt\n")
-    (tmp_path / "ci" / "deeper" / "base.txt").write_text("lxml\n")
+    locked = f"lxml==6.0.2 --hash=sha256:{'a' * 64}\n"
+    (tmp_path / "ci" / "deeper" / "base.txt").write_text(locked)
     given = ("request", REQUEST_ID, "-r", "ci/requirements.txt", "--lock-out")
     code, output = runner(*given, "elsewhere.txt")
     assert (code, "ci/deeper/base.txt" in "".join(output.split())) == (ExitCode.USAGE, True)
     (tmp_path / "out").mkdir()
     assert runner(*given, "out")[0] == ExitCode.OK
-    assert (tmp_path / "out" / "ci" / "deeper" / "base.txt").read_text() == "lxml\n# with hashes\n"
-    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == "lxml\n"
+    assert (tmp_path / "out" / "ci" / "deeper" / "base.txt").read_text() == f"{locked}# with hashes\n"
+    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == locked
     several = ("request", REQUEST_ID, "-r", "ci/deeper/base.txt", "-r", "ci/requirements.txt", "--lock-out")
     assert runner(*several, "ci/requirements.txt")[0] == ExitCode.USAGE
     assert runner(*several, "out")[0] == ExitCode.OK
@@ -470,7 +471,24 @@ def test_lock_of_several_files_goes_into_a_folder_or_in_place(
     ]
     assert runner(*given, "ci/requirements.txt")[0] == ExitCode.OK
     assert (tmp_path / "ci" / "requirements.txt").read_text() == "-r deeper/base.txt\n# with hashes\n"
-    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == "lxml\n# with hashes\n"
+    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == f"{locked}# with hashes\n"
+
+
+def test_lock_is_made_of_requirements_without_hashes_and_takes_the_place_of_none(
+    runner: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text("-r base.txt\n")
+    (tmp_path / "base.txt").write_text("lxml\n")
+    (tmp_path / "out").mkdir()
+    one, two = ("-r", "requirements.txt"), ("-r", "requirements.txt", "-r", "base.txt")
+    for given, place in ((one, "requirements.txt"), (two, "out")):
+        code, output = runner("request", REQUEST_ID, *given, "--lock-out", place)
+        assert (code, "name another file" in " ".join(output.split())) == (ExitCode.USAGE, True)
+    assert (tmp_path / "requirements.txt").read_text() == "-r base.txt\n"
+    for given in (one, two):
+        assert runner("request", REQUEST_ID, *given, "--lock-out", "locked.txt")[0] == ExitCode.OK
+        assert (tmp_path / "locked.txt").read_text().endswith("# with hashes\n")
 
 
 def test_request_is_shown_awaited_or_cancelled_later(runner: Callable[..., tuple[int, str]]) -> None:

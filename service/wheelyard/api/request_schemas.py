@@ -85,7 +85,13 @@ class NewRequest(DependencyFiles):
     """Address that a signed POST goes to once the request is over, again until it arrives."""
 
     def as_request(
-        self, *, defaults: Target, known: Sequence[Target], requested_by: str, trace: Trace = NO_TRACE
+        self,
+        *,
+        defaults: Target,
+        known: Sequence[Target],
+        requested_by: str,
+        trace: Trace = NO_TRACE,
+        files_url: str = "",
     ) -> PrebuildRequest:
         """Say it in the domain's words; raises UnknownTargetError for a malformed target, with those that are known."""
         selection = Selection(
@@ -99,6 +105,7 @@ class NewRequest(DependencyFiles):
             kind=self.kind,
             requirements=tuple(self.requirements),
             selection=selection,
+            files_url=files_url,
         )
         targets = tuple(
             dict.fromkeys(
@@ -353,7 +360,7 @@ class LockView(View):
     """A lock file that our index can serve."""
 
     text: str
-    """The same text with the hashes of our wheels added where they were built, nothing else changed."""
+    """The same lock, with the files that our index serves in the place of those that it had."""
     files: dict[str, str]
     """It, and of requirements the files that it names, by their names."""
 

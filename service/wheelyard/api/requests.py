@@ -1,12 +1,13 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
+from packaging.version import Version
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
@@ -27,7 +28,10 @@ from wheelyard.api.request_schemas import (
     request_path,
 )
 from wheelyard.api.services import ApiServices, Services
-from wheelyard.domain.lock_out import OwnWheel
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel
+from wheelyard.domain.prebuild import Prebuild, releases_of
+from wheelyard.domain.target import Target
 from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.read_dependencies import DependencyInput
 
@@ -57,10 +61,12 @@ router: Final = APIRouter(
 
 
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
-async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
+async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
     known = services.request_build.targets()
-    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor)
+    request = body.as_request(
+        defaults=services.defaults, known=known, requested_by=caller.actor, files_url=links.file("")
+    )
     return PlanView.of(await services.prebuilds.plan(request), may_mirror=services.prebuilds.may_mirror)
 
 
@@ -80,7 +86,9 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
     known = services.request_build.targets()
-    request = body.as_request(defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace)
+    request = body.as_request(
+        defaults=services.defaults, known=known, requested_by=caller.actor, trace=trace, files_url=links.file("")
+    )
     prebuild = await services.prebuilds.order(request)
     response.headers["Location"] = request_path(prebuild.id)
     return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
@@ -117,7 +125,7 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
 @router.post(
     "/{request_id}/lock",
     operation_id="lock_request",
-    summary="Put our wheels into a lock file",
+    summary="Turn a lock file into one that installs from our index",
     responses=problems(
         INVALID_REQUEST,
         errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
@@ -126,18 +134,17 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
     ),
 )
 async def lock_request(request_id: str, body: DependencyFiles, services: Services, links: Links) -> LockView:
-    """Give a lock file back with the hashes of our wheels added where they were built; nothing else changes."""
+    """Give a lock file back that installs from our index: exactly what it serves for the request, and nothing else.
+
+    The files of each release become those that the index serves, with their hashes; sdists and files that it does not
+    serve are taken out. Requirements without hashes come back as pins with hashes of everything that was chosen.
+    """
     if body.file is None or body.file not in body.files:
         raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
     prebuild = await services.prebuilds.get(request_id)
-    wheels = [
-        OwnWheel(
-            filename=wheel.filename, url=links.file(wheel.filename), sha256=wheel.sha256, size_bytes=wheel.size_bytes
-        )
-        for wheel in await services.prebuilds.own_wheels(prebuild)
-    ]
+    served = _served(prebuild, await services.prebuilds.served_wheels(prebuild), links)
     given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
-    texts = services.prebuilds.lock(given, wheels)
+    texts = services.prebuilds.lock(given, served)
     return LockView(text=texts[body.file], files=texts)
 
 
@@ -161,6 +168,36 @@ async def follow_request(request_id: str, services: Services, links: Links) -> S
     await services.prebuilds.get(request_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(services, request_id, links), media_type=EVENT_STREAM, headers=headers)
+
+
+def _served(
+    prebuild: Prebuild, found: Mapping[Release, Mapping[IndexedWheel, Sequence[Target]]], links: IndexLinks
+) -> ServedReleases:
+    """Say where wheels are, as whoever sent the request reaches the index."""
+    wheels = {
+        release: tuple(
+            ServedWheel(
+                filename=wheel.filename,
+                url=links.file(wheel.filename),
+                sha256=wheel.sha256,
+                size_bytes=wheel.size_bytes,
+                targets=tuple(targets),
+            )
+            for wheel, targets in by_wheel.items()
+        )
+        for release, by_wheel in found.items()
+    }
+    pythons = {
+        (release.project, Version(release.version)): tuple(dict.fromkeys(item.target.python for item in release.items))
+        for release in releases_of(prebuild)
+    }
+    return ServedReleases(
+        simple_url=links.simple(),
+        files_url=links.file(""),
+        wheels=wheels,
+        pythons=pythons,
+        trusted_host=links.trusted_host,
+    )
 
 
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:

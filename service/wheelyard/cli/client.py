@@ -211,7 +211,7 @@ class WheelyardClient:
         return self._parse(RequestView, self._document("POST", f"/v1/requests/{request_id}/cancel"))
 
     def lock_request(self, request_id: str, lock: DependencyFiles) -> LockView:
-        """Have our wheels' hashes put into a lock file."""
+        """Have a lock file turned into one that installs from our index."""
         body = lock.model_dump(mode="json", include={"file", "files", "kind"})
         return self._parse(LockView, self._document("POST", f"/v1/requests/{request_id}/lock", json=body))
 

@@ -52,7 +52,7 @@ class Reports:
     as_json: bool = False
     junit: Path | None = None
     lock: Path | None = None
-    """Where the lock file with our hashes goes."""
+    """Where the lock file that installs from our index goes."""
     files: Sequence[str] = ()
     """The options that handed the lock file over."""
     github: bool = False
@@ -117,7 +117,7 @@ def _way_back(view: RequestView, reports: Reports) -> str:
 
 
 def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFiles, path: Path) -> None:
-    """Write the lock file with the hashes of our wheels that are there by now; into a folder, all files of it."""
+    """Write the lock file as it installs from our index by now; into a folder, all files of it."""
     locked: LockView = client.lock_request(view.id, wanted)
     start = wanted.file or ""
     whole = path.resolve() if path.is_dir() else folder_of(path, start)
@@ -126,7 +126,7 @@ def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFil
     for place, text in texts.items():
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8", newline="")
-        note(f"lock file with our wheels' hashes: {path if place == path else place}")
+        note(f"lock file that installs from our index: {path if place == path else place}")
 
 
 def folder_of(path: Path, start: str) -> Path | None:

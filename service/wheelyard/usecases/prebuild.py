@@ -5,19 +5,20 @@ Must not build anything: ``advance_prebuild`` requests the builds, as anybody el
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from packaging.utils import parse_wheel_filename
+from packaging.version import Version
 
 from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
+from wheelyard.domain.coverage import best_wheel
+from wheelyard.domain.dependencies import Pin, kind_of_file
 from wheelyard.domain.estimate import projects_ahead, seconds_left
 from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.lock_out import OwnWheel, Release, add_to_lock
-from wheelyard.domain.prebuild import Item, Prebuild, Prefer, ReleaseItems, Source, releases_of, with_releases
+from wheelyard.domain.lock_out import Release, ServedReleases, lock_to_index
+from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, ReleaseItems, releases_of, with_releases
 from wheelyard.domain.queue import WorkerState
 from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
@@ -132,27 +133,26 @@ class Prebuilds:
         slots = sum(one.card.capacity.slots for one in workers if one.card.state is WorkerState.ACTIVE)
         return seconds_left(prebuild, typical, now=self.now(), slots=slots)
 
-    async def own_wheels(self, prebuild: Prebuild) -> tuple[IndexedWheel, ...]:
-        """Read the wheels of our own making that serve a prebuild's items."""
-        names = {item.filename: None for item in prebuild.items if item.source is Source.OWN and item.filename}
-        return tuple([await self.wheels.find(name) for name in names])
+    async def served_wheels(self, prebuild: Prebuild) -> dict[Release, dict[IndexedWheel, list[Target]]]:
+        """Read the wheels that serve a prebuild's items, with their targets; a release that is not served has none."""
+        served: dict[Release, dict[IndexedWheel, list[Target]]] = {}
+        for release in releases_of(prebuild):
+            version = Version(release.version)
+            found = served.setdefault((release.project, version), {})
+            offered = {wheel.filename: wheel for wheel in await self.advance.find.offered(release.project, version)}
+            for item in release.items:
+                if (wheel := _wheel_for(item, offered, prebuild.prefer)) is not None:
+                    found.setdefault(wheel, []).append(item.target)
+        return served
 
-    def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel]) -> dict[str, str]:
-        """Put wheels of our own into a lock file and, of requirements, into those that it names, too.
+    def lock(self, given: DependencyInput, served: ServedReleases) -> dict[str, str]:
+        """Turn a lock file and, of requirements, those that it names into ones that install from our index.
 
         Returns their texts by name; raises DependencyFileInvalidError.
         """
-        by_release: dict[Release, list[OwnWheel]] = {}
-        for wheel in wheels:
-            project, version, _, _ = parse_wheel_filename(wheel.filename)
-            by_release.setdefault((project, version), []).append(wheel)
         start = given.start or ""
         kind = given.kind or kind_of_file(start)
-        names = given.files if kind is InputKind.REQUIREMENTS else (start,)
-        return {
-            name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=self.parse_lines)
-            for name in names
-        }
+        return lock_to_index(kind, given.files, served, start=start, parse_lines=self.parse_lines)
 
     def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
         return Prebuild(
@@ -169,6 +169,17 @@ class Prebuilds:
             trace=request.trace,
             webhook=Webhook(url=request.webhook_url) if request.webhook_url else None,
         )
+
+
+def _wheel_for(item: Item, offered: Mapping[str, IndexedWheel], prefer: Prefer) -> IndexedWheel | None:
+    """Return the wheel that an item got, or what has taken its place since."""
+    if item.status is not ItemStatus.PRESENT:
+        return None
+    if item.filename is not None and item.filename in offered:
+        return offered[item.filename]
+    own = [name for name, wheel in offered.items() if wheel.is_own]
+    best = best_wheel(own, item.target) or (best_wheel(offered, item.target) if prefer is Prefer.UPSTREAM else None)
+    return None if best is None else offered[best]
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:

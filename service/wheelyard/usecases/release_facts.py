@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from packaging.metadata import parse_email
+from packaging.utils import NormalizedName
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.indexed_wheel import IndexedWheel, Listing, Standing
@@ -35,8 +36,7 @@ class FindRelease:
 
     async def __call__(self, release: ReleaseItems) -> FoundRelease:
         """Look it up; raises IndexUnavailableError or DatabaseUnavailableError."""
-        version = Version(release.version)
-        held = [wheel for wheel in await self._wheels.wheels_of(release.project) if _is_version(wheel.version, version)]
+        held = await self._held(release.project, Version(release.version))
         files = await self._files(release)
         hashes = frozenset(digest for item in release.items for digest in item.hashes)
         # What our index would not list needs no mirroring.
@@ -57,6 +57,13 @@ class FindRelease:
         )
         sdist_is_allowed = not hashes or any(file.kind == "sdist" and _is_allowed(file, hashes) for file in files)
         return FoundRelease(facts=facts, upstream=upstream, sdist_is_allowed=sdist_is_allowed)
+
+    async def offered(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
+        """List the wheels of a release that installers get from our index; raises DatabaseUnavailableError."""
+        return list(filter(_is_offered, self._listing.choose(await self._held(project, version))))
+
+    async def _held(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
+        return [wheel for wheel in await self._wheels.wheels_of(project) if _is_version(wheel.version, version)]
 
     async def needs(self, filename: str) -> tuple[str, ...]:
         """Read what a wheel of ours requires; nothing if it is not there any more. Raises DatabaseUnavailableError."""
