@@ -111,7 +111,9 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     recipes = recipe_book(settings)
     await fetch_first(recipes)
     access = access_of(settings, tokens := tokens_of(database))
-    request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=await builder_facts(settings))
+    request_build = RequestBuild(
+        source=source, store=builds, recipes=recipes, facts=await builder_facts(settings), equal_builds=builds
+    )
     prebuilds = make_prebuilds(
         settings, database=database, source=source, index=index, builds=builds, request_build=request_build
     )

@@ -131,7 +131,9 @@ class ApiParts:
             agent_digest="a1",
             build_number=1,
         )
-        return RequestBuild(source=self.source, store=self.builds, recipes=self.recipes, facts=facts)
+        return RequestBuild(
+            source=self.source, store=self.builds, recipes=self.recipes, facts=facts, equal_builds=self.builds
+        )
 
 
 @asynccontextmanager

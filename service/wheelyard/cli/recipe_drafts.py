@@ -23,24 +23,25 @@ def draft(requirement: str, *, target: Path | None) -> ExitCode:
     if target is not None and target.exists():
         raise FileExistsAlreadyError(path=target)
     release, contents = asyncio.run(_fetch(requirement, load_settings()))
-    schema = _schema_beside(target)
-    text = draft_recipe(contents, project=release.project, filename=release.sdist.filename, schema=schema)
+    text = draft_recipe(contents, project=release.project, filename=release.sdist.filename, schema=_SCHEMA)
     if target is None:
         print(text, end="")  # noqa: T201  (as it is, for a file)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        note(f"wrote {target}")
+        _write(text, target)
     if not needs_recipe(contents):
         note(f"{release.project} {release.version} seems to need no recipe: try 'wheelyard recipe test' without one")
     return ExitCode.OK
 
 
-def _schema_beside(target: Path | None) -> str:
-    """Say where editors find the format's schema: beside the draft, or where it came with this program."""
-    if target is not None and (target.parent / _SCHEMA).is_file():
-        return _SCHEMA
-    return str(data_path("recipes") / _SCHEMA)
+def _write(text: str, target: Path) -> None:
+    """Write a draft, and beside it the schema that its first line names, unless it is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    note(f"wrote {target}")
+    schema = target.parent / _SCHEMA
+    if not schema.exists():
+        schema.write_bytes((data_path("recipes") / _SCHEMA).read_bytes())
+        note(f"wrote {schema}, by which editors check it")
 
 
 async def _fetch(requirement: str, settings: Settings) -> tuple[Release, SdistContents]:

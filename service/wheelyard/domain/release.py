@@ -148,6 +148,14 @@ def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, pytho
     return Release(project=page.project, version=version, sdist=sdist)
 
 
+def pinned_version(specifier: SpecifierSet) -> Version | None:
+    """Return the one version that a specifier allows (``==1.0``), None if it allows more."""
+    clauses = list(specifier)
+    if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith(".*"):
+        return None
+    return Version(clauses[0].version)
+
+
 def serves_python(file: IndexFile, python: str) -> bool:
     """Tell whether a file's Requires-Python allows a Python; one that cannot be read allows any, as in pip."""
     return allows_python(file.requires_python, python)
