@@ -106,11 +106,12 @@ def test_requirement_that_goes_on_where_the_file_ends_gets_our_hashes_too(end: s
 def test_other_indexes_are_taken_out_of_requirements() -> None:
     options = [
         *("--index-url https://pypi.org/simple", "--extra-index-url=https://x/simple", "-i https://y", "-f ./links"),
-        *("--find-links https://z", "--no-index", "--pre"),
+        *("--find-links https://z", "--no-index", "--pre", "--prefer-binary -i https://y", "-i \\\n  https://a  # why"),
     ]
     written = locked(InputKind.REQUIREMENTS, "\n".join([*options, f"psycopg2==2.9.13 --hash={UPSTREAM}", ""]))
     kept = [line for line in written.splitlines() if line.startswith("-")]
-    assert kept == [f"--index-url {INDEX}", "--pre"]
+    assert kept == [f"--index-url {INDEX}", "--pre", "--prefer-binary"]
+    assert written.count("://") == 1
 
 
 def test_index_without_tls_is_trusted_by_name() -> None:

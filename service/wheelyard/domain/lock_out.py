@@ -34,7 +34,10 @@ from wheelyard.errors import DependencyFileInvalidError
 Release = tuple[NormalizedName, Version]
 
 _HASH: Final = re.compile(r"\s+--hash[=\s]\s*\S+")
-_INDEX_OPTION: Final = re.compile(r"\s*(?:-i\b|-f\b|--index-url\b|--extra-index-url\b|--find-links\b|--no-index\b)")
+_INDEX_OPTION: Final = re.compile(
+    r"(?:^|\s)(?:(?:--index-url|--extra-index-url|--find-links|-i|-f)(?:\s*=\s*|\s+)?\S+|--no-index)(?=\s|$)"
+)
+"""What says where pip finds files, and the address that it is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,11 +157,12 @@ def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, h
     lines = text.splitlines(keepends=True)
     # From the end, so that what is put in moves no line that is still to come.
     for line in reversed(parse_lines(text)):
-        if isinstance(line, UnusableLine) and _INDEX_OPTION.match(lines[line.line - 1]):
-            del lines[line.line - 1 : _last_line(lines, line.line - 1) + 1]
+        place = slice(line.line - 1, _last_line(lines, line.line - 1) + 1)
+        if isinstance(line, UnusableLine) and _INDEX_OPTION.search(_joined(lines[place])):
+            left = _INDEX_OPTION.sub("", _joined(lines[place])).strip()
+            lines[place] = [f"{left}\n"] if left and not left.startswith("#") else []
         elif isinstance(line, RequirementLine) and line.hashes and (wheels := _wheels_of(line, served)):
-            first, last = line.line - 1, _last_line(lines, line.line - 1)
-            lines[first : last + 1] = [_replace_hashes(lines[first : last + 1], wheels)]
+            lines[place] = [_replace_hashes(lines[place], wheels)]
     return "".join(f"{head}\n" for head in heads) + "".join(lines)
 
 
@@ -173,11 +177,15 @@ def _last_line(lines: Sequence[str], first: int) -> int:
     return next(ends, len(lines) - 1)
 
 
+def _joined(lines: Iterable[str]) -> str:
+    """Join what goes on over several lines."""
+    return " ".join(line.rstrip("\r\n").removesuffix("\\").strip() for line in lines)
+
+
 def _replace_hashes(lines: Sequence[str], wheels: Sequence[ServedWheel]) -> str:
     """Write one requirement anew with other hashes; a comment stays at the end."""
     end = lines[-1][len(lines[-1].rstrip("\r\n")) :]
-    whole = " ".join(line.rstrip("\r\n").removesuffix("\\").strip() for line in lines)
-    code, mark, comment = f"{whole} ".partition(" #")
+    code, mark, comment = f"{_joined(lines)} ".partition(" #")
     requirement = _HASH.sub("", f" {code}").strip()
     return _with_hashes(requirement, wheels) + (f"  #{comment.rstrip()}" if mark else "") + end
 
