@@ -15,9 +15,10 @@ import pytest
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import Completed, Document, Launch, RunningService, running
-from tests.acceptance.upstream import ABI3, VERSION, Upstream
+from tests.acceptance.upstream import ABI3, NATIVE, VERSION, Upstream
 from tests.contract.webhook_receiver import Receiver, open_receiver
 from tests.integration.index_clients import install_clients
+from tests.integration.prebuild_service import make_wheel
 from uv import find_uv_bin
 
 from wheelyard.domain.webhook import sign
@@ -136,6 +137,30 @@ def test_need_that_only_the_wheel_tells_of_is_missed_and_known_from_then_on(
     again = prebuilt.service.cli(*wanted)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "2 present; no builds" in again.stderr
+
+
+def test_wheel_that_is_built_takes_the_place_of_the_mirrored_one(prebuilt: Prebuilt, upstream: Upstream) -> None:
+    theirs = f"displaced-{VERSION}-cp313-cp313-manylinux_2_28_x86_64.whl"
+    requirement = upstream.add("displaced", NATIVE)
+    upstream.files[theirs] = make_wheel(theirs, {"displaced.py": "ANSWER = 41\n"})
+
+    def listed() -> dict[str, str]:
+        headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
+        page = prebuilt.service.http.get("/simple/displaced/", headers=headers).raise_for_status().json()
+        return {file["filename"]: file["_origin"] for file in page["files"]}
+
+    def prebuild(prefer: str) -> None:
+        wanted = ("prebuild", requirement, "--python", "3.13", "--prefer", prefer)
+        said = prebuilt.service.cli(*wanted)
+        assert said.returncode == 0, said.stdout + said.stderr
+
+    prebuild("upstream")
+    assert listed() == {theirs: "mirrored"}
+    prebuild("own")
+    (ours,) = listed()
+    assert (ours.startswith(f"displaced-{VERSION}-1.bookworm-cp313-"), listed()[ours]) == (True, "built")
+    prebuild("upstream")
+    assert listed() == {ours: "built"}
 
 
 @pytest.mark.parametrize("suite", SUITES)
