@@ -271,9 +271,9 @@ class MethodNotAllowedError(CallerError):
 
     code = "method-not-allowed"
 
-    def __init__(self, *, method: str, path: str) -> None:
-        self.method, self.path = method, path
-        super().__init__(f"{path} does not answer {method}.", "The OpenAPI document at /docs lists what it answers.")
+    def __init__(self, *, method: str, path: str, allowed: Sequence[str]) -> None:
+        self.method, self.path, self.allowed = method, path, tuple(allowed)
+        super().__init__(f"{path} does not answer {method}.", f"It answers {', '.join(self.allowed)}.")
 
 
 class NotAcceptableError(CallerError):

@@ -21,6 +21,7 @@ from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import Listing
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
@@ -75,7 +76,12 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     advance = AdvancePrebuild(
         turns=store,
         equal_builds=builds,
-        find=FindRelease(source=source, wheels=wheels),
+        find=FindRelease(
+            source=source,
+            wheels=wheels,
+            listing=Listing(targets=request_build.targets()),
+            may_mirror=settings.mirror == "allow",
+        ),
         request_build=request_build,
         mirror=mirror_wheel(database, source, index),
         now=_now,

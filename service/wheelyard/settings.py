@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     """Simple API (PEP 503 or 691) that sdists and build requirements come from; a user and password in it are sent to
     its own host only, and shown nowhere. Default: the public one."""
 
+    mirror: Literal["allow", "never"] = "allow"
+    """``never``: no prebuild brings upstream's wheels to our index; it builds what it would have mirrored. What was
+    mirrored before stays until it is deleted."""
+
     ca_bundle: Path | None = None
     """File of PEM certificates to trust for TLS, as many companies need; images get it too. Default: the system's."""
 

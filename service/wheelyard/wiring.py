@@ -118,7 +118,9 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     recipes = recipe_book(settings)
     await fetch_first(recipes)
     access = access_of(settings, tokens := tokens_of(database))
-    request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=await builder_facts(settings))
+    request_build = RequestBuild(
+        source=source, store=builds, recipes=recipes, facts=await builder_facts(settings), equal_builds=builds
+    )
     prebuilds = make_prebuilds(
         settings,
         database=database,
@@ -163,7 +165,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
             **({"engine": ContainerEngine(engine_command(settings)).ping} if builds_here else {}),
         },
         stopping=stopping,
-        index=index_services(settings, database, index),
+        index=index_services(settings, database, index, targets=request_build.targets()),
         builders=image_shelf(settings).describe if builds_here else reported_builders(settings, database),
         image_content=image_reader(settings) if builds_here else None,
         workers=PostgresWorkers(database),

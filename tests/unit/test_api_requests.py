@@ -1,6 +1,7 @@
 """Requests for whole applications, over REST, on stores in memory."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -136,6 +137,62 @@ async def test_upstream_wheel_is_mirrored_as_it_is(stand: ApiStand) -> None:
     page = await stand.client.get("/simple/demo/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
     assert [file["filename"] for file in page.json()["files"]] == ["demo-1.0-py3-none-any.whl"]
     assert list(stand.held.files.values()) == [content]
+
+
+async def test_own_wheel_is_not_displaced_by_upstreams_whatever_comes_first(stand: ApiStand) -> None:
+    theirs, ours = (
+        "pyyaml-6.0.3-cp313-cp313-manylinux_2_28_x86_64.whl",
+        "pyyaml-6.0.3-1.bullseye-cp313-cp313-manylinux_2_17_x86_64.whl",
+    )
+    stand.source.add(theirs, make_wheel("pyyaml", "6.0.3"))
+    wanted = {"requirements": ["pyyaml"], "pythons": ["3.13"], "platforms": ["manylinux_2_31_x86_64"]}
+    first = await look(stand, await order(stand, **wanted))
+    assert (first["items"][0]["source"], await listed(stand)) == ("upstream", [theirs])
+    second = await order(stand, **wanted, prefer="own")
+    await finish_build(stand, (await look(stand, second))["builds"][0]["build_id"], ours)
+    assert (await look(stand, second))["items"][0]["filename"] == ours
+    assert await listed(stand) == [ours]
+    again = await look(stand, await order(stand, **wanted))
+    assert [(one["status"], one["filename"]) for one in again["items"]] == [("present", ours)]
+    assert (await stand.client.get(f"/files/{theirs}")).status_code == 200, "locks that name it go on working"
+    wheels = (await stand.client.get("/v1/wheels")).json()["wheels"]
+    assert {one["filename"]: one["origin"] for one in wheels} == {theirs: "mirrored", ours: "built"}
+    await stand.client.post(f"/v1/wheels/{ours}/yank", json={"reason": "broken"})
+    assert await listed(stand) == [theirs, ours]
+
+
+async def test_upstream_wheel_that_would_not_be_listed_is_not_mirrored_though_a_lock_allows_it_alone(
+    stand: ApiStand,
+) -> None:
+    await finish_build(stand, await stand.submit("pyyaml==6.0.3"), "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    content = make_wheel("pyyaml", "6.0.3")
+    stand.source.add("pyyaml-6.0.3-cp313-cp313-manylinux_2_28_x86_64.whl", content)
+    digest = hashlib.sha256(content).hexdigest()
+    files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{digest}\n"}
+    done = await look(stand, await order(stand, file="requirements.txt", files=files))
+    (item,) = done["items"]
+    assert (item["status"], item["source"], done["needs_lock"]) == ("present", "own", True)
+    assert stand.held.files == {}, "nothing was brought here"
+
+
+async def test_request_builds_what_it_would_have_mirrored_if_the_operator_mirrors_nothing(stand: ApiStand) -> None:
+    stand.source.add("pyyaml-6.0.3-py3-none-any.whl", make_wheel("pyyaml", "6.0.3"))
+    stand.services.prebuilds.advance.find.may_mirror = False
+    wanted = {"requirements": ["pyyaml"], "pythons": ["3.13"]}
+    plan = (await stand.client.post("/v1/requests/plan", json=wanted)).json()
+    assert (plan["mirror"], plan["items"][0]["status"]) == ("never", "build")
+    assert "WHEELYARD_MIRROR=never" in plan["items"][0]["reason"]
+    request = await order(stand, **wanted)
+    running = await look(stand, request)
+    await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    done = await look(stand, request)
+    assert (done["mirror"], done["items"][0]["source"]) == ("never", "own")
+    assert "WHEELYARD_MIRROR=never" in done["items"][0]["reason"]
+
+
+async def listed(stand: ApiStand, project: str = "pyyaml") -> list[str]:
+    page = await stand.client.get(f"/simple/{project}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    return [file["filename"] for file in page.json()["files"]]
 
 
 async def test_own_wheels_are_built_where_upstreams_are_not_wanted(stand: ApiStand) -> None:
@@ -283,6 +340,9 @@ async def test_install_line_tells_versions_apart_by_python(stand: ApiStand) -> N
     assert done["install"].endswith("""'demo==1.0; python_version == "3.11"' 'demo==2.0; python_version == "3.13"'""")
 
 
+HEAD = "--index-url http://wheelyard/simple/\n--trusted-host wheelyard\n"
+
+
 async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> None:
     sdist = (await stand.source.project("pyyaml")).files[0].sha256  # type: ignore[arg-type]
     files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{sdist}\n"}
@@ -291,7 +351,7 @@ async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> Non
     await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
     assert (await look(stand, request))["is_installable"]
     answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
-    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    expected = f"{HEAD}pyyaml==6.0.3 \\\n    --hash=sha256:{sample_wheel().sha256}\n"
     assert answer.json()["text"] == expected
 
 
@@ -306,9 +366,9 @@ async def test_files_that_a_lock_names_come_back_with_our_hashes_too(stand: ApiS
     await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
     await settle(stand)
     answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
-    assert answer.json()["text"] == files["requirements.txt"]
-    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
-    assert answer.json()["files"] == {**files, "deeper/base.txt": expected}
+    assert answer.json()["text"] == HEAD + files["requirements.txt"]
+    expected = f"{HEAD}pyyaml==6.0.3 \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    assert answer.json()["files"]["deeper/base.txt"] == expected
 
 
 async def test_followers_see_each_change_and_the_end(stand: ApiStand) -> None:

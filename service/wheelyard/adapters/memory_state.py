@@ -328,9 +328,11 @@ class MemoryState:
                     entry, contents=former.contents, wheel=replace(entry.wheel, file_count=wheel.file_count)
                 )
             yanked = {"yanked_at": wheel.yanked_at, "yanked_reason": wheel.yanked_reason}
-            entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked))  # type: ignore[arg-type]
+            # What was built here stays ours, though upstream has the same bytes.
+            made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}
+            entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked, **made))  # type: ignore[arg-type]
         else:
-            self.tallies.append(tally_of_wheel(built=entry.wheel.build_id is not None))
+            self.tallies.append(tally_of_wheel(entry.wheel.origin))
         self.put_wheel(entry)
 
     def put_wheel(self, entry: IndexEntry) -> None:

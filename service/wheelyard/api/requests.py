@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -32,9 +32,12 @@ from wheelyard.api.schemas.requests import (
 )
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.dependencies import Selection
-from wheelyard.domain.lock_out import OwnWheel
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel
+from wheelyard.domain.prebuild import Prebuild, releases_of
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput
@@ -69,10 +72,11 @@ router: Final = APIRouter(
 
 
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
-async def plan_request(body: NewRequest, services: Services, caller: Caller, http: Request) -> PlanView:
+async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links, http: Request) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
-    request = _read_request(body, services, requested_by=caller.actor)
-    return PlanView.of(await _while_connected(http, services.prebuilds.plan(request)))
+    request = _read_request(body, services, links, requested_by=caller.actor)
+    prebuild = await _while_connected(http, services.prebuilds.plan(request))
+    return PlanView.of(prebuild, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
@@ -96,10 +100,10 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
-    request = _read_request(body, services, requested_by=caller.actor, trace=trace)
+    request = _read_request(body, services, links, requested_by=caller.actor, trace=trace)
     prebuild = await _while_connected(http, services.prebuilds.order(request))
     response.headers["Location"] = request_path(prebuild.id)
-    return RequestView.of_request(prebuild, links)
+    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
@@ -140,13 +144,14 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
 
     It takes the token that made the request, or the scope `operate`.
     """
-    return RequestView.of_request(await services.prebuilds.cancel(request_id, by=caller), links)
+    prebuild = await services.prebuilds.cancel(request_id, by=caller)
+    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
     "/{request_id}/lock",
     operation_id="lock_request",
-    summary="Put our wheels into a lock file",
+    summary="Turn a lock file into one that installs from our index",
     responses=problems(
         INVALID_REQUEST,
         errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
@@ -157,18 +162,17 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
 async def lock_request(
     request_id: str, body: DependencyFiles, services: Services, links: Links, caller: Caller
 ) -> LockView:
-    """Give a lock file back with the hashes of our wheels added where they were built; nothing else changes."""
+    """Give a lock file back that installs from our index: exactly what it serves for the request, and nothing else.
+
+    The files of each release become those that the index serves, with their hashes; sdists and files that it does not
+    serve are taken out. Requirements without hashes come back as pins with hashes of everything that was chosen.
+    """
     if body.file is None or body.file not in body.files:
         raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
     prebuild = await services.prebuilds.get(request_id)
-    wheels = [
-        OwnWheel(
-            filename=wheel.filename, url=links.file(wheel.filename), sha256=wheel.sha256, size_bytes=wheel.size_bytes
-        )
-        for wheel in await services.prebuilds.own_wheels(prebuild)
-    ]
+    served = _served(prebuild, await services.prebuilds.served_wheels(prebuild), links)
     given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
-    texts = await services.prebuilds.lock(given, wheels, caller=caller.actor)
+    texts = await services.prebuilds.lock(given, served, caller=caller.actor)
     return LockView(text=texts[body.file], files=texts)
 
 
@@ -214,9 +218,46 @@ async def _disconnection(http: Request) -> None:
         pass
 
 
+def _served(
+    prebuild: Prebuild, found: Mapping[Release, Mapping[IndexedWheel, Sequence[Target]]], links: IndexLinks
+) -> ServedReleases:
+    """Say where wheels are, as whoever sent the request reaches the index."""
+    wheels = {
+        release: tuple(
+            ServedWheel(
+                filename=wheel.filename,
+                url=links.file(wheel.filename),
+                sha256=wheel.sha256,
+                size_bytes=wheel.size_bytes,
+                targets=tuple(targets),
+            )
+            for wheel, targets in by_wheel.items()
+        )
+        for release, by_wheel in found.items()
+    }
+    pythons = {
+        (release.project, read_version(release.version)): tuple(
+            dict.fromkeys(item.target.python for item in release.items)
+        )
+        for release in releases_of(prebuild)
+    }
+    return ServedReleases(
+        simple_url=links.simple(),
+        files_url=links.file(""),
+        wheels=wheels,
+        pythons=pythons,
+        trusted_host=links.trusted_host,
+    )
+
+
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:
     prebuild = await services.prebuilds.get(request_id)
-    return RequestView.of_request(prebuild, links, seconds_left=await services.prebuilds.seconds_left(prebuild))
+    return RequestView.of_request(
+        prebuild,
+        links,
+        seconds_left=await services.prebuilds.seconds_left(prebuild),
+        may_mirror=services.prebuilds.may_mirror,
+    )
 
 
 async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> AsyncGenerator[bytes, None]:
@@ -246,7 +287,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
 
 
 def _read_request(
-    body: NewRequest, services: ApiServices, *, requested_by: str, trace: Trace = NO_TRACE
+    body: NewRequest, services: ApiServices, links: IndexLinks, *, requested_by: str, trace: Trace = NO_TRACE
 ) -> PrebuildRequest:
     """Put a body into the domain's words; raises UnknownTargetError for a target that no builder serves."""
     known = services.request_build.targets()
@@ -261,6 +302,7 @@ def _read_request(
         kind=body.kind,
         requirements=tuple(body.requirements),
         selection=selection,
+        files_url=links.file(""),
     )
     targets = tuple(
         dict.fromkeys(

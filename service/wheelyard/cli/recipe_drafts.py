@@ -24,26 +24,28 @@ def draft(requirement: str, *, target: Path | None) -> ExitCode:
     """Print a draft, or write it to a file that must not be there."""
     if target is not None and target.exists():
         raise FileExistsAlreadyError(path=target)
-    release, (text, is_needed) = asyncio.run(_fetch_and_draft(requirement, load_settings(), _schema_beside(target)))
+    release, (text, is_needed) = asyncio.run(_fetch_and_draft(requirement, load_settings()))
     if target is None:
         print(text, end="")  # noqa: T201  (as it is, for a file)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        note(f"wrote {target}")
+        _write(text, target)
     if not is_needed:
         note(f"{release.project} {release.version} seems to need no recipe: try 'wheelyard recipe test' without one")
     return ExitCode.OK
 
 
-def _schema_beside(target: Path | None) -> str:
-    """Say where editors find the format's schema: beside the draft, or where it came with this program."""
-    if target is not None and (target.parent / _SCHEMA).is_file():
-        return _SCHEMA
-    return str(data_path("recipes") / _SCHEMA)
+def _write(text: str, target: Path) -> None:
+    """Write a draft, and beside it the schema that its first line names, unless it is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    note(f"wrote {target}")
+    schema = target.parent / _SCHEMA
+    if not schema.exists():
+        schema.write_bytes((data_path("recipes") / _SCHEMA).read_bytes())
+        note(f"wrote {schema}, by which editors check it")
 
 
-async def _fetch_and_draft(requirement: str, settings: Settings, schema: str) -> tuple[Release, tuple[str, bool]]:
+async def _fetch_and_draft(requirement: str, settings: Settings) -> tuple[Release, tuple[str, bool]]:
     wanted = parse_requirement(requirement)
     async with source_index(settings) as source, ParserProcesses() as parsers:
         page = await source.project(wanted.project)
@@ -52,12 +54,12 @@ async def _fetch_and_draft(requirement: str, settings: Settings, schema: str) ->
         file = release.sdist.filename
         contents = await asyncio.to_thread(read_sdist, archive, filename=file)
         try:
-            return release, await parsers.run(_draft, contents, release.project, file, schema, what="its content")
+            return release, await parsers.run(_draft, contents, release.project, file, what="its content")
         except RefusedTextError as error:
             raise InvalidSdistError(file=file, reason=str(error)) from error
 
 
-def _draft(contents: SdistContents, project: str, filename: str, schema: str) -> tuple[str, bool]:
+def _draft(contents: SdistContents, project: str, filename: str) -> tuple[str, bool]:
     """Write a draft, and tell whether a recipe is needed at all."""
-    text = draft_recipe(contents, project=project, filename=filename, schema=schema)
+    text = draft_recipe(contents, project=project, filename=filename, schema=_SCHEMA)
     return text, needs_recipe(contents)

@@ -181,6 +181,10 @@ class Catalogue(CatalogueTable):
                 policy = suite.policy_on(architecture)
                 yield from (BuilderChoice(suite=name, python=python, policy=policy) for python in suite.pythons)
 
+    def targets(self) -> Iterator[Target]:
+        """Yield every target that wheels are built for."""
+        return (Target(python=builder.python, policy=builder.policy) for builder in self.builders())
+
     def _target_names(self) -> list[str]:
         return [f"Python {choice.python} on {choice.policy}" for choice in self.builders()]
 

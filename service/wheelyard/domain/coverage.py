@@ -13,6 +13,7 @@ from typing import Final
 
 from packaging.tags import Tag
 
+from wheelyard.domain.release import allows_python
 from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.file_names import find_wheel_name, read_wheel_name
 
@@ -52,6 +53,13 @@ def serves(filename: str, target: Target) -> bool:
     """Tell whether an installer on the target accepts a wheel."""
     accepted = _ranks(target)  # a thousand, of which only those are looked up that the wheel has
     return any(tag in accepted for tag in wheel_tags(filename))
+
+
+def targets_served(filename: str, requires_python: str | None, targets: Iterable[Target]) -> frozenset[Target]:
+    """List the targets on which an installer accepts a wheel, by its tags and its Requires-Python."""
+    return frozenset(
+        target for target in targets if serves(filename, target) and allows_python(requires_python, target.python)
+    )
 
 
 def best_wheel(filenames: Iterable[str], target: Target) -> str | None:

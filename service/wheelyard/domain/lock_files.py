@@ -111,12 +111,15 @@ def _pylock_hashes(package: Package) -> Iterator[str]:
             yield f"sha256:{digest}"
 
 
-def read_poetry_lock(text: str, *, file: str, selection: Selection, project: str | None = None) -> Dependencies:
+def read_poetry_lock(
+    text: str, *, file: str, selection: Selection, project: str | None = None, files_url: str = ""
+) -> Dependencies:
     """Read Poetry's lock file: the main group, the groups that are named, and those that Poetry installs by itself.
 
     Format 2.1 says of each package to which groups it belongs and under which marker; older ones list neither, so
     everything that is not optional is taken. Which groups are optional is in the pyproject.toml beside the lock: its
-    text is ``project``. Raises DependencyFileInvalidError and SelectionUnknownError.
+    text is ``project``. A package at an address below ``files_url`` is one that our index served when the lock was
+    written for it. Raises DependencyFileInvalidError and SelectionUnknownError.
     """
     lock = load_toml(text, file=file)
     wanted = _poetry_optionals(lock, selection)
@@ -130,7 +133,7 @@ def read_poetry_lock(text: str, *, file: str, selection: Selection, project: str
     skipped: list[Skipped] = []
     for package, origin in zip(packages, package_origins(text, file=file), strict=False):
         try:
-            entry = _poetry_entry(package, origin, selection, wanted)
+            entry = _poetry_entry(package, origin, selection, wanted, files_url)
         except (KeyError, TypeError, AttributeError, RefusedTextError) as error:
             problem = f"{origin}: not a package as Poetry writes it ({type(error).__name__}: {error})"
             raise DependencyFileInvalidError(file=file, problems=[problem]) from error
@@ -177,7 +180,7 @@ def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozense
 
 
 def _poetry_entry(
-    package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str]
+    package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str], files_url: str
 ) -> MarkedPin | Skipped | None:
     name = canonicalize_name(package["name"])
     groups = {canonicalize_name(group) for group in package.get("groups", ["main"])}
@@ -186,7 +189,8 @@ def _poetry_entry(
     if package.get("optional") and groups == {_MAIN} and name not in optionals:
         return None
     source = package.get("source", {}).get("type", "legacy")
-    if source not in {"legacy", "pypi"}:
+    is_ours = source == "url" and bool(files_url) and str(package["source"].get("url", "")).startswith(files_url)
+    if source not in {"legacy", "pypi"} and not is_ours:
         reason, wanted = f"it comes from a {source}, not from the index", source != "directory"
         return Skipped(origin=origin, text=name, reason=reason, is_wanted=wanted)
     hashes = frozenset(entry["hash"] for entry in package.get("files", ()))

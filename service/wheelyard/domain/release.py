@@ -18,7 +18,7 @@ from packaging.version import Version
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_requirement
-from wheelyard.domain.untrusted.versions import find_specifiers
+from wheelyard.domain.untrusted.versions import find_specifiers, read_version
 from wheelyard.errors import InvalidRequirementError, NoMatchingVersionError, NoSdistError
 
 _SHOWN: Final = 5
@@ -154,9 +154,22 @@ def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, pytho
     return Release(project=page.project, version=version, sdist=sdist)
 
 
+def pinned_version(specifier: SpecifierSet) -> Version | None:
+    """Return the one version that a specifier allows (``==1.0``), None if it allows more."""
+    clauses = list(specifier)
+    if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith(".*"):
+        return None
+    return read_version(clauses[0].version)
+
+
 def serves_python(file: IndexFile, python: str) -> bool:
     """Tell whether a file's Requires-Python allows a Python; one that cannot be read allows any, as in pip."""
-    return file.requires_python is None or _allows(file.requires_python, python)
+    return allows_python(file.requires_python, python)
+
+
+def allows_python(requires_python: str | None, python: str) -> bool:
+    """Tell whether a Requires-Python allows a Python; none, and one that cannot be read, allow any."""
+    return requires_python is None or _allows(requires_python, python)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -86,6 +86,8 @@ def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
         "upload-time": wheel.uploaded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "yanked": _yanked(wheel),
         "provenance": None,
+        # Names with an underscore are an index' own (PEP 691); installers pass over them.
+        "_origin": wheel.origin.value,
     }
     if wheel.requires_python is not None:
         entry["requires-python"] = wheel.requires_python

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, requires_python_of
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin, requires_python_of
 from wheelyard.domain.release import IndexFile
 from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
@@ -40,6 +40,7 @@ class MirrorWheel:
             filename=file.filename,
             project=project,
             version=str(version),
+            origin=WheelOrigin.MIRRORED,
             build_id=None,
             python=target.python,
             platform=target.platform,

@@ -5,25 +5,26 @@ Must not build anything: ``advance_prebuild`` requests the builds, as anybody el
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
+from wheelyard.domain.coverage import best_wheel
+from wheelyard.domain.dependencies import Pin, kind_of_file
 from wheelyard.domain.estimate import projects_ahead, seconds_left
 from wheelyard.domain.indexed_wheel import IndexedWheel
 from wheelyard.domain.ledger import Token
-from wheelyard.domain.lock_out import OwnWheel, Release, add_to_lock
-from wheelyard.domain.prebuild import Item, Prebuild, Prefer, ReleaseItems, Source, releases_of, with_releases
+from wheelyard.domain.lock_out import Release, ServedReleases, lock_to_index
+from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, ReleaseItems, releases_of, with_releases
 from wheelyard.domain.queue import WorkerState
 from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.webhook import Webhook
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
 from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
@@ -68,6 +69,11 @@ class Prebuilds:
     parse_lines: LineParser
     now: Callable[[], datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
+
+    @property
+    def may_mirror(self) -> bool:
+        """Tell whether upstream's wheels may come to our index at all."""
+        return self.advance.find.may_mirror
 
     async def plan(self, request: PrebuildRequest) -> Prebuild:
         """Say what would be done, and do none of it.
@@ -140,20 +146,27 @@ class Prebuilds:
         slots = sum(one.card.capacity.slots for one in workers if one.card.state is WorkerState.ACTIVE)
         return seconds_left(prebuild, typical, now=self.now(), slots=slots)
 
-    async def own_wheels(self, prebuild: Prebuild) -> tuple[IndexedWheel, ...]:
-        """Read the wheels of our own making that serve a prebuild's items."""
-        names = {item.filename: None for item in prebuild.items if item.source is Source.OWN and item.filename}
-        return tuple([await self.wheels.find(name) for name in names])
+    async def served_wheels(self, prebuild: Prebuild) -> dict[Release, dict[IndexedWheel, list[Target]]]:
+        """Read the wheels that serve a prebuild's items, with their targets; a release that is not served has none."""
+        served: dict[Release, dict[IndexedWheel, list[Target]]] = {}
+        for release in releases_of(prebuild):
+            version = read_version(release.version)
+            found = served.setdefault((release.project, version), {})
+            offered = {wheel.filename: wheel for wheel in await self.advance.find.offered(release.project, version)}
+            for item in release.items:
+                if (wheel := _wheel_for(item, offered, prebuild.prefer)) is not None:
+                    found.setdefault(wheel, []).append(item.target)
+        return served
 
-    async def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel], *, caller: str) -> dict[str, str]:
-        """Put wheels of our own into a lock file and, of requirements, into those that it names, too.
+    async def lock(self, given: DependencyInput, served: ServedReleases, *, caller: str) -> dict[str, str]:
+        """Turn a lock file and, of requirements, those that it names into ones that install from our index.
 
         Returns their texts by name; raises DependencyFileInvalidError.
         """
         file = given.start or ""
         try:
             return await self.parsers.run(
-                lock_files, given, wheels, self.parse_lines, what=f"{file} to be locked", caller=caller
+                lock_files, given, served, self.parse_lines, what=f"{file} to be locked", caller=caller
             )
         except RefusedTextError as error:
             raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
@@ -183,18 +196,22 @@ def _is_of(prebuild: Prebuild, token: Token) -> bool:
     return prebuild.requested_by == token.actor or token.scope.allows(Scope.OPERATE)
 
 
-def lock_files(given: DependencyInput, wheels: Sequence[OwnWheel], parse_lines: LineParser) -> dict[str, str]:
-    """Put wheels into a lock file, or into requirements and those that they name; raises as ``Prebuilds.lock``."""
-    by_release: dict[Release, list[OwnWheel]] = {}
-    for wheel in wheels:
-        project, version, _, _ = read_wheel_name(wheel.filename)
-        by_release.setdefault((project, version), []).append(wheel)
+def lock_files(given: DependencyInput, served: ServedReleases, parse_lines: LineParser) -> dict[str, str]:
+    """Turn a lock file, or requirements and those that they name, into ones of our index; raise as ``lock`` does."""
     start = given.start or ""
     kind = given.kind or kind_of_file(start)
-    names = given.files if kind is InputKind.REQUIREMENTS else (start,)
-    return {
-        name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=parse_lines) for name in names
-    }
+    return lock_to_index(kind, given.files, served, start=start, parse_lines=parse_lines)
+
+
+def _wheel_for(item: Item, offered: Mapping[str, IndexedWheel], prefer: Prefer) -> IndexedWheel | None:
+    """Return the wheel that an item got, or what has taken its place since."""
+    if item.status is not ItemStatus.PRESENT:
+        return None
+    if item.filename is not None and item.filename in offered:
+        return offered[item.filename]
+    own = [name for name, wheel in offered.items() if wheel.is_own]
+    best = best_wheel(own, item.target) or (best_wheel(offered, item.target) if prefer is Prefer.UPSTREAM else None)
+    return None if best is None else offered[best]
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:

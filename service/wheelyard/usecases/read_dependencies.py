@@ -78,6 +78,8 @@ class DependencyInput:
     requirements: tuple[str, ...] = ()
     """Requirements beside the file, or without one."""
     selection: Selection = field(default_factory=Selection)
+    files_url: str = ""
+    """Address that our index's files are below, as whoever asks reaches it; empty if that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -271,6 +273,8 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
     kind = given.kind or kind_of_file(start)
     if (lock_reader := _LOCK_READERS.get(kind)) is not None:
         project = given.files.get(project_beside(start))
+        if kind is InputKind.POETRY_LOCK:
+            lock_reader = partial(read_poetry_lock, files_url=given.files_url)
         return _shaped(kind, start, partial(lock_reader, project=project), given)
     if (reader := _TOML_READERS.get(kind)) is not None:
         return _shaped(kind, start, reader, given)

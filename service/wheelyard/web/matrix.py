@@ -103,9 +103,11 @@ def _rows(
 def _cell(target: Target, wheels: Iterable[tuple[IndexedWheel, frozenset[Tag]]], build: BuildSummary | None) -> Cell:
     accepted = _tags(target)
     fitting = [wheel for wheel, tags in wheels if tags & accepted]
-    # What everybody can install says more than what is newer.
+    # What everybody can install says more than what is newer, and our own more than what it replaces.
     wheel = min(
-        fitting, key=lambda one: (one.standing is not Standing.OFFERED, one.level is not Level.PROD), default=None
+        fitting,
+        key=lambda one: (one.standing is not Standing.OFFERED, one.level is not Level.PROD, not one.is_own),
+        default=None,
     )
     return Cell(target=target, state=_state(wheel, build), wheel=wheel, build=build)
 
