@@ -74,8 +74,8 @@ async def make_base(
     engine: EngineCommand, request: BaseRequest, *, options: ImageOptions, on_progress: LineCallback
 ) -> ImageRecord:
     """Make the base and record what it is by digest: of the bootstrapped tar, or of the registry's image."""
-    if options.base_image:
-        return await _pull(engine, request, options, on_progress)
+    if (reference := options.base_image_of(request.suite)) is not None:
+        return await _pull(engine, request, reference, options, on_progress)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
         tar = Path(folder, "base.tar")
         dates = await bootstrap_base(request, tar, options=options, on_progress=on_progress)
@@ -177,10 +177,9 @@ async def _import(engine: EngineCommand, request: BaseRequest, tar: Path, dates:
 
 
 async def _pull(
-    engine: EngineCommand, request: BaseRequest, options: ImageOptions, on_progress: LineCallback
+    engine: EngineCommand, request: BaseRequest, reference: str, options: ImageOptions, on_progress: LineCallback
 ) -> ImageRecord:
     """Pull the registry's image and put our labels on it."""
-    reference = (options.base_image or "").format(suite=request.suite)
     on_progress(f"{request.name.tag}: pulling {reference}")
     await engine.run(["pull", reference], on_line=on_progress)
     inspected = await engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])
