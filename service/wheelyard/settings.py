@@ -186,9 +186,9 @@ class Settings(BaseSettings):
     Default: the engine's own."""
 
     base_image: str | None = None
-    """Registry image to start from, with ``{suite}`` in it, such as ``debian:{suite}-slim``. To pin images, name one for
-    each suite: ``bookworm=debian@sha256:… trixie=debian@sha256:…``. Default: none, the base is bootstrapped from the
-    distribution's signed archive."""
+    """Registry image to start from, with ``{suite}`` in it, such as ``debian:{suite}-slim``. To pin images, name one
+    for each suite: ``bookworm=debian@sha256:… trixie=debian@sha256:…``. Default: none, the base is bootstrapped from
+    the distribution's signed archive."""
 
     refresh_interval_hours: Annotated[float, Field(ge=0)] = 24.0
     """How often a worker looks for security updates of its host's images and makes those anew that lack any; 0 is
