@@ -7,7 +7,6 @@ else stays as it was: markers, groups, dependencies, comments, the hash of the p
 import copy
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,7 +29,7 @@ from wheelyard.domain.requirements_text import (
 )
 from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.domain.untrusted.toml_text import check_cost
+from wheelyard.domain.untrusted.toml_text import check_cost, read_toml
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError
 
@@ -152,7 +151,7 @@ def _pinned(served: ServedReleases) -> str:
 
 
 def _marker(pythons: Iterable[str], every: set[str]) -> str:
-    some = sorted(set(pythons), key=Version)
+    some = sorted(set(pythons), key=read_version)
     return "" if set(some) == every else "; " + " or ".join(f'python_version == "{python}"' for python in some)
 
 
@@ -301,10 +300,10 @@ def _nowhere(filename: str, served: ServedReleases) -> str:
 def _source_name(project: str | None, served: ServedReleases) -> str | None:
     """Name the source of the pyproject.toml that is our index, if it has one."""
     try:
-        sources = tomllib.loads(project or "").get("tool", {}).get("poetry", {}).get("source", [])
+        sources = read_toml(project or "").get("tool", {}).get("poetry", {}).get("source", [])
         ours = served.simple_url.rstrip("/")
         names = [str(source["name"]) for source in sources if source.get("url", "").rstrip("/") == ours]
-    except (tomllib.TOMLDecodeError, RecursionError, AttributeError, KeyError, TypeError):
+    except (RefusedTextError, AttributeError, KeyError, TypeError):
         return None
     return next(iter(names), None)
 
@@ -365,7 +364,7 @@ def _pythons_by_wheel(wheels: Sequence[ServedWheel]) -> dict[ServedWheel, list[s
     """Choose a wheel for each Python, as few as do: an address has no tags that an installer could choose by."""
     targets = list(dict.fromkeys(target for wheel in wheels for target in wheel.targets))
     chosen: dict[ServedWheel, list[str]] = {}
-    for python in sorted({target.python for target in targets}, key=Version):
+    for python in sorted({target.python for target in targets}, key=read_version):
         own = [target for target in targets if target.python == python]
         best = max(wheels, key=lambda wheel: (_reach(wheel, own), _reach(wheel, targets)))
         chosen.setdefault(best, []).append(python)
