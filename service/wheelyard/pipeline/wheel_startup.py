@@ -11,6 +11,7 @@ from wheelyard.pipeline.wheel_places import PROGRAMS, SITE, in_environment, inst
 
 _TEXT_BYTES: Final = 64 << 10
 _MOST_LINES: Final = 3
+_MOST_TEXTS: Final = 50
 _MOST_FOLDERS: Final = 50
 """That all ``.pth`` files together add."""
 _MODULES: Final = {
@@ -60,13 +61,17 @@ class _PathFile:
 def find_startup(bundle: ZipFile) -> Startup:
     """Find what Python runs of a wheel at each of its starts, whose members are checked already.
 
-    Raises ValueError if its ``.pth`` files are larger than any, or add more folders: what is in those cannot be known.
+    Raises ValueError if there are more such files than any project has, or larger ones, or ones that add more folders.
     """
     names = sorted(member.filename for member in bundle.infolist() if not member.is_dir())
     paths = {name: [plain(part) for part in installed_path(name).split("/")] for name in names}
-    texts = {name: _read(bundle, name) for name in names if _is_startup_text(paths[name])}
+    named = [name for name in names if _is_startup_text(paths[name])]
+    if len(named) > _MOST_TEXTS:
+        raise ValueError(f"it has {len(named)} .pth and .start files, and {_MOST_TEXTS} are allowed")
+    texts = {name: _read(bundle, name) for name in named}
     pth = {name: _read_pth(name, text) for name, text in texts.items() if paths[name][-1].endswith(".pth")}
-    added = {place for file in pth.values() for folder in file.folders for place in _installed_folders(folder)}
+    lines = {folder for file in pth.values() for folder in file.folders}
+    added = {place for folder in lines for place in _installed_folders(folder)}
     if len(added) > _MOST_FOLDERS:
         raise ValueError(f"its .pth files add {len(added)} folders, and {_MOST_FOLDERS} are allowed")
     folders = tuple(dict.fromkeys([*_FOLDERS, *sorted(added)]))
