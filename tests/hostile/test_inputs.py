@@ -118,6 +118,18 @@ async def test_hostile_line_is_left_out_with_its_reason(parsers: ParserProcesses
     assert [one.reason for one in found.skipped]
 
 
+async def test_constraints_on_one_project_are_few(parsers: ParserProcesses) -> None:
+    for count, refused in ((100, False), (101, True), (9000, True)):
+        files = {"requirements.txt": "-c c.txt\nlxml\n", "c.txt": "".join(f"lxml!=2.{n}\n" for n in range(count))}
+        given = DependencyInput(files=files, start="requirements.txt")
+        reading = parsers.run(read_input, given, (TARGET,), parse_requirements, what="lines", caller="mallory")
+        if refused:
+            with pytest.raises(CallerError, match=r"c\.txt:101: there are 101 version clauses for lxml in all"):
+                await reading
+        else:
+            assert len((await reading).by_target[0].allowed[0].specifier) == count
+
+
 async def test_group_that_is_included_twice_counts_once(parsers: ParserProcesses) -> None:
     found = await read(parsers, "pyproject.toml", doubled_groups(60))
     assert found.by_target[0].requirements == ("lxml",)
