@@ -54,6 +54,27 @@ REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "group of a group": ("pyproject.toml", '[dependency-groups]\nroot = [{include-group = "root"}]\n'),
 }
 
+NAMES: Final = ("../../admin", "a/b", "", "a" * 300, "a\\u0000", "a?b", "-", "é")
+PYLOCK: Final = 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "{0}"\nversion = "1"\n'
+HASHED: Final = (
+    'wheels = [{{ name = "a-1-py3-none-any.whl", url = "https://a.example/a", hashes = {{ sha256 = "{0}" }} }}]\n'
+)
+REFUSED_VALUES: Final = {
+    **{f"name {name[:20]!r} in uv.lock": ("uv.lock", ROOT + PACKAGE.format(name, "1")) for name in NAMES},
+    **{
+        f"need {name[:20]!r} in uv.lock": ("uv.lock", f'{ROOT}dependencies = [{{ name = "{name}" }}]\n')
+        for name in NAMES
+    },
+    **{f"name {name[:20]!r} in poetry.lock": ("poetry.lock", PACKAGE.format(name, "1")) for name in NAMES},
+    **{f"name {name[:20]!r} in pylock.toml": ("pylock.toml", PYLOCK.format(name)) for name in NAMES},
+    "number as a hash in uv.lock": ("uv.lock", ROOT + PACKAGE.format("a", "1") + "wheels = [{ hash = 5 }]\n"),
+    "NUL in a hash in uv.lock": ("uv.lock", ROOT + PACKAGE.format("a", "1") + 'sdist = { hash = "sha256:\\u0000" }\n'),
+    "number as a hash in poetry.lock": ("poetry.lock", PACKAGE.format("a", "1") + "files = [{ hash = 5 }]\n"),
+    "NUL in a hash in pylock.toml": ("pylock.toml", PYLOCK.format("a") + HASHED.format("\\u0000")),
+    "text as dependencies": ("pyproject.toml", '[project]\nname = "x"\ndependencies = "lxml"\n'),
+    "text as an extra": ("pyproject.toml", '[project]\nname = "x"\n[project.optional-dependencies]\nroot = "lxml"\n'),
+}
+
 
 def doubled_groups(depth: int) -> str:
     """Write groups that include the next one twice."""
@@ -95,7 +116,9 @@ async def read(parsers: ParserProcesses, name: str, text: str) -> ReadInput:
     return await parsers.run(read_input, given, (TARGET,), parse_requirements, what=name, caller="mallory")
 
 
-@pytest.mark.parametrize(("name", "text"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(
+    ("name", "text"), [*REFUSED.values(), *REFUSED_VALUES.values()], ids=[*REFUSED.keys(), *REFUSED_VALUES.keys()]
+)
 async def test_file_is_refused_with_an_error_of_the_callers_kind(
     parsers: ParserProcesses, name: str, text: str
 ) -> None:
@@ -116,6 +139,18 @@ async def test_hostile_line_is_left_out_with_its_reason(parsers: ParserProcesses
     found = await read(parsers, name, f"{line}\nlxml\n" if name == "requirements.txt" else project)
     assert found.by_target[0].requirements == ("lxml",)
     assert [one.reason for one in found.skipped]
+
+
+async def test_constraints_on_one_project_are_few(parsers: ParserProcesses) -> None:
+    for count, refused in ((100, False), (101, True), (9000, True)):
+        files = {"requirements.txt": "-c c.txt\nlxml\n", "c.txt": "".join(f"lxml!=2.{n}\n" for n in range(count))}
+        given = DependencyInput(files=files, start="requirements.txt")
+        reading = parsers.run(read_input, given, (TARGET,), parse_requirements, what="lines", caller="mallory")
+        if refused:
+            with pytest.raises(CallerError, match=r"c\.txt:101: there are 101 version clauses for lxml in all"):
+                await reading
+        else:
+            assert len((await reading).by_target[0].allowed[0].specifier) == count
 
 
 async def test_group_that_is_included_twice_counts_once(parsers: ParserProcesses) -> None:

@@ -41,6 +41,7 @@ from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.build import Status
 from wheelyard.domain.ledger import BuildFilter, Claim, Outcome
+from wheelyard.domain.prebuild_list import PrebuildFilter
 from wheelyard.domain.queue import Lane
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, RecordUnreadableError
 
@@ -454,6 +455,7 @@ async def test_migrating_twice_and_side_by_side_is_no_harm(database_url: str) ->
     "change",
     [
         b"platform = 'manylinux_2_x86_64_of_an_older_version'",
+        b"python = '3'",
         b"recipe = '[1]'",
         b"sdist = '{}'",
         b"recipe = jsonb_set(recipe, '{cpus}', '\"many\"')",
@@ -485,7 +487,7 @@ async def test_build_that_cannot_be_read_fails_and_hinders_no_other(
     assert found[waiting][0] == "failed"
     listed = {one.id for one in (await stores.builds.list_builds(BuildFilter())).builds}
     assert listed >= {waiting, whole}
-    if "platform" in change.decode():
+    if change.startswith((b"platform", b"python")):
         assert broken not in listed
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.builds.get(broken)
@@ -503,7 +505,15 @@ async def test_build_that_waits_and_cannot_be_read_fails(stores: Stores, databas
     assert (row["status"], row["failure"]["code"]) == ("failed", "record-unreadable")
 
 
-@pytest.mark.parametrize("change", [b'targets = \'[["3", "x"]]\'', b"skipped = '[{}]'", b"prefer = 'other'"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        b'targets = \'[["3", "manylinux_2_36_x86_64"]]\'',
+        b"targets = '5'",
+        b"skipped = '[{}]'",
+        b"prefer = 'other'",
+    ],
+)
 async def test_request_that_cannot_be_read_ends_and_hinders_no_other(
     stores: Stores, database: Database, change: bytes
 ) -> None:
@@ -518,6 +528,29 @@ async def test_request_that_cannot_be_read_ends_and_hinders_no_other(
     assert turn.prebuild.id == sample_prebuild(2).id
     assert await stores.turns.claim(lease_seconds=60) is None
     assert [one.id for one in await stores.prebuilds.list_prebuilds(limit=9)] == [turn.prebuild.id]
+    page = await PostgresPrebuildLists(database).page(PrebuildFilter(limit=1))
+    assert ([one.id for one in page.prebuilds], page.next_before) == ([turn.prebuild.id], turn.prebuild.id)
+    page = await PostgresPrebuildLists(database).page(PrebuildFilter(before=page.next_before))
+    assert [one.id for one in page.prebuilds] == [broken]
+    with pytest.raises(RecordUnreadableError, match=broken):
+        await stores.prebuilds.get(broken)
+
+
+@pytest.mark.parametrize("item", [b"'{}'", b"'[1]'", b"jsonb_set(item, '{status}', '\"other\"')"])
+async def test_request_whose_items_cannot_be_read_is_left_out_of_the_list(
+    stores: Stores, database: Database, item: bytes
+) -> None:
+    for number in (1, 2):
+        await stores.prebuilds.create(sample_prebuild(number))
+    broken, whole = sample_prebuild(2).id, sample_prebuild(1).id
+    async with database.transaction() as connection:
+        await connection.execute(
+            b"update prebuild_items set item = %b where prebuild_id = %%(id)s" % item, {"id": broken}
+        )
+    page = await PostgresPrebuildLists(database).page(PrebuildFilter(limit=1))
+    assert (page.prebuilds, page.next_before) == ((), broken)
+    page = await PostgresPrebuildLists(database).page(PrebuildFilter(before=broken))
+    assert [one.id for one in page.prebuilds] == [whole]
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.prebuilds.get(broken)
 

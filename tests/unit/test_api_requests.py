@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from packaging.utils import canonicalize_name
+from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_failure, sample_wheel
 from tests.unit.api_stand import ApiStand, assert_problem, read_events
 from tests.unit.request_stand import (
@@ -28,6 +29,7 @@ from tests.unit.request_stand import (
 )
 
 from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
+from wheelyard.api.schemas.requests import RequestView
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import ResolvedRelease
 from wheelyard.domain.ledger import Outcome
@@ -413,7 +415,7 @@ async def test_followers_are_sent_what_has_changed_and_no_estimate_by_itself(
             assert await stand.attempts.finish(claim, failed)
             await settle(stand)
 
-    monkeypatch.setattr("wheelyard.api.requests.asyncio", SimpleNamespace(sleep=pass_time))
+    monkeypatch.setattr("wheelyard.api.requests.asyncio", SimpleNamespace(sleep=pass_time, to_thread=asyncio.to_thread))
     events = read_events((await stand.client.get(f"{request['url']}/events")).text)
     assert estimates == [260.0, 220.0, 180.0, 140.0, 100.0]
     assert [event.name for event in events] == ["update", "update", "end"]
@@ -539,3 +541,19 @@ async def test_busy_resolver_is_a_problem_that_says_when_to_ask_again(stand: Api
     answer = await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})
     assert_problem(answer, 503, "resolver-busy")
     assert answer.headers["Retry-After"] == "30"
+
+
+async def test_request_of_thousands_of_items_lets_others_be_answered(stand: ApiStand) -> None:
+    one = sample_prebuild()
+    items = tuple(replace(one.items[0], project=canonicalize_name(f"p{number}")) for number in range(3000))
+    await stand.services.prebuilds.store.create(replace(one, items=items))
+    answering = asyncio.create_task(stand.client.get(f"/v1/requests/{one.id}"))
+    turns = 0
+    while not answering.done():
+        await asyncio.sleep(0)
+        turns += 1
+    body = (await answering).json()
+    # An answer that is written in the loop leaves a dozen turns to others.
+    assert turns > 100
+    assert (len(body["items"]), body["counts"]) == (3000, {items[0].status.value: 3000})
+    assert RequestView.model_validate(body).items[-1].project == "p2999"

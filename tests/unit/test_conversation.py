@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.fakes.parsers import InlineParsers
 from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, TextLog
 
 from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, Script, ScriptedAgent
@@ -20,7 +21,9 @@ SPEC = ContainerSpec(image="image", command=("agent",), limits=LIMITS, labels={}
 
 
 @asynccontextmanager
-async def talk(script: Script, outbox: Path, *, output_bytes: int = 1000) -> AsyncIterator[Conversation]:
+async def talk(
+    script: Script, outbox: Path, *, output_bytes: int = 1000, parsers: InlineParsers | None = None
+) -> AsyncIterator[Conversation]:
     async with MemoryEngine(script).run(SPEC, log=TextLog()) as container:
         conversation = Conversation(
             container,
@@ -28,6 +31,7 @@ async def talk(script: Script, outbox: Path, *, output_bytes: int = 1000) -> Asy
             outbox=outbox,
             output_bytes=output_bytes,
             limits=grant_limits(EffectiveRecipe(), LIMIT_RULES),
+            parsers=parsers or InlineParsers(),
         )
         await conversation.start(b"program")
         yield conversation
@@ -99,6 +103,15 @@ async def test_files_before_a_message_are_in_the_outbox(tmp_path: Path) -> None:
 )
 async def test_header_that_is_not_of_the_form_is_refused(tmp_path: Path, line: bytes) -> None:
     assert "a header" in await refusal(tmp_path, line)
+
+
+@pytest.mark.parametrize(("length", "apart"), [(1000, []), (100_000, ["a header of 100031 bytes"])])
+async def test_long_header_is_read_apart(tmp_path: Path, length: int, apart: list[str]) -> None:
+    parsers = InlineParsers()
+    line = header(kind="report", text="x" * length)
+    async with talk(sending(line), tmp_path, parsers=parsers) as conversation:
+        assert len((await conversation.receive()).fields["text"]) == length
+    assert parsers.read == apart
 
 
 @pytest.mark.parametrize(

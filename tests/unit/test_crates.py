@@ -12,7 +12,7 @@ from wheelyard.domain.cargo_manifest import Manifest, check_lock, read_manifest
 from wheelyard.domain.crates import CratePlan, plan_crates
 
 PACKAGE = '[package]\nname = "a"\nversion = "1.0.0"\nedition = "2021"\n'
-REGISTRY = "registry+https://registry.test/index"
+REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 def lock(source: str = REGISTRY, *, checksum: str = '\nchecksum = "00"') -> str:
@@ -102,14 +102,35 @@ def test_manifest_that_needs_what_may_not_be_fetched_is_refused(tables: str, rea
     [
         (lock("git+https://git.test/itoa#0123"), "itoa is taken from a git repository"),
         (lock(checksum=""), "itoa 1.0.0 has no checksum"),
-        (lock() + lock("sparse+https://other.test/").removeprefix("version = 4\n"), "several registries"),
+        (
+            lock("registry+https://registry.test/index"),
+            "itoa is taken from another registry (registry+https://registry",
+        ),
+        (lock("sparse+http://10.0.0.1/"), "itoa is taken from another registry (sparse+http://10.0.0.1/)"),
+        (lock("sparse+https://index.crates.io@10.0.0.1/"), "itoa is taken from another registry"),
+        (lock(REGISTRY + "/../../evil"), "itoa is taken from another registry"),
+        (lock("local-registry+file:///etc"), "itoa is taken from another registry (local-registry+file:///etc)"),
+        (
+            lock() + lock("sparse+https://other.test/").removeprefix("version = 4\n"),
+            "itoa is taken from another registry",
+        ),
+        (lock("sparse+http://10.0.0.1/").replace("[[package]]", "[root]"), "itoa is taken from another registry"),
+        (lock("git+http://10.0.0.1/").replace("[[package]]", "[[patch.unused]]"), "itoa is taken from a git"),
         ("package = 1", "its packages are not a list"),
+        ("[patch]\nunused = 1", "its packages are not a list"),
+        ("root = 1", "package is not a table"),
+        ("[[package]]\nname = 'a'\nsource = ['x']", "a is taken from"),
     ],
 )
 def test_lock_that_names_other_sources_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=r"^Cargo\.lock: ") as caught:
         plan_crates({"Cargo.toml": PACKAGE, "Cargo.lock": text})
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("source", [REGISTRY, "sparse+https://index.crates.io/"])
+def test_lock_of_cargos_own_registry_is_taken(source: str) -> None:
+    check_lock(lock(source))
 
 
 def test_old_lock_has_its_checksums_in_a_table_of_their_own() -> None:

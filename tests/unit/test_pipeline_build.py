@@ -235,6 +235,7 @@ async def test_requirement_that_is_no_plain_one_reaches_no_resolver(pipeline: Pi
     [
         asking([], [], [], []),
         asking([f"p{number}" for number in range(201)]),
+        asking([f"p{number}; {'(' * 30}os_name=='{'x' * 600}'{')' * 30}" for number in range(100)]),
         asking("setuptools"),
         asking([["setuptools"]]),
         asking(None),

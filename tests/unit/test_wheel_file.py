@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def test_file_name_that_was_not_ordered_is_refused(tmp_path: Path, filename: str
         (zipped(("demo.py", b"")), "it has 0 METADATA files instead of one"),
         (zipped(("demo-1.0.dist-info/licenses/METADATA", PLAIN)), "it has 0 METADATA files"),
         (zipped((METADATA, PLAIN), ("other-1.0.dist-info/METADATA", PLAIN)), "it has 2 METADATA files"),
-        (zipped((METADATA, b"x" * ((4 << 20) + 1))), "its METADATA has 4194305 bytes"),
+        (zipped((METADATA, b"x" * ((4 << 20) + 1))), "its METADATA has 4194305 bytes; 4194304 are allowed"),
         (b"", "not a zip file that can be read"),
         (b"no zip file", "not a zip file that can be read"),
         (make_wheel()[:-30], "not a zip file that can be read"),
@@ -126,6 +127,48 @@ def test_file_name_that_was_not_ordered_is_refused(tmp_path: Path, filename: str
 def test_content_that_was_not_ordered_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         read(tmp_path, content)
+
+
+RECORD = "demo-1.0.dist-info/RECORD"
+WHEEL = "demo-1.0.dist-info/WHEEL"
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({RECORD: b",,\n" * 1_000_000}, "its RECORD lists '', which it does not have"),
+        (
+            {RECORD: b"".join(b"%d,,\n" % number for number in range(1_000_000))},
+            "its RECORD lists '0', which it does not have",
+        ),
+        ({RECORD: b"," * 10_000_000}, "its RECORD has a line of more than 4096 characters"),
+        ({RECORD: b'"' + b"\n" * 10_000_000}, "its RECORD (cannot be read|has a line)"),
+        ({WHEEL: b"Tag: " + b"-" * 100_000}, "its WHEEL has 100005 bytes; 65536 are allowed"),
+        ({"demo-1.0.dist-info/entry_points.txt": b"a" * 2_000_000}, "entry_points.txt has 2000000 bytes"),
+        ({f"{'d/' * 100}x.py": b""}, "is below more than 100 folders"),
+        ({f"{number}.pth": b"" for number in range(51)}, "it has 51 .pth and .start files, and 50 are allowed"),
+    ],
+)
+def test_wheel_that_would_cost_more_than_its_size_is_refused(
+    tmp_path: Path, members: dict[str, bytes], said: str
+) -> None:
+    content = pack_wheel(PURE, {"demo.py": b"", METADATA: PLAIN, **members})
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=said):
+            read(tmp_path, content)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_compression_that_not_every_installer_knows_is_refused(tmp_path: Path, compression: int) -> None:
+    buffer = io.BytesIO(make_wheel())
+    with zipfile.ZipFile(buffer, "a", compression) as bundle:
+        bundle.writestr("more.py", b"x")
+    with pytest.raises(ValueError, match=r"'more\.py' is compressed in a way that not every installer knows"):
+        read(tmp_path, buffer.getvalue())
 
 
 def test_wheel_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,3 +184,15 @@ def test_metadata_is_refused_wherever_python_will_look_for_it() -> None:
     member = "demo/more/requests-99.0.dist-info/RECORD"
     assert refusal_of(member) is None
     assert refusal_of(member, roots=("lib/python3/site-packages", "lib/python3/site-packages/demo/more")) is not None
+
+
+def test_metadata_in_its_own_is_refused_if_python_looks_there() -> None:
+    member = f"{INFO}/requests-99.0.dist-info/METADATA"
+    assert refusal_of(member) is None
+    assert refusal_of(member, roots=("lib/python3/site-packages", f"lib/python3/site-packages/{INFO}")) is not None
+
+
+def test_file_in_which_python_is_to_look_for_modules_is_refused() -> None:
+    for root in ("lib/python3/site-packages/vendor.zip", "lib/python3/site-packages/vendor.zip/more"):
+        assert "'vendor.zip'" in (refusal_of("vendor.zip", roots=("lib/python3/site-packages", root)) or "")
+        assert refusal_of("vendor.zip", "vendor.zipped/x.py") is None

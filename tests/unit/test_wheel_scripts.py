@@ -25,6 +25,21 @@ def test_program_in_the_place_of_python_is_refused(script: str) -> None:
             check_scripts((f"demo-1.0.data/{folder}/{script}",), b"")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[console_scripts] ; of demo\npython3 = demo:main\n",
+        "[console_scripts]x\npython3 = demo:main\n",
+        "[console_scripts]\npython3 : demo:main\n",
+        "[console_scripts]\npython3 # x = demo:main\n",
+        "[gui_scripts]\x0c\npython3\x0b= demo:main\n",
+    ],
+)
+def test_program_is_seen_however_loosely_an_installer_reads(text: str) -> None:
+    with pytest.raises(ValueError, match="would take the place of the Python"):
+        check_scripts((), text.encode())
+
+
 @pytest.mark.parametrize("script", ["demo", "demo.py", "demo-3.13", "pythonize", "ipython3", "python-demo", "run demo"])
 def test_other_programs_are_accepted(script: str) -> None:
     check_scripts((f"demo-1.0.data/scripts/{script}",), f"[console_scripts]\n{script}=demo:main\n".encode())

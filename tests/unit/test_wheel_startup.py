@@ -150,7 +150,6 @@ def test_whatever_is_in_a_file_it_is_described_in_a_line(content: bytes) -> None
         ("x.pth", "vendor\n../more\n", "It has Python look for modules in 'vendor', '../more', too."),
         ("x.pth", "import a\nimport b\nimport c\nimport d\n", "It runs 'import a', 'import b', 'import c' and 1 more."),
         ("x.pth", "# nothing\n", "There is nothing in it yet."),
-        ("x.pth", "#" * (64 << 10) + "\nimport demo", "It runs 'more than is read here'."),
         ("x.start", "# of demo\ndemo:main\n", "From Python 3.15 on it calls 'demo:main'."),
         ("x.start", "", "There is nothing in it that can be read."),
         ("usercustomize.py", "", "Python imports a module of this name by itself."),
@@ -158,6 +157,35 @@ def test_whatever_is_in_a_file_it_is_described_in_a_line(content: bytes) -> None
 )
 def test_what_a_file_does_is_said(name: str, content: str, does: str) -> None:
     assert found({name: content}) == {name: does}
+
+
+def added(line: str) -> set[str]:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        bundle.writestr("x.pth", line)
+        return set(find_startup(bundle).folders)
+
+
+@pytest.mark.parametrize(
+    ("line", "folder"),
+    [
+        ("demo/more", "lib/python3/site-packages/demo/more"),
+        ("../../python3.13/site-packages/demo", "lib/python3/site-packages/demo"),
+        ("../../../lib64/python3.13/site-packages/demo", "lib/python3/site-packages/demo"),
+        ("../../../share/demo", "share/demo"),
+        ("../../../../.venv/share/demo", "share/demo"),
+        ("../../../../../app/venv/lib/python3.12/site-packages/demo", "lib/python3/site-packages/demo"),
+        ("/usr/lib/python3.13/site-packages/demo", "lib/python3/site-packages/demo"),
+    ],
+)
+def test_folder_is_known_by_whatever_path_it_is_added(line: str, folder: str) -> None:
+    assert folder in added(line)
+
+
+@pytest.mark.parametrize("line", ["#" * (64 << 10) + "\nvendor", "\n".join(map(str, range(51)))])
+def test_path_file_beyond_any_that_a_project_has_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"its '?x?\.pth'? "):
+        added(line)
 
 
 def test_warning_names_the_file_and_what_it_does() -> None:

@@ -4,16 +4,17 @@ import uuid
 from typing import Final
 
 from wheelyard.adapters.database import Database
-from wheelyard.adapters.records import Row
+from wheelyard.adapters.records import Row, readable
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildSummary
 from wheelyard.errors import NotFoundError
 
 _LIST: Final = """
-select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled, jsonb_array_length(p.targets) as targets,
+select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled,
+       case jsonb_typeof(p.targets) when 'array' then jsonb_array_length(p.targets) else 0 end as targets,
        (select coalesce(jsonb_object_agg(status, amount), '{}') from (
-            select item->>'status' as status, count(*) as amount from prebuild_items i
+            select coalesce(item->>'status', '') as status, count(*) as amount from prebuild_items i
             where i.prebuild_id = p.id group by 1) as counted) as counts
 from prebuilds p
 where (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
@@ -46,8 +47,8 @@ class PostgresPrebuildLists:
             except ValueError as error:
                 raise NotFoundError(kind="request", name=wanted.before) from error
         rows = await self._database.fetch_all(_LIST, parameters)
-        shown = tuple(map(_summary_of, rows[:limit]))
-        return PrebuildPage(prebuilds=shown, next_before=shown[-1].id if len(rows) > limit else None)
+        shown = readable("request", rows[:limit], _summary_of)
+        return PrebuildPage(prebuilds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
 
 def _summary_of(row: Row) -> PrebuildSummary:

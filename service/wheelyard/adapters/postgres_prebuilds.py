@@ -1,7 +1,8 @@
 """Prebuilds in PostgreSQL. Must not decide anything about them."""
 
+import asyncio
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,6 +26,7 @@ from wheelyard.logs import get_logger
 
 _log = get_logger(__name__)
 _ITEM: Final = TypeAdapter(Item)
+_ROWS_AT_ONCE: Final = 500
 _SKIPPED: Final = TypeAdapter(tuple[Skipped, ...])
 
 _INSERT: Final = b"""
@@ -195,19 +197,30 @@ async def _is_held(connection: Connection, turn: PrebuildTurn) -> bool:
     return await (await connection.execute(_HOLD, _fence(turn))).fetchone() is not None
 
 
+def _item_columns(prebuild: Prebuild) -> list[Row]:
+    return [
+        {"id": prebuild.id, "number": number, "item": Jsonb(_ITEM.dump_python(item, mode="json"))}
+        for number, item in enumerate(prebuild.items)
+    ]
+
+
 async def _put_parts(connection: Connection, prebuild: Prebuild) -> None:
+    items = await asyncio.to_thread(_item_columns, prebuild)
     async with connection.cursor() as cursor:
-        items = (
-            {"id": prebuild.id, "number": number, "item": Jsonb(_ITEM.dump_python(item, mode="json"))}
-            for number, item in enumerate(prebuild.items)
-        )
-        await cursor.executemany(_PUT_ITEM, list(items))
+        for some in range(0, len(items), _ROWS_AT_ONCE):
+            await cursor.executemany(_PUT_ITEM, items[some : some + _ROWS_AT_ONCE])
+            await asyncio.sleep(0)
         await cursor.executemany(_PUT_STARTED, [_started_columns(prebuild.id, one) for one in prebuild.started])
 
 
 async def _read_parts(connection: Connection, row: Row) -> Prebuild:
     wanted = {"id": row["id"]}
-    items = await (await connection.execute(_SELECT_ITEMS, wanted)).fetchall()
+    cursor = await connection.execute(_SELECT_ITEMS, wanted)
+    items: list[Item] = []
+    with reading("request", row["id"]):
+        # A few at a time and in a thread: there may be 50,000, and others want to be answered meanwhile.
+        while some := await cursor.fetchmany(_ROWS_AT_ONCE):
+            items += await asyncio.to_thread(lambda rows: [_ITEM.validate_python(one["item"]) for one in rows], some)
     started = await (await connection.execute(_SELECT_STARTED, wanted)).fetchall()
     sent = await (await connection.execute(_SELECT_WEBHOOK, wanted)).fetchone() if row["webhook_url"] else None
     with reading("request", row["id"]):
@@ -222,7 +235,7 @@ def _webhook_of(row: Row, sent: Row | None) -> Webhook | None:
     return Webhook(url=sent["url"], state=state, attempts=sent["attempts"], fault=sent["fault"])
 
 
-def _prebuild_of(row: Row, items: list[Row], started: list[Row]) -> Prebuild:
+def _prebuild_of(row: Row, items: Sequence[Item], started: list[Row]) -> Prebuild:
     return Prebuild(
         id=str(row["id"]),
         requested_by=row["requested_by"],
@@ -231,7 +244,7 @@ def _prebuild_of(row: Row, items: list[Row], started: list[Row]) -> Prebuild:
         cancelled=row["cancelled"],
         targets=tuple(Target.stored(python=python, platform=platform) for python, platform in row["targets"]),
         prefer=Prefer(row["prefer"]),
-        items=tuple(_ITEM.validate_python(one["item"]) for one in items),
+        items=tuple(items),
         skipped=_SKIPPED.validate_python(row["skipped"]),
         started=tuple(map(_started_of, started)),
         allow_skipped=row["allow_skipped"],

@@ -1,8 +1,9 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
+import functools
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -71,12 +72,18 @@ router: Final = APIRouter(
 )
 
 
-@router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
-async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links, http: Request) -> PlanView:
+@router.post(
+    "/plan",
+    operation_id="plan_request",
+    summary="Plan a request",
+    response_model=PlanView,
+    responses=_INPUT_PROBLEMS,
+)
+async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links, http: Request) -> Response:
     """Say for each release and target what would be done, and do none of it."""
     request = _read_request(body, services, links, requested_by=caller.actor)
     prebuild = await _while_connected(http, services.prebuilds.plan(request))
-    return PlanView.of(prebuild, may_mirror=services.prebuilds.may_mirror)
+    return await _answer(lambda: PlanView.of(prebuild, may_mirror=services.prebuilds.may_mirror))
 
 
 @router.post(
@@ -84,6 +91,7 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller, lin
     status_code=202,
     operation_id="submit_request",
     summary="Request everything that an application depends on",
+    response_model=RequestView,
     responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
 )
 async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
@@ -93,8 +101,7 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     links: Links,
     trace: RequestTrace,
     http: Request,
-    response: Response,
-) -> RequestView:
+) -> Response:
     """Have every release that the input comes down to served by our index, for each Python on each platform.
 
     As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
@@ -102,8 +109,8 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     """
     request = _read_request(body, services, links, requested_by=caller.actor, trace=trace)
     prebuild = await _while_connected(http, services.prebuilds.order(request))
-    response.headers["Location"] = request_path(prebuild.id)
-    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
+    show = functools.partial(RequestView.of_request, prebuild, links, may_mirror=services.prebuilds.may_mirror)
+    return await _answer(show, status_code=202, headers={"Location": request_path(prebuild.id)})
 
 
 @router.post(
@@ -126,26 +133,33 @@ async def list_requests(wanted: Annotated[RequestQuery, Query()], services: Serv
 
 
 @router.get(
-    "/{request_id}", operation_id="get_request", summary="Look at a request", responses=problems(_NO_SUCH_REQUEST)
+    "/{request_id}",
+    operation_id="get_request",
+    summary="Look at a request",
+    response_model=RequestView,
+    responses=problems(_NO_SUCH_REQUEST),
 )
-async def get_request(request_id: str, services: Services, links: Links) -> RequestView:
+async def get_request(request_id: str, services: Services, links: Links) -> Response:
     """Read everything about a request: each release and target, its builds, what was left out."""
-    return await _look(services, request_id, links)
+    return await _answer(await _look(services, request_id, links))
 
 
 @router.post(
     "/{request_id}/cancel",
     operation_id="cancel_request",
     summary="Cancel a request",
+    response_model=RequestView,
     responses=problems(_NO_SUCH_REQUEST, _NOT_YOURS),
 )
-async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> RequestView:
+async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> Response:
     """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on.
 
     It takes the token that made the request, or the scope `operate`.
     """
     prebuild = await services.prebuilds.cancel(request_id, by=caller)
-    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
+    return await _answer(
+        lambda: RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror),
+    )
 
 
 @router.post(
@@ -250,14 +264,30 @@ def _served(
     )
 
 
-async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:
+async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> Callable[[], RequestView]:
+    """Read a request; what comes back shows it, which takes a while if it has thousands of items."""
     prebuild = await services.prebuilds.get(request_id)
-    return RequestView.of_request(
+    return functools.partial(
+        RequestView.of_request,
         prebuild,
         links,
         seconds_left=await services.prebuilds.seconds_left(prebuild),
         may_mirror=services.prebuilds.may_mirror,
     )
+
+
+async def _answer(
+    show: Callable[[], PlanView], *, status_code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answer with what is shown, made in a thread so that others are answered meanwhile."""
+    text = await asyncio.to_thread(lambda: show().as_json())
+    return Response(text, status_code=status_code, headers=headers, media_type="application/json")
+
+
+def _write_update(show: Callable[[], RequestView]) -> tuple[RequestView, str, str]:
+    """Show a request: with its estimate, which changes all the time, and without, to tell whether there are news."""
+    view = show()
+    return view, view.as_json(), view.model_copy(update={"seconds_left": None}).as_json()
 
 
 async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> AsyncGenerator[bytes, None]:
@@ -266,12 +296,10 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
     try:
         while not services.stopping.is_set():
             begun = time.monotonic()
-            view = await _look(services, request_id, links)
-            # An estimate changes all the time; it comes with what has really changed.
-            news = view.model_copy(update={"seconds_left": None})
+            view, update, news = await asyncio.to_thread(_write_update, await _look(services, request_id, links))
             if news != shown:
                 shown, silent_seconds = news, 0.0
-                yield format_sse_event(event="update", data_str=view.model_dump_json())
+                yield format_sse_event(event="update", data_str=update)
             if view.finished_at is not None:
                 yield format_sse_event(event="end", data_str="{}")
                 return

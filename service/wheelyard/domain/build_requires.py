@@ -13,7 +13,7 @@ def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[
 
     What is dropped may still come along because another requirement needs it, and may be added in another version.
     """
-    kept = (text for text in wanted if _name_of(text) not in recipe.dropped_requires)
+    kept = (text for text in wanted if not recipe.dropped_requires or _name_of(text) not in recipe.dropped_requires)
     return tuple(dict.fromkeys((*kept, *recipe.build_requires)))
 
 

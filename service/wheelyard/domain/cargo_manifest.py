@@ -28,6 +28,10 @@ _ELSEWHERE: Final = {
     "registry-index": "another registry",
     "base": "a folder that its sdist does not have",
 }
+_OWN_REGISTRY: Final = frozenset(
+    {"registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"}
+)
+"""What lock files call crates.io. The first is a name only: cargo writes it whichever way it asks the registry."""
 _PACKAGE_KEYS: Final = ("name", "version", "edition", "rust-version", "resolver", "workspace")
 _SHARED_KEYS: Final = ("version", "edition", "rust-version")
 _NO_TARGETS: Final = {
@@ -80,26 +84,35 @@ def read_manifest(text: str) -> Manifest:
 
 
 def check_lock(text: str) -> None:
-    """Check a Cargo.lock; raises ValueError if something in it is not from one registry, by its checksum."""
+    """Check a Cargo.lock; raises ValueError if something in it is not from cargo's own registry, by its checksum.
+
+    Cargo asks whatever registry a lock names, and it runs where there is a network.
+    """
     raw = read_toml(text)
-    packages = raw.get("package", [])
-    if not isinstance(packages, list):
-        raise ValueError("its packages are not a list")  # noqa: TRY004  a broken file, not a wrong call
     older = _table(raw.get("metadata", {}), "metadata")
-    sources = {source for package in packages if (source := _lock_source(_table(package, "package"), older))}
-    if len(sources) > 1:
-        raise ValueError("it takes crates from several registries")
+    for package in _locked_packages(raw):
+        _check_source(_table(package, "package"), older)
 
 
-def _lock_source(package: Table, older: Table) -> str | None:
+def _locked_packages(raw: Table) -> Iterator[object]:
+    """Yield all that cargo takes for a locked package: ``root`` is one in old files, and patches have a list, too."""
+    for packages in (raw.get("package", []), _table(raw.get("patch", {}), "patch").get("unused", [])):
+        if not isinstance(packages, list):
+            raise ValueError("its packages are not a list")  # noqa: TRY004  a broken file, not a wrong call
+        yield from packages
+    if "root" in raw:
+        yield raw["root"]
+
+
+def _check_source(package: Table, older: Table) -> None:
     name, version, source = package.get("name"), package.get("version"), package.get("source")
     if source is None:
-        return None
-    if not isinstance(source, str) or not source.startswith(("registry+", "sparse+")):
-        raise ValueError(f"{name} is taken from {_ELSEWHERE['git']} ({str(source)[:200]})")
+        return
+    if not isinstance(source, str) or source not in _OWN_REGISTRY:
+        kind = "git" if str(source).startswith("git+") else "registry"
+        raise ValueError(f"{name} is taken from {_ELSEWHERE[kind]} ({str(source)[:200]})")
     if not package.get("checksum") and not older.get(f"checksum {name} {version} ({source})"):
         raise ValueError(f"{name} {version} has no checksum")
-    return source
 
 
 def _reduce(raw: Table, paths: list[str]) -> Iterator[tuple[str, Table]]:

@@ -20,6 +20,7 @@ from wheelyard.domain.dependencies import (
     Skipped,
     read_requires_python,
 )
+from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_marker
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
@@ -84,6 +85,8 @@ def _check_pylock(lock: Pylock) -> None:
     if lock.requires_python is not None:
         check_specifiers(lock.requires_python)
     for package in lock.packages:
+        read_project_name(package.name)
+        tuple(_pylock_hashes(package))
         if package.version is not None:
             read_version(str(package.version))
         if package.marker is not None:
@@ -108,7 +111,7 @@ def _pylock_hashes(package: Package) -> Iterator[str]:
     files = (*(package.wheels or ()), *((package.sdist,) if package.sdist else ()))
     for file in files:
         if digest := file.hashes.get("sha256"):
-            yield f"sha256:{digest}"
+            yield read_hash(f"sha256:{digest}")
 
 
 def read_poetry_lock(
@@ -182,7 +185,7 @@ def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozense
 def _poetry_entry(
     package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str], files_url: str
 ) -> MarkedPin | Skipped | None:
-    name = canonicalize_name(package["name"])
+    name = read_project_name(package["name"])
     groups = {canonicalize_name(group) for group in package.get("groups", ["main"])}
     if not groups & selection.groups:
         return None
@@ -193,7 +196,7 @@ def _poetry_entry(
     if source not in {"legacy", "pypi"} and not is_ours:
         reason, wanted = f"it comes from a {source}, not from the index", source != "directory"
         return Skipped(origin=origin, text=name, reason=reason, is_wanted=wanted)
-    hashes = frozenset(entry["hash"] for entry in package.get("files", ()))
+    hashes = frozenset(read_hash(entry["hash"]) for entry in package.get("files", ()))
     pin = Pin(project=name, version=read_version(package["version"]), origin=origin, hashes=hashes)
     return MarkedPin(pin=pin, marker=_poetry_marker(package.get("markers"), selection))
 

@@ -26,6 +26,7 @@ from wheelyard.errors import DependencyFileInvalidError
 
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
+_SHOWN: Final = 100
 _NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
 _POETRY: Final = "; what is in Poetry's own tables, its poetry.lock says"
 
@@ -40,12 +41,15 @@ def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencie
     application = _Application(
         file=file,
         name=canonicalize_name(str(project.get("name", ""))),
-        extras={canonicalize_name(name): texts for name, texts in project.get("optional-dependencies", {}).items()},
+        extras={
+            canonicalize_name(name): _texts(texts, f"the extra {name}", file)
+            for name, texts in project.get("optional-dependencies", {}).items()
+        },
         lines=_lines_of(text),
     )
     groups = document.get("dependency-groups", {})
     selection.check(file, extras=application.extras.keys(), groups=frozenset(map(canonicalize_name, groups)))
-    texts = [*project.get("dependencies", ())]
+    texts = _texts(project.get("dependencies", []), "dependencies", file)
     for extra in sorted(selection.extras):
         texts += application.extras[extra]
     texts += _grouped(groups, selection.groups, file=file)
@@ -121,6 +125,13 @@ def _project_of(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
         problem = f"its {' and '.join(dynamic)} are dynamic: only running the project's code would tell them"
         raise DependencyFileInvalidError(file=file, problems=[problem])
     return project
+
+
+def _texts(value: object, what: str, file: str) -> list[str]:
+    """Return a copy of a list of requirements; raises DependencyFileInvalidError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise DependencyFileInvalidError(file=file, problems=[f"{what[:_SHOWN]}: not a list of requirements"])
+    return [*value]
 
 
 def _grouped(groups: Mapping[str, Any], wanted: AbstractSet[NormalizedName], *, file: str) -> Iterator[str]:

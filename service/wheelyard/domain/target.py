@@ -78,14 +78,12 @@ class Target:
     @classmethod
     def parse(cls, *, python: str, platform: str) -> Self:
         """Read both parts; raises ValueError if either is malformed."""
-        if _PYTHON.fullmatch(python) is None:
-            raise ValueError(f"{python[:_SHOWN]!r} is not a Python version of the form 3.13")
-        return cls(python=python, policy=Policy.parse(platform))
+        return cls(python=_checked_python(python), policy=Policy.parse(platform))
 
     @classmethod
     def stored(cls, *, python: str, platform: str) -> Self:
         """Read both parts as they were taken before, by an older release too; raises ValueError."""
-        return cls(python=python, policy=Policy.stored(platform))
+        return cls(python=_checked_python(python), policy=Policy.stored(platform))
 
     @property
     def version_info(self) -> tuple[int, int]:
@@ -124,3 +122,9 @@ class Target:
 
     def __str__(self) -> str:
         return f"Python {self.python} on {self.policy}"
+
+
+def _checked_python(text: str) -> str:
+    if _PYTHON.fullmatch(text) is None:
+        raise ValueError(f"{text[:_SHOWN]!r} is not a Python version of the form 3.13")
+    return text

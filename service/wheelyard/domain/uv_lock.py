@@ -20,6 +20,7 @@ from wheelyard.domain.dependencies import (
 )
 from wheelyard.domain.lock_files import load_toml, package_origins
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_marker
 from wheelyard.domain.untrusted.toml_text import read_toml
@@ -199,16 +200,19 @@ def _pin_of(node: _Node) -> Pin:
 
 def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
     version, metadata = package.get("version"), package.get("metadata", {})
+    source = next(iter(package["source"]), "")
+    # The groups of a workspace without a project come as a package of its own without a name.
+    is_nameless = package["name"] == "" and source in _OWN
     files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
     return _Node(
-        project=canonicalize_name(package["name"]),
+        project=canonicalize_name("") if is_nameless else read_project_name(package["name"]),
         version=None if version is None else str(read_version(version)),
-        source=next(iter(package["source"])),
+        source=source,
         origin=origin,
         needs=_read_edges(package.get("dependencies", ())),
         extras=_read_tables(package.get("optional-dependencies", {}), metadata.get("provides-extras", ())),
         groups=_read_tables(package.get("dev-dependencies", {}), metadata.get("requires-dev", ())),
-        hashes=frozenset(file["hash"] for file in files if "hash" in file),
+        hashes=frozenset(read_hash(file["hash"]) for file in files if "hash" in file),
     )
 
 
@@ -227,7 +231,7 @@ def _read_edges(edges: Iterable[Mapping[str, Any]]) -> tuple[_Edge, ...]:
 def _read_edge(edge: Mapping[str, Any]) -> _Edge:
     version = edge.get("version")
     return _Edge(
-        project=canonicalize_name(edge["name"]),
+        project=read_project_name(edge["name"]),
         version=None if version is None else str(read_version(version)),
         extras=tuple(canonicalize_name(extra) for extra in edge.get("extra", edge.get("extras", ()))),
         marker=read_marker(edge["marker"]) if "marker" in edge else None,

@@ -22,6 +22,8 @@ from wheelyard.pipeline.wheel_report import read_sources
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more for a backend that thinks again
 _MAX_REQUIREMENTS: Final = 200
+_MAX_CHARACTERS: Final = 64 << 10
+"""Of all of them."""
 
 
 async def build(job: Job, tools: Tools) -> Job:
@@ -126,6 +128,8 @@ class _Supplies:
             raise conversation.refuse(str(error)) from error
         if self._rounds > _MAX_ROUNDS or len(wanted) > _MAX_REQUIREMENTS:
             raise conversation.refuse(f"it asks for {len(wanted)} build requirements in round {self._rounds}")
+        if (length := sum(map(len, wanted))) > _MAX_CHARACTERS:
+            raise conversation.refuse(f"its build requirements have {length} characters; {_MAX_CHARACTERS} are allowed")
         return wanted
 
     async def _send_new(self, conversation: Conversation, files: Sequence[IndexFile]) -> None:

@@ -105,7 +105,12 @@ async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conv
     try:
         async with asyncio.timeout(granted.limits.time_seconds), tools.engine.run(spec, log=job.log) as container:
             conversation = Conversation(
-                container, stage=sandbox.stage, outbox=outbox, output_bytes=tools.output_bytes, limits=granted
+                container,
+                stage=sandbox.stage,
+                outbox=outbox,
+                output_bytes=tools.output_bytes,
+                limits=granted,
+                parsers=tools.parsers,
             )
             await conversation.start(tools.agent)
             yield conversation

@@ -13,10 +13,12 @@ from typing import Any, Final
 from wheelyard.domain.build import Stage, storable
 from wheelyard.domain.untrusted.json_text import read_json
 from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
-from wheelyard.interfaces import Container
+from wheelyard.interfaces import Container, ParserPool
 from wheelyard.pipeline.limits import GrantedLimits
 
 _HEADER_BYTES: Final = 2 << 20
+_SHORT_HEADER_BYTES: Final = 64 << 10
+"""What is read here; a longer header is read by the parsers' processes."""
 _BLOCK_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 16
 _LARGEST: Final = 1 << 63
@@ -45,10 +47,18 @@ class Message:
 class Conversation:
     """A job's talk with one container."""
 
-    def __init__(
-        self, container: Container, *, stage: Stage, outbox: Path, output_bytes: int, limits: GrantedLimits
+    def __init__(  # noqa: PLR0913  each is about what may come
+        self,
+        container: Container,
+        *,
+        stage: Stage,
+        outbox: Path,
+        output_bytes: int,
+        limits: GrantedLimits,
+        parsers: ParserPool,
     ) -> None:
         self._container = container
+        self._parsers = parsers
         self._stage = stage
         self._outbox = outbox
         self._output_bytes = self._room = output_bytes
@@ -106,12 +116,18 @@ class Conversation:
             line = await self._container.read_line(_HEADER_BYTES)
             if not line:
                 raise await self._ended()
-            fields = _clean(read_json(line, max_bytes=_HEADER_BYTES))
+            fields = await self._read_header(line)
         except (ValueError, RecursionError) as error:
             raise self.refuse(f"a header cannot be read ({error})") from error
         if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
             raise self.refuse("a header has no kind")
         return Message(kind=fields["kind"], fields=fields)
+
+    async def _read_header(self, line: bytes) -> object:
+        if len(line) <= _SHORT_HEADER_BYTES:
+            return read_header(line)
+        what = f"a header of {len(line)} bytes"
+        return await self._parsers.run(read_header, line, what=what, caller=str(self._outbox))
 
     async def _take_file(self, message: Message) -> None:
         name, size = message.fields.get("name"), message.fields.get("size")
@@ -145,6 +161,11 @@ class Conversation:
         if code < 0 or code in _ENDED_FROM_OUTSIDE:
             return ContainerLostError(stage=self._stage.value, exit_code=code)
         return self.refuse(f"it ended with exit code {code} and without a report")
+
+
+def read_header(line: bytes) -> object:
+    """Read a header's JSON; raises RefusedTextError or RecursionError."""
+    return _clean(read_json(line, max_bytes=_HEADER_BYTES))
 
 
 def _clean(value: object) -> object:

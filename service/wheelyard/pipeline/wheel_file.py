@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 # What the zipfile module raises for files that are broken, encrypted or compressed in ways it does not know.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError)
-_METADATA_BYTES: Final = 4 << 20
+_INFO_BYTES: Final = {"METADATA": 4 << 20, "WHEEL": 64 << 10, "entry_points.txt": 1 << 20}
 _MAX_REQUIREMENTS: Final = 10_000
 _MAX_TAGS: Final = 1000
 _SCHEMES: Final = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
@@ -194,10 +194,11 @@ def _read_only(bundle: zipfile.ZipFile, wanted: str) -> bytes:
     found = [member for member in bundle.infolist() if _is_info(member.filename, wanted)]
     if len(found) != 1:
         raise ValueError(f"it has {len(found)} {wanted} files instead of one")
-    if found[0].file_size > _METADATA_BYTES:
-        raise ValueError(f"its {wanted} has {found[0].file_size} bytes")
+    limit = _INFO_BYTES[wanted]
+    if found[0].file_size > limit:
+        raise ValueError(f"its {wanted} has {found[0].file_size} bytes; {limit} are allowed")
     with bundle.open(found[0]) as file:
-        return file.read(_METADATA_BYTES)
+        return file.read(limit)
 
 
 def _is_info(name: str, wanted: str) -> bool:

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
-from zipfile import ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipInfo
 
 from wheelyard.zip_files import MAX_MEMBERS
 
 MAX_UNPACKED_BYTES: Final = 8 << 30
 _MAX_NAME_BYTES: Final = 1000
 _MAX_PART_BYTES: Final = 255  # what file systems take
+_MAX_PARTS: Final = 100
 _LOCAL_HEADER_BYTES: Final = 30
 _SHOWN: Final = 100
 # Control characters, and those that reverse the direction of writing.
@@ -74,9 +75,13 @@ def _problems(name: str) -> Iterator[str]:
         yield "has a path that leaves its folder or is not normal"
     elif len(name.encode()) > _MAX_NAME_BYTES or any(len(part.encode()) > _MAX_PART_BYTES for part in parts):
         yield "has a name that is too long"
+    elif len(parts) > _MAX_PARTS:
+        yield f"is below more than {_MAX_PARTS} folders"
 
 
 def _check_kind(member: ZipInfo) -> None:
+    if member.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
+        raise ValueError(f"its member {shown(member.filename)} is compressed in a way that not every installer knows")
     mode = member.external_attr >> 16
     if kind := _KINDS.get(stat.S_IFMT(mode)):
         raise ValueError(f"its member {shown(member.filename)} is {kind}")

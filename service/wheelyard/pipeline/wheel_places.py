@@ -45,7 +45,7 @@ def installed_path(member: str) -> str:
         case "headers":
             return f"{_HEADERS}/{top.partition('-')[0]}/{rest}"
         case _:
-            return _in_environment(rest)
+            return in_environment(rest)
 
 
 def plain(part: str) -> str:
@@ -72,9 +72,13 @@ def check_places(names: Sequence[str], *, info: str, roots: Collection[str] = (S
     for name in names:
         path = installed_path(name)
         is_ours = name == info or name.startswith(f"{info}/")
-        if not is_ours and (problem := next(_problems(name, path, project, roots), None)):
+        # Its own metadata is where metadata belongs, unless Python is to look for more in there.
+        places = [root for root in roots if root != SITE] if is_ours else roots
+        if problem := next(_problems(name, path, project, places), None):
             raise ValueError(f"its member {shown(name)} {problem}")
         if not name.endswith("/"):
+            if root := next(_roots_in(path, roots), None):
+                raise ValueError(f"Python is to look for modules in its member {shown(name)} (as {shown(root)})")
             other = installed.setdefault(folded(path), name)
             if other != name:
                 raise ValueError(f"its members {shown(other)} and {shown(name)} would be installed as one file")
@@ -85,8 +89,16 @@ def check_places(names: Sequence[str], *, info: str, roots: Collection[str] = (S
                 raise ValueError(f"its member {shown(name)} would be installed below {shown(file)}, which is a file")
 
 
-def _in_environment(path: str) -> str:
-    """Give the one form of a path below the scheme ``data``, which may name any folder of an environment."""
+def _roots_in(path: str, roots: Collection[str]) -> Iterator[str]:
+    """Yield the folders that are a file, or in one: Python looks into zip files, and nobody looks there before."""
+    file = "/".join(map(plain, path.split("/")))
+    for root in roots:
+        if _is_below(root, file):
+            yield root
+
+
+def in_environment(path: str) -> str:
+    """Give the one form of a path in an environment, such as one below the scheme ``data``: it may name any folder."""
     parts = path.split("/")
     known = [plain(part) for part in parts]
     if not _SITES.isdisjoint(known):

@@ -42,10 +42,16 @@ def _check_place(script: str) -> None:
 
 
 def _scripts(entry_points: str) -> Iterator[str]:
-    """Give the names of programs, read as loosely as any installer does it."""
-    group = ""
+    """Give the names of programs, read as loosely as any installer does it.
+
+    uv takes ``[console_scripts] ; text`` for the group, too, and readers of ini files part a name from its value at a
+    colon as well.
+    """
+    is_group = False
     for line in map(str.strip, entry_points.splitlines()):
         if line.startswith("["):
-            group = line.strip("[] \t")
-        elif group in _GROUPS and line and not line.startswith(("#", ";")):
-            yield line.partition("=")[0].strip()
+            is_group = any(group in line for group in _GROUPS)
+        elif is_group and line and not line.startswith(("#", ";")):
+            name = line.partition("=")[0].strip()
+            yield name
+            yield from {name.partition(":")[0].strip(), name.partition("#")[0].strip()} - {name, ""}

@@ -7,10 +7,13 @@ from typing import Final
 from zipfile import ZipFile
 
 from wheelyard.pipeline.wheel_members import shown
-from wheelyard.pipeline.wheel_places import PROGRAMS, SITE, installed_path, plain
+from wheelyard.pipeline.wheel_places import PROGRAMS, SITE, in_environment, installed_path, plain
 
 _TEXT_BYTES: Final = 64 << 10
 _MOST_LINES: Final = 3
+_MOST_TEXTS: Final = 50
+_MOST_FOLDERS: Final = 50
+"""That all ``.pth`` files together add."""
 _MODULES: Final = {
     "sitecustomize": "Python imports a module of this name by itself.",
     "usercustomize": "Python imports a module of this name by itself.",
@@ -56,12 +59,21 @@ class _PathFile:
 
 
 def find_startup(bundle: ZipFile) -> Startup:
-    """Find what Python runs of a wheel at each of its starts, whose members are checked already."""
+    """Find what Python runs of a wheel at each of its starts, whose members are checked already.
+
+    Raises ValueError if there are more such files than any project has, or larger ones, or ones that add more folders.
+    """
     names = sorted(member.filename for member in bundle.infolist() if not member.is_dir())
     paths = {name: [plain(part) for part in installed_path(name).split("/")] for name in names}
-    texts = {name: _read(bundle, name) for name in names if _is_startup_text(paths[name])}
-    pth = {name: _read_pth(text) for name, text in texts.items() if paths[name][-1].endswith(".pth")}
-    added = {_installed_folder(folder) for file in pth.values() for folder in file.folders}
+    named = [name for name in names if _is_startup_text(paths[name])]
+    if len(named) > _MOST_TEXTS:
+        raise ValueError(f"it has {len(named)} .pth and .start files, and {_MOST_TEXTS} are allowed")
+    texts = {name: _read(bundle, name) for name in named}
+    pth = {name: _read_pth(name, text) for name, text in texts.items() if paths[name][-1].endswith(".pth")}
+    lines = {folder for file in pth.values() for folder in file.folders}
+    added = {place for folder in lines for place in _installed_folders(folder)}
+    if len(added) > _MOST_FOLDERS:
+        raise ValueError(f"its .pth files add {len(added)} folders, and {_MOST_FOLDERS} are allowed")
     folders = tuple(dict.fromkeys([*_FOLDERS, *sorted(added)]))
     found = []
     for name in names:
@@ -89,18 +101,26 @@ def _lines(text: str | None) -> list[str]:
     return [line.strip() for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
 
 
-def _read_pth(text: str | None) -> _PathFile:
-    """Tell lines that Python runs from those that it takes for folders, as its site module does."""
+def _read_pth(name: str, text: str | None) -> _PathFile:
+    """Tell lines that Python runs from those that it takes for folders, as its site module does; raises ValueError."""
     if text is None:
-        return _PathFile(code=("more than is read here",), folders=())
+        raise ValueError(f"its {shown(name)} has more than {_TEXT_BYTES} bytes")
     code = tuple(line for line in _lines(text) if line.startswith(("import ", "import\t")))
     return _PathFile(code=code, folders=tuple(line for line in _lines(text) if line not in code))
 
 
-def _installed_folder(line: str) -> str:
-    """Give the installed path of a folder that a ``.pth`` file names; those elsewhere are none of the wheel's."""
-    folder = posixpath.normpath(posixpath.join(SITE, line.replace("\\", "/")))
-    return "/".join(map(plain, folder.split("/")))
+def _installed_folders(line: str) -> Iterator[str]:
+    """Give the installed paths that the folder of a ``.pth`` file may be.
+
+    A folder outside of the environment is none of the wheel's, unless it leads back into it by its name, which nobody
+    knows here.
+    """
+    path = posixpath.normpath(posixpath.join(SITE, line.replace("\\", "/")))
+    outside = path.removeprefix("../") if path.startswith("../") else ""
+    while outside.startswith("../"):
+        outside = outside.removeprefix("../")
+    for one in filter(None, (path, outside.partition("/")[2])):
+        yield "/".join(map(plain, in_environment(one).split("/")))
 
 
 def _describe_pth(file: _PathFile) -> str:

@@ -138,13 +138,14 @@ class Prebuilds:
 
         None if nothing is to be built, or nothing is known of any of its projects.
         """
-        projects = projects_ahead(prebuild)
+        # In threads: of thousands of items, it takes a while.
+        projects = await asyncio.to_thread(projects_ahead, prebuild)
         typical = await self.times.typical_seconds(projects) if projects else {}
         if not typical:
             return None
         workers = await self.workers.list_workers()
         slots = sum(one.card.capacity.slots for one in workers if one.card.state is WorkerState.ACTIVE)
-        return seconds_left(prebuild, typical, now=self.now(), slots=slots)
+        return await asyncio.to_thread(seconds_left, prebuild, typical, now=self.now(), slots=slots)
 
     async def served_wheels(self, prebuild: Prebuild) -> dict[Release, dict[IndexedWheel, list[Target]]]:
         """Read the wheels that serve a prebuild's items, with their targets; a release that is not served has none."""

@@ -34,6 +34,7 @@ from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement, read_requirement
+from wheelyard.domain.untrusted.versions import MAX_CLAUSES
 from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import (
     CallerError,
@@ -203,7 +204,8 @@ class ReadDependencies:
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
         try:
             page = await self._source.project(requirement.project)
-            release = choose_release(requirement, page, python=target.python)
+            # In a thread: of a large project and many clauses, it takes a while.
+            release = await asyncio.to_thread(choose_release, requirement, page, python=target.python)
         except CallerError:
             return None  # the resolver says what is wrong, for all requirements at once
         wheels = (file for file in page.files if file.kind == "wheel" and file.version == release.version)
@@ -285,19 +287,28 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
 
 
 def _allowed(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> tuple[ProjectRequirement, ...]:
-    """Say for each requirement which releases it allows together with the constraints on its project."""
+    """Say for each requirement which releases it allows together with the constraints on its project.
+
+    Raises DependencyFileInvalidError if there are more of these than any project has.
+    """
     constraints: dict[NormalizedName, SpecifierSet] = {}
     for limit in limits:
         project = canonicalize_name(limit.requirement.name)
-        constraints[project] = constraints.get(project, SpecifierSet()) & limit.requirement.specifier
+        constraints[project] = _both(constraints.get(project, SpecifierSet()), limit)
     allowed = (
-        ProjectRequirement(
-            project=project, specifier=one.requirement.specifier & constraints.get(project, SpecifierSet())
-        )
+        ProjectRequirement(project=project, specifier=_both(constraints.get(project, SpecifierSet()), one))
         for one in wanted
         if (project := canonicalize_name(one.requirement.name))
     )
     return tuple(dict.fromkeys(allowed))
+
+
+def _both(specifier: SpecifierSet, one: Wanted) -> SpecifierSet:
+    both = specifier & one.requirement.specifier
+    if len(both) > MAX_CLAUSES:
+        problem = f"{one.origin}: there are {len(both)} version clauses for {one.requirement.name} in all; "
+        raise DependencyFileInvalidError(file=one.origin.file, problems=[f"{problem}{MAX_CLAUSES} are allowed"])
+    return both
 
 
 def _origins(wanted: Iterable[Wanted]) -> dict[NormalizedName, Origin]:

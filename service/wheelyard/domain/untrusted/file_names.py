@@ -1,19 +1,31 @@
 """Names of distributions, as indexes, containers and callers give them (PEP 427, 625, 425)."""
 
 import math
+import re
 from typing import Final, NamedTuple
 
 from packaging.tags import Tag, parse_tag
-from packaging.utils import BuildTag, NormalizedName, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    BuildTag,
+    InvalidName,
+    NormalizedName,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import Version
 
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import MAX_VERSION
 
+_SHOWN: Final = 80
 MAX_NAME: Final = 255
 """Bytes of a file's name: no file system of ours holds longer ones."""
 MAX_TAGS: Final = 1000
 """That a compressed tag stands for: the product of its parts."""
+
+
+_HASH: Final = re.compile(r"[a-z0-9_]{1,20}:[0-9A-Fa-f]{1,256}")
 
 
 class WheelName(NamedTuple):
@@ -23,6 +35,23 @@ class WheelName(NamedTuple):
     version: Version
     build: BuildTag
     tags: frozenset[Tag]
+
+
+def read_project_name(text: object) -> NormalizedName:
+    """Read a project's name, which becomes part of addresses; raises RefusedTextError."""
+    if not isinstance(text, str) or len(text) > MAX_NAME:
+        raise RefusedTextError(f"{str(text)[:_SHOWN]!r} is not the name of a project")
+    try:
+        return canonicalize_name(text, validate=True)
+    except InvalidName as error:
+        raise RefusedTextError(f"{text[:_SHOWN]!r} is not the name of a project") from error
+
+
+def read_hash(text: object) -> str:
+    """Read a file's hash with its algorithm, such as ``sha256:00…``; raises RefusedTextError."""
+    if not isinstance(text, str) or _HASH.fullmatch(text) is None:
+        raise RefusedTextError(f"{str(text)[:_SHOWN]!r} is not the hash of a file")
+    return text
 
 
 def read_wheel_name(filename: str) -> WheelName:

@@ -12,11 +12,15 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 
 MAX_BYTES: Final = 4 << 20
 MAX_HEADERS: Final = 12_000
+MAX_LINES: Final = 100_000
+"""Of the headers, with those that go on in further lines."""
 MAX_NAMES: Final = 128
 """Of different headers: packaging looks through all headers for each of them."""
 
 _LINE: Final = re.compile(rb"([^\r\n]*+)(\r\n|\r|\n|\Z)")
 _NAME: Final = re.compile(rb"[\x21-\x39\x3b-\x7e]+(?=:)")
+_MAILS: Final = b"content-"
+"""How the headers begin that say of what kind a mail's body is."""
 _PROJECT_FIELDS: Final = "description"
 
 
@@ -39,21 +43,30 @@ def parse_metadata(content: bytes) -> RawMetadata:
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:
-    """Cut where the headers end: at an empty line, or at the first line that is none."""
+    """Cut where the headers end: at an empty line, or at the first line that is none.
+
+    What mail alone has (Content-Type) is left out: the email package takes its parameters apart in quadratic time.
+    """
     names: set[bytes] = set()
-    count = end = 0
+    kept: list[bytes] = []
+    count = 0
+    is_mails = False
     for line in _LINE.finditer(content):
         if not line[1]:
-            return content[:end], content[line.end() :]
+            return b"".join(kept), content[line.end() :]
         is_continued = line[1][:1] in b" \t" and count > 0
         name = _NAME.match(line[1])
         if not is_continued and name is None:
-            return content[:end], content[line.start() :]
+            return b"".join(kept), content[line.start() :]
         if name is not None and not is_continued:
             names.add(name[0])
             count += 1
+            is_mails = name[0].lower().startswith(_MAILS)
+        if len(kept) == MAX_LINES:
+            raise RefusedTextError(f"its metadata has headers of more than {MAX_LINES} lines")
         if count > MAX_HEADERS or len(names) > MAX_NAMES:
             reason = f"its metadata has more than {MAX_HEADERS} headers, or more than {MAX_NAMES} different ones"
             raise RefusedTextError(reason)
-        end = line.end()
-    return content[:end], b""
+        if not is_mails:
+            kept.append(line[0])
+    return b"".join(kept), b""

@@ -12,6 +12,8 @@ MAX_VERSION: Final = 200
 """Characters of a version. The longest that PyPI has are a local label with a commit."""
 MAX_SPECIFIER: Final = 2000
 """Characters of a set of specifiers."""
+MAX_CLAUSES: Final = 100
+"""Of a set of specifiers: what packaging makes of many takes more than the square of them."""
 
 
 def read_version(text: str) -> Version:
@@ -45,10 +47,12 @@ def read_specifiers(text: str) -> SpecifierSet:
 
 
 def check_specifiers(specifiers: SpecifierSet) -> None:
-    """See that each clause names a version; raises RefusedTextError.
+    """See that there are not too many clauses and that each names a version; raises RefusedTextError.
 
     ``===`` takes any word, with which no release can be compared, so that what follows it must be a version, too.
     """
+    if len(specifiers) > MAX_CLAUSES:
+        raise RefusedTextError(f"there are {len(specifiers)} version clauses; {MAX_CLAUSES} are allowed")
     for one in specifiers:
         _check_clause(one)
 
