@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from wheelyard.domain.build import BuildSummary
+from wheelyard.domain.build import BuildSummary, Status
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.log_text import clean_line
 from wheelyard.domain.recipe import Recipe
@@ -82,10 +82,12 @@ async def show_recipe(visit: Visit) -> Page:
 
 
 def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:
-    """Say of a project that was built that it needs none; raises NotFoundError for any other name."""
+    """Say of a project that was built that it has none; raises NotFoundError for any other name."""
     if not builds:
         raise NotFoundError(kind="recipe", name=name)
-    values = {"name": name, "builds": builds[:10], "results": last_results(builds)}
+    results = last_results(builds)
+    has_failed = any(one.status is Status.FAILED for one in results)
+    values = {"name": name, "builds": builds[:10], "results": results, "has_failed": has_failed}
     return Page(template="no_recipe.html", title=f"Recipe of {name}", values=values)
 
 
