@@ -12,7 +12,7 @@ from tests.contract.samples import sample_order
 from tests.unit.web_stand import FAILING_LOG, METADATA, RECIPE, TOKEN, WebStand, furnish, web_stand
 
 from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import Action, AuditFilter, Scope
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.index import Level
 from wheelyard.domain.ledger import Outcome
@@ -339,6 +339,28 @@ async def test_list_of_builds_is_filtered_and_paged(stand: WebStand) -> None:
     assert "project=Many" in older
     await stand.see("/builds?status=nonsense", 422)
     await stand.see("/builds?before=x", 422)
+
+
+async def test_failed_builds_of_one_cause_are_tried_again_together(stand: WebStand) -> None:
+    ids = await furnish(stand)
+    other = await stand.failed("pyyaml==6.0.1")
+    listed = await stand.see("/builds?failure_code=build-failed&status=failed&python=3.13&requested_by=tests")
+    assert {f"/builds/{ids['failed']}", f"/builds/{other}"} <= set(listed.links)
+    assert f"/builds/{ids['succeeded']}" not in listed.links
+    assert listed.find("form", action="/builds/retry")
+    for query in ("failure_code=no-sdist", "python=3.11", "platform=manylinux_2_31_x86_64", "requested_by=nobody"):
+        assert "No build fits" in (await stand.see(f"/builds?{query}")).text
+    assert (await stand.see("/builds?failure_code=build-failed")).find("form", action="/builds/retry") == []
+    filters = {"failure_code": "build-failed", "status": "failed", "project": "lxml"}
+    assert (await stand.browser.post("/builds/retry", data=filters)).status_code == 422, "without its session's token"
+    sent = await stand.send("/builds/retry", **filters)
+    assert (sent.status_code, "retried=1" in sent.headers["Location"]) == (303, True)
+    assert "1 build put back into the queue" in (await stand.see(sent.headers["Location"])).text
+    statuses = [(await stand.api.builds.get(one)).status for one in (ids["failed"], other)]
+    assert statuses == [Status.QUEUED, Status.FAILED]
+    assert (await stand.send("/builds/retry", project="lxml")).status_code == 422
+    entries = await stand.api.services.audit.list_entries(AuditFilter(object=ids["failed"]))
+    assert Action.BUILD_RETRIED in [one.change.action for one in entries]
 
 
 async def test_recipe_shows_where_each_key_comes_from(stand: WebStand) -> None:

@@ -73,6 +73,7 @@ select project, version, for_build_id from build_waits where build_id = %(id)s a
 order by project, version
 """
 _READ: Final = (_SELECT, _SELECT_ATTEMPTS, _SELECT_WAITS)
+# A requester is written as "name (id of the token)".
 _LIST: Final = """
 select id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority,
        not_before, waiting
@@ -80,6 +81,15 @@ from builds
 where (%(project)s::text is null or project = %(project)s)
   and (%(status)s::text is null or status = %(status)s)
   and (%(first)s::uuid is null or id between %(first)s::uuid and %(last)s::uuid)
+  and (%(code)s::text is null or failure->>'code' = %(code)s)
+  and (%(python)s::text is null or python = %(python)s)
+  and (%(platform)s::text is null or platform = %(platform)s)
+  and (%(by)s::text is null or queued_for = %(by)s or starts_with(queued_for, %(by)s || ' (') or exists (
+      select from requests r where r.build_id = builds.id
+      and (r.requested_by = %(by)s or starts_with(r.requested_by, %(by)s || ' ('))))
+  and (not %(newest)s or not exists (
+      select from builds n where n.project = builds.project and n.version = builds.version
+      and n.python = builds.python and n.platform = builds.platform and n.sequence > builds.sequence))
   and (%(before)s::uuid is null or sequence < (select sequence from builds where id = %(before)s))
 order by sequence desc limit %(limit)s
 """
@@ -194,6 +204,11 @@ class PostgresBuilds:
             "status": wanted.status.value if wanted.status else None,
             "first": wanted.ids and wanted.ids.first,
             "last": wanted.ids and wanted.ids.last,
+            "code": wanted.failure_code,
+            "python": wanted.python,
+            "platform": wanted.platform,
+            "by": wanted.requested_by,
+            "newest": wanted.is_newest,
             "before": None if wanted.before is None else _id_of(wanted.before),
             "limit": limit + 1,
         }

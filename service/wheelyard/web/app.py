@@ -74,6 +74,7 @@ ROUTES: Final = (
     Route(path="/requests/{request_id}/cancel", show=requests_pages.cancel_request, needed=_REQUEST, method="POST"),
     Route(path="/queue", show=queue_page.show_queue),
     Route(path="/builds", show=builds_list.list_builds),
+    Route(path="/builds/retry", show=builds_list.retry_builds, needed=_REQUEST, method="POST"),
     Route(path="/builds/{build_id}", show=build_page.show_build),
     Route(path="/builds/{build_id}/log", show=build_log.show_log),
     Route(path="/builds/{build_id}/log.txt", show=build_log.download_log),
