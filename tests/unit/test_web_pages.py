@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Never
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +12,7 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order
 from tests.unit.web_stand import FAILING_LOG, METADATA, RECIPE, TOKEN, WebStand, furnish, web_stand
 
+from wheelyard.adapters.memory_sessions import MemorySessions
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.domain.access import Action, AuditFilter, Scope
 from wheelyard.domain.build import Failure, Stage, Status
@@ -19,6 +21,7 @@ from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.queue import Capacity, WorkerCard, WorkerState
 from wheelyard.domain.recipe import parse_recipe
+from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.usecases.tokens import Tokens
 from wheelyard.web import app as web_app
@@ -383,11 +386,50 @@ async def test_builders_are_listed_with_their_warnings(stand: WebStand) -> None:
 
 
 async def test_statistics_say_the_same_as_a_drawing_and_as_a_table(stand: WebStand) -> None:
+    stand.api.clock.advance(-2 * 86_400)
+    await stand.built("pyyaml==6.0.1")
+    stand.api.clock.advance(2 * 86_400)
     await furnish(stand)
     page = await stand.see("/statistics?days=90")
     assert len(page.find("svg", class_="chart")) == 5
-    assert "67 %" in re.sub(r"\s+", " ", page.text)
+    assert "75 %" in re.sub(r"\s+", " ", page.text)
     assert len(page.find("table")) == 9
+
+
+async def test_statistics_of_one_day_or_none_are_no_empty_drawings(stand: WebStand) -> None:
+    nothing = await stand.see("/statistics")
+    assert "No build has ended" in nothing.text
+    assert nothing.find("svg", class_="chart") == []
+    await stand.failed()
+    stand.api.app.state.page_memories.clear()
+    page = await stand.see("/statistics")
+    assert "0 builds succeeded, 1 failed, 0 cancelled" in page.text
+    assert [one["role"] for one in page.find("svg", class_="chart")] == ["img"], "how long it waited, and nothing else"
+
+
+async def test_error_page_knows_who_is_signed_in(stand: WebStand) -> None:
+    for path, status in (("/nowhere", 404), ("/builds?status=x", 422), ("/projects/nothing", 404)):
+        page = await stand.see(path, status)
+        assert page.find("form", action="/sign-out")
+        assert page.csrf
+        assert "/sign-in" not in page.links
+
+
+async def test_error_page_is_shown_even_if_nobody_can_tell_who_is_signed_in(
+    stand: WebStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> Never:
+        raise DatabaseUnavailableError(reason="connection refused")
+
+    monkeypatch.setattr(MemorySessions, "find", away)
+    page = await stand.see("/nowhere", 404)
+    assert "There is no page" in page.text
+    assert "/sign-in" in page.links
+
+
+async def test_api_documentation_has_a_way_back(stand: WebStand) -> None:
+    response = await stand.browser.get("/docs")
+    assert '<a href="./">' in response.text
 
 
 async def test_plan_is_shown_before_it_is_sent(stand: WebStand) -> None:

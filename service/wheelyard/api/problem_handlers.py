@@ -36,7 +36,7 @@ async def _answer(request: Request, exception: Exception) -> Response:
     problem = Problem.of(error, instance=request.url.path, request_id=request_id)
     _report(problem, exception)
     if wants_page(request):
-        answer = error_page(request, problem)
+        answer = await error_page(request, problem)
         answer.headers.update({**retry_headers(problem), **_headers_of(exception), "X-Request-ID": request_id})
         return answer
     # An answer to an unexpected exception does not pass through our middleware, which else sets this header.
