@@ -174,6 +174,15 @@ class ListContract:
         page = await stores.builds.list_builds(BuildFilter(status=Status.FAILED, is_newest=True))
         assert [build.id for build in page.builds] == [other, newest]
 
+    async def test_newest_build_of_each_project_is_read_at_once(self, stores: Stores) -> None:
+        await stores.finished(FAILURE, sample_order(key="a", project="lxml"))
+        newest = await stores.finished(SUCCESS, sample_order(key="b", project="lxml"))
+        other = await stores.queued(sample_order(key="c", project="pyyaml"))
+        await stores.queued(sample_order(key="d", project="numpy"))
+        found = await stores.builds.newest_of(["lxml", "pyyaml", "nothing"])
+        assert {project: build.id for project, build in found.items()} == {"lxml": newest, "pyyaml": other}
+        assert await stores.builds.newest_of([]) == {}
+
     async def test_lists_are_filtered_by_the_beginning_of_ids(self, stores: Stores) -> None:
         ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(8)]
 

@@ -169,3 +169,27 @@ async def test_recipe_with_a_file_that_no_rule_names_says_so(stand: WebStand) ->
     assert "no rule names the file patches/lost.patch" in (await stand.see("/recipes/odd")).text
     listed = (await stand.api.client.get("/v1/recipes/odd")).json()
     assert listed["remarks"] == ["no rule names the file patches/lost.patch"]
+
+
+async def test_projects_show_their_newest_version_its_state_and_where_it_comes_from(stand: WebStand) -> None:
+    await furnish(stand)
+    await stand.mirrored()
+    stand.level = Level.STAGING
+    await stand.built("lxml")
+    failed = await stand.failed("pyyaml==6.0.1")
+    page = await stand.see("/projects")
+    text = " ".join(page.text.split())
+    assert "pyyaml 6.0.3 offered built 2 releases 2 wheels failed 6.0.1" in text
+    assert "mirrored 2.0 offered mirrored 1 releases 1 wheels" in text
+    assert "lxml 6.0.2 staged built" in text
+    assert f"/builds/{failed}" in page.links
+
+
+async def test_recipes_show_packages_and_their_last_result(stand: WebStand) -> None:
+    await furnish(stand)
+    await stand.recipe("lxml", 'schema = 1\nname = "lxml"\n[[rule]]\napt = ["libxml2-dev"]\ntoolchains = ["rust"]\n')
+    await stand.recipe("numpy", 'schema = 1\nname = "numpy"\n')
+    text = " ".join((await stand.see("/recipes")).text.split())
+    assert "lxml usable libxml2-dev, rust failed 6.0.2, Python 3.13" in text
+    assert "pyyaml usable libyaml-dev succeeded 6.0.2, Python 3.13" in text
+    assert "numpy usable not built yet" in text

@@ -14,7 +14,7 @@ from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_waits import forget_waits
 from wheelyard.adapters.postgres_wishes import LIVE, leave_cancelled
 from wheelyard.adapters.records import Row, build_of, order_columns, summary_of
-from wheelyard.domain.build import Build, BuildOrder
+from wheelyard.domain.build import Build, BuildOrder, BuildSummary
 from wheelyard.domain.changes import cancellation_of, request_of, retry_of
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
 from wheelyard.domain.queue import Priority
@@ -92,6 +92,13 @@ where (%(project)s::text is null or project = %(project)s)
       and n.python = builds.python and n.platform = builds.platform and n.sequence > builds.sequence))
   and (%(before)s::uuid is null or sequence < (select sequence from builds where id = %(before)s))
 order by sequence desc limit %(limit)s
+"""
+# A look-up for each project: what it costs does not depend on how many builds there are.
+_NEWEST: Final = """
+select b.* from unnest(%(projects)s::text[]) as p(name) cross join lateral (
+    select id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority,
+           not_before, waiting
+    from builds where project = p.name order by sequence desc limit 1) as b
 """
 _TYPICAL: Final = """
 select project, percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at)) as seconds
@@ -215,6 +222,11 @@ class PostgresBuilds:
         rows = await self._database.fetch_all(_LIST, parameters)
         shown = tuple(summary_of(row) for row in rows[:limit])
         return BuildPage(builds=shown, next_before=shown[-1].id if len(rows) > limit else None)
+
+    async def newest_of(self, projects: Collection[str]) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project."""
+        rows = await self._database.fetch_all(_NEWEST, {"projects": list(projects)})
+        return {row["project"]: summary_of(row) for row in rows}
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""

@@ -1,12 +1,13 @@
 """Recipes: which there are and whether they can be used, and each with where every key comes from."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.build import BuildSummary, Status
@@ -17,7 +18,7 @@ from wheelyard.domain.recipe_merge import Place
 from wheelyard.domain.recipe_origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
 from wheelyard.domain.recipe_source import RecipeStatus
 from wheelyard.domain.target import Target
-from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError
+from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
 from wheelyard.web.log_window import LogSpan, LogWindow, window_from
 from wheelyard.web.rendering import Page
 from wheelyard.web.visit import Visit
@@ -45,9 +46,13 @@ async def list_recipes(visit: Visit) -> Page:
     prefix = canonicalize_name(wanted) if wanted else ""
     fitting = [one for one in recipes if one.name.startswith(prefix) and one.name > after]
     shown = fitting[:_PAGE_SIZE]
+    names = [canonicalize_name(one.name) for one in shown]
+    packages = await asyncio.to_thread(_packages, visit, names)
     following = urlencode({"q": wanted, "after": shown[-1].name}) if len(fitting) > len(shown) else ""
     values = {
         "recipes": shown,
+        "packages": packages,
+        "last": await visit.services.builds.newest_of(names),
         "total": len(recipes),
         "broken": sum(bool(one.problems) for one in recipes),
         "sources": sources,
@@ -56,6 +61,18 @@ async def list_recipes(visit: Visit) -> Page:
         "following": following,
     }
     return Page(template="recipes.html", title="Recipes", values=values)
+
+
+def _packages(visit: Visit, names: Sequence[NormalizedName]) -> dict[str, tuple[str, ...]]:
+    """Name the system packages and toolchains that recipes ask for, in any of their rules."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        # What is wrong with one, or with where they come from, stands beside it.
+        with contextlib.suppress(WheelyardError):
+            recipe = visit.services.recipes.find(name)
+            rules = recipe.rules if recipe else ()
+            found[name] = tuple(dict.fromkeys(one for rule in rules for one in (*rule.apt, *rule.toolchains)))
+    return found
 
 
 async def show_recipe(visit: Visit) -> Page:
