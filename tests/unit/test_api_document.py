@@ -53,6 +53,8 @@ DOCUMENTED = {
     ("get", "/simple/{project}/"): {200, 301, 304, 401, 403, 404, 406, 429, 500, 503},
     ("get", "/staging/simple/"): {200, 304, 401, 403, 406, 429, 500, 503},
     ("get", "/staging/simple/{project}/"): {200, 301, 304, 401, 403, 404, 406, 429, 500, 503},
+    ("get", "/own/simple/"): {200, 304, 401, 403, 406, 429, 500, 503},
+    ("get", "/own/simple/{project}/"): {200, 301, 304, 401, 403, 404, 406, 429, 500, 503},
     ("get", "/files/{filename}"): {200, 401, 403, 404, 429, 500, 503},
     ("post", "/v1/requests/plan"): {200, 401, 403, 413, 422, 429, 500, 503, 507},
     ("post", "/v1/requests"): {202, 401, 403, 413, 422, 429, 500, 503, 507},
@@ -158,6 +160,8 @@ async def test_page_and_all_that_it_loads_come_from_here(stand: ApiStand) -> Non
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "//" not in page.text
     loaded = re.findall(r'(?:src|href)="([^":]+)"', page.text)
+    assert "./" in loaded, "the way back to the pages"
+    loaded.remove("./")
     assert len(loaded) == 4
     for path in loaded:
         assert (await stand.client.get(f"/{path}")).status_code == 200, path

@@ -293,7 +293,7 @@ lint = [{include-group = "dev"}, "ruff"]
     ("text", "problem"),
     [
         ("[project", "not TOML"),
-        (f"x = {'[' * 5000}", "not TOML"),
+        (f"x = {'[' * 5000}", "nested deeper"),
         ("[tool.x]\n", "neither"),
         ('[project]\ndynamic = ["dependencies"]\n', "dynamic"),
         ("[tool.poetry]\n", "Poetry's own tables"),

@@ -228,6 +228,18 @@ async def test_stable_abi_of_older_pythons_is_a_warning(pipeline: PipelineStand,
     assert [one for one in repaired.warnings if one.startswith("Its tag says")] == ([said] if said else [])
 
 
+async def test_start_up_code_is_a_warning_in_report_and_log(pipeline: PipelineStand) -> None:
+    members = {f"{letter}.pth": b"import demo\n" for letter in "abcdefg"}
+    wheel = make_wheel(NATIVE_REPAIRED, name="demo", version="1.0", requires=(), **members)
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT, wheel)]
+    repaired = (await repair(pipeline.built(), pipeline.tools)).repaired
+    assert repaired is not None
+    one = "Python runs '{}.pth' of it at each of its starts, imported or not. It runs 'import demo'."
+    more = "Python runs 2 more files of it at each of its starts, such as 'f.pth', 'g.pth'."
+    assert repaired.warnings == (*(one.format(letter) for letter in "abcde"), more)
+    assert all(f"==> warning: {warning}\n" in pipeline.log.text for warning in repaired.warnings)
+
+
 async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: PipelineStand) -> None:
     seen: dict[str, Any] = {}
 

@@ -161,7 +161,11 @@ async def test_names_and_versions_are_suggested(stand: WebStand) -> None:
     assert await suggested("nobody-knows==1") == []
     assert await suggested("<script>") == []
     page = await stand.see("/request?requirement=py")
-    assert [one["value"] for one in page.find("option") if "." not in str(one["value"])] == ["pyyaml"]
+    assert [one["value"] for one in page.find("option") if str(one["value"]).startswith("py")] == [
+        "pyyaml",
+        "pylock.toml",
+        "pyproject.toml",
+    ]
 
 
 async def test_builders_page_tells_what_the_last_refresh_changed(stand: WebStand) -> None:

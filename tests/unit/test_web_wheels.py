@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from tests.unit.web_stand import METADATA, WebStand, furnish, web_stand
+from tests.unit.web_stand import METADATA, SeenPage, WebStand, furnish, web_stand
 
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import Standing
@@ -71,9 +71,21 @@ async def test_wheel_is_deleted_only_if_its_name_is_typed(stand: WebStand) -> No
     assert page.find("form", action=f"/wheels/{filename}/delete") == []
 
 
+def words(page: SeenPage) -> str:
+    """Return a page's text with single spaces."""
+    return " ".join(page.text.split())
+
+
 async def test_mirrored_wheel_says_so(stand: WebStand) -> None:
     page = await stand.see(f"/wheels/{await stand.mirrored()}")
     assert "mirrored from upstream" in page.text
+    assert "Origin mirrored" in words(page)
+    await stand.built("pyyaml==6.0.2")
+    projects = words(await stand.see("/projects"))
+    assert "mirrored 2.0 offered mirrored 1 releases" in projects, "name, newest version, state, origin, releases"
+    assert "pyyaml 6.0.2 offered built 1 releases" in projects
+    matrix = await stand.see("/projects/mirrored")
+    assert "wheel mirrored" in words(matrix)
     assert "no longer kept" not in page.text
 
 
@@ -129,6 +141,16 @@ async def test_recipe_has_the_last_result_for_each_target(stand: WebStand) -> No
     page = await stand.see("/recipes/pyyaml")
     assert "Last result for each target" in page.text
     assert f"/builds/{ids['older']}" in page.links
+
+
+async def test_warnings_are_on_the_pages_of_build_and_wheel(stand: WebStand) -> None:
+    ids = await furnish(stand)
+    build = await stand.api.builds.get(ids["succeeded"])
+    assert build.wheel is not None
+    warning = "Python runs 'yaml.pth' of it at each of its starts, imported or not. It runs 'import yaml'."
+    stand.api.state.find(ids["succeeded"]).change(wheel=replace(build.wheel, warnings=(warning,)))
+    for path in (f"/builds/{ids['succeeded']}", f"/wheels/{ids['wheel']}"):
+        assert warning in (await stand.see(path)).text
 
 
 async def test_pages_with_more_than_they_can_show_stay_small(stand: WebStand) -> None:

@@ -50,7 +50,15 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
         from wheelyard_agent.repair import repair_wheel as act
     else:
         from wheelyard_agent.verify import verify_wheel as act
+    _forget_program()
     act(channel, job, inbox, SCRATCH)
+
+
+def _forget_program() -> None:
+    """Remove the archive that we came in, now that all of it is loaded: the project's code could write to it."""
+    archive = SCRATCH / "agent.zip"
+    sys.path[:] = [entry for entry in sys.path if entry != str(archive)]
+    archive.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 # Not meant to be imported: programs, test suites and their configuration, and build leftovers.
@@ -12,16 +13,38 @@ _NOT_FOR_IMPORT = re.compile(r"(^|\.)(__main__|tests?|testing|conftest|setup|_?e
 
 def list_modules(site: Path, project: str) -> list[str]:
     """List importable names of a project in a site-packages folder, without its tests and programs."""
-    distribution = next(
-        found for found in importlib.metadata.distributions(path=[str(site)]) if _normalise(found.name) == project
-    )
+    distribution = next(found for found in _installed(site) if _normalise(found.name) == project)
     names = {_module_of(file) for file in distribution.files or [] if file.suffix == ".py"}
     return sorted(name for name in names if name and is_for_import(name))
+
+
+def other_startup_files(site: Path, project: str) -> list[str]:
+    """List the ``.pth`` files of a site-packages folder that other projects have put there, if they are theirs alone.
+
+    Where a project has a module or package of the same name as another one, its own code may be what the other's line
+    would run: there are none then.
+    """
+    own: set[PurePosixPath] = set()
+    others: set[PurePosixPath] = set()
+    for distribution in _installed(site):
+        files = own if _normalise(distribution.name) == project else others
+        files.update(distribution.files or [])
+    shared = {*map(_top, own)} & {*map(_top, others)} - {""}
+    return [] if shared else sorted(file.name for file in others if file.suffix == ".pth" and len(file.parts) == 1)
 
 
 def is_for_import(name: str) -> bool:
     """Tell whether a module is a part of what the project is for, and not of its tests or examples."""
     return _NOT_FOR_IMPORT.search(name) is None
+
+
+def _top(file: PurePosixPath) -> str:
+    """Give the name that a file's module, or its package, is imported by; it is empty for what lies elsewhere."""
+    return file.parts[0].partition(".")[0]
+
+
+def _installed(site: Path) -> Iterable[importlib.metadata.Distribution]:
+    return importlib.metadata.distributions(path=[str(site)])
 
 
 def _module_of(file: PurePosixPath) -> str | None:

@@ -56,10 +56,14 @@ class NetworkWatch:
         self._names = _try_listen(name_server_port)
         threading.Thread(target=self._hear, name="network-watch", daemon=True).start()
 
+    @property
+    def hook(self) -> str:
+        """The program that has one Python tell what it connects to."""
+        return _HOOK.replace("@PORT@", str(self._notes.getsockname()[1]))
+
     def install(self, site: Path) -> None:
         """Have every Python that uses this site-packages folder tell what it connects to."""
-        port = self._notes.getsockname()[1]
-        (site / "_wheelyard_network.py").write_text(_HOOK.replace("@PORT@", str(port)), encoding="ascii")
+        (site / "_wheelyard_network.py").write_text(self.hook, encoding="ascii")
         (site / "_wheelyard_network.pth").write_text("import _wheelyard_network\n", encoding="ascii")
 
     def calls(self) -> list[dict[str, Any]]:

@@ -5,20 +5,25 @@ Needs only the standard library of the target's Python; the installer, uv, comes
 
 from __future__ import annotations
 
-import sys
+import os
+import shutil
 import venv
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.commands import run_commands
 from wheelyard_agent.elf import elf_members, extension_modules
-from wheelyard_agent.imports import ImportResult, import_modules, load_library
+from wheelyard_agent.imports import ImportResult, import_modules, load_library, site_of
 from wheelyard_agent.job import JobError, clean_environment, run, say
-from wheelyard_agent.modules import is_for_import, list_modules
+from wheelyard_agent.modules import is_for_import, list_modules, other_startup_files
+from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
+_MAX_TOP_LEVEL = 500
+"""Each of them takes a process, and a look at everything that is installed."""
+_SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's programs may write, besides the scratch
 
 
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
@@ -31,14 +36,12 @@ def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     extensions = extension_modules(wheel, elf_members(wheel))
     _check_extensions(job["expect_extensions"], extensions)
     extensions = [name for name in extensions if is_for_import(name)]  # those of tests need what tests need
-    env = clean_environment(scratch / "home")
-    site = _prepare(wheel, inbox / job["installer"], scratch / "venv", env)
-    if channel.watch is not None:
-        channel.watch.install(site)
-    place = _Place(site, env, frozenset(job["lost"]))
-    results, remarks = _prove_imports(job, extensions, place, inbox)
-    environment, tests = scratch / "venv", scratch / "test"
-    run_commands(job["commands"], job["files"], folder=tests, environment=environment, env=env)
+    environment = _Environment(channel, job, inbox, scratch)
+    environment.make()
+    results, remarks = _prove_imports(job, extensions, environment)
+    run_commands(
+        job["commands"], job["files"], folder=scratch / "test", environment=environment.folder, env=environment.env
+    )
     imported = [result.module for result in results if result.error is None]
     skipped = {result.module: result.error for result in results if result.error is not None}
     say(f"imported {len(imported)} modules")
@@ -47,46 +50,94 @@ def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     channel.send("report", imported=imported, skipped=skipped, remarks=remarks)
 
 
-class _Place(NamedTuple):
-    """Where the wheel is installed."""
+class _Environment:
+    """The virtual environment that the wheel is installed in, and that is as it was after each import."""
 
-    site: Path
-    env: dict[str, str]
-    lost: frozenset[str]
-    """Extension modules that its sdist has sources of and it has not."""
+    def __init__(self, channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
+        self._watch = channel.watch
+        self._job = job
+        self._inbox = inbox
+        self._scratch = scratch
+        self._seal: SealedTree | None = None
+        self.folder = scratch / "venv"
+        self.env = clean_environment(scratch / "home")
+        self.python = str(self.folder / "bin" / "python")
+        self.site = site_of(self.python)
 
-    @property
-    def python(self) -> str:
-        return _python(self.site.parents[2])
+    def make(self, *, requires: Sequence[str] = ()) -> None:
+        """Make the environment, anew if there is one already, and install the wheel with what it requires.
 
-    def import_modules(self, names: Collection[str]) -> list[ImportResult]:
-        return import_modules(sorted(names), python=self.python, env=self.env, lost=self.lost)
+        Other requirements come before it: the installer runs the environment's Python, and that would run start-up
+        code of the wheel's.
+        """
+        shutil.rmtree(self.folder, ignore_errors=True)
+        venv.create(self.folder, with_pip=False, symlinks=True)
+        uv = self._inbox / self._job["installer"]
+        uv.chmod(0o755)
+        if requires:
+            _install(requires, uv, self.python, self.env)
+        _install([str(self._inbox / self._job["wheel"])], uv, self.python, self.env)
+        if self._watch is not None:
+            self._watch.install(self.site)
+        shared = [folder for folder in _SHARED if os.getpid() == 1 and folder.is_dir()]
+        self._seal = SealedTree([self._scratch, *shared])
+
+    def import_modules(self, names: Collection[str], *, obeyed: Collection[str] = ()) -> list[ImportResult]:
+        """Import modules without any start-up code, but that of some ``.pth`` files."""
+        return import_modules(
+            sorted(names),
+            python=self.python,
+            env=self.env,
+            lost=self._job["lost"],
+            obeyed=obeyed,
+            first="" if self._watch is None else self._watch.hook,
+            settle=self._settle,
+        )
 
     def loads(self, module: str) -> bool:
         """Tell whether an extension module can at least be loaded, from wherever it lies."""
         *packages, name = module.split(".")
         folder = self.site.joinpath(*packages)
         files = [*folder.glob(f"{name}.*so"), *folder.glob(f"{name}/__init__.*so")]
-        return bool(files) and all(load_library(file, python=self.python, env=self.env) for file in files)
+        loaded = bool(files) and all(load_library(file, python=self.python, env=self.env) for file in files)
+        self._settle(module)
+        return loaded
+
+    def _settle(self, module: str) -> None:
+        """Give the next module what the first one had; fail if something was changed that cannot be put back."""
+        changes = self._seal.restore() if self._seal is not None else []
+        if changes:
+            what = describe_changes(changes, self.site)
+            problem = f"importing {module} changed {what}, so what is imported after it is not what is published"
+            raise JobError("verify-failed", problems=[problem])
 
 
 def _prove_imports(
-    job: dict[str, Any], extensions: list[str], place: _Place, inbox: Path
+    job: dict[str, Any], extensions: list[str], environment: _Environment
 ) -> tuple[list[ImportResult], list[str]]:
     """Import everything; return what came of it, with sentences for the wheel's users on what was let pass.
 
     What a user would import at first must work: modules at the top and what the recipe names. An extension module below
     may want a companion that the wheel does not require, if it can be loaded, which proves its libraries and symbols.
     """
-    names = job["imports"] or list_modules(place.site, job["project"])
+    names = job["imports"] or list_modules(environment.site, job["project"])
     promised = {*(job["imports"] or _top_level(names)), *extensions}
     below = {name for name in extensions if "." in name} - set(job["imports"])
-    results = place.import_modules({*names, *promised})
+    _check_count({*names, *promised})
+    starters = other_startup_files(environment.site, job["project"])
+    results = environment.import_modules({*names, *promised})
     remarks: list[str] = []
+    if starters:
+        how = f"after {', '.join(starters)} of what it requires has run at Python's start"
+        results, remarks = _try_again(
+            results, promised, lambda failed: environment.import_modules(failed, obeyed=starters), how
+        )
     if job["requires"]:
-        _install(job["requires"], inbox / job["installer"], place.site.parents[2], place.env)
-        results, remarks = _try_again(results, {*below, *job["imports"]}, place, ", ".join(job["requires"]))
-    loaded = [one for one in results if one.module in below and one.companion and place.loads(one.module)]
+        environment.make(requires=job["requires"])
+        how = f"beside {', '.join(job['requires'])}, which it does not require"
+        results, more = _try_again(results, {*below, *job["imports"]}, environment.import_modules, how)
+        remarks = [*remarks, *more]
+    loaded = [one for one in results if one.module in below and one.companion and environment.loads(one.module)]
     excused = {one.module for one in results if (one.module in below and one.is_excused) or one in loaded}
     problems = [_describe(one) for one in results if not _is_acceptable(one, one.module in promised - excused)]
     if problems:
@@ -96,14 +147,28 @@ def _prove_imports(
 
 
 def _try_again(
-    before: list[ImportResult], modules: set[str], place: _Place, companions: str
+    before: list[ImportResult],
+    modules: set[str],
+    import_modules: Callable[[set[str]], list[ImportResult]],
+    how: str,
 ) -> tuple[list[ImportResult], list[str]]:
-    """Import those of the modules again that failed, now that their companions are there; the other results stay."""
+    """Import those of the modules again that failed, in other circumstances; the other results stay."""
     failed = {one.module for one in before if one.error is not None and one.module in modules}
-    again = {one.module: one for one in place.import_modules(failed)}
+    again = {one.module: one for one in import_modules(failed)}
     mended = [module for module, one in again.items() if one.error is None]
-    remarks = [f"{module} can be imported only beside {companions}, which it does not require." for module in mended]
-    return [again.get(one.module, one) for one in before], remarks
+    return [again.get(one.module, one) for one in before], [
+        f"{module} can be imported only {how}." for module in mended
+    ]
+
+
+def _check_count(modules: Collection[str]) -> None:
+    count = len({name.partition(".")[0] for name in modules})
+    if count > _MAX_TOP_LEVEL:
+        problem = (
+            f"it has {count} top-level modules, each is imported in a process of its own, and {_MAX_TOP_LEVEL} are "
+            "allowed: name those that matter in the recipe, as test.imports"
+        )
+        raise JobError("verify-failed", problems=[problem])
 
 
 def _check_extensions(expected: list[str], found: list[str]) -> None:
@@ -112,23 +177,10 @@ def _check_extensions(expected: list[str], found: list[str]) -> None:
         raise JobError("extension-missing", missing=missing)
 
 
-def _python(environment: Path) -> str:
-    return str(environment / "bin" / "python")
-
-
-def _prepare(wheel: Path, uv: Path, environment: Path, env: dict[str, str]) -> Path:
-    """Make a virtual environment and install the wheel into it; return its site-packages."""
-    venv.create(environment, with_pip=False, symlinks=True)
-    uv.chmod(0o755)
-    _install([str(wheel)], uv, environment, env)
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    return environment / "lib" / version / "site-packages"
-
-
-def _install(what: list[str], uv: Path, environment: Path, env: dict[str, str]) -> None:
+def _install(what: Sequence[str], uv: Path, python: str, env: dict[str, str]) -> None:
     """Install from nothing but the job's files."""
     command = [str(uv), "pip", "install", "--quiet", "--no-index", "--only-binary", ":all:"]
-    command += ["--find-links", str(uv.parent), "--python", _python(environment), *what]
+    command += ["--find-links", str(uv.parent), "--python", python, *what]
     if run(command, env=env) != 0:
         names = ", ".join(Path(one).name for one in what)
         raise JobError("verify-failed", problems=[f"{names} could not be installed, see the log"])

@@ -104,12 +104,14 @@ async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
 
 async def _warn_of_startup(job: Job, file: WheelFile) -> tuple[str, ...]:
     """Tell what few users expect of an installed wheel: that its code runs without being imported."""
-    names = ", ".join(shown(name) for name in file.startup_files[:_MAX_NAMED])
-    if not names:
-        return ()
-    warning = f"Python runs {names} of it at each of its starts, imported or not."
-    await job.note(f"warning: {warning}")
-    return (warning,)
+    files = file.startup.files
+    warnings = [one.warning for one in files[:_MAX_NAMED]]
+    if more := files[_MAX_NAMED:]:
+        names = ", ".join(shown(one.name) for one in more[:_MAX_NAMED])
+        warnings.append(f"Python runs {len(more)} more files of it at each of its starts, such as {names}.")
+    for warning in warnings:
+        await job.note(f"warning: {warning}")
+    return tuple(warnings)
 
 
 async def _check_extensions(job: Job, native: NativeContent) -> tuple[str, ...]:

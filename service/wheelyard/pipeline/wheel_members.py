@@ -23,9 +23,6 @@ _SHOWN: Final = 100
 # Control characters, and those that reverse the direction of writing.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
-_STARTUP: Final = re.compile(
-    r"(?:[^/]+\.data/(?:pure|plat)lib/)?(?:[^/]+\.pth|(?:site|user)customize(?:\.py|\.[^/]*so|/__init__\.py))"
-)
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a device",
@@ -46,15 +43,15 @@ def check_members(members: Sequence[ZipInfo]) -> None:
     _check_sizes(members)
 
 
-def startup_files(names: Sequence[str]) -> tuple[str, ...]:
-    """List what Python would run at each of its starts, once the wheel is installed."""
-    return tuple(sorted(name for name in names if _STARTUP.fullmatch(name)))
-
-
 def shown(name: str) -> str:
     """Quote a stranger's name for a message."""
     quoted = ascii(name)
     return quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
+
+
+def folded(name: str) -> str:
+    """Give what names have in common that are one on some file system."""
+    return unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
 
 
 def _check_name(member: ZipInfo) -> None:
@@ -91,19 +88,15 @@ def _check_distinct(names: Sequence[str]) -> None:
     """Refuse names that are one on some file system, and files that are folders of other members."""
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.get(_folded(name))
+        other = seen.get(folded(name))
         if other is not None:
             raise ValueError(f"its members {shown(other)} and {shown(name)} are one where case does not count")
-        seen[_folded(name)] = name
-    files = {_folded(name) for name in names if not name.endswith("/")}
+        seen[folded(name)] = name
+    files = {folded(name) for name in names if not name.endswith("/")}
     for name in names:
-        for parent in PurePosixPath(_folded(name)).parents:
+        for parent in PurePosixPath(folded(name)).parents:
             if str(parent) in files:
                 raise ValueError(f"its member {shown(name)} is in a folder that is a file")
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
 
 
 def _check_sizes(members: Sequence[ZipInfo]) -> None:

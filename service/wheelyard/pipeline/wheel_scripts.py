@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from wheelyard.pipeline.wheel_members import shown
+from wheelyard.pipeline.wheel_places import PROGRAMS, installed_path, plain
 
 _GROUPS: Final = frozenset({"console_scripts", "gui_scripts"})
-_PYTHON: Final = re.compile(r"python[0-9.]*[tw]*(?:\.exe)?", re.IGNORECASE)
-_ENVIRONMENT: Final = re.compile(r"[^/]+\.data/(?:scripts/|data/(?:bin/|scripts/)?)([^/]+)", re.IGNORECASE)
-"""What installers put into an environment's own folder, or into its folder of programs."""
+_PYTHON: Final = re.compile(r"python[0-9.]*[dtw]*(?:\.(?:exe|dll|zip|_pth))?")
 
 
 def check_scripts(names: Sequence[str], entry_points: bytes) -> None:
@@ -32,12 +31,13 @@ def check_scripts(names: Sequence[str], entry_points: bytes) -> None:
             raise ValueError(f"its entry point {shown(script)} is no plain file name")
         _check_place(script)
     for name in names:
-        if (placed := _ENVIRONMENT.fullmatch(name)) is not None:
-            _check_place(placed[1])
+        folder, _, file = installed_path(name).rpartition("/")
+        if plain(folder) in {"", PROGRAMS}:
+            _check_place(file)
 
 
 def _check_place(script: str) -> None:
-    if _PYTHON.fullmatch(script) or script == "pyvenv.cfg":
+    if _PYTHON.fullmatch(plain(script)) or plain(script) == "pyvenv.cfg":
         raise ValueError(f"its file {shown(script)} would take the place of the Python that it is installed for")
 
 

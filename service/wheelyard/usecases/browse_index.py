@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from wheelyard.domain.indexed_wheel import (
     IndexedWheel,
@@ -16,6 +15,7 @@ from wheelyard.domain.indexed_wheel import (
     WheelPage,
     releases_of,
 )
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import ContentsStore, WheelLists, WheelStore
@@ -50,7 +50,7 @@ class BrowseIndex:
         versions: defaultdict[str, list[str]] = defaultdict(list)
         for project, version in await self._lists.versions_of(projects):
             versions[project].append(version)
-        newest = [(project, max(found, key=Version)) for project, found in versions.items()]
+        newest = [(project, max(found, key=read_version)) for project, found in versions.items()]
         wheels: defaultdict[str, list[IndexedWheel]] = defaultdict(list)
         for wheel in await self._lists.wheels_of_releases(newest):
             wheels[wheel.project].append(wheel)

@@ -15,7 +15,7 @@ from wheelyard.web.rendering import Page, render
 from wheelyard.web.visit import Visit
 
 _PATIENCE_SECONDS: Final = 2.0
-_OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/files/")
+_OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/own/", "/files/")
 
 
 def wants_page(request: Request) -> bool:

@@ -42,7 +42,7 @@ class _NewestRelease:
         offered = [wheel for wheel in release.wheels if wheel.standing is Standing.OFFERED]
         is_on_prod = any(wheel.level is Level.PROD for wheel in offered)
         state = "offered" if is_on_prod else "staged" if offered else "yanked"
-        origins = {"mirrored" if wheel.build_id is None else "built" for wheel in release.wheels}
+        origins = {wheel.origin for wheel in release.wheels}
         return cls(version=release.version, state=state, origins=tuple(sorted(origins)))
 
 

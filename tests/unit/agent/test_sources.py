@@ -11,7 +11,7 @@ from wheelyard.resources import data_path
 FILES = sorted((data_path("builders") / "agent").glob("wheelyard_agent/*.py"))
 BARE = (
     *("__init__", "__main__", "channel", "job", "verify", "elf", "imports", "modules"),
-    *("network_watch", "refusals", "usage", "commands", "recipe_files"),
+    *("sealed_tree", "network_watch", "refusals", "usage", "commands", "recipe_files"),
 )
 
 

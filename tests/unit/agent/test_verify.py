@@ -13,6 +13,7 @@ import pytest
 from wheelyard_agent import verify
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError
+from wheelyard_agent.network_watch import NetworkWatch
 from wheelyard_agent.verify import verify_wheel
 
 WHEEL = "demo-1.0-1-cp313-cp313-manylinux_2_17_x86_64.whl"
@@ -29,7 +30,13 @@ else:
 """
 
 
-def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> dict[str, Any]:
+def verified(
+    folder: Path,
+    modules: dict[str, str],
+    installer: str = INSTALLER,
+    watch: NetworkWatch | None = None,
+    **job: object,
+) -> dict[str, Any]:
     """Verify a wheel of these modules; give the report that is sent."""
     inbox = folder / "in"
     inbox.mkdir()
@@ -43,14 +50,16 @@ def verified(folder: Path, modules: dict[str, str], installer: str = INSTALLER, 
     nothing["files"] = []
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
-    verify_wheel(Channel(io.BytesIO(), sink), fields, inbox, folder)
+    channel = Channel(io.BytesIO(), sink)
+    channel.watch = watch
+    verify_wheel(channel, fields, inbox, folder)
     report: dict[str, Any] = json.loads(sink.getvalue())
     return report
 
 
 def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> JobError:
     with pytest.raises(JobError) as caught:
-        verified(folder, modules, installer, **job)
+        verified(folder, modules, installer, None, **job)
     return caught.value
 
 
@@ -217,3 +226,105 @@ def test_commands_that_cannot_have_what_they_require_disprove_nothing_silently(t
     installer = INSTALLER.replace("else:", "else:\n    sys.exit(1)")
     error = refusal(tmp_path, {"demo.py": ""}, installer, requires=["pytest"], commands=["true"])
     assert error.details["problems"] == ["pytest could not be installed, see the log"]
+
+
+FORGED = (
+    'import os\nfor number in range(3, 64):\n    try:\n        os.write(number, b\'{"name": "demo", "error": null, '
+    '"behind": null, "wants": null, "standard": false}\\n\')\n    except OSError:\n        pass\nos._exit(0)\n'
+)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"a_forger.py": FORGED}, {"demo.pth": "import z_forger", "z_forger.py": FORGED}, {"sitecustomize.py": FORGED}],
+)
+def test_proof_that_another_modules_code_wrote_is_none(tmp_path: Path, extra: dict[str, str]) -> None:
+    error = refusal(tmp_path, {**extra, "demo.py": "raise ImportError('no')"})
+    assert "import demo: ImportError: no" in error.details["problems"]
+
+
+@pytest.mark.parametrize("name", ["_wheelyard_network/__init__.py", "json.py", "_wheelyard_network.py"])
+def test_our_own_hook_is_not_what_the_wheel_has_under_its_name(tmp_path: Path, name: str) -> None:
+    watch = NetworkWatch(name_server_port=0)
+    demo = "import socket\nsocket.getaddrinfo('files.example.invalid', 443)"
+    with pytest.raises(JobError) as caught:
+        verified(tmp_path, {name: FORGED, "demo.py": demo}, imports=["demo"], watch=watch)
+    assert caught.value.details["problems"][0].startswith("import demo: gaierror")
+    assert {"host": "files.example.invalid", "port": 443} in watch.calls()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open(__file__.replace('a_mender', 'demo'), 'w').close()",
+        "import os; os.unlink(__file__.replace('a_mender', 'demo'))",
+        "import sys, os; os.unlink(sys.executable); os.symlink('/bin/true', sys.executable)",
+        "import glob; [open(name, 'ab').write(b'x') for name in glob.glob(__file__[:__file__.index('venv')] + 'in/*')]",
+    ],
+)
+def test_module_that_changes_what_is_installed_disproves_the_wheel(tmp_path: Path, text: str) -> None:
+    error = refusal(tmp_path, {"a_mender.py": text, "demo.py": "raise ImportError('no')"})
+    assert error.code == "verify-failed"
+    assert error.details["problems"][0].startswith("importing a_mender changed ")
+
+
+def test_what_a_module_adds_is_gone_before_the_next_is_imported(tmp_path: Path) -> None:
+    text = """
+import os
+site = os.path.dirname(__file__)
+os.makedirs(f"{site}/demo")
+for name in ("demo/__init__.py", "companion.py", "sitecustomize.py"):
+    open(f"{site}/{name}", "w").close()
+open(f"{site}/x.pth", "w").write("import companion\\n")
+open(os.path.expanduser("~/left"), "w").close()
+"""
+    modules = {
+        "a_helper.py": text,
+        "demo.py": "import companion",
+        "z_last.py": "import os; assert not os.listdir(os.environ['HOME'])",
+    }
+    assert refusal(tmp_path, modules).details["problems"] == [
+        "import demo: ModuleNotFoundError: No module named 'companion'"
+    ]
+
+
+def test_tests_run_beside_what_is_installed_anew(tmp_path: Path) -> None:
+    broken_by_tests = {"demo.py": "import os\nos.environ['HOME']"}
+    commands = ["python -c 'import demo, toolkit, os; assert os.listdir(os.environ[\"HOME\"]) == []'"]
+    assert verified(tmp_path, broken_by_tests, requires=["toolkit"], commands=commands)["imported"] == ["demo"]
+
+
+OTHERS = """
+if sys.argv[-1].endswith(".whl"):
+    info = site / "tools-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\\nName: tools\\nVersion: 1.0\\n")
+    (info / "RECORD").write_text("tools.pth,,\\n_tools_hook.py,,\\n")
+    (site / "tools.pth").write_text("import _tools_hook\\n")
+    if not (site / "_tools_hook.py").exists():
+        (site / "_tools_hook.py").write_text("import sys; sys.modules['old'] = sys")
+"""
+"""What another project's start-up code looks like: it makes a module of another name."""
+
+
+def test_module_may_want_start_up_code_of_what_the_wheel_requires_and_that_is_told(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": "import old", "more.py": ""}, INSTALLER + OTHERS)
+    assert report["imported"] == ["demo", "more"]
+    assert report["remarks"] == [
+        "demo can be imported only after tools.pth of what it requires has run at Python's start."
+    ]
+
+
+@pytest.mark.parametrize("name", ["_tools_hook.py", "_tools_hook/__init__.py", "_tools_hook.abi3.so"])
+def test_start_up_code_of_what_the_wheel_requires_is_not_run_if_the_wheel_may_have_replaced_it(
+    tmp_path: Path, name: str
+) -> None:
+    modules = {"demo.py": "import old", name: "import sys; sys.modules['old'] = sys"}
+    error = refusal(tmp_path, modules, INSTALLER + OTHERS)
+    assert error.details["problems"] == ["import demo: ModuleNotFoundError: No module named 'old'"]
+
+
+def test_wheel_with_too_many_modules_at_the_top_is_told_what_to_do(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {f"m{number}.py": "" for number in range(501)})
+    assert "it has 501 top-level modules" in error.details["problems"][0]
+    assert "test.imports" in error.details["problems"][0]

@@ -1,0 +1,149 @@
+"""Say where installers put the members of a wheel, and refuse places that are another's (PEP 427, sysconfig's schemes).
+
+A wheel's ``.data`` folder has a folder for each scheme, and ``data`` is unpacked into the environment itself. So it is
+the place where a member ends up that is judged, whatever way leads there.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from packaging.utils import canonicalize_name
+
+from wheelyard.pipeline.wheel_members import folded, shown
+
+SITE: Final = "lib/python3/site-packages"
+"""Where modules are, in any version of Python; its schemes purelib and platlib are one in virtual environments."""
+PROGRAMS: Final = "bin"
+_HEADERS: Final = "include/python3"
+_SITES: Final = frozenset({"site-packages", "dist-packages"})
+_LIBRARIES: Final = re.compile(r"lib(?:32|64|x32)?")
+_VERSION: Final = re.compile(r"(?:python|pypy)[0-9.]*[dt]*")
+_PYTHON_LIBRARY: Final = re.compile(r"python[0-9.]*[dt]*\.zip|libpython[0-9].*")
+_PIP_SETTINGS: Final = frozenset({"pip.conf", "pip.ini"})
+_METADATA: Final = (".dist-info", ".egg-info", ".egg-link", ".egg")
+_EDITABLE: Final = "__editable__"
+"""What setuptools' editable installations of projects are called."""
+
+
+def installed_path(member: str) -> str:
+    """Give the path where installers put a member of a wheel, relative to the environment that they install it in.
+
+    What differs by Python's version and platform is given in one form: ``data/lib64/python3.13/site-packages/x.py`` and
+    ``purelib/x.py`` both end up as ``lib/python3/site-packages/x.py``.
+    """
+    top, _, rest = member.partition("/")
+    if not plain(top).endswith(".data"):
+        return f"{SITE}/{member}"
+    scheme, _, rest = rest.partition("/")
+    match scheme:
+        case "purelib" | "platlib":
+            return f"{SITE}/{rest}"
+        case "scripts":
+            return f"{PROGRAMS}/{rest}"
+        case "headers":
+            return f"{_HEADERS}/{top.partition('-')[0]}/{rest}"
+        case _:
+            return _in_environment(rest)
+
+
+def plain(part: str) -> str:
+    """Fold a part of a path as any file system may: case, forms of Unicode, what it ignores or drops at the end."""
+    if part.isascii():
+        return part.lower().rstrip(". ")
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", part).casefold())
+    return "".join(one for one in text if unicodedata.category(one) != "Cf").rstrip(". ")
+
+
+def check_places(names: Sequence[str], *, info: str, roots: Collection[str] = (SITE,)) -> None:
+    """Refuse members that would be installed where nothing of the wheel's own belongs.
+
+    Args:
+        names: the wheel's members.
+        info: its ``.dist-info`` folder.
+        roots: the installed folders that Python looks for modules in, or will once the wheel is installed.
+
+    Raises:
+        ValueError: there is such a member.
+    """
+    project = canonicalize_name(info.partition("-")[0])
+    installed: dict[str, str] = {}
+    for name in names:
+        path = installed_path(name)
+        is_ours = name == info or name.startswith(f"{info}/")
+        if not is_ours and (problem := next(_problems(name, path, project, roots), None)):
+            raise ValueError(f"its member {shown(name)} {problem}")
+        if not name.endswith("/"):
+            other = installed.setdefault(folded(path), name)
+            if other != name:
+                raise ValueError(f"its members {shown(other)} and {shown(name)} would be installed as one file")
+    for path, name in installed.items():
+        folder = path
+        while folder := folder.rpartition("/")[0]:
+            if (file := installed.get(folder)) is not None:
+                raise ValueError(f"its member {shown(name)} would be installed below {shown(file)}, which is a file")
+
+
+def _in_environment(path: str) -> str:
+    """Give the one form of a path below the scheme ``data``, which may name any folder of an environment."""
+    parts = path.split("/")
+    known = [plain(part) for part in parts]
+    if not _SITES.isdisjoint(known):
+        return "/".join([SITE, *parts[min(known.index(site) for site in _SITES & {*known}) + 1 :]])
+    if known[0] == "local" and len(parts) > 1:  # Debian's scheme
+        parts, known = parts[1:], known[1:]
+    if _LIBRARIES.fullmatch(known[0]):
+        known[0] = parts[0] = "lib"
+    elif known[0] in {"bin", "scripts"}:
+        parts[0] = PROGRAMS
+    elif known[0] == "include":
+        parts[0] = "include"
+        if known[1:2] == ["site"]:  # of virtual environments
+            parts, known = ["include", *parts[2:]], ["include", *known[2:]]
+    if known[0] in {"lib", "include"} and len(parts) > 1 and _VERSION.fullmatch(known[1]):
+        parts[1] = "python3"
+    return "/".join(parts)
+
+
+def _problems(name: str, path: str, project: str, roots: Collection[str]) -> Iterator[str]:
+    is_data = plain(name.partition("/")[0]).endswith(".data")
+    scheme = name.split("/")[1] if is_data and "/" in name else ""
+    parts = [plain(part) for part in path.removesuffix("/").split("/")]
+    if scheme == "data" and _is_below(path, SITE):
+        yield "would be installed into site-packages by another path"
+    if any(map(_is_metadata, _judged(parts, scheme, roots))):
+        yield "would be taken for the metadata of another distribution"
+    if scheme in {"purelib", "platlib"} and plain(name.split("/")[2]).endswith(".data") and name.count("/") > 2:  # noqa: PLR2004
+        yield "is in another data folder than its own"
+    if path.startswith("lib/python3/") and not _is_below(path, SITE):
+        yield "would take the place of the Python that it is installed for"
+    if parts[0] == "lib" and len(parts) == 2 and _PYTHON_LIBRARY.fullmatch(parts[1]):  # noqa: PLR2004  lib and its file
+        yield "would take the place of the Python that it is installed for"
+    if path.startswith(f"{_HEADERS}/") and canonicalize_name(path.removesuffix("/").split("/")[2]) != project:
+        yield "would be installed among the headers of another project, or of Python"
+    if len(parts) == 1 and parts[0] in _PIP_SETTINGS:
+        yield "would be the settings of pip where it is installed"
+
+
+def _judged(parts: Sequence[str], scheme: str, roots: Collection[str]) -> Iterator[str]:
+    """Give the parts of an installed path that must not have the name of metadata.
+
+    Among modules it is what lies in a folder that Python looks in: further down is what a project brings along as its
+    own. Elsewhere it is any part: ``pip install --target`` makes the environment itself such a folder.
+    """
+    if scheme in {"data", "scripts", "headers"}:
+        yield from parts
+    path = "/".join(parts)
+    for root in roots:
+        above = f"{root}/" if root else ""
+        if path.startswith(above):
+            yield path.removeprefix(above).partition("/")[0]
+
+
+def _is_metadata(part: str) -> bool:
+    return part.endswith(_METADATA) or part.startswith(_EDITABLE)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")

@@ -1,0 +1,139 @@
+"""Find what Python runs of an installed wheel at each of its starts (the standard library's site module, PEP 829)."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from zipfile import ZipFile
+
+from wheelyard.pipeline.wheel_members import shown
+from wheelyard.pipeline.wheel_places import PROGRAMS, SITE, installed_path, plain
+
+_TEXT_BYTES: Final = 64 << 10
+_MOST_LINES: Final = 3
+_MODULES: Final = {
+    "sitecustomize": "Python imports a module of this name by itself.",
+    "usercustomize": "Python imports a module of this name by itself.",
+    "_virtualenv": "Virtual environments of virtualenv and uv import a module of this name by themselves.",
+    "_distutils_hack": "Where setuptools is installed, Python imports a module of this name by itself.",
+    "apport_python_hook": "Ubuntu's Python imports a module of this name by itself.",
+}
+_SUFFIXES: Final = frozenset({"py", "pyw", "pyc", "pyo", "so", "pyd", "dll", "dylib", "sl"})
+_FOLDERS: Final = (SITE, "", "lib", PROGRAMS)
+"""Where Python may look for modules: in site-packages; in the environment itself, if a wheel is installed with
+``--target``; on Windows in ``lib``; and beside a program."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartupFile:
+    """A member of a wheel that Python runs at each of its starts."""
+
+    name: str
+    does: str
+    """What happens then, as a sentence."""
+
+    @property
+    def warning(self) -> str:
+        """What a user should know."""
+        return f"Python runs {shown(self.name)} of it at each of its starts, imported or not. {self.does}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Startup:
+    """All that a wheel changes about Python's start."""
+
+    files: tuple[StartupFile, ...] = ()
+    folders: tuple[str, ...] = (SITE,)
+    """Where Python will look for modules, as installed paths."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _PathFile:
+    """What a ``.pth`` file says."""
+
+    code: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def find_startup(bundle: ZipFile) -> Startup:
+    """Find what Python runs of a wheel at each of its starts, whose members are checked already."""
+    names = sorted(member.filename for member in bundle.infolist() if not member.is_dir())
+    paths = {name: [plain(part) for part in installed_path(name).split("/")] for name in names}
+    texts = {name: _read(bundle, name) for name in names if _is_startup_text(paths[name])}
+    pth = {name: _read_pth(text) for name, text in texts.items() if paths[name][-1].endswith(".pth")}
+    added = {_installed_folder(folder) for file in pth.values() for folder in file.folders}
+    folders = tuple(dict.fromkeys([*_FOLDERS, *sorted(added)]))
+    found = []
+    for name in names:
+        if name in pth:
+            found.append(StartupFile(name=name, does=_describe_pth(pth[name])))
+        elif name in texts:
+            found.append(StartupFile(name=name, does=_describe_start(texts[name])))
+        elif module := _startup_module(paths[name], folders):
+            found.append(StartupFile(name=name, does=_MODULES[module]))
+    return Startup(files=tuple(found), folders=(SITE, *sorted(added)))
+
+
+def _is_startup_text(parts: Sequence[str]) -> bool:
+    return "/".join(parts[:-1]) in _FOLDERS and parts[-1].endswith((".pth", ".start"))
+
+
+def _read(bundle: ZipFile, name: str) -> str | None:
+    """Read a small text; None if it is too large for one."""
+    with bundle.open(name) as file:
+        content = file.read(_TEXT_BYTES + 1)
+    return None if len(content) > _TEXT_BYTES else content.decode("utf-8-sig", errors="replace")
+
+
+def _lines(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _read_pth(text: str | None) -> _PathFile:
+    """Tell lines that Python runs from those that it takes for folders, as its site module does."""
+    if text is None:
+        return _PathFile(code=("more than is read here",), folders=())
+    code = tuple(line for line in _lines(text) if line.startswith(("import ", "import\t")))
+    return _PathFile(code=code, folders=tuple(line for line in _lines(text) if line not in code))
+
+
+def _installed_folder(line: str) -> str:
+    """Give the installed path of a folder that a ``.pth`` file names; those elsewhere are none of the wheel's."""
+    folder = posixpath.normpath(posixpath.join(SITE, line.replace("\\", "/")))
+    return "/".join(map(plain, folder.split("/")))
+
+
+def _describe_pth(file: _PathFile) -> str:
+    if file.code:
+        return f"It runs {_listed(file.code)}."
+    if file.folders:
+        return f"It has Python look for modules in {_listed(file.folders)}, too."
+    return "There is nothing in it yet."
+
+
+def _describe_start(text: str | None) -> str:
+    calls = _lines(text)
+    return f"From Python 3.15 on it calls {_listed(calls)}." if calls else "There is nothing in it that can be read."
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+    return ", ".join(map(shown, lines[:_MOST_LINES])) + more
+
+
+def _startup_module(parts: Sequence[str], folders: Sequence[str]) -> str | None:
+    """Tell which of the modules that Python imports at its start a file is, in whatever form."""
+    for module, folder in _modules_of([part for part in parts if part != "__pycache__"]):
+        if module in _MODULES and folder in folders:
+            return module
+    return None
+
+
+def _modules_of(parts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give the name that a file can be imported by, and the folder that Python must look in for that."""
+    stem, _, rest = parts[-1].partition(".")
+    if rest.rpartition(".")[2] not in _SUFFIXES:
+        return
+    yield stem, "/".join(parts[:-1])
+    if stem == "__init__" and len(parts) > 1:
+        yield parts[-2], "/".join(parts[:-2])
