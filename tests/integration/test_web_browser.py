@@ -17,9 +17,9 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from tests.contract.samples import sample_failure
-from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, web_stand
+from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, stage_note, web_stand
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.build import Stage, Status
 from wheelyard.domain.ledger import Outcome
 
 AXE = files("axe_playwright_python") / "axe.min.js"
@@ -103,7 +103,7 @@ async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser
         claim = await stand.api.claim(page.url.rpartition("/")[2])
         await expect(page.get_by_text("Attempt 1 on worker-1")).to_be_visible()
         await stand.api.attempts.append_log(claim, BUILD_LOG)
-        await expect(page.locator("#L1")).to_contain_text("== resolve")
+        await expect(page.locator("#L1")).to_contain_text("stage resolve")
         await stand.api.attempts.append_log(claim, b"\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\nthe last line\n")
         await page.locator(".log-box").scroll_into_view_if_needed()
         await expect(page.get_by_text("the last line")).to_be_in_viewport()
@@ -158,6 +158,19 @@ async def test_follower_of_a_flood_is_told_what_was_left_out_and_where_it_is(bro
         await expect(page.locator("#L2501")).to_have_count(0)
         await page.get_by_role("link", name="Read on at line 2").click()
         await expect(page.locator("#L2")).to_contain_text("line 2")
+
+
+async def test_followed_log_begins_a_fold_with_each_stage(browser: Browser, site: Site) -> None:
+    build_id, claim = await site.stand.log("lxml", BUILD_LOG)
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/builds/{build_id}")
+        await expect(page.locator("#live")).to_have_text("Live.")
+        await site.stand.api.attempts.append_log(claim, stage_note(Stage.REPAIR, 99) + b"auditing\n")
+        fold = page.locator('.fold[data-stage="repair"]')
+        await expect(fold.get_by_text("auditing")).to_be_visible()
+        await expect(fold.locator("summary")).to_contain_text("09:01:39")
+        await fold.locator("summary").click()
+        await expect(fold.get_by_text("auditing")).to_be_hidden()
 
 
 async def test_names_and_versions_are_completed(browser: Browser, site: Site) -> None:

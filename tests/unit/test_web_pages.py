@@ -218,7 +218,7 @@ async def test_failed_build_brings_its_failing_line_into_view_with_the_remedy(st
     (marked,) = [found for found in page.find("li") if "data-marked" in found]
     number = (
         FAILING_LOG.decode()
-        .splitlines()
+        .split("\n")
         .index("\x1b[1mext/_yaml.h:2:10:\x1b[0m \x1b[1;31mfatal error:\x1b[0m yaml.h: No such file or directory")
         + 1
     )

@@ -17,7 +17,34 @@ function offerCopying(within) {
 offerCopying(document);
 
 function reveal(box, line) {
-  box.scrollTop = line.offsetTop - box.offsetTop - box.clientHeight / 3;
+  box.scrollTop += line.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+}
+
+function timeElement(at, style) {
+  const moment = new Date(at);
+  const time = document.createElement("time");
+  time.dateTime = moment.toISOString();
+  time.textContent = time.dateTime.slice(11, 19);
+  time.className = style;
+  return time;
+}
+
+// The part of a log that a stage begins, as parts.html makes it; how many lines it has is not known yet.
+function foldElement(number, line) {
+  const fold = document.createElement("details");
+  fold.className = "fold";
+  fold.dataset.stage = line.stage;
+  fold.open = true;
+  const head = document.createElement("summary");
+  const name = document.createElement("strong");
+  name.textContent = line.stage;
+  head.append(name);
+  if (line.at) head.append(" ", timeElement(line.at, ""));
+  const list = document.createElement("ol");
+  list.className = "log";
+  list.start = number;
+  fold.append(head, list);
+  return fold;
 }
 
 function lineElement(number, line) {
@@ -39,6 +66,7 @@ function lineElement(number, line) {
     part.textContent = piece.text;
     text.append(part);
   }
+  if (line.at) text.append(" ", timeElement(line.at, "at"));
   item.append(link, gutter, text);
   return item;
 }
@@ -56,7 +84,7 @@ function skippedElement(first, count, attempt) {
 }
 
 function followLog(box) {
-  const list = box.querySelector("ol");
+  let list = [...box.querySelectorAll("ol")].at(-1);
   const follow = document.getElementById("follow");
   const live = document.getElementById("live");
   const attempt = Number(box.dataset.attempt);
@@ -66,12 +94,22 @@ function followLog(box) {
 
   const toEnd = () => { if (follow.checked) box.scrollTop = box.scrollHeight; };
   const append = (lines, skipped = 0) => {
-    const added = document.createDocumentFragment();
+    let added = document.createDocumentFragment();
     if (skipped) added.append(skippedElement(next, skipped, attempt));
     next += skipped;
-    for (const line of lines) added.append(lineElement(next++, line));
+    for (const line of lines) {
+      if (line.is_note && line.stage) {
+        list.append(added);
+        added = document.createDocumentFragment();
+        const fold = foldElement(next, line);
+        box.append(fold);
+        list = fold.querySelector("ol");
+      }
+      added.append(lineElement(next++, line));
+    }
     list.append(added);
-    while (list.childElementCount > kept) list.firstElementChild.remove();
+    const all = box.getElementsByTagName("li");
+    while (all.length > kept) all[0].remove();
     toEnd();
   };
   const showFailure = (page) => {
@@ -227,4 +265,12 @@ if (renewed) renew(renewed);
 const box = document.querySelector(".log-box[data-events]");
 if (box) followLog(box);
 const marked = document.querySelector("[data-marked]");
+// A link to a line of a folded stage unfolds it.
+const unfold = () => {
+  const line = /^#L\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+  const fold = line && line.closest("details");
+  if (fold && !fold.open) { fold.open = true; line.scrollIntoView(); }
+};
+unfold();
+window.addEventListener("hashchange", unfold);
 if (marked && !location.hash) reveal(marked.closest(".log-box"), marked);
