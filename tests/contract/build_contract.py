@@ -244,6 +244,7 @@ class ListContract:
         found = await stores.builds.newest_of(["lxml", "pyyaml", "nothing"])
         assert {project: build.id for project, build in found.items()} == {"lxml": newest, "pyyaml": other}
         assert await stores.builds.newest_of([]) == {}
+        assert list(await stores.builds.newest_of(["lxml", "pyyaml"], is_final=True)) == ["lxml"]
 
     async def test_lists_are_filtered_by_the_beginning_of_ids(self, stores: Stores) -> None:
         ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(8)]

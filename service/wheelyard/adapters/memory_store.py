@@ -121,10 +121,11 @@ class MemoryBuilds:
         shown = tuple(summary_of(build) for build in fitting[:limit])
         return BuildPage(builds=shown, next_before=shown[-1].id if len(fitting) > limit else None)
 
-    async def newest_of(self, projects: Collection[str]) -> Mapping[str, BuildSummary]:
-        """Read the newest build of each project."""
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over."""
         builds = (record.build for record in self._state.records.values() if record.build.order.project in projects)
-        return {build.order.project: summary_of(build) for build in builds}
+        shown = (build for build in builds if build.status.is_final or not is_final)
+        return {build.order.project: summary_of(build) for build in shown}
 
     def _is_asked_for(self, build: Build, wanted: BuildFilter) -> bool:
         asked = [one.requested_by for one in self._state.requests if one.build_id == build.id]

@@ -100,7 +100,8 @@ _NEWEST: Final = """
 select b.* from unnest(%(projects)s::text[]) as p(name) cross join lateral (
     select id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority,
            not_before, waiting
-    from builds where project = p.name order by sequence desc limit 1) as b
+    from builds where project = p.name and (not %(final)s or status in ('succeeded', 'failed', 'cancelled'))
+    order by sequence desc limit 1) as b
 """
 _TYPICAL: Final = """
 select project, percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at)) as seconds
@@ -249,10 +250,10 @@ class PostgresBuilds:
         shown = readable("build", rows[:limit], summary_of)
         return BuildPage(builds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
-    async def newest_of(self, projects: Collection[str]) -> Mapping[str, BuildSummary]:
-        """Read the newest build of each project."""
-        rows = await self._database.fetch_all(_NEWEST, {"projects": list(projects)})
-        return {row["project"]: summary_of(row) for row in rows}
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over."""
+        rows = await self._database.fetch_all(_NEWEST, {"projects": list(projects), "final": is_final})
+        return {build.project: build for build in readable("build", rows, summary_of)}
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""

@@ -39,8 +39,8 @@ class BuildStore(Protocol):
         """List builds, newest first."""
         ...
 
-    async def newest_of(self, projects: Collection[str]) -> Mapping[str, BuildSummary]:
-        """Read the newest build of each project; those without any are left out."""
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over; those without any are left out."""
         ...
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:

@@ -61,9 +61,9 @@ class LoggedBuilds:
         """List builds, newest first."""
         return await self._store.list_builds(wanted)
 
-    async def newest_of(self, projects: Collection[str]) -> Mapping[str, BuildSummary]:
-        """Read the newest build of each project."""
-        return await self._store.newest_of(projects)
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over."""
+        return await self._store.newest_of(projects, is_final=is_final)
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel a queued build at once, and ask a running one to stop."""

@@ -53,7 +53,7 @@ async def list_recipes(visit: Visit) -> Page:
     values = {
         "recipes": shown,
         "packages": packages,
-        "last": await visit.services.builds.newest_of(names),
+        "last": await visit.services.builds.newest_of(names, is_final=True),
         "total": len(recipes),
         "broken": sum(bool(one.problems) for one in recipes),
         "sources": sources,
