@@ -61,7 +61,7 @@ async def test_pasted_text_is_read_as_what_it_is_said_to_be(stand: WebStand) -> 
 async def test_files_that_others_name_are_read_for_them_alone(stand: WebStand) -> None:
     files = [
         ("constraints.txt", b"pyyaml==6.0.2\n"),
-        ("requirements.txt", b"-r base.txt\n-c constraints.txt\n"),
+        ("requirements.txt", b"-r base.txt  # the base\r\n--constraint=constraints.txt\n"),
         ("base.txt", b"pyyaml\n"),
         ("dev tools.txt", b"lxml==6.0.2\n"),
     ]

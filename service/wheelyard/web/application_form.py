@@ -1,6 +1,7 @@
 """The form that hands in what an application depends on: whole requirements or lock files, sent or pasted."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,7 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from wheelyard.domain.dependencies import InputKind, kind_of_file
 from wheelyard.domain.prebuild import Prefer
-from wheelyard.domain.requirements_text import LineParser, NestedFile, nested_path
+from wheelyard.domain.requirements_text import nested_path
 from wheelyard.domain.target import Target
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
@@ -25,6 +26,9 @@ _THE_FORM: Final = "the form"
 _WITH_PROJECT: Final = frozenset({InputKind.UV_LOCK, InputKind.POETRY_LOCK})
 _MOST_TARGETS: Final = 24
 _LONGEST_NAME: Final = 300
+_NESTED: Final = re.compile(
+    r"^[ \t]{0,20}(?:-r|--requirement|-c|--constraint)[ \t=]{0,20}([^\s#][^\r\n#]{0,299})", re.MULTILINE
+)
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -39,7 +43,7 @@ class HandedFiles:
 async def send_files(visit: Visit) -> Page | Response:
     """Ask for everything that the files come down to; what is wrong with them is shown beside the form."""
     try:
-        handed = await asyncio.to_thread(_read, visit, visit.services.prebuilds.parse_lines)
+        handed = await asyncio.to_thread(_read, visit)
         request = PrebuildRequest(
             given=DependencyInput(files=handed.files, start=handed.start),
             targets=_targets(visit),
@@ -54,7 +58,7 @@ async def send_files(visit: Visit) -> Page | Response:
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)
 
 
-def _read(visit: Visit, parse: LineParser) -> HandedFiles:
+def _read(visit: Visit) -> HandedFiles:
     files = dict[str, str]()
     for upload in (*visit.uploads, *_pasted(visit)):
         name = _name_of(upload)
@@ -63,7 +67,7 @@ def _read(visit: Visit, parse: LineParser) -> HandedFiles:
         files[name] = _text_of(upload, name)
     if not files:
         raise InvalidRequestError(problems=["choose a file, or paste its text"])
-    return _begin(files, parse)
+    return _begin(files)
 
 
 def _pasted(visit: Visit) -> list[Upload]:
@@ -95,8 +99,11 @@ def _text_of(upload: Upload, name: str) -> str:
     return text
 
 
-def _begin(files: Mapping[str, str], parse: LineParser) -> HandedFiles:
-    """Find the file to begin with: the only one, a lock beside its project, or those that no other one names."""
+def _begin(files: Mapping[str, str]) -> HandedFiles:
+    """Find the file to begin with: the only one, a lock beside its project, or those that no other one names.
+
+    What the files say is read elsewhere, apart and with bounds; here only the names behind ``-r`` and ``-c`` count.
+    """
     if len(files) == 1:
         return HandedFiles(files=files, start=next(iter(files)))
     locks = [name for name in files if kind_of_file(name) in _WITH_PROJECT]
@@ -107,10 +114,7 @@ def _begin(files: Mapping[str, str], parse: LineParser) -> HandedFiles:
             problem = f"it is a {kind.value}, and only requirements files go together; hand in each by itself"
             raise DependencyFileInvalidError(file=name, problems=[problem])
     named = {
-        nested_path(name, line.name)
-        for name, text in files.items()
-        for line in parse(text)
-        if isinstance(line, NestedFile)
+        nested_path(name, match[1].strip("\"' \t")) for name, text in files.items() for match in _NESTED.finditer(text)
     }
     first = [name for name in files if name not in named] or list(files)
     if len(first) == 1:
