@@ -80,13 +80,12 @@ test-prebuild: setup ## Prebuild three applications and install them with nothin
 test-faults: setup ## Kill, freeze, fill up and cut off everything at every stage, and print how it was got over
 	@$(VENV)/pytest tests/faults -m "slow_faults or not slow_faults"
 
-# All pages in both widths and colour schemes; those that the documents show are kept.
-SHOWN := home failed-build wheel project statistics
+# All pages in both widths and colour schemes. Those that the documents show are of a real service with real projects.
 .PHONY: screenshots
 screenshots: test-setup ## Take pictures of every page into screenshots/, and renew those in docs/images
 	@mkdir -p screenshots
 	@WHEELYARD_SCREENSHOTS=screenshots $(VENV)/pytest tests/integration/test_web_browser.py -k fit_and_have_no
-	@for page in $(SHOWN); do cp screenshots/web-$$page-*.png docs/images/; done
+	@$(VENV)/python tools/take_pictures.py docs/images
 
 .PHONY: test-compose
 test-compose: setup ## Make the service's images, bring docker-compose.yml up, build a wheel in it; ten minutes at first

@@ -28,10 +28,10 @@ def test_wheel_is_requested_followed_looked_at_and_yanked_in_a_browser(service: 
         page.get_by_role("button", name="Request this wheel").click()
 
         # The page brings itself up to date from here on: the test loads nothing again.
-        expect(page.locator("#log-lines li").first).to_be_visible(timeout=WAIT)
+        expect(page.locator(".log-box li").first).to_be_visible(timeout=WAIT)
         expect(page.locator("h1")).to_contain_text("succeeded", timeout=WAIT)
         expect(page.get_by_text("The build has succeeded.")).to_be_visible()
-        expect(page.locator("#log-lines")).to_contain_text("published iniconfig-2.0.0")
+        expect(page.locator(".log-box")).to_contain_text("published iniconfig-2.0.0")
 
         page.locator("#build-head").get_by_role("link", name="iniconfig-2.0.0").click()
         expect(page.get_by_role("heading", name="Contents")).to_be_visible()

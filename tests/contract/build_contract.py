@@ -1,6 +1,7 @@
 """What every BuildStore must keep."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.contract.samples import sample_order, sample_wheel
@@ -9,6 +10,7 @@ from tests.contract.stores import FAILURE, LEASE_SECONDS, NOWHERE, SUCCESS, Stor
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.build import Status
 from wheelyard.domain.ledger import BuildFilter, IdRange, Outcome
+from wheelyard.domain.target import Target
 from wheelyard.errors import NotFoundError, NotYoursError
 
 
@@ -207,6 +209,42 @@ class ListContract:
         assert await listed(BuildFilter(status=Status.QUEUED)) == [other]
         assert await listed(BuildFilter(project="lxml", status=Status.SUCCEEDED)) == [wheel]
         assert await listed(BuildFilter(project="numpy")) == []
+
+    async def test_lists_are_filtered_by_cause_target_and_requester(self, stores: Stores) -> None:
+        failed = await stores.finished(FAILURE, sample_order(key="a"))
+        order = replace(sample_order(key="b"), target=Target.parse(python="3.11", platform="manylinux_2_31_x86_64"))
+        other = (await stores.builds.submit(order, requested_by="ci (0e3c2b1a)")).build.id
+        await stores.builds.submit(order, requested_by="ann (7f8ec1a6)")
+
+        async def listed(wanted: BuildFilter) -> list[str]:
+            return [build.id for build in (await stores.builds.list_builds(wanted)).builds]
+
+        assert FAILURE.failure is not None
+        assert await listed(BuildFilter(failure_code=FAILURE.failure.code)) == [failed]
+        assert await listed(BuildFilter(failure_code="no-sdist")) == []
+        assert await listed(BuildFilter(python="3.11")) == [other]
+        assert await listed(BuildFilter(platform="manylinux_2_31_x86_64")) == [other]
+        for by in ("ci", "ci (0e3c2b1a)", "ann"):
+            assert await listed(BuildFilter(requested_by=by)) == [other]
+        for by in ("c", "ci (7f8ec1a6)", "%", "c_"):
+            assert await listed(BuildFilter(requested_by=by)) == []
+
+    async def test_newest_build_of_each_release_and_target_can_be_told_from_the_others(self, stores: Stores) -> None:
+        await stores.finished(FAILURE, sample_order(key="a"))
+        newest = await stores.finished(FAILURE, sample_order(key="b"))
+        other = await stores.finished(FAILURE, sample_order(key="c", project="lxml"))
+        page = await stores.builds.list_builds(BuildFilter(status=Status.FAILED, is_newest=True))
+        assert [build.id for build in page.builds] == [other, newest]
+
+    async def test_newest_build_of_each_project_is_read_at_once(self, stores: Stores) -> None:
+        await stores.finished(FAILURE, sample_order(key="a", project="lxml"))
+        newest = await stores.finished(SUCCESS, sample_order(key="b", project="lxml"))
+        other = await stores.queued(sample_order(key="c", project="pyyaml"))
+        await stores.queued(sample_order(key="d", project="numpy"))
+        found = await stores.builds.newest_of(["lxml", "pyyaml", "nothing"])
+        assert {project: build.id for project, build in found.items()} == {"lxml": newest, "pyyaml": other}
+        assert await stores.builds.newest_of([]) == {}
+        assert list(await stores.builds.newest_of(["lxml", "pyyaml"], is_final=True)) == ["lxml"]
 
     async def test_lists_are_filtered_by_the_beginning_of_ids(self, stores: Stores) -> None:
         ids = [await stores.queued(sample_order(key=f"k{n}")) for n in range(8)]

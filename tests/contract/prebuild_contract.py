@@ -84,7 +84,7 @@ class PrebuildContract:
         (one,) = (await stores.prebuilds.get(prebuild.id)).started
         assert (one.status, one.joined) == (Status.FAILED, True)
         assert FAILURE.failure is not None
-        assert one.reason == FAILURE.failure.summary
+        assert (one.reason, one.hint) == (FAILURE.failure.summary, FAILURE.failure.hint)
 
     async def test_refused_build_keeps_its_reason(self, stores: Stores) -> None:
         prebuild = sample_prebuild()

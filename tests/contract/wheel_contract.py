@@ -340,6 +340,15 @@ class WheelListContract:
         found = await wheel_stores.lists.list_projects(ProjectFilter(prefix="ab"))
         assert [one.name for one in found.projects] == ["ab"]
 
+    async def test_wheels_of_some_releases_are_read_at_once(self, wheel_stores: WheelStores) -> None:
+        for wheel in (name("1.0", "a"), name("2.0", "a"), name("1.0", "b"), name("2.0", "b"), name("1.0", "c")):
+            await wheel_stores.publish(wheel)
+        await wheel_stores.edits.delete(name("2.0", "b"), by="alice")
+        versions = await wheel_stores.lists.versions_of(["a", "b", "nothing"])
+        assert versions == {("a", "1.0"), ("a", "2.0"), ("b", "1.0")}
+        found = await wheel_stores.lists.wheels_of_releases([("a", "2.0"), ("b", "1.0"), ("b", "2.0"), ("c", "3.0")])
+        assert [wheel.filename for wheel in found] == [name("2.0", "a"), name("1.0", "b")]
+
 
 class WheelContract(ContentsContract, RecordContract, OriginContract, EditContract, WheelListContract):
     """All of it."""

@@ -17,9 +17,9 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from tests.contract.samples import sample_failure
-from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, web_stand
+from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, stage_note, web_stand
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.build import Stage, Status
 from wheelyard.domain.ledger import Outcome
 
 AXE = files("axe_playwright_python") / "axe.min.js"
@@ -103,7 +103,7 @@ async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser
         claim = await stand.api.claim(page.url.rpartition("/")[2])
         await expect(page.get_by_text("Attempt 1 on worker-1")).to_be_visible()
         await stand.api.attempts.append_log(claim, BUILD_LOG)
-        await expect(page.locator("#L1")).to_contain_text("== resolve")
+        await expect(page.locator("#L1")).to_contain_text("stage resolve")
         await stand.api.attempts.append_log(claim, b"\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\nthe last line\n")
         await page.locator(".log-box").scroll_into_view_if_needed()
         await expect(page.get_by_text("the last line")).to_be_in_viewport()
@@ -160,6 +160,19 @@ async def test_follower_of_a_flood_is_told_what_was_left_out_and_where_it_is(bro
         await expect(page.locator("#L2")).to_contain_text("line 2")
 
 
+async def test_followed_log_begins_a_fold_with_each_stage(browser: Browser, site: Site) -> None:
+    build_id, claim = await site.stand.log("lxml", BUILD_LOG)
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/builds/{build_id}")
+        await expect(page.locator("#live")).to_have_text("Live.")
+        await site.stand.api.attempts.append_log(claim, stage_note(Stage.REPAIR, 99) + b"auditing\n")
+        fold = page.locator('.fold[data-stage="repair"]')
+        await expect(fold.get_by_text("auditing")).to_be_visible()
+        await expect(fold.locator("summary")).to_contain_text("09:01:39")
+        await fold.locator("summary").click()
+        await expect(fold.get_by_text("auditing")).to_be_hidden()
+
+
 async def test_names_and_versions_are_completed(browser: Browser, site: Site) -> None:
     async with visitor(browser, site) as page:
         await page.goto(f"{site.url}/request")
@@ -198,6 +211,68 @@ async def test_everything_but_the_live_log_works_without_script(browser: Browser
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         await page.goto(f"{site.url}/builds")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_lists_renew_themselves_and_keep_focus_and_what_was_typed(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site) as page:
+        await page.goto(f"{site.url}/builds")
+        await page.get_by_label("Requested by").fill("somebody")
+        link = page.locator(f'main a[href="/builds/{site.ids["failed"]}"]').first
+        await link.focus()
+        await page.evaluate("document.querySelector('main h1').dataset.seen = 'yes'")
+        waiting = await site.stand.api.submit("lxml")
+        await expect(page.locator(f'main a[href="/builds/{waiting}"]')).to_be_visible(timeout=20_000)
+        await expect(link).to_be_focused()
+        await expect(page.get_by_label("Requested by")).to_have_value("somebody")
+        claim = await site.stand.api.claim(waiting)
+        row = page.locator(f'tr[data-key="{waiting}"]')
+        await expect(row).to_contain_text("running", timeout=20_000)
+        asked: list[int] = []
+        page.on("response", lambda answer: asked.append(answer.status))
+        await page.get_by_label("Renew it by itself").uncheck()
+        await site.stand.publish(claim)
+        await page.wait_for_timeout(6_000)
+        assert asked == [], "it was told to stop"
+        await page.get_by_label("Renew it by itself").check()
+        await expect(row).to_contain_text("succeeded")
+
+
+async def test_page_that_did_not_change_is_asked_for_by_its_tag(browser: Browser, site: Site) -> None:
+    async with visitor(browser, site) as page:
+        asked: list[int] = []
+        page.on("response", lambda answer: asked.append(answer.status))
+        await page.goto(f"{site.url}/queue")
+        async with page.expect_response(lambda answer: answer.status == 304, timeout=60_000):
+            pass
+        assert asked[-1] == 304
+
+
+FONTS = ("DejaVu Sans", "Liberation Sans", "serif", "DejaVu Serif", "DejaVu Sans Mono", "system-ui")
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+async def test_header_is_one_row_whatever_the_font(browser: Browser, site: Site, width: int) -> None:
+    async with visitor(browser, site, viewport={"width": width, "height": 900}, forgiven="404") as page:
+        for path in ("/builds", "/nowhere"):
+            await page.goto(f"{site.url}{path}")
+            for font in FONTS:
+                await page.evaluate(
+                    """font => {
+                        document.body.style.fontFamily = font;
+                        document.querySelector(".who .name").textContent = "a-rather-long-name-of-a-token";
+                    }""",
+                    font,
+                )
+                parts = ".bar > *, .top nav li, .top .find > :not(.hidden), .who > *"
+                measure = "parts => parts.map(one => one.getBoundingClientRect().toJSON())"
+                boxes = await page.locator(parts).evaluate_all(measure)
+                middles = [one["top"] + one["height"] / 2 for one in boxes]
+                assert max(middles) - min(middles) < 6, (path, font)
+                assert max(one["right"] for one in boxes) <= width, (path, font)
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width, (path, font)
+                search = await page.get_by_label("Find a project").bounding_box()
+                assert search is not None
+                assert search["width"] >= 60, (path, font)
 
 
 async def test_wheel_is_deleted_by_typing_its_name(browser: Browser, site: Site) -> None:

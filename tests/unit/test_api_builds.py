@@ -14,6 +14,7 @@ from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
+from wheelyard.domain.access import Action, AuditFilter
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease
@@ -195,6 +196,39 @@ async def test_failed_build_is_retried_under_its_own_id(stand: ApiStand) -> None
     assert (response.status_code, response.headers["Location"]) == (202, f"/v1/builds/{build_id}")
     assert (body["id"], body["status"], body["joined"], body["failure"]) == (build_id, "queued", False, None)
     assert body["attempts"][0]["failure"]["code"] == "build-failed"
+
+
+async def fail(stand: ApiStand, requirement: str) -> str:
+    build_id = await stand.submit(requirement)
+    await stand.attempts.finish(await stand.claim(build_id), Outcome(status=Status.FAILED, failure=sample_failure()))
+    return build_id
+
+
+async def test_failed_builds_are_listed_by_their_cause_and_retried_together(stand: ApiStand) -> None:
+    first, second = await fail(stand, "pyyaml==6.0.3"), await fail(stand, "lxml")
+    again = await fail(stand, "lxml")
+    await stand.submit("pyyaml==6.0.2")
+    filters = {"failure_code": "build-failed", "python": "3.13", "requested_by": "tests"}
+    listed = (await stand.client.get("/v1/builds", params={**filters, "limit": "2"})).json()
+    assert [one["id"] for one in listed["builds"]] == [again, second]
+    rest = (await stand.client.get(listed["next"])).json()
+    assert [one["id"] for one in rest["builds"]] == [first], "the filters are kept"
+    retried = await stand.client.post("/v1/builds/retry", json={**filters, "limit": 1})
+    assert retried.status_code == 202
+    assert [one["id"] for one in retried.json()["builds"]] == [again]
+    assert retried.json()["more"]
+    retried = await stand.client.post("/v1/builds/retry", json=filters)
+    assert [one["id"] for one in retried.json()["builds"]] == [first], "the older build of lxml has been followed"
+    assert [(await stand.builds.get(one)).status for one in (first, second, again)] == ["queued", "failed", "queued"]
+    entries = await stand.services.audit.list_entries(AuditFilter(object=first))
+    assert Action.BUILD_RETRIED in [one.change.action for one in entries]
+
+
+async def test_only_builds_that_have_ended_in_vain_are_retried_and_not_too_many(stand: ApiStand) -> None:
+    for body in ({"status": "succeeded"}, {"status": "running"}, {"limit": 101}, {"limit": 0}, {"x": 1}):
+        assert_problem(await stand.client.post("/v1/builds/retry", json=body), 422, "invalid-request")
+    nothing = await stand.client.post("/v1/builds/retry", json={"failure_code": "no-such-code"})
+    assert (nothing.status_code, nothing.json()) == (202, {"builds": [], "more": False})
 
 
 async def test_build_that_has_its_wheel_is_not_retried(stand: ApiStand) -> None:

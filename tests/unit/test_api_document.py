@@ -23,6 +23,7 @@ DOCUMENTED = {
     ("get", "/v1/builds/{build_id}"): {200, 401, 403, 404, 429, 500, 503},
     ("post", "/v1/builds/{build_id}/cancel"): {202, 401, 403, 404, 429, 500, 503},
     ("post", "/v1/builds/{build_id}/retry"): {200, 202, 401, 403, 404, 429, 500, 503},
+    ("post", "/v1/builds/retry"): {202, 401, 403, 413, 422, 429, 500, 503},
     ("get", "/v1/builds/{build_id}/log"): {200, 401, 403, 404, 422, 429, 500, 503},
     ("get", "/v1/targets"): {200, 401, 403, 429, 500, 503},
     ("get", "/v1/builders"): {200, 401, 403, 429, 500, 503},
@@ -159,6 +160,8 @@ async def test_page_and_all_that_it_loads_come_from_here(stand: ApiStand) -> Non
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "//" not in page.text
     loaded = re.findall(r'(?:src|href)="([^":]+)"', page.text)
+    assert "./" in loaded, "the way back to the pages"
+    loaded.remove("./")
     assert len(loaded) == 4
     for path in loaded:
         assert (await stand.client.get(f"/{path}")).status_code == 200, path

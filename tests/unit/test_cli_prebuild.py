@@ -30,6 +30,7 @@ from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml
 from wheelyard.domain.requirements_text import read_requirements
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
+BUILD_ID = "0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11"
 REQUEST_ID = "7f8ec1a6-2f9e-4c4e-8f0a-3d54a4d7a001"
 REQUIREMENTS = "-e .\nlxml==6.0.2\npyyaml==6.0.3\n"
 WANTED = NewRequest(file="requirements.txt", files={"requirements.txt": REQUIREMENTS})
@@ -38,15 +39,17 @@ HOSTILE = "`rm` <b>|\x1b[31m::error::no"
 
 
 def item(project: str, version: str, line: int, **facts: object) -> dict[str, Any]:
-    empty = {"status": "waiting", "reason": "", "filename": None, "source": None, "sha256": None, "build_id": None}
+    empty = {"status": "waiting", "reason": "", "hint": "", "filename": None, "source": None, "sha256": None}
     place = {"python": "3.13", "platform": "manylinux_2_36_x86_64"}
     origin = {"file": "requirements.txt", "line": line}
+    empty |= {"build_id": None, "log_url": None}
     return {"project": project, "version": version, **place, **empty, "origin": origin, **facts}
 
 
 PRESENT = item("lxml", "6.0.2", 2, status="present", filename=WHEEL, source="own", sha256="a" * 64)
 BUILDING = item("pyyaml", "6.0.3", 3, status="build", reason="no wheel fits")
 FAILED = item("pyyaml", "6.0.3", 3, status="failed", reason=f"yaml.h is missing {HOSTILE}")
+FAILED |= {"hint": 'Put apt = ["libyaml-dev"] into the recipe.', "build_id": BUILD_ID}
 SERVED = item("pyyaml", "6.0.3", 3, status="present", filename="pyyaml-6.0.3-py3-none-any.whl", source="upstream")
 
 
@@ -122,6 +125,8 @@ def test_failure_is_shown_without_what_acts_on_a_terminal_and_ends_with_1(capsys
     assert run(PRESENT, FAILED) is ExitCode.BUILD_FAILED
     shown = capsys.readouterr()
     assert "yaml.h is missing" in shown.out
+    assert 'hint: Put apt = ["libyaml-dev"] into the recipe.\n' in shown.out
+    assert f"log: {URL}/builds/{BUILD_ID} (wheelyard logs {BUILD_ID})\n" in shown.out, "whole, to be copied"
     assert "\x1b" not in shown.out + shown.err
     assert "install with" not in shown.err
 
@@ -224,6 +229,8 @@ def test_junit_has_a_case_for_each_release_and_target(tmp_path: Path) -> None:
     assert [case.get("name") for case in suite] == ["lxml 6.0.2", "pyyaml 6.0.3"]
     (failure,) = suite.iter("failure")
     assert (failure.text or "").startswith("yaml.h is missing")
+    assert "libyaml-dev" in (failure.text or "")
+    assert f"{URL}/builds/{BUILD_ID}" in (failure.text or "")
 
 
 def test_github_gets_annotations_at_the_lines_and_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +244,12 @@ def test_github_gets_annotations_at_the_lines_and_a_summary(tmp_path: Path, caps
         "warning file=requirements.txt,line=1",
         "error file=requirements.txt,line=3",
     ]
-    assert summary.read_text().startswith("before\n### Wheelyard: not installable\n")
+    assert 'hint: Put apt = ["libyaml-dev"] into the recipe.' in commands[1]
+    assert f"{URL}/builds/{BUILD_ID}" in commands[1]
+    text = summary.read_text()
+    assert text.startswith("before\n### Wheelyard: not installable\n")
+    assert 'Put apt = &#91;"libyaml-dev"] into the recipe.' in text
+    assert f"[log of build {BUILD_ID[:8]}]({URL}/builds/{BUILD_ID})" in text
 
 
 def test_github_gets_outputs_of_the_step(tmp_path: Path) -> None:
@@ -286,15 +298,15 @@ def test_line_that_is_missing_fails_the_job_and_is_told_everywhere(
     (failure,) = ET.fromstring(junit.read_text()).iter("failure")  # noqa: S314  our own
     assert failure.text == "it comes from a repository"
     allowed = RequestView.model_validate({**missing, "allow_skipped": True})
-    assert 'failures="0"' in junit_xml(allowed)
+    assert 'failures="0"' in junit_xml(allowed, url=URL)
 
 
 def test_strangers_text_becomes_neither_markup_nor_a_command() -> None:
     view = RequestView.model_validate(document({**FAILED, "reason": f"{HOSTILE}\n::set-output name=x::y"}, over=True))
-    (row,) = [line for line in job_summary(view).splitlines() if "| failed |" in line]
+    (row,) = [line for line in job_summary(view, url=URL).splitlines() if "| failed |" in line]
     assert "&lt;b>\\|" in row
     assert "`" not in row
-    lines = list(annotate(view))
+    lines = list(annotate(view, url=URL))
     assert all("\n" not in line and line.startswith(("::warning ", "::error ")) for line in lines)
 
 

@@ -39,7 +39,7 @@ def item(target: Target) -> Item:
     )
 
 
-def news(target: Target, status: Status, reason: str = "") -> Started:
+def news(target: Target, status: Status, reason: str = "", hint: str = "") -> Started:
     return Started(
         project=PROJECT,
         version="1.0",
@@ -47,6 +47,7 @@ def news(target: Target, status: Status, reason: str = "") -> Started:
         build_id=f"build-{target.python}-{target.platform}",
         status=status,
         reason=reason,
+        hint=hint,
     )
 
 
@@ -206,6 +207,17 @@ def test_failed_build_is_told_and_a_target_that_has_little_in_common_with_it_is_
     assert statuses(decision)[0] == "failed"
     assert decision.items[0].reason == "a header is missing"
     assert decision.starts == (NEW,)
+
+
+def test_item_keeps_what_to_do_about_its_failure_only_while_it_has_failed() -> None:
+    failure = news(OLD, Status.FAILED, "a header is missing", 'Put apt = ["libx-dev"] into the recipe.')
+    other = Target.parse(python="3.13", platform=MIDDLE.platform)
+    facts = replace(NOTHING, started=(failure, replace(failure, target=other)))
+    failed, untried = decided(facts, targets=(OLD, MIDDLE)).items
+    assert failed.hint == untried.hint == failure.hint
+    assert untried.reason.startswith("not tried: it failed for")
+    served, *_ = decide([failed, untried], replace(facts, own=(OLD_NATIVE,)), prefer=Prefer.OWN).items
+    assert (served.status, served.hint) == (ItemStatus.PRESENT, ""), served
 
 
 def test_build_that_made_no_fitting_wheel_is_a_failure_and_not_tried_for_ever() -> None:

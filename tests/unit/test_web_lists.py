@@ -64,6 +64,24 @@ async def test_requests_are_listed_looked_at_and_cancelled(stand: WebStand) -> N
     await stand.see("/requests/x", 404)
 
 
+@pytest.mark.parametrize("path", ["/", "/builds", "/queue", "/projects/lxml", "/recipes/lxml", "/requests/{request}"])
+async def test_failure_says_why_and_what_to_do_and_where_its_log_is_wherever_it_is_listed(
+    stand: WebStand, path: str
+) -> None:
+    build_id = await stand.failed("lxml")
+    failure = (await stand.api.builds.get(build_id)).failure
+    assert failure is not None
+    (item,) = sample_prebuild().items
+    item = replace(item, status=ItemStatus.FAILED, reason=failure.summary, hint=failure.hint, build_id=build_id)
+    prebuild = replace(sample_prebuild(), items=(item,))
+    await stand.api.services.prebuilds.store.create(prebuild)
+    page = await stand.see(path.format(request=prebuild.id))
+    assert failure.summary in page.text
+    assert failure.hint in page.text
+    assert f"/builds/{build_id}/log" in page.links
+    assert build_id[:8] in page.text
+
+
 async def test_large_and_hostile_request_stays_a_small_page(stand: WebStand) -> None:
     (item,) = sample_prebuild().items
     items = [replace(item, version=f"1.{n}", reason=HOSTILE * 9, status=ItemStatus.FAILED) for n in range(900)]
@@ -118,7 +136,7 @@ async def test_wheel_lists_its_files_with_sizes(stand: WebStand) -> None:
 async def test_statistics_say_what_disk_is_taken(stand: WebStand) -> None:
     await furnish(stand)
     page = await stand.see("/statistics?days=7")
-    for text in ("Success rate per day", "Published per day", "Largest projects", "The state directory"):
+    for text in ("Largest projects", "The state directory"):
         assert text in page.text
     document = (await stand.api.client.get("/v1/statistics?days=7")).json()
     assert document["wheels"] == 2
@@ -143,7 +161,11 @@ async def test_names_and_versions_are_suggested(stand: WebStand) -> None:
     assert await suggested("nobody-knows==1") == []
     assert await suggested("<script>") == []
     page = await stand.see("/request?requirement=py")
-    assert [one["value"] for one in page.find("option") if "." not in str(one["value"])] == ["pyyaml"]
+    assert [one["value"] for one in page.find("option") if str(one["value"]).startswith("py")] == [
+        "pyyaml",
+        "pylock.toml",
+        "pyproject.toml",
+    ]
 
 
 async def test_builders_page_tells_what_the_last_refresh_changed(stand: WebStand) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from tests.unit.api_stand import Event, read_events
-from tests.unit.web_stand import WebStand, web_stand
+from tests.unit.web_stand import FAILING_LOG, WebStand, stage_note, web_stand
 
 from wheelyard.adapters.memory_store import MemoryLogs
+from wheelyard.domain.build import Stage
 from wheelyard.domain.ledger import LogPart
 from wheelyard.web.ansi import Pen, Piece, read_line
 from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
@@ -248,3 +249,37 @@ async def test_events_are_refused_to_strangers_and_from_nowhere(stand: WebStand)
     assert (await stand.browser.get(f"/builds/{build_id}/events?after=x")).status_code == 422
     stand.browser.cookies.clear()
     assert (await stand.browser.get(f"/builds/{build_id}/events")).status_code == 303
+
+
+async def test_log_folds_by_stage_and_shows_when_each_began_and_how_long_it_took(stand: WebStand) -> None:
+    build_id = await stand.failed("lxml", FAILING_LOG)
+    page = await stand.see(f"/builds/{build_id}")
+    folds = page.find("details", class_="fold")
+    assert [(fold["data-stage"], "open" in fold) for fold in folds] == [("resolve", False), ("build", True)]
+    text = " ".join(page.text.split())
+    assert "resolve 09:00:00 1 min 15 s 2 lines" in text
+    assert "build 09:01:15" in text
+    whole = await stand.see(f"/builds/{build_id}/log?from=1")
+    assert ["open" in fold for fold in whole.find("details", class_="fold")] == [True, True]
+    later = await stand.see(f"/builds/{build_id}/log?from=20")
+    assert [fold["data-stage"] for fold in later.find("details", class_="fold")] == ["build"]
+    assert "from line 20" in later.text, "the fold began before"
+
+
+async def test_log_of_former_times_and_what_a_container_prints_fold_nothing(stand: WebStand) -> None:
+    former = await stand.failed("lxml", b"== build\nstage build\n==> stage build\nerror: no\n")
+    page = await stand.see(f"/builds/{former}")
+    assert page.find("details", class_="fold") == []
+    assert "error: no" in page.text
+
+
+async def test_stages_of_a_log_are_known_wherever_its_blocks_end(stand: WebStand) -> None:
+    notes = [stage_note(stage, number) for number, stage in enumerate(Stage)]
+    build_id, claim = await stand.log("lxml", notes[0] + b"one\ntwo\n")
+    await stand.see(f"/builds/{build_id}")
+    await stand.api.attempts.append_log(claim, b"three\n" + notes[1][:9])
+    await stand.see(f"/builds/{build_id}")
+    await stand.api.attempts.append_log(claim, notes[1][9:] + b"four\n" + b"".join(notes[2:]))
+    page = await stand.see(f"/builds/{build_id}")
+    assert [fold["data-stage"] for fold in page.find("details", class_="fold")] == [stage.value for stage in Stage]
+    assert all("open" in fold for fold in page.find("details", class_="fold")), "while it runs"

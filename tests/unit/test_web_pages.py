@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Never
 from urllib.parse import quote
 
 import pytest
@@ -11,14 +12,16 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order
 from tests.unit.web_stand import FAILING_LOG, METADATA, RECIPE, TOKEN, WebStand, furnish, web_stand
 
+from wheelyard.adapters.memory_sessions import MemorySessions
 from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import Action, AuditFilter, Scope
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.index import Level
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.queue import Capacity, WorkerCard, WorkerState
 from wheelyard.domain.recipe import parse_recipe
+from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.usecases.tokens import Tokens
 from wheelyard.web import app as web_app
@@ -215,7 +218,7 @@ async def test_failed_build_brings_its_failing_line_into_view_with_the_remedy(st
     (marked,) = [found for found in page.find("li") if "data-marked" in found]
     number = (
         FAILING_LOG.decode()
-        .splitlines()
+        .split("\n")
         .index("\x1b[1mext/_yaml.h:2:10:\x1b[0m \x1b[1;31mfatal error:\x1b[0m yaml.h: No such file or directory")
         + 1
     )
@@ -341,6 +344,28 @@ async def test_list_of_builds_is_filtered_and_paged(stand: WebStand) -> None:
     await stand.see("/builds?before=x", 422)
 
 
+async def test_failed_builds_of_one_cause_are_tried_again_together(stand: WebStand) -> None:
+    ids = await furnish(stand)
+    other = await stand.failed("pyyaml==6.0.1")
+    listed = await stand.see("/builds?failure_code=build-failed&status=failed&python=3.13&requested_by=tests")
+    assert {f"/builds/{ids['failed']}", f"/builds/{other}"} <= set(listed.links)
+    assert f"/builds/{ids['succeeded']}" not in listed.links
+    assert listed.find("form", action="/builds/retry")
+    for query in ("failure_code=no-sdist", "python=3.11", "platform=manylinux_2_31_x86_64", "requested_by=nobody"):
+        assert "No build fits" in (await stand.see(f"/builds?{query}")).text
+    assert (await stand.see("/builds?failure_code=build-failed")).find("form", action="/builds/retry") == []
+    filters = {"failure_code": "build-failed", "status": "failed", "project": "lxml"}
+    assert (await stand.browser.post("/builds/retry", data=filters)).status_code == 422, "without its session's token"
+    sent = await stand.send("/builds/retry", **filters)
+    assert (sent.status_code, "retried=1" in sent.headers["Location"]) == (303, True)
+    assert "1 build put back into the queue" in (await stand.see(sent.headers["Location"])).text
+    statuses = [(await stand.api.builds.get(one)).status for one in (ids["failed"], other)]
+    assert statuses == [Status.QUEUED, Status.FAILED]
+    assert (await stand.send("/builds/retry", project="lxml")).status_code == 422
+    entries = await stand.api.services.audit.list_entries(AuditFilter(object=ids["failed"]))
+    assert Action.BUILD_RETRIED in [one.change.action for one in entries]
+
+
 async def test_recipe_shows_where_each_key_comes_from(stand: WebStand) -> None:
     await furnish(stand)
     assert "/recipes/pyyaml" in (await stand.see("/recipes")).links
@@ -361,11 +386,50 @@ async def test_builders_are_listed_with_their_warnings(stand: WebStand) -> None:
 
 
 async def test_statistics_say_the_same_as_a_drawing_and_as_a_table(stand: WebStand) -> None:
+    stand.api.clock.advance(-2 * 86_400)
+    await stand.built("pyyaml==6.0.1")
+    stand.api.clock.advance(2 * 86_400)
     await furnish(stand)
     page = await stand.see("/statistics?days=90")
     assert len(page.find("svg", class_="chart")) == 5
-    assert "67 %" in re.sub(r"\s+", " ", page.text)
+    assert "75 %" in re.sub(r"\s+", " ", page.text)
     assert len(page.find("table")) == 9
+
+
+async def test_statistics_of_one_day_or_none_are_no_empty_drawings(stand: WebStand) -> None:
+    nothing = await stand.see("/statistics")
+    assert "No build has ended" in nothing.text
+    assert nothing.find("svg", class_="chart") == []
+    await stand.failed()
+    stand.api.app.state.page_memories.clear()
+    page = await stand.see("/statistics")
+    assert "0 builds succeeded, 1 failed, 0 cancelled" in page.text
+    assert [one["role"] for one in page.find("svg", class_="chart")] == ["img"], "how long it waited, and nothing else"
+
+
+async def test_error_page_knows_who_is_signed_in(stand: WebStand) -> None:
+    for path, status in (("/nowhere", 404), ("/builds?status=x", 422), ("/projects/nothing", 404)):
+        page = await stand.see(path, status)
+        assert page.find("form", action="/sign-out")
+        assert page.csrf
+        assert "/sign-in" not in page.links
+
+
+async def test_error_page_is_shown_even_if_nobody_can_tell_who_is_signed_in(
+    stand: WebStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> Never:
+        raise DatabaseUnavailableError(reason="connection refused")
+
+    monkeypatch.setattr(MemorySessions, "find", away)
+    page = await stand.see("/nowhere", 404)
+    assert "There is no page" in page.text
+    assert "/sign-in" in page.links
+
+
+async def test_api_documentation_has_a_way_back(stand: WebStand) -> None:
+    response = await stand.browser.get("/docs")
+    assert '<a href="./">' in response.text
 
 
 async def test_plan_is_shown_before_it_is_sent(stand: WebStand) -> None:

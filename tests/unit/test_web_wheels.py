@@ -1,5 +1,6 @@
 """The pages of projects and wheels: what installers would take, where a wheel comes from, what an operator does."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,8 +82,8 @@ async def test_mirrored_wheel_says_so(stand: WebStand) -> None:
     assert "Origin mirrored" in words(page)
     await stand.built("pyyaml==6.0.2")
     projects = words(await stand.see("/projects"))
-    assert "mirrored 1 1 mirrored" in projects, "name, releases, wheels, origin"
-    assert "pyyaml 1 1 built" in projects
+    assert "mirrored 2.0 offered mirrored 1 releases" in projects, "name, newest version, state, origin, releases"
+    assert "pyyaml 6.0.2 offered built 1 releases" in projects
     matrix = await stand.see("/projects/mirrored")
     assert "wheel mirrored" in words(matrix)
     assert "no longer kept" not in page.text
@@ -123,14 +124,14 @@ async def test_upstream_releases_that_nobody_built_can_be_requested(stand: WebSt
     assert "/request?requirement=pyyaml%3D%3D6.0.2" not in page.links
 
 
-async def test_project_without_a_recipe_is_said_to_need_none(stand: WebStand) -> None:
+async def test_no_page_says_that_a_project_needs_no_recipe_beside_what_to_put_into_one(stand: WebStand) -> None:
     build_id = await stand.failed("lxml")
-    for path, text in (("/projects/lxml", "needs no recipe"), (f"/builds/{build_id}", "it has no recipe")):
+    for path in ("/projects/lxml", f"/builds/{build_id}", "/recipes/lxml"):
         page = await stand.see(path)
-        assert text in page.text
-        assert "/recipes/lxml" not in page.links
-    page = await stand.see("/recipes/lxml")
-    assert "lxml needs no recipe" in page.text
+        assert "libyaml-dev" in page.text, "what to put into the recipe"
+        assert "no recipe" in page.text
+        assert re.search("needs? (?:no recipe|none)", page.text) is None
+    assert "wheelyard recipe new lxml" in page.text
     assert f"/builds/{build_id}" in page.links
     await stand.see("/recipes/nobody-knows", 404)
 
@@ -190,3 +191,27 @@ async def test_recipe_with_a_file_that_no_rule_names_says_so(stand: WebStand) ->
     assert "no rule names the file patches/lost.patch" in (await stand.see("/recipes/odd")).text
     listed = (await stand.api.client.get("/v1/recipes/odd")).json()
     assert listed["remarks"] == ["no rule names the file patches/lost.patch"]
+
+
+async def test_projects_show_their_newest_version_its_state_and_where_it_comes_from(stand: WebStand) -> None:
+    await furnish(stand)
+    await stand.mirrored()
+    stand.level = Level.STAGING
+    await stand.built("lxml")
+    failed = await stand.failed("pyyaml==6.0.1")
+    page = await stand.see("/projects")
+    text = " ".join(page.text.split())
+    assert "pyyaml 6.0.3 offered built 2 releases 2 wheels failed 6.0.1" in text
+    assert "mirrored 2.0 offered mirrored 1 releases 1 wheels" in text
+    assert "lxml 6.0.2 staged built" in text
+    assert f"/builds/{failed}" in page.links
+
+
+async def test_recipes_show_packages_and_their_last_result(stand: WebStand) -> None:
+    await furnish(stand)
+    await stand.recipe("lxml", 'schema = 1\nname = "lxml"\n[[rule]]\napt = ["libxml2-dev"]\ntoolchains = ["rust"]\n')
+    await stand.recipe("numpy", 'schema = 1\nname = "numpy"\n')
+    text = " ".join((await stand.see("/recipes")).text.split())
+    assert "lxml usable libxml2-dev, rust failed 6.0.2, Python 3.13" in text
+    assert "pyyaml usable libyaml-dev succeeded 6.0.2, Python 3.13" in text
+    assert "numpy usable not built yet" in text

@@ -25,6 +25,7 @@ from wheelyard.domain.builder_status import BuilderStatus
 from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.domain.log_text import LogNote
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.queue import Capacity, Lane, WorkerCard, WorkerState
 from wheelyard.domain.recipe import parse_recipe
@@ -40,9 +41,19 @@ Summary: YAML parser and emitter for Python
 License-Expression: MIT
 Requires-Python: >=3.8
 """
+LOG_BEGINS = datetime(2026, 7, 1, 9, 0, tzinfo=UTC)
+
+
+def stage_note(stage: Stage, seconds: float) -> bytes:
+    """Write what a worker notes as a stage begins, some seconds after the log's beginning."""
+    return LogNote.of(f"stage {stage}", at=LOG_BEGINS + timedelta(seconds=seconds), stage=stage.value).encode()
+
+
 BUILD_LOG = (
-    b"== resolve\npyyaml 6.0.3 for Python 3.13 on manylinux_2_36_x86_64\n"
-    b"== build\n\x1b[1mrunning build_ext\x1b[0m\n\x1b[32mbuilding 'yaml._yaml' extension\x1b[0m\n"
+    stage_note(Stage.RESOLVE, 0)
+    + LogNote.of("pyyaml 6.0.3 for Python 3.13 on manylinux_2_36_x86_64", at=LOG_BEGINS).encode()
+    + stage_note(Stage.BUILD, 75)
+    + b"\x1b[1mrunning build_ext\x1b[0m\n\x1b[32mbuilding 'yaml._yaml' extension\x1b[0m\n"
     + b"".join(b"copying lib/yaml/module_%d.py -> build/lib/yaml\n" % number for number in range(60))
 )
 FAILING_LOG = (

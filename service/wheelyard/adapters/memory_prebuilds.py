@@ -136,8 +136,8 @@ class MemoryPrebuilds:
         if record is None:
             return replace(started, status=Status.FAILED)
         build = record.build
-        reason = build.failure.summary if build.failure else ""
-        return replace(started, status=build.status, reason=reason, started_at=build.started_at)
+        reason, hint = (build.failure.summary, build.failure.hint) if build.failure else ("", "")
+        return replace(started, status=build.status, reason=reason, hint=hint, started_at=build.started_at)
 
 
 def _summary_of(prebuild: Prebuild) -> PrebuildSummary:

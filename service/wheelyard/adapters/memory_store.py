@@ -29,6 +29,7 @@ from wheelyard.domain.ledger import (
     Submission,
 )
 from wheelyard.domain.queue import MAX_DEATHS, Priority
+from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError, NotYoursError, RequestCancelledError
 
@@ -112,10 +113,25 @@ class MemoryBuilds:
         builds = [record.build for record in self._state.records.values()]
         if wanted.before is not None:
             builds = _created_before(builds, wanted.before)
-        fitting = [build for build in reversed(builds) if _fits(build, wanted)]
+        fitting = [build for build in reversed(builds) if _fits(build, wanted) and self._is_asked_for(build, wanted)]
+        if wanted.is_newest:
+            newest = {_release_of(build): build.id for build in map(_build_of, self._state.records.values())}
+            fitting = [build for build in fitting if newest[_release_of(build)] == build.id]
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         shown = tuple(summary_of(build) for build in fitting[:limit])
         return BuildPage(builds=shown, next_before=shown[-1].id if len(fitting) > limit else None)
+
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over."""
+        builds = (record.build for record in self._state.records.values() if record.build.order.project in projects)
+        shown = (build for build in builds if build.status.is_final or not is_final)
+        return {build.order.project: summary_of(build) for build in shown}
+
+    def _is_asked_for(self, build: Build, wanted: BuildFilter) -> bool:
+        asked = [one.requested_by for one in self._state.requests if one.build_id == build.id]
+        names = [self._state.records[build.id].queued_for, *asked]
+        by = wanted.requested_by
+        return by is None or any(name == by or name.startswith(f"{by} (") for name in names)
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""
@@ -293,7 +309,18 @@ def _fits(build: Build, wanted: BuildFilter) -> bool:
         wanted.project in {None, build.order.project}
         and wanted.status in {None, build.status}
         and (wanted.ids is None or build.id in wanted.ids)
+        and wanted.failure_code in {None, build.failure.code if build.failure else ""}
+        and wanted.python in {None, build.order.target.python}
+        and wanted.platform in {None, build.order.target.platform}
     )
+
+
+def _build_of(record: BuildRecord) -> Build:
+    return record.build
+
+
+def _release_of(build: Build) -> tuple[str, str, Target]:
+    return build.order.project, build.order.version, build.order.target
 
 
 def summary_of(build: Build) -> BuildSummary:

@@ -1,5 +1,6 @@
 """What is on our index, in memory: the twin of the PostgreSQL ones, on the other stores' state."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from hashlib import sha256
 
@@ -64,6 +65,16 @@ class MemoryWheels:
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         next_before = fitting[limit - 1].filename if len(fitting) > limit else None
         return WheelPage(wheels=tuple(fitting[:limit]), next_before=next_before)
+
+    async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
+        """Read which versions of some projects have a wheel."""
+        live = (wheel for wheel in self._wheels() if wheel.project in projects and wheel.deleted_at is None)
+        return frozenset((wheel.project, wheel.version) for wheel in live)
+
+    async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
+        """Read the wheels of some projects' versions."""
+        live = (wheel for wheel in self._wheels() if wheel.deleted_at is None)
+        return tuple(wheel for wheel in live if (wheel.project, wheel.version) in releases)
 
     async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
         """List projects by name."""

@@ -15,7 +15,7 @@ from wheelyard.adapters.postgres_waits import forget_waits
 from wheelyard.adapters.postgres_wishes import LIVE, leave, leave_cancelled, leave_for_all, want_again
 from wheelyard.adapters.records import Row, build_of, order_columns, readable, reading, summary_of
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
-from wheelyard.domain.build import Build, BuildOrder
+from wheelyard.domain.build import Build, BuildOrder, BuildSummary
 from wheelyard.domain.changes import cancellation_of, request_of, retry_of
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
 from wheelyard.domain.queue import Priority
@@ -75,6 +75,7 @@ select project, version, for_build_id from build_waits where build_id = %(id)s a
 order by project, version
 """
 _READ: Final = (_SELECT, _SELECT_ATTEMPTS, _SELECT_WAITS)
+# A requester is written as "name (id of the token)".
 _LIST: Final = """
 select id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority,
        not_before, waiting
@@ -82,8 +83,25 @@ from builds
 where (%(project)s::text is null or project = %(project)s)
   and (%(status)s::text is null or status = %(status)s)
   and (%(first)s::uuid is null or id between %(first)s::uuid and %(last)s::uuid)
+  and (%(code)s::text is null or failure->>'code' = %(code)s)
+  and (%(python)s::text is null or python = %(python)s)
+  and (%(platform)s::text is null or platform = %(platform)s)
+  and (%(by)s::text is null or queued_for = %(by)s or starts_with(queued_for, %(by)s || ' (') or exists (
+      select from requests r where r.build_id = builds.id
+      and (r.requested_by = %(by)s or starts_with(r.requested_by, %(by)s || ' ('))))
+  and (not %(newest)s or not exists (
+      select from builds n where n.project = builds.project and n.version = builds.version
+      and n.python = builds.python and n.platform = builds.platform and n.sequence > builds.sequence))
   and (%(before)s::uuid is null or sequence < (select sequence from builds where id = %(before)s))
 order by sequence desc limit %(limit)s
+"""
+# A look-up for each project: what it costs does not depend on how many builds there are.
+_NEWEST: Final = """
+select b.* from unnest(%(projects)s::text[]) as p(name) cross join lateral (
+    select id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority,
+           not_before, waiting
+    from builds where project = p.name and (not %(final)s or status in ('succeeded', 'failed', 'cancelled'))
+    order by sequence desc limit 1) as b
 """
 _TYPICAL: Final = """
 select project, percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at)) as seconds
@@ -220,12 +238,22 @@ class PostgresBuilds:
             "status": wanted.status.value if wanted.status else None,
             "first": wanted.ids and wanted.ids.first,
             "last": wanted.ids and wanted.ids.last,
+            "code": wanted.failure_code,
+            "python": wanted.python,
+            "platform": wanted.platform,
+            "by": wanted.requested_by,
+            "newest": wanted.is_newest,
             "before": None if wanted.before is None else _id_of(wanted.before),
             "limit": limit + 1,
         }
         rows = await self._database.fetch_all(_LIST, parameters)
         shown = readable("build", rows[:limit], summary_of)
         return BuildPage(builds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
+
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over."""
+        rows = await self._database.fetch_all(_NEWEST, {"projects": list(projects), "final": is_final})
+        return {build.project: build for build in readable("build", rows, summary_of)}
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""

@@ -55,7 +55,8 @@ _SELECT: Final = b"select * from prebuilds where id = %(id)s"
 _SELECT_WEBHOOK: Final = b"select * from webhooks where prebuild_id = %(id)s"
 _SELECT_ITEMS: Final = b"select item from prebuild_items where prebuild_id = %(id)s order by number"
 _SELECT_STARTED: Final = b"""
-select started.*, builds.status, builds.started_at, builds.failure->>'summary' as failure
+select started.*, builds.status, builds.started_at, builds.failure->>'summary' as failure,
+       builds.failure->>'hint' as hint
 from prebuild_builds as started left join builds on builds.id = started.build_id
 where started.prebuild_id = %(id)s order by project, version, python, platform
 """
@@ -273,6 +274,7 @@ def _started_of(row: Row) -> Started:
         build_id=None if row["build_id"] is None else str(row["build_id"]),
         status=Status(row["status"]) if row["status"] else Status.FAILED,
         reason=row["refusal"] or row["failure"] or "",
+        hint=row["hint"] or "",
         joined=row["joined"],
         started_at=row["started_at"],
     )

@@ -1,5 +1,6 @@
 """What is on our index, in PostgreSQL, for those who read it. Must not change it."""
 
+from collections.abc import Collection
 from typing import Final
 
 from wheelyard.adapters.database import Database
@@ -26,6 +27,15 @@ where exists (select from wheels w where w.project = p.name and w.deleted_at is 
 order by name
 """
 _OF_PROJECT: Final = f"select {COLUMNS} from wheels where project = %(project)s order by sequence"  # noqa: S608
+_VERSIONS: Final = (
+    "select distinct project, version from wheels where project = any(%(projects)s) and deleted_at is null"
+)
+_OF_RELEASES: Final = f"""
+select {COLUMNS} from wheels
+where project = any(%(projects)s) and deleted_at is null
+  and (project, version) in (select * from unnest(%(projects)s::text[], %(versions)s::text[]))
+order by sequence
+"""  # noqa: S608  (constants)
 _METADATA: Final = "select metadata from wheels where filename = %(filename)s and deleted_at is null"
 _LIST: Final = f"""
 select {COLUMNS} from wheels
@@ -71,6 +81,16 @@ class PostgresWheels:
         """Read all of a project's wheels, deleted ones too, the oldest upload first."""
         rows = await self._database.ask(_OF_PROJECT, {"project": project})
         return tuple(map(wheel_of, rows))
+
+    async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
+        """Read which versions of some projects have a wheel."""
+        rows = await self._database.fetch_all(_VERSIONS, {"projects": list(projects)})
+        return frozenset((row["project"], row["version"]) for row in rows)
+
+    async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
+        """Read the wheels of some projects' versions."""
+        wanted = {"projects": [project for project, _ in releases], "versions": [version for _, version in releases]}
+        return tuple(map(wheel_of, await self._database.fetch_all(_OF_RELEASES, wanted)))
 
     async def find(self, filename: str) -> IndexedWheel:
         """Read one wheel."""

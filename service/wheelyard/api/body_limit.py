@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_BODY_BYTES: Final = 64 << 10
 MAX_FILES_BYTES: Final = 8 << 20
 """Where lock files are sent."""
-_FILES_PATH: Final = "/v1/requests"
+_FILES_PATHS: Final = ("/v1/requests", "/requests")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -42,7 +42,7 @@ def _announced_bytes(scope: Scope) -> int:
 
 def limit_bytes_of(scope: Scope) -> int:
     """Say how large a body may be, by where it is sent."""
-    return MAX_FILES_BYTES if scope["path"].startswith(_FILES_PATH) else MAX_BODY_BYTES
+    return MAX_FILES_BYTES if scope["path"].startswith(_FILES_PATHS) else MAX_BODY_BYTES
 
 
 def _limit(receive: Receive, announced_bytes: int, limit_bytes: int) -> Receive:

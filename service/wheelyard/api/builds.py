@@ -10,10 +10,20 @@ from wheelyard.api.examples import shown
 from wheelyard.api.index_access import Links
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.request_context import RequestTrace
-from wheelyard.api.schemas.builds import BuildListView, BuildView, ListQuery, NewBuild, SubmittedBuildView, build_path
+from wheelyard.api.schemas.builds import (
+    BuildListView,
+    BuildView,
+    ListQuery,
+    NewBuild,
+    RetriedBuildsView,
+    RetryChoice,
+    SubmittedBuildView,
+    build_path,
+)
 from wheelyard.api.services import Services
 from wheelyard.domain.build import Status
 from wheelyard.usecases.request_build import BuildRequest
+from wheelyard.usecases.retry_builds import RetryBuilds
 
 _SUBMIT_PROBLEMS: Final = problems(
     INVALID_REQUEST,
@@ -144,6 +154,23 @@ async def cancel_build(build_id: str, services: Services, caller: Caller, links:
     goes on for them, and `cancel_requested` stays false. The scope `operate` cancels any build, for all who want it.
     """
     return BuildView.of(await services.request_build.cancel(build_id, by=caller), links=links)
+
+
+@router.post(
+    "/retry",
+    status_code=202,
+    operation_id="retry_builds",
+    summary="Retry many builds",
+    response_description="The builds that are queued or running now.",
+    responses=problems(INVALID_REQUEST, errors.RequestTooLargeError(limit_bytes=64 << 10)),
+)
+async def retry_builds(body: RetryChoice, services: Services, caller: Caller, trace: RequestTrace) -> RetriedBuildsView:
+    """Put the failed builds that fit back into the queue, the newest first, as "Retry a build" does with one.
+
+    A build that a newer one of the same release and target has followed is left alone.
+    """
+    retry = RetryBuilds(builds=services.builds, retries=services.retries)
+    return RetriedBuildsView.of(await retry(body.as_filter(), requested_by=caller.actor, trace=trace))
 
 
 @router.post(

@@ -18,6 +18,7 @@ _PAGE: Final = """<!doctype html>
 <link rel="stylesheet" href="docs-assets/swagger-ui.css">
 </head>
 <body>
+<nav class="swagger-ui wrapper" aria-label="Pages"><p><a href="./">Wheelyard</a>: back to the pages</p></nav>
 <div id="swagger-ui"><noscript>This page needs JavaScript; the document itself is <a href="openapi.json">here</a>.
 </noscript></div>
 <script src="docs-assets/swagger-ui-bundle.js"></script>

@@ -40,7 +40,7 @@ async def _answer(request: Request, exception: Exception) -> Response:
     if isinstance(error, MethodNotAllowedError):
         headers = {**headers, "Allow": ", ".join(error.allowed)}
     if wants_page(request):
-        answer = error_page(request, problem)
+        answer = await error_page(request, problem)
         answer.headers.update({**retry_headers(problem), **headers, "X-Request-ID": request_id})
         return answer
     # An answer to an unexpected exception does not pass through our middleware, which else sets this header.

@@ -37,6 +37,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "submit_build": Scope.REQUEST,
     "cancel_build": Scope.REQUEST,
     "retry_build": Scope.REQUEST,
+    "retry_builds": Scope.REQUEST,
     "yank_wheel": Scope.OPERATE,
     "unyank_wheel": Scope.OPERATE,
     "promote_wheel": Scope.OPERATE,

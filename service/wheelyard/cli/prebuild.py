@@ -30,7 +30,14 @@ from wheelyard.cli.console import Reminder, format_seconds, is_live, messages, n
 from wheelyard.cli.dependency_files import COMMAND_LINE
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_text
-from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml, missing_lines, write_outputs
+from wheelyard.cli.prebuild_reports import (
+    annotate,
+    explain_item,
+    job_summary,
+    junit_xml,
+    missing_lines,
+    write_outputs,
+)
 from wheelyard.domain.prebuild import ItemStatus, Prefer
 
 _STYLES: Final = {
@@ -103,7 +110,7 @@ def watch(client: WheelyardClient, view: RequestView, wanted: DependencyFiles | 
             note(f"the builds go on; come back to them with: {_way_back(view, reports)}")
             note(f"end them with: wheelyard request {view.id} --cancel")
             return ExitCode.INTERRUPTED
-        show(view, as_json=reports.as_json)
+        show(view, as_json=reports.as_json, url=client.url)
     _report(client, view, wanted, reports)
     return ExitCode.OK if view.is_installable else ExitCode.BUILD_FAILED
 
@@ -140,12 +147,13 @@ def folder_of(path: Path, start: str) -> Path | None:
     )
 
 
-def show(view: RequestView, *, as_json: bool) -> None:
+def show(view: RequestView, *, as_json: bool, url: str) -> None:
     """Print a request as it is now."""
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:
         output().print(_item_table(view.items, everything=True))
+        _print_failures(view.items, url)
     _note_mirror(view)
     _note_skipped(view)
     note(_counts(view))
@@ -244,14 +252,27 @@ def _item_table(items: tuple[ItemView, ...], *, everything: bool) -> Table:
     return table
 
 
+def _print_failures(items: tuple[ItemView, ...], url: str) -> None:
+    """Print what to do about each failure, once where several targets share it, in lines that can be copied whole."""
+    targets: dict[tuple[str, ...], list[str]] = {}
+    for item in items:
+        if lines := explain_item(item, url):
+            cause = f"{item.project} {item.version} {item.status.value}: {plain_text(item.reason)}"
+            targets.setdefault((cause, *lines), []).append(f"Python {item.python} on {item.platform}")
+    for (cause, *lines), places in targets.items():
+        output().print(Text.assemble("\n", (cause, "bold")), soft_wrap=True)
+        for line in (f"for {', '.join(places)}", *lines):
+            output().print(Text(f"  {line}"), soft_wrap=True)
+
+
 def _report(client: WheelyardClient, view: RequestView, wanted: DependencyFiles | None, reports: Reports) -> None:
     if reports.junit is not None:
-        reports.junit.write_text(junit_xml(view), encoding="utf-8")
+        reports.junit.write_text(junit_xml(view, url=client.url), encoding="utf-8")
     if reports.github:
-        sys.stderr.writelines(f"{line}\n" for line in annotate(view))
+        sys.stderr.writelines(f"{line}\n" for line in annotate(view, url=client.url))
     if reports.github_summary is not None:
         with reports.github_summary.open("a", encoding="utf-8") as file:
-            file.write(job_summary(view))
+            file.write(job_summary(view, url=client.url))
     if reports.github_output is not None:
         installable = str(view.is_installable).lower()
         write_outputs(reports.github_output, {"installable": installable, "install": view.install or ""})

@@ -122,13 +122,13 @@ def request(  # noqa: PLR0913  (one parameter an option)
     with open_client(url) as client:
         request_id = client.find_request(request_id)
         if cancel:
-            show(client.cancel_request(request_id), as_json=as_json)
+            show(client.cancel_request(request_id), as_json=as_json, url=client.url)
             return
         view = client.request(request_id)
         if wait:
             reports = _reports(as_json=as_json, junit=junit, lock=lock_out, given=given)
             raise typer.Exit(watch(client, view, wanted, reports))
-        show(view, as_json=as_json)
+        show(view, as_json=as_json, url=client.url)
         if lock_out is not None:
             write_lock(client, view, wanted, lock_out)
 

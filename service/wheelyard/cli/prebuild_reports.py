@@ -17,7 +17,25 @@ def missing_lines(view: PlanView) -> list[SkippedView]:
     return [] if view.allow_skipped else [one for one in view.skipped if one.is_wanted]
 
 
-def junit_xml(view: RequestView) -> str:
+def explain_item(item: ItemView, url: str) -> list[str]:
+    """Say what to do about an item that failed, and where its log is; nothing of one that did not fail.
+
+    Args:
+        item: One release for one target.
+        url: The service's address.
+    """
+    if item.status not in _BAD:
+        return []
+    hint = [f"hint: {plain_text(item.hint)}"] if item.hint else []
+    log = [f"log: {_log_page(item, url)} (wheelyard logs {item.build_id})"] if item.build_id else []
+    return [*hint, *log]
+
+
+def _log_page(item: ItemView, url: str) -> str:
+    return f"{url.rstrip('/')}/builds/{item.build_id}"
+
+
+def junit_xml(view: RequestView, *, url: str) -> str:
     """Write a test suite with a case for each release and target, and one for each line that is missing."""
     missing = missing_lines(view)
     failures = sum(item.status in _BAD for item in view.items) + len(missing)
@@ -30,7 +48,7 @@ def junit_xml(view: RequestView) -> str:
         )
         if item.status in _BAD:
             failure = ET.SubElement(case, "failure", message=_clean(item.reason), type=item.status.value)
-            failure.text = _clean(item.reason)
+            failure.text = _clean("\n".join([item.reason, *explain_item(item, url)]))
         elif not item.status.is_final:
             ET.SubElement(case, "skipped", message=item.status.value)
     for one in missing:
@@ -39,7 +57,7 @@ def junit_xml(view: RequestView) -> str:
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def annotate(view: RequestView) -> Iterator[str]:
+def annotate(view: RequestView, *, url: str) -> Iterator[str]:
     """Write workflow commands that point to the lines of the input.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
@@ -52,13 +70,14 @@ def annotate(view: RequestView) -> Iterator[str]:
     for item in view.items:
         if item.status in _BAD:
             text = f"{item.project} {item.version} for Python {item.python} on {item.platform}: {item.reason}"
+            text = "\n".join([text, *explain_item(item, url)])
             yield _command("error", item.origin.file, item.origin.line, text)
 
 
-def job_summary(view: RequestView) -> str:
+def job_summary(view: RequestView, *, url: str) -> str:
     """Write a table in Markdown."""
     head = "installable" if view.is_installable else "not installable"
-    rows = "".join(f"| {' | '.join(map(_cell, _columns(item)))} |\n" for item in view.items)
+    rows = "".join(f"| {' | '.join(map(_cell, _columns(item)))} | {_outcome(item, url)} |\n" for item in view.items)
     rows += "".join(f"| {_cell(one.text)} | | | | left out | {_cell(one.reason)} |\n" for one in view.skipped)
     install = f"\n```\n{view.install}\n```\n" if view.install else ""
     return (
@@ -83,14 +102,22 @@ def _columns(item: ItemView) -> tuple[str, ...]:
         item.python,
         item.platform,
         item.status.value,
-        item.filename or item.reason,
     )
+
+
+def _outcome(item: ItemView, url: str) -> str:
+    """Show the wheel, or why there is none, what to do and where the log is."""
+    parts = [_cell(item.filename or item.reason)]
+    if item.status in _BAD:
+        parts = [_cell(text) for text in (item.reason, item.hint) if text]
+        parts += [f"[log of build {item.build_id[:8]}]({_log_page(item, url)})"] if item.build_id else []
+    return "<br>".join(parts)
 
 
 def _cell(text: str) -> str:
     """Keep what a stranger wrote from becoming markup."""
-    escaped = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
-    return " ".join(escaped.split())
+    escaped = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
+    return " ".join(escaped.replace("|", "\\|").replace("`", "'").split())
 
 
 def _command(kind: str, file: str, line: int | None, text: str) -> str:

@@ -12,6 +12,8 @@ from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.trace import NO_TRACE, Trace
 
 MAX_PAGE_SIZE: Final = 200
+MAX_RETRIES: Final = 100
+"""As many builds as one request puts back into the queue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +51,14 @@ class BuildFilter:
     status: Status | None = None
     ids: IdRange | None = None
     """Show only builds whose ids lie here."""
+    failure_code: str | None = None
+    """Show only builds that failed with this code."""
+    python: str | None = None
+    platform: str | None = None
+    requested_by: str | None = None
+    """Show only what this requester asked for: a token's name, or a name with the token's id as records have it."""
+    is_newest: bool = False
+    """Show of each release and target no build but the newest."""
     before: str | None = None
     """Show what was created before this build id (keyset paging)."""
     limit: int = 50
@@ -61,6 +71,15 @@ class BuildPage:
     builds: tuple[BuildSummary, ...]
     next_before: str | None
     """Give this as ``before`` for the next page; None on the last one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetriedBuilds:
+    """What became of retrying many builds."""
+
+    submissions: tuple[Submission, ...]
+    has_more: bool
+    """True if more builds fit than were retried."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

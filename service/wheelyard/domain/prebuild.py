@@ -70,6 +70,8 @@ class Item:
     status: ItemStatus = ItemStatus.WAITING
     reason: str = ""
     """Why, for people."""
+    hint: str = ""
+    """What to do about it, if it failed and anything is known."""
     filename: str | None = None
     """The wheel that serves it, or that will once it is mirrored."""
     source: Source | None = None
@@ -109,6 +111,8 @@ class Started:
     """Of the build, as it is now; a refused one has failed."""
     reason: str = ""
     """Why it was refused or failed, for people."""
+    hint: str = ""
+    """What to do about a failure; of a refusal the reason says it."""
     joined: bool = False
     """True if the build was there already."""
     started_at: datetime | None = None
@@ -211,12 +215,14 @@ class ReleaseItems:
         """Leave open items for later, all or those that are to get one file."""
         return self._mark(filename, lambda item: replace(item, reason=reason, delays=item.delays + 1))
 
-    def give_up(self, reason: str, *, filename: str | None = None) -> "ReleaseItems":
+    def give_up(self, reason: str, *, hint: str = "", filename: str | None = None) -> "ReleaseItems":
         """Let open items fail, all or those that are to get one file; no build of theirs is to blame."""
-        return self._mark(
-            filename,
-            lambda item: replace(item, status=ItemStatus.FAILED, reason=reason, build_id=None, waits_for=None),
-        )
+
+        def fail(item: Item) -> Item:
+            ended = replace(item, status=ItemStatus.FAILED, build_id=None, waits_for=None)
+            return replace(ended, reason=reason, hint=hint)
+
+        return self._mark(filename, fail)
 
     def _mark(self, filename: str | None, mark: Callable[[Item], Item]) -> "ReleaseItems":
         def concerns(item: Item) -> bool:

@@ -54,7 +54,7 @@ def decide(items: Sequence[Item], facts: ReleaseFacts, *, prefer: Prefer) -> Dec
     failed = [one.target for one in facts.started if one.status is Status.FAILED and one.build_id is not None]
     if not running:
         for target in [target for target in open_items if is_hopeless(target, failed)]:
-            settled[target] = _untried(open_items.pop(target), failed)
+            settled[target] = _untried(open_items.pop(target), facts)
     kind = WheelKind.UNKNOWN if failed and not _is_proven(facts) else release_kind(facts)
     plan = assign_builds(list(open_items), list(running), kind, failed)
     for target, provider in plan.waits.items():
@@ -76,9 +76,11 @@ def _is_proven(facts: ReleaseFacts) -> bool:
     return any(offer.source is Source.OWN for offer in facts.own)
 
 
-def _untried(item: Item, failed: Sequence[Target]) -> Item:
-    reason = f"not tried: it failed for {' and for '.join(map(str, failed))}"
-    return replace(item, status=ItemStatus.FAILED, reason=reason, waits_for=None, build_id=None)
+def _untried(item: Item, facts: ReleaseFacts) -> Item:
+    failed = [one for one in facts.started if one.status is Status.FAILED and one.build_id is not None]
+    reason = f"not tried: it failed for {' and for '.join(str(one.target) for one in failed)}"
+    hint = next((one.hint for one in failed if one.hint), "")
+    return replace(item, status=ItemStatus.FAILED, reason=reason, hint=hint, waits_for=None, build_id=None)
 
 
 def _settle(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
@@ -98,8 +100,9 @@ def _settle(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
     ended = next((one for one in facts.started if one.target == item.target and one.status.is_final), None)
     if ended is not None:
         status = ItemStatus.IMPOSSIBLE if ended.build_id is None else ItemStatus.FAILED
-        return replace(item, status=status, reason=_why_ended(ended), waits_for=None, build_id=ended.build_id)
-    return replace(item, status=ItemStatus.WAITING, reason="", waits_for=None, build_id=None)
+        why = _why_ended(ended)
+        return replace(item, status=status, reason=why, hint=ended.hint, waits_for=None, build_id=ended.build_id)
+    return replace(item, status=ItemStatus.WAITING, reason="", hint="", waits_for=None, build_id=None)
 
 
 def _acceptable(offers: Iterable[WheelOffer], item: Item, prefer: Prefer) -> list[WheelOffer]:
@@ -116,7 +119,7 @@ def _allowed(offers: Iterable[WheelOffer], item: Item) -> list[WheelOffer]:
 
 def _mirrored(item: Item, offer: WheelOffer) -> Item:
     reason = "upstream has a wheel that fits"
-    fresh = replace(item, status=ItemStatus.MIRROR, reason=reason, waits_for=None, build_id=None)
+    fresh = replace(item, status=ItemStatus.MIRROR, reason=reason, hint="", waits_for=None, build_id=None)
     return replace(fresh, filename=offer.filename, sha256=offer.sha256, source=Source.UPSTREAM)
 
 
@@ -131,7 +134,7 @@ def _served(item: Item, offer: WheelOffer, started: Iterable[Started]) -> Item:
     build_id = item.build_id if item.build_id in succeeded else None
     # Why it was built stays known, once it is.
     reason = item.reason if build_id is not None and item.reason == _NEVER_MIRRORED else ""
-    present = replace(item, status=ItemStatus.PRESENT, reason=reason, waits_for=None, build_id=build_id)
+    present = replace(item, status=ItemStatus.PRESENT, reason=reason, hint="", waits_for=None, build_id=build_id)
     return replace(present, filename=offer.filename, sha256=offer.sha256, source=offer.source)
 
 

@@ -56,8 +56,9 @@ def _check(item: Item, needs: Iterable[str], releases: Mapping[NormalizedName, s
     unmet = [need for need in needs if not _is_met(need, item.target, releases)]
     if not unmet:
         return item
-    reason = f"its wheel needs {', '.join(unmet)}, which its sdist did not say; ask again, since it is known now"
-    return replace(item, status=ItemStatus.FAILED, reason=reason, build_id=None)
+    reason = f"its wheel needs {', '.join(unmet)}, which its sdist did not say"
+    hint = "Ask again: it is known now."
+    return replace(item, status=ItemStatus.FAILED, reason=reason, hint=hint, build_id=None)
 
 
 def _is_met(need: str, target: Target, releases: Mapping[NormalizedName, str]) -> bool:

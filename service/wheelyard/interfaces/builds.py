@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from wheelyard.domain.build import Build, BuildOrder, Stage, Status
+from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Stage, Status
 from wheelyard.domain.build_graph import Need
 from wheelyard.domain.ledger import Beat, BuildFilter, BuildPage, Claim, LogPart, Outcome, Submission
 from wheelyard.domain.queue import Priority
@@ -37,6 +37,10 @@ class BuildStore(Protocol):
 
     async def list_builds(self, wanted: BuildFilter) -> BuildPage:
         """List builds, newest first."""
+        ...
+
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over; those without any are left out."""
         ...
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:

@@ -1,6 +1,6 @@
 """The index of wheels: what holds their bytes, and what is known of them. Must not import what implements it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -137,6 +137,14 @@ class WheelLists(Protocol):
 
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
         """List wheels, newest first."""
+        ...
+
+    async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
+        """Read which versions of some projects have a wheel that was not deleted, as pairs of project and version."""
+        ...
+
+    async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
+        """Read the wheels of some projects' versions that were not deleted."""
         ...
 
     async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.build import Build, Status
+from wheelyard.domain.build import Status
 from wheelyard.domain.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
 from wheelyard.domain.prebuild_decision import decide
 from wheelyard.domain.queue import Priority
@@ -219,9 +219,9 @@ class AdvancePrebuild:
         except (CallerError, RecipeError, ProjectError) as error:
             return _refused(release, target, str(error))
         build = submission.build
-        return replace(
-            _refused(release, target, _why(build)), build_id=build.id, status=build.status, joined=submission.joined
-        )
+        started = _refused(release, target, build.failure.summary if build.failure else "")
+        hint = build.failure.hint if build.failure else ""
+        return replace(started, hint=hint, build_id=build.id, status=build.status, joined=submission.joined)
 
     async def _plan_build(self, release: ReleaseItems, target: Target, prebuild: Prebuild) -> Started:
         """Find out whether a build could be started, and take it for queued."""
@@ -290,8 +290,6 @@ def _note_fault(release: ReleaseItems, fault: WheelyardError, *, filename: str |
     """Put off what may pass; give up what will not, and what has not passed after a few tries."""
     lasting = not fault.retryable or (release.delays >= _MOST_DELAYS and not isinstance(fault, _AWAY))
     reason = fault.summary.rstrip(".")
-    return release.give_up(reason, filename=filename) if lasting else release.put_off(reason, filename=filename)
-
-
-def _why(build: Build) -> str:
-    return build.failure.summary if build.failure else ""
+    if lasting:
+        return release.give_up(reason, hint=fault.hint, filename=filename)
+    return release.put_off(reason, filename=filename)

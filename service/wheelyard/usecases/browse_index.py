@@ -1,5 +1,8 @@
 """What is on our index, for people and programs that look around: wheels, projects, releases. Must not change it."""
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.indexed_wheel import (
@@ -7,10 +10,12 @@ from wheelyard.domain.indexed_wheel import (
     ProjectDetails,
     ProjectFilter,
     ProjectPage,
+    ReleaseWheels,
     WheelFilter,
     WheelPage,
     releases_of,
 )
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import ContentsStore, WheelLists, WheelStore
@@ -39,6 +44,17 @@ class BrowseIndex:
     async def projects(self, wanted: ProjectFilter) -> ProjectPage:
         """List projects by name."""
         return await self._lists.list_projects(wanted)
+
+    async def newest_releases(self, projects: Collection[str]) -> Mapping[str, ReleaseWheels]:
+        """Read the newest release of each project, with its wheels; those without a wheel are left out."""
+        versions: defaultdict[str, list[str]] = defaultdict(list)
+        for project, version in await self._lists.versions_of(projects):
+            versions[project].append(version)
+        newest = [(project, max(found, key=read_version)) for project, found in versions.items()]
+        wheels: defaultdict[str, list[IndexedWheel]] = defaultdict(list)
+        for wheel in await self._lists.wheels_of_releases(newest):
+            wheels[wheel.project].append(wheel)
+        return {project: releases_of(own)[0] for project, own in wheels.items()}
 
     async def project(self, name: str) -> ProjectDetails:
         """Look at a project, in any spelling of its name; raises NotFoundError."""

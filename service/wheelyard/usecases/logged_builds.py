@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from wheelyard.domain.build import Build, BuildOrder, Status
+from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Status
 from wheelyard.domain.ledger import BuildFilter, BuildPage, Submission
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.trace import NO_TRACE, Trace
@@ -60,6 +60,10 @@ class LoggedBuilds:
     async def list_builds(self, wanted: BuildFilter) -> BuildPage:
         """List builds, newest first."""
         return await self._store.list_builds(wanted)
+
+    async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
+        """Read the newest build of each project, or the newest that is over."""
+        return await self._store.newest_of(projects, is_final=is_final)
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel a queued build at once, and ask a running one to stop."""

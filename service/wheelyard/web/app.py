@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from wheelyard.domain import access
 from wheelyard.errors import UnauthenticatedError
 from wheelyard.web import (
+    application_form,
     build_log,
     build_page,
     builders_page,
@@ -70,10 +71,12 @@ ROUTES: Final = (
     Route(path="/request", show=request_page.send_request, needed=_REQUEST, method="POST"),
     Route(path="/request/suggestions", show=request_page.suggest),
     Route(path="/requests", show=requests_pages.list_requests),
+    Route(path="/requests", show=application_form.send_files, needed=_REQUEST, method="POST"),
     Route(path="/requests/{request_id}", show=requests_pages.show_request),
     Route(path="/requests/{request_id}/cancel", show=requests_pages.cancel_request, needed=_REQUEST, method="POST"),
     Route(path="/queue", show=queue_page.show_queue),
     Route(path="/builds", show=builds_list.list_builds),
+    Route(path="/builds/retry", show=builds_list.retry_builds, needed=_REQUEST, method="POST"),
     Route(path="/builds/{build_id}", show=build_page.show_build),
     Route(path="/builds/{build_id}/log", show=build_log.show_log),
     Route(path="/builds/{build_id}/log.txt", show=build_log.download_log),

@@ -27,7 +27,9 @@ from wheelyard.web.log_window import (
     LogSpan,
     LogWindow,
     Search,
+    StageMark,
     failing_line,
+    fold_by_stage,
     show_line,
     split_text,
     window_around,
@@ -36,6 +38,7 @@ from wheelyard.web.log_window import (
 )
 from wheelyard.web.rendering import Page
 from wheelyard.web.visit import Visit
+from wheelyard.web.words import machine_time
 
 _RECONNECT_MILLISECONDS: Final = 2000
 _MAX_NUMBER: Final = 9
@@ -55,6 +58,11 @@ class ReadLog:
     def attempt(self) -> int:
         """The number of the attempt."""
         return self.content.attempt
+
+    @property
+    def stages(self) -> Sequence[StageMark]:
+        """Where stages begin."""
+        return self.content.map.stages
 
     @property
     def total(self) -> int:
@@ -123,7 +131,8 @@ async def show_log(visit: Visit) -> Page:
     wanted = visit.asked("find")[:200]
     window = await _window(visit, log, wanted)
     title = f"Log of {build.order.project} {build.order.version}"
-    values = {"build": build, "attempt": attempt, "log": log, "window": window, "wanted": wanted}
+    folds = fold_by_stage(window, log.stages if log else (), keep_open=True)
+    values = {"build": build, "attempt": attempt, "log": log, "window": window, "folds": folds, "wanted": wanted}
     return Page(template="log.html", title=title, values=values)
 
 
@@ -225,4 +234,4 @@ class _LineEvents:
         return [asdict(line) for line in shown]
 
     def _event(self, name: str, data: object) -> bytes:
-        return format_sse_event(event=name, data_str=json.dumps(data, default=str), id=str(self._position))
+        return format_sse_event(event=name, data_str=json.dumps(data, default=machine_time), id=str(self._position))

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from wheelyard.domain.build import Build, Status
 from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
-from wheelyard.web.log_window import LogWindow
+from wheelyard.web.log_window import LogWindow, fold_by_stage
 from wheelyard.web.rendering import Page
 from wheelyard.web.timeline import timeline
 from wheelyard.web.used_recipe import used_keys
@@ -22,12 +22,14 @@ async def show_build(visit: Visit) -> Page:
     build = await visit.services.builds.get(visit.part("build_id"))
     attempt = chosen_attempt(visit, build)
     log = await read_log(visit, build, attempt) if attempt else None
+    window = await _window(log)
     values = {
         "build": build,
         "attempt": attempt,
         "bars": timeline(build, attempt) if attempt else (),
         "log": log,
-        "window": await _window(log),
+        "window": window,
+        "folds": fold_by_stage(window, log.stages if log else (), keep_open=not attempt or not attempt.status.is_final),
         "after": str(LogPosition(attempt=log.attempt, offset=log.size_bytes)) if log else "",
         "follows": not build.status.is_final and (attempt is None or attempt is build.attempts[-1]),
         "place": await visit.services.queue.place_of(build.id) if build.status is Status.QUEUED else None,

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wheelyard.interfaces import LogStore
-from wheelyard.web.log_window import TAIL_LINES, LogSpan, split_log
+from wheelyard.web.log_window import TAIL_LINES, LogSpan, StageMark, split_log, stage_marks
 
 _KEPT_MAPS: Final = 64
 _LONGEST_BYTES: Final = 4 << 20
 """A block without an end of a line is cut here."""
 _KEPT_CHARACTERS: Final = 1000
+_KEPT_STAGES: Final = 100
+"""An attempt has seven."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,6 +32,8 @@ class LogMap:
     """How many lines there are before each of these places."""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     """The last lines, each cut: the one that a failure is about is among them."""
+    stages: list[StageMark] = field(default_factory=list)
+    """Where stages begin."""
     growing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -46,6 +50,7 @@ class LogMap:
         """Take note of what follows; it ends at the end of a line, or of the log."""
         lines = split_log(block)
         self.tail.extend(line[:_KEPT_CHARACTERS] for line in lines[-TAIL_LINES:])
+        self.stages += stage_marks(lines, first=self.total + 1)[: _KEPT_STAGES - len(self.stages)]
         self.counts.append(self.total + len(lines))
         self.offsets.append(self.size_bytes + len(block))
 

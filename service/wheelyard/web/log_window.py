@@ -5,9 +5,11 @@ Must not read logs.
 
 import html
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from wheelyard.domain.log_text import (
@@ -92,6 +94,29 @@ class LogSpan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StageMark:
+    """Where a stage begins in a log."""
+
+    name: str
+    line: int
+    """The number of the note that says so."""
+    at: datetime | None
+    """When that was."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogFold:
+    """Lines of one stage, which a page folds and unfolds together."""
+
+    stage: StageMark | None
+    """None before the first stage."""
+    lines: tuple[LogLine, ...]
+    seconds: float | None
+    """How long the stage took; None if that is not known."""
+    is_open: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LogWindow:
     """Some lines of a log, one after the other."""
 
@@ -110,6 +135,36 @@ class LogWindow:
     def last(self) -> int:
         """The number of its last line."""
         return self.lines[-1].number if self.lines else 0
+
+
+def stage_marks(lines: Iterable[str], *, first: int) -> list[StageMark]:
+    """Find where stages begin; of lines without a note's mark nothing is read."""
+    notes = ((number, read_note(line)) for number, line in enumerate(lines, first) if line.startswith(NOTE_MARK))
+    return [StageMark(name=note.stage, line=number, at=note.at) for number, note in notes if note and note.stage]
+
+
+def fold_by_stage(window: LogWindow, marks: Sequence[StageMark], *, keep_open: bool) -> tuple[LogFold, ...]:
+    """Sort a window's lines by stage.
+
+    Args:
+        window: The lines.
+        marks: Where the log's stages begin, those outside of the window too.
+        keep_open: Unfold all; else only the last stage, and the one with the line that is to be in view.
+    """
+    places = [bisect_right(marks, line.number, key=lambda mark: mark.line) - 1 for line in window.lines]
+    folds = list[LogFold]()
+    for place, numbered in groupby(zip(places, window.lines, strict=True), key=lambda one: one[0]):
+        lines = tuple(line for _, line in numbered)
+        stage = marks[place] if place >= 0 else None
+        is_open = keep_open or place == max(places) or any(line.is_marked for line in lines)
+        folds.append(LogFold(stage=stage, lines=lines, seconds=_seconds(marks, place), is_open=is_open))
+    return tuple(folds)
+
+
+def _seconds(marks: Sequence[StageMark], place: int) -> float | None:
+    """Say how long it was from a stage's beginning to that of the next one."""
+    begin, end = (marks[one].at if 0 <= one < len(marks) else None for one in (place, place + 1))
+    return (end - begin).total_seconds() if begin and end else None
 
 
 def split_log(data: bytes) -> list[str]:

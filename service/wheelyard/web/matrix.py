@@ -52,6 +52,12 @@ class ReleaseRow:
     """By platform, a cell for each Python of ``pythons``; None where no builder has that Python."""
     wheels: tuple[IndexedWheel, ...]
 
+    @property
+    def failed(self) -> tuple[BuildSummary, ...]:
+        """The builds behind the cells that show a failure."""
+        cells = (cell for _, row in self.rows for cell in row if cell and cell.state is CellState.FAILED)
+        return tuple(cell.build for cell in cells if cell.build and cell.build.failure)
+
 
 def pythons_of(targets: Sequence[Target]) -> tuple[str, ...]:
     """Name the columns: every Python that any suite has, the oldest first."""

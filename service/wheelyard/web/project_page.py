@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 from urllib.parse import quote, urlencode
 
 from fastapi import Response
@@ -24,6 +26,24 @@ _SHOWN_RELEASES = 8
 _SHOWN_UPSTREAM = 12
 _PATIENCE_SECONDS = 2.0
 """How long a page waits for upstream before it does without."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _NewestRelease:
+    """What the list of projects says of a project's newest version."""
+
+    version: str
+    state: str
+    """The best of its wheels: one that installers take, else a staged one, else a yanked one."""
+    origins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, release: ReleaseWheels) -> Self:
+        offered = [wheel for wheel in release.wheels if wheel.standing is Standing.OFFERED]
+        is_on_prod = any(wheel.level is Level.PROD for wheel in offered)
+        state = "offered" if is_on_prod else "staged" if offered else "yanked"
+        origins = {wheel.origin for wheel in release.wheels}
+        return cls(version=release.version, state=state, origins=tuple(sorted(origins)))
 
 
 def links_of(visit: Visit) -> IndexLinks:
@@ -59,9 +79,13 @@ async def list_projects(visit: Visit) -> Page:
     kept = {"q": wanted} if wanted else {}
     following = urlencode({**kept, "after": page.next_after}) if page.next_after else ""
     listed = {project.name for project in page.projects}
+    newest = await visit.services.index.browse.newest_releases(listed)
+    last = await visit.services.builds.newest_of(listed)
     known = await visit.services.names.names(prefix, limit=_PAGE_SIZE) if wanted and not after else ()
     values = {
         "projects": page.projects,
+        "newest": {name: _NewestRelease.of(release) for name, release in newest.items()},
+        "last": last,
         "without": [name for name in known if name not in listed],
         "wanted": wanted,
         "name": prefix,

@@ -1,14 +1,15 @@
 """Recipes: which there are and whether they can be used, and each with where every key comes from."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.domain.build import BuildSummary
+from wheelyard.domain.build import BuildSummary, Status
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.log_text import clean_line
 from wheelyard.domain.recipe import Recipe
@@ -18,7 +19,7 @@ from wheelyard.domain.recipe_source import RecipeStatus
 from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
-from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError
+from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
 from wheelyard.web.log_window import LogSpan, LogWindow, window_from
 from wheelyard.web.rendering import Page
 from wheelyard.web.visit import Visit
@@ -46,9 +47,13 @@ async def list_recipes(visit: Visit) -> Page:
     prefix = canonicalize_name(wanted) if wanted else ""
     fitting = [one for one in recipes if one.name.startswith(prefix) and one.name > after]
     shown = fitting[:_PAGE_SIZE]
+    names = [canonicalize_name(one.name) for one in shown]
+    packages = await asyncio.to_thread(_packages, visit, names)
     following = urlencode({"q": wanted, "after": shown[-1].name}) if len(fitting) > len(shown) else ""
     values = {
         "recipes": shown,
+        "packages": packages,
+        "last": await visit.services.builds.newest_of(names, is_final=True),
         "total": len(recipes),
         "broken": sum(bool(one.problems) for one in recipes),
         "sources": sources,
@@ -57,6 +62,18 @@ async def list_recipes(visit: Visit) -> Page:
         "following": following,
     }
     return Page(template="recipes.html", title="Recipes", values=values)
+
+
+def _packages(visit: Visit, names: Sequence[NormalizedName]) -> dict[str, tuple[str, ...]]:
+    """Name the system packages and toolchains that recipes ask for, in any of their rules."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        # What is wrong with one, or with where they come from, stands beside it.
+        with contextlib.suppress(WheelyardError):
+            recipe = visit.services.recipes.find(name)
+            rules = recipe.rules if recipe else ()
+            found[name] = tuple(dict.fromkeys(one for rule in rules for one in (*rule.apt, *rule.toolchains)))
+    return found
 
 
 async def show_recipe(visit: Visit) -> Page:
@@ -83,10 +100,12 @@ async def show_recipe(visit: Visit) -> Page:
 
 
 def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:
-    """Say of a project that was built that it needs none; raises NotFoundError for any other name."""
+    """Say of a project that was built that it has none; raises NotFoundError for any other name."""
     if not builds:
         raise NotFoundError(kind="recipe", name=name)
-    values = {"name": name, "builds": builds[:10], "results": last_results(builds)}
+    results = last_results(builds)
+    has_failed = any(one.status is Status.FAILED for one in results)
+    values = {"name": name, "builds": builds[:10], "results": results, "has_failed": has_failed}
     return Page(template="no_recipe.html", title=f"Recipe of {name}", values=values)
 
 

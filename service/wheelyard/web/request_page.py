@@ -11,8 +11,10 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.build import BuildOrder
+from wheelyard.domain.dependencies import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
+from wheelyard.web.matrix import pythons_of
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
 from wheelyard.web.visit import Visit
@@ -20,6 +22,7 @@ from wheelyard.web.visit import Visit
 _SUGGESTED: Final = 100
 _SHOWN_SUGGESTIONS: Final = 20
 _PATIENCE_SECONDS: Final = 3.0
+_REFUSED: Final = 422
 _PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[._-]*")
 
 
@@ -55,17 +58,36 @@ class Wish:
 
 async def show_form(visit: Visit) -> Page:
     """Show the form; once it names a project, also its releases and what a request would lead to."""
+    return await form_page(visit)
+
+
+async def form_page(visit: Visit, *, refused: WheelyardError | None = None) -> Page:
+    """Make the page of the forms.
+
+    Args:
+        visit: Who asks, and what the forms say.
+        refused: Why the files of an application were refused.
+    """
     wish = Wish.of(visit)
     order, problem = await _plan(visit, wish)
+    targets = visit.services.request_build.targets()
     values = {
         "wish": wish,
         "order": order,
         "problem": problem,
-        "targets": visit.services.request_build.targets(),
+        "targets": targets,
         "names": await _known_names(visit),
         "versions": await _versions(visit, order),
+        "refused": refused,
+        "application": visit.form,
+        "kinds": tuple(InputKind),
+        "pythons": pythons_of(targets),
+        "platforms": tuple(dict.fromkeys(target.platform for target in targets)),
+        "chosen_pythons": visit.chosen("python") or (visit.services.defaults.python,),
+        "chosen_platforms": visit.chosen("platform") or (visit.services.defaults.platform,),
     }
-    return Page(template="request.html", title="Request a wheel", values=values)
+    status = _REFUSED if refused else 200
+    return Page(template="request.html", title="Request a wheel", values=values, status=status)
 
 
 async def _plan(visit: Visit, wish: Wish) -> tuple[BuildOrder | None, WheelyardError | None]:

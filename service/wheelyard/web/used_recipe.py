@@ -9,7 +9,7 @@ _NOTHING = EffectiveRecipe()
 
 
 def used_keys(recipe: EffectiveRecipe) -> tuple[tuple[str, str], ...]:
-    """List what the recipe came to; empty for a project that needs none."""
+    """List what the recipe came to; empty if there is none."""
     found = ((one.name, getattr(recipe, one.name)) for one in fields(recipe))
     return tuple(
         (name.replace("_", " ").capitalize(), _words(value))

@@ -4,14 +4,16 @@ Every form that changes something carries the session's CSRF token. Signing in c
 says that the form is another site's (Fetch Metadata, ``Sec-Fetch-Site``).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Request
+from starlette.datastructures import UploadFile
 
+from wheelyard.api.body_limit import MAX_FILES_BYTES
 from wheelyard.api.index_access import require_our_name
 from wheelyard.api.request_context import address_of, trace_of
 from wheelyard.api.services import ApiServices, services_of
@@ -24,7 +26,26 @@ from wheelyard.usecases.access import ANONYMOUS
 from wheelyard.usecases.sessions import Session
 
 _FORM: Final = "application/x-www-form-urlencoded"
+_FORM_WITH_FILES: Final = "multipart/form-data"
 _MAX_FIELDS: Final = 50
+_MAX_FILES: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upload:
+    """A file that a form carries."""
+
+    name: str
+    """As the browser gives it."""
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Form:
+    """What a form carries."""
+
+    fields: Sequence[tuple[str, str]] = ()
+    uploads: tuple[Upload, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +58,10 @@ class Visit:
     """None for somebody who needs none: where reading is open, and when signing in."""
     form: Mapping[str, str] = field(default_factory=dict)
     """The fields of the form that was sent, without those that prove where it comes from."""
+    chosen_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """All values of fields that can have several."""
+    uploads: tuple[Upload, ...] = ()
+    """The files that the form carries."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -71,6 +96,11 @@ class Visit:
         text = self.form.get(name, self.request.query_params.get(name, default))
         return "".join(filter(str.isprintable, text)).strip()
 
+    def chosen(self, name: str) -> tuple[str, ...]:
+        """Return all values of a field of the form, each once."""
+        values = ("".join(filter(str.isprintable, text)).strip() for text in self.chosen_values.get(name, ()))
+        return tuple(dict.fromkeys(filter(None, values)))
+
     def may(self, scope: str) -> bool:
         """Tell whether a button that needs this scope is worth showing."""
         return self.token.scope.allows(Scope(scope))
@@ -91,13 +121,16 @@ async def open_visit(request: Request, needed: Scope | None) -> Visit:
     """Find out who asks and read the form; raises UnauthenticatedError, ForbiddenError or InvalidRequestError."""
     services = services_of(request)
     session = await _session(request, services, needed)
-    form = await _form(request) if request.method == "POST" else {}
+    sent = await _form(request) if request.method == "POST" else _Form()
+    form = dict(sent.fields)
     if request.method == "POST":
         _check_origin(request)
         given = form.pop(CSRF_FIELD, None)
         if session is not None:
             _check_csrf(session, given)
-    return Visit(request=request, services=services, session=session, form=form)
+    chosen = {name: tuple(text for key, text in sent.fields if key == name) for name in form}
+    visit = Visit(request=request, services=services, session=session, form=form)
+    return replace(visit, chosen_values=chosen, uploads=sent.uploads)
 
 
 async def _session(request: Request, services: ApiServices, needed: Scope | None) -> Session | None:
@@ -116,14 +149,28 @@ async def _session(request: Request, services: ApiServices, needed: Scope | None
     return session
 
 
-async def _form(request: Request) -> dict[str, str]:
-    if request.headers.get("Content-Type", _FORM).partition(";")[0].strip().lower() != _FORM:
+async def _form(request: Request) -> _Form:
+    kind = request.headers.get("Content-Type", _FORM).partition(";")[0].strip().lower()
+    if kind == _FORM_WITH_FILES:
+        return await _form_with_files(request)
+    if kind != _FORM:
         raise InvalidRequestError(problems=[f"the form must be sent as {_FORM}"])
     try:
         text = (await request.body()).decode()
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+        return _Form(fields=parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
     except ValueError as error:
         raise InvalidRequestError(problems=[f"the form cannot be read: {error}"]) from error
+
+
+async def _form_with_files(request: Request) -> _Form:
+    """Read a form that carries files (RFC 7578); its size is limited as every body's is."""
+    async with request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=MAX_FILES_BYTES) as form:
+        items = form.multi_items()
+        fields = [(name, value) for name, value in items if isinstance(value, str)]
+        # A field for files in which nobody chose one is sent as a file without a name.
+        files = [value for _, value in items if isinstance(value, UploadFile) and value.filename]
+        uploads = [Upload(name=file.filename or "", content=await file.read()) for file in files]
+        return _Form(fields=fields, uploads=tuple(uploads))
 
 
 def _check_origin(request: Request) -> None:

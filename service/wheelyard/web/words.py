@@ -67,6 +67,11 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def clock(moment: datetime) -> str:
+    """Say a moment's time of day, in UTC."""
+    return moment.astimezone(UTC).strftime("%H:%M:%S")
+
+
 def machine_time(moment: datetime) -> str:
     """Say a moment as the attribute of a ``time`` element (WHATWG HTML, section 4.5.14)."""
     return moment.astimezone(UTC).isoformat(timespec="seconds")
@@ -102,6 +107,7 @@ def some(items: Iterable[object], count: int = 40) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "about": about,
     "ago": ago,
+    "clock": clock,
     "duration": duration,
     "size": size,
     "stamp": stamp,

@@ -5,19 +5,28 @@ Field docstrings become the descriptions in the OpenAPI document. Errors have a 
 consists of in ``wheelyard.api.schemas.wheels``.
 """
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
 from packaging.utils import canonicalize_name
 from pydantic import Field
 
-from wheelyard.api.schemas.base import ID_BEGINNING, Body, View
+from wheelyard.api.schemas.base import ID_BEGINNING, PLAIN_TEXT, Body, View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
 from wheelyard.domain.build import Build, BuildSummary, Stage, Status
-from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, IdRange, Submission
+from wheelyard.domain.ledger import (
+    MAX_PAGE_SIZE,
+    MAX_RETRIES,
+    BuildFilter,
+    BuildPage,
+    IdRange,
+    RetriedBuilds,
+    Submission,
+)
 from wheelyard.domain.needed_release import AwaitedBuild
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
@@ -36,8 +45,8 @@ class NewBuild(Body):
     """``interactive`` builds go before all ``batch`` ones; among equals, requesters take turns."""
 
 
-class ListQuery(Body):
-    """Which builds a list shows."""
+class BuildChoice(Body):
+    """Which builds are meant."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = None
     """Only this project's, in any spelling of its name."""
@@ -45,10 +54,14 @@ class ListQuery(Body):
     """Only those with this status."""
     id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
     """Only those whose id begins so."""
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
-    """How many at most."""
-    before: UUID | None = None
-    """Only those created before this build."""
+    failure_code: Annotated[str | None, Field(max_length=80, pattern=r"^[a-z0-9-]+$", examples=["build-failed"])] = None
+    """Only those that failed with this code."""
+    python: Annotated[str | None, Field(max_length=20, pattern=PLAIN_TEXT, examples=["3.13"])] = None
+    """Only those for this Python."""
+    platform: Annotated[str | None, Field(max_length=80, pattern=PLAIN_TEXT)] = None
+    """Only those for this platform."""
+    requested_by: Annotated[str | None, Field(max_length=200, pattern=PLAIN_TEXT, examples=["ci"])] = None
+    """Only what this requester asked for: the name of a token, or the name with the token's id."""
 
     def as_filter(self) -> BuildFilter:
         """Say it in the domain's words."""
@@ -56,9 +69,25 @@ class ListQuery(Body):
             project=self.project and canonicalize_name(self.project),
             status=self.status,
             ids=None if self.id is None else IdRange.of(self.id),
-            before=None if self.before is None else str(self.before),
-            limit=self.limit,
+            failure_code=self.failure_code,
+            python=self.python,
+            platform=self.platform,
+            requested_by=self.requested_by,
         )
+
+
+class ListQuery(BuildChoice):
+    """Which builds a list shows."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
+    """How many at most."""
+    before: UUID | None = None
+    """Only those created before this build."""
+
+    def as_filter(self) -> BuildFilter:
+        """Say it in the domain's words."""
+        before = None if self.before is None else str(self.before)
+        return replace(super().as_filter(), before=before, limit=self.limit)
 
     def query_before(self, build_id: str) -> str:
         """Say it as the query of the page that begins after this build."""
@@ -72,6 +101,60 @@ class LogQuery(Body):
     """With events: go on after the event with this id; for clients that cannot set Last-Event-ID."""
     attempt: Annotated[int | None, Field(ge=1, le=999_999_999)] = None
     """As text: this attempt's log; without it, the newest one's."""
+
+
+class RetryChoice(BuildChoice):
+    """Which failed or cancelled builds are put back into the queue."""
+
+    status: Literal[Status.FAILED, Status.CANCELLED] = Status.FAILED
+    """Whether failed or cancelled ones are meant."""
+    limit: Annotated[int, Field(ge=1, le=MAX_RETRIES)] = MAX_RETRIES
+    """How many at most, the newest first."""
+
+    def as_filter(self) -> BuildFilter:
+        """Say it in the domain's words."""
+        return replace(super().as_filter(), limit=self.limit)
+
+
+class RetriedBuildView(View):
+    """The build that a retry led to."""
+
+    id: str
+    url: str
+    """Path of the build."""
+    project: str
+    version: str
+    python: str
+    platform: str
+    status: Status
+    joined: bool
+    """True if an equal build was there already."""
+
+
+class RetriedBuildsView(View):
+    """What became of retrying many builds."""
+
+    builds: tuple[RetriedBuildView, ...]
+    more: bool
+    """True if more builds fit: ask again for them."""
+
+    @classmethod
+    def of(cls, retried: RetriedBuilds) -> Self:
+        """Show it."""
+        views = (
+            RetriedBuildView(
+                id=one.build.id,
+                url=build_path(one.build.id),
+                project=one.build.order.project,
+                version=one.build.order.version,
+                python=one.build.order.target.python,
+                platform=one.build.order.target.platform,
+                status=one.build.status,
+                joined=one.joined,
+            )
+            for one in retried.submissions
+        )
+        return cls(builds=tuple(views), more=retried.has_more)
 
 
 class SdistView(View):

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from pydantic import Field, StringConstraints
 
 from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, View
+from wheelyard.api.schemas.builds import log_path
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.dependencies import InputKind, Skipped
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, IdRange
@@ -115,12 +116,16 @@ class ItemView(View):
     ``build``: it is to be built, or is being built. ``waiting``: a build for another target may serve this one too.
     ``failed`` and ``impossible``: see the reason."""
     reason: str
+    hint: str
+    """What to do about a failure; may be empty."""
     filename: str | None
     """The wheel that serves it."""
     source: Source | None
     """Who made that wheel."""
     sha256: str | None
     build_id: str | None
+    log_url: str | None
+    """Path of that build's log."""
     origin: OriginView
 
     @classmethod
@@ -133,10 +138,12 @@ class ItemView(View):
             platform=item.target.platform,
             status=item.status,
             reason=item.reason,
+            hint=item.hint,
             filename=item.filename,
             source=item.source,
             sha256=item.sha256,
             build_id=item.build_id,
+            log_url=None if item.build_id is None else log_path(item.build_id),
             origin=OriginView(file=item.origin.file, line=item.origin.line),
         )
 

@@ -1,5 +1,5 @@
-// What pages can do only with script: follow a build's log, bring the failing line into view, copy a command, complete
-// what is typed.
+// What pages can do only with script: follow a build's log, bring the failing line into view, renew themselves, copy a
+// command, complete what is typed.
 // Whatever comes from a build is put in as text (textContent), never as markup.
 "use strict";
 
@@ -17,7 +17,34 @@ function offerCopying(within) {
 offerCopying(document);
 
 function reveal(box, line) {
-  box.scrollTop = line.offsetTop - box.offsetTop - box.clientHeight / 3;
+  box.scrollTop += line.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+}
+
+function timeElement(at, style) {
+  const moment = new Date(at);
+  const time = document.createElement("time");
+  time.dateTime = moment.toISOString();
+  time.textContent = time.dateTime.slice(11, 19);
+  time.className = style;
+  return time;
+}
+
+// The part of a log that a stage begins, as parts.html makes it; how many lines it has is not known yet.
+function foldElement(number, line) {
+  const fold = document.createElement("details");
+  fold.className = "fold";
+  fold.dataset.stage = line.stage;
+  fold.open = true;
+  const head = document.createElement("summary");
+  const name = document.createElement("strong");
+  name.textContent = line.stage;
+  head.append(name);
+  if (line.at) head.append(" ", timeElement(line.at, ""));
+  const list = document.createElement("ol");
+  list.className = "log";
+  list.start = number;
+  fold.append(head, list);
+  return fold;
 }
 
 function lineElement(number, line) {
@@ -39,6 +66,7 @@ function lineElement(number, line) {
     part.textContent = piece.text;
     text.append(part);
   }
+  if (line.at) text.append(" ", timeElement(line.at, "at"));
   item.append(link, gutter, text);
   return item;
 }
@@ -56,7 +84,7 @@ function skippedElement(first, count, attempt) {
 }
 
 function followLog(box) {
-  const list = box.querySelector("ol");
+  let list = [...box.querySelectorAll("ol")].at(-1);
   const follow = document.getElementById("follow");
   const live = document.getElementById("live");
   const attempt = Number(box.dataset.attempt);
@@ -66,12 +94,22 @@ function followLog(box) {
 
   const toEnd = () => { if (follow.checked) box.scrollTop = box.scrollHeight; };
   const append = (lines, skipped = 0) => {
-    const added = document.createDocumentFragment();
+    let added = document.createDocumentFragment();
     if (skipped) added.append(skippedElement(next, skipped, attempt));
     next += skipped;
-    for (const line of lines) added.append(lineElement(next++, line));
+    for (const line of lines) {
+      if (line.is_note && line.stage) {
+        list.append(added);
+        added = document.createDocumentFragment();
+        const fold = foldElement(next, line);
+        box.append(fold);
+        list = fold.querySelector("ol");
+      }
+      added.append(lineElement(next++, line));
+    }
     list.append(added);
-    while (list.childElementCount > kept) list.firstElementChild.remove();
+    const all = box.getElementsByTagName("li");
+    while (all.length > kept) all[0].remove();
     toEnd();
   };
   const showFailure = (page) => {
@@ -116,6 +154,90 @@ function followLog(box) {
   toEnd();
 }
 
+// Bring what is shown up to date with a newer page: only what differs is touched, so that focus, selection, scroll
+// position and what was typed or unfolded stay. Rows are told apart by data-key.
+const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key : undefined);
+
+function bringUpToDate(shown, fresh) {
+  if (shown.isEqualNode(fresh)) return;
+  if (shown.nodeType !== Node.ELEMENT_NODE) { shown.data = fresh.data; return; }
+  for (const { name } of [...shown.attributes]) {
+    if (!fresh.hasAttribute(name) && !(name === "open" && shown.nodeName === "DETAILS")) shown.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (shown.getAttribute(name) !== value) shown.setAttribute(name, value);
+  }
+  const wanted = new Set([...fresh.children].map(keyOf).filter(Boolean));
+  const keyed = new Map([...shown.children].filter(keyOf).map((child) => [keyOf(child), child]));
+  let place = shown.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    while (place && keyOf(place) && !wanted.has(keyOf(place))) {
+      const gone = place;
+      place = place.nextSibling;
+      gone.remove();
+    }
+    const key = keyOf(child);
+    const match = key ? keyed.get(key) : place && !keyOf(place) ? place : undefined;
+    if (!match || match.nodeName !== child.nodeName) { shown.insertBefore(child, place); continue; }
+    if (match === place) place = place.nextSibling; else shown.insertBefore(match, place);
+    bringUpToDate(match, child);
+  }
+  while (place) {
+    const gone = place;
+    place = place.nextSibling;
+    gone.remove();
+  }
+}
+
+function renew(main) {
+  const shortest = 5, longest = 60;
+  const line = document.getElementById("renewal");
+  const label = document.createElement("label");
+  const box = document.createElement("input");
+  const told = document.createElement("span");
+  box.type = "checkbox";
+  box.checked = true;
+  told.setAttribute("role", "status");
+  label.append(box, " Renew it by itself");
+  line.append(" ", label, " ", told);
+  let seconds = shortest, timer, tag = "", asking = false;
+
+  const later = () => { clearTimeout(timer); timer = setTimeout(ask, seconds * 1000); };
+  const show = (text) => {
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const fresh = page.getElementById("main");
+    if (!fresh) return;
+    offerCopying(fresh);
+    const focused = document.activeElement;
+    bringUpToDate(main, document.adoptNode(fresh));
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    document.title = page.title;
+  };
+  async function ask() {
+    if (asking || document.hidden || !box.checked) return;
+    asking = true;
+    try {
+      const headers = { Accept: "text/html", ...(tag && { "If-None-Match": tag }) };
+      const answer = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(20000) });
+      if (answer.redirected) { box.checked = false; told.textContent = "You are signed out."; return; }
+      const known = answer.status === 304;
+      if (answer.ok) { tag = answer.headers.get("ETag") ?? ""; show(await answer.text()); }
+      // What does not change, or cannot be read, is asked for less and less often.
+      seconds = answer.ok && !known ? shortest : Math.min(seconds * 1.5, longest);
+      told.textContent = answer.ok || known ? "" : "It cannot be read just now.";
+    } catch {
+      seconds = longest;
+      told.textContent = "It cannot be read just now.";
+    } finally {
+      asking = false;
+      later();
+    }
+  }
+  box.addEventListener("change", () => { seconds = shortest; if (box.checked) ask(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { seconds = shortest; ask(); } });
+  later();
+}
+
 function suggest(input) {
   const list = document.getElementById(input.getAttribute("list"));
   let waiting;
@@ -138,7 +260,17 @@ function suggest(input) {
 
 const typed = document.querySelector("input[data-suggestions]");
 if (typed) suggest(typed);
+const renewed = document.querySelector("main[data-renewed]");
+if (renewed) renew(renewed);
 const box = document.querySelector(".log-box[data-events]");
 if (box) followLog(box);
 const marked = document.querySelector("[data-marked]");
+// A link to a line of a folded stage unfolds it.
+const unfold = () => {
+  const line = /^#L\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+  const fold = line && line.closest("details");
+  if (fold && !fold.open) { fold.open = true; line.scrollIntoView(); }
+};
+unfold();
+window.addEventListener("hashchange", unfold);
 if (marked && !location.hash) reveal(marked.closest(".log-box"), marked);
