@@ -21,6 +21,7 @@ from wheelyard.domain.dependencies import (
     read_requires_python,
 )
 from wheelyard.domain.lock_files import load_toml
+from wheelyard.domain.requirements_text import malformed_lines
 from wheelyard.errors import DependencyFileInvalidError
 
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
@@ -94,7 +95,8 @@ class _Application:
         try:
             requirement = _limited(Requirement(text), marker)
         except InvalidRequirement as error:
-            return self._skip(text, f"it is no PEP 508 requirement ({str(error).splitlines()[0]})")
+            problem = f"{self._origin(text)}: {text!r}: {str(error).splitlines()[0]}"
+            raise malformed_lines(self.file, [problem]) from error
         if requirement.url is not None:
             return self._skip(text, "it is a direct reference, not a release on the index")
         return Wanted(requirement=requirement, origin=self._origin(text))

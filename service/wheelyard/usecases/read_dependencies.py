@@ -30,7 +30,7 @@ from wheelyard.domain.dependencies import (
 from wheelyard.domain.lock_files import read_poetry_lock, read_pylock
 from wheelyard.domain.pyproject_dependencies import read_pyproject
 from wheelyard.domain.release import ProjectRequirement, Release, choose_release
-from wheelyard.domain.requirements_text import LineParser, read_requirements
+from wheelyard.domain.requirements_text import LineParser, malformed_lines, read_requirements
 from wheelyard.domain.target import Target
 from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import (
@@ -44,6 +44,8 @@ from wheelyard.interfaces import ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
 """Where requirements come from that are in no file."""
+_ADDRESS: Final = "://"
+"""What has one asks for something that is on no index, in whatever form."""
 _RESOLVED_AT_ONCE: Final = 4
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
 _OTHER_KINDS: Final = (".toml", ".json", ".yaml", ".yml", ".py", ".cfg")
@@ -236,7 +238,10 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
         try:
             requirement = Requirement(text)
         except InvalidRequirement as error:
-            reason = f"it is no PEP 508 requirement ({without_users(str(error).splitlines()[0])})"
+            reason = without_users(str(error).splitlines()[0])
+            if _ADDRESS not in text:
+                raise malformed_lines(ARGUMENTS, [f"{text!r}: {reason}"]) from error
+            reason = f"it is no PEP 508 requirement ({reason})"
             skipped.append(Skipped(origin=origin, text=without_users(text), reason=reason))
             continue
         if requirement.url is None:
