@@ -68,6 +68,10 @@ test-engines: setup ## Make images and build a wheel with BuildKit and with Podm
 test-hostile: setup ## Run every attack of tests/hostile, in about two minutes
 	@$(VENV)/pytest tests/hostile
 
+.PHONY: test-gvisor
+test-gvisor: setup ## Build markupsafe, pyyaml and every hostile build under gVisor (package runsc), on an engine of its own
+	@$(VENV)/pytest tests/hostile/test_gvisor.py -m slow_gvisor
+
 .PHONY: test-prebuild
 test-prebuild: setup ## Prebuild three applications and install them with nothing but our index, in about half an hour
 	@$(VENV)/pytest tests/acceptance -m slow_prebuild
@@ -122,6 +126,6 @@ lock: venv ## Pin the newest versions that pyproject.toml, devpi.in and builders
 	@$(VENV)/$(LOCK) --python-version 3.13 --only-binary :all: builders/tools.in --output-file builders/tools.lock
 
 .PHONY: clean
-clean: ## Remove the virtual environment and all caches; what the service keeps stays
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
+clean: ## Remove the virtual environments and all caches; what the service keeps stays
+	@rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

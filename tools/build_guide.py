@@ -1,6 +1,7 @@
 """Builds the guide from docs/ into guide/: for a wheel, and with an editable install for a clone.
 
-Hatch runs it for each build of a wheel (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends it.
+Hatch runs it for each build of a wheel (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends
+it.
 """
 
 import functools
@@ -52,11 +53,11 @@ def _gather(root: Path, source: Path) -> None:
     """Put the configuration and all pages into a folder, with links that are right there."""
     shutil.copy(root / "zensical.toml", source)
     shutil.copytree(root / "docs", source / "docs")
-    for name, page in PAGES_ELSEWHERE.items():
-        shutil.copy(root / name, source / "docs" / page)
+    for name, to in PAGES_ELSEWHERE.items():
+        shutil.copy(root / name, source / "docs" / to)
     for page in (source / "docs").rglob("*.md"):
         place = page.relative_to(source).as_posix()
-        written = next((name for name, copy in PAGES_ELSEWHERE.items() if place == f"docs/{copy}"), place)
+        written = next((name for name, to in PAGES_ELSEWHERE.items() if place == f"docs/{to}"), place)
         page.write_text(LINK.sub(functools.partial(_relink, written, place), page.read_text()))
 
 

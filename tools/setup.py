@@ -2,29 +2,40 @@
 
 Standard library only. Does nothing that is done already. Installs system packages only as root and on an apt system,
 and says so; otherwise it stops and says what to install.
+
+``.venv`` is a link to an environment in ``.venvs``, named by what it was made from. A new one is made beside the old
+one, at the path where it stays, because scripts in it name their Python by its path; then the link is replaced, in one
+step. So what runs from the old one goes on, and what fails on the way has changed nothing.
 """
 
 import argparse
+import contextlib
+import errno
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
-STAMP: Final = VENV / "set-up"
+ENVIRONMENTS: Final = ROOT / ".venvs"
+STAMP: Final = "set-up"
+"""A file in an environment that is complete: what it was made from."""
 PROMETHEUS: Final = VENV / "prometheus"
 INPUTS: Final = (ROOT / "requirements.lock", ROOT / "pyproject.toml")
 ENGINES: Final = ("docker", "podman")
 ENGINE_START_SECONDS: Final = 45
 STILL_SECONDS: Final = 15
 TAIL_LINES: Final = 25
+FULL: Final = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 SPINNER: Final = "|/-\\"
 
 
@@ -46,7 +57,7 @@ def run(label: str, command: Sequence[str], *, env: Mapping[str, str] | None = N
         ) as process:
             _show_progress(label, process, started)
         if process.returncode != 0:
-            raise SetupError(f"{label} failed: {' '.join(command)}\n{_tail(output)}")
+            raise SetupError(_explain(label, command, output))
     _say(f"{label}: {time.monotonic() - started:.0f} s")
 
 
@@ -74,9 +85,21 @@ def _say(text: str) -> None:
     print(f"[set-up] {text}", flush=True)
 
 
-def _tail(output: IO[bytes]) -> str:
+def _explain(label: str, command: Sequence[str], output: IO[bytes]) -> str:
+    """Say why a command failed: by its last lines, without the traceback that it may have printed."""
     output.seek(0)
-    return "\n".join(output.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
+    text = output.read().decode(errors="replace")
+    if (full := FULL.search(text)) is not None:
+        return f"{label} failed: {full[0]}. {_free_space()}"
+    before, _, after = text.rpartition("Traceback (most recent call last):\n")
+    lines = [*before.splitlines(), *(line for line in after.splitlines() if not line.startswith(" "))]
+    return "\n".join([f"{label} failed: {' '.join(command)}", *lines[-TAIL_LINES:]])
+
+
+def _free_space() -> str:
+    places = {ROOT: "this directory", Path(tempfile.gettempdir()): "the directory for temporary files"}
+    free = [f"{shutil.disk_usage(place).free >> 20} MiB are free in {name} ({place})" for place, name in places.items()]
+    return f"{' and '.join(free)}; an environment takes about 300 MiB. Free some space, then try again."
 
 
 # --- system packages --------------------------------------------------------------------------------------------
@@ -105,25 +128,120 @@ def _is_known_to_apt(package: str) -> bool:
 # --- the virtual environment ------------------------------------------------------------------------------------
 
 
+def base_python() -> str:
+    """Return the Python that environments are made with: never that of an environment, which may be the old one."""
+    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def leave_environment() -> None:
+    """Go on with the Python outside, if this is one of an environment, as ``python3`` is in an activated shell."""
+    if sys.prefix != sys.base_prefix and os.access(base_python(), os.X_OK):
+        os.execv(base_python(), [base_python(), *sys.argv])  # noqa: S606  the program is the one that runs this
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Keep other set-ups of this clone waiting; the kernel drops the lock with its holder."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another make sets this clone up; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def make_environment() -> None:
-    """Make the virtual environment from the lock file, unless it is there and the lock is the same."""
-    wanted = _fingerprint()
-    if STAMP.is_file() and STAMP.read_text() == wanted:
+    """See that ``.venv`` is an environment of what the lock file pins; one that is there is never touched."""
+    wanted = _fingerprint(base_python())
+    environment = ENVIRONMENTS / wanted[:16]
+    if _stamp(VENV) == wanted or _is_current_plain():
         return
-    _require_ensurepip()
-    if VENV.exists():
-        shutil.rmtree(VENV)
-    run("Making the virtual environment", [sys.executable, "-m", "venv", str(VENV)])
-    # pip and not uv: it reads the pip.conf that an organisation gives its machines (index, certificates), and compiles
-    # bytecode by the way, without which every command starts several times slower.
-    pip = [str(VENV / "bin" / "pip"), "install", "--disable-pip-version-check", "--no-deps"]
-    run("Installing what the lock file pins", [*pip, "--require-hashes", "-r", str(INPUTS[0])])
-    run("Installing Wheelyard itself", [*pip, "--no-build-isolation", "--editable", str(ROOT)])
-    STAMP.write_text(wanted)
+    if _stamp(environment) != wanted:
+        _require_ensurepip()
+        _fill(environment, wanted)
+    _turn_to(environment)
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256(f"{sys.version} {sys.executable} {VENV}".encode())
+def _fill(environment: Path, wanted: str) -> None:
+    """Make an environment; what comes of a failure is removed, because its space may be what is missing."""
+    shutil.rmtree(environment, ignore_errors=True)
+    try:
+        run("Making the virtual environment", [base_python(), "-m", "venv", str(environment)])
+        # pip and not uv: it reads the pip.conf that an organisation gives its machines (index, certificates), and
+        # compiles bytecode by the way, without which every command starts several times slower.
+        python = str(environment / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
+        run("Installing what the lock file pins", [*pip, "--require-hashes", "-r", str(INPUTS[0])])
+        run("Installing Wheelyard itself", [*pip, "--no-build-isolation", "--editable", str(ROOT)])
+        (environment / STAMP).write_text(wanted)
+    except BaseException:
+        shutil.rmtree(environment, ignore_errors=True)
+        raise
+
+
+def _turn_to(environment: Path) -> None:
+    """Let ``.venv`` be another environment, and remove those of before that nobody uses."""
+    former = VENV.resolve()
+    if VENV.is_dir() and not VENV.is_symlink():
+        former = _put_away()
+    link = ENVIRONMENTS / ".link"
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(environment, ROOT))
+    link.replace(VENV)
+    for other in ENVIRONMENTS.iterdir():
+        # The one before stays: shells that have activated it find their programs there.
+        if other.is_dir() and other not in {environment, former} and not _users(other):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _put_away() -> Path:
+    """Move a ``.venv`` that is a directory, as earlier versions made it; raises SetupError if anything runs from it."""
+    if users := _users(VENV):
+        raise SetupError(
+            f"The environment {VENV} must be renewed, and these processes run from it: {', '.join(users)}. "
+            "Stop them (Ctrl-C where 'make up' runs), then try again. Later renewals let what runs go on."
+        )
+    place = ENVIRONMENTS / f"former-{time.time_ns()}"
+    VENV.rename(place)
+    return place
+
+
+def _users(environment: Path) -> list[str]:
+    """Return the numbers of the processes that have files of an environment open or were started from it."""
+    marks = {os.fsencode(environment) + b"/", os.fsencode(environment.resolve()) + b"/"}
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            seen = (process / "cmdline").read_bytes() + (process / "maps").read_bytes()
+            if any(mark in seen for mark in marks):
+                found.append(process.name)
+    return found
+
+
+def _stamp(environment: Path) -> str:
+    """Read what a complete environment was made from; nothing of one that is not there or not complete."""
+    try:
+        return (environment / STAMP).read_text()
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_current_plain() -> bool:
+    """Tell whether ``.venv`` is a directory that an earlier version of this made, of the same lock."""
+    try:
+        settings = (VENV / "pyvenv.cfg").read_text()
+    except (OSError, ValueError):
+        return False
+    made_with = re.search(r"^command = (.*) -m venv ", settings, re.MULTILINE)
+    return made_with is not None and _stamp(VENV) == _fingerprint(made_with[1], place=VENV)
+
+
+def _fingerprint(python: str, *, place: Path = ENVIRONMENTS) -> str:
+    digest = hashlib.sha256(f"{sys.version} {python} {place}".encode())
     for path in INPUTS:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -131,11 +249,11 @@ def _fingerprint() -> str:
 
 def _require_ensurepip() -> None:
     """Debian splits the module that brings pip into a virtual environment off its Python."""
-    probe = subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False)
+    probe = subprocess.run([base_python(), "-c", "import ensurepip, venv"], capture_output=True, check=False)
     if probe.returncode != 0:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         install_packages(
-            f"{sys.executable} cannot make virtual environments",
+            f"{base_python()} cannot make virtual environments",
             [package],
             otherwise=f"Install {package} (as root: apt-get install {package}), then try again.",
         )
@@ -277,23 +395,44 @@ def main() -> int:
     parser.add_argument("--with-prometheus", action="store_true", help="also the Prometheus that a test needs")
     arguments = parser.parse_args()
     try:
-        make_environment()
-        if not arguments.python_only:
-            ensure_engine()
-            ensure_mmdebstrap()
-        if arguments.with_browser:
-            ensure_browser()
-        if arguments.with_systemd:
-            ensure_systemd_analyze()
-        if arguments.with_prometheus:
-            ensure_prometheus()
+        leave_environment()
+        with alone():
+            _set_up(arguments)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(f"error: {_describe(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nset-up was interrupted; it goes on where it was when it is run again", file=sys.stderr)
         return 130
-    return 0
+    except Exception as error:  # noqa: BLE001  whoever wants to use a program is not helped by the inside of another one
+        print(f"error: set-up failed by a fault of its own: {type(error).__name__}: {error}", file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+def _set_up(arguments: argparse.Namespace) -> None:
+    make_environment()
+    if not arguments.python_only:
+        ensure_engine()
+        ensure_mmdebstrap()
+    if arguments.with_browser:
+        ensure_browser()
+    if arguments.with_systemd:
+        ensure_systemd_analyze()
+    if arguments.with_prometheus:
+        ensure_prometheus()
+
+
+def _describe(error: OSError) -> str:
+    """Say what the operating system refused, where, and what to do, in a line."""
+    what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what}. {_free_space()}"
+    if isinstance(error, PermissionError):
+        return f"{what}. Is this clone yours? What another user made here, such as root, only that user can renew."
+    return f"{what}. What was there before is as it was; mend this, then try again."
 
 
 if __name__ == "__main__":

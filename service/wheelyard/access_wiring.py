@@ -14,10 +14,11 @@ from wheelyard.adapters.postgres_audit import PostgresAudit
 from wheelyard.adapters.postgres_sessions import PostgresSessions
 from wheelyard.adapters.postgres_tokens import PostgresTokens
 from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.domain.access import OpenLimits
 from wheelyard.interfaces import AuditStore, WorkerBook
 from wheelyard.settings import Settings
 from wheelyard.usecases.access import Access
-from wheelyard.usecases.request_limits import RequestLimit
+from wheelyard.usecases.request_limits import ParallelLimit, RequestLimit
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.tokens import Tokens
 
@@ -50,7 +51,26 @@ def access_of(settings: Settings, tokens: Tokens) -> Access:
         requests=RequestLimit(what="requests of this caller", per_minute=settings.requests_per_minute),
         index_reads=RequestLimit(what="index requests of this caller", per_minute=settings.index_requests_per_minute),
         failures=failures,
+        running=ParallelLimit(
+            what="requests",
+            most=settings.concurrent_requests_per_token,
+            setting="WHEELYARD_CONCURRENT_REQUESTS_PER_TOKEN",
+        ),
+        streams=ParallelLimit(
+            what="followed logs and requests",
+            most=settings.streams_per_token,
+            setting="WHEELYARD_STREAMS_PER_TOKEN",
+        ),
         anonymous_read=settings.anonymous_read,
+    )
+
+
+def open_limits(settings: Settings) -> OpenLimits:
+    """Say how much unfinished work one token may have."""
+    return OpenLimits(
+        requests=settings.open_requests_per_token,
+        items=settings.open_items_per_token,
+        builds=settings.queued_builds_per_token,
     )
 
 

@@ -36,6 +36,14 @@ class WheelyardError(Exception):
     def __str__(self) -> str:
         return f"{self.summary} {self.hint}".strip()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Constructors take keywords, and parsers in other processes raise these errors, too.
+        return _restore_error, (type(self), self.args), self.__dict__
+
+
+def _restore_error(kind: type[WheelyardError], args: tuple[object, ...]) -> WheelyardError:
+    return kind.__new__(kind, *args)
+
 
 def _mebibytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB"
@@ -139,6 +147,19 @@ class RequirementsUnsatisfiableError(CallerError):
         super().__init__(
             f"No set of releases satisfies the requirements for {target}: {reason}.",
             "Loosen a requirement, or give a lock file.",
+        )
+
+
+class ResolutionTooLargeError(ProjectError):
+    """Choosing releases would take more questions to the upstream index than any application needs."""
+
+    code = "resolution-too-large"
+
+    def __init__(self, *, what: str, limit: int) -> None:
+        self.what, self.limit = what, limit
+        super().__init__(
+            f"Choosing releases was given up: {what}, and {limit} are allowed.",
+            "Look at what the project requires. A lock file, or tighter requirements, leave less to choose.",
         )
 
 
@@ -250,9 +271,9 @@ class MethodNotAllowedError(CallerError):
 
     code = "method-not-allowed"
 
-    def __init__(self, *, method: str, path: str) -> None:
-        self.method, self.path = method, path
-        super().__init__(f"{path} does not answer {method}.", "The OpenAPI document at /docs lists what it answers.")
+    def __init__(self, *, method: str, path: str, allowed: Sequence[str]) -> None:
+        self.method, self.path, self.allowed = method, path, tuple(allowed)
+        super().__init__(f"{path} does not answer {method}.", f"It answers {', '.join(self.allowed)}.")
 
 
 class NotAcceptableError(CallerError):
@@ -329,6 +350,19 @@ class ForbiddenError(CallerError):
         )
 
 
+class NotYoursError(CallerError):
+    """The token's scope would do, but what it asks for concerns others, who asked for it."""
+
+    code = "not-yours"
+
+    def __init__(self, *, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(
+            f"The {kind} {name} was asked for with other tokens, not with this one.",
+            "Whoever asked for it can cancel it, and so can any token of the scope 'operate'.",
+        )
+
+
 class TooManyRequestsError(CallerError):
     """More requests came than the limit allows."""
 
@@ -340,6 +374,35 @@ class TooManyRequestsError(CallerError):
         super().__init__(
             f"There were too many {what}; the limit is {per_minute} a minute.",
             f"Wait {retry_after_seconds} s, as the Retry-After header says.",
+        )
+
+
+class TooMuchOpenError(CallerError):
+    """A token has as much unfinished work as it may have."""
+
+    code = "too-much-open"
+    retryable = True
+
+    def __init__(self, *, what: str, limit: int, setting: str, retry_after_seconds: int = 60) -> None:
+        self.what, self.limit, self.setting, self.retry_after_seconds = what, limit, setting, retry_after_seconds
+        super().__init__(
+            f"That would be more {what} than one token may have at the same time, which is {limit}.",
+            f"Wait until some are over, or cancel what nobody needs; an operator raises {setting}.",
+        )
+
+
+class TooManyConnectionsError(CallerError):
+    """An address holds as many connections as the limit allows, and all of them are being answered."""
+
+    code = "too-many-connections"
+    retryable = True
+
+    def __init__(self, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"There are too many connections; one address may have {limit}.",
+            "Close some, or wait. An operator raises WHEELYARD_CONNECTIONS_PER_ADDRESS, and names a proxy that many "
+            "callers come through in WHEELYARD_TRUSTED_PROXIES.",
         )
 
 
@@ -904,10 +967,12 @@ class WorkerLostError(OperatorError):
 
     code = "worker-lost"
 
-    def __init__(self, *, worker: str) -> None:
+    def __init__(self, *, worker: str, died: bool = False) -> None:
         self.worker = worker
+        self.died = died
+        how = " Its process was killed or crashed, and its host went on." if died else ""
         super().__init__(
-            f"The worker {worker} went away during this attempt.", "The build is taken over by another attempt."
+            f"The worker {worker} went away during this attempt.{how}", "The build is taken over by another attempt."
         )
 
 
@@ -935,6 +1000,39 @@ class AttemptsExhaustedError(OperatorError):
         super().__init__(
             f"The build was given up after {attempts} attempts that a worker did not live to finish.",
             "Look at the workers' logs and 'wheelyard doctor', then request the wheel again.",
+        )
+
+
+class WorkerKilledError(OperatorError):
+    """Workers died one after the other while they ran the same build, so it is not given to another one."""
+
+    code = "worker-killed"
+    retryable = False
+
+    def __init__(self, *, workers: Sequence[str]) -> None:
+        self.workers = tuple(workers)
+        super().__init__(
+            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts went on.",
+            "What ended them is not known: the kernel for want of memory, a fault of Wheelyard that this project "
+            "provokes, or somebody's kill -9. Look into the hosts' kernel logs (journalctl -k) and the workers' logs "
+            "at the times of these attempts. If the build is not to blame, try it again with 'wheelyard retry'.",
+        )
+
+
+class RecordUnreadableError(OperatorError):
+    """What is stored of a build or a request cannot be read."""
+
+    code = "record-unreadable"
+    retryable = False
+
+    def __init__(self, *, kind: str, name: str, reason: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.reason = reason
+        super().__init__(
+            f"What is stored of the {kind} {name} cannot be read: {reason}.",
+            "An older version has accepted what this one refuses, or the database was changed by hand. "
+            "Ask for the wheels again, without what is named.",
         )
 
 
@@ -978,6 +1076,19 @@ class NotReadyError(OperatorError):
         super().__init__(
             "This Wheelyard is not ready: " + "; ".join(f"{name}: {why}" for name, why in self.failing.items()),
             "Mend what is named, or wait if it is just starting; 'wheelyard doctor' checks all of it.",
+        )
+
+
+class ParsersBusyError(OperatorError):
+    """The processes that read strangers' text are taken by other texts."""
+
+    code = "parsers-busy"
+
+    def __init__(self, *, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(
+            f"The service reads other texts, and {waiting} wait.",
+            "Try again in a minute. If it lasts, find in the log whose texts take so long.",
         )
 
 
@@ -1062,12 +1173,46 @@ class DiskFullError(OperatorError):
 
     code = "disk-full"
 
-    def __init__(self, *, path: str, free_bytes: int, floor_bytes: int) -> None:
-        self.path, self.free_bytes, self.floor_bytes = path, free_bytes, floor_bytes
-        rule = f", and {floor_bytes >> 20} MiB are kept free" if floor_bytes else ""
+    def __init__(self, *, path: str, free_bytes: int | None, floor_bytes: int = 0, quota_of: str = "") -> None:
+        """Take the place, and what is known of it.
+
+        Args:
+            path: where something could not be written.
+            free_bytes: what is free there; None if nobody knows.
+            floor_bytes: what is kept free.
+            quota_of: the user whose quota is used up, if it is a quota and not the disk.
+        """
+        self.path, self.free_bytes, self.floor_bytes, self.quota_of = path, free_bytes, floor_bytes, quota_of
+        if quota_of:
+            free = "" if free_bytes is None else f" The disk itself has {free_bytes >> 20} MiB free."
+            super().__init__(
+                f"A disk quota is used up at {path}: that of user {quota_of}, of its group, or of the directory.{free}",
+                f"Remove what {quota_of} does not need there, or raise the quota: 'quota -u {quota_of}' shows it.",
+            )
+            return
+        floor = f", and {floor_bytes >> 20} MiB are kept free" if floor_bytes else ""
+        is_below = free_bytes is not None and free_bytes < floor_bytes
+        known = "" if free_bytes is None else f" {free_bytes >> 20} MiB are free for others or in other forms{floor}."
         super().__init__(
-            f"Only {free_bytes >> 20} MiB are free at {path}{rule}.",
-            "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES.",
+            f"Only {(free_bytes or 0) >> 20} MiB are free at {path}{floor}."
+            if is_below
+            else f"No space is left at {path}.{known if free_bytes else ''}",
+            "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES."
+            if is_below
+            else "Free some space there; if there is some, see whether inodes are left ('df -i').",
+        )
+
+
+class ResolverBusyError(OperatorError):
+    """As many requirements are being resolved as the service allows at once."""
+
+    code = "resolver-busy"
+
+    def __init__(self, *, processes: int, retry_after_seconds: int = 30) -> None:
+        self.processes, self.retry_after_seconds = processes, retry_after_seconds
+        super().__init__(
+            f"The resolver is busy: it runs at most {processes} times at once, and others were before this request.",
+            f"Ask again in {retry_after_seconds} s. If the host has room, raise WHEELYARD_RESOLVER_PROCESSES.",
         )
 
 

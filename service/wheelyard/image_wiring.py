@@ -1,5 +1,6 @@
 """Assembly of the engine, the images and what is known of builders."""
 
+import asyncio
 import contextlib
 import functools
 import platform
@@ -13,6 +14,7 @@ from typing import Final
 
 from wheelyard.adapters.agent_program import AgentProgram, pack_agent
 from wheelyard.adapters.catalogue_file import read_catalogue
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_finish import read_sbom
@@ -46,7 +48,21 @@ def engine_command(settings: Settings) -> EngineCommand:
     """Choose the engine: the one that the settings name, else the first that answers, else docker."""
     program = settings.engine or next((name for name in _ENGINES if _answers(name)), _ENGINES[0])
     limits = container_ulimits(program, open_files=settings.engine_open_files)
-    return EngineCommand(program=program, ulimits=limits)
+    return EngineCommand(program=program, ulimits=limits, runtime=settings.engine_runtime)
+
+
+def container_users(settings: Settings) -> ContainerUsers:
+    """Give containers users that no other worker of this engine gives out meanwhile."""
+    return ContainerUsers(_engine_dir(settings) / "users")
+
+
+async def with_engine(settings: Settings) -> Settings:
+    """Return settings that name the engine: a process asks once who answers, and hands that down to all of its parts.
+
+    The question takes up to 20 seconds, so a thread waits for the answer and not the event loop.
+    """
+    command = await asyncio.to_thread(engine_command, settings)
+    return settings.model_copy(update={"engine": command.program})
 
 
 def _answers(program: str) -> bool:
@@ -58,8 +74,13 @@ def _answers(program: str) -> bool:
 
 
 def catalogue(settings: Settings) -> Catalogue:
-    """Read the catalogue of builders, the operator's own laid over the built-in one."""
-    return read_catalogue(data_path("builders") / "builders.toml", settings.catalogue)
+    """Return the catalogue of builders, the operator's own laid over the built-in one; a process reads it once."""
+    return _read_catalogue(settings.catalogue)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_catalogue(own: Path | None) -> Catalogue:
+    return read_catalogue(data_path("builders") / "builders.toml", own)
 
 
 def _engine_dir(settings: Settings) -> Path:

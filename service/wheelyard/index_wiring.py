@@ -1,8 +1,8 @@
 """Assembly of our index: devpi's indexes, the records of them, the use cases on both. The rest is in wiring."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from wheelyard.adapters.content_cache import ContentCache
@@ -22,6 +22,8 @@ from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.adapters.retained_index import RetainedIndex
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.domain.index import Credentials, IndexEndpoint, Level
+from wheelyard.domain.indexed_wheel import Listing
+from wheelyard.domain.target import Target
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf
 from wheelyard.settings import Settings
@@ -100,14 +102,19 @@ def listens_here_alone(host: str) -> bool:
         return False
 
 
-def index_services(settings: Settings, database: Database, index: IndexBackends) -> IndexServices:
-    """Assemble the use cases of our index."""
+def index_services(
+    settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
+) -> IndexServices:
+    """Assemble the use cases of our index, whose wheels are for these targets."""
     wheels = PostgresWheels(database)
-    pages, staged_pages = SimplePages(wheels), SimplePages(wheels, level=Level.STAGING)
+    listing = Listing(targets=tuple(targets))
+    pages = SimplePages(wheels, listing=listing)
+    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING))
+    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True))
 
     def doubt_pages() -> None:
-        pages.doubt()
-        staged_pages.doubt()
+        for one in (pages, staged_pages, own_pages):
+            one.doubt()
 
     edits = PostgresWheelEdits(database, on_change=doubt_pages)
     local = listens_here_alone(settings.host)
@@ -115,6 +122,7 @@ def index_services(settings: Settings, database: Database, index: IndexBackends)
     return IndexServices(
         pages=pages,
         staged_pages=staged_pages,
+        own_pages=own_pages,
         files=WheelBytes(store=wheels, shelf=index.shelf),
         browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
         manage=ManageWheels(store=wheels, edits=edits, shelf=index.shelf, indexes=index.indexes),

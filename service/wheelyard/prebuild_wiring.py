@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from wheelyard.access_wiring import open_limits
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
@@ -17,19 +17,21 @@ from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import Listing
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
-from wheelyard.errors import OperatorError
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
 from wheelyard.usecases.logged_builds import LoggedBuilds
 from wheelyard.usecases.mirror_wheel import MirrorWheel
+from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
@@ -40,19 +42,21 @@ _POLL_SECONDS: Final = 1.0
 _log = get_logger(__name__)
 
 
-def uv_options(settings: Settings) -> UvResolverOptions:
-    """Say how uv is run."""
+def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
+    """Say how uv is run; whatever runs it in a process is given the same slots."""
     return UvResolverOptions(
         cache_dir=settings.state_dir / "cache" / "uv",
         environment=os.environ,
         index_url=settings.upstream_index_url,
         ca_bundle=settings.ca_bundle,
+        slots=slots,
     )
 
 
-def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels) -> ResolverPages:
+def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels, parsers: ParserPool) -> ResolverPages:
     """Say what uv is shown beside upstream's pages."""
-    return ResolverPages(source=source, own=own, own_projects=OwnProjects.of(settings.own_projects))
+    own_projects = OwnProjects.of(settings.own_projects)
+    return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
 
 
 def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
@@ -60,17 +64,24 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     *,
     database: Database,
     source: SourceIndex,
+    parsers: ParserPool,
     index: IndexBackends,
     builds: LoggedBuilds,
     request_build: RequestBuild,
+    uv_slots: FairSlots,
 ) -> Prebuilds:
     """Assemble the use cases of requests for whole applications."""
     wheels = PostgresWheels(database)
-    store = PostgresPrebuilds(database)
+    store = PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
         turns=store,
         equal_builds=builds,
-        find=FindRelease(source=source, wheels=wheels),
+        find=FindRelease(
+            source=source,
+            wheels=wheels,
+            listing=Listing(targets=request_build.targets()),
+            may_mirror=settings.mirror == "allow",
+        ),
         request_build=request_build,
         mirror=mirror_wheel(database, source, index),
         now=_now,
@@ -78,8 +89,10 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     read = ReadDependencies(
         source=source,
         resolver=UvReleaseResolver(
-            uv_options(settings), resolver_pages(settings, source, own_wheels(settings, database, index))
+            uv_options(settings, uv_slots),
+            resolver_pages(settings, source, own_wheels(settings, database, index), parsers),
         ),
+        parsers=parsers,
         parse_lines=parse_requirements,
         read_metadata=read_sdist_metadata,
     )
@@ -91,6 +104,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         workers=PostgresWorkers(database),
         advance=advance,
         webhooks=webhook_rules(settings),
+        parsers=parsers,
         parse_lines=parse_requirements,
         now=_now,
     )
@@ -131,19 +145,8 @@ def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
 async def advance_forever(advance: AdvancePrebuild, webhooks: SendWebhooks) -> None:
     """Bring prebuilds on, and tell of those that are over, until cancelled."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_repeat(advance.once, "prebuild-delayed"))
-        group.create_task(_repeat(webhooks.once, "webhooks-delayed"))
-
-
-async def _repeat(once: Callable[[], Awaitable[bool]], event: str) -> None:
-    """Do something again and again: at once while there is more to do, else after a while."""
-    while True:
-        try:
-            busy = await once()
-        except OperatorError as error:
-            _log.warning(event, reason=error.summary)
-            busy = False
-        await asyncio.sleep(0 if busy else _POLL_SECONDS)
+        group.create_task(repeat("prebuilds", advance.once, seconds=_POLL_SECONDS, eager=True))
+        group.create_task(repeat("webhooks", webhooks.once, seconds=_POLL_SECONDS, eager=True))
 
 
 def _now() -> datetime:

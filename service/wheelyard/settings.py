@@ -42,6 +42,16 @@ def _check_recipe_place(text: str) -> str:
 RecipePlace = Annotated[str, AfterValidator(_check_recipe_place)]
 
 
+def _read_proxy(text: str) -> str:
+    network = read_network(text)
+    if network is None or network.prefixlen == 0:
+        raise ValueError(f"{text!r} is no address or network of a proxy")
+    return str(network)
+
+
+ProxyNetwork = Annotated[str, AfterValidator(_read_proxy)]
+
+
 def _check_webhook_host(text: str) -> str:
     if read_network(text) is None and _HOST_NAME.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no host name, address or network")
@@ -108,6 +118,10 @@ class Settings(BaseSettings):
     """Simple API (PEP 503 or 691) that sdists and build requirements come from; a user and password in it are sent to
     its own host only, and shown nowhere. Default: the public one."""
 
+    mirror: Literal["allow", "never"] = "allow"
+    """``never``: no prebuild brings upstream's wheels to our index; it builds what it would have mirrored. What was
+    mirrored before stays until it is deleted."""
+
     ca_bundle: Path | None = None
     """File of PEM certificates to trust for TLS, as many companies need; images get it too. Default: the system's."""
 
@@ -116,6 +130,18 @@ class Settings(BaseSettings):
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8123
     """Port that the API listens on; 0 takes any free one."""
+
+    trusted_proxies: tuple[ProxyNetwork, ...] = ()
+    """Addresses and networks of your own reverse proxies, as a JSON list such as ``["127.0.0.1", "10.0.0.0/24"]``. What
+    they say of a caller (``X-Forwarded-For``, ``X-Forwarded-Proto``) is believed, and nobody else. Default: none."""
+
+    connections: Annotated[int, Field(ge=16)] = 4096
+    """Connections that one API process holds at most; those that wait for a request make way for new ones. It is less
+    where the process may not open as many files."""
+
+    connections_per_address: Annotated[int, Field(ge=0)] = 1024
+    """Connections that one address may hold in one API process, a trusted proxy's apart; 0 is no limit. Those that wait
+    for a request make way for new ones."""
 
     engine: str | None = None
     """Container engine's program, such as ``docker`` or ``podman``. Default: whichever answers."""
@@ -127,6 +153,10 @@ class Settings(BaseSettings):
     engine_open_files: Annotated[int, Field(ge=256)] = 16384
     """Limit of open files that containers get; engines that may not raise limits need it to be no higher than the
     present hard limit."""
+
+    engine_runtime: Annotated[str | None, Field(pattern=r"[A-Za-z0-9/][A-Za-z0-9/._-]*")] = None
+    """Engine's runtime for the containers that build, repair and verify, such as ``runsc`` (gVisor) or ``kata``; the
+    engine has to know it. Images are made with the engine's default. Default: that one."""
 
     prefetch_network: str | None = None
     """Engine's network for the container that fetches crates, such as ``host``; it runs no code of the project's. All
@@ -156,8 +186,9 @@ class Settings(BaseSettings):
     Default: the engine's own."""
 
     base_image: str | None = None
-    """Registry image to start from, with ``{suite}`` in it, such as ``debian:{suite}-slim``. Default: none, the base is
-    bootstrapped from the distribution's signed archive."""
+    """Registry image to start from, with ``{suite}`` in it, such as ``debian:{suite}-slim``. To pin images, name one
+    for each suite: ``bookworm=debian@sha256:… trixie=debian@sha256:…``. Default: none, the base is bootstrapped from
+    the distribution's signed archive."""
 
     refresh_interval_hours: Annotated[float, Field(ge=0)] = 24.0
     """How often a worker looks for security updates of its host's images and makes those anew that lack any; 0 is
@@ -176,7 +207,29 @@ class Settings(BaseSettings):
     in one API process, after a burst of as many; 0 is no limit. In the embedded mode, this host is not counted."""
 
     login_failures_per_minute: Annotated[int, Field(ge=0)] = 30
-    """Wrong tokens that one address may present a minute; then it has to wait. 0 is no limit."""
+    """Wrong tokens that one address may present a minute; further ones are told to wait, right ones never. 0 is no
+    limit."""
+
+    concurrent_requests_per_token: Annotated[int, Field(ge=0)] = 64
+    """Requests of one token that an API process works on at the same time, followed ones apart; 0 is no limit."""
+
+    streams_per_token: Annotated[int, Field(ge=0)] = 50
+    """Logs and requests that one token (or one address, without a token) may follow at the same time in one API
+    process; 0 is no limit."""
+
+    open_requests_per_token: Annotated[int, Field(ge=0)] = 50
+    """Requests for applications that one token may have which are not over; 0 is no limit."""
+
+    open_items_per_token: Annotated[int, Field(ge=0)] = 20_000
+    """Items (a release for a target) of these that may be unfinished; 0 is no limit."""
+
+    queued_builds_per_token: Annotated[int, Field(ge=0)] = 2_000
+    """Builds that one token may have in the queue; 0 is no limit. Requests for applications leave a quarter of them
+    free and start their builds as there is room. What builds require does not count."""
+
+    resolver_processes: Annotated[int, Field(ge=1, le=256)] = 4
+    """How often uv, which resolves requirements, may run at the same time in one API or worker process; one caller gets
+    at most half of them. Each may use 2 GiB of memory and two minutes."""
 
     session_hours: Annotated[float, Field(gt=0)] = 12.0
     """How long a sign-in to the web pages lasts."""

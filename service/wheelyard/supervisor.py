@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import uvicorn
-
 from wheelyard.access_wiring import database_address, host_user, tokens_of
 from wheelyard.adapters.child_keeper import keeping
 from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.parser_pool import ParserProcesses
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
-from wheelyard.image_wiring import catalogue
+from wheelyard.image_wiring import catalogue, with_engine
 from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
-from wheelyard.interfaces import SourceIndex
-from wheelyard.listening import holding_port, open_port, url_of
+from wheelyard.interfaces import ParserPool, SourceIndex
+from wheelyard.listening import holding_port, open_port, serve, url_of
 from wheelyard.logs import configure_logs, get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.prebuild_wiring import advance_forever, make_webhooks
@@ -51,7 +51,10 @@ class _Backends:
 
     database: Database
     source: SourceIndex
+    parsers: ParserPool
     lookups: CacheLookups
+    uv_slots: FairSlots
+    """Of the resolver: the API and the worker of one process share them."""
     index: IndexBackends
     index_url: str
     """Address of devpi's index that users could install from, too."""
@@ -59,6 +62,7 @@ class _Backends:
 
 async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
+    settings = await with_engine(settings)
     async with (
         stop_on_signals(_say) as stop,
         _serving(settings, stop, builds_here=True) as (backends, services, listener),
@@ -72,12 +76,13 @@ async def run_up(settings: Settings) -> None:
                 _running(services.upkeep()),
                 _running(advance_forever(services.prebuilds.advance, make_webhooks(settings, backends.database))),
             ):
-                await _serve(services, listener, stop)
+                await _answer(settings, services, listener, stop)
 
 
 async def run_serve(settings: Settings) -> None:
     """Run the API alone until a signal comes."""
     _require_external(settings)
+    settings = await with_engine(settings)
     async with (
         stop_on_signals(_say) as stop,
         _serving(settings, stop, builds_here=False) as (backends, services, listener),
@@ -86,12 +91,13 @@ async def run_serve(settings: Settings) -> None:
         open_port(settings, listener)
         _say(f"API on {url_of(listener)}")
         async with _running(services.upkeep()), _running(advance_forever(services.prebuilds.advance, webhooks)):
-            await _serve(services, listener, stop)
+            await _answer(settings, services, listener, stop)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
+    settings = await with_engine(settings)
     async with stop_on_signals(_say) as stop, _holding_state(settings), _open_backends(settings) as backends:
         worker = _worker_on(settings, backends)
         _say(f"worker {worker.card.name}")
@@ -124,9 +130,11 @@ async def _serving(
                     settings,
                     database=backends.database,
                     source=backends.source,
+                    parsers=backends.parsers,
                     index=backends.index,
                     stopping=stop.asked,
                     builds_here=builds_here,
+                    uv_slots=backends.uv_slots,
                 )
                 yield backends, services, listener
 
@@ -153,10 +161,13 @@ async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
         conninfo = await _open_database(settings, stack)
         places = await _open_index(settings, stack)
         await asyncio.to_thread(migrate, conninfo)
+        parsers = await stack.enter_async_context(ParserProcesses())
         yield _Backends(
             database=await stack.enter_async_context(Database(conninfo)),
-            source=await stack.enter_async_context(source_index(settings, lookups)),
+            source=await stack.enter_async_context(source_index(settings, lookups, parsers)),
+            parsers=parsers,
             lookups=lookups,
+            uv_slots=FairSlots(settings.resolver_processes),
             index=await stack.enter_async_context(open_index(places)),
             index_url=places[Level.PROD].url,
         )
@@ -167,8 +178,10 @@ def _worker_on(settings: Settings, backends: _Backends) -> Worker:
         settings,
         database=backends.database,
         source=backends.source,
+        parsers=backends.parsers,
         index=backends.index,
         lookups=backends.lookups,
+        uv_slots=backends.uv_slots,
     )
 
 
@@ -234,33 +247,17 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
         file.unlink(missing_ok=True)
 
 
-async def _serve(services: ApiServices, listener: socket.socket, stop: Stop) -> None:
+async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until we are told to stop."""
     app = create_app(services)
     keep_for_good()
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="api")
-    asked = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    server.should_exit = True
-    await serving
+    await serve(app, settings, listener, stop)
 
 
 def keep_for_good() -> None:
     """Take what is there out of Python's collections: looking through it holds up answers for a tenth of a second."""
     gc.collect()
     gc.freeze()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals end the whole process, not only the API."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 @contextlib.asynccontextmanager

@@ -16,8 +16,10 @@ from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, Memory
 from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import OwnWheels
+from wheelyard.adapters.parser_pool import ParserProcesses
 from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.image_wiring import builder_facts
+from wheelyard.adapters.shared_work import FairSlots
+from wheelyard.image_wiring import builder_facts, with_engine
 from wheelyard.pipeline.keep import keep_in
 from wheelyard.pipeline.steps import steps_without_publishing
 from wheelyard.settings import Settings
@@ -32,14 +34,24 @@ from wheelyard.worker_wiring import attempt_options, attempt_tools, worker_name
 @contextlib.asynccontextmanager
 async def open_trial(settings: Settings, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
     """Assemble what builds and proves without a database, an index and a service."""
+    settings = await with_engine(settings)
     state = MemoryState(clock=lambda: datetime.now(UTC), max_attempts=1)  # nobody would begin a second one
     cache = ContentCache(root=settings.state_dir / "cache" / "files", floor_bytes=settings.disk_floor_bytes)
     builds, name = MemoryBuilds(state), f"{worker_name(settings)}-trial-{os.getpid()}"
-    async with source_index(settings) as source:
+    async with source_index(settings) as source, ParserProcesses() as parsers:
         options = replace(attempt_options(settings, name), may_wait=False)
         index = MemoryIndex()
         own = OwnWheels(store=MemoryWheels(state), shelf=index, cache=cache)
-        tools = attempt_tools(settings, name, source=source, own=own, index=index, uploads=MemoryUploads(state))
+        tools = attempt_tools(
+            settings,
+            name,
+            source=source,
+            parsers=parsers,
+            own=own,
+            index=index,
+            uploads=MemoryUploads(state),
+            uv_slots=FairSlots(1),
+        )
         run_build = RunBuild(
             store=MemoryAttempts(state),
             steps=steps_without_publishing(keep_in(keep) if keep else None),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wheelyard import __version__
-from wheelyard.access_wiring import access_of, sessions_of, tokens_of
+from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.database import Database
@@ -27,7 +27,8 @@ from wheelyard.adapters.postgres_statistics import PostgresStatistics
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
 from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.recipe_refreshes import fetch_first, keep_current
+from wheelyard.adapters.recipe_refreshes import fetch_first
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.index import Level
@@ -44,19 +45,22 @@ from wheelyard.image_wiring import (
     reported_builders,
 )
 from wheelyard.index_wiring import IndexBackends, index_services
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups, HttpMetrics
 from wheelyard.prebuild_wiring import make_prebuilds
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.logged_builds import LoggedBuilds
+from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
-def source_index(settings: Settings, lookups: CacheLookups | None = None) -> SimpleSourceIndex:
+def source_index(
+    settings: Settings, lookups: CacheLookups | None = None, parsers: ParserPool | None = None
+) -> SimpleSourceIndex:
     """Make the upstream index; it is an asynchronous context manager."""
     return SimpleSourceIndex(
         SourceIndexOptions(
@@ -68,6 +72,7 @@ def source_index(settings: Settings, lookups: CacheLookups | None = None) -> Sim
             disk_floor_bytes=settings.disk_floor_bytes,
         ),
         lookups=lookups,
+        parsers=parsers,
     )
 
 
@@ -99,27 +104,39 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     *,
     database: Database,
     source: SourceIndex,
+    parsers: ParserPool,
     index: IndexBackends,
     stopping: asyncio.Event,
     builds_here: bool,
+    uv_slots: FairSlots,
 ) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
     queue = BuildQueue(database.conninfo)
-    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts)
+    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     builds = LoggedBuilds(stored)
     logs = PostgresLogs(database)
     recipes = recipe_book(settings)
     await fetch_first(recipes)
     access = access_of(settings, tokens := tokens_of(database))
-    request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=await builder_facts(settings))
+    request_build = RequestBuild(
+        source=source, store=builds, recipes=recipes, facts=await builder_facts(settings), equal_builds=builds
+    )
     prebuilds = make_prebuilds(
-        settings, database=database, source=source, index=index, builds=builds, request_build=request_build
+        settings,
+        database=database,
+        source=source,
+        parsers=parsers,
+        index=index,
+        builds=builds,
+        request_build=request_build,
+        uv_slots=uv_slots,
     )
     supply = SupplyNeeds(store=PostgresNeeds(database, queue, stored), request_build=request_build)
     return ApiServices(
         request_build=request_build,
         prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
+        parsers=parsers,
         tokens=tokens,
         access=access,
         sessions=sessions_of(settings, database, access),
@@ -148,7 +165,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
             **({"engine": ContainerEngine(engine_command(settings)).ping} if builds_here else {}),
         },
         stopping=stopping,
-        index=index_services(settings, database, index),
+        index=index_services(settings, database, index, targets=request_build.targets()),
         builders=image_shelf(settings).describe if builds_here else reported_builders(settings, database),
         image_content=image_reader(settings) if builds_here else None,
         workers=PostgresWorkers(database),
@@ -158,5 +175,5 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
 async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: SupplyNeeds) -> None:
     """Do what is done beside the API: keep recipes up to date, order what builds wait for."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(keep_current(recipes, interval_seconds=settings.recipes_interval_seconds))
+        tasks.create_task(repeat("recipes", recipes.update, seconds=settings.recipes_interval_seconds))
         tasks.create_task(supply.run())

@@ -11,6 +11,8 @@ from typing import Final
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.image_refreshes import ImageRefreshes
+from wheelyard.adapters.lease_keeper import LeaseKeeper
+from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.queue import WorkerCard, WorkerState
 from wheelyard.errors import OperatorError
@@ -18,7 +20,7 @@ from wheelyard.interfaces import Engine, FigureStore, ImageReports, WorkerBook, 
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.usecases.index_watch import RegularCheck
-from wheelyard.usecases.periodic_work import PeriodicWork
+from wheelyard.usecases.periodic_work import PeriodicWork, repeat
 from wheelyard.usecases.take_builds import TakeBuilds
 
 _SWEEP_SECONDS: Final = 1.0
@@ -41,6 +43,10 @@ class Worker:
     card: WorkerCard
     folder: Path
     """Where its attempts work."""
+    keeper: LeaseKeeper
+    """Keeps its leases while its loop is held up."""
+    life: WorkerLife
+    """Tells how the former worker of this name ended."""
     calls: BuildQueue
     """Wakes it up."""
     queue: WorkQueue
@@ -66,21 +72,24 @@ class Worker:
         """Work until cancelled; what runs then is handed back."""
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         await self._remove_leftovers()
+        await self._note_former()
         lanes = [str(lane) for lane in self.card.lanes]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_often("sweep", self.queue.sweep, seconds=_SWEEP_SECONDS))
-                tasks.create_task(_often("periodic work", self.periodic, seconds=_PERIODIC_SECONDS))
-                tasks.create_task(_often("index check", self.index_check, seconds=_PERIODIC_SECONDS))
-                tasks.create_task(_often("report", self._report, seconds=_REPORT_SECONDS))
-                tasks.create_task(_often("images", self._report_images, seconds=_IMAGES_SECONDS))
-                tasks.create_task(_often("log packing", self.pack_logs, seconds=_PACK_SECONDS))
-                tasks.create_task(_often("host", self.host.look, seconds=_HOST_SECONDS))
-                tasks.create_task(self._refresh_often(), name="refresh")
+            async with self.keeper, asyncio.TaskGroup() as tasks:
+                tasks.create_task(repeat("sweep", self.queue.sweep, seconds=_SWEEP_SECONDS))
+                tasks.create_task(repeat("periodic work", self.periodic, seconds=_PERIODIC_SECONDS))
+                tasks.create_task(repeat("index check", self.index_check, seconds=_PERIODIC_SECONDS))
+                tasks.create_task(repeat("report", self._report, seconds=_REPORT_SECONDS))
+                tasks.create_task(repeat("images", self._report_images, seconds=_IMAGES_SECONDS))
+                tasks.create_task(repeat("log packing", self.pack_logs, seconds=_PACK_SECONDS))
+                tasks.create_task(repeat("host", self.host.look, seconds=_HOST_SECONDS))
+                if self.refresh_interval_seconds > 0:
+                    tasks.create_task(repeat("refresh", self._refresh, seconds=_REFRESH_POLL_SECONDS))
                 tasks.create_task(self.take_builds.run(), name="builds")
                 tasks.create_task(self.calls.run(self.take_builds.wake, lanes=lanes, name=self.card.name), name="calls")
         finally:
             await self._say(WorkerState.STOPPED)
+            self.life.end()
 
     async def drain(self, seconds: float) -> None:
         """Take nothing new from now on, and return when what runs has ended, or the time is over."""
@@ -94,11 +103,16 @@ class Worker:
             count = await self.engine.remove_leftovers({WORKER_LABEL: self.card.name})
             _log.info("leftovers-removed", count=count)
 
-    async def _refresh_often(self) -> None:
+    async def _note_former(self) -> None:
+        """Note builds with which the former worker died; whoever cannot be told now takes it for lost."""
+        if (seconds := self.life.begin()) is not None:
+            with contextlib.suppress(OperatorError):
+                count = await self.queue.note_death(self.card.name, seconds=seconds)
+                _log.warning("worker-died", worker=self.card.name, builds=count)
+
+    async def _refresh(self) -> None:
         """Refresh images when it is time; builds go on beside it, because each knows its image by its id."""
-        while self.refresh_interval_seconds > 0:
-            await self.refresh.run_if_due(self.refresh_interval_seconds)
-            await asyncio.sleep(_REFRESH_POLL_SECONDS)
+        await self.refresh.run_if_due(self.refresh_interval_seconds)
 
     async def _report(self) -> None:
         await self.book.report(self._card_as(self.card.state if self.take_builds.is_open else WorkerState.DRAINING))
@@ -126,15 +140,3 @@ class Worker:
 
     def _card_as(self, state: WorkerState) -> WorkerCard:
         return replace(self.card, state=state, host_figures=self.host.newest)
-
-
-async def _often(name: str, act: Callable[[], Awaitable[object]], *, seconds: float) -> None:
-    """Do something again and again; if it fails, the next time will do."""
-    while True:
-        try:
-            await act()
-        except OperatorError as error:
-            _log.warning("routine-failed", routine=name, reason=error.summary)
-        except Exception:  # noqa: BLE001  a fault in a routine must not end the builds that run beside it
-            _log.exception("routine-failed", routine=name)
-        await asyncio.sleep(seconds)

@@ -15,22 +15,26 @@ from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.host_figures import HostWatch
+from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
+from wheelyard.adapters.postgres_attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.postgres_figures import PostgresFigures
 from wheelyard.adapters.postgres_images import PostgresImageReports
 from wheelyard.adapters.postgres_log_packing import PostgresLogPacking
 from wheelyard.adapters.postgres_periodic import PostgresPeriodic
-from wheelyard.adapters.postgres_queue import PostgresQueue
+from wheelyard.adapters.postgres_queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
+from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.image_wiring import (
     agent_program,
     catalogue,
+    container_users,
     engine_command,
     image_refreshes,
     image_shelf,
@@ -38,7 +42,7 @@ from wheelyard.image_wiring import (
     longest_stage_seconds,
 )
 from wheelyard.index_wiring import IndexBackends, own_wheels, regular_check, worker_index
-from wheelyard.interfaces import Limits, SourceIndex, UploadBook, WheelIndex
+from wheelyard.interfaces import Limits, ParserPool, SourceIndex, UploadBook, WheelIndex
 from wheelyard.metrics import CacheLookups
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -57,8 +61,15 @@ def worker_name(settings: Settings) -> str:
     return f"{socket.gethostname()}-{place}"
 
 
-def make_worker(
-    settings: Settings, *, database: Database, source: SourceIndex, index: IndexBackends, lookups: CacheLookups
+def make_worker(  # noqa: PLR0913  (assembly has many parts)
+    settings: Settings,
+    *,
+    database: Database,
+    source: SourceIndex,
+    parsers: ParserPool,
+    index: IndexBackends,
+    lookups: CacheLookups,
+    uv_slots: FairSlots,
 ) -> Worker:
     """Assemble a worker."""
     name = worker_name(settings)
@@ -68,13 +79,21 @@ def make_worker(
         settings,
         name,
         source=source,
+        parsers=parsers,
         own=own_wheels(settings, database, index),
         index=worker_index(settings, database, index),
         uploads=PostgresUploads(database),
         lookups=lookups,
+        uv_slots=uv_slots,
     )
     options = attempt_options(settings, name)
-    run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options)
+    keeper = LeaseKeeper(
+        conninfo=database.conninfo,
+        worker=name,
+        lease_seconds=settings.lease_seconds,
+        statements={"beat": BEAT.encode(), "note_death": NOTE_DEATH},
+    )
+    run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options, keeper=keeper)
     card = worker_card(settings)
     figures = PostgresFigures(database)
     work = PostgresQueue(database, queue, lease_seconds=settings.lease_seconds)
@@ -88,6 +107,8 @@ def make_worker(
     return Worker(
         card=card,
         folder=options.folder,
+        keeper=keeper,
+        life=WorkerLife(settings.state_dir / "worker.alive"),
         calls=queue,
         queue=work,
         book=PostgresWorkers(database),
@@ -111,19 +132,22 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
     name: str,
     *,
     source: SourceIndex,
+    parsers: ParserPool,
     own: OwnWheels,
     index: WheelIndex,
     uploads: UploadBook,
+    uv_slots: FairSlots,
     lookups: CacheLookups | None = None,
 ) -> Tools:
     """Gather what the stages of a worker's attempts use."""
     return Tools(
         source=MixedSource(source, own),
-        resolver=UvWheelResolver(uv_options(settings), resolver_pages(settings, source, own)),
+        resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers)),
         engine=ContainerEngine(
             engine_command(settings),
             prefetch_network=settings.prefetch_network,
             recipe_network=settings.recipe_network,
+            users=container_users(settings),
         ),
         images=logged_images(settings, lookups),
         index=index,
@@ -132,6 +156,7 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
             ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
             lookups=lookups,
         ),
+        parsers=parsers,
         read_pyproject=read_sdist_pyproject,
         agent=agent_program().data,
         installer=Path(find_uv_bin()),

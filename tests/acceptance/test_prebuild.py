@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ import standardwebhooks
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import Completed, Document, Launch, RunningService, running
-from tests.acceptance.upstream import ABI3, VERSION, Upstream
+from tests.acceptance.upstream import ABI3, NATIVE, VERSION, Upstream
 from tests.contract.webhook_receiver import Receiver, open_receiver
 from tests.integration.index_clients import install_clients
+from tests.integration.prebuild_service import make_wheel
 from uv import find_uv_bin
 
 from wheelyard.settings import Settings
@@ -137,14 +139,39 @@ def test_need_that_only_the_wheel_tells_of_is_missed_and_known_from_then_on(
     assert "2 present; no builds" in again.stderr
 
 
+def test_wheel_that_is_built_takes_the_place_of_the_mirrored_one(prebuilt: Prebuilt, upstream: Upstream) -> None:
+    theirs = f"displaced-{VERSION}-cp313-cp313-manylinux_2_28_x86_64.whl"
+    requirement = upstream.add("displaced", NATIVE)
+    upstream.files[theirs] = make_wheel(theirs, {"displaced.py": "ANSWER = 41\n"})
+
+    def listed() -> dict[str, str]:
+        headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
+        page = prebuilt.service.http.get("/simple/displaced/", headers=headers).raise_for_status().json()
+        return {file["filename"]: file["_origin"] for file in page["files"]}
+
+    def prebuild(prefer: str) -> None:
+        wanted = ("prebuild", requirement, "--python", "3.13", "--prefer", prefer)
+        said = prebuilt.service.cli(*wanted)
+        assert said.returncode == 0, said.stdout + said.stderr
+
+    prebuild("upstream")
+    assert listed() == {theirs: "mirrored"}
+    prebuild("own")
+    (ours,) = listed()
+    assert (ours.startswith(f"displaced-{VERSION}-1.bookworm-cp313-"), listed()[ours]) == (True, "built")
+    prebuild("upstream")
+    assert listed() == {ours: "built"}
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_pip_installs_the_lock_that_was_given_back_in_the_bare_runtime(prebuilt: Prebuilt, suite: str) -> None:
     lock = prebuilt.read("locked.txt").decode().replace("-e .\n", "")
-    assert lock.count("--hash=sha256:") == 4, "one of ours beside each of theirs"
+    assert lock.count("--hash=sha256:") == 2, "ours in the place of theirs"
+    assert lock.startswith(f"--index-url {prebuilt.service.url}/simple/\n")
     pip = pip_wheel(Settings(state_dir=prebuilt.service.state_dir))
     install = (
         f"python {pip.name}/pip install --quiet --no-cache-dir --disable-pip-version-check --target site "
-        f"--only-binary :all: --require-hashes --index-url {prebuilt.service.url}/simple/ -r locked.txt"
+        f"--only-binary :all: --require-hashes -r locked.txt"
     )
     done = run_in_runtime(
         prebuilt.service,
@@ -167,13 +194,12 @@ def test_uv_syncs_from_the_lock_that_was_given_back(prebuilt: Prebuilt, upstream
         env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
     )
     lock = tmp_path / "uv.lock"
-    before = lock.read_text()
     done = prebuilt.service.cli("prebuild", "-r", str(lock), "--python", "3.13", "--lock-out", str(lock))
     assert done.returncode == 0, done.stderr
-    kept = [line for line in lock.read_text().splitlines() if "/files/" not in line or upstream.url[:-7] in line]
-    assert set(before.splitlines()) <= set(kept), "nothing was taken out"
+    assert upstream.url[:-7] not in lock.read_text(), "only our index is left"
     # Not --frozen: uv itself has to find the lock good as it is, and to leave it so.
-    sync = f"./uv sync --quiet --default-index {upstream.url} --no-python-downloads --no-build --no-install-project"
+    index = f"--default-index {prebuilt.service.url}/simple/"
+    sync = f"./uv sync --quiet {index} --no-python-downloads --no-build --no-install-project"
     synced = run_in_runtime(
         prebuilt.service,
         runtime_image(prebuilt.service, SUITES[0]),
@@ -186,11 +212,11 @@ def test_uv_syncs_from_the_lock_that_was_given_back(prebuilt: Prebuilt, upstream
 async def test_poetry_syncs_from_the_lock_that_was_given_back(
     prebuilt: Prebuilt, upstream: Upstream, tmp_path: Path
 ) -> None:
-    """A lock that was made without our index; the plugin has Poetry install from ours what it says is on PyPI."""
+    """A lock that was made without our index, as from PyPI, for which the plugin stands."""
     (tmp_path / "pyproject.toml").write_text(f"{PYPROJECT}[tool.poetry]\npackage-mode = false\n")
     clients = install_clients(tmp_path / "clients")
 
-    async def run(*command: str, index: str) -> str:
+    async def run(*command: str, index: str = "http://127.0.0.1:9/simple/") -> str:
         settings = {"POETRY_PYPI_MIRROR_URL": index, "POETRY_VIRTUALENVS_IN_PROJECT": "true"}
         done = await clients.run(*command, cwd=tmp_path, env=settings)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -198,12 +224,11 @@ async def test_poetry_syncs_from_the_lock_that_was_given_back(
 
     await run("poetry", "lock", "--no-interaction", index=upstream.url)
     lock = tmp_path / "poetry.lock"
-    before = lock.read_text().splitlines()
     done = prebuilt.service.cli("prebuild", "-r", str(lock), "--python", "3.13", "--lock-out", str(lock))
     assert done.returncode == 0, done.stderr
-    after = lock.read_text().splitlines()
-    assert [line for line in after if line in before] == before, "nothing was taken out"
-    assert [line.split('"')[1].split("-")[0] for line in after if line not in before] == ["flat", "stable"]
-    await run("poetry", "check", "--lock", index=upstream.url)
-    await run("poetry", "sync", "--no-interaction", index=f"{prebuilt.service.url}/simple/")
-    assert await run("poetry", "run", "python", "-c", IMPORT, index=upstream.url) == "imported\n"
+    locked = {package["name"]: package["source"]["url"] for package in tomllib.loads(lock.read_text())["package"]}
+    assert locked.keys() == {"flat", "stable"}
+    assert all(url.startswith(f"{prebuilt.service.url}/files/") for url in locked.values())
+    await run("poetry", "check", "--lock")
+    await run("poetry", "sync", "--no-interaction")
+    assert await run("poetry", "run", "python", "-c", IMPORT) == "imported\n"

@@ -11,6 +11,9 @@ import pytest
 from tests.acceptance.requested import PROJECTS, Event, RequestedWheel, follow
 from tests.acceptance.running_service import RunningService
 
+from wheelyard.domain.log_text import gutter_text
+from wheelyard.web.log_window import split_log
+
 Wheels = dict[str, RequestedWheel]
 
 
@@ -173,4 +176,9 @@ def test_documentation_page_asks_no_third_party(service: RunningService) -> None
 
 
 def _text(events: tuple[Event, ...]) -> str:
-    return "".join(json.loads(event.data)["text"] for event in events if event.name == "log")
+    """Write what events told as the log is written as text."""
+    told = [json.loads(event.data) for event in events if event.name == "log"]
+    return "".join(
+        one["text"] if one["origin"] == "service" else gutter_text(split_log(one["text"].encode()), coloured=True)
+        for one in told
+    )

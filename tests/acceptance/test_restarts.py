@@ -85,3 +85,24 @@ def _assert_on_the_index_once(service: RunningService, build: Document) -> None:
     content = httpx.get(listed["url"], trust_env=False, timeout=60).raise_for_status().content
     assert listed["filename"] == build["wheel"]["filename"]
     assert hashlib.sha256(content).hexdigest() == build["wheel"]["sha256"]
+
+
+def test_build_whose_worker_is_killed_twice_is_given_to_no_third_until_somebody_asks_for_it(
+    start_spare: StartService, upstream: Upstream
+) -> None:
+    with start_spare() as spare:
+        build_id = _begun(spare, upstream.add("killstwice", SLOW))
+        spare.kill_everything()
+    with start_spare() as spare:
+        spare.in_stage(build_id, "build", saying="tick 1")
+        spare.kill_everything()
+    with start_spare() as spare:
+        build = spare.finished(build_id)
+        assert (build["status"], build["failure"]["code"]) == ("failed", "worker-killed")
+        told = [(attempt["failure"]["code"], attempt["failure"]["summary"]) for attempt in build["attempts"]]
+        assert [code for code, _ in told] == ["worker-lost", "worker-lost"]
+        assert all("killed or crashed" in summary for _, summary in told)
+
+        assert spare.cli("retry", build_id).returncode == 0
+        _succeeded(spare, build_id)
+        spare.assert_nothing_half_done()

@@ -103,12 +103,14 @@ class Upstream:
 
     def page(self, project: str) -> bytes | None:
         """Make a project's page (PEP 691); None if there is no such project."""
-        filename = f"{project}-{VERSION}.tar.gz"
-        if filename not in self.files:
+        entries = [
+            {"filename": name, "url": f"/files/{name}", "hashes": {"sha256": hashlib.sha256(content).hexdigest()}}
+            for name, content in self.files.items()
+            if name.startswith((f"{project}-{VERSION}.", f"{project}-{VERSION}-"))
+        ]
+        if not entries:
             return None
-        digest = hashlib.sha256(self.files[filename]).hexdigest()
-        entry = {"filename": filename, "url": f"/files/{filename}", "hashes": {"sha256": digest}}
-        return json.dumps({"meta": {"api-version": "1.0"}, "name": project, "files": [entry]}).encode()
+        return json.dumps({"meta": {"api-version": "1.0"}, "name": project, "files": entries}).encode()
 
 
 def make_sdist(
@@ -164,7 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", _JSON if kind == "simple" else "application/octet-stream")
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
-        self.wfile.write(body or b"")
+        if self.command != "HEAD":
+            self.wfile.write(body or b"")
+
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without a body: uv asks so whether it can read a wheel in parts."""
+        self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it so
         """Stay silent."""

@@ -6,7 +6,7 @@ import pytest
 from tests.contract.samples import sample_order
 from tests.contract.stores import NOWHERE, Stores
 
-from wheelyard.domain.access import AuditFilter, Change, Scope
+from wheelyard.domain.access import MOST_SESSIONS, AuditFilter, Change, Scope
 from wheelyard.errors import NotFoundError
 
 
@@ -77,6 +77,16 @@ class SessionContract:
             await stores.sessions.close("s1")
         assert await stores.sessions.find("s1") is None
         assert await stores.sessions.find("s2") is not None
+
+    async def test_token_has_a_bounded_number_of_sessions_the_latest(self, stores: Stores) -> None:
+        token, other = await stores.token("ci"), await stores.token("other")
+        end = datetime.now(UTC) + timedelta(hours=1)
+        await stores.sessions.open("other", token=other, expires_at=end)
+        for number in range(MOST_SESSIONS + 2):
+            await stores.sessions.open(f"s{number}", token=token, expires_at=end + timedelta(seconds=number))
+        found = [await stores.sessions.find(f"s{number}") for number in range(MOST_SESSIONS + 2)]
+        assert [one is not None for one in found] == [False, False] + [True] * MOST_SESSIONS
+        assert await stores.sessions.find("other") is not None
 
 
 class AuditContract:

@@ -6,9 +6,10 @@ import pytest
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, LEASE_SECONDS, NOWHERE, SUCCESS, Stores
 
+from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.build import Status
 from wheelyard.domain.ledger import BuildFilter, IdRange, Outcome
-from wheelyard.errors import NotFoundError
+from wheelyard.errors import NotFoundError, NotYoursError
 
 
 class SubmitContract:
@@ -108,6 +109,67 @@ class CancelContract:
         build_id = await stores.finished(outcome)
         before = await stores.builds.get(build_id)
         assert await stores.builds.request_cancel(build_id, requested_by="tests") == before
+
+
+class LeaveContract:
+    async def test_build_that_only_one_wants_ends_when_that_one_leaves(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        assert await stores.builds.is_wanted_by(build_id, "tests")
+        assert (await stores.builds.leave(build_id, requested_by="tests")).status is Status.CANCELLED
+        assert not await stores.builds.is_wanted_by(build_id, "tests")
+
+    async def test_build_that_several_want_goes_on_for_those_who_stay(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        await stores.builds.submit(sample_order(), requested_by="other")
+        for _ in range(2):
+            build = await stores.builds.leave(build_id, requested_by="tests")
+            assert (build.status, build.cancel_requested) == (Status.QUEUED, False)
+        assert await stores.builds.is_wanted_by(build_id, "other")
+        assert (await stores.builds.leave(build_id, requested_by="other")).status is Status.CANCELLED
+        entries = await stores.audit.list_entries(AuditFilter(object=build_id))
+        done = [(entry.change.actor, entry.change.action) for entry in reversed(entries)]
+        assert done == [
+            ("tests", "build.requested"),
+            ("other", "build.requested"),
+            ("tests", "build.left"),
+            ("other", "build.cancelled"),
+        ]
+
+    async def test_running_build_is_asked_to_stop_by_the_last_who_leaves(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        await stores.builds.submit(sample_order(), requested_by="other")
+        claim = await stores.claimed(build_id)
+        await stores.builds.leave(build_id, requested_by="other")
+        assert not (await stores.attempts.beat(claim, lease_seconds=LEASE_SECONDS)).cancel_requested
+        await stores.builds.leave(build_id, requested_by="tests")
+        assert (await stores.attempts.beat(claim, lease_seconds=LEASE_SECONDS)).cancel_requested
+
+    async def test_who_has_not_asked_cancels_nothing(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        with pytest.raises(NotYoursError):
+            await stores.builds.leave(build_id, requested_by="stranger")
+        assert (await stores.builds.get(build_id)).status is Status.QUEUED
+        with pytest.raises(NotFoundError):
+            await stores.builds.leave(NOWHERE, requested_by="tests")
+
+    async def test_who_asks_again_wants_it_again(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        await stores.builds.submit(sample_order(), requested_by="other")
+        await stores.builds.leave(build_id, requested_by="tests")
+        await stores.builds.submit(sample_order(), requested_by="tests")
+        assert (await stores.builds.leave(build_id, requested_by="other")).status is Status.QUEUED
+
+    async def test_build_that_was_cancelled_for_all_is_wanted_by_who_tries_it_again_alone(self, stores: Stores) -> None:
+        build_id = await stores.queued()
+        await stores.builds.request_cancel(build_id, requested_by="operator")
+        await stores.retries.retry(build_id, requested_by="other")
+        assert not await stores.builds.is_wanted_by(build_id, "tests")
+        assert (await stores.builds.leave(build_id, requested_by="other")).status is Status.CANCELLED
+
+    async def test_finished_build_stays_as_it_is_when_somebody_leaves(self, stores: Stores) -> None:
+        build_id = await stores.finished(FAILURE)
+        before = await stores.builds.get(build_id)
+        assert await stores.builds.leave(build_id, requested_by="tests") == before
 
 
 class ListContract:

@@ -275,6 +275,95 @@ class TakeoverContract:
         assert not await stores.attempts.append_log(claim, b"late")
         assert (await stores.builds.get(build_id)).status is Status.QUEUED
 
+    async def test_build_with_which_two_workers_died_is_given_to_no_third(self, stores: Stores) -> None:
+        build_id = await submitted(stores, "poison")
+        for worker in ("worker-1", "worker-2"):
+            assert await stores.taken(worker=worker) == build_id
+            assert await stores.queue.note_death(worker, seconds=60) == 1
+            assert await stores.queue.note_death(worker, seconds=60) == 0
+            await stores.expire_leases()
+            await stores.sweep()
+        build = await stores.builds.get(build_id)
+        assert build.status is Status.FAILED
+        assert build.failure is not None
+        assert build.failure.code == "worker-killed"
+        assert "worker-1, worker-2" in build.failure.summary
+        summaries = [one.failure.summary for one in build.attempts if one.failure]
+        assert ["killed or crashed" in summary for summary in summaries] == [True, True]
+        assert await stores.taken() is None
+
+    async def test_build_whose_workers_went_away_is_not_taken_for_their_killer(self, stores: Stores) -> None:
+        build_id = await submitted(stores, "k")
+        for worker in ("worker-1", "worker-2"):
+            assert await stores.taken(worker=worker) == build_id
+            await stores.queue.note_death("worker-3", seconds=60)
+            await stores.expire_leases()
+            await stores.sweep()
+        assert (await stores.builds.get(build_id)).status is Status.QUEUED
+
+    async def test_death_that_is_known_late_counts_too(self, stores: Stores) -> None:
+        build_id = await submitted(stores, "poison")
+        for worker in ("worker-1", "worker-2"):
+            assert await stores.taken(worker=worker) == build_id
+            await stores.expire_leases()
+            await stores.sweep()
+        assert await stores.queue.note_death("worker-1", seconds=60) == 1
+        assert (await stores.builds.get(build_id)).status is Status.QUEUED
+        assert await stores.queue.note_death("worker-2", seconds=60) == 1
+        build = await stores.builds.get(build_id)
+        assert (build.status, build.failure and build.failure.code) == (Status.FAILED, "worker-killed")
+        assert await stores.taken() is None
+
+    async def test_death_counts_for_nothing_that_ended_before(self, stores: Stores) -> None:
+        failed = await stores.finished(FAILURE, sample_order(key="f"))
+        done = await stores.finished(SUCCESS, sample_order(key="s"))
+        again = await stores.finished(replace(AGAIN, wait_seconds=0), sample_order(key="a"))
+        assert await stores.queue.note_death("worker-1", seconds=60) == 0
+        assert [(await stores.builds.get(one)).status for one in (failed, done, again)] == [
+            Status.FAILED,
+            Status.SUCCEEDED,
+            Status.QUEUED,
+        ]
+
+    async def test_build_with_which_a_worker_died_runs_alone_until_a_person_retries_it(self, stores: Stores) -> None:
+        build_id = await submitted(stores, "poison")
+        await stores.taken()
+        await stores.queue.note_death("worker-1", seconds=60)
+        await stores.expire_leases()
+        await stores.sweep()
+        assert await stores.taken(free=replace(ROOM, slots=ROOM.slots - 1)) is None
+        claim = await stores.claimed(build_id)
+        assert claim.alone
+        await stores.attempts.finish(claim, FAILURE)
+        await stores.retries.retry(build_id, requested_by="bob")
+        assert await stores.taken(free=replace(ROOM, slots=1)) == build_id
+
+    async def test_retry_by_a_person_forgets_deaths(self, stores: Stores) -> None:
+        build_id = await submitted(stores, "poison")
+        for worker in ("worker-1", "worker-2", "again", "worker-1", "worker-2"):
+            if worker == "again":
+                await stores.retries.retry(build_id, requested_by="bob")
+                continue
+            assert (await stores.builds.get(build_id)).status is Status.QUEUED
+            await stores.claimed(build_id, worker)
+            await stores.queue.note_death(worker, seconds=60)
+            await stores.expire_leases()
+            await stores.sweep()
+        failure = (await stores.builds.get(build_id)).failure
+        assert failure is not None
+        assert (failure.code, failure.summary.count("worker-1")) == ("worker-killed", 1)
+
+    async def test_cancelled_build_with_which_workers_died_is_cancelled(self, stores: Stores) -> None:
+        build_id = await submitted(stores, "poison")
+        for worker in ("worker-1", "worker-2"):
+            await stores.claimed(build_id, worker)
+            await stores.queue.note_death(worker, seconds=60)
+            if worker == "worker-2":
+                await stores.builds.request_cancel(build_id, requested_by="tests")
+            await stores.expire_leases()
+            await stores.sweep()
+        assert (await stores.builds.get(build_id)).status is Status.CANCELLED
+
     async def test_wish_to_cancel_reaches_the_worker_without_a_heartbeat(self, stores: Stores) -> None:
         build_id = await stores.queued()
         await stores.claimed(build_id)

@@ -7,9 +7,16 @@ clock of its own.
 from tests.contract.access_contract import AuditContract, SessionContract, TokenContract
 from tests.contract.attempt_contract import ClaimContract, FenceContract
 from tests.contract.browse_contract import BrowseContract
-from tests.contract.build_contract import CancelContract, EqualContract, ListContract, SubmitContract
+from tests.contract.build_contract import (
+    CancelContract,
+    EqualContract,
+    LeaveContract,
+    ListContract,
+    SubmitContract,
+)
 from tests.contract.figure_contract import FigureContract
 from tests.contract.image_contract import ImageContract
+from tests.contract.limit_contract import LimitContract
 from tests.contract.log_contract import LogContract
 from tests.contract.prebuild_contract import PrebuildContract
 from tests.contract.queue_contract import (
@@ -30,6 +37,7 @@ class StoreContract(
     SubmitContract,
     EqualContract,
     CancelContract,
+    LeaveContract,
     ListContract,
     ClaimContract,
     FenceContract,
@@ -51,5 +59,6 @@ class StoreContract(
     UploadContract,
     OutboxContract,
     BrowseContract,
+    LimitContract,
 ):
     """All of it."""

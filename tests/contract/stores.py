@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import OpenLimits, Scope
 from wheelyard.domain.build import BuildOrder, Status
 from wheelyard.domain.ledger import Claim, Outcome, Token
 from wheelyard.domain.queue import Capacity, Demand, Lane, Offer
@@ -78,6 +78,9 @@ class Stores:
     """Let every lease that is held run out."""
     pass_time: Callable[[float], Awaitable[None]]
     """Let so many seconds pass for everything that was written, but for leases."""
+
+    limit: Callable[[OpenLimits], None]
+    """Let one token have so much unfinished work from now on."""
 
     async def sweep(self) -> int:
         """Do what every worker does each second."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, MAX_ATTEMPTS, SUCCESS, Stores
@@ -12,7 +13,7 @@ from wheelyard.domain.build_graph import MAX_CHAIN, MAX_NEEDS, Need
 from wheelyard.domain.ledger import BuildFilter, Outcome
 from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.queue import Priority
-from wheelyard.errors import ReleaseUnsupportedError, WheelsMissingError
+from wheelyard.errors import NotYoursError, ReleaseUnsupportedError, WheelsMissingError
 
 CANCELLED = Outcome(status=Status.CANCELLED)
 UNSUPPORTED = ReleaseUnsupportedError(
@@ -248,6 +249,14 @@ class WaitContract:
         await stores.prebuilds.cancel(prebuild.id, cancelled_by="bob")
         statuses = [(await stores.builds.get(one)).status for one in (wanted["top"], alone, wanted["shared"], other)]
         assert statuses == [Status.CANCELLED, Status.CANCELLED, Status.QUEUED, Status.QUEUED]
+
+    async def test_build_that_another_waits_for_goes_on_when_who_asked_for_it_leaves(self, stores: Stores) -> None:
+        other = await waiting(stores, "other", "shared")
+        shared = (await awaited(stores, other))["shared"]
+        with pytest.raises(NotYoursError):
+            await stores.builds.leave(shared, requested_by="bob")
+        await stores.builds.submit(order_of("shared"), requested_by="bob")
+        assert (await stores.builds.leave(shared, requested_by="bob")).status is Status.QUEUED
 
     async def test_cancelled_build_orders_nothing_any_more(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", "needed")

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.contract.samples import sample_order, sample_wheel
+from tests.contract.samples import BEGINNING, sample_order, sample_wheel
 
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.build import Status
 from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.index_check import Difference, Finding, IndexReport
-from wheelyard.domain.indexed_wheel import IndexedWheel, ProjectFilter, Standing, WheelFilter
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, ProjectFilter, Standing, WheelFilter, WheelOrigin
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.wheel_contents import Member, WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
@@ -22,6 +22,7 @@ from wheelyard.interfaces import (
     IndexReports,
     WheelEdits,
     WheelLists,
+    WheelRecords,
     WheelStore,
 )
 
@@ -45,6 +46,7 @@ class WheelStores:
     builds: BuildStore
     attempts: AttemptStore
     audit: AuditStore
+    records: WheelRecords
     forget_metadata: Callable[[str], Awaitable[None]]
     """Make a wheel one whose METADATA was never kept."""
 
@@ -70,6 +72,28 @@ class WheelStores:
         outcome = Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published)
         assert await self.attempts.finish(claim, outcome)
         return build_id
+
+    async def mirror(self, filename: str, sha256: str = "cd" * 32) -> None:
+        """Record a wheel of upstream's."""
+        project, version = filename.split("-")[:2]
+        wheel = IndexedWheel(
+            filename=filename,
+            project=project,
+            version=version,
+            origin=WheelOrigin.MIRRORED,
+            build_id=None,
+            python="3.13",
+            platform="manylinux_2_36_x86_64",
+            tag="py3-none-any",
+            sha256=sha256,
+            size_bytes=5,
+            requires_python=None,
+            metadata_sha256=None,
+            level=Level.PROD,
+            url=f"http://devpi/wheels/prod/+f/{filename}",
+            uploaded_at=BEGINNING,
+        )
+        await self.records.record(IndexEntry(wheel=wheel, metadata=METADATA))
 
     async def names(self, wanted: WheelFilter | None = None) -> list[str]:
         page = await self.lists.list_wheels(wanted or WheelFilter())
@@ -154,6 +178,41 @@ class RecordContract:
         for act in (stores.edits.unyank, stores.edits.delete):
             with pytest.raises(NotFoundError):
                 await act(name("1.0"), by="alice")
+
+
+class OriginContract:
+    """Where wheels come from."""
+
+    async def test_origin_is_kept_and_lists_can_be_narrowed_by_it(self, wheel_stores: WheelStores) -> None:
+        build_id = await wheel_stores.publish(name("1.0"))
+        await wheel_stores.mirror(name("2.0"))
+        await wheel_stores.mirror(name("1.0", "other"))
+        built, theirs = [await wheel_stores.wheels.find(name(version)) for version in ("1.0", "2.0")]
+        assert (built.origin, built.build_id, built.is_own) == (WheelOrigin.BUILT, build_id, True)
+        assert (theirs.origin, theirs.build_id, theirs.is_own) == (WheelOrigin.MIRRORED, None, False)
+        assert await wheel_stores.names(WheelFilter(origin=WheelOrigin.BUILT)) == [name("1.0")]
+        assert await wheel_stores.names(WheelFilter(origin=WheelOrigin.MIRRORED, project="demo")) == [name("2.0")]
+        assert await wheel_stores.wheels.names(level=Level.PROD) == ("demo", "other")
+        assert await wheel_stores.wheels.names(level=Level.PROD, own_only=True) == ("demo",)
+        summaries = (await wheel_stores.lists.list_projects(ProjectFilter())).projects
+        assert [one.origins for one in summaries] == [
+            (WheelOrigin.BUILT, WheelOrigin.MIRRORED),
+            (WheelOrigin.MIRRORED,),
+        ]
+
+    async def test_wheel_that_was_built_stays_ours_though_upstream_has_its_bytes(
+        self, wheel_stores: WheelStores
+    ) -> None:
+        build_id = await wheel_stores.publish(name("1.0"))
+        await wheel_stores.mirror(name("1.0"), "ab" * 32)
+        built = await wheel_stores.wheels.find(name("1.0"))
+        assert (built.origin, built.build_id) == (WheelOrigin.BUILT, build_id)
+
+    async def test_wheel_that_was_mirrored_becomes_ours_once_a_build_makes_it(self, wheel_stores: WheelStores) -> None:
+        await wheel_stores.mirror(name("1.0"), "ab" * 32)
+        build_id = await wheel_stores.publish(name("1.0"))
+        built = await wheel_stores.wheels.find(name("1.0"))
+        assert (built.origin, built.build_id) == (WheelOrigin.BUILT, build_id)
 
 
 class EditContract:
@@ -282,5 +341,5 @@ class WheelListContract:
         assert [one.name for one in found.projects] == ["ab"]
 
 
-class WheelContract(ContentsContract, RecordContract, EditContract, WheelListContract):
+class WheelContract(ContentsContract, RecordContract, OriginContract, EditContract, WheelListContract):
     """All of it."""

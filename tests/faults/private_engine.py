@@ -4,11 +4,12 @@ Its containers have no network; images of the host's engine are copied to it.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,9 +29,11 @@ _STOP_SECONDS: Final = 60.0
 class PrivateEngine:
     """A dockerd with data, sockets and a containerd of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runtimes: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Write its settings; runtimes are commands by their names, beside runc."""
         self.address = f"unix://{folder}/docker.sock"
-        (folder / "daemon.json").write_text("{}")  # the host's own is for its engine
+        known = {name: {"path": path, "runtimeArgs": more} for name, (path, *more) in (runtimes or {}).items()}
+        (folder / "daemon.json").write_text(json.dumps({"runtimes": known}))  # the host's own is for its engine
         self._data = folder / "data"
         self._log = folder / "dockerd.log"
         self._network = folder / "network"
@@ -104,10 +107,10 @@ def _ask(*command: str) -> str:
 
 
 @contextmanager
-def open_private_engine() -> Iterator[PrivateEngine]:
+def open_private_engine(runtimes: Mapping[str, Sequence[str]] | None = None) -> Iterator[PrivateEngine]:
     """Open an engine that has the images of an order which names no target."""
     folder = Path(tempfile.mkdtemp(prefix="wheelyard-engine-", dir="/var/tmp"))
-    engine = PrivateEngine(folder)
+    engine = PrivateEngine(folder, runtimes)
     try:
         engine.enclose()
         engine.start()

@@ -79,8 +79,14 @@ def test_failure_at_a_limit_names_the_figure_that_was_reached(ended: Ended, atta
 
 
 @pytest.mark.parametrize("attack", [BUILDS["terminal_log"]], ids=["terminal_log"])
-def test_log_of_terminal_escapes_is_kept_as_text(ended: Ended, attack: Attack) -> None:
-    assert "==> stage publish\n" in ended[attack.path][0].log()
+def test_log_of_terminal_escapes_is_kept_as_text_and_none_of_it_is_a_line_of_ours(ended: Ended, attack: Attack) -> None:
+    run = ended[attack.path][0]
+    assert "==> stage publish\n" in run.log()
+    assert '{"text": "stage forged", "stage": "publish"}\n' in run.log()
+    assert [note for note in run.notes() if "forged" in note] == []
+    assert [note for note in run.notes() if note.startswith("stage ")][:4] == [
+        f"stage {stage}" for stage in ("resolve", "fetch", "prepare", "build")
+    ]
 
 
 async def what_it_finds(stand: ContainerStand, probe: str, heading: str) -> dict[str, Any]:

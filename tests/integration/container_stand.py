@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from tests.fakes.parsers import InlineParsers
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
 from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine_command import EngineCommand
@@ -33,9 +36,10 @@ from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.log_text import read_note
 from wheelyard.domain.release import IndexFile, ProjectFiles
 from wheelyard.domain.target import Target
-from wheelyard.image_wiring import agent_program, engine_command, image_builder
+from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -77,6 +81,7 @@ class ContainerStand:
     command: EngineCommand
     upstream: SourceIndex
     resolver: UvWheelResolver
+    users: ContainerUsers
     revision: str = ""
     """Of the images, if they are none that are in use."""
 
@@ -108,6 +113,7 @@ class PackageRun:
     sdist: bytes | None = None
     """Its sdist, if it is none of the tiny projects' own."""
     sdist_filename: str = ""
+    version: str = VERSION
     build_id: str = ""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -139,9 +145,16 @@ class PackageRun:
         return await self.builds.get(self.build_id)
 
     def log(self) -> str:
-        """Give the log so far."""
+        """Give the log so far: what was printed as it came, our notes behind an arrow."""
+        return "".join(f"{note.line}\n" if (note := read_note(line)) else line for line in self._lines())
+
+    def notes(self) -> list[str]:
+        """Give our own notes."""
+        return [note.text for line in self._lines() if (note := read_note(line))]
+
+    def _lines(self) -> list[str]:
         logs = self.state.find(self.build_id).logs if self.build_id else {}
-        return bytes(logs.get(1, b"")).decode(errors="replace")
+        return re.findall(r"[^\n]*\n|[^\n]+", bytes(logs.get(1, b"")).decode(errors="replace"))
 
     async def until_logged(self, text: str) -> None:
         """Return once the log holds a line."""
@@ -156,7 +169,7 @@ class PackageRun:
             key=hashlib.sha256(sdist.filename.encode()).hexdigest(),
             requirement=self.project,
             project=self.project,
-            version=VERSION,
+            version=self.version,
             sdist=SdistSource(filename=sdist.filename, url=sdist.url, sha256=sdist.sha256, size_bytes=sdist.size_bytes),
             target=TARGET,
             builder=self.suite,
@@ -171,7 +184,7 @@ class PackageRun:
         return Tools(
             source=source,
             resolver=self.stand.resolver,
-            engine=ContainerEngine(self.stand.command, recipe_network=self.network),
+            engine=ContainerEngine(self.stand.command, recipe_network=self.network, users=self.stand.users),
             images=LoggedImages(
                 image_builder(self.stand.settings).revised(self.stand.revision),
                 stand_ins=StandIns(engine=self.stand.command, folder=self.stand.folder / "images"),
@@ -180,6 +193,7 @@ class PackageRun:
             index=self.index,
             uploads=MemoryUploads(self.state),
             crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
+            parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
             agent=agent_program().data,
             installer=Path(find_uv_bin()),
@@ -203,6 +217,7 @@ async def open_stand(folder: Path, worker: str) -> AsyncIterator[ContainerStand]
             command=engine_command(settings),
             upstream=upstream,
             resolver=UvWheelResolver(UvResolverOptions(cache_dir=folder / "uv", environment=os.environ)),
+            users=container_users(settings),
         )
 
 

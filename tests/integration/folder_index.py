@@ -29,7 +29,7 @@ class FolderIndex:
             wheel.writestr(f"{info}/METADATA", _metadata(name, version, metadata))
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n")
             wheel.writestr(f"{info}/RECORD", "")
-        self._add(name, filename, packed.getvalue())
+        self.add(name, filename, packed.getvalue())
 
     def add_sdist(self, name: str, version: str, setup: str) -> None:
         """Put an sdist up that has to run its own code to say what it needs."""
@@ -40,9 +40,10 @@ class FolderIndex:
                 member = tarfile.TarInfo(f"{name}-{version}/{path}")
                 member.size = len(text.encode())
                 archive.addfile(member, io.BytesIO(text.encode()))
-        self._add(name, f"{name}-{version}.tar.gz", packed.getvalue())
+        self.add(name, f"{name}-{version}.tar.gz", packed.getvalue())
 
-    def _add(self, name: str, filename: str, content: bytes) -> None:
+    def add(self, name: str, filename: str, content: bytes) -> None:
+        """Put any file of a project up."""
         folder = self.folder / "simple" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / filename).write_bytes(content)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,10 @@ class Clients:
         )
 
 
-def install_clients(folder: Path) -> Clients:
+def install_clients(folder: Path, *, python: str = sys.executable) -> Clients:
     """Make the virtual environment; uv's cache makes that quick the second time."""
     uv = find_uv_bin()
-    subprocess.run([uv, "venv", "--quiet", str(folder)], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--python", python, str(folder)], check=True)
     target = ["--python", str(folder / "bin" / "python")]
     subprocess.run([uv, "pip", "install", "--quiet", *target, *PINNED], check=True, timeout=SECONDS)
     return Clients(folder=folder)

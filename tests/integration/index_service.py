@@ -94,7 +94,7 @@ class IndexService:
             level=level,
         )
         assert await self._attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
-        services = index_services(Settings(), self.database, self.backends)
+        services = index_services(Settings(), self.database, self.backends, targets=())
         return await services.browse.wheel(path.name)
 
 
@@ -126,7 +126,8 @@ async def open_index_service(
             name="clients", scope=Scope.OPERATE, created_by="tests"
         )
         async with api_stand(folder) as stand:
-            index = index_services(Settings(), database, backends)
+            targets = stand.services.request_build.targets()
+            index = index_services(Settings(), database, backends, targets=targets)
             tokens = Tokens(store=PostgresTokens(database), new_secret=lambda: SECRET)
             services = replace(
                 stand.services,

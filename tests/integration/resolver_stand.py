@@ -16,7 +16,7 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class OwnShelf:
             filename=filename,
             project=project,
             version=str(version),
+            origin=WheelOrigin.BUILT,
             build_id=None,
             python=TARGET.python,
             platform=TARGET.platform,

@@ -16,6 +16,8 @@ from wheelyard.adapters.database import Database
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.adapters.memory_source import MemorySourceIndex
+from wheelyard.adapters.parser_pool import ParserProcesses
+from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index import Level
@@ -61,14 +63,16 @@ async def _serve(
     source, held, stopping = MemorySourceIndex(folder), MemoryIndex(), asyncio.Event()
     source.add("pyyaml-6.0.3.tar.gz", b"sdist")
     stopping.set()  # Followed logs end at once.
-    async with Database(database_url, pool_size=4) as database:
+    async with Database(database_url, pool_size=4) as database, ParserProcesses() as parsers:
         services = await api_services(
             settings,
             database=database,
             source=source,
+            parsers=parsers,
             index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, shelf=held),
             stopping=stopping,
             builds_here=False,
+            uv_slots=FairSlots(1),
         )
         _, secret = await services.tokens.create(name="fuzz", scope=Scope.ADMIN, created_by="tests")
         tokens.append(secret)

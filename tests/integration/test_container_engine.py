@@ -75,6 +75,24 @@ async def test_engine_tells_memory_that_ran_out_from_a_kill(engine: ContainerEng
             assert await one.ran_out_of_memory() is told
 
 
+async def test_limits_of_a_user_in_one_container_are_not_reached_by_another(
+    engine: ContainerEngine, runtime: str
+) -> None:
+    python = f"/opt/python/{PYTHON}/bin/python{PYTHON}"
+    many = "import threading, time; [threading.Thread(target=time.sleep, args=(3600,)).start() for _ in range(40)]; "
+    few = "import resource, threading; resource.setrlimit(resource.RLIMIT_NPROC, (20, 20)); "
+    crowd = running(runtime, python, "-c", f"{many} print('up', flush=True)")
+    alone = running(runtime, python, "-c", f"{few} one = threading.Thread(); one.start(); one.join(); print('started')")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with engine.run(crowd, log=TextLog()) as one:
+            assert await one.read_line(100) == b"up\n"
+            async with engine.run(alone, log=TextLog()) as another:
+                assert await another.read_line(100) == b"started\n"
+                assert await another.wait() == 0
+            assert await engine.remove_leftovers(LABELS) == 1
+            assert await one.wait() == 137
+
+
 async def test_leavings_of_a_worker_are_removed_by_its_label(engine: ContainerEngine, runtime: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with engine.run(running(runtime, "/bin/sh", "-c", "echo up; exec sleep 3600"), log=TextLog()) as one:

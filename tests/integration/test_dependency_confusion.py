@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.samples import TARGET
+from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_wheel
 
@@ -43,7 +44,9 @@ def shelf(tmp_path: Path) -> OwnShelf:
 
 @pytest.fixture
 def pages(shop: Shop, shelf: OwnShelf, tmp_path: Path) -> ResolverPages:
-    return ResolverPages(source=source(shop, tmp_path, OWN), own=shelf.wheels, own_projects=OWN)
+    return ResolverPages(
+        source=source(shop, tmp_path, OWN), own=shelf.wheels, own_projects=OWN, parsers=InlineParsers()
+    )
 
 
 @pytest.fixture
@@ -108,6 +111,11 @@ async def test_releases_of_an_application_are_not_asked_for_upstream_either(
 
 
 async def test_same_requirement_is_met_where_the_name_is_nobodys(shop: Shop, shelf: OwnShelf, tmp_path: Path) -> None:
-    nobodys = ResolverPages(source=source(shop, tmp_path, OwnProjects()), own=shelf.wheels, own_projects=OwnProjects())
+    nobodys = ResolverPages(
+        source=source(shop, tmp_path, OwnProjects()),
+        own=shelf.wheels,
+        own_projects=OwnProjects(),
+        parsers=InlineParsers(),
+    )
     found = await UvWheelResolver(uv_options(shop, tmp_path), nobodys).resolve(["harmless"], target=TARGET)
     assert {file.project: str(file.version) for file in found} == {"acme-core": "9.0", "harmless": "1.0"}

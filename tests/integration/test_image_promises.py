@@ -190,6 +190,9 @@ class Lines:
     async def write(self, data: bytes) -> None:
         self.text += data.decode()
 
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002
+        self.text += f"==> {text}\n"
+
 
 @pytest.fixture
 def other_bytes(tmp_path: Path) -> Iterator[str]:

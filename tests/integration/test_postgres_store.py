@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LANE, LEASE_SECONDS, MAX_ATTEMPTS, SUCCESS, Stores
@@ -36,9 +38,11 @@ from wheelyard.adapters.postgres_tokens import PostgresTokens
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
 from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
+from wheelyard.domain.ledger import BuildFilter, Claim, Outcome
+from wheelyard.domain.queue import Lane
+from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, RecordUnreadableError
 
 TABLES = (
     "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
@@ -88,7 +92,11 @@ def stores(database: Database) -> Stores:
             for statement in LATER.split(b";"):
                 await connection.execute(statement, {"s": timedelta(seconds=seconds)})
 
-    builds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS)
+    builds, prebuilds = PostgresBuilds(database, queue, max_attempts=MAX_ATTEMPTS), PostgresPrebuilds(database)
+
+    def limit(limits: OpenLimits) -> None:
+        builds._limits = prebuilds._limits = limits
+
     return Stores(
         builds=builds,
         equal_builds=builds,
@@ -105,8 +113,8 @@ def stores(database: Database) -> Stores:
         tokens=PostgresTokens(database),
         sessions=PostgresSessions(database),
         audit=PostgresAudit(database),
-        prebuilds=PostgresPrebuilds(database),
-        turns=PostgresPrebuilds(database),
+        prebuilds=prebuilds,
+        turns=prebuilds,
         uploads=PostgresUploads(database),
         needs=PostgresNeeds(database, queue, builds),
         outbox=PostgresWebhooks(database),
@@ -115,6 +123,7 @@ def stores(database: Database) -> Stores:
         names=PostgresNames(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
+        limit=limit,
     )
 
 
@@ -439,3 +448,88 @@ async def test_migrating_twice_and_side_by_side_is_no_harm(database_url: str) ->
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         cursor = await connection.execute(b"select count(*) from _yoyo_migration")
         assert await cursor.fetchone() == (len(list(MIGRATIONS.glob("*.sql"))),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b"platform = 'manylinux_2_x86_64_of_an_older_version'",
+        b"recipe = '[1]'",
+        b"sdist = '{}'",
+        b"recipe = jsonb_set(recipe, '{cpus}', '\"many\"')",
+    ],
+)
+async def test_build_that_cannot_be_read_fails_and_hinders_no_other(
+    stores: Stores, database: Database, change: bytes
+) -> None:
+    broken = await stores.queued(sample_order(key="broken"))
+    waiting = await stores.queued(sample_order(key="waiting"))
+    whole = await stores.queued(sample_order(key="whole"))
+    async with database.transaction() as connection:
+        await connection.execute(b"update builds set %b where id = %%(id)s" % change, {"id": broken})
+        lane = await (await connection.execute(b"select lane from builds where id = %(id)s", {"id": broken})).fetchone()
+        await connection.execute(
+            b"insert into build_waits (build_id, project, version, for_build_id) values (%(id)s, 'a', '1', %(for)s)",
+            {"id": waiting, "for": broken},
+        )
+        await connection.execute(b"update builds set waiting = true where id = %(id)s", {"id": waiting})
+    assert lane is not None
+    architecture, suite, python = lane["lane"].split("/")
+    lanes = (Lane(architecture=architecture, suite=suite, python=python), LANE)
+    assert await stores.taken(lanes=lanes) is None
+    assert await stores.taken(lanes=lanes) == whole
+    async with database.transaction() as connection:
+        rows = await (await connection.execute(b"select id::text, status, failure from builds")).fetchall()
+    found = {row["id"]: (row["status"], (row["failure"] or {}).get("code")) for row in rows}
+    assert found[broken] == ("failed", "record-unreadable")
+    assert found[waiting][0] == "failed"
+    listed = {one.id for one in (await stores.builds.list_builds(BuildFilter())).builds}
+    assert listed >= {waiting, whole}
+    if "platform" in change.decode():
+        assert broken not in listed
+    with pytest.raises(RecordUnreadableError, match=broken):
+        await stores.builds.get(broken)
+    assert (await stores.line.read(limit=10)).total == 0
+
+
+async def test_build_that_waits_and_cannot_be_read_fails(stores: Stores, database: Database) -> None:
+    broken = await needing(stores, "a", "x")
+    whole = await needing(stores, "b", "x")
+    async with database.transaction() as connection:
+        await connection.execute(b"update builds set platform = 'x' where id = %(id)s", {"id": broken})
+    assert {need.build_id for need in await stores.needs.open_needs()} == {whole}
+    row = await database.fetch_one("select status, failure from builds where id = %(id)s", {"id": broken})
+    assert row is not None
+    assert (row["status"], row["failure"]["code"]) == ("failed", "record-unreadable")
+
+
+@pytest.mark.parametrize("change", [b'targets = \'[["3", "x"]]\'', b"skipped = '[{}]'", b"prefer = 'other'"])
+async def test_request_that_cannot_be_read_ends_and_hinders_no_other(
+    stores: Stores, database: Database, change: bytes
+) -> None:
+    for number in (1, 2):
+        await stores.prebuilds.create(sample_prebuild(number))
+    broken = sample_prebuild(1).id
+    async with database.transaction() as connection:
+        await connection.execute(b"alter table prebuilds drop constraint if exists prebuilds_prefer_check")
+        await connection.execute(b"update prebuilds set %b where id = %%(id)s" % change, {"id": broken})
+    turn = await stores.turns.claim(lease_seconds=60)
+    assert turn is not None
+    assert turn.prebuild.id == sample_prebuild(2).id
+    assert await stores.turns.claim(lease_seconds=60) is None
+    assert [one.id for one in await stores.prebuilds.list_prebuilds(limit=9)] == [turn.prebuild.id]
+    with pytest.raises(RecordUnreadableError, match=broken):
+        await stores.prebuilds.get(broken)
+
+
+async def test_platform_that_an_older_release_took_is_read_and_has_few_tags(stores: Stores, database: Database) -> None:
+    stored = sample_prebuild()
+    await stores.prebuilds.create(stored)
+    async with database.transaction() as connection:
+        await connection.execute(
+            b"update prebuilds set targets = %(targets)s where id = %(id)s",
+            {"targets": Jsonb([["3.13", "manylinux_2_400000_x86_64"]]), "id": stored.id},
+        )
+    turn = await stores.turns.claim(lease_seconds=60)
+    assert turn is not None
+    assert len(turn.prebuild.targets[0].tags()) < 5000

@@ -25,6 +25,7 @@ from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_index_reports import PostgresIndexReports
 from wheelyard.adapters.postgres_wheel_contents import PostgresWheelContents
 from wheelyard.adapters.postgres_wheel_edits import PostgresWheelEdits
+from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords
 from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.domain.index import Level
 from wheelyard.errors import IndexConflictError
@@ -61,6 +62,7 @@ def wheel_stores(database: Database) -> WheelStores:
     return WheelStores(
         wheels=wheels,
         lists=wheels,
+        records=PostgresWheelRecords(database),
         edits=PostgresWheelEdits(database),
         contents=PostgresWheelContents(database),
         reports=PostgresIndexReports(database),

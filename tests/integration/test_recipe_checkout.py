@@ -1,8 +1,10 @@
 """Recipes in a git repository: fetched, brought up to date, kept when it is away, and never trusted."""
 
 import asyncio
+import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -189,3 +191,80 @@ async def test_password_of_a_user_comes_from_the_hosts_own_helper(
         checkout = RecipeCheckout(GitSource.parse(f"git+{address}"), root=tmp_path / "state")
         await checkout.update()
     assert (checkout.status().problem, apt_of(RecipeFolders([checkout]))) == ("", ("liba-dev",))
+
+
+async def test_two_folders_of_one_repository_are_fetched_at_once(repository: Repository, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (repository.folder / name).mkdir()
+        (repository.folder / name / f"{name}.toml").write_text(RECIPE.format("libx-dev").replace("demo", name))
+    for number in range(3):
+        commit = repository.commit(demo=RECIPE.format(f"lib{number}-dev"))
+        places = [checkout_of(repository, tmp_path / "state", f"#subdirectory={name}") for name in ("a", "b") * 4]
+        book = RecipeFolders(places)
+        await book.update()
+        assert {(status.commit, status.problem) for status in book.list_sources()} == {(commit, "")}
+        assert [book.find(canonicalize_name(name)) is not None for name in ("a", "b")] == [True, True]
+
+
+async def test_leftovers_of_broken_checkouts_are_no_commits_and_go(repository: Repository, tmp_path: Path) -> None:
+    checkout = checkout_of(repository, tmp_path / "state", "@main")
+    repository.commit(demo=RECIPE.format("liba-dev"))
+    await checkout.update()
+    commits = checkout.folder.parent
+    for number, age in enumerate((7200, 7200, 0)):
+        leftover = commits / f".partial-{number}"
+        leftover.mkdir()
+        os.utime(leftover, (time.time() - age, time.time() - age))
+    for commit in commits.glob("[0-9a-f]*"):
+        os.utime(commit, (1, 1))
+    first = checkout.folder.name
+    second = repository.commit(demo=RECIPE.format("libb-dev"))
+    os.utime(commits)
+    await checkout.update()
+    # Newest by their time are leftovers, and the commit in use is the oldest.
+    assert {folder.name for folder in commits.iterdir()} == {first, second, ".partial-2"}
+    assert apt_of(RecipeFolders([checkout])) == ("libb-dev",)
+
+
+async def test_checkout_that_fails_leaves_nothing(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = checkout_of(repository, tmp_path / "state")
+    repository.commit(demo=RECIPE.format("liba-dev"))
+    await checkout.update()
+    repository.commit(demo=RECIPE.format("libb-dev"))
+    git = checkout._git
+
+    async def broken(*arguments: str) -> str:
+        if "checkout" in arguments:
+            raise OSError("it broke")
+        return await git(*arguments)
+
+    monkeypatch.setattr(checkout, "_git", broken)
+    await checkout.update()
+    assert checkout.status().problem == "it broke"
+    assert [folder.name for folder in checkout.folder.parent.iterdir()] == [checkout.folder.name]
+    assert apt_of(RecipeFolders([checkout])) == ("liba-dev",)
+
+
+async def test_commit_in_use_whose_files_are_gone_is_fetched_again(repository: Repository, tmp_path: Path) -> None:
+    checkout = checkout_of(repository, tmp_path / "state")
+    repository.commit(demo=RECIPE.format("liba-dev"))
+    await checkout.update()
+    shutil.rmtree(checkout.folder)
+    book = RecipeFolders([checkout])
+    with pytest.raises(RecipesUnavailableError):
+        book.find(DEMO)
+    assert book.lacks_any()
+    await book.update()
+    assert apt_of(book) == ("liba-dev",)
+
+
+async def test_folder_that_the_repository_has_not_is_an_error_and_not_a_place_without_recipes(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit(demo=RECIPE.format("liba-dev"))
+    checkout = checkout_of(repository, tmp_path / "state", "#subdirectory=nowhere")
+    await checkout.update()
+    with pytest.raises(RecipesUnavailableError, match="has no folder nowhere"):
+        RecipeFolders([checkout]).find(DEMO)

@@ -5,16 +5,18 @@ The upstream index is a test's own, on loopback.
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.contract.samples import TARGET
+from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_sdist, simple_wheel
 
+from wheelyard.adapters import resolver_pages
 from wheelyard.adapters.own_wheels import MixedSource
 from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.resolver_pages import ResolverPages
@@ -29,6 +31,7 @@ from wheelyard.errors import (
     BuildRequirementsError,
     DatabaseUnavailableError,
     RequirementsUnsatisfiableError,
+    ResolutionTooLargeError,
     WheelsMissingError,
 )
 
@@ -64,10 +67,12 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     with open_shop() as shop:
         shop.projects = set()
-        yield make_stand(shop, tmp_path)
+        stand = make_stand(shop, tmp_path)
+        async with stand.source:
+            yield stand
 
 
 def make_stand(shop: Shop, tmp_path: Path, level: Level = Level.PROD) -> Stand:
@@ -75,7 +80,7 @@ def make_stand(shop: Shop, tmp_path: Path, level: Level = Level.PROD) -> Stand:
     source = SimpleSourceIndex(
         SourceIndexOptions(cache_dir=tmp_path / "files", index_url=shop.url, disk_floor_bytes=0, page_seconds=0)
     )
-    pages = ResolverPages(source=source, own=shelf.wheels, own_projects=OwnProjects())
+    pages = ResolverPages(source=source, own=shelf.wheels, own_projects=OwnProjects(), parsers=InlineParsers())
     # A proxy that is not there must not be asked for pages on loopback.
     environment = {**os.environ, "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "example.org,127.0.0.1"}
     options = UvResolverOptions(cache_dir=tmp_path / "uv", environment=environment, index_url=shop.url)
@@ -256,3 +261,43 @@ async def test_questions_leave_nothing_of_our_pages_in_uvs_cache(stand: Stand) -
     before = sorted(path for path in stand.cache.rglob("*") if path.is_file())
     await stand.chosen("helper", "needed>=1")
     assert sorted(path for path in stand.cache.rglob("*") if path.is_file()) == before
+
+
+async def test_sdist_that_states_thousands_of_requirements_leads_to_no_questions(stand: Stand) -> None:
+    stand.sdist("greedy", "1.0", *(f"project-{number}" for number in range(5_000)))
+    with pytest.raises(ResolutionTooLargeError, match="states 5000 requirements"):
+        await stand.resolver.resolve(["greedy"], target=TARGET)
+    with pytest.raises(ResolutionTooLargeError, match="states 5000 requirements"):
+        await releases(stand, "greedy")
+    assert stand.shop.requests("/simple/project-") == 0
+
+
+async def test_metadata_that_is_too_large_to_be_read_leads_to_no_questions(stand: Stand) -> None:
+    stand.sdist("greedy", "1.0", *(f"project-{number}" for number in range(60_000)))
+    assert await stand.missing("greedy") == {"greedy": "1.0"}
+    assert stand.shop.requests("/simple/project-") == 0
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+async def test_requirements_that_lead_to_ever_more_projects_are_given_up(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(resolver_pages, "_MOST_PROJECTS", 60)
+    add = stand.wheel if kind == "wheel" else stand.sdist
+    for number in range(1, 40):
+        add(f"p{number}", "1.0", *(f"p{one}" for one in range(number * 5, number * 5 + 50)))
+    with pytest.raises(ResolutionTooLargeError, match="more projects, and 60 are allowed"):
+        await releases(stand, "p1")
+    assert len({path for path in stand.shop.seen if path.startswith("/simple/")}) <= 60
+
+
+async def test_releases_without_end_whose_sdists_would_be_read_are_given_up(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver_pages, "_MOST_SDISTS", 10)
+    for number in range(40):
+        stand.sdist("endless", f"1.{number}", f"pinned=={number}")
+    stand.wheel("pinned", "100")
+    with pytest.raises(ResolutionTooLargeError, match="more sdists would have to be read, and 10 are allowed"):
+        await releases(stand, "endless", "pinned")
+    assert stand.shop.requests("endless-1.") <= 10

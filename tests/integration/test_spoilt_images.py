@@ -5,6 +5,7 @@ What is wrong lies in as few images as it takes for no fault to hide another.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.integration.image_stand import BUILDERS, PYTHON, SUITE, Stand, make_stand
@@ -12,6 +13,7 @@ from tests.integration.image_stand import BUILDERS, PYTHON, SUITE, Stand, make_s
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_checks import check_image
 from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.image_records import find_image
 
 LIBRARY = f"/opt/python/{PYTHON}/lib/python{PYTHON}"
 PIP = f"/opt/venv/lib/python{PYTHON}/site-packages/pip"
@@ -34,6 +36,7 @@ RUNTIME_FAULTS = {
     "leftovers": f"mkdir {LIBRARY}/test && touch {LIBRARY}/libpython.a",
     "byte_code": f"rm {LIBRARY}/__pycache__/queue.*",
     "caches": "touch /var/lib/apt/lists/a_Packages /var/cache/apt/archives/b.deb",
+    "container_users": "sed -i '/:60706:/d' /etc/passwd",
 }
 BUILDER_FAULTS = {
     "tools": "rm /usr/bin/patch",
@@ -46,6 +49,7 @@ BUILDER_FAULTS = {
     "leftovers": f"mkdir -p {LIBRARY}/ensurepip {LIBRARY}/tkinter && touch {LIBRARY}/x.o",
     "byte_code": WITH_A_TIME,
     "caches": "touch /var/lib/apt/lists/a_InRelease /var/cache/apt/pkgcache.bin",
+    "container_users": "sed -i '/:61183:/d' /etc/group",
 }
 COMPILE = (
     "mkdir /tmp/made && cd /tmp/made && echo 'int one;' > x.c"
@@ -103,6 +107,17 @@ def test_both_kinds_of_symbols_are_told_apart(runtime_problems: Mapping[str, tup
     assert "/usr/lib/debug.so: .debug_info" in found
     assert f"{LIBRARY}/symbols.so: .symtab" in found
     assert not any(name.startswith("/usr/lib/symbols.so") for name in found)
+
+
+async def test_kernel_that_is_open_is_noticed(stand: Stand) -> None:
+    runtime = await find_image(stand.engine, await stand.images.ensure_runtime(SUITE, PYTHON, print))
+    assert runtime is not None
+    report = await check_image(replace(stand.engine, seccomp=Path("unconfined")), runtime, probes=BUILDERS / "probes")
+    problems = {check.name: " ".join(check.problems) for check in report.checks if check.problems}
+    assert set(problems) == {"calls", "sockets", "filter"}
+    assert "ptrace: it succeeded" in problems["calls"]
+    assert "AF_VSOCK" in problems["sockets"]
+    assert problems["filter"] == "Seccomp: 0"
 
 
 @pytest.mark.parametrize("role", ["runtime", "builder"])

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from tests.fakes.parsers import InlineParsers
 from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
 from tests.unit.pipeline_stand import OpenUploads
 from uv import find_uv_bin
@@ -63,6 +64,9 @@ class TextLog:
 
     async def write(self, data: bytes) -> None:
         self.data += data
+
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002
+        self.data += f"==> {text}\n".encode()
 
 
 @dataclass(kw_only=True)
@@ -151,6 +155,7 @@ def workshop(tmp_path: Path) -> Workshop:
         index=MemoryIndex(),
         uploads=OpenUploads(),
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
+        parsers=InlineParsers(),
         read_pyproject=read_sdist_pyproject,
         agent=pack_agent(BUILDERS / "agent").data,
         installer=Path(find_uv_bin()),

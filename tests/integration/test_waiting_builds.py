@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import TARGET
 from tests.contract.stores import DEFAULT, LANE, LEASE_SECONDS, ROOM
+from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import simple_sdist
 from tests.unit.pipeline_stand import REPAIR_REPORT, make_stand, make_wheel
@@ -90,7 +91,7 @@ class Stand:
         source = SimpleSourceIndex(options)
         cache = ContentCache(root=folder / "own", floor_bytes=0)
         own = OwnWheels(store=MemoryWheels(state), shelf=pipeline.index, cache=cache)
-        pages = ResolverPages(source=source, own=own, own_projects=OwnProjects())
+        pages = ResolverPages(source=source, own=own, own_projects=OwnProjects(), parsers=InlineParsers())
         uv = UvResolverOptions(cache_dir=folder / "uv-cache", environment=os.environ, index_url=shop.url)
         tools = replace(
             pipeline.tools,

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
+from tests.fakes.parsers import InlineParsers
 
 from wheelyard.adapters.disk_use import measure_disk
 from wheelyard.adapters.memory_audit import MemoryAudit
@@ -42,7 +43,9 @@ from wheelyard.domain.build import Status
 from wheelyard.domain.builder_status import BuilderStatus, describe_builders
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import Listing
 from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.domain.target import Target
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
@@ -129,7 +132,9 @@ class ApiParts:
             agent_digest="a1",
             build_number=1,
         )
-        return RequestBuild(source=self.source, store=self.builds, recipes=self.recipes, facts=facts)
+        return RequestBuild(
+            source=self.source, store=self.builds, recipes=self.recipes, facts=facts, equal_builds=self.builds
+        )
 
 
 @asynccontextmanager
@@ -179,6 +184,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         request_build=order,
         prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
+        parsers=InlineParsers(),
         tokens=tokens,
         access=access,
         sessions=Sessions(
@@ -202,7 +208,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         recipes=parts.recipes,
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
-        index=index_stand(state, held),
+        index=index_stand(state, held, targets=order.targets()),
         readiness=parts.checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
@@ -223,13 +229,19 @@ def access_on(
     )
 
 
-def index_stand(state: MemoryState, held: MemoryIndex, access: IndexAccess = IndexAccess()) -> IndexServices:  # noqa: B008
+def index_stand(
+    state: MemoryState,
+    held: MemoryIndex,
+    access: IndexAccess = IndexAccess(),  # noqa: B008
+    targets: tuple[Target, ...] = (),
+) -> IndexServices:
     """Give the use cases of an index in memory."""
-    wheels = MemoryWheels(state)
+    wheels, listing = MemoryWheels(state), Listing(targets=targets)
     indexes = {Level.PROD: held, Level.STAGING: held}
     return IndexServices(
-        pages=SimplePages(wheels, trusted_seconds=0),
-        staged_pages=SimplePages(wheels, level=Level.STAGING, trusted_seconds=0),
+        pages=SimplePages(wheels, listing=listing, trusted_seconds=0),
+        staged_pages=SimplePages(wheels, listing=replace(listing, level=Level.STAGING), trusted_seconds=0),
+        own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), trusted_seconds=0),
         files=WheelBytes(store=wheels, shelf=held),
         browse=BrowseIndex(store=wheels, lists=wheels, contents=wheels),
         manage=ManageWheels(store=wheels, edits=wheels, shelf=held, indexes=indexes),
@@ -259,13 +271,18 @@ def prebuild_stand(
     advance = AdvancePrebuild(
         turns=store,
         equal_builds=MemoryBuilds(state),
-        find=FindRelease(source=source, wheels=wheels),
+        find=FindRelease(source=source, wheels=wheels, listing=Listing(targets=request_build.targets())),
         request_build=request_build,
         mirror=MirrorWheel(source=source, index=index, records=wheels, now=state.clock),
         now=state.clock,
     )
+    parsers = InlineParsers()
     read = ReadDependencies(
-        source=source, resolver=resolver, parse_lines=parse_requirements, read_metadata=read_sdist_metadata
+        source=source,
+        resolver=resolver,
+        parsers=parsers,
+        parse_lines=parse_requirements,
+        read_metadata=read_sdist_metadata,
     )
     return Prebuilds(
         read=read,
@@ -275,6 +292,7 @@ def prebuild_stand(
         workers=MemoryWorkers(state),
         advance=advance,
         webhooks=WebhookRules(secret="secret of the webhooks", allowed=AllowedAddresses()),
+        parsers=parsers,
         parse_lines=parse_requirements,
         now=state.clock,
         new_id=state.new_id,

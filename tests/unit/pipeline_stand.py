@@ -12,6 +12,7 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
+from tests.fakes.parsers import InlineParsers
 
 from wheelyard.adapters.crate_cache import MemoryCrates
 from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
@@ -48,6 +49,9 @@ class TextLog:
 
     async def write(self, data: bytes) -> None:
         self.data += data
+
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002
+        self.data += f"==> {text}\n".encode()
 
     @property
     def text(self) -> str:
@@ -148,6 +152,7 @@ class PipelineStand:
     index: MemoryIndex = field(default_factory=MemoryIndex)
     uploads: OpenUploads = field(default_factory=OpenUploads)
     crates: MemoryCrates = field(default_factory=MemoryCrates)
+    parsers: InlineParsers = field(default_factory=InlineParsers)
     pyproject: bytes | None = None
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
@@ -165,6 +170,7 @@ class PipelineStand:
             index=self.index,
             uploads=self.uploads,
             crates=self.crates,
+            parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
             agent=b"the agent",
             installer=self.folder / "uv",

@@ -13,7 +13,9 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.domain.build import Build, Stage, Status
 from wheelyard.domain.ledger import Beat, Claim, Outcome
+from wheelyard.domain.log_text import LineSplitter, gutter_text
 from wheelyard.errors import DatabaseUnavailableError
+from wheelyard.interfaces import LeaseKeeper
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 
@@ -79,6 +81,7 @@ class RunStand:
     log_bytes: int = 1 << 20
     may_wait: bool = True
     lease_seconds: float = LEASE_SECONDS
+    keeper: LeaseKeeper | None = None
     clock: ManualClock = field(default_factory=lambda: ManualClock(BEGINNING))
 
     def __post_init__(self) -> None:
@@ -96,7 +99,8 @@ class RunStand:
 
     async def log(self, attempt: int | None = None) -> str:
         part = await MemoryLogs(self.state).read((await self.build()).id, attempt=attempt)
-        return part.data.decode()
+        splitter = LineSplitter()
+        return gutter_text([*splitter.feed(part.data.decode()), *splitter.end()])
 
     def runner(self, *functions: StageFunction) -> RunBuild:
         """Make a worker whose first stages do this."""
@@ -113,7 +117,8 @@ class RunStand:
             elapsed=lambda: self.attempts.elapsed,
         )
         steps = [Step(stage=stage, act=act) for stage, act in zip(stages, functions, strict=True)]
-        return RunBuild(store=self.attempts, steps=steps, tools=self.pipeline.tools, options=options)
+        tools = self.pipeline.tools
+        return RunBuild(store=self.attempts, steps=steps, tools=tools, options=options, keeper=self.keeper)
 
     async def run(self, *functions: StageFunction) -> Build:
         """Queue a build, run one attempt at it and read it."""

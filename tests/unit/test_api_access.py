@@ -1,6 +1,8 @@
 """Who may ask, how requests are told apart, and how a supervisor learns whether the service can serve."""
 
 import asyncio
+import base64
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +11,18 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from tests.unit.api_stand import ApiStand, access_on, api_stand, assert_problem
+from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_problem
 
+from wheelyard.adapters.shared_work import SharedAnswer
 from wheelyard.api.app import create_app
 from wheelyard.api.authentication import AuthenticatedRoute
+from wheelyard.api.health import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
 from wheelyard.domain.access import Scope
-from wheelyard.errors import DatabaseUnavailableError
-from wheelyard.usecases.tokens import Tokens
+from wheelyard.domain.figures import Figures
+from wheelyard.domain.ledger import Token
+from wheelyard.errors import DatabaseUnavailableError, TooManyRequestsError, UnauthenticatedError
+from wheelyard.usecases.tokens import PREFIX, Tokens
 
 HEADERS: list[dict[str, str]] = [
     {},
@@ -175,18 +181,149 @@ async def test_too_many_requests_of_one_token_are_told_when_to_come_back(stand: 
         assert (await client.get("/v1/targets", headers=reader)).status_code == 200
 
 
-async def test_guessing_is_stopped_before_the_database_is_asked(stand: ApiStand) -> None:
+def basic(secret: str) -> str:
+    return "Basic " + base64.b64encode(f"__token__:{secret}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "right", "wrong"),
+    [
+        ("/v1/targets", f"Bearer {PREFIX}{SECRET}", "Bearer wy_wrong"),
+        ("/v1/targets", f"Bearer {PREFIX}{SECRET}", "Digest of nothing"),
+        ("/simple/", basic(f"{PREFIX}{SECRET}"), basic("wy_wrong")),
+        ("/metrics", f"Bearer {PREFIX}{SECRET}", "Bearer wy_wrong"),
+    ],
+)
+async def test_wrong_tokens_are_limited_and_never_shut_out_a_right_one(
+    stand: ApiStand, path: str, right: str, wrong: str
+) -> None:
     services = replace(stand.services, access=access_on(stand.services.tokens, failures=2))
     transport = httpx.ASGITransport(app=create_app(services))
-    wrong = {"Authorization": "Bearer wy_wrong"}
     async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
         for _ in range(2):
-            assert_problem(await client.get("/v1/targets", headers=wrong), 401, "unauthenticated")
-        assert_problem(await client.get("/v1/targets", headers=wrong), 429, "too-many-requests")
-        right = {"Authorization": stand.client.headers["Authorization"]}
-        assert_problem(await client.get("/v1/targets", headers=right), 429, "too-many-requests")
-    (token,) = await stand.services.tokens.list_tokens()
-    assert token.last_used_at is None
+            refused = await client.get(path, headers={"Authorization": wrong})
+            assert_problem(refused, 401, "unauthenticated")
+        for _ in range(3):
+            refused = await client.get(path, headers={"Authorization": wrong})
+            assert_problem(refused, 429, "too-many-requests")
+            assert (await client.get(path, headers={"Authorization": right})).status_code == 200
+
+
+async def test_flood_of_guesses_asks_the_database_for_two_at_a_time(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = access_on(stand.services.tokens, failures=1)
+    running, most = 0, 0
+
+    async def find(_: str) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    monkeypatch.setattr(stand.services.tokens._store, "find", find)
+    with pytest.raises(UnauthenticatedError):
+        await access.recognise("Bearer wy_wrong", "10.0.0.1")
+    guesses = (access.recognise("Bearer wy_wrong", "10.0.0.1") for _ in range(50))
+    refused = await asyncio.gather(*guesses, return_exceptions=True)
+    assert {type(one) for one in refused} == {TooManyRequestsError}
+    assert most == 2
+
+
+async def test_token_that_was_right_does_not_wait_behind_guesses(
+    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access, right = access_on(stand.services.tokens, failures=1), f"Bearer {PREFIX}{SECRET}"
+    await access.recognise(right, "10.0.0.1")
+    with pytest.raises(UnauthenticatedError):
+        await access.recognise("Bearer wy_wrong", "10.0.0.1")
+    find, held = stand.services.tokens._store.find, asyncio.Event()
+
+    async def wait_if_wrong(digest: str) -> Token | None:
+        if (token := await find(digest)) is None:
+            await held.wait()
+        return token
+
+    monkeypatch.setattr(stand.services.tokens._store, "find", wait_if_wrong)
+    guesses = [asyncio.create_task(access.recognise("Bearer wy_wrong", "10.0.0.1")) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert (await asyncio.wait_for(access.recognise(right, "10.0.0.1"), 5)).name == "tests"
+    held.set()
+    await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def test_many_who_ask_at_once_whether_it_is_ready_are_one_check(stand: ApiStand) -> None:
+    asked = 0
+
+    async def count() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+
+    stand.checks["engine"] = count
+    answers = await asyncio.gather(*(stand.client.get("/readyz") for _ in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == 1
+
+
+async def test_answer_that_is_a_second_old_is_asked_for_anew() -> None:
+    now, asked = [0.0], []
+
+    async def ask() -> dict[str, str | None]:
+        asked.append(now[0])
+        return {"database": None if len(asked) == 1 else "down"}
+
+    answer = SharedAnswer(ask, clock=lambda: now[0])
+    assert await answer.get() == {"database": None}
+    now[0] = 0.9
+    assert await answer.get() == {"database": None}
+    now[0] = 1.0
+    assert await answer.get() == {"database": "down"}
+    assert asked == [0.0, 1.0]
+
+
+async def test_check_that_cannot_be_stopped_holds_up_nobody_and_is_not_asked_twice() -> None:
+    asked, let_go = 0, asyncio.Event()
+
+    async def hang() -> None:
+        nonlocal asked
+        asked += 1
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    checks = Readiness({"engine": hang}, timeout_seconds=0.01)
+    for _ in range(3):
+        assert await asyncio.wait_for(checks.ask(), 5) == {"engine": "It did not answer within 0.01 seconds."}
+    assert asked == 1
+    let_go.set()
+    await asyncio.sleep(0)
+    assert await checks.ask() == {"engine": None}
+
+
+async def test_check_that_fails_unexpectedly_is_a_reason_and_no_crash(stand: ApiStand) -> None:
+    async def crash() -> None:
+        raise LookupError
+
+    stand.checks["engine"] = crash
+    problem = assert_problem(await stand.client.get("/readyz"), 503, "not-ready")
+    assert "LookupError" in problem["context"]["failing"]["engine"]
+
+
+async def test_many_scrapes_at_once_count_once(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, asked = stand.services.figures.read, 0
+
+    async def count() -> Figures:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return await read()
+
+    monkeypatch.setattr(stand.app.state, "figures", SharedAnswer(count, seconds=0))
+    answers = await asyncio.gather(*(stand.client.get("/metrics") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == 1
 
 
 async def test_token_is_made_listed_used_and_ended_over_rest(stand: ApiStand) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 from tests.contract.queue_contract import CARD
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
@@ -15,6 +17,7 @@ from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.recipe import parse_recipe
 from wheelyard.errors import IndexUnavailableError
 
 
@@ -50,6 +53,58 @@ async def test_request_for_a_wheel_that_is_there_gets_it_at_once(stand: ApiStand
     assert (response.status_code, response.json()["joined"]) == (200, True)
     assert response.json()["wheel"]["filename"] == sample_wheel().filename
     assert response.headers["Location"] == f"/v1/builds/{build_id}"
+
+
+BETWEEN = "manylinux_2_40_x86_64"
+"""A glibc that no suite of the catalogue has."""
+
+
+async def asked(stand: ApiStand, **body: str) -> tuple[int, dict[str, Any]]:
+    response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml", **body})
+    return response.status_code, response.json()
+
+
+async def test_request_for_a_glibc_between_suites_is_the_one_for_the_suite_before_it(stand: ApiStand) -> None:
+    build_id = await stand.submit()
+    status, body = await asked(stand, platform=BETWEEN)
+    assert (status, body["joined"], body["id"], body["platform"]) == (202, True, build_id, "manylinux_2_36_x86_64")
+    await stand.succeed(build_id)
+    status, body = await asked(stand, platform=BETWEEN)
+    assert (status, body["id"], body["wheel"]["filename"]) == (200, build_id, sample_wheel().filename)
+
+
+@pytest.mark.parametrize(
+    ("python", "tag", "serves"),
+    [
+        ("3.13", "cp313-cp313-manylinux_2_17_x86_64", True),
+        ("3.11", "cp311-abi3-manylinux_2_31_x86_64", True),
+        ("3.11", "py3-none-any", True),
+        ("3.11", "cp311-cp311-manylinux_2_17_x86_64", False),
+    ],
+)
+async def test_request_that_a_wheel_of_another_suite_serves_is_answered_with_it(
+    stand: ApiStand, python: str, tag: str, *, serves: bool
+) -> None:
+    _, older = await asked(stand, python=python, platform="manylinux_2_31_x86_64")
+    filename = f"pyyaml-6.0.3-1.bullseye-{tag}.whl"
+    wheel = replace(sample_wheel(), filename=filename)
+    claim = await stand.claim(older["id"])
+    assert await stand.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel))
+    status, body = await asked(stand, python="3.13", platform=BETWEEN)
+    assert (status, body["joined"]) == ((200, True) if serves else (202, False))
+    assert (body["id"] == older["id"]) == serves
+    status, own = await asked(stand, python="3.13", platform="manylinux_2_36_x86_64")
+    assert (status, own["joined"]) == (202, not serves), "whoever names a suite's own target gets its build"
+
+
+async def test_wheel_of_a_former_recipe_answers_nobody(stand: ApiStand) -> None:
+    former = await stand.submit()
+    await stand.succeed(former)
+    stand.recipes.recipes[canonicalize_name("pyyaml")] = parse_recipe(
+        'schema = 1\nname = "pyyaml"\n[[rule]]\napt = ["libyaml-dev"]\n', source="recipes/pyyaml.toml"
+    )
+    status, body = await asked(stand, platform=BETWEEN)
+    assert (status, body["joined"]) == (202, False)
 
 
 async def test_failed_build_is_tried_again_by_a_new_request(stand: ApiStand) -> None:

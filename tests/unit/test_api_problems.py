@@ -130,6 +130,26 @@ async def test_wrong_method_is_named_with_those_that_are_allowed(stand: ApiStand
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/builds", "GET, POST"),
+        ("PUT", "/v1/requests", "GET, POST"),
+        ("POST", "/v1/wheels/x.whl", "DELETE, GET"),
+        ("PATCH", "/simple/", "GET, HEAD, POST"),
+        ("DELETE", "/v1/recipes/schema.json", "GET"),
+    ],
+)
+async def test_wrong_method_is_answered_with_all_that_the_path_has(
+    stand: ApiStand, method: str, path: str, allowed: str
+) -> None:
+    response = await stand.client.request(method, path)
+    problem = assert_problem(response, 405, "method-not-allowed")
+    assert response.headers["Allow"] == allowed
+    assert problem["context"]["allowed"] == allowed.split(", ")
+    assert problem["hint"] == f"It answers {allowed}."
+
+
+@pytest.mark.parametrize(
     "query", ["limit=0", "limit=201", "limit=many", "status=done", "before=x", "project=a/b", "project=%00", "page=2"]
 )
 async def test_senseless_filter_is_refused(stand: ApiStand, query: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import NormalizedName, canonicalize_name
-from tests.unit.api_stand import ApiStand
+from tests.unit.api_stand import ApiStand, assert_problem
 from tests.unit.request_stand import (
     GRID,
     finish_build,
@@ -19,6 +19,7 @@ from tests.unit.request_stand import (
     statuses,
 )
 
+from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.build import Status
 from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.prebuild import PrebuildTurn
@@ -246,3 +247,35 @@ async def test_wheel_that_turns_out_pure_ends_the_other_builds_that_are_for_this
     done = await look(stand, request)
     assert statuses(done) == ["present"] * 4
     assert (await stand.builds.get(second)).status is (Status.QUEUED if shared else Status.CANCELLED)
+
+
+async def test_full_queue_of_its_owner_delays_a_request_and_does_not_fail_it(stand: ApiStand) -> None:
+    stand.state.limits = OpenLimits(builds=1)
+    waiting = await stand.submit("lxml")
+    request = await order(stand, requirements=["pyyaml"], prefer="own")
+    held = await look(stand, request)
+    assert (statuses(held), held["builds"], held["finished_at"]) == (["waiting"], [], None)
+    assert "builds in the queue" in held["items"][0]["reason"]
+    for _ in range(10):
+        await stand.services.prebuilds.advance.once()
+    assert statuses(await look(stand, request)) == ["waiting"]
+    await stand.claim(waiting)
+    (build,) = (await look(stand, request))["builds"]
+    await finish_build(stand, build["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    assert (await look(stand, request))["is_installable"]
+
+
+async def test_more_open_requests_than_allowed_are_a_problem_that_names_the_limit(stand: ApiStand) -> None:
+    stand.state.limits = OpenLimits(requests=1)
+    await order(stand, requirements=["pyyaml"], prefer="own")
+    answer = await stand.client.post("/v1/requests", json={"requirements": ["lxml"]})
+    problem = assert_problem(answer, 429, "too-much-open")
+    assert (problem["context"]["limit"], problem["context"]["setting"]) == (1, "WHEELYARD_OPEN_REQUESTS_PER_TOKEN")
+    assert answer.headers["Retry-After"] == "60"
+
+
+async def test_more_queued_builds_than_allowed_are_a_problem_that_names_the_limit(stand: ApiStand) -> None:
+    stand.state.limits = OpenLimits(builds=1)
+    await stand.submit("lxml")
+    answer = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+    assert assert_problem(answer, 429, "too-much-open")["context"]["setting"] == "WHEELYARD_QUEUED_BUILDS_PER_TOKEN"

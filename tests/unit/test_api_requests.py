@@ -1,5 +1,8 @@
 """Requests for whole applications, over REST, on stores in memory."""
 
+import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +27,11 @@ from tests.unit.request_stand import (
     statuses,
 )
 
+from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.domain.build import Status
+from wheelyard.domain.dependencies import ResolvedRelease
 from wheelyard.domain.ledger import Outcome
+from wheelyard.errors import ResolverBusyError
 
 
 @pytest.fixture
@@ -131,6 +137,62 @@ async def test_upstream_wheel_is_mirrored_as_it_is(stand: ApiStand) -> None:
     page = await stand.client.get("/simple/demo/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
     assert [file["filename"] for file in page.json()["files"]] == ["demo-1.0-py3-none-any.whl"]
     assert list(stand.held.files.values()) == [content]
+
+
+async def test_own_wheel_is_not_displaced_by_upstreams_whatever_comes_first(stand: ApiStand) -> None:
+    theirs, ours = (
+        "pyyaml-6.0.3-cp313-cp313-manylinux_2_28_x86_64.whl",
+        "pyyaml-6.0.3-1.bullseye-cp313-cp313-manylinux_2_17_x86_64.whl",
+    )
+    stand.source.add(theirs, make_wheel("pyyaml", "6.0.3"))
+    wanted = {"requirements": ["pyyaml"], "pythons": ["3.13"], "platforms": ["manylinux_2_31_x86_64"]}
+    first = await look(stand, await order(stand, **wanted))
+    assert (first["items"][0]["source"], await listed(stand)) == ("upstream", [theirs])
+    second = await order(stand, **wanted, prefer="own")
+    await finish_build(stand, (await look(stand, second))["builds"][0]["build_id"], ours)
+    assert (await look(stand, second))["items"][0]["filename"] == ours
+    assert await listed(stand) == [ours]
+    again = await look(stand, await order(stand, **wanted))
+    assert [(one["status"], one["filename"]) for one in again["items"]] == [("present", ours)]
+    assert (await stand.client.get(f"/files/{theirs}")).status_code == 200, "locks that name it go on working"
+    wheels = (await stand.client.get("/v1/wheels")).json()["wheels"]
+    assert {one["filename"]: one["origin"] for one in wheels} == {theirs: "mirrored", ours: "built"}
+    await stand.client.post(f"/v1/wheels/{ours}/yank", json={"reason": "broken"})
+    assert await listed(stand) == [theirs, ours]
+
+
+async def test_upstream_wheel_that_would_not_be_listed_is_not_mirrored_though_a_lock_allows_it_alone(
+    stand: ApiStand,
+) -> None:
+    await finish_build(stand, await stand.submit("pyyaml==6.0.3"), "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    content = make_wheel("pyyaml", "6.0.3")
+    stand.source.add("pyyaml-6.0.3-cp313-cp313-manylinux_2_28_x86_64.whl", content)
+    digest = hashlib.sha256(content).hexdigest()
+    files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{digest}\n"}
+    done = await look(stand, await order(stand, file="requirements.txt", files=files))
+    (item,) = done["items"]
+    assert (item["status"], item["source"], done["needs_lock"]) == ("present", "own", True)
+    assert stand.held.files == {}, "nothing was brought here"
+
+
+async def test_request_builds_what_it_would_have_mirrored_if_the_operator_mirrors_nothing(stand: ApiStand) -> None:
+    stand.source.add("pyyaml-6.0.3-py3-none-any.whl", make_wheel("pyyaml", "6.0.3"))
+    stand.services.prebuilds.advance.find.may_mirror = False
+    wanted = {"requirements": ["pyyaml"], "pythons": ["3.13"]}
+    plan = (await stand.client.post("/v1/requests/plan", json=wanted)).json()
+    assert (plan["mirror"], plan["items"][0]["status"]) == ("never", "build")
+    assert "WHEELYARD_MIRROR=never" in plan["items"][0]["reason"]
+    request = await order(stand, **wanted)
+    running = await look(stand, request)
+    await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
+    done = await look(stand, request)
+    assert (done["mirror"], done["items"][0]["source"]) == ("never", "own")
+    assert "WHEELYARD_MIRROR=never" in done["items"][0]["reason"]
+
+
+async def listed(stand: ApiStand, project: str = "pyyaml") -> list[str]:
+    page = await stand.client.get(f"/simple/{project}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    return [file["filename"] for file in page.json()["files"]]
 
 
 async def test_own_wheels_are_built_where_upstreams_are_not_wanted(stand: ApiStand) -> None:
@@ -277,6 +339,9 @@ async def test_install_line_tells_versions_apart_by_python(stand: ApiStand) -> N
     assert done["install"].endswith("""'demo==1.0; python_version == "3.11"' 'demo==2.0; python_version == "3.13"'""")
 
 
+HEAD = "--index-url http://wheelyard/simple/\n--trusted-host wheelyard\n"
+
+
 async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> None:
     sdist = (await stand.source.project("pyyaml")).files[0].sha256  # type: ignore[arg-type]
     files = {"requirements.txt": f"pyyaml==6.0.3 --hash=sha256:{sdist}\n"}
@@ -285,7 +350,7 @@ async def test_lock_file_comes_back_with_our_wheels_hash(stand: ApiStand) -> Non
     await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
     assert (await look(stand, request))["is_installable"]
     answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
-    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    expected = f"{HEAD}pyyaml==6.0.3 \\\n    --hash=sha256:{sample_wheel().sha256}\n"
     assert answer.json()["text"] == expected
 
 
@@ -300,9 +365,9 @@ async def test_files_that_a_lock_names_come_back_with_our_hashes_too(stand: ApiS
     await finish_build(stand, running["builds"][0]["build_id"], "pyyaml-6.0.3-1.bookworm-py3-none-any.whl")
     await settle(stand)
     answer = await stand.client.post(f"{request['url']}/lock", json={"file": "requirements.txt", "files": files})
-    assert answer.json()["text"] == files["requirements.txt"]
-    expected = f"pyyaml==6.0.3 --hash=sha256:{sdist} \\\n    --hash=sha256:{sample_wheel().sha256}\n"
-    assert answer.json()["files"] == {**files, "deeper/base.txt": expected}
+    assert answer.json()["text"] == HEAD + files["requirements.txt"]
+    expected = f"{HEAD}pyyaml==6.0.3 \\\n    --hash=sha256:{sample_wheel().sha256}\n"
+    assert answer.json()["files"]["deeper/base.txt"] == expected
 
 
 async def test_followers_see_each_change_and_the_end(stand: ApiStand) -> None:
@@ -419,3 +484,63 @@ async def test_password_in_a_requirement_is_not_kept(stand: ApiStand, text: str)
     (skipped,) = request["skipped"]
     assert "git.example/x" in skipped["text"]
     assert "cret" not in str(request)
+
+
+class HeldResolver(MemoryReleaseResolver):
+    """A resolver that never answers, and says whether it was left alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def resolve(self, *_: Any, **__: Any) -> tuple[ResolvedRelease, ...]:  # noqa: ANN401  it takes anything
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+        return ()
+
+
+@pytest.mark.parametrize("path", ["/v1/requests/plan", "/v1/requests"])
+async def test_resolver_of_a_caller_that_has_gone_is_ended(
+    stand: ApiStand, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = HeldResolver()
+    monkeypatch.setattr(stand.services.prebuilds.read, "_resolver", resolver)
+    body = json.dumps({"requirements": ["pyyaml"]}).encode()
+    messages = asyncio.Queue[dict[str, Any]]()
+    await messages.put({"type": "http.request", "body": body, "more_body": False})
+    headers = [
+        (b"authorization", stand.client.headers["Authorization"].encode()),
+        (b"content-type", b"application/json"),
+    ]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "",
+        "client": ("127.0.0.1", 1), "server": ("wheelyard", 80),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:  # noqa: ANN401  messages of ASGI
+        sent.append(message)
+
+    answering = asyncio.create_task(stand.app(scope, messages.get, send))
+    await resolver.asked.wait()
+    await messages.put({"type": "http.disconnect"})
+    await asyncio.wait_for(resolver.ended.wait(), 5)
+    await answering
+    assert stand.state.records == {}
+
+
+async def test_resolver_knows_for_whom_it_works(stand: ApiStand) -> None:
+    await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})
+    token = (await stand.token_store.list_tokens())[0]
+    assert stand.resolver.asked_by == token.actor
+
+
+async def test_busy_resolver_is_a_problem_that_says_when_to_ask_again(stand: ApiStand) -> None:
+    stand.resolver.fault = ResolverBusyError(processes=4)
+    answer = await stand.client.post("/v1/requests/plan", json={"requirements": ["pyyaml"]})
+    assert_problem(answer, 503, "resolver-busy")
+    assert answer.headers["Retry-After"] == "30"

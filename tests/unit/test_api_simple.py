@@ -47,7 +47,8 @@ async def reader(
 
 @pytest.mark.parametrize("form", list(Form))
 async def test_page_has_the_form_that_was_asked_for(stand: ApiStand, form: Form) -> None:
-    for path in ("/simple/", "/simple/demo/", "/staging/simple/", "/staging/simple/demo/"):
+    paths = [f"{index}/simple/{page}" for index in ("", "/staging", "/own") for page in ("", "demo/")]
+    for path in paths:
         answer = await stand.client.get(path, headers={"Accept": form.value})
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].partition(";")[0] == form.value
@@ -270,7 +271,8 @@ async def test_wheel_that_devpi_lost_is_not_found(stand: ApiStand) -> None:
 
 
 async def test_headers_alone_and_whatever_there_is_can_be_asked_for(stand: ApiStand) -> None:
-    for path in ("/simple/", "/simple/demo/", "/staging/simple/", "/staging/simple/demo/"):
+    paths = [f"{index}/simple/{page}" for index in ("", "/staging", "/own") for page in ("", "demo/")]
+    for path in paths:
         page = await stand.client.get(path)
         head = await stand.client.head(path)
         assert (head.status_code, head.headers["ETag"]) == (200, page.headers["ETag"]), path

@@ -8,6 +8,7 @@ from tests.contract.samples import sample_order
 
 from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, Stage, Status
 from wheelyard.domain.ledger import Beat, Claim, Outcome
+from wheelyard.domain.log_text import gutter_text
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.attempt_log import AttemptLog
 from wheelyard.pipeline.pace import Pace
@@ -114,8 +115,8 @@ async def test_log_beyond_its_limit_is_cut_with_one_note(store: LogKeeper) -> No
     async with log_on(store, limit_bytes=10) as log:
         for _ in range(3):
             await log.write(b"01234567")
-    note = b"==> the log was cut here, at its limit of 10 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
-    assert store.data == b"0123456701\n" + note
+    note = "==> the log was cut here, at its limit of 10 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
+    assert gutter_text(store.data.decode().strip().split("\n")) == "| 0123456701\n" + note
     assert log.truncated
 
 
@@ -195,7 +196,7 @@ async def test_what_is_cut_off_does_not_hold_up_the_build(store: LogKeeper) -> N
     async with asyncio.timeout(10), log_on(store, limit_bytes=10, bytes_per_second=64 << 10) as log:
         for _ in range(64):
             await log.write(b"x" * (1 << 20))
-    assert store.data.startswith(b"x" * 10 + b"\n==> the log was cut here")
+    assert store.data.startswith(b'xxxxxxxxxx\n\x1e{"text": "the log was cut here')
 
 
 async def test_log_ends_though_the_database_stays_away(store: LogKeeper) -> None:

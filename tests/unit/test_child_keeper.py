@@ -16,6 +16,7 @@ class FrailServer:
         self.pid: int | None = 1
         self.starts = 0
         self.failures = failures
+        self.error: Exception = ServiceStartError(service="frail", reason="it will not", log=Path("frail.log"))
         self.up = asyncio.Event()
 
     def die(self) -> None:
@@ -25,7 +26,7 @@ class FrailServer:
     async def restart(self) -> None:
         self.starts += 1
         if self.starts <= self.failures:
-            raise ServiceStartError(service="frail", reason="it will not", log=Path("frail.log"))
+            raise self.error
         self.pid = self.starts + 1
         self.up.set()
 
@@ -71,3 +72,14 @@ async def test_server_that_will_not_start_is_tried_at_growing_intervals(pauses: 
     await asyncio.wait_for(server.up.wait(), 10)
     keeping.cancel()
     assert [pause for pause in pauses if pause != 7] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+async def test_error_that_nobody_expected_does_not_end_the_keeper(pauses: list[float]) -> None:
+    server = FrailServer(failures=2)
+    server.error = OSError(28, "No space left on device")
+    keeper = asyncio.create_task(keep_running("frail", server, look_seconds=7, elapsed=lambda: 0.0))
+    server.die()
+    await asyncio.wait_for(server.up.wait(), 10)
+    keeper.cancel()
+    assert server.starts == 3
+    assert pauses

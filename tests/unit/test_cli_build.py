@@ -107,7 +107,7 @@ def test_followed_log_goes_to_standard_output_and_its_exit_code_is_the_build_s(
     with client_of(service(Status.FAILED)) as client:
         code = logs(client, BUILD_ID, follow=True, as_json=False)
     assert code is ExitCode.BUILD_FAILED
-    assert capsys.readouterr().out == "gcc -c [bold]x[/bold]\n"
+    assert capsys.readouterr().out == "| gcc -c [bold]x[/bold]\n"
 
 
 def test_whole_log_as_json_keeps_every_byte(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,3 +82,26 @@ def test_line_without_end_does_not_grow_in_memory() -> None:
     lines = [line for _ in range(10) for line in splitter.feed("x" * MAX_LINE_CHARACTERS)]
     assert len(lines) >= 9
     assert max(map(len, lines)) == MAX_LINE_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("codes", "meant"),
+    [
+        ("38:2::255:1:4", "38;2;255;1;4"),
+        ("38:2:255:1:4", "38;2;255;1;4"),
+        ("38:2::255:1:4:0:1", "38;2;255;1;4"),
+        ("1;48:5:9", "1;48;5;9"),
+        ("4:3", "4"),
+        ("3;4:0", "3;24"),
+    ],
+)
+def test_colours_with_colons_are_shown_as_meant(codes: str, meant: str) -> None:
+    assert clean_line(f"\x1b[{codes}mtext") == f"\x1b[{meant}mtext"
+    assert shown(f"\x1b[{codes}mtext") == shown(f"\x1b[{meant}mtext")
+    assert plain_line(f"\x1b[{codes}mtext") == "text"
+
+
+@pytest.mark.parametrize("codes", ["58:2::1:31:4", "38:2:1", "38:9:1:1", "9:31", "4;58:5:31", ":", "38:", "1:2:3:4"])
+def test_what_colons_join_and_nobody_knows_is_no_colour(codes: str) -> None:
+    assert "31" not in clean_line(f"\x1b[{codes}mtext").replace("[4m", "")
+    assert plain_line(f"\x1b[{codes}mtext") == "text"

@@ -193,6 +193,29 @@ def test_plan_shows_everything_and_fails_if_something_is_impossible(capsys: pyte
     assert [one["status"] for one in json.loads(capsys.readouterr().out)["items"]] == ["present", "build"]
 
 
+def test_plan_folds_what_is_decided_alike_for_several_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    platforms = ("manylinux_2_36_x86_64", "manylinux_2_41_x86_64")
+    grid = [{"python": python, "platform": platform} for platform in platforms for python in ("3.11", "3.13")]
+    alike = [{**PRESENT, **target} for target in grid]
+    with client_of(service(*alike[:3], {**BUILDING, **grid[0]}, {**alike[3], "filename": "other.whl"})) as client:
+        assert plan(client, WANTED, as_json=False) is ExitCode.OK
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["PROJECT", "VERSION", "STATUS", "WHEEL", "OR", "REASON", "TARGETS"]
+    assert len(rows) == 3
+    assert rows[0].endswith(f"3.11, 3.13 on {platforms[0]}; 3.11 on {platforms[1]}")
+    assert rows[2].split() == ["lxml", "6.0.2", "present", "other.whl", "3.13", "on", platforms[1]]
+
+
+def test_service_that_mirrors_nothing_is_said_to(capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = service(BUILDING)(request)
+        return httpx.Response(found.status_code, json={**found.json(), "prefer": "upstream", "mirror": "never"})
+
+    with client_of(answer) as client:
+        assert plan(client, WANTED, as_json=False) is ExitCode.OK
+    assert "this service mirrors no wheel of upstream's (WHEELYARD_MIRROR=never)" in capsys.readouterr().err
+
+
 def test_junit_has_a_case_for_each_release_and_target(tmp_path: Path) -> None:
     file = tmp_path / "report.xml"
     run(PRESENT, FAILED, reports=Reports(junit=file))
@@ -439,14 +462,15 @@ def test_lock_of_several_files_goes_into_a_folder_or_in_place(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ci" / "deeper").mkdir(parents=True)
     (tmp_path / "ci" / "requirements.txt").write_text("-r deeper/base.txt\n")
-    (tmp_path / "ci" / "deeper" / "base.txt").write_text("lxml\n")
+    locked = f"lxml==6.0.2 --hash=sha256:{'a' * 64}\n"
+    (tmp_path / "ci" / "deeper" / "base.txt").write_text(locked)
     given = ("request", REQUEST_ID, "-r", "ci/requirements.txt", "--lock-out")
     code, output = runner(*given, "elsewhere.txt")
     assert (code, "ci/deeper/base.txt" in "".join(output.split())) == (ExitCode.USAGE, True)
     (tmp_path / "out").mkdir()
     assert runner(*given, "out")[0] == ExitCode.OK
-    assert (tmp_path / "out" / "ci" / "deeper" / "base.txt").read_text() == "lxml\n# with hashes\n"
-    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == "lxml\n"
+    assert (tmp_path / "out" / "ci" / "deeper" / "base.txt").read_text() == f"{locked}# with hashes\n"
+    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == locked
     several = ("request", REQUEST_ID, "-r", "ci/deeper/base.txt", "-r", "ci/requirements.txt", "--lock-out")
     assert runner(*several, "ci/requirements.txt")[0] == ExitCode.USAGE
     assert runner(*several, "out")[0] == ExitCode.OK
@@ -456,7 +480,24 @@ def test_lock_of_several_files_goes_into_a_folder_or_in_place(
     ]
     assert runner(*given, "ci/requirements.txt")[0] == ExitCode.OK
     assert (tmp_path / "ci" / "requirements.txt").read_text() == "-r deeper/base.txt\n# with hashes\n"
-    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == "lxml\n# with hashes\n"
+    assert (tmp_path / "ci" / "deeper" / "base.txt").read_text() == f"{locked}# with hashes\n"
+
+
+def test_lock_is_made_of_requirements_without_hashes_and_takes_the_place_of_none(
+    runner: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text("-r base.txt\n")
+    (tmp_path / "base.txt").write_text("lxml\n")
+    (tmp_path / "out").mkdir()
+    one, two = ("-r", "requirements.txt"), ("-r", "requirements.txt", "-r", "base.txt")
+    for given, place in ((one, "requirements.txt"), (two, "out")):
+        code, output = runner("request", REQUEST_ID, *given, "--lock-out", place)
+        assert (code, "name another file" in " ".join(output.split())) == (ExitCode.USAGE, True)
+    assert (tmp_path / "requirements.txt").read_text() == "-r base.txt\n"
+    for given in (one, two):
+        assert runner("request", REQUEST_ID, *given, "--lock-out", "locked.txt")[0] == ExitCode.OK
+        assert (tmp_path / "locked.txt").read_text().endswith("# with hashes\n")
 
 
 def test_request_is_shown_awaited_or_cancelled_later(runner: Callable[..., tuple[int, str]]) -> None:

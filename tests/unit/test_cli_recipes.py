@@ -1,13 +1,18 @@
 """The command line for whoever writes recipes: lint and explain."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.unit.request_stand import make_sdist
 
+from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.cli.app import run
 from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.resources import data_path
+from wheelyard.settings import Settings
 
 BROKEN = "schema = 1\nname = 'demo'\n[[rule]]\natp = ['libdemo-dev']\nlimits.time = '2'\n"
 RECIPE = """\
@@ -124,12 +129,58 @@ def test_explain_goes_by_the_target(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert document["skipped"] == [{"rule": 3, "line": 9, "mismatches": ["version"]}]
 
 
+class Upstream:
+    """An upstream index in memory, opened as the real one is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = MemorySourceIndex(folder)
+
+    @asynccontextmanager
+    async def open(self, _: Settings) -> AsyncIterator[MemorySourceIndex]:
+        yield self.source
+
+
+@pytest.fixture
+def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemorySourceIndex:
+    made = Upstream(tmp_path / "cache")
+    for module in ("recipes", "recipe_drafts"):
+        monkeypatch.setattr(f"wheelyard.cli.{module}.source_index", made.open)
+    return made.source
+
+
+@pytest.mark.parametrize(("release", "version"), [("demo", "2.1"), ("demo<2", "1.9"), ("Demo==1.*", "1.9")])
+def test_explain_without_a_version_takes_the_newest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], upstream: MemorySourceIndex, release: str, version: str
+) -> None:
+    for number in ("1.9", "1.10a1", "2.1"):
+        upstream.add(f"demo-{number}.tar.gz", b"sdist")
+    (tmp_path / "demo.toml").write_text(RECIPE)
+    code, out, _ = run_here(capsys, ["recipe", "explain", release, "--recipes", str(tmp_path), "--json"])
+    assert (code, json.loads(out)["version"]) == (ExitCode.OK, version)
+
+
+def test_draft_names_a_schema_that_any_machine_has_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], upstream: MemorySourceIndex
+) -> None:
+    upstream.add("demo-1.0.tar.gz", make_sdist("demo-1.0"))
+    code, out, _ = run_here(capsys, ["recipe", "new", "demo"])
+    assert (code, out.splitlines()[0]) == (ExitCode.OK, "#:schema recipe.schema.json")
+    file = tmp_path / "mine" / "demo.toml"
+    code, _, err = run_here(capsys, ["recipe", "new", "demo", "--output", str(file)])
+    assert code == ExitCode.OK
+    assert file.read_text().startswith("#:schema recipe.schema.json\n")
+    schema = file.parent / "recipe.schema.json"
+    assert schema.read_bytes() == (data_path("recipes") / "recipe.schema.json").read_bytes()
+    assert str(schema) in "".join(err.split())
+    schema.write_text("{}")
+    assert run_here(capsys, ["recipe", "new", "demo", "--output", str(file.parent / "demo2.toml")])[0] == ExitCode.OK
+    assert schema.read_text() == "{}", "what is there stays"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["demo"], ExitCode.CALLER, "it must name one version here"),
-        (["demo>=2"], ExitCode.CALLER, "it must name one version here"),
-        (["demo==2.*"], ExitCode.CALLER, "it must name one version here"),
+        (["pyyaml @ https://x"], ExitCode.CALLER, "it is a URL"),
         (["no-such-recipe==1"], ExitCode.CALLER, "There is no recipe 'no-such-recipe' here"),
         (["pyyaml==6.0.3", "--platform", "win32"], ExitCode.CALLER, "No builder serves"),
     ],

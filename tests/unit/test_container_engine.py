@@ -15,10 +15,13 @@ from tests.unit.pipeline_stand import LIMITS, TextLog
 
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.container_leftovers import remove_leftovers
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_records import PROJECT_LABEL
+from wheelyard.domain.package_managers import CONTAINER_USERS
 from wheelyard.errors import EngineCommandError, EngineUnavailableError
-from wheelyard.interfaces import ContainerSpec
+from wheelyard.interfaces import ContainerSpec, Network
+from wheelyard.resources import data_path
 
 SPEC = ContainerSpec(
     image="sha256:abc",
@@ -37,7 +40,9 @@ class FakeEngine:
         self._folder = folder
         self.killed = folder / "killed"
 
-    def engine(self, run: str = "exit 0", *, program: str = "engine", **settings: tuple[str, ...]) -> ContainerEngine:
+    def engine(
+        self, run: str = "exit 0", *, program: str = "engine", **settings: tuple[str, ...] | str
+    ) -> ContainerEngine:
         """Write the script; ``run`` is what it does when it is to run a container."""
         script = self._folder / program
         lines = [
@@ -49,7 +54,7 @@ class FakeEngine:
         ]
         script.write_text("\n".join(lines) + "\n")
         script.chmod(stat.S_IRWXU)
-        return ContainerEngine(EngineCommand(program=str(script), **settings))
+        return ContainerEngine(EngineCommand(program=str(script), **settings))  # type: ignore[arg-type]  # it checks them
 
     @property
     def calls(self) -> list[list[str]]:
@@ -78,9 +83,9 @@ def values_of(arguments: list[str], option: str) -> list[str]:
     [
         ("--network", ["none"]),
         ("--dns", ["0.0.0.0"]),  # noqa: S104  the loopback, as a name server
-        ("--user", ["1000:1000"]),
         ("--cap-drop", ["ALL"]),
-        ("--security-opt", ["no-new-privileges"]),
+        ("--security-opt", ["no-new-privileges", f"seccomp={data_path('builders') / 'seccomp.json'}"]),
+        ("--ipc", ["private"]),
         ("--memory", [str(256 << 20)]),
         ("--memory-swap", [str(256 << 20)]),
         ("--cpus", ["1.5"]),
@@ -129,6 +134,47 @@ async def test_open_files_and_prefix_of_the_settings_are_passed_on(fake: FakeEng
 )
 def test_podman_is_kept_from_raising_the_number_of_processes(program: str, limits: list[str]) -> None:
     assert list(container_ulimits(program, open_files=256)) == limits
+
+
+async def test_containers_that_run_at_a_time_have_users_of_their_own_whoever_runs_them(
+    fake: FakeEngine, tmp_path: Path
+) -> None:
+    engine = fake.engine()
+    command = EngineCommand(program=str(tmp_path / "engine"))
+    others, third = (ContainerEngine(command, users=ContainerUsers(tmp_path / "users")) for _ in range(2))
+    async with contextlib.AsyncExitStack() as stack:
+        for one in (engine, others, third):
+            for _ in range(3):
+                container = await stack.enter_async_context(one.run(SPEC, log=TextLog()))
+                await container.wait()
+    users = [values_of(call, "--user")[0] for call in fake.calls]
+    assert len(users) == 9
+    assert all(user == ":".join([str(int(user.partition(":")[0]))] * 2) for user in users)
+    assert len(set(users[:3])) == 3
+    assert len(set(users[3:])) == 6
+
+
+def test_no_user_is_given_out_twice_however_many_ask_and_each_comes_back(tmp_path: Path) -> None:
+    pools = (ContainerUsers(tmp_path), ContainerUsers(tmp_path))
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(pools[number % 2].take()) for number in range(len(CONTAINER_USERS))]
+        assert sorted(taken) == list(CONTAINER_USERS)
+        with pytest.raises(EngineCommandError, match="All 478 users"), pools[0].take():
+            pass
+    with pools[1].take() as again:
+        assert again in CONTAINER_USERS
+
+
+@pytest.mark.parametrize(
+    ("network", "runtimes"), [(Network.NONE, ["runsc"]), (Network.RECIPE, ["runsc"]), (Network.PREFETCH, [])]
+)
+async def test_runtime_of_the_settings_runs_all_strangers_code(
+    fake: FakeEngine, network: Network, runtimes: list[str]
+) -> None:
+    async with fake.engine(runtime="runsc").run(replace(SPEC, network=network), log=TextLog()) as container:
+        await container.wait()
+    assert values_of(fake.calls[0], "--runtime") == runtimes
+    assert values_of(fake.calls[0], "--pids-limit") == [str(LIMITS.processes + 512 * len(runtimes))]
 
 
 async def test_each_container_has_a_name_of_its_own(fake: FakeEngine) -> None:
@@ -286,6 +332,9 @@ class DeafLog:
     async def write(self, data: bytes) -> None:
         await self.listens.wait()
         self.size_bytes += len(data)
+
+    async def note(self, text: str, *, stage: str | None = None) -> None:
+        raise AssertionError(f"the engine has nothing to note: {text} {stage}")
 
 
 async def test_program_whose_log_nobody_takes_is_held_up_in_its_own_write(fake: FakeEngine, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """Which crates are fetched for a project, what of its manifests reaches cargo, and what is refused."""
 
+import json
 import tomllib
+from collections import Counter
+from fnmatch import fnmatchcase
 
 import pytest
 
-from wheelyard.domain.cargo_manifest import check_lock, read_manifest
+from wheelyard.domain import crates
+from wheelyard.domain.cargo_manifest import Manifest, check_lock, read_manifest
 from wheelyard.domain.crates import CratePlan, plan_crates
 
 PACKAGE = '[package]\nname = "a"\nversion = "1.0.0"\nedition = "2021"\n'
@@ -175,3 +179,66 @@ def test_key_changes_with_manifest_lock_and_image_only() -> None:
         plan_crates({**texts, "Cargo.toml": f'{PACKAGE}[dependencies]\nitoa = "1"'}).key(image="one"),
     ]
     assert len({plan.key(image="one"), *others}) == 4
+
+
+def workspace(*members: str, rest: str = "") -> str:
+    return f"{PACKAGE}[workspace]\nmembers = {json.dumps(members)}\n{rest}"
+
+
+def test_members_are_found_by_name_and_by_pattern_and_not_where_they_are_excluded() -> None:
+    texts = {f"{name}/Cargo.toml": PACKAGE for name in ("a", "crates/b", "crates/c", "crates/d/e", "other", "x[1]")}
+    text = workspace("a", "crates/*", "nowhere", "./x[1]", rest='exclude = ["crates/c"]')
+    plan = plan_crates({"Cargo.toml": text, **texts})
+    assert set(texts_of(plan)) == {"Cargo.toml", "a/Cargo.toml", "crates/b/Cargo.toml"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (workspace(*(f"{n}/*" for n in range(51))), "more than 50 patterns"),
+        (workspace(*(f"member-{n}" for n in range(1001))), "names 1001 folders"),
+        (workspace(rest=f"exclude = {json.dumps([str(n) for n in range(1001)])}"), "names 1001 folders"),
+        (workspace("a/" * 300), "folder of 600 characters"),
+        (workspace("*" * 500), "folder of 500 characters"),
+        (
+            "[dependencies]\n" + "".join(f'd{n} = {{ path = "d{n}" }}\n' for n in range(1001)),
+            "names 1001 folders",
+        ),
+    ],
+    ids=["patterns", "members", "excluded", "long member", "long pattern", "paths"],
+)
+def test_manifest_that_names_more_than_any_project_does_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=rf"Cargo.toml: .*{reason}|{reason}"):
+        plan_crates({"Cargo.toml": text})
+
+
+def test_patterns_of_all_workspaces_together_are_limited() -> None:
+    names = [f"w{n}" for n in range(60)]
+    texts = {f"{name}/Cargo.toml": workspace("../*") for name in names}
+    texts["Cargo.toml"] = workspace(*names)
+    with pytest.raises(ValueError, match="more than 50 patterns"):
+        plan_crates(texts)
+
+
+def test_each_manifest_is_read_once_and_each_pattern_is_compared_once_with_each_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, compared = Counter[str](), Counter[str]()
+
+    def read_and_count(text: str) -> Manifest:
+        read.update(["manifests"])
+        return read_manifest(text)
+
+    def compare_and_count(name: str, pattern: str) -> bool:
+        compared.update(["parts"])
+        return fnmatchcase(name, pattern)
+
+    monkeypatch.setattr(crates, "read_manifest", read_and_count)
+    monkeypatch.setattr(crates, "fnmatchcase", compare_and_count)
+    names = [f"crates/member-{n}/deep/er" for n in range(400)]
+    texts = {f"{name}/Cargo.toml": PACKAGE + 'root = { path = "../../../.." }' for name in names}
+    texts["Cargo.toml"] = workspace(*names, *(f"*/*{n}*/*/*" for n in range(50)))
+    plan = plan_crates(texts, named=[f"{name}/Cargo.toml" for name in names] * 50)
+    assert len(plan.files) == 401
+    assert read.total() == 401
+    assert compared.total() <= 50 * 401 * 4

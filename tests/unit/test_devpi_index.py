@@ -155,7 +155,7 @@ def test_wheel_that_is_not_the_promised_one_is_not_uploaded(tmp_path: Path) -> N
         (METADATA.replace("Tiny.Thing", "other"), "another release"),
         (METADATA.replace("1.0-rc1", "2"), "another release"),
         ("Summary: nothing else\n", "another release"),
-        ("Name: tiny-thing\nVersion: dev\n", "nvalid version"),
+        ("Name: tiny-thing\nVersion: dev\n", "not a version"),
     ],
 )
 def test_metadata_of_another_release_is_refused(tmp_path: Path, metadata: str, reason: str) -> None:

@@ -12,9 +12,10 @@ from wheelyard.adapters.host_checks import (
     load_certificates,
     measure_disk,
     read_engine,
+    read_sandbox,
     try_state_dir,
 )
-from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, StateDirFacts
+from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
 from wheelyard.settings import Settings
 from wheelyard.usecases.doctor import Check, CheckStatus, diagnose, has_failure
 
@@ -26,6 +27,9 @@ ENGINE = EngineFacts(
     root_dir="/var/lib/docker",
     cgroup_version="2",
     trial=Probe(found="a container"),
+    default_runtime="runc",
+    runtimes=("runc", "runsc"),
+    sandbox=SandboxFacts(is_filtered=True, has_own_kernel=False, has_user_namespace=False),
 )
 HEALTHY = HostFacts(
     engine=ENGINE,
@@ -151,6 +155,55 @@ def test_engines_tell_that_they_run_as_an_ordinary_user() -> None:
     }
     assert read_engine("docker", docker, trial=None).is_rootless
     assert read_engine("podman", podman, trial=None).is_rootless
+
+
+SEEN = "Name:\tcat\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n         0          0 4294967295\n6.1.0-9-amd64\n"
+
+
+@pytest.mark.parametrize(
+    ("seen", "filtered", "own_kernel", "user_namespace"),
+    [
+        (SEEN, True, False, False),
+        (SEEN.replace("Seccomp:\t2", "Seccomp:\t0"), False, False, False),
+        (SEEN.replace("6.1.0-9-amd64", "4.4.0").replace("Seccomp:\t2", "Seccomp:\t0"), False, True, False),
+        (SEEN.replace("0          0 4294967295", "0     100000      65536"), True, False, True),
+    ],
+)
+def test_walls_are_read_off_a_container(seen: str, *, filtered: bool, own_kernel: bool, user_namespace: bool) -> None:
+    assert read_sandbox(seen, kernel="6.1.0-9-amd64") == SandboxFacts(
+        is_filtered=filtered, has_own_kernel=own_kernel, has_user_namespace=user_namespace
+    )
+
+
+def walls(sandbox: SandboxFacts, runtime: str | None = None) -> dict[str, Check]:
+    facts = replace(HEALTHY, engine=replace(ENGINE, sandbox=sandbox))
+    settings = SETTINGS.model_copy(update={"engine_runtime": runtime})
+    return {check.name: check for check in diagnose(facts, settings) if check.name.startswith("sandbox: ")}
+
+
+def test_walls_are_named_with_a_way_to_higher_ones() -> None:
+    assert ENGINE.sandbox is not None
+    found = walls(ENGINE.sandbox)
+    assert [check.found for check in found.values()] == [
+        "runc, on the host's kernel",
+        "those in builders/seccomp.json",
+        "one for each container, 60706 to 61183, the same on the host",
+    ]
+    assert "WHEELYARD_ENGINE_RUNTIME=runsc" in found["sandbox: kernel"].remedy
+    assert "The engine knows runsc." in found["sandbox: kernel"].remedy
+    assert "rootless Podman" in found["sandbox: users"].remedy
+
+
+def test_runtime_with_a_kernel_of_its_own_needs_no_filter_and_nothing_higher() -> None:
+    own = SandboxFacts(is_filtered=False, has_own_kernel=True, has_user_namespace=True)
+    found = walls(own, "runsc")
+    assert found["sandbox: kernel"].found == "runsc, with a kernel of its own"
+    assert {(check.status, check.remedy) for check in found.values()} == {(CheckStatus.OK, "")}
+
+
+def test_host_kernel_without_a_filter_is_refused() -> None:
+    bare = SandboxFacts(is_filtered=False, has_own_kernel=False, has_user_namespace=False)
+    assert walls(bare)["sandbox: system calls"].status is CheckStatus.FAIL
 
 
 def test_missing_engine_is_named_with_its_reason() -> None:

@@ -15,13 +15,13 @@ from wheelyard.adapters.devpi_files import (
 )
 from wheelyard.adapters.devpi_setup import endpoint_of, wanted_index
 from wheelyard.adapters.postgres_files import (
-    check_free_space,
     database_url,
     find_server,
     make_private_directory,
     remove_former,
     socket_directory,
 )
+from wheelyard.disk_space import check_free_space
 from wheelyard.errors import DiskFullError, ServiceStartError
 
 
@@ -61,9 +61,9 @@ def test_private_directory_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_little_space_is_an_error_with_both_figures(tmp_path: Path) -> None:
-    check_free_space(tmp_path, floor_bytes=1)
+    check_free_space(tmp_path, 1)
     with pytest.raises(DiskFullError) as caught:
-        check_free_space(tmp_path, floor_bytes=1 << 60)
+        check_free_space(tmp_path, 1 << 60)
     assert caught.value.floor_bytes == 1 << 60
 
 

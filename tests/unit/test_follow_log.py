@@ -157,11 +157,11 @@ async def test_reader_reads_each_piece_once_and_nothing_for_a_change_of_stage(st
     events = follow(stand.build_id, start=LogPosition())
     first = await anext(events)
     for number in range(1, 4):
-        await stand.attempts.append_log(claim, b"piece")
+        await stand.attempts.append_log(claim, b"piece\n")
         text = await anext(events)
         await stand.attempts.enter_stage(claim, list(Stage)[number])
         change = await anext(events)
-        assert (text_of([text]), type(change), logs.reads) == ("piece", StatusChange, number)
+        assert (text_of([text]), type(change), logs.reads) == ("piece\n", StatusChange, number)
     assert isinstance(first, StatusChange)
     await events.aclose()
 
@@ -187,3 +187,35 @@ def test_position_is_read_as_it_is_written() -> None:
 def test_anything_else_is_no_position(text: str) -> None:
     with pytest.raises(ValueError, match="is not a log position"):
         LogPosition.parse(text)
+
+
+@pytest.mark.parametrize("part_bytes", [1, 2, 3, 5, 1000])
+async def test_reader_resumes_at_the_right_byte_after_what_is_no_text(stand: Stand, part_bytes: int) -> None:
+    log = b"\xff\xfe\xe2\x82 one\nt\xffwo \xe2\x82\xac\r50%\r\nthree\n\xff half"
+    claim = await stand.claim()
+    await stand.attempts.append_log(claim, log)
+    stand.follow._logs = MemoryLogs(stand.state, part_bytes=part_bytes)
+    following = stand.follow(stand.build_id, start=LogPosition())
+    told: list[LogEvent] = []
+    while not (isinstance(told[-1:] and told[-1], StatusChange)):
+        told.append(await anext(following))
+    await following.aclose()
+    assert text_of(told) == log.rpartition(b"\n")[0].decode(errors="replace") + "\n"
+    assert told[-1].position == LogPosition(attempt=1, offset=log.rindex(b"\n") + 1)
+    await stand.attempts.append_log(claim, b" of it\n")
+    await stand.attempts.finish(claim, SUCCESS)
+    whole = log + b" of it\n"
+    for event in told:
+        rest = whole[event.position.offset :].decode(errors="replace")
+        assert text_of(await stand.events(event.position)) == rest
+
+
+async def test_line_without_an_end_is_told_in_pieces_that_cut_no_character(stand: Stand) -> None:
+    stand.follow._logs = MemoryLogs(stand.state, part_bytes=1 << 16)
+    claim = await stand.claim()
+    text = "a" + "\u20ac" * 60_000
+    await stand.attempts.append_log(claim, text.encode())
+    await stand.attempts.finish(claim, SUCCESS)
+    events = await stand.events()
+    assert text_of(events) == text
+    assert len(events) > 2

@@ -50,3 +50,23 @@ def test_schedule_leaves_out_suites_that_this_machine_cannot_build(tmp_path: Pat
         patch.setattr("platform.machine", lambda: "x86_64")
         refreshes = image_refreshes(Settings(state_dir=tmp_path, catalogue=own, engine="no-engine"))
     assert refreshes._suites == ("bullseye", "bookworm")
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        (None, None),
+        ("", None),
+        ("debian:{suite}-slim", "debian:bookworm-slim"),
+        ("bookworm=debian@sha256:aa\n trixie=debian@sha256:bb", "debian@sha256:aa"),
+        ("bookworm=registry.example:5000/debian:12?a=b", "registry.example:5000/debian:12?a=b"),
+    ],
+)
+def test_base_image_is_one_for_all_suites_or_one_for_each(tmp_path: Path, text: str | None, image: str | None) -> None:
+    assert image_options(Settings(state_dir=tmp_path, base_image=text)).base_image_of("bookworm") == image
+
+
+def test_suite_without_a_base_image_of_its_own_is_named(tmp_path: Path) -> None:
+    options = image_options(Settings(state_dir=tmp_path, base_image="trixie=debian@sha256:bb"))
+    with pytest.raises(SettingsInvalidError, match="WHEELYARD_BASE_IMAGE names no image for bookworm"):
+        options.base_image_of("bookworm")

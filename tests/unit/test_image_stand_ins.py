@@ -1,5 +1,6 @@
 """An image that cannot be made has the newest older one of its name in its place, said in the log and in the list."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ from tests.unit.test_image_upkeep import BUILDERS, CATALOGUE, NOW, FakeEngine, F
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageName
 from wheelyard.adapters.image_shelf import ImageShelf
-from wheelyard.adapters.image_stand_ins import StandInFile, StandIns
+from wheelyard.adapters.image_stand_ins import StandIn, StandInFile, StandIns
+from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.cli.builders_list import image_table
 from wheelyard.errors import HashMismatchError, NotFoundError, OperatorError, WheelyardError
 
@@ -122,3 +124,22 @@ async def test_list_of_images_says_which_stand_in(stand: Stand) -> None:
 def test_broken_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "stand-ins.json").write_text('[{"definition": 1}]')
     assert StandInFile(tmp_path / "stand-ins.json").read() == ()
+
+
+def test_notes_of_several_writers_are_all_kept(tmp_path: Path) -> None:
+    """Two workers and a refresh on one host write the same files, at the same time."""
+
+    def stand_in(number: int) -> StandIn:
+        return StandIn(definition=f"d{number}", image="sha256:1", reason="away", since=NOW)
+
+    def write(number: int) -> None:
+        StandInFile(tmp_path / "stand-ins.json").replace(f"d{number}", stand_in(number))
+        PendingFile(tmp_path / "pending.json").write(f"suite{number}", (), now=NOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    found = StandInFile(tmp_path / "stand-ins.json").read()
+    assert {one.definition for one in found} == {f"d{number}" for number in range(40)}
+    assert len(PendingFile(tmp_path / "pending.json").read()) == 40
+    StandInFile(tmp_path / "stand-ins.json").replace("d7", None)
+    assert len(StandInFile(tmp_path / "stand-ins.json").read()) == 39

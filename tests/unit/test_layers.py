@@ -37,7 +37,18 @@ _LAYERS: Final[Mapping[str, int]] = {
     ),
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
     **dict.fromkeys(
-        ("interfaces", "client_settings", "settings", "logs", "metrics", "resources", "signals", "zip_files"), 1
+        (
+            "disk_space",
+            "interfaces",
+            "client_settings",
+            "settings",
+            "logs",
+            "metrics",
+            "resources",
+            "signals",
+            "zip_files",
+        ),
+        1,
     ),
     **dict.fromkeys(("__init__", "domain", "errors"), 0),
 }
@@ -48,7 +59,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
     "fastapi": ("api", "web"),
     "starlette": ("api", "web"),
-    "uvicorn": ("supervisor",),
+    "uvicorn": ("listening",),
     "jinja2": ("web",),
     "httpx": ("adapters", "cli.client"),
     "psycopg": ("adapters",),

@@ -21,6 +21,7 @@ from wheelyard.adapters.memory_tokens import MemoryTokens
 from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.adapters.memory_webhooks import MemoryOutbox
+from wheelyard.domain.access import OpenLimits
 from wheelyard.errors import DatabaseUnavailableError
 
 
@@ -36,6 +37,9 @@ class TestMemoryStores(StoreContract):
 
         async def pass_time(seconds: float) -> None:
             clock.advance(seconds)
+
+        def limit(limits: OpenLimits) -> None:
+            state.limits = limits
 
         builds, prebuilds = MemoryBuilds(state), MemoryPrebuilds(state)
         return Stores(
@@ -64,6 +68,7 @@ class TestMemoryStores(StoreContract):
             names=MemoryNames(state),
             expire_leases=expire_leases,
             pass_time=pass_time,
+            limit=limit,
         )
 
 

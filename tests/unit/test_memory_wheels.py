@@ -25,6 +25,7 @@ def wheel_stores() -> WheelStores:
     return WheelStores(
         wheels=wheels,
         lists=wheels,
+        records=wheels,
         edits=wheels,
         contents=wheels,
         reports=MemoryIndexReports(state),

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.package_managers import APK, APT, DNF, MANAGERS, PackageManager, find_manager
+from wheelyard.domain.package_managers import (
+    APK,
+    APT,
+    CONTAINER_USERS,
+    DNF,
+    MANAGERS,
+    PackageManager,
+    find_manager,
+)
 from wheelyard.domain.packages import InstalledPackage, PackageChange, parse_packages
 from wheelyard.errors import NotFoundError
+from wheelyard.resources import data_path
 
 
 def test_packages_are_installed_without_leaving_lists_or_caches() -> None:
@@ -121,6 +130,17 @@ def test_user_is_added_as_each_distribution_does_it() -> None:
     assert "useradd --uid 1000 --gid 1000" in APT.add_user
     assert APT.add_user == DNF.add_user
     assert "adduser -D -u 1000 -G wheelyard wheelyard" in APK.add_user
+
+
+def test_users_of_containers_are_the_same_in_our_images_and_in_those_of_others() -> None:
+    first, last = CONTAINER_USERS[0], CONTAINER_USERS[-1]
+    steps = (data_path("builders") / "Dockerfile").read_text()
+    lines = f"seq {first} {last} | sed 's|.*|wheelyard:x:&:&::/scratch/home:/bin/sh|' >> /etc/passwd"
+    assert steps.count(lines) == 2
+    for manager in MANAGERS.values():
+        assert lines in manager.add_user
+    probe = (data_path("builders") / "probes" / "kernel.py").read_text()
+    assert f"USERS = range({first}, {last + 1})" in probe
 
 
 def test_manager_is_found_by_its_name() -> None:

@@ -39,7 +39,7 @@ def test_what_cannot_be_read_says_nothing(text: bytes) -> None:
 
 
 def test_requirement_that_the_recipe_drops_does_not_count() -> None:
-    assert find_rust_builder(MATURIN, dropped=["Maturin"]) is None
+    assert find_rust_builder(MATURIN, ["Maturin"]) is None
 
 
 @pytest.fixture

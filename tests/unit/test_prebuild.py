@@ -96,6 +96,29 @@ def test_upstream_wheel_is_mirrored_where_that_will_do_and_told_as_evidence_wher
     assert own.items[2].reason == "no wheel of our own fits", "upstream has one"
 
 
+def test_nothing_is_mirrored_where_the_operator_does_not_allow_it() -> None:
+    facts = replace(NOTHING, upstream=(UPSTREAM_NEW,), may_mirror=False)
+    never = decided(facts, prefer=Prefer.UPSTREAM)
+    assert never.starts == (OLD, NEW)
+    assert never.items[0].reason == "no wheel fits"
+    said = "upstream has a wheel that fits, but this service mirrors none (WHEELYARD_MIRROR=never)"
+    assert (never.items[2].status, never.items[2].reason) == (ItemStatus.BUILD, said)
+    built = replace(PURE, filename="p-1.0-1.bookworm-cp313-cp313-manylinux_2_31_x86_64.whl")
+    after = replace(facts, own=(built,), started=(news(OLD, Status.RUNNING), news(NEW, Status.SUCCEEDED)))
+    running = tuple(replace(one, build_id=f"build-{one.target.python}-{one.target.platform}") for one in never.items)
+    done = decide(running, after, prefer=Prefer.UPSTREAM).items[2]
+    assert (done.status, done.source, done.reason) == (ItemStatus.PRESENT, Source.OWN, said)
+    there = decided(replace(facts, own=(built,)), prefer=Prefer.UPSTREAM)
+    assert there.items[2].reason == "", "it would not have been mirrored anyway"
+
+
+def test_wheel_that_waits_to_be_mirrored_is_built_once_that_is_no_longer_allowed() -> None:
+    facts = replace(NOTHING, upstream=(UPSTREAM_NEW,))
+    (waiting,) = decided(facts, prefer=Prefer.UPSTREAM, targets=(NEW,)).items
+    (built,) = decide([waiting], replace(facts, may_mirror=False), prefer=Prefer.UPSTREAM).items
+    assert (waiting.status, built.status) == (ItemStatus.MIRROR, ItemStatus.BUILD)
+
+
 def locked(target: Target, *offers: WheelOffer) -> Item:
     return replace(item(target), hashes=frozenset(f"sha256:{offer.sha256}" for offer in offers))
 

@@ -6,19 +6,23 @@ import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.contract.samples import BEGINNING, sample_wheel
+from tests.fakes.parsers import InlineParsers
 from tests.unit.pipeline_stand import LIMITS, PipelineStand
 from tests.unit.run_build_stand import LEASE_SECONDS, Endless, RunStand, pass_through, running
 
 from wheelyard.adapters.memory_queue import MemoryQueue
 from wheelyard.domain.build import Stage, StageTiming, Status
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (
     BuildFailedError,
     EngineUnavailableError,
     IndexUnavailableError,
     InvalidSdistError,
+    ParsersBusyError,
     WheelsMissingError,
 )
 from wheelyard.interfaces import ContainerSpec
@@ -376,9 +380,9 @@ async def test_log_is_cut_at_its_limit_with_a_note(stand: RunStand) -> None:
     stand.log_bytes = 100
     build = await stand.run(failing_build(b"x" * 300 + b"\nthe last words\n"))
     log = await stand.log()
-    assert log.startswith("==> stage resolve\nxxx")
+    assert log.startswith("==> stage resolve\n| xxx")
     note = "==> the log was cut here, at its limit of 100 bytes (WHEELYARD_LIMIT_LOG_BYTES, limits.log)\n"
-    assert log.endswith(f"x\n{note}")
+    assert f"x\n{note}==> resolve failed: " in log, "our own notes are not cut"
     assert build.attempts[0].log_truncated
     assert build.failure is not None
     assert "the last words" in build.failure.log_excerpt, "what matters is kept though it is beyond the limit"
@@ -409,3 +413,24 @@ async def test_log_of_an_error_outside_the_build_is_not_searched_for_causes(stan
     build = await stand.run(failing(error, b"fatal error: yaml.h: No such file or directory\n"))
     assert build.failure is not None
     assert build.failure.summary == error.summary
+
+
+@pytest.mark.parametrize("refusal", [RefusedTextError("the log took 11 s"), ParsersBusyError(waiting=9)])
+async def test_log_that_cannot_be_explained_in_time_leaves_the_failure_as_it_is(
+    stand: RunStand, refusal: Exception
+) -> None:
+    class Refusing(InlineParsers):
+        async def run(self, *_: object, **__: object) -> Any:  # noqa: ANN401  as the parser's result
+            raise refusal
+
+    stand.pipeline.parsers = Refusing()
+    build = await stand.run(failing_build(b"a.c:1:10: fatal error: yaml.h: No such file or directory\n"))
+    assert build.failure is not None
+    assert (build.status, build.failure.code) == (Status.FAILED, "build-failed")
+    assert build.failure.summary == "demo 1.0 did not build: the build backend ended with exit code 1."
+    assert "yaml.h" in build.failure.log_excerpt
+
+
+async def test_log_is_explained_apart_from_the_worker(stand: RunStand) -> None:
+    await stand.run(failing_build(b"whatever"))
+    assert stand.pipeline.parsers.read == ["the log of demo 1.0"]

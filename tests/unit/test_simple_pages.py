@@ -8,7 +8,7 @@ from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexChanges, IndexedWheel
+from wheelyard.domain.indexed_wheel import IndexChanges, IndexedWheel, Listing
 from wheelyard.domain.simple_format import Form
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError
 from wheelyard.usecases.simple_pages import SimplePages
@@ -115,7 +115,7 @@ async def test_staged_wheel_is_on_the_staging_page_only_until_it_is_promoted(sta
     stand.put(FIRST, level=Level.STAGING)
     prod, staging = (
         SimplePages(stand.wheels, trusted_seconds=0),
-        SimplePages(stand.wheels, level=Level.STAGING, trusted_seconds=0),
+        SimplePages(stand.wheels, listing=Listing(level=Level.STAGING), trusted_seconds=0),
     )
     with pytest.raises(NotFoundError):
         await prod.project("demo", Form.JSON)

@@ -28,12 +28,12 @@ class CountingQueue(MemoryQueue):
     """The queue, which may be away, and counts how often it is asked."""
 
     asked = 0
-    away = False
+    fault: Exception | None = None
 
     async def claim_next(self, offer: Offer) -> Claim | None:
         self.asked += 1
-        if self.away:
-            raise DatabaseUnavailableError(reason="it is away")
+        if self.fault is not None:
+            raise self.fault
         return await super().claim_next(offer)
 
 
@@ -160,13 +160,25 @@ async def test_builds_share_the_processors_that_they_say_they_need(stand: TakeSt
         await stand.until("running", "queued", ids=ids)
 
 
-async def test_database_that_is_away_for_a_while_ends_no_worker(stand: TakeStand) -> None:
-    stand.poll_seconds, stand.queue.away = 0.01, True
+@pytest.mark.parametrize("fault", [DatabaseUnavailableError(reason="it is away"), ValueError("a row holds anything")])
+async def test_queue_that_cannot_be_read_for_a_while_ends_no_worker(stand: TakeStand, fault: Exception) -> None:
+    stand.poll_seconds, stand.queue.fault = 0.01, fault
     ids = await stand.submit("a")
     async with at_work(stand):
         await stand.until_asked(3)
-        stand.queue.away = False
+        stand.queue.fault = None
         await stand.until("running", ids=ids)
+
+
+async def test_build_with_which_a_worker_died_runs_alone(stand: TakeStand) -> None:
+    first, suspect, third = await stand.submit("a", "b", "c")
+    stand.run.state.find(suspect).deaths = ["worker-2"]
+    async with at_work(stand):
+        await stand.until("running", "queued", "queued", ids=[first, suspect, third])
+        stand.end(first)
+        await stand.until("succeeded", "running", "queued", ids=[first, suspect, third])
+        stand.end(suspect)
+        await stand.until("succeeded", "succeeded", "running", ids=[first, suspect, third])
 
 
 async def test_attempt_whose_end_cannot_be_recorded_ends_no_worker(stand: TakeStand) -> None:

@@ -1,5 +1,7 @@
 """A release is tried by the same planner and stages as in the service, and nothing of it is published."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from tests.unit.recipe_texts import HEAD
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
+from wheelyard.cli import recipe_trial
 from wheelyard.domain.build import Stage, Status
 from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.domain.recipe import parse_recipe
@@ -20,6 +23,7 @@ from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.keep import keep_in
 from wheelyard.pipeline.steps import STEPS, steps_without_publishing
 from wheelyard.resources import data_path
+from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
@@ -34,6 +38,9 @@ class Screen:
 
     async def write(self, data: bytes) -> None:
         self.text += data.decode()
+
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002
+        self.text += f"==> {text}\n"
 
 
 async def prove(job: Job, _: Tools) -> Job:
@@ -102,3 +109,26 @@ def test_every_stage_but_publishing_is_the_services_own() -> None:
     *proving, last = steps_without_publishing(prove)
     assert tuple(proving) == STEPS[:-1]
     assert last == Step(stage=Stage.PUBLISH, act=prove)
+
+
+async def print_without_end(job: Job, _: Tools) -> Job:
+    await job.log.write(b"one\n==> half")
+    await job.note("between")
+    await job.log.write(b"\xe2\x82 the last words")
+    return job.knowing(wheel=replace(sample_wheel(), url=None, index_url=None))
+
+
+async def test_last_line_without_an_end_is_shown_and_each_line_says_whose_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = trial_of(tmp_path, Step(stage=Stage.VERIFY, act=print_without_end))
+
+    @asynccontextmanager
+    async def open_trial(*_: object, **__: object) -> AsyncIterator[TryRecipe]:
+        yield trial
+
+    monkeypatch.setattr(recipe_trial, "open_trial", open_trial)
+    options = recipe_trial.TrialOptions(python="3.13", platform=REQUEST.platform, folder=None, keep=None)
+    await recipe_trial._run("demo", options, Settings(state_dir=tmp_path / "state"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["==> stage verify", "| one", "| ==> half", "==> between", "| \ufffd the last words"]

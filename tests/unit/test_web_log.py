@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.unit.api_stand import read_events
+from tests.unit.api_stand import Event, read_events
 from tests.unit.web_stand import WebStand, web_stand
 
 from wheelyard.adapters.memory_store import MemoryLogs
@@ -45,6 +46,13 @@ def pieces(line: str) -> list[tuple[str, str]]:
         ("\x1b[mreset", [("reset", "")]),
         ("\x1b[1m\x1b[22mends", [("ends", "")]),
         ("\x1b[38mtorn", [("torn", "")]),
+        ("\x1b[38:2::31:1:4mrgb\x1b[31mred", [("rgb", ""), ("red", "ansi-red")]),
+        ("\x1b[38:2:31:1:4mrgb", [("rgb", "")]),
+        ("\x1b[1;38:5:31;4mpalette", [("palette", "ansi-bold ansi-underline")]),
+        ("\x1b[4:3mcurly\x1b[4:0mnone", [("curly", "ansi-underline"), ("none", "")]),
+        ("\x1b[48:5:1;32mbehind", [("behind", "ansi-green")]),
+        ("\x1b[58:2::1:31:4mcolour of underline", [("colour of underline", "")]),
+        ("\x1b[:mnothing\x1b[9:31:1mnothing", [("nothingnothing", "")]),
         ("\x1b[2Jerased\x1b]8;;http://evil.example\x07link", [("erasedlink", "")]),
         ("<b>&amp;", [("<b>&amp;", "")]),
     ],
@@ -73,8 +81,8 @@ def test_window_has_numbers_and_says_what_is_beyond() -> None:
 
 def test_window_holds_at_least_one_line_and_cuts_what_no_page_can_show() -> None:
     (line,) = window_to_end(span(["x" * 100_000])).lines
-    assert line.pieces[-1].text.endswith("more characters)")
-    assert sum(len(piece.text) for piece in line.pieces) < 1100
+    assert line.shown.pieces[-1].text.endswith("more characters)")
+    assert sum(len(piece.text) for piece in line.shown.pieces) < 1100
 
 
 def test_window_around_a_line_has_it_whatever_else_fits() -> None:
@@ -187,10 +195,14 @@ async def test_log_can_be_read_from_any_line_and_searched(stand: WebStand) -> No
     found = await stand.see(f"/builds/{build_id}/log?find=LINE+77")
     assert any(link.endswith("#L77") for link in found.links)
     text = await stand.browser.get(f"/builds/{build_id}/log.txt")
-    assert text.content == log
+    assert text.content == b"".join(b"| line %d\n" % number for number in range(1, 1201))
     assert text.headers["Content-Type"].startswith("text/plain")
     assert "sandbox" in text.headers["Content-Security-Policy"]
     await stand.see(f"/builds/{build_id}/log?from=x", 422)
+
+
+def lines_of(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [line for event in events if event.name == "lines" for line in event.data["lines"]]
 
 
 async def test_followed_log_has_whole_lines_once_and_ends_with_the_build(stand: WebStand) -> None:
@@ -206,12 +218,12 @@ async def test_followed_log_has_whole_lines_once_and_ends_with_the_build(stand: 
     response = await stand.browser.get(f"/builds/{build_id}/events?after=1:0")
     await working
     events = read_events(response.text)
-    lines = ["".join(piece["text"] for piece in line) for event in events for line in event.data["lines"]]
+    lines = ["".join(piece["text"] for piece in line["pieces"]) for line in lines_of(events)]
     assert lines == ["one", "two", "three <b>", "last without end"]
     assert (events[-1].data["final"], events[-1].data["status"]) == (True, "succeeded")
     assert events[-1].id is not None
     resumed = read_events((await stand.browser.get(f"/builds/{build_id}/events?after={events[0].id}")).text)
-    again = ["".join(piece["text"] for piece in line) for event in resumed for line in event.data["lines"]]
+    again = ["".join(piece["text"] for piece in line["pieces"]) for line in lines_of(resumed)]
     assert again == ["two", "three <b>", "last without end"]
 
 
@@ -219,13 +231,13 @@ async def test_follower_of_a_flood_gets_its_end_and_the_number_of_lines_before(s
     build_id, claim = await stand.log("lxml", b"".join(b"line %d\n" % number for number in range(1, 20_001)))
     await stand.publish(claim)
     response = await stand.browser.get(f"/builds/{build_id}/events?after=1:0")
-    events = [event for event in read_events(response.text) if event.data["lines"]]
+    events = [event for event in read_events(response.text) if event.name == "lines"]
     next_number = 1
     for event in events:
         next_number += event.data["skipped"]
         assert len(event.data["lines"]) <= 500
         for line in event.data["lines"]:
-            assert "".join(piece["text"] for piece in line) == f"line {next_number}"
+            assert "".join(piece["text"] for piece in line["pieces"]) == f"line {next_number}"
             next_number += 1
     assert next_number == 20_001
     assert sum(event.data["skipped"] for event in events) > 10_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from tests.unit.web_stand import METADATA, WebStand, furnish, web_stand
+from tests.unit.web_stand import METADATA, SeenPage, WebStand, furnish, web_stand
 
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import Standing
@@ -70,9 +70,21 @@ async def test_wheel_is_deleted_only_if_its_name_is_typed(stand: WebStand) -> No
     assert page.find("form", action=f"/wheels/{filename}/delete") == []
 
 
+def words(page: SeenPage) -> str:
+    """Return a page's text with single spaces."""
+    return " ".join(page.text.split())
+
+
 async def test_mirrored_wheel_says_so(stand: WebStand) -> None:
     page = await stand.see(f"/wheels/{await stand.mirrored()}")
     assert "mirrored from upstream" in page.text
+    assert "Origin mirrored" in words(page)
+    await stand.built("pyyaml==6.0.2")
+    projects = words(await stand.see("/projects"))
+    assert "mirrored 1 1 mirrored" in projects, "name, releases, wheels, origin"
+    assert "pyyaml 1 1 built" in projects
+    matrix = await stand.see("/projects/mirrored")
+    assert "wheel mirrored" in words(matrix)
     assert "no longer kept" not in page.text
 
 

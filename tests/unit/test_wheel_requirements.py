@@ -74,3 +74,18 @@ async def test_memory_resolver_chooses_the_newest_wheel_for_the_target(tmp_path:
     with pytest.raises(BuildRequirementsError, match="no wheel for 'demo>=3'"):
         await resolver.resolve(["demo>=3"], target=TARGET)
     assert await resolver.resolve([], target=TARGET) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a; " + "(" * 400 + "os_name == 'x'" + ")" * 400, "a==" + "9" * 5000, "a===anything", "a; 'x' in extras"],
+    ids=["parentheses", "digits", "word", "unknown name"],
+)
+def test_hostile_build_requirement_is_the_projects_fault(text: str) -> None:
+    with pytest.raises(BuildRequirementsError):
+        applicable(text)
+
+
+def test_more_requirements_than_any_project_has_are_refused_unread() -> None:
+    with pytest.raises(BuildRequirementsError, match="there are 2001 requirements; 2000 are allowed"):
+        applicable(*[f"a{number}" for number in range(2001)])

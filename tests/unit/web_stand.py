@@ -23,7 +23,7 @@ from tests.unit.web_images import sample_builder, sample_content, sample_image
 from wheelyard.domain.build import Stage, StageTiming, Status
 from wheelyard.domain.builder_status import BuilderStatus
 from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.ledger import Claim, Outcome
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.queue import Capacity, Lane, WorkerCard, WorkerState
@@ -126,6 +126,7 @@ class WebStand:
             filename=filename,
             project="mirrored",
             version="2.0",
+            origin=WheelOrigin.MIRRORED,
             build_id=None,
             python="3.13",
             platform="manylinux_2_36_x86_64",

@@ -12,7 +12,7 @@ from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.wheel_contents import Member, WheelContents
 
 METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nRequires-Python: >=3.9,<4\n"
@@ -25,6 +25,7 @@ def entry_for(  # noqa: PLR0913  (one parameter for each thing that tests vary)
     metadata: bytes = METADATA,
     level: Level = Level.PROD,
     build_id: str = "b1",
+    origin: WheelOrigin = WheelOrigin.BUILT,
     now: datetime = BEGINNING,
 ) -> IndexEntry:
     """Describe a wheel that was just published."""
@@ -43,7 +44,10 @@ def entry_for(  # noqa: PLR0913  (one parameter for each thing that tests vary)
     )
     order = replace(sample_order(project=project), version=version)
     wheel = replace(sample_wheel(), filename=filename, sha256=digest, size_bytes=len(content), tag="py3-none-any")
-    return IndexEntry.of(order, wheel, published, build_id=build_id, now=now)
+    entry = IndexEntry.of(order, wheel, published, build_id=build_id, now=now)
+    if origin is WheelOrigin.MIRRORED:
+        entry = replace(entry, wheel=replace(entry.wheel, origin=origin, build_id=None))
+    return entry
 
 
 @dataclass(kw_only=True)
@@ -59,12 +63,19 @@ class WheelStand:
         """What is known."""
         return MemoryWheels(self.state)
 
-    def put(self, filename: str, content: bytes | None = None, *, level: Level = Level.PROD) -> IndexedWheel:
+    def put(
+        self,
+        filename: str,
+        content: bytes | None = None,
+        *,
+        level: Level = Level.PROD,
+        origin: WheelOrigin = WheelOrigin.BUILT,
+    ) -> IndexedWheel:
         """Publish a wheel and record it."""
         name, version = filename.split("-")[:2]
         data = make_wheel(filename, name=name, version=version) if content is None else content
         self.hold(filename, data, level=level)
-        entry = entry_for(filename, data, level=level)
+        entry = entry_for(filename, data, level=level, origin=origin)
         self.state.record_wheel(entry)
         return entry.wheel
 

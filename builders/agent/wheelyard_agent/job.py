@@ -25,8 +25,8 @@ class JobError(Exception):
 
 
 def say(text: str) -> None:
-    """Write a line of our own into the log."""
-    sys.stderr.write(f"==> {text}\n")
+    """Write a line of the agent's into the log: between those of the project, and not told from them for sure."""
+    sys.stderr.write(f"-> {text}\n")
     sys.stderr.flush()
 
 

@@ -53,6 +53,8 @@ class BuildQueue:
                 await self._run_once(wake, lanes=lanes, name=name)
             except (ProcrastinateException, PoolTimeout, OSError) as error:
                 _log.warning("queue-interrupted", reason=str(error))
+            except Exception:  # noqa: BLE001  a fault in the calls must not end the builds that run beside them
+                _log.exception("queue-interrupted")
             _heed_cancellation()
             await asyncio.sleep(_RESTART_SECONDS)
 

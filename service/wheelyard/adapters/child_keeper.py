@@ -59,5 +59,7 @@ async def keep_running(
             await server.restart()
         except OperatorError as error:
             _log.error("server-not-started", server=name, reason=error.summary)
+        except Exception:  # noqa: BLE001  such as a full disk: the next time will do
+            _log.exception("server-not-started", server=name)
         else:
             _log.info("server-started-again", server=name, pid=server.pid)

@@ -12,19 +12,21 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.container_leftovers import remove_leftovers
+from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits, is_unreachable
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.adapters.process import discard
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
 from wheelyard.interfaces import Container, ContainerSpec, Limits, LogSink, Network
 
-_USER: Final = "1000:1000"
+_RUNTIME_THREADS: Final = 512
+"""For a runtime with a kernel in user space, whose own threads count among the container's; without any it dies."""
 _BLOCK_BYTES: Final = 1 << 16
 _TAIL_BYTES: Final = 2000
 _SMALL_BYTES: Final = 4096
@@ -122,9 +124,11 @@ class ContainerEngine:
         *,
         prefetch_network: str | None = None,
         recipe_network: str | None = None,
+        users: ContainerUsers | None = None,
         line_limit_bytes: int = 4 << 20,
     ) -> None:
         self._command = command
+        self._users = users or ContainerUsers()
         # None is the engine's own network, where there is one at all.
         self._networks = {
             Network.NONE: "none",
@@ -137,8 +141,9 @@ class ContainerEngine:
     async def run(self, spec: ContainerSpec, *, log: LogSink) -> AsyncIterator[Container]:
         """Run a container; raises EngineUnavailableError or EngineCommandError if the engine cannot."""
         name = f"wheelyard-{uuid.uuid4().hex}"
-        with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
-            running = await self._start(spec, name, log, folder=Path(folder))
+        with self._users.take() as user, tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
+            arguments = self._run_arguments(spec, name, user)
+            running = await self._start(arguments, name, log, folder=Path(folder))
             patience = 0.0  # who breaks off does not wait for a container that may never end by itself
             try:
                 yield running
@@ -155,12 +160,13 @@ class ContainerEngine:
         """Ask the engine for its version."""
         await self._command.run(["version", "--format", "{{.Server.Version}}"])
 
-    async def _start(self, spec: ContainerSpec, name: str, log: LogSink, *, folder: Path) -> _Running:
+    async def _start(self, arguments: Sequence[str], name: str, log: LogSink, *, folder: Path) -> _Running:
         pipe = asyncio.subprocess.PIPE
-        arguments = [self._command.program, *self._command.prefix, *self._run_arguments(spec, name)]
         stderr, stderr_end = await _open_pipe()
         try:
             process = await asyncio.create_subprocess_exec(
+                self._command.program,
+                *self._command.prefix,
                 *arguments,
                 stdin=pipe,
                 stdout=pipe,
@@ -184,7 +190,7 @@ class ContainerEngine:
             folder=folder,
         )
 
-    def _run_arguments(self, spec: ContainerSpec, name: str) -> list[str]:
+    def _run_arguments(self, spec: ContainerSpec, name: str, user: int) -> list[str]:
         limits = spec.limits
         scratch = f"rw,exec,nosuid,nodev,mode=1777,size={limits.scratch_bytes}"
         labels = [PROJECT_LABEL, *(f"{key}={value}" for key, value in spec.labels.items())]
@@ -203,15 +209,23 @@ class ContainerEngine:
                 "none",
             ),
             *self._network_args(spec),
-            *("--user", _USER, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            *self._runtime_args(spec),
+            *("--user", f"{user}:{user}", *self._command.confinement_args, "--ipc", "private"),
             *("--read-only", "--tmpfs", f"/tmp:{scratch}", "--tmpfs", f"/scratch:{scratch}"),  # noqa: S108
             *("--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)),
-            *("--cpus", f"{limits.cpus:g}", "--pids-limit", str(limits.processes), "--ulimit", "core=0:0"),
+            *("--cpus", f"{limits.cpus:g}", "--pids-limit", str(self._processes(spec)), "--ulimit", "core=0:0"),
             *(part for ulimit in self._ulimits(limits) for part in ("--ulimit", ulimit)),
             *(part for label in labels for part in ("--label", label)),
             *(part for key, value in spec.env.items() for part in ("--env", f"{key}={value}")),
             *("--workdir", "/scratch", "--entrypoint", spec.command[0], spec.image, *spec.command[1:]),
         ]
+
+    def _runtime_args(self, spec: ContainerSpec) -> tuple[str, ...]:
+        """Choose the runtime; the prefetcher runs no code of the project's, and its network may be the host's."""
+        return () if spec.network is Network.PREFETCH else self._command.runtime_args
+
+    def _processes(self, spec: ContainerSpec) -> int:
+        return spec.limits.processes + (_RUNTIME_THREADS if self._runtime_args(spec) else 0)
 
     def _removal_args(self) -> tuple[str, ...]:
         return () if self._command.is_podman else ("--rm",)

@@ -1,22 +1,19 @@
 """Files on disk under the hash of their content, written whole or not at all. Must not know where they come from."""
 
-import errno
 import hashlib
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from wheelyard.disk_space import disk_errors
 from wheelyard.domain.release import IndexFile
 from wheelyard.errors import DiskFullError, DownloadFailedError, HashMismatchError
 
 _PARTIAL: Final = ".partial-"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,15 +48,11 @@ class ContentCache:
 
     def check_room(self, wanted_bytes: int) -> None:
         """Raise DiskFullError if writing this much would go below the floor."""
-        with disk_errors(self):
+        with disk_errors(self.root, floor_bytes=self.floor_bytes):
             self.root.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.root).free
         if free - wanted_bytes < self.floor_bytes:
-            raise self.full(free)
-
-    def full(self, free_bytes: int) -> DiskFullError:
-        """Make the error that says so."""
-        return DiskFullError(path=str(self.root), free_bytes=free_bytes, floor_bytes=self.floor_bytes)
+            raise DiskFullError(path=str(self.root), free_bytes=free, floor_bytes=self.floor_bytes)
 
     def sweep(self, *, before: float) -> int:
         """Remove what killed processes left half-written before a moment (seconds since the epoch); count it."""
@@ -89,7 +82,7 @@ class PartialFile:
     def write(self, chunk: bytes) -> None:
         """Append; raises DiskFullError if the disk is full or this would go below the floor."""
         self._cache.check_room(len(chunk))
-        with self._lock, disk_errors(self._cache):
+        with self._lock, disk_errors(self._cache.root, floor_bytes=self._cache.floor_bytes):
             if not self._discarded:
                 self._open().write(chunk)
                 self._digest.update(chunk)
@@ -97,7 +90,7 @@ class PartialFile:
 
     def keep(self) -> Path:
         """Bring the file to its place, on disk for good; raises HashMismatchError if it is not what was promised."""
-        with self._lock, disk_errors(self._cache):
+        with self._lock, disk_errors(self._cache.root, floor_bytes=self._cache.floor_bytes):
             if self._discarded:
                 raise RuntimeError("this partial file was discarded")
             found, expected = self._digest.hexdigest(), self._expected.sha256
@@ -127,17 +120,6 @@ class PartialFile:
             os.close(handle)
             self._stream = Path(name).open("wb")  # noqa: SIM115  closed by keep or discard
         return self._stream
-
-
-@contextmanager
-def disk_errors(cache: ContentCache) -> Iterator[None]:
-    """Turn the operating system's word for a full disk into ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise cache.full(shutil.disk_usage(cache.root).free) from error
-        raise
 
 
 def _modified(path: Path) -> float:

@@ -10,7 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from wheelyard.adapters.content_cache import ContentCache, disk_errors
+from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.disk_space import disk_errors
 from wheelyard.metrics import CacheLookups
 
 
@@ -38,7 +39,10 @@ class CrateArchives:
     def _keep(self, key: str, archive: Path) -> Path:
         self._room.check_room(archive.stat().st_size)
         place = self._place(key, archive)
-        with disk_errors(self._room), tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as partial:
+        with (
+            disk_errors(self._room.root, floor_bytes=self._room.floor_bytes),
+            tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as partial,
+        ):
             try:
                 with archive.open("rb") as stream:
                     shutil.copyfileobj(stream, partial)

@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from wheelyard.adapters.queue_schema import bring_queue_up_to_date
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
+from wheelyard.logs import get_logger
 
 CHANNEL: Final = "wheelyard_build"
 """NOTIFY on it carries a topic: the id of the build that changed, or a wish that concerns one."""
@@ -55,7 +56,9 @@ _AWAY: Final = (
     psycopg.errors.IdleInTransactionSessionTimeout,
     PoolTimeout,
 )
+_HOLD_CALLER: Final = b"select pg_advisory_xact_lock(hashtextextended('wheelyard caller ' || %(caller)s, 0))"
 _HANG_UP_ON_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
+_log = get_logger(__name__)
 
 
 class Database:
@@ -173,8 +176,12 @@ class Database:
     async def _listen_forever(self) -> None:
         """Hold one LISTEN connection; while the database is away, the watchers' own poll carries on."""
         while True:
-            with contextlib.suppress(psycopg.Error):
+            try:
                 await self._listen()
+            except psycopg.Error:
+                pass  # said by whoever asks the database something
+            except Exception:  # noqa: BLE001  without it, nobody would be woken up any more
+                _log.exception("listening-interrupted")
             await asyncio.sleep(self._poll_seconds)
 
     async def _listen(self) -> None:
@@ -191,6 +198,11 @@ async def prefer_order(connection: Connection) -> None:
     Statistics lag behind a queue that fills quickly, and with them the planner takes thousands of rows for a few.
     """
     await connection.execute(_PREFER_ORDER)
+
+
+async def hold_caller(connection: Connection, caller: str) -> None:
+    """Let nobody else count what a caller has until this transaction ends, so that what was counted stays true."""
+    await connection.execute(_HOLD_CALLER, {"caller": caller})
 
 
 async def _wake_ups(event: asyncio.Event, poll_seconds: float) -> AsyncIterator[None]:

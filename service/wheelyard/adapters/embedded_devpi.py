@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -39,8 +38,9 @@ from wheelyard.adapters.devpi_files import (
 from wheelyard.adapters.devpi_serving import DevpiServing, choose_account, give_home
 from wheelyard.adapters.devpi_setup import endpoint_of, ensure_indexes
 from wheelyard.adapters.postgres_files import find_account, hand_over
+from wheelyard.disk_space import check_free_space
 from wheelyard.domain.index import IndexEndpoint
-from wheelyard.errors import DiskFullError, ServiceStartError
+from wheelyard.errors import ServiceStartError
 
 # devpi has no other way to tell which port it got.
 _SERVING: Final = re.compile(r"Serving on http://\S+:([0-9]+)$", re.MULTILINE)
@@ -132,9 +132,7 @@ class EmbeddedDevpi:
         raise self._start_error(f"it ended: {last_line(self._log)}")
 
     def _prepare(self) -> Mapping[str, str]:
-        free = shutil.disk_usage(self._state_dir).free
-        if free < self._disk_floor_bytes:
-            raise DiskFullError(path=str(self._state_dir), free_bytes=free, floor_bytes=self._disk_floor_bytes)
+        check_free_space(self._state_dir, self._disk_floor_bytes)
         self._home.mkdir(mode=0o700, exist_ok=True)
         rotate_log(self._log)
         ensure_secret(self._home / "secret")

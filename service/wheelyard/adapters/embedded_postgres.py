@@ -26,7 +26,6 @@ from wheelyard.adapters.child_process import (
 from wheelyard.adapters.postgres_files import (
     DATABASE,
     SUPERUSER,
-    check_free_space,
     check_reachable,
     database_url,
     find_account,
@@ -37,6 +36,7 @@ from wheelyard.adapters.postgres_files import (
     remove_socket_directory,
     socket_directory,
 )
+from wheelyard.disk_space import check_free_space
 from wheelyard.errors import ServiceStartError
 
 MAJOR: Final = "18"
@@ -138,7 +138,7 @@ class EmbeddedPostgres:
         self._state_dir.chmod(0o711)
 
     def _prepare(self) -> None:
-        check_free_space(self._state_dir, floor_bytes=self._disk_floor_bytes)
+        check_free_space(self._state_dir, self._disk_floor_bytes)
         self._account = find_account()
         check_reachable(self._state_dir, self._account)
         self._binaries = find_binaries(self._state_dir, self._account)

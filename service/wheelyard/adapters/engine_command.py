@@ -4,12 +4,13 @@ Must know neither images nor jobs. A command is ended when the task that runs it
 """
 
 from collections.abc import AsyncIterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.process import Completed, LineCallback, run_program
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, ProgramMissingError
+from wheelyard.resources import data_path
 
 # What docker and podman print when the command is fine and nobody serves it.
 _UNREACHABLE: Final = (
@@ -31,6 +32,11 @@ class EngineCommand:
     """Arguments before every subcommand, such as ``--host=...``."""
     ulimits: tuple[str, ...] = ()
     """Limits for every container that runs or builds, such as ``nofile=16384:16384``."""
+    runtime: str | None = None
+    """The engine's runtime for containers that run strangers' code; None is the engine's default."""
+    seccomp: Path = field(default_factory=lambda: data_path("builders") / "seccomp.json")
+    """What programs in such containers may ask of the kernel. Docker's client reads the file and sends it; Podman opens
+    it where its service runs."""
 
     @property
     def is_podman(self) -> bool:
@@ -41,6 +47,17 @@ class EngineCommand:
     def ulimit_args(self) -> tuple[str, ...]:
         """Give the arguments that ``run``, ``create`` and ``build`` take for the limits."""
         return tuple(part for ulimit in self.ulimits for part in ("--ulimit", ulimit))
+
+    @property
+    def confinement_args(self) -> tuple[str, ...]:
+        """Give the arguments that take every right from a container's programs."""
+        options = ("no-new-privileges", f"seccomp={self.seccomp}")
+        return ("--cap-drop", "ALL", *(part for option in options for part in ("--security-opt", option)))
+
+    @property
+    def runtime_args(self) -> tuple[str, ...]:
+        """Give the arguments that choose the runtime of strangers' containers."""
+        return ("--runtime", self.runtime) if self.runtime else ()
 
     async def run(
         self,

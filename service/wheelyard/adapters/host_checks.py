@@ -11,6 +11,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ from wheelyard.adapters.catalogue_file import read_catalogue
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.adapters.upstream_http import explain, without_password
-from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, StateDirFacts
+from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
+from wheelyard.domain.package_managers import CONTAINER_USERS
 from wheelyard.errors import CatalogueInvalidError
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
@@ -31,6 +33,9 @@ _ENGINES: Final = ("docker", "podman")
 _APT: Final = Path("/etc/apt")
 # The first Debian archive of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
 _MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(https?://\S+/debian)/?(?=\s|$)", re.MULTILINE)
+# What a process may read of its own walls: the filter's mode, the map of users, the release of the kernel.
+_WALLS: Final = "cat /proc/self/status /proc/self/uid_map; uname -r"
+_ID_MAP: Final = re.compile(r"(\s*\d+){3}\s*")
 _MEMORY: Final = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -66,8 +71,10 @@ def find_engine(settings: Settings) -> tuple[EngineFacts | None, str]:
     for program in (settings.engine,) if settings.engine else _ENGINES:
         error, answer = _run(program, "info", "--format", "{{json .}}")
         if error is None:
-            trial = _try_container(program, open_files=settings.engine_open_files)
-            return read_engine(program, json.loads(answer), trial=trial), ""
+            info = json.loads(answer)
+            trial, seen = _try_container(program, settings)
+            sandbox = read_sandbox(seen, kernel=_kernel(info)) if seen else None
+            return replace(read_engine(program, info, trial=trial), sandbox=sandbox), ""
         reasons.append(f"{program}: {error}")
     return None, "; ".join(reasons)
 
@@ -79,10 +86,13 @@ def read_engine(program: str, info: Mapping[str, Any], *, trial: Probe | None) -
         driver, root_dir = store["graphDriverName"], store["graphRoot"]
         cgroup_version = str(host["cgroupVersion"]).removeprefix("v")
         is_rootless = bool(host.get("security", {}).get("rootless"))
+        default_runtime = host.get("ociRuntime", {}).get("name", "")
+        runtimes = (default_runtime,)
     else:
         version, driver, root_dir = info["ServerVersion"], info["Driver"], info["DockerRootDir"]
         cgroup_version = str(info.get("CgroupVersion") or "1")
         is_rootless = "name=rootless" in (info.get("SecurityOptions") or ())
+        default_runtime, runtimes = info.get("DefaultRuntime", ""), tuple(info.get("Runtimes") or ())
     return EngineFacts(
         program=program,
         version=version,
@@ -91,18 +101,38 @@ def read_engine(program: str, info: Mapping[str, Any], *, trial: Probe | None) -
         cgroup_version=cgroup_version,
         is_rootless=is_rootless,
         trial=trial,
+        default_runtime=default_runtime,
+        runtimes=runtimes,
     )
 
 
-def _try_container(program: str, *, open_files: int) -> Probe | None:
-    """Run the smallest possible container with our limits, if there is an image of ours."""
+def _kernel(info: Mapping[str, Any]) -> str:
+    return str(info["host"].get("kernel", "") if "host" in info else info.get("KernelVersion", ""))
+
+
+def read_sandbox(seen: str, *, kernel: str) -> SandboxFacts:
+    """Read what a container printed of itself, beside the release of the engine's kernel."""
+    lines = seen.splitlines()
+    values = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    maps = [line.split() for line in lines if _ID_MAP.fullmatch(line)]
+    return SandboxFacts(
+        is_filtered=values.get("Seccomp") == "2",
+        has_own_kernel=kernel not in {"", *lines},
+        has_user_namespace=any(line[:2] != ["0", "0"] for line in maps),
+    )
+
+
+def _try_container(program: str, settings: Settings) -> tuple[Probe | None, str]:
+    """Run the smallest possible container with our limits, if there is an image of ours; return what it sees, too."""
     _, listed = _run(program, "images", "--quiet", "--filter", f"label={PROJECT_LABEL}")
     if not listed.strip():
-        return None
-    limits = EngineCommand(program=program, ulimits=container_ulimits(program, open_files=open_files)).ulimit_args
-    isolation = ("--network", "none", "--cap-drop", "ALL", *limits)
-    error, _ = _run(program, "run", "--rm", *isolation, "--entrypoint", "/bin/true", listed.split()[0])
-    return Probe(found="a container", error=error)
+        return None, ""
+    limits = container_ulimits(program, open_files=settings.engine_open_files)
+    engine = EngineCommand(program=program, ulimits=limits, runtime=settings.engine_runtime)
+    user = f"{CONTAINER_USERS[-1]}:{CONTAINER_USERS[-1]}"  # the highest, which a user namespace may not have
+    walls = (*engine.runtime_args, "--user", user, *engine.confinement_args, "--network", "none", *engine.ulimit_args)
+    error, seen = _run(program, "run", "--rm", *walls, "--entrypoint", "/bin/sh", listed.split()[0], "-c", _WALLS)
+    return Probe(found="a container", error=error), seen if error is None else ""
 
 
 def try_state_dir(path: Path) -> StateDirFacts:
@@ -233,5 +263,6 @@ def _run(*command: str) -> tuple[str | None, str]:
         return error.strerror or str(error), ""
     if done.returncode == 0:
         return None, done.stdout
-    lines = done.stderr.strip().splitlines()
+    # Docker's last line is where its help is.
+    lines = [line for line in done.stderr.strip().splitlines() if line and not line.startswith(("Run '", "See '"))]
     return (lines[-1] if lines else f"exit status {done.returncode}"), done.stdout

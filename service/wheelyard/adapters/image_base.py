@@ -17,10 +17,11 @@ from typing import Final
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import stream_file
-from wheelyard.adapters.image_failures import check_free_space, explain_failure
+from wheelyard.adapters.image_failures import explain_failure
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
 from wheelyard.adapters.process import LineCallback, run_program
+from wheelyard.disk_space import check_free_space
 from wheelyard.domain.archive import ArchiveDate, write_dates
 from wheelyard.domain.suites import Suite
 from wheelyard.errors import ImageBuildFailedError
@@ -73,8 +74,8 @@ async def make_base(
     engine: EngineCommand, request: BaseRequest, *, options: ImageOptions, on_progress: LineCallback
 ) -> ImageRecord:
     """Make the base and record what it is by digest: of the bootstrapped tar, or of the registry's image."""
-    if options.base_image:
-        return await _pull(engine, request, options, on_progress)
+    if (reference := options.base_image_of(request.suite)) is not None:
+        return await _pull(engine, request, reference, options, on_progress)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
         tar = Path(folder, "base.tar")
         dates = await bootstrap_base(request, tar, options=options, on_progress=on_progress)
@@ -176,10 +177,9 @@ async def _import(engine: EngineCommand, request: BaseRequest, tar: Path, dates:
 
 
 async def _pull(
-    engine: EngineCommand, request: BaseRequest, options: ImageOptions, on_progress: LineCallback
+    engine: EngineCommand, request: BaseRequest, reference: str, options: ImageOptions, on_progress: LineCallback
 ) -> ImageRecord:
     """Pull the registry's image and put our labels on it."""
-    reference = (options.base_image or "").format(suite=request.suite)
     on_progress(f"{request.name.tag}: pulling {reference}")
     await engine.run(["pull", reference], on_line=on_progress)
     inspected = await engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])

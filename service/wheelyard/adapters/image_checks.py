@@ -13,10 +13,7 @@ from wheelyard.adapters.image_context import stream_file
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
 
 # Confined, but not --read-only: the image itself must forbid what its user may not write.
-_CONFINED: Final = (
-    "--rm", "--interactive", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none",
-    "--label", PROJECT_LABEL,
-)  # fmt: skip
+_CONFINED: Final = ("--rm", "--interactive", "--network", "none", "--label", PROJECT_LABEL)
 _PYTHONS: Final = {"runtime": "python3", "builder": "/opt/wheelyard/tools/bin/python"}
 _RUNTIME_LIMIT_BYTES: Final = 150 << 20
 
@@ -49,12 +46,13 @@ class ImageReport:
 
 
 async def check_image(engine: EngineCommand, image: ImageRecord, *, probes: Path) -> ImageReport:
-    """Run the probe for an image's role inside it, and the one for what all images promise of their files."""
+    """Run three probes in an image: for its role, for the files of all images, and for what the kernel refuses."""
     document = await _probe(engine, image, probes / f"{image.role}.py")
     files = await _probe(engine, image, probes / "files.py")
+    kernel = await _probe(engine, image, probes / "kernel.py")
     checks = [
         ImageCheck(name=c["name"], promise=c["promise"], problems=tuple(c["problems"]))
-        for c in (*document["checks"], *files["checks"])
+        for c in (*document["checks"], *files["checks"], *kernel["checks"])
     ]
     if image.role == "runtime":
         checks.append(_check_size(image))
@@ -68,7 +66,8 @@ async def check_image(engine: EngineCommand, image: ImageRecord, *, probes: Path
 
 
 async def _probe(engine: EngineCommand, image: ImageRecord, program: Path) -> dict[str, Any]:
-    args = ["run", *_CONFINED, *engine.ulimit_args, image.id, _PYTHONS[image.role], "-I", "-"]
+    confined = (*_CONFINED, *engine.confinement_args, *engine.runtime_args, *engine.ulimit_args)
+    args = ["run", *confined, image.id, _PYTHONS[image.role], "-I", "-"]
     printed = await engine.run(args, stdin=stream_file(program))
     document: dict[str, Any] = json.loads(printed.stdout)
     return document

@@ -4,12 +4,7 @@ The package manager offers no data here, only text; its phrases are those of apt
 anything.
 """
 
-import errno
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from wheelyard.errors import (
@@ -21,7 +16,7 @@ from wheelyard.errors import (
 )
 
 _DISK_FULL: Final = re.compile(r"No space left on device|don't have enough free space|IO Error saving", re.IGNORECASE)
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_QUOTA: Final = re.compile(r"Disk quota exceeded", re.IGNORECASE)
 _SUITE_GONE: Final = re.compile(r"does not have a Release file|no longer has a Release file")
 # Of apt, dnf and apk, in this order.
 _UNKNOWN_PACKAGES: Final = (
@@ -39,7 +34,11 @@ _UNREACHABLE: Final = re.compile(
 def explain_failure(output: str, *, image: str, suite: str) -> OperatorError:
     """Turn the end of a failed bootstrap's or build's output into the error that it means."""
     if _DISK_FULL.search(output):
-        return DiskFullError(path=f"the place where {image} is made", free_bytes=0, floor_bytes=0)
+        return DiskFullError(path=f"the place where {image} is made", free_bytes=None)
+    if _QUOTA.search(output):
+        return DiskFullError(
+            path=f"the place where {image} is made", free_bytes=None, quota_of="that the engine runs as"
+        )
     # apt ends with the lack of a Release file also if nobody answers, so that is asked first.
     if found := _line_with(_UNREACHABLE, output):
         return MirrorUnreachableError(suite=suite, excerpt=found)
@@ -51,24 +50,6 @@ def explain_failure(output: str, *, image: str, suite: str) -> OperatorError:
 def find_unknown_packages(output: str) -> tuple[str, ...]:
     """Name the packages that a package manager does not know."""
     return tuple(dict.fromkeys(name for pattern in _UNKNOWN_PACKAGES for name in pattern.findall(output)))
-
-
-def check_free_space(folder: Path, floor_bytes: int) -> None:
-    """Raise DiskFullError if less is free than what is kept free."""
-    free = shutil.disk_usage(folder).free
-    if free < floor_bytes:
-        raise DiskFullError(path=str(folder), free_bytes=free, floor_bytes=floor_bytes)
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn the operating system's word for a full disk into ours, whichever file was written."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DiskFullError(path=str(error.filename or folder), free_bytes=0, floor_bytes=0) from error
 
 
 def _line_with(pattern: re.Pattern[str], output: str) -> str | None:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from packaging.utils import parse_wheel_filename
-
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile
@@ -19,6 +17,7 @@ from wheelyard.adapters.process import LineCallback
 from wheelyard.domain.package_managers import APT, PackageManager, find_manager
 from wheelyard.domain.packages import InstalledPackage, digest_lock, parse_packages, write_lock
 from wheelyard.domain.sbom import ImageContent, read_sbom_content, write_sbom
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 
 FOLDER: Final = "/opt/wheelyard"
 CONTENT_FOLDER: Final = "wheelyard"
@@ -147,5 +146,5 @@ async def build_on(  # noqa: PLR0913  (all but the first two say what is known o
 
 def describe_tool(wheel: Path) -> tuple[str, str, str]:
     """Give a tool's project, version and sha256 by its wheel; blocks while it reads it."""
-    project, version, *_ = parse_wheel_filename(wheel.name)
+    project, version, *_ = read_wheel_name(wheel.name)
     return project, str(version), hashlib.sha256(wheel.read_bytes()).hexdigest()

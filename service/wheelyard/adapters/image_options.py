@@ -7,6 +7,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from wheelyard.errors import SettingsInvalidError
 from wheelyard.metrics import CacheLookups
 
 
@@ -23,7 +24,8 @@ class ImageOptions:
     apt_security_mirror: str | None = None
     """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` after it, as mirrors have it."""
     base_image: str | None = None
-    """Registry image to start from, with ``{suite}`` in it. Default: none, bases are bootstrapped."""
+    """Registry image to start from, with ``{suite}`` in it, or one for each suite: ``bookworm=debian@sha256:…`` and so
+    on. Default: none, bases are bootstrapped."""
     ca_bundle: Path | None = None
     """PEM certificates to trust, here and in the images."""
     proxy: str | None = None
@@ -52,6 +54,20 @@ class ImageOptions:
             ("base-image", self.base_image or ""),
             ("ca-bundle", bundle),
         )
+
+    def base_image_of(self, suite: str) -> str | None:
+        """Return the registry image that a suite starts from, None if bases are bootstrapped.
+
+        Raises:
+            SettingsInvalidError: Images are named for other suites only.
+        """
+        text = self.base_image or ""
+        if "=" not in text:
+            return text.format(suite=suite) or None
+        named = dict(word.split("=", 1) for word in text.split() if "=" in word)
+        if suite not in named:
+            raise SettingsInvalidError(problems=[f"WHEELYARD_BASE_IMAGE names no image for {suite}"])
+        return named[suite]
 
     def proxy_args(self) -> tuple[str, ...]:
         """Give the proxy as build arguments that engines keep out of an image's history."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_failures import disk_errors
 from wheelyard.adapters.image_finish import HELD
 from wheelyard.adapters.image_outdated import CurrentDefinitions, find_outdated, find_unfinished
 from wheelyard.adapters.image_records import ImageRecord, find_image, list_images, list_stages
 from wheelyard.adapters.image_uses import ImageUses
+from wheelyard.disk_space import disk_errors
 from wheelyard.domain.upkeep import OUTDATED, PruneRules, UsedImage, choose_unused
 from wheelyard.errors import EngineCommandError
 

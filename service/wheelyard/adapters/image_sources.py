@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import httpx
-from packaging.version import Version
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.image_options import ImageOptions
@@ -34,6 +32,8 @@ from wheelyard.adapters.upstream_http import (
     without_password,
 )
 from wheelyard.domain.release import IndexFile
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DownloadFailedError, HashMismatchError
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -140,7 +140,7 @@ class ImageSources:
             completed = await run_program(command, env=_environment(options))
             if completed.returncode:
                 raise DownloadFailedError(what=f"The wheels of {lock.name}", tried=[hide(completed.error_text)])
-            return tomllib.loads(hide(await asyncio.to_thread(output.read_text)))
+            return read_toml(hide(await asyncio.to_thread(output.read_text)))
 
 
 def _answer_name(lock_text: str, target: ToolsTarget) -> str:
@@ -172,14 +172,14 @@ def _read_wheel(package: dict[str, Any], wheel: dict[str, Any]) -> IndexFile:
         url=without_password(wheel["url"]),
         sha256=wheel["hashes"]["sha256"],
         kind="wheel",
-        version=Version(package["version"]),
+        version=read_version(package["version"]),
         size_bytes=wheel.get("size"),
     )
 
 
 def source_file(*, name: str, version: str, sha256: str) -> IndexFile:
     """Describe a source tarball, which has no address of its own but mirrors."""
-    return IndexFile(filename=name, url="", sha256=sha256, kind="sdist", version=Version(version))
+    return IndexFile(filename=name, url="", sha256=sha256, kind="sdist", version=read_version(version))
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_failures import disk_errors
 from wheelyard.adapters.image_pruning import Clock, utc_now
 from wheelyard.adapters.image_records import ImageName, ImageRecord, list_images
 from wheelyard.adapters.process import LineCallback
+from wheelyard.disk_space import disk_errors
 from wheelyard.errors import OperatorError
 
 _PAUSE: Final = timedelta(minutes=10)
@@ -52,10 +53,18 @@ class StandInFile:
         except (OSError, ValueError, KeyError, TypeError):
             return ()
 
-    def write(self, stand_ins: Iterable[StandIn]) -> None:
-        """Replace what is there; the file is whole at any time. Blocks."""
-        rows = [asdict(one) for one in stand_ins]
+    def replace(self, definition: str, stand_in: StandIn | None) -> None:
+        """Put a stand-in in the place of a definition's, or nothing; those of others stay, whoever writes beside us.
+
+        Blocks. The file is whole at any time.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._path.with_suffix(".lock")).held():
+            others = [one for one in self.read() if one.definition != definition]
+            self._write([*others, stand_in] if stand_in else others)
+
+    def _write(self, stand_ins: Iterable[StandIn]) -> None:
+        rows = [asdict(one) for one in stand_ins]
         with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream:
             json.dump(rows, stream, default=str)
         Path(stream.name).replace(self._path)
@@ -101,20 +110,17 @@ class StandIns:
 
     async def _note(self, name: ImageName, older: ImageRecord, reason: str) -> None:
         stand_in = StandIn(definition=name.definition, image=older.id, reason=reason, since=self._clock())
-        await self._write([*await self._others(name), stand_in])
+        await self._replace(name, stand_in)
 
     async def _forget(self, name: ImageName) -> None:
-        await self._write(await self._others(name))
-
-    async def _others(self, name: ImageName) -> list[StandIn]:
-        return [one for one in await self._read() if one.definition != name.definition]
+        await self._replace(name, None)
 
     async def _read(self) -> tuple[StandIn, ...]:
         return await asyncio.to_thread(self._file.read)
 
-    async def _write(self, stand_ins: Iterable[StandIn]) -> None:
+    async def _replace(self, name: ImageName, stand_in: StandIn | None) -> None:
         with disk_errors(self._folder):
-            await asyncio.to_thread(self._file.write, stand_ins)
+            await asyncio.to_thread(self._file.replace, name.definition, stand_in)
 
 
 def find_older(images: Iterable[ImageRecord], name: ImageName) -> ImageRecord | None:

@@ -13,7 +13,6 @@ from typing import Final
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_extensions import built_on, find_extensions
-from wheelyard.adapters.image_failures import disk_errors
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_pruning import Clock, ImagePruning, utc_now
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
@@ -23,6 +22,7 @@ from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.adapters.process import LineCallback
 from wheelyard.adapters.refresh_reports import RefreshReports
+from wheelyard.disk_space import disk_errors
 from wheelyard.domain.upkeep import ImageRefresh, RefreshReport, UsedImage
 from wheelyard.errors import OperatorError
 

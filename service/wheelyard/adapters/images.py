@@ -16,7 +16,7 @@ from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
 from wheelyard.adapters.image_base import make_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile, certificate_files
-from wheelyard.adapters.image_failures import disk_errors, find_unknown_packages
+from wheelyard.adapters.image_failures import find_unknown_packages
 from wheelyard.adapters.image_finish import build_extension, build_finished, build_on, describe_tool, manager_of
 from wheelyard.adapters.image_foreign import fetch_foreign
 from wheelyard.adapters.image_lock import locked_image
@@ -27,6 +27,7 @@ from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_f
 from wheelyard.adapters.process import LineCallback
 from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.adapters.uv_process import uv_platform
+from wheelyard.disk_space import disk_errors
 from wheelyard.domain.archive import read_dates
 from wheelyard.domain.catalogue import APT_MIRROR, Catalogue, Python, PythonSource
 from wheelyard.domain.definition import DefinitionFacts, own_suite, runtime_suite

@@ -28,6 +28,10 @@ class MemoryPrebuilds:
 
     async def create(self, prebuild: Prebuild) -> None:
         """Keep a new prebuild."""
+        if prebuild.finished_at is None:
+            own = [one for one in self._kept.values() if one.requested_by == prebuild.requested_by]
+            unfinished = [prebuild, *(one for one in own if one.finished_at is None)]
+            self._state.limits.check_requests(len(unfinished), sum(one.open_items for one in unfinished))
         self._kept[prebuild.id] = prebuild
         self._state.record_change(prebuild_of(prebuild))
         if prebuild.finished_at is None:

@@ -11,15 +11,16 @@ from wheelyard.adapters.memory_state import BuildRecord, MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts
 from wheelyard.adapters.memory_waits import settle
 from wheelyard.adapters.state_log import note_lost, note_rested
-from wheelyard.domain.build import Build, Failure, Status
+from wheelyard.domain.build import Attempt, Build, Failure, Status
 from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.queue import Offer, WorkerCard, WorkerState, WorkerStatus
-from wheelyard.errors import AttemptsExhaustedError
+from wheelyard.domain.log_text import LogNote
+from wheelyard.domain.queue import MAX_DEATHS, Offer, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError, WorkerLostError
 
 _SILENT: Final = timedelta(seconds=30)
 _FORGOTTEN: Final = timedelta(minutes=15)
-_NOTE: Final = b"==> this log was kept for as long as the operator wants logs kept, and removed then\n"
+_NOTE: Final = LogNote.of("this log was kept for as long as the operator wants logs kept, and removed then").encode()
 
 
 class MemoryQueue:
@@ -36,7 +37,10 @@ class MemoryQueue:
             key=lambda record: record.place,
             default=None,
         )
-        if record is None or not offer.free.covers(offer.total.share(record.build.order.demand, offer.default)):
+        if record is None:
+            return None
+        demand = record.build.order.demand
+        if not offer.free.covers(offer.total if record.deaths else offer.total.share(demand, offer.default)):
             return None
         return await self._attempts.claim(record.build.id, worker=offer.worker, lease_seconds=offer.lease_seconds)
 
@@ -54,10 +58,28 @@ class MemoryQueue:
             self._state.notify(record.build.id)
         return len(overdue) + len(rested)
 
+    async def note_death(self, worker: str, *, seconds: float) -> int:
+        """Count it for each build that the worker had; end those that wait and have had enough."""
+        now, count = self._state.clock(), 0
+        for record in self._state.records.values():
+            numbers = [one.number for one in record.build.attempts if _died_with(worker, one, now, seconds)]
+            fresh = {one for one in numbers if one > record.uncounted} - record.dead_attempts
+            if record.build.status.is_final or not fresh:
+                continue
+            record.dead_attempts |= fresh
+            record.deaths += [worker] * len(fresh)
+            count += 1
+            if record.build.status is Status.QUEUED and len(record.deaths) >= MAX_DEATHS:
+                self._end_lost(record, now)
+        return count
+
     def _end_lost(self, record: BuildRecord, now: datetime) -> None:
         record.close_lost_attempt(now)
         outcome = Outcome(status=Status.QUEUED)
-        if not record.build.cancel_requested and record.tries >= self._state.max_attempts:
+        if not record.build.cancel_requested and len(record.deaths) >= MAX_DEATHS:
+            killed = WorkerKilledError(workers=record.deaths)
+            outcome = Outcome(status=Status.FAILED, failure=Failure.of(killed, stage=None))
+        elif not record.build.cancel_requested and record.tries >= self._state.max_attempts:
             error = AttemptsExhaustedError(attempts=record.tries)
             outcome = Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
         record.finish(outcome, now, max_attempts=self._state.max_attempts)
@@ -160,6 +182,12 @@ def _is_for(record: BuildRecord, offer: Offer) -> bool:
     order = record.build.order
     memory = order.demand.memory_bytes or 0
     return record.is_in_line and order.lane in offer.lanes and memory <= offer.total.memory_bytes
+
+
+def _died_with(worker: str, attempt: Attempt, now: datetime, seconds: float) -> bool:
+    lost = attempt.failure is not None and attempt.failure.code == WorkerLostError.code
+    recent = attempt.started_at > now - timedelta(seconds=seconds)
+    return attempt.worker == worker and recent and (attempt.finished_at is None or lost)
 
 
 def _is_rested(build: Build, now: datetime) -> bool:

@@ -19,6 +19,8 @@ class MemoryReleaseResolver:
         """What there is to choose from."""
         self.stated: list[StatedRelease] = []
         """What it was told of releases that have no wheel."""
+        self.asked_by = ""
+        """For whom it was asked last."""
         self.fault: WheelyardError | None = None
         """Raised by every ``resolve`` while it is set."""
 
@@ -33,11 +35,12 @@ class MemoryReleaseResolver:
         constraints: Sequence[str],
         stated: Sequence[StatedRelease],
         target: Target,
+        asked_by: str = "",
     ) -> tuple[ResolvedRelease, ...]:
         """Choose; raises RequirementsUnsatisfiableError or the fault that is switched on."""
         if self.fault is not None:
             raise self.fault
-        self.stated = list(stated)
+        self.stated, self.asked_by = list(stated), asked_by
         limits = [Requirement(text) for text in constraints]
         return tuple(self._choose(Requirement(text), limits, target) for text in requirements)
 

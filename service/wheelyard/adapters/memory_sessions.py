@@ -5,7 +5,7 @@ from datetime import datetime
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_tokens import is_live
-from wheelyard.domain.access import Action, Change
+from wheelyard.domain.access import MOST_SESSIONS, Action, Change
 from wheelyard.domain.ledger import Token
 
 
@@ -17,7 +17,13 @@ class MemorySessions:
 
     async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
         """Record a session."""
-        self._state.sessions[secret_digest] = (token.id, expires_at)
+        sessions = self._state.sessions
+        sessions[secret_digest] = (token.id, expires_at)
+        own = sorted(
+            (digest for digest in sessions if sessions[digest][0] == token.id), key=lambda one: sessions[one][1]
+        )
+        for digest in own[:-MOST_SESSIONS]:
+            del sessions[digest]
         self._state.record_change(Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id))
 
     async def find(self, secret_digest: str) -> Token | None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from wheelyard.domain.access import AuditEntry, Change
+from wheelyard.domain.access import NO_LIMITS, AuditEntry, Change
 from wheelyard.domain.build import Attempt, Build, BuildOrder, Failure, Status
 from wheelyard.domain.builder_status import EngineImages
-from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_wheel
+from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_request, tally_of_wheel
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import Claim, Outcome, Token
@@ -39,6 +39,10 @@ class BuildRecord:
     turn: int = 0
     uncounted: int = 0
     """Attempts that do not count towards the allowed ones."""
+    deaths: list[str] = field(default_factory=list)
+    """Workers that died while they ran it, since the last retry by hand."""
+    dead_attempts: set[int] = field(default_factory=set)
+    """Attempts that ended by such a death."""
     lease_until: datetime | None = None
     satisfied: set[NeededRelease] = field(default_factory=set)
     """What it has waited for and got."""
@@ -130,7 +134,8 @@ class BuildRecord:
     def close_lost_attempt(self, now: datetime) -> None:
         """End the newest attempt, if it is still open, because its worker went away."""
         if self.build.attempts and self.build.attempts[-1].finished_at is None:
-            lost = WorkerLostError(worker=self.build.attempts[-1].worker)
+            newest = self.build.attempts[-1]
+            lost = WorkerLostError(worker=newest.worker, died=newest.number in self.dead_attempts)
             self.close_attempt(Outcome(status=Status.FAILED, failure=Failure.of(lost, stage=None)), now)
 
     def open_attempt(self, worker: str, now: datetime) -> int:
@@ -168,7 +173,7 @@ class RequestRecord:
     joined: bool
     prebuild_id: str | None = None
     withdrawn: bool = False
-    """True once its prebuild does not want the build any more."""
+    """True once whoever asked does not want the build any more."""
     trace: Trace = NO_TRACE
 
 
@@ -193,6 +198,7 @@ class MemoryState:
         self.records: dict[str, BuildRecord] = {}
         self.requests: list[RequestRecord] = []
         self.cancelled_prebuilds: set[str] = set()
+        self.limits = NO_LIMITS
         self.tallies: list[Tally] = []
         """What has been counted, one by one."""
         self.webhooks: dict[str, WebhookRecord] = {}
@@ -229,6 +235,15 @@ class MemoryState:
         """Find the build that a new one with this key would join."""
         builds = (record.build for record in self.records.values())
         return next((build for build in builds if build.order.key == key and build.status in _IN_THE_WAY), None)
+
+    def check_queued(self, requested_by: str, *, for_prebuild: bool) -> None:
+        """Raise TooMuchOpenError if somebody may have no further build in the queue."""
+        queued = [
+            record
+            for record in self.records.values()
+            if record.build.status is Status.QUEUED and record.queued_for == requested_by
+        ]
+        self.limits.check_builds(len(queued) + 1, for_prebuild=for_prebuild)
 
     def next_turn(self, lane: Lane, priority: Priority, requested_by: str) -> int:
         """Say when it is a requester's turn: after what he has in line, and never before the turn that it is now."""
@@ -268,6 +283,25 @@ class MemoryState:
         builds = (self.records[build_id].build for build_id in build_ids if build_id in self.records)
         return [build for build in builds if build.status in wanted and not self.is_wanted(build.id)]
 
+    def withdraw_requests(self, build_id: str, *, by: str | None = None) -> bool:
+        """Let somebody, or everybody, want a build no longer; True if anybody has wanted it."""
+        leaving = [one for one in self.requests if one.build_id == build_id and by in {None, one.requested_by}]
+        self.requests = [replace(one, withdrawn=True) if one in leaving else one for one in self.requests]
+        return any(not one.withdrawn for one in leaving)
+
+    def want_again(self, build_id: str, by: str, trace: Trace) -> None:
+        """Note that somebody who has tried a build again wants it."""
+        own = [one for one in self.requests if (one.build_id, one.requested_by) == (build_id, by)]
+        if own:
+            self.requests = [replace(one, withdrawn=False) if one in own else one for one in self.requests]
+            return
+        build = self.find(build_id).build
+        request = RequestRecord(
+            build_id=build_id, requirement=build.order.requirement, requested_by=by, joined=True, trace=trace
+        )
+        self.requests.append(request)
+        self.tallies.append(tally_of_request(joined=True, status=build.status))
+
     def is_wanted(self, build_id: str) -> bool:
         """Tell whether somebody has asked for a build, or another build waits for it."""
         awaited = (one.build_id for record in self.records.values() for one in record.build.waits_for)
@@ -294,9 +328,11 @@ class MemoryState:
                     entry, contents=former.contents, wheel=replace(entry.wheel, file_count=wheel.file_count)
                 )
             yanked = {"yanked_at": wheel.yanked_at, "yanked_reason": wheel.yanked_reason}
-            entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked))  # type: ignore[arg-type]
+            # What was built here stays ours, though upstream has the same bytes.
+            made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}
+            entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked, **made))  # type: ignore[arg-type]
         else:
-            self.tallies.append(tally_of_wheel(built=entry.wheel.build_id is not None))
+            self.tallies.append(tally_of_wheel(entry.wheel.origin))
         self.put_wheel(entry)
 
     def put_wheel(self, entry: IndexEntry) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState, RequestRecord
 from wheelyard.adapters.memory_waits import begin_waiting, settle, submit, unwanted
 from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.changes import cancellation_of, retry_of
+from wheelyard.domain.changes import cancellation_of, leaving_of, retry_of
 from wheelyard.domain.figures import tally_of_request
 from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import (
@@ -28,9 +28,9 @@ from wheelyard.domain.ledger import (
     Outcome,
     Submission,
 )
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.queue import MAX_DEATHS, Priority
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import DatabaseUnavailableError, NotFoundError, RequestCancelledError
+from wheelyard.errors import DatabaseUnavailableError, NotFoundError, NotYoursError, RequestCancelledError
 
 _PART_BYTES: Final = 1 << 16
 
@@ -55,6 +55,8 @@ class MemoryBuilds:
         """Queue a build, or join the equal one."""
         if prebuild_id in self._state.cancelled_prebuilds:
             raise RequestCancelledError(request=str(prebuild_id))
+        if self._state.find_equal(order.key) is None:
+            self._state.check_queued(requested_by, for_prebuild=prebuild_id is not None)
         build_id, joined = submit(self._state, order, requested_by=requested_by, priority=priority)
         if not joined:
             self._state.find(build_id).trace = trace
@@ -77,13 +79,16 @@ class MemoryBuilds:
         if record.build.status in {Status.FAILED, Status.CANCELLED}:
             equal = self._state.find_equal(record.build.order.key)
             if equal is not None:
+                self._state.want_again(equal.id, requested_by, trace)
                 return Submission(build=equal, joined=True)
+            self._state.check_queued(requested_by, for_prebuild=False)
             self._queue_anew(record, requested_by)
             record.trace = trace
         elif record.build.not_before is None:
             return Submission(build=record.build, joined=True)
         record.satisfied = set()
         record.change(not_before=None)
+        self._state.want_again(build_id, requested_by, trace)
         self._state.record_change(retry_of(record.build, requested_by))
         self._state.notify(build_id)
         return Submission(build=record.build, joined=False)
@@ -91,6 +96,7 @@ class MemoryBuilds:
     def _queue_anew(self, record: BuildRecord, requested_by: str) -> None:
         record.turn = self._state.next_turn(record.build.order.lane, record.build.priority, requested_by)
         record.queued_for, record.uncounted = requested_by, len(record.build.attempts)
+        record.deaths = []
         record.change(status=Status.QUEUED, finished_at=None, failure=None, cancel_requested=False)
 
     async def get(self, build_id: str) -> Build:
@@ -116,6 +122,7 @@ class MemoryBuilds:
         record = self._state.find(build_id)
         if not record.build.status.is_final:
             self._state.record_change(cancellation_of(record.build, requested_by))
+            self._state.withdraw_requests(build_id)
         awaited = record.build.waits_for
         if record.build.status is Status.QUEUED:
             ended = {"finished_at": self._state.clock(), "not_before": None, "waits_for": ()}
@@ -128,6 +135,30 @@ class MemoryBuilds:
         for one in unwanted(self._state, awaited):
             await self.request_cancel(one, requested_by=requested_by)
         return record.build
+
+    async def leave(self, build_id: str, *, requested_by: str) -> Build:
+        """Withdraw what somebody has asked for, and cancel the build if that was all."""
+        record = self._state.find(build_id)
+        if all((one.build_id, one.requested_by) != (build_id, requested_by) for one in self._state.requests):
+            raise NotYoursError(kind="build", name=build_id)
+        left = self._state.withdraw_requests(build_id, by=requested_by)
+        if record.build.status.is_final:
+            return record.build
+        if not self._state.is_wanted(build_id):
+            return await self.request_cancel(build_id, requested_by=requested_by)
+        others = [one for one in self._state.requests if one.build_id == build_id and not one.withdrawn]
+        if others and record.queued_for == requested_by:
+            record.queued_for = others[0].requested_by
+        if left:
+            self._state.record_change(leaving_of(record.build, requested_by))
+        return record.build
+
+    async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
+        """Look for a request that was not withdrawn."""
+        return any(
+            (one.build_id, one.requested_by, one.withdrawn) == (build_id, requested_by, False)
+            for one in self._state.requests
+        )
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
         """Take each project's median."""
@@ -168,11 +199,13 @@ class MemoryAttempts:
             order=record.build.order,
             tries=record.tries,
             trace=record.trace,
+            alone=bool(record.deaths),
         )
 
     def _may_claim(self, record: BuildRecord) -> bool:
         free = record.is_in_line or record.is_overdue(self._state.clock())
-        return free and not record.build.cancel_requested and record.tries < self._state.max_attempts
+        allowed = record.tries < self._state.max_attempts and len(record.deaths) < MAX_DEATHS
+        return free and not record.build.cancel_requested and allowed
 
     def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
         """Listen for the wish to cancel the build."""

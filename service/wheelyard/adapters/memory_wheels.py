@@ -35,9 +35,9 @@ class MemoryWheels:
         changed = {name: serial for name, serial in self._state.index_serials.items() if serial > since}
         return IndexChanges(serial=max(changed.values(), default=since), projects=frozenset(changed))
 
-    async def names(self, *, level: Level) -> tuple[str, ...]:
+    async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
         """Name every project that has a wheel at this level or above."""
-        live = (wheel for wheel in self._wheels() if wheel.deleted_at is None)
+        live = (wheel for wheel in self._wheels() if wheel.deleted_at is None and (wheel.is_own or not own_only))
         return tuple(sorted({wheel.project for wheel in live if level in {Level.STAGING, wheel.level}}))
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
@@ -160,6 +160,7 @@ class MemoryWheels:
             name=name,
             releases=len({wheel.version for wheel in wheels}),
             wheels=len(wheels),
+            origins=tuple(sorted({wheel.origin for wheel in wheels})),
             newest_upload_at=max(wheel.uploaded_at for wheel in wheels),
         )
 
@@ -167,6 +168,7 @@ class MemoryWheels:
 def _fits(wheel: IndexedWheel, wanted: WheelFilter) -> bool:
     return (
         wanted.project in {None, wheel.project}
+        and wanted.origin in {None, wheel.origin}
         and wanted.level in {None, wheel.level}
         and wanted.standing in {None, wheel.standing}
     )

@@ -8,7 +8,6 @@ import functools
 from pathlib import Path
 
 from packaging.utils import NormalizedName
-from packaging.version import InvalidVersion, Version
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.shared_work import SingleFlight
@@ -16,6 +15,7 @@ from wheelyard.adapters.upload_form import read_metadata
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel
 from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError
 from wheelyard.interfaces import SourceIndex, WheelShelf, WheelStore
 
@@ -90,9 +90,8 @@ class MixedSource:
 
 def _file_of(wheel: IndexedWheel) -> IndexFile | None:
     """Describe a wheel as an index's file; None for a version that PEP 440 does not know."""
-    try:
-        version = Version(wheel.version)
-    except InvalidVersion:
+    version = find_version(wheel.version)
+    if version is None:
         return None
     return IndexFile(
         filename=wheel.filename,

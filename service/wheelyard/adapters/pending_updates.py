@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from wheelyard.adapters.child_process import FileLock
 from wheelyard.domain.builder_status import PendingUpdates
 from wheelyard.domain.packages import PackageChange
 
@@ -26,9 +27,15 @@ class PendingFile:
             return {}
 
     def write(self, suite: str, changes: Sequence[PackageChange], *, now: datetime) -> None:
-        """Record what was found for a suite; the file is whole at any time. Blocks."""
-        entries = {**self.read(), suite: PendingUpdates(checked=now, changes=tuple(changes))}
+        """Record what was found for a suite; those of others stay, whoever writes beside us. Blocks.
+
+        The file is whole at any time.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._path.with_suffix(".lock")).held():
+            self._write({**self.read(), suite: PendingUpdates(checked=now, changes=tuple(changes))})
+
+    def _write(self, entries: dict[str, PendingUpdates]) -> None:
         with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream:
             json.dump({name: asdict(entry) for name, entry in entries.items()}, stream, default=str)
         Path(stream.name).replace(self._path)

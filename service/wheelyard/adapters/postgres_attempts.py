@@ -13,28 +13,32 @@ from wheelyard.adapters.database import CHANNEL, Connection, Database
 from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_uploads import forget_uploads
 from wheelyard.adapters.postgres_waits import begin_waiting, settle
-from wheelyard.adapters.records import failure_json, order_of, timings_json, trace_of, wheel_json
+from wheelyard.adapters.records import Row, failure_json, order_of, reading, timings_json, trace_of, wheel_json
+from wheelyard.adapters.state_log import note_failed
 from wheelyard.adapters.wheel_rows import record
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.indexed_wheel import IndexEntry
 from wheelyard.domain.ledger import Beat, Claim, Outcome
-from wheelyard.errors import WorkerLostError
+from wheelyard.domain.queue import MAX_DEATHS
+from wheelyard.errors import RecordUnreadableError, WorkerLostError
 
 _CLAIM: Final = b"""
 update builds set status = 'running', stage = null, attempt = attempt + 1, worker = %(worker)s,
        lease_until = now() + make_interval(secs => %(lease)s), started_at = coalesce(started_at, now())
-where id = %(id)s and attempt - uncounted < max_attempts and not cancel_requested
+where id = %(id)s and attempt - uncounted < max_attempts and not cancel_requested and deaths < %(most_deaths)s
   and ((status = 'queued' and not_before is null and not waiting) or (status = 'running' and lease_until < now()))
 returning *
 """
 _OPEN_ATTEMPT: Final = b"insert into attempts (build_id, number, worker) values (%(id)s, %(number)s, %(worker)s)"
-_LOST_ATTEMPTS: Final = b"select number, worker from attempts where build_id = %(id)s and finished_at is null"
+_LOST_ATTEMPTS: Final = (
+    b"select number, worker, worker_died from attempts where build_id = %(id)s and finished_at is null"
+)
 _CLOSE_ATTEMPT: Final = b"""
 update attempts set status = %(status)s, finished_at = now(), timings = coalesce(%(timings)s, timings),
        failure = %(failure)s, log_truncated = %(truncated)s
 where build_id = %(id)s and number = %(number)s and finished_at is null
 """
-_BEAT: Final = """
+BEAT: Final = """
 update builds set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(id)s and attempt = %(number)s and status = 'running' returning cancel_requested
 """
@@ -57,6 +61,10 @@ update builds set status = next.status, stage = null, lease_until = null, wheel 
        not_before = case when next.status = 'queued' and %(wait)s > 0 then now() + make_interval(secs => %(wait)s) end,
        uncounted = uncounted + case when %(counts)s then 0 else 1 end
 from next where builds.id = next.id returning builds.status, builds.lane
+"""
+_FAIL_TAKEN: Final = b"""
+update builds set status = 'failed', stage = null, lease_until = null, failure = %(failure)s, finished_at = now()
+where id = %(id)s
 """
 _STATUS: Final = b"select status from builds where id = %(id)s"
 # One statement, because it runs many times a second: fenced, and told to whoever follows the build.
@@ -84,11 +92,11 @@ class PostgresAttempts:
     async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
         """Take the build and open an attempt; the former attempt, if it is still open, was lost."""
         async with self._database.transaction() as connection:
-            return await claim_on(connection, build_id, worker=worker, lease_seconds=lease_seconds)
+            return await claim_on(connection, self._queue, build_id, worker=worker, lease_seconds=lease_seconds)
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
         """Extend the lease if it is still ours."""
-        row = await self._database.fetch_one(_BEAT, {**_fence(claim), "lease": lease_seconds})
+        row = await self._database.fetch_one(BEAT, {**_fence(claim), "lease": lease_seconds})
         return Beat(holds_lease=row is not None, cancel_requested=row is not None and bool(row["cancel_requested"]))
 
     async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
@@ -134,23 +142,42 @@ class PostgresAttempts:
         return self._database.event(cancel_topic(build_id))
 
 
-async def claim_on(connection: Connection, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
-    """Take a build inside the caller's transaction."""
-    values = {"id": build_id, "worker": worker, "lease": lease_seconds}
+async def claim_on(
+    connection: Connection, queue: BuildQueue, build_id: str, *, worker: str, lease_seconds: float
+) -> Claim | None:
+    """Take a build inside the caller's transaction; one that cannot be read fails, instead of its reader."""
+    values = {"id": build_id, "worker": worker, "lease": lease_seconds, "most_deaths": MAX_DEATHS}
     row = await (await connection.execute(_CLAIM, values)).fetchone()
     if row is None:
         return None
     await close_lost(connection, build_id)
     await connection.execute(_OPEN_ATTEMPT, {"id": build_id, "number": row["attempt"], "worker": worker})
     await notify(connection, build_id)
+    try:
+        with reading("build", build_id):
+            order = order_of(row)
+    except RecordUnreadableError as error:
+        await _fail_unreadable(connection, queue, row, error)
+        return None
     return Claim(
         build_id=build_id,
         attempt=row["attempt"],
         worker=worker,
-        order=order_of(row),
+        order=order,
         tries=row["attempt"] - row["uncounted"],
         trace=trace_of(row),
+        alone=row["deaths"] > 0,
     )
+
+
+async def _fail_unreadable(connection: Connection, queue: BuildQueue, row: Row, error: RecordUnreadableError) -> None:
+    """End a build that was just taken, with its attempt, because its order cannot be read."""
+    build_id = str(row["id"])
+    outcome = Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
+    await connection.execute(_FAIL_TAKEN, {"id": build_id, "failure": failure_json(outcome.failure)})
+    await _close(connection, build_id, row["attempt"], outcome)
+    await settle(connection, queue, build_id)
+    note_failed(build_id, Failure.of(error, stage=None))
 
 
 def _fence(claim: Claim) -> dict[str, object]:
@@ -169,7 +196,7 @@ async def close_lost(connection: Connection, build_id: str) -> None:
     """Close the attempts at a build that are open though their worker is gone."""
     cursor = await connection.execute(_LOST_ATTEMPTS, {"id": build_id})
     for row in await cursor.fetchall():
-        failure = Failure.of(WorkerLostError(worker=row["worker"]), stage=None)
+        failure = Failure.of(WorkerLostError(worker=row["worker"], died=row["worker_died"]), stage=None)
         await _close(connection, build_id, row["number"], Outcome(status=Status.FAILED, failure=failure))
 
 

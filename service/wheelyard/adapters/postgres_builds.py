@@ -8,18 +8,19 @@ from typing import Final
 from psycopg.errors import UniqueViolation
 
 from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Connection, Database, prefer_order
+from wheelyard.adapters.database import Connection, Database, hold_caller, prefer_order
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_waits import forget_waits
-from wheelyard.adapters.postgres_wishes import LIVE, leave_cancelled
-from wheelyard.adapters.records import Row, build_of, order_columns, summary_of
+from wheelyard.adapters.postgres_wishes import LIVE, leave, leave_cancelled, leave_for_all, want_again
+from wheelyard.adapters.records import Row, build_of, order_columns, readable, reading, summary_of
+from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.build import Build, BuildOrder
 from wheelyard.domain.changes import cancellation_of, request_of, retry_of
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.errors import NotFoundError, RequestCancelledError
+from wheelyard.errors import NotFoundError, NotYoursError, RequestCancelledError
 
 _INSERT: Final = b"""
 insert into builds (id, key, requirement, project, version, sdist, python, platform, builder, recipe_digest,
@@ -43,6 +44,7 @@ _HURRY: Final = b"""
 update builds set priority = %(priority)s, turn = %(turn)s, queued_for = %(by)s
 where id = %(id)s and status = 'queued' and (priority, turn) > (%(priority)s, %(turn)s)
 """
+_COUNT_QUEUED: Final = b"select count(*) as count from builds where queued_for = %(by)s and status = 'queued'"
 _FIND_EQUAL: Final = b"select id from builds where key = %(key)s and status in ('queued', 'running', 'succeeded')"
 # The lock keeps whoever cancels what nobody wants from doing so before our wish is written down.
 _HOLD_EQUAL: Final = _FIND_EQUAL + b" for key share"
@@ -97,12 +99,16 @@ where id = %(id)s and status in ('queued', 'running')
 # What was tried before does not count any more. An equal build that came in between is joined instead.
 _RETRY: Final = b"""
 update builds b set status = 'queued', finished_at = null, failure = null, cancel_requested = false,
-       uncounted = attempt, turn = %(turn)s, queued_for = %(by)s, request_id = %(request_id)s, trace_id = %(trace_id)s
+       uncounted = attempt, deaths = 0, turn = %(turn)s, queued_for = %(by)s,
+       request_id = %(request_id)s, trace_id = %(trace_id)s
 where id = %(id)s and status in ('failed', 'cancelled') and not exists (
     select from builds o where o.key = b.key and o.status in ('queued', 'running', 'succeeded'))
 returning id
 """
 _END_PAUSE: Final = b"update builds set not_before = null where id = %(id)s and not_before is not null returning id"
+_IS_WANTED: Final = """
+select 1 from requests where build_id = %(id)s and requested_by = %(by)s and not withdrawn limit 1
+"""
 _FIND_TWIN: Final = b"""
 select o.id from builds b join builds o on o.key = b.key and o.status in ('queued', 'running', 'succeeded')
 where b.id = %(id)s
@@ -113,11 +119,18 @@ class PostgresBuilds:
     """The BuildStore, the EqualBuilds, the RetryStore and the BuildTimes on PostgreSQL."""
 
     def __init__(
-        self, database: Database, queue: BuildQueue, *, max_attempts: int, new_id: Callable[[], uuid.UUID] = uuid.uuid4
+        self,
+        database: Database,
+        queue: BuildQueue,
+        *,
+        max_attempts: int,
+        limits: OpenLimits = NO_LIMITS,
+        new_id: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
         self._database = database
         self._queue = queue
         self._max_attempts = max_attempts
+        self._limits = limits
         self._new_id = new_id
 
     async def submit(
@@ -133,13 +146,26 @@ class PostgresBuilds:
         async with self._database.transaction() as connection:
             if prebuild_id is not None:
                 await _refuse_if_cancelled(connection, prebuild_id)
+            await self._begin_count(connection, requested_by)
             build_id, joined = await self.submit_on(
                 connection, order, requested_by=requested_by, priority=priority, trace=trace
             )
+            if not joined:
+                await self._check_count(connection, requested_by, for_prebuild=prebuild_id is not None)
             request: Row = {"id": build_id, "requirement": order.requirement, "by": requested_by, "joined": joined}
             request |= _columns(trace)
             await connection.execute(_INSERT_REQUEST, {**request, "prebuild_id": prebuild_id})
             return Submission(build=await _read(connection, build_id), joined=joined)
+
+    async def _begin_count(self, connection: Connection, requested_by: str) -> None:
+        """Let others who add to the same caller's builds wait until our transaction ends; comes before other locks."""
+        if self._limits.builds:
+            await hold_caller(connection, requested_by)
+
+    async def _check_count(self, connection: Connection, requested_by: str, *, for_prebuild: bool) -> None:
+        if self._limits.builds:
+            row = await (await connection.execute(_COUNT_QUEUED, {"by": requested_by})).fetchone()
+            self._limits.check_builds(row["count"] if row else 0, for_prebuild=for_prebuild)
 
     async def submit_on(
         self,
@@ -198,8 +224,8 @@ class PostgresBuilds:
             "limit": limit + 1,
         }
         rows = await self._database.fetch_all(_LIST, parameters)
-        shown = tuple(summary_of(row) for row in rows[:limit])
-        return BuildPage(builds=shown, next_before=shown[-1].id if len(rows) > limit else None)
+        shown = readable("build", rows[:limit], summary_of)
+        return BuildPage(builds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
         """Cancel at once if nobody works on it, else ask the worker to stop."""
@@ -207,10 +233,24 @@ class PostgresBuilds:
             build = await _read(connection, build_id)
             if (await connection.execute(_CANCEL, {"id": build_id})).rowcount:
                 await record_change(connection, cancellation_of(build, requested_by))
+                await leave_for_all(connection, build_id)
                 await leave_cancelled(connection, build_id, statuses=LIVE, by=requested_by)
             await notify(connection, build_id)
             await notify(connection, cancel_topic(build_id))
             return await _read(connection, build_id)
+
+    async def leave(self, build_id: str, *, requested_by: str) -> Build:
+        """Withdraw what somebody has asked for, and cancel the build if that was all."""
+        async with self._database.transaction() as connection:
+            await _read(connection, build_id)
+            if not await leave(connection, build_id, by=requested_by):
+                raise NotYoursError(kind="build", name=build_id)
+            return await _read(connection, build_id)
+
+    async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
+        """Look for a request that was not withdrawn."""
+        wanted = {"id": _id_of(build_id), "by": requested_by}
+        return await self._database.fetch_one(_IS_WANTED, wanted) is not None
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
         """Queue it anew, unless an equal build is there or comes in between: the unique index decides."""
@@ -220,6 +260,7 @@ class PostgresBuilds:
                     return await self._retry(connection, build_id, requested_by, trace)
 
     async def _retry(self, connection: Connection, build_id: str, requested_by: str, trace: Trace) -> Submission:
+        await self._begin_count(connection, requested_by)
         build = await _read(connection, build_id)
         lane = str(build.order.lane)
         place: Row = {"lane": lane, "priority": build.priority.rank, "by": requested_by, "id": build_id}
@@ -228,12 +269,18 @@ class PostgresBuilds:
         for statement in (_RETRY, _END_PAUSE):
             if await (await connection.execute(statement, place)).fetchone() is not None:
                 await forget_waits(connection, build_id)
+                await want_again(connection, build_id, place)
+                if statement is _RETRY:
+                    await self._check_count(connection, requested_by, for_prebuild=False)
                 await self._queue.wake(connection, lane)
                 await notify(connection, build_id)
                 await record_change(connection, retry_of(build, requested_by))
                 return Submission(build=await _read(connection, build_id), joined=False)
         twin = await (await connection.execute(_FIND_TWIN, {"id": build_id})).fetchone()
-        return Submission(build=await _read(connection, str(twin["id"]) if twin else build_id), joined=True)
+        joined_id = str(twin["id"]) if twin else build_id
+        if joined_id != build_id:
+            await want_again(connection, joined_id, place)
+        return Submission(build=await _read(connection, joined_id), joined=True)
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
         """Take each project's median."""
@@ -277,4 +324,5 @@ async def _read(connection: Connection, build_id: str) -> Build:
 def _build_of(build_id: str, rows: list[Row], attempts: list[Row], waits: list[Row]) -> Build:
     if not rows:
         raise NotFoundError(kind="build", name=build_id)
-    return build_of(rows[0], attempts, waits)
+    with reading("build", build_id):
+        return build_of(rows[0], attempts, waits)

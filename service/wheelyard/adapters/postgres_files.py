@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from wheelyard.adapters.child_process import Account, ProcessMark
-from wheelyard.errors import DiskFullError, ServiceStartError
+from wheelyard.errors import ServiceStartError
 
 DATABASE: Final = "wheelyard"
 SUPERUSER: Final = "postgres"
@@ -47,13 +47,6 @@ def database_url(data_dir: Path, *, database: str = DATABASE) -> str:
     """Give the server's address; every part is named, so that no PG* variable of the environment takes effect."""
     host = quote(os.fsencode(socket_directory(data_dir)), safe="")
     return f"postgresql://{SUPERUSER}@/{database}?host={host}&port=5432"
-
-
-def check_free_space(path: Path, *, floor_bytes: int) -> None:
-    """Raise DiskFullError if less than the floor is free: a full disk makes PostgreSQL stop in the middle."""
-    free = shutil.disk_usage(path).free
-    if free < floor_bytes:
-        raise DiskFullError(path=str(path), free_bytes=free, floor_bytes=floor_bytes)
 
 
 def find_account() -> Account | None:

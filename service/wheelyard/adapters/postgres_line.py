@@ -3,7 +3,7 @@
 from typing import Final
 
 from wheelyard.adapters.database import Database
-from wheelyard.adapters.records import Row, summary_of
+from wheelyard.adapters.records import Row, readable, summary_of
 from wheelyard.domain.queue import Lane
 from wheelyard.domain.queue_estimate import Line, LiveBuild
 
@@ -34,7 +34,7 @@ class PostgresLine:
         running = await self._database.fetch_all(_RUNNING, {})
         waiting = await self._database.fetch_all(_WAITING, {"limit": limit})
         counts = await self._database.fetch_one(_TOTAL, {}) or {}
-        return Line(running=tuple(map(_live, running)), waiting=tuple(map(_live, waiting)), **counts)
+        return Line(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
 
 
 def _live(row: Row) -> LiveBuild:

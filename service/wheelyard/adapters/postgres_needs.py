@@ -7,7 +7,7 @@ from wheelyard.adapters.database import Connection, Database
 from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_topics import notify
 from wheelyard.adapters.postgres_waits import fail, go_on, read_graph
-from wheelyard.adapters.records import Row, trace_of
+from wheelyard.adapters.records import Row, reading, trace_of
 from wheelyard.adapters.state_log import note_needed
 from wheelyard.domain.broken_chain import BrokenChain
 from wheelyard.domain.build import BuildOrder, Failure, Status
@@ -15,7 +15,7 @@ from wheelyard.domain.build_graph import Need, WaitGraph
 from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
-from wheelyard.errors import WheelyardError
+from wheelyard.errors import RecordUnreadableError, WheelyardError
 
 _OPEN: Final = """
 select w.build_id, w.project, w.version, b.python, b.platform, b.priority, b.queued_for
@@ -48,8 +48,16 @@ class PostgresNeeds:
         self._builds = builds
 
     async def open_needs(self) -> tuple[Need, ...]:
-        """List what is not ordered yet."""
-        return tuple(map(_need_of, await self._database.fetch_all(_OPEN, {})))
+        """List what is not ordered yet; a build that cannot be read fails."""
+        needs: list[Need] = []
+        for row in await self._database.fetch_all(_OPEN, {}):
+            try:
+                with reading("build", row["build_id"]):
+                    needs.append(_need_of(row))
+            except RecordUnreadableError as error:
+                async with self._database.transaction() as connection:
+                    await fail(connection, str(row["build_id"]), Failure.of(error, stage=None))
+        return tuple(needs)
 
     async def supply(self, need: Need, order: BuildOrder) -> None:
         """Submit or join, and tie the two builds together."""
@@ -99,7 +107,7 @@ def _need_of(row: Row) -> Need:
     return Need(
         build_id=str(row["build_id"]),
         release=NeededRelease(project=row["project"], version=row["version"]),
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         priority=list(Priority)[row["priority"]],
         requested_by=row["queued_for"],
     )

@@ -8,6 +8,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row
+from wheelyard.domain.log_text import LogNote
 
 _BATCH: Final = 200
 # What was begun in the future was begun by a clock that was ahead, and would not be due before that time has come. Not
@@ -45,7 +46,7 @@ delete from workers where name in (
 ) returning name
 """
 _NOTE: Final = gzip.compress(
-    b"==> this log was kept for as long as the operator wants logs kept, and removed then\n", mtime=0
+    LogNote.of("this log was kept for as long as the operator wants logs kept, and removed then").encode(), mtime=0
 )
 _DAY_SECONDS: Final = 86_400.0
 

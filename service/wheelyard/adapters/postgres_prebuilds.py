@@ -8,19 +8,22 @@ from typing import Final
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from wheelyard.adapters.database import Connection, Database
+from wheelyard.adapters.database import Connection, Database, hold_caller
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_webhooks import put_webhook
 from wheelyard.adapters.postgres_wishes import wanted_builds, withdraw
-from wheelyard.adapters.records import Row, trace_of
+from wheelyard.adapters.records import Row, readable, reading, trace_of
+from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.build import Status
 from wheelyard.domain.changes import end_of, prebuild_of
 from wheelyard.domain.dependencies import Skipped
-from wheelyard.domain.prebuild import Item, Prebuild, PrebuildTurn, Prefer, Started
+from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
 from wheelyard.domain.target import Target
 from wheelyard.domain.webhook import Webhook, WebhookState
-from wheelyard.errors import NotFoundError
+from wheelyard.errors import NotFoundError, RecordUnreadableError
+from wheelyard.logs import get_logger
 
+_log = get_logger(__name__)
 _ITEM: Final = TypeAdapter(Item)
 _SKIPPED: Final = TypeAdapter(tuple[Skipped, ...])
 
@@ -29,6 +32,13 @@ insert into prebuilds (id, requested_by, created_at, targets, prefer, skipped, a
                        request_id, trace_id)
 values (%(id)s, %(requested_by)s, %(created_at)s, %(targets)s, %(prefer)s, %(skipped)s, %(allow_skipped)s,
         %(webhook_url)s, %(finished_at)s, %(request_id)s, %(trace_id)s)
+"""
+_OVER: Final = [status.value for status in ItemStatus if status.is_final]
+_COUNT_OPEN: Final = b"""
+select count(*) as requests, coalesce(sum((
+    select count(*) from prebuild_items where prebuild_id = prebuilds.id and item->>'status' <> all(%(over)s)
+)), 0)::bigint as items
+from prebuilds where requested_by = %(by)s and finished_at is null
 """
 _PUT_ITEM: Final = b"""
 insert into prebuild_items (prebuild_id, number, item) values (%(id)s, %(number)s, %(item)s)
@@ -70,8 +80,9 @@ update prebuilds set held_until = null, cancelled = true, finished_at = now() wh
 class PostgresPrebuilds:
     """The PrebuildStore and the PrebuildTurns on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, limits: OpenLimits = NO_LIMITS) -> None:
         self._database = database
+        self._limits = limits
 
     async def create(self, prebuild: Prebuild) -> None:
         """Insert a prebuild with its items and what was started for it."""
@@ -89,11 +100,21 @@ class PostgresPrebuilds:
             "webhook_url": prebuild.webhook.url if prebuild.webhook else None,
         }
         async with self._database.transaction() as connection:
+            if prebuild.finished_at is None:
+                await self._check_open(connection, prebuild)
             await connection.execute(_INSERT, values)
             await _put_parts(connection, prebuild)
             if prebuild.finished_at is not None:
                 await _put_webhook_of(connection, prebuild)
             await record_change(connection, prebuild_of(prebuild))
+
+    async def _check_open(self, connection: Connection, new: Prebuild) -> None:
+        if not self._limits.requests and not self._limits.items:
+            return
+        await hold_caller(connection, new.requested_by)
+        row = await (await connection.execute(_COUNT_OPEN, {"by": new.requested_by, "over": _OVER})).fetchone()
+        requests, items = (row["requests"], row["items"]) if row else (0, 0)
+        self._limits.check_requests(requests + 1, items + new.open_items)
 
     async def get(self, prebuild_id: str) -> Prebuild:
         """Read one with its items and its builds."""
@@ -109,7 +130,8 @@ class PostgresPrebuilds:
 
     async def list_prebuilds(self, *, limit: int) -> tuple[Prebuild, ...]:
         """Read the newest ones, without their items and builds."""
-        return tuple(_prebuild_of(row, [], []) for row in await self._database.fetch_all(_LIST, {"limit": limit}))
+        rows = await self._database.fetch_all(_LIST, {"limit": limit})
+        return readable("request", rows, lambda row: _prebuild_of(row, [], []))
 
     async def cancel(self, prebuild_id: str, *, cancelled_by: str) -> Prebuild:
         """End it, and what waits in the queue for it alone."""
@@ -123,12 +145,16 @@ class PostgresPrebuilds:
         return await self.get(prebuild_id)
 
     async def claim(self, *, lease_seconds: float) -> PrebuildTurn | None:
-        """Hold the one that was looked at longest ago."""
+        """Hold the one that was looked at longest ago; one that cannot be read ends, so that it holds up no other."""
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_CLAIM, {"seconds": lease_seconds})).fetchone()
-            if row is None:
-                return None
-            return PrebuildTurn(prebuild=await _read_parts(connection, row), number=row["turn"])
+            while (row := await (await connection.execute(_CLAIM, {"seconds": lease_seconds})).fetchone()) is not None:
+                try:
+                    return PrebuildTurn(prebuild=await _read_parts(connection, row), number=row["turn"])
+                except RecordUnreadableError as error:
+                    _log.error("record-unreadable", kind="request", name=error.name, reason=error.reason)
+                    await connection.execute(_CANCEL, {"id": row["id"]})
+                    await put_webhook(connection, str(row["id"]), row["webhook_url"])
+        return None
 
     async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
         """Extend the lease, unless the turn was lost."""
@@ -184,7 +210,8 @@ async def _read_parts(connection: Connection, row: Row) -> Prebuild:
     items = await (await connection.execute(_SELECT_ITEMS, wanted)).fetchall()
     started = await (await connection.execute(_SELECT_STARTED, wanted)).fetchall()
     sent = await (await connection.execute(_SELECT_WEBHOOK, wanted)).fetchone() if row["webhook_url"] else None
-    return replace(_prebuild_of(row, items, started), webhook=_webhook_of(row, sent))
+    with reading("request", row["id"]):
+        return replace(_prebuild_of(row, items, started), webhook=_webhook_of(row, sent))
 
 
 def _webhook_of(row: Row, sent: Row | None) -> Webhook | None:
@@ -202,7 +229,7 @@ def _prebuild_of(row: Row, items: list[Row], started: list[Row]) -> Prebuild:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         cancelled=row["cancelled"],
-        targets=tuple(Target.parse(python=python, platform=platform) for python, platform in row["targets"]),
+        targets=tuple(Target.stored(python=python, platform=platform) for python, platform in row["targets"]),
         prefer=Prefer(row["prefer"]),
         items=tuple(_ITEM.validate_python(one["item"]) for one in items),
         skipped=_SKIPPED.validate_python(row["skipped"]),
@@ -229,7 +256,7 @@ def _started_of(row: Row) -> Started:
     return Started(
         project=row["project"],
         version=row["version"],
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         build_id=None if row["build_id"] is None else str(row["build_id"]),
         status=Status(row["status"]) if row["status"] else Status.FAILED,
         reason=row["refusal"] or row["failure"] or "",

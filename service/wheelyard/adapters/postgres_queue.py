@@ -17,8 +17,8 @@ from wheelyard.adapters.records import Row, failure_json
 from wheelyard.adapters.state_log import note_lost, note_rested
 from wheelyard.domain.build import Failure, Status
 from wheelyard.domain.ledger import Claim
-from wheelyard.domain.queue import Demand, Offer
-from wheelyard.errors import AttemptsExhaustedError
+from wheelyard.domain.queue import MAX_DEATHS, Demand, Offer
+from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError
 from wheelyard.logs import get_logger
 
 _log = get_logger(__name__)
@@ -36,7 +36,7 @@ order by first.priority, first.turn, first.sequence limit 16
 # The status and "not_before is null" are spelt in a way that no index of queued builds answers: with statistics of an
 # empty queue, the planner would rather read all of such an index than look up a few ids.
 LOCK_FIRST: Final = b"""
-select id, need_cpus, need_memory_bytes from builds
+select id, need_cpus, need_memory_bytes, deaths from builds
 where id = any(%(ids)s) and coalesce(status, '') = 'queued' and coalesce(not_before, '-infinity') = '-infinity'
   and not waiting
 order by priority, turn, sequence limit 1 for update skip locked
@@ -49,13 +49,31 @@ update builds set lease_until = now() + make_interval(secs => %(grace)s) where s
 and (lease_until < now() or lease_until > now() + make_interval(secs => %(grace)s))
 """
 _OVERDUE: Final = b"""
-select id, lane, worker, attempt - uncounted as tries, max_attempts, cancel_requested from builds
+select id, lane, worker, attempt - uncounted as tries, max_attempts, cancel_requested, deaths,
+       array(select worker from attempts a where a.build_id = builds.id and worker_died order by number) as dead
+from builds
 where status = 'running' and lease_until < now() order by lease_until limit 100 for update skip locked
 """
 _END: Final = b"""
 update builds set status = %(status)s, stage = null, lease_until = null, failure = %(failure)s,
        finished_at = case when %(status)s = 'queued' then null else now() end
 where id = %(id)s
+"""
+# Also of attempts that were taken for lost before it was known how: a host may take longer to start its worker again.
+NOTE_DEATH: Final = b"""
+with died as (
+    update attempts a set worker_died = true from builds b
+    where b.id = a.build_id and b.status in ('queued', 'running') and a.number > b.uncounted
+      and a.worker = %(worker)s and a.started_at > now() - make_interval(secs => %(seconds)s) and not a.worker_died
+      and (a.finished_at is null or a.failure->>'code' = 'worker-lost')
+    returning a.build_id
+)
+update builds set deaths = deaths + 1 from died where builds.id = died.build_id returning builds.id
+"""
+_DOOMED: Final = b"""
+select id, lane, worker, attempt - uncounted as tries, max_attempts, cancel_requested, deaths,
+       array(select worker from attempts a where a.build_id = builds.id and worker_died order by number) as dead
+from builds where id = any(%(ids)s) and status = 'queued' and deaths >= %(most_deaths)s for update
 """
 _END_PAUSES: Final = b"""
 update builds set not_before = null where status = 'queued' and not_before <= now() returning id, lane
@@ -94,7 +112,9 @@ class PostgresQueue:
             row = await (await connection.execute(LOCK_FIRST, {"ids": first})).fetchone()
             if row is None or not _fits(row, offer):
                 return None
-            return await claim_on(connection, str(row["id"]), worker=offer.worker, lease_seconds=offer.lease_seconds)
+            return await claim_on(
+                connection, self._queue, str(row["id"]), worker=offer.worker, lease_seconds=offer.lease_seconds
+            )
 
     async def sweep(self) -> int:
         """Look after overdue builds and those whose pause is over; an advisory lock lets one worker do it at a time."""
@@ -119,6 +139,16 @@ class PostgresQueue:
                 note_rested(str(row["id"]))
             return len(overdue) + len(rested) + await repair(connection, self._queue)
 
+    async def note_death(self, worker: str, *, seconds: float) -> int:
+        """Count it for each build that the worker had; end those that wait and have had enough."""
+        async with self._database.transaction() as connection:
+            values = {"worker": worker, "seconds": seconds}
+            ids = [row["id"] for row in await (await connection.execute(NOTE_DEATH, values)).fetchall()]
+            doomed = await connection.execute(_DOOMED, {"ids": ids, "most_deaths": MAX_DEATHS})
+            for row in await doomed.fetchall():
+                await self._end_lost(connection, row)
+            return len(ids)
+
     def _jump_seconds(self, now: datetime) -> float:
         """Tell how far the database's clock has moved since the last sweep, beyond the time that has passed."""
         ahead = now.timestamp() - self._elapsed()
@@ -140,6 +170,8 @@ class PostgresQueue:
 
 
 def _fits(row: Row, offer: Offer) -> bool:
+    if row["deaths"]:
+        return offer.free.covers(offer.total)
     demand = Demand(cpus=row["need_cpus"], memory_bytes=row["need_memory_bytes"])
     return offer.free.covers(offer.total.share(demand, offer.default))
 
@@ -147,6 +179,8 @@ def _fits(row: Row, offer: Offer) -> bool:
 def _status_of_lost(row: Row) -> tuple[Status, Failure | None]:
     if row["cancel_requested"]:
         return Status.CANCELLED, None
+    if row["deaths"] >= MAX_DEATHS:
+        return Status.FAILED, Failure.of(WorkerKilledError(workers=row["dead"][-row["deaths"] :]), stage=None)
     if row["tries"] < row["max_attempts"]:
         return Status.QUEUED, None
     return Status.FAILED, Failure.of(AttemptsExhaustedError(attempts=row["tries"]), stage=None)

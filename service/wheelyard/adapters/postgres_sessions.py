@@ -6,20 +6,27 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.postgres_audit import record_change
+from wheelyard.adapters.postgres_tokens import LIVE, LONG_AGO
 from wheelyard.adapters.records import token_of
-from wheelyard.domain.access import Action, Change
+from wheelyard.domain.access import MOST_SESSIONS, Action, Change
 from wheelyard.domain.ledger import Token
 
 _FORGET: Final = b"delete from sessions where expires_at < now()"
+_FORGET_OLDEST: Final = b"""
+delete from sessions where secret_digest in (
+    select secret_digest from sessions where token_id = %(token)s
+    order by expires_at desc, secret_digest offset %(most)s)
+"""
 _OPEN: Final = b"""
 insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
 """
-_FIND: Final = """
-update tokens set last_used_at = now() from sessions
-where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and tokens.id = sessions.token_id
-  and tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())
-returning tokens.*
-"""
+_FIND: Final = f"""
+with found as (select tokens.* from sessions join tokens on tokens.id = sessions.token_id
+               where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and {LIVE}),
+     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
+              returning tokens.*)
+select * from used union all select * from found where not exists (select from used)
+"""  # noqa: S608  (constants)
 _CLOSE: Final = b"""
 delete from sessions using tokens where sessions.secret_digest = %(digest)s and tokens.id = sessions.token_id
 returning tokens.*
@@ -38,6 +45,7 @@ class PostgresSessions:
         async with self._database.transaction() as connection:
             await connection.execute(_FORGET)
             await connection.execute(_OPEN, values)
+            await connection.execute(_FORGET_OLDEST, {**values, "most": MOST_SESSIONS})
             change = Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id)
             await record_change(connection, change)
 

@@ -17,14 +17,21 @@ from wheelyard.domain.changes import creation_of, revocation_of
 from wheelyard.domain.ledger import Token
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError
 
+LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())"
+LONG_AGO: Final = "(tokens.last_used_at is null or tokens.last_used_at < now() - interval '5 s')"
+"""When the use of a token is noted again."""
 _CREATE: Final = b"""
 insert into tokens (id, name, scope, secret_digest, expires_at)
 values (%(id)s, %(name)s, %(scope)s, %(digest)s, %(expires_at)s) returning *
 """
-_FIND: Final = """
-update tokens set last_used_at = now() where secret_digest = %(digest)s and revoked_at is null
-and (expires_at is null or expires_at > now()) returning *
-"""
+# Its use is noted every few seconds: a write at each request would make all requests of a token wait for one another,
+# each with a connection of the pool.
+_FIND: Final = f"""
+with found as (select * from tokens where secret_digest = %(digest)s and {LIVE}),
+     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
+              returning tokens.*)
+select * from used union all select * from found where not exists (select from used)
+"""  # noqa: S608  (constants)
 _LIST: Final = "select * from tokens order by created_at desc, id"
 _SELECT: Final = b"select * from tokens where id = %(id)s for update"
 _REVOKE: Final = b"update tokens set revoked_at = now() where id = %(id)s returning *"

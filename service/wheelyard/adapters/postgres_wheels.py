@@ -12,6 +12,7 @@ from wheelyard.domain.indexed_wheel import (
     ProjectPage,
     ProjectSummary,
     WheelFilter,
+    WheelOrigin,
     WheelPage,
 )
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
@@ -21,13 +22,15 @@ _CHANGES: Final = "select name, serial from index_projects where serial > %(sinc
 _NAMES: Final = """
 select name from index_projects p
 where exists (select from wheels w where w.project = p.name and w.deleted_at is null
-              and (w.level = 'prod' or %(level)s = 'staging')) order by name
+              and (w.level = 'prod' or %(level)s = 'staging') and (w.origin <> 'mirrored' or not %(own_only)s))
+order by name
 """
 _OF_PROJECT: Final = f"select {COLUMNS} from wheels where project = %(project)s order by sequence"  # noqa: S608
 _METADATA: Final = "select metadata from wheels where filename = %(filename)s and deleted_at is null"
 _LIST: Final = f"""
 select {COLUMNS} from wheels
 where (%(project)s::text is null or project = %(project)s) and (%(level)s::text is null or level = %(level)s)
+  and (%(origin)s::text is null or origin = %(origin)s)
   and (%(standing)s::text is null or %(standing)s = case when deleted_at is not null then 'deleted'
        when yanked_at is not null then 'yanked' else 'offered' end)
   and (%(before)s::text is null or sequence < (select sequence from wheels where filename = %(before)s))
@@ -36,9 +39,10 @@ order by sequence desc limit %(limit)s
 # A look-up for each project that is shown: what it costs does not depend on how many there are. The names are in the
 # order of the C collation, the wheels' index in the default one.
 _PROJECTS: Final = """
-select p.name, found.releases, found.wheels, found.newest_upload_at
+select p.name, found.releases, found.wheels, found.origins, found.newest_upload_at
 from index_projects p cross join lateral (
-    select count(distinct w.version) as releases, count(*) as wheels, max(w.uploaded_at) as newest_upload_at
+    select count(distinct w.version) as releases, count(*) as wheels,
+           array_agg(distinct w.origin order by w.origin) as origins, max(w.uploaded_at) as newest_upload_at
     from wheels w where w.project = p.name collate "default" and w.deleted_at is null
 ) as found
 where found.wheels > 0 and (%(after)s::text is null or p.name > %(after)s) and starts_with(p.name, %(prefix)s)
@@ -58,9 +62,9 @@ class PostgresWheels:
         serial = max((row["serial"] for row in rows), default=since)
         return IndexChanges(serial=serial, projects=frozenset(row["name"] for row in rows))
 
-    async def names(self, *, level: Level) -> tuple[str, ...]:
+    async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
         """Name every project that has a wheel at this level or above."""
-        rows = await self._database.fetch_all(_NAMES, {"level": level.value})
+        rows = await self._database.fetch_all(_NAMES, {"level": level.value, "own_only": own_only})
         return tuple(row["name"] for row in rows)
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
@@ -84,6 +88,7 @@ class PostgresWheels:
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters: Row = {
             "project": wanted.project,
+            "origin": wanted.origin and wanted.origin.value,
             "level": wanted.level and wanted.level.value,
             "standing": wanted.standing and wanted.standing.value,
             "before": wanted.before,
@@ -98,6 +103,6 @@ class PostgresWheels:
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters: Row = {"after": wanted.after, "prefix": wanted.prefix, "limit": limit + 1}
         rows = await self._database.fetch_all(_PROJECTS, parameters)
-        projects = tuple(ProjectSummary(**row) for row in rows)
+        projects = tuple(ProjectSummary(**{**row, "origins": tuple(map(WheelOrigin, row["origins"]))}) for row in rows)
         next_after = projects[limit - 1].name if len(projects) > limit else None
         return ProjectPage(projects=projects[:limit], next_after=next_after)

@@ -10,6 +10,7 @@ from wheelyard.adapters.database import Connection
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_waits import fail_dependents, stop_waiting
+from wheelyard.adapters.records import Row
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.build import Status
 
@@ -31,6 +32,22 @@ where id = any(%(builds)s) and status = any(%(statuses)s)
   and not exists (select from build_waits where for_build_id = builds.id and released_at is null)
 returning id, project
 """
+_HAS_ASKED: Final = b"select from requests where build_id = %(id)s and requested_by = %(by)s limit 1"
+_LEAVE: Final = b"""
+update requests set withdrawn = true where build_id = %(id)s and requested_by = %(by)s and not withdrawn
+"""
+_LEAVE_FOR_ALL: Final = b"update requests set withdrawn = true where build_id = %(id)s and not withdrawn"
+_HAND_ON: Final = b"""
+update builds set queued_for = next.requested_by
+from (select requested_by from requests where build_id = %(id)s and not withdrawn order by id limit 1) as next
+where id = %(id)s and status = 'queued' and queued_for = %(by)s
+"""
+_LIVE_PROJECT: Final = b"select project from builds where id = %(id)s and status in ('queued', 'running')"
+_WANT_AGAIN: Final = b"update requests set withdrawn = false where build_id = %(id)s and requested_by = %(by)s"
+_WANT: Final = b"""
+insert into requests (build_id, requirement, requested_by, joined, request_id, trace_id)
+select id, requirement, %(by)s, true, %(request_id)s, %(trace_id)s from builds where id = %(id)s
+"""
 _WANTED: Final = b"select distinct build_id from requests where prebuild_id = %(id)s and not withdrawn"
 
 
@@ -48,6 +65,39 @@ async def withdraw(
     await connection.execute(_LOCK, values)
     await connection.execute(_WITHDRAW, values)
     return await _end_unwanted(connection, build_ids, statuses=statuses, by=by, request=prebuild_id)
+
+
+async def leave(connection: Connection, build_id: str, *, by: str) -> bool:
+    """Let somebody want a build no longer; False if they have never asked for it.
+
+    It is cancelled if nobody else wants it. If somebody does, its turn is theirs from now on.
+    """
+    values = {"builds": [build_id], "id": build_id, "by": by}
+    await connection.execute(_LOCK, values)
+    if (await (await connection.execute(_HAS_ASKED, values)).fetchone()) is None:
+        return False
+    left = (await connection.execute(_LEAVE, values)).rowcount
+    if not await _end_unwanted(connection, [build_id], statuses=LIVE, by=by, request=""):
+        handed_on = (await connection.execute(_HAND_ON, values)).rowcount
+        row = await (await connection.execute(_LIVE_PROJECT, values)).fetchone()
+        if row is not None and (left or handed_on):
+            details = {"project": row["project"]}
+            await record_change(
+                connection, Change(actor=by, action=Action.BUILD_LEFT, object=build_id, details=details)
+            )
+    return True
+
+
+async def leave_for_all(connection: Connection, build_id: str) -> None:
+    """Let nobody want a build any more, since it was cancelled for all: who tries it again wants it alone."""
+    await connection.execute(_LEAVE_FOR_ALL, {"id": build_id})
+
+
+async def want_again(connection: Connection, build_id: str, request: Row) -> None:
+    """Note that somebody who has tried a build again wants it."""
+    values = {**request, "id": build_id}
+    if not (await connection.execute(_WANT_AGAIN, values)).rowcount:
+        await connection.execute(_WANT, values)
 
 
 async def leave_cancelled(

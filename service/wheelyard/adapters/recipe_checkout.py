@@ -5,21 +5,30 @@ is used, and a repository that cannot be reached leaves the old one in use.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.process import run_program
 from wheelyard.domain.recipe_source import GitSource, SourceStatus
-from wheelyard.errors import ProgramMissingError, RecipesUnavailableError
+from wheelyard.errors import AlreadyRunningError, ProgramMissingError, RecipesUnavailableError
 from wheelyard.logs import get_logger
 
 _TIMEOUT_SECONDS: Final = 120.0
 _KEPT_COMMITS: Final = 2
+_POLL_SECONDS: Final = 0.05
 _REFERENCE: Final = "refs/wheelyard/current"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LEFTOVER_SECONDS: Final = 3600.0
+"""A checkout that is not complete by then was broken off: git has a time limit that is far shorter."""
 _SAFE: Final = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.symlinks=false"),
@@ -50,7 +59,12 @@ class RecipeCheckout:
         commit = self._commit()
         if commit is None:
             raise RecipesUnavailableError(source=str(self._source), reason=self._problem or "it was not fetched yet")
-        return self._home / "commits" / commit / self._source.subdirectory
+        folder = self._commits / commit / self._source.subdirectory
+        # Without this, each project would be built as one that has no recipe.
+        if not folder.is_dir():
+            reason = f"its commit {commit[:12]} has no folder {self._source.subdirectory}"
+            raise RecipesUnavailableError(source=str(self._source), reason=reason)
+        return folder
 
     def status(self) -> SourceStatus:
         """Say what is in use, and why it is not newer."""
@@ -60,7 +74,9 @@ class RecipeCheckout:
         """Fetch the newest commit; what fails is noted and logged, and the old one stays."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._fetch()
+                await asyncio.to_thread(self._home.mkdir, parents=True, exist_ok=True)
+                async with self._alone():
+                    await self._fetch()
         except (OSError, ProgramMissingError, TimeoutError, _GitError) as error:
             reason = str(error) or f"git took more than {self._timeout_seconds:.0f} seconds"
             if reason != self._problem:
@@ -70,13 +86,29 @@ class RecipeCheckout:
             self._problem = ""
 
     def _commit(self) -> str | None:
+        """Return the commit in use; one whose files are gone is none, so that it is fetched again."""
         try:
-            return self._current.read_text(encoding="ascii")
+            commit = self._current.read_text(encoding="ascii")
         except FileNotFoundError:
             return None
+        return commit if (self._commits / commit).is_dir() else None
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Keep others away from the repository: one with another folder of it, or another process."""
+        lock = FileLock(self._home / "lock")
+        while True:
+            try:
+                lock.acquire()
+                break
+            except AlreadyRunningError:
+                await asyncio.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def _fetch(self) -> None:
-        await asyncio.to_thread(self._home.mkdir, parents=True, exist_ok=True)
         await self._git("init", "--quiet", "--bare", str(self._repository))
         refspec = f"+{self._source.ref}:{_REFERENCE}"
         options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
@@ -86,15 +118,22 @@ class RecipeCheckout:
             await self._use(commit)
 
     async def _use(self, commit: str) -> None:
-        commits = self._home / "commits"
+        commits = self._commits
         if not (commits / commit).exists():
             commits.mkdir(exist_ok=True)
             partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=commits))
-            await self._git(f"--work-tree={partial}", "checkout", "--force", "--quiet", commit, "--", ".")
-            await asyncio.to_thread(partial.rename, commits / commit)
+            try:
+                await self._git(f"--work-tree={partial}", "checkout", "--force", "--quiet", commit, "--", ".")
+                await asyncio.to_thread(partial.rename, commits / commit)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
         _write_whole(self._current, commit)
         _log.info("recipes-updated", source=str(self._source), commit=commit)
-        await asyncio.to_thread(_remove_old, commits)
+        await asyncio.to_thread(_remove_old, commits, current=commit)
+
+    @property
+    def _commits(self) -> Path:
+        return self._home / "commits"
 
     @property
     def _repository(self) -> Path:
@@ -149,8 +188,22 @@ def _write_whole(file: Path, text: str) -> None:
     partial.replace(file)
 
 
-def _remove_old(commits: Path) -> None:
-    """Keep the newest commits; a request may still read the one before."""
-    by_age = sorted(commits.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in by_age[_KEPT_COMMITS:]:
+def _remove_old(commits: Path, *, current: str) -> None:
+    """Keep the newest commits, the one in use whatever its age: a request may still read the one before.
+
+    What is no commit is a checkout that was broken off, or one that another process is at.
+    """
+    complete = [folder for folder in commits.iterdir() if _COMMIT.fullmatch(folder.name) and folder.name != current]
+    leftovers = [folder for folder in commits.iterdir() if _COMMIT.fullmatch(folder.name) is None]
+    old = sorted(complete, key=_modified, reverse=True)[_KEPT_COMMITS - 1 :]
+    broken = [folder for folder in leftovers if _modified(folder) < time.time() - _LEFTOVER_SECONDS]
+    for folder in (*old, *broken):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _modified(folder: Path) -> float:
+    """Return when a folder was last changed; 0 for one that is gone."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

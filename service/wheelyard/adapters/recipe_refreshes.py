@@ -1,8 +1,8 @@
-"""Keeps recipes up to date, beside the API. Must not read any."""
+"""Fetches recipes before the API opens its port. Must not read any."""
 
 import asyncio
 import contextlib
-from typing import Final, NoReturn
+from typing import Final
 
 from wheelyard.adapters.recipe_folders import RecipeFolders
 
@@ -16,10 +16,3 @@ async def fetch_first(recipes: RecipeFolders, *, seconds: float = FIRST_FETCH_SE
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await recipes.update()
-
-
-async def keep_current(recipes: RecipeFolders, *, interval_seconds: float) -> NoReturn:
-    """Fetch what is in repositories, and again after each interval, until cancelled."""
-    while True:
-        await recipes.update()
-        await asyncio.sleep(interval_seconds)

@@ -1,7 +1,8 @@
 """Domain values as database rows hold them, and back. Must not run statements."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
@@ -25,9 +26,14 @@ from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import Trace
+from wheelyard.errors import RecordUnreadableError, WheelyardError
+from wheelyard.logs import get_logger
 
 Row = dict[str, Any]
 
+_log = get_logger(__name__)
+T = TypeVar("T")
+_MAX_REASON: Final = 300
 _FAILURE: Final = TypeAdapter(Failure)
 _RECIPE: Final = TypeAdapter(EffectiveRecipe)
 _SDIST: Final = TypeAdapter(SdistSource)
@@ -76,11 +82,33 @@ def order_of(row: Row) -> BuildOrder:
         project=row["project"],
         version=row["version"],
         sdist=_SDIST.validate_python(row["sdist"]),
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         builder=row["builder"],
         recipe_digest=row["recipe_digest"],
         recipe=_RECIPE.validate_python(row["recipe"]),
     )
+
+
+@contextlib.contextmanager
+def reading(kind: str, name: object) -> Iterator[None]:
+    """Name what is read within the block, in a RecordUnreadableError, if its rows hold what they cannot."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, WheelyardError) as error:
+        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        raise RecordUnreadableError(kind=kind, name=str(name), reason=reason) from error
+
+
+def readable(kind: str, rows: Iterable[Row], read: Callable[[Row], T]) -> tuple[T, ...]:
+    """Read a list's rows; one that cannot be read is left out, and the log says so."""
+    found: list[T] = []
+    for row in rows:
+        try:
+            with reading(kind, row["id"]):
+                found.append(read(row))
+        except RecordUnreadableError as error:
+            _log.warning("record-unreadable", kind=kind, name=error.name, reason=error.reason)
+    return tuple(found)
 
 
 def trace_of(row: Row) -> Trace:
@@ -129,7 +157,7 @@ def summary_of(row: Row) -> BuildSummary:
         id=str(row["id"]),
         project=row["project"],
         version=row["version"],
-        target=Target.parse(python=row["python"], platform=row["platform"]),
+        target=Target.stored(python=row["python"], platform=row["platform"]),
         status=Status(row["status"]),
         stage=_stage_of(row),
         created_at=row["created_at"],

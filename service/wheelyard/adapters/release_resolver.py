@@ -13,7 +13,7 @@ from typing import Any, Final
 from packaging.pylock import Pylock, PylockValidationError
 
 from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
+from wheelyard.adapters.uv_process import SERVICE, Question, UvProcess, UvResolverOptions
 from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease, holds
 from wheelyard.domain.offered_files import StandIns
 from wheelyard.domain.target import Target
@@ -36,6 +36,7 @@ class UvReleaseResolver:
         constraints: Sequence[str],
         stated: Sequence[StatedRelease],
         target: Target,
+        asked_by: str = SERVICE,
     ) -> tuple[ResolvedRelease, ...]:
         """Choose one release of each project that the requirements need on the target.
 
@@ -43,7 +44,7 @@ class UvReleaseResolver:
         that have no usable wheel at all, then of all releases. What is chosen of them will be built.
 
         Raises RequirementsUnsatisfiableError with uv's own explanation if there is no such set, OwnProjectError if
-        one of them has a name of our own and is not on our index, and IndexUnavailableError.
+        one of them has a name of our own and is not on our index, IndexUnavailableError, and ResolverBusyError.
         """
         if not requirements:
             return ()
@@ -52,7 +53,7 @@ class UvReleaseResolver:
         )
         with tempfile.TemporaryDirectory(prefix="wheelyard-stated-") as folder:
             _write_stubs(stated, Path(folder))
-            content = await self._choose(question, "--no-build", "--find-links", folder)
+            content = await self._choose(question, asked_by, "--no-build", "--find-links", folder)
         try:
             lock = Pylock.from_dict(content)
         except PylockValidationError as error:
@@ -63,22 +64,22 @@ class UvReleaseResolver:
             if package.version is not None and holds(package.marker, target)
         )
 
-    async def _choose(self, question: Question, *options: str) -> dict[str, Any]:
+    async def _choose(self, question: Question, asked_by: str, *options: str) -> dict[str, Any]:
         faults: list[BuildRequirementsError] = []
         for stand_ins in StandIns if self._pages is not None else (StandIns.NONE,):
             try:
-                return await self._compile(question, stand_ins, *options)
+                return await self._compile(question, stand_ins, asked_by, *options)
             except BuildRequirementsError as error:
                 faults.append(error)
         # With every sdist in sight, what uv says is about the requirements and not about wheels.
         raise RequirementsUnsatisfiableError(target=str(question.target), reason=faults[-1].reason) from faults[-1]
 
-    async def _compile(self, question: Question, stand_ins: StandIns, *options: str) -> dict[str, Any]:
+    async def _compile(self, question: Question, stand_ins: StandIns, asked_by: str, *options: str) -> dict[str, Any]:
         if self._pages is None:
-            return await self._uv.compile(question, *options)
+            return await self._uv.compile(question, *options, asked_by=asked_by)
         async with self._pages.open(question.target, stand_ins) as visit:
             with visit.explained():
-                return await self._uv.compile(question, *options, pages=visit.url)
+                return await self._uv.compile(question, *options, pages=visit.url, asked_by=asked_by)
 
 
 def _write_stubs(releases: Iterable[StatedRelease], folder: Path) -> None:

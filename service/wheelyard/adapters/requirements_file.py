@@ -4,16 +4,16 @@ Must not follow what the text names: no other file is opened, no variable of the
 https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 
-import tempfile
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from packaging.requirements import Requirement
 from pip_requirements_parser import EditableRequirement, InstallRequirement, OptionLine, RequirementsFile
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.requirements_text import NestedFile, ParsedLine, RequirementLine, UnusableLine
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import check_line, read_requirement
 
 _NESTED: Final = {"requirements": False, "constraints": True}
 _IGNORED_OPTION: Final = "an option of the installer; the index and its policy are the service's own settings"
@@ -35,17 +35,36 @@ _HASH_FORM: Final = "a hash as installers take it: sha256:, sha384: or sha512: a
 
 
 def parse_requirements(text: str) -> tuple[ParsedLine, ...]:
-    """Read each line of a requirements file, in their order."""
-    with tempfile.TemporaryDirectory(prefix="wheelyard-requirements-") as folder:
-        path = Path(folder, "requirements.txt")
-        path.write_text(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), encoding="utf-8", errors="replace")
-        parsed = RequirementsFile.from_file(str(path), include_nested=False)
+    """Read each line of a requirements file, in their order; raises RefusedTextError."""
+    text, refused = _without_hostile(text)
+    # The parser wants a file. This one is in memory, so that a process that is ended leaves nothing behind.
+    with os.fdopen(os.memfd_create("requirements"), "wb") as file:
+        file.write(text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace"))
+        file.flush()
+        try:
+            parsed = RequirementsFile.from_file(f"/proc/self/fd/{file.fileno()}", include_nested=False)
+        except (RecursionError, ValueError) as error:
+            raise RefusedTextError(f"it cannot be read ({type(error).__name__}: {str(error)[:_SHOWN]})") from error
     lines = [
+        *refused,
         *map(_read_requirement, parsed.requirements),
         *(line for option in parsed.options for line in _read_option(option)),
         *(_read_invalid(line.line_number, line.line, line.error_message) for line in parsed.invalid_lines),
     ]
     return tuple(sorted(lines, key=lambda line: line.line))
+
+
+def _without_hostile(text: str) -> tuple[str, list[UnusableLine]]:
+    """Take out the lines that the parser could not bear."""
+    lines = text.splitlines(keepends=True)
+    refused: list[UnusableLine] = []
+    for number, line in enumerate(lines):
+        try:
+            check_line(line)
+        except RefusedTextError as error:
+            refused.append(UnusableLine(line=number + 1, text=_shown(line), reason=str(error), is_malformed=True))
+            lines[number] = line[len(line.rstrip("\r\n")) :]
+    return "".join(lines), refused
 
 
 def _read_requirement(parsed: InstallRequirement) -> ParsedLine:
@@ -62,7 +81,10 @@ def _read_requirement(parsed: InstallRequirement) -> ParsedLine:
         return UnusableLine(line=number, text=_shown(parsed.line), reason=reason, is_wanted=wanted)
     if (problem := _malformed_reason(parsed)) is not None:
         return UnusableLine(line=number, text=_shown(parsed.line), reason=problem, is_malformed=True)
-    requirement = Requirement(str(parsed.req))
+    try:
+        requirement = read_requirement(str(parsed.req))
+    except RefusedTextError as error:
+        return UnusableLine(line=number, text=_shown(parsed.line), reason=str(error), is_malformed=True)
     requirement.extras = set(parsed.extras or requirement.extras)
     requirement.marker = parsed.marker
     return RequirementLine(line=number, requirement=requirement, hashes=tuple(parsed.hash_options))

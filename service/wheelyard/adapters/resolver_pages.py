@@ -9,13 +9,12 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.metadata import RawMetadata
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
@@ -23,20 +22,33 @@ from wheelyard.domain.offered_files import OfferedFiles, StandIns, is_usable, of
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.release import IndexFile
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement
 from wheelyard.errors import (
     BuildRequirementsError,
     IndexUnavailableError,
+    InvalidSdistError,
     NotFoundError,
+    ResolutionTooLargeError,
     UnknownProjectError,
     WheelyardError,
 )
-from wheelyard.interfaces import SourceIndex
+from wheelyard.interfaces import ParserPool, SourceIndex
 
 _HOST: Final = "127.0.0.1"
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _SECRET_BYTES: Final = 16
 _SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 1.0
 _PARTS: Final = 3
+_MOST_PROJECTS: Final = 2000
+"""Whose pages uv may ask for in one run. It asks here before it asks upstream, so this limits both."""
+_MOST_SDISTS: Final = 500
+"""That may be fetched for their metadata in one run."""
+MOST_REQUIREMENTS: Final = 2000
+"""That one sdist may state; the longest lists of PyPI have some hundreds."""
 _METADATA: Final = ".metadata"
 _BAD_REQUEST: Final = 400
 _REASONS: Final = {200: "OK", _BAD_REQUEST: "Bad Request", 404: "Not Found"}
@@ -51,11 +63,13 @@ class ResolverPages:
         source: SourceIndex,
         own: OwnWheels,
         own_projects: OwnProjects,
+        parsers: ParserPool,
         read_metadata: Callable[[Path], bytes | None] = read_sdist_metadata,
     ) -> None:
         self._source = source
         self._own = own
         self._own_projects = own_projects
+        self._parsers = parsers
         self._read_metadata = read_metadata
 
     @contextlib.asynccontextmanager
@@ -96,7 +110,11 @@ class ResolverPages:
         if file.own:
             return await self._own.metadata_of(file)
         stated = await asyncio.to_thread(self._read_metadata, await self._source.fetch(file))
-        return stand_in_metadata(name, stated or b"")
+        what = f"the PKG-INFO of {file.filename}"
+        try:
+            return await self._parsers.run(stand_in_metadata, name, stated or b"", what=what, caller=name)
+        except RefusedTextError as error:
+            raise InvalidSdistError(file=file.filename, reason=str(error)) from error
 
 
 class PageVisit:
@@ -107,6 +125,8 @@ class PageVisit:
         self._target = target
         self._stand_ins = stand_ins
         self._answering: set[asyncio.Task[Any]] = set()
+        self._asked: set[NormalizedName] = set()
+        self._fetched: set[str] = set()
         self.root = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
         self.url = ""
         """Address of the pages."""
@@ -145,7 +165,7 @@ class PageVisit:
                 while await self._answer_next(reader, writer) != _BAD_REQUEST:
                     pass
             finally:
-                writer.close()
+                await _close(writer)
 
     async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
         async with asyncio.timeout(_SECONDS):
@@ -189,6 +209,9 @@ class PageVisit:
         return 404, "text/plain", b""
 
     async def _page(self, project: NormalizedName) -> bytes:
+        self._asked.add(project)
+        if len(self._asked) > _MOST_PROJECTS:
+            raise ResolutionTooLargeError(what="what is required leads to more projects", limit=_MOST_PROJECTS)
         offered = await self._pages.files_of(project, self._target, self._stand_ins)
         if offered is None:
             raise NotFoundError(kind="project", name=project)
@@ -218,7 +241,19 @@ class PageVisit:
     async def _metadata(self, name: str) -> bytes:
         if name not in self.listed:
             raise NotFoundError(kind="file", name=name)
+        self._fetched.add(name)
+        if len(self._fetched) > _MOST_SDISTS:
+            raise ResolutionTooLargeError(what="more sdists would have to be read", limit=_MOST_SDISTS)
         return await self._pages.metadata_of(name, self.listed[name])
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection for good: one whose other side takes nothing more would stay open behind us."""
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await writer.wait_closed()
+    writer.transport.abort()
 
 
 def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
@@ -226,19 +261,28 @@ def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
 
     What the sdist leaves open (PEP 643) shows once its wheel is there.
     """
-    message = message_from_bytes(stated)
-    project, version, _, _ = parse_wheel_filename(wheel)
+    metadata = _parse(stated)
+    project, version, _, _ = read_wheel_name(wheel)
     lines = ["Metadata-Version: 2.1", f"Name: {project}", f"Version: {version}"]
-    lines += [f"Provides-Extra: {canonicalize_name(extra)}" for extra in message.get_all("Provides-Extra", [])]
-    lines += [f"Requires-Dist: {text}" for text in message.get_all("Requires-Dist", []) if _is_requirement(text)]
+    extras, requires = metadata.get("provides_extra", []), metadata.get("requires_dist", [])
+    if max(len(extras), len(requires)) > MOST_REQUIREMENTS:
+        what = f"the sdist of {project} {version} states {len(requires)} requirements and {len(extras)} extras"
+        raise ResolutionTooLargeError(what=what, limit=MOST_REQUIREMENTS)
+    lines += [f"Provides-Extra: {canonicalize_name(extra)}" for extra in extras]
+    lines += [f"Requires-Dist: {text}" for text in requires if _is_requirement(text)]
     return "\n".join([*lines, "", ""]).encode(errors="replace")
 
 
-def _is_requirement(text: str) -> bool:
+def _parse(stated: bytes) -> RawMetadata:
     try:
-        return "\n" not in text and "\r" not in text and Requirement(text).url is None
-    except InvalidRequirement:
-        return False
+        return parse_metadata(stated)
+    except RefusedTextError:
+        return {}
+
+
+def _is_requirement(text: str) -> bool:
+    requirement = None if "\n" in text or "\r" in text else find_requirement(text)
+    return requirement is not None and requirement.url is None
 
 
 def _wheel_name(project: NormalizedName, sdist: IndexFile) -> str:

@@ -6,10 +6,11 @@ What an attempt uploaded and did not live to record has never been anybody's whe
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from packaging.utils import NormalizedName, parse_wheel_filename
+from packaging.utils import NormalizedName
 
 from wheelyard.domain.index import PublishedFile
 from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.errors import IndexConflictError, NotFoundError
 from wheelyard.interfaces import Permit, UploadBook, WheelIndex
 from wheelyard.logs import get_logger
@@ -53,7 +54,7 @@ class RetainedIndex:
         if permit is not None:
             await permit()
         _log.warning("orphan-removed", filename=wheel.name)
-        await self._remove(parse_wheel_filename(wheel.name)[0], wheel.name)
+        await self._remove(read_wheel_name(wheel.name)[0], wheel.name)
         return await self._index.publish(wheel, sha256=sha256, permit=permit)
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:

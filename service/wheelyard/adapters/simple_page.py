@@ -1,6 +1,5 @@
 """Read a project's page of a Simple API (PEP 503 and 691). Must not fetch it."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +7,25 @@ from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from packaging.utils import (
-    InvalidWheelFilename,
     NormalizedName,
     canonicalize_name,
-    parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
-from pypi_simple import DistributionPackage, ProjectPage, UnsupportedRepoVersionError
+from packaging.version import Version
+from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage, UnsupportedRepoVersionError
 
 from wheelyard.adapters.upstream_http import without_password
 from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.untrusted.file_names import MAX_NAME, find_wheel_name
+from wheelyard.domain.untrusted.json_text import read_json
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import find_version
 
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _HTML: Final = ("application/vnd.pypi.simple.v1+html", "text/html")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SCHEMES: Final = ("https", "http")
 _REASON_LENGTH: Final = 200
+MOST_FILES: Final = 50_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +39,7 @@ class PageBody:
     content: bytes
 
 
-class UnreadablePageError(ValueError):
+class UnreadablePageError(RefusedTextError):
     """The answer is not a page of a Simple API; its text says why. The adapter turns it into one of our errors."""
 
 
@@ -49,21 +51,39 @@ def read_page(project: NormalizedName, body: PageBody) -> ProjectFiles:
     PEP 527 is kept, so that whoever chooses can say what there is.
     """
     try:
-        page = _parse(project, body)
+        packages = _parse(project, body)
     except (ValueError, UnsupportedRepoVersionError) as error:
         reason = " ".join(str(error).split())[:_REASON_LENGTH]
         raise UnreadablePageError(f"its page of {project} cannot be read, {reason}") from error
-    files = (_read_file(project, package) for package in page.packages)
+    files = (_read_file(project, package) for package in packages)
     return ProjectFiles(project=project, files=tuple(file for file in files if file is not None))
 
 
-def _parse(project: NormalizedName, body: PageBody) -> ProjectPage:
+def _parse(project: NormalizedName, body: PageBody) -> list[DistributionPackage]:
+    """Parse a page; files with names that no distribution has are left out, as the library's cost is not linear."""
     media_type = body.content_type.partition(";")[0].strip().lower()
     if media_type == _JSON:
-        return ProjectPage.from_json_data(json.loads(body.content), body.url)
+        data = read_json(body.content)
+        if isinstance(data, dict) and isinstance(files := data.get("files"), list):
+            _check_count(project, len(files))
+            data["files"] = [
+                file for file in files if _is_short(file.get("filename") if isinstance(file, dict) else "")
+            ]
+        return ProjectPage.from_json_data(data, body.url).packages
     if media_type in _HTML:
-        return ProjectPage.from_html(project, body.content, body.url, body.charset)
+        links = RepositoryPage.from_html(body.content, body.url, body.charset).links
+        _check_count(project, len(links))
+        return [DistributionPackage.from_link(link, project) for link in links if _is_short(link.text)]
     raise UnreadablePageError(f"it is of type {media_type or 'unknown'!r}")
+
+
+def _check_count(project: NormalizedName, count: int) -> None:
+    if count > MOST_FILES:
+        raise UnreadablePageError(f"its page of {project} lists {count} files; {MOST_FILES} are read")
+
+
+def _is_short(filename: object) -> bool:
+    return not isinstance(filename, str) or len(filename) <= MAX_NAME
 
 
 def _read_file(project: NormalizedName, package: DistributionPackage) -> IndexFile | None:
@@ -96,15 +116,9 @@ def _version(project: NormalizedName, package: DistributionPackage) -> Version |
         return _wheel_version(project, package.filename)
     if package.package_type != "sdist" or canonicalize_name(package.project or "") != project:
         return None
-    try:
-        return Version(package.version or "")
-    except InvalidVersion:
-        return None
+    return find_version(package.version)
 
 
 def _wheel_version(project: NormalizedName, filename: str) -> Version | None:
-    try:
-        name, version, _, _ = parse_wheel_filename(filename)
-    except InvalidWheelFilename:
-        return None
-    return version if name == project else None
+    wheel = find_wheel_name(filename)
+    return wheel.version if wheel is not None and wheel.project == project else None

@@ -30,10 +30,14 @@ from wheelyard.adapters.upstream_http import (
 )
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import DownloadFailedError, IndexUnavailableError, SettingsInvalidError, UnknownProjectError
+from wheelyard.interfaces import ParserPool
 from wheelyard.metrics import CacheLookups
 
 _CHUNK_BYTES: Final = 1 << 20
+_LARGE_PAGE: Final = 128 << 10
+"""Bytes of a page that a process apart reads: the parser of JSON holds up everything else as long as it reads."""
 _MOST_HELD: Final = 200_000
 """Of how many files pages are kept; each takes about a kilobyte."""
 _LEFTOVER_SECONDS: Final = 24 * 3600
@@ -74,8 +78,15 @@ class _HeldPage:
 class SimpleSourceIndex:
     """A Simple API (PEP 503, 691) as SourceIndex; an asynchronous context manager that owns its connections."""
 
-    def __init__(self, options: SourceIndexOptions, *, lookups: CacheLookups | None = None) -> None:
+    def __init__(
+        self,
+        options: SourceIndexOptions,
+        *,
+        lookups: CacheLookups | None = None,
+        parsers: ParserPool | None = None,
+    ) -> None:
         self._options = options
+        self._parsers = parsers
         self._lookups = lookups or CacheLookups()
         try:
             self._address = IndexAddress(options.index_url)
@@ -132,7 +143,7 @@ class SimpleSourceIndex:
             raise IndexUnavailableError(index="upstream", reason=explain(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise IndexUnavailableError(index="upstream", reason=explain(error)) from error
-        except UnreadablePageError as error:
+        except RefusedTextError as error:
             raise IndexUnavailableError(index="upstream", reason=str(error)) from error
         return self._pages.keep(name, page)
 
@@ -147,7 +158,14 @@ class SimpleSourceIndex:
                 return held
             response.raise_for_status()
             body = await self._read(response)
-        return await asyncio.to_thread(_hold, name, body, response.headers.get("ETag"), held)
+        digest = await asyncio.to_thread(_digest, body)
+        if held is not None and held.sha256 == digest:
+            files = held.files  # not every index has an ETag to ask with
+        elif self._parsers is None or len(body.content) < _LARGE_PAGE:
+            files = await asyncio.to_thread(read_page, name, body)
+        else:
+            files = await self._parsers.run(read_page, name, body, what=f"the page of {name}", caller=f"page {name}")
+        return _HeldPage(files=files, etag=response.headers.get("ETag"), sha256=digest)
 
     async def _read(self, response: httpx.Response) -> PageBody:
         content, limit = bytearray(), self._options.page_limit_bytes
@@ -211,8 +229,7 @@ class SimpleSourceIndex:
         return await retrying(connected, pauses=self._options.retry_pauses)
 
 
-def _hold(name: NormalizedName, body: PageBody, etag: str | None, held: _HeldPage | None) -> _HeldPage:
-    """Read a page, unless it is what was read before; not every index has an ETag to ask with."""
-    sha256 = hashlib.sha256(f"{body.url}\n{body.content_type}\n{body.charset}\n".encode() + body.content).hexdigest()
-    files = held.files if held is not None and held.sha256 == sha256 else read_page(name, body)
-    return _HeldPage(files=files, etag=etag, sha256=sha256)
+def _digest(body: PageBody) -> str:
+    """Identify what a page is read from."""
+    head = f"{body.url}\n{body.content_type}\n{body.charset}\n".encode()
+    return hashlib.sha256(head + body.content).hexdigest()

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packaging.metadata import RawMetadata, parse_email
-from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.metadata import RawMetadata
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import HashMismatchError, UntrustedOutputError
 from wheelyard.zip_files import open_zip
@@ -67,7 +70,7 @@ def read_upload(wheel: Path, *, sha256: str) -> WheelUpload:
     if found != sha256:
         raise HashMismatchError(what=wheel.name, expected=sha256, found=found)
     try:
-        project, version, _, _ = parse_wheel_filename(wheel.name)
+        project, version, _, _ = read_wheel_name(wheel.name)
         content = read_metadata(wheel)
         metadata = _parse_metadata(content, project, version)
         contents = read_contents(wheel)
@@ -132,7 +135,7 @@ def read_contents(wheel: Path) -> WheelContents:
 
 
 def _parse_metadata(content: bytes, project: NormalizedName, version: Version) -> RawMetadata:
-    raw, _ = parse_email(content)
-    if canonicalize_name(raw.get("name", "")) != project or Version(raw.get("version", "")) != version:
+    raw = parse_metadata(content)
+    if canonicalize_name(raw.get("name", "")) != project or read_version(raw.get("version", "")) != version:
         raise ValueError("its METADATA names another release than its file name")
     return raw

@@ -4,11 +4,13 @@ uv is driven by its command line because it has no library; its answer is read a
 """
 
 import asyncio
+import contextlib
+import math
+import resource
 import sys
 import tempfile
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +18,12 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from uv import find_uv_bin
 
 from wheelyard.adapters.process import read_out
+from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
 from wheelyard.adapters.upstream_http import hide_password
 from wheelyard.domain.target import Policy, Target
-from wheelyard.errors import BuildRequirementsError, IndexUnavailableError
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
 
 # The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
 UV_ARCHITECTURES: Final = ("x86_64", "aarch64")
@@ -31,6 +36,9 @@ _UNREACHABLE: Final = 2
 _UNPARSED: Final = "Couldn't parse requirement"
 """uv ends with the same status for requirements that it cannot read, and has no other sign for it."""
 _REASON_LENGTH: Final = 1500
+_MIB: Final = 1 << 20
+SERVICE: Final = "service"
+"""Who asks when a worker's build does: its slots bound that already, so it waits its turn however long that takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +56,12 @@ class UvResolverOptions:
     """How long an equal question gets the earlier answer."""
     timeout_seconds: float = 120.0
     """How long one resolution may take."""
+    slots: FairSlots = field(default_factory=lambda: FairSlots(4))
+    """How many runs there may be at once; everything in a process that runs uv shares them."""
+    wait_seconds: float = 60.0
+    """How long a caller waits for others' resolutions."""
+    memory_bytes: int = 2048 * _MIB
+    """What one run may have of memory that it writes to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,15 +88,19 @@ class UvProcess:
         self._options = options
         self._uv = find_uv_bin()
 
-    async def compile(self, question: Question, *options: str, pages: str | None = None) -> dict[str, Any]:
+    async def compile(
+        self, question: Question, *options: str, pages: str | None = None, asked_by: str = SERVICE
+    ) -> dict[str, Any]:
         """Resolve and return the lock file's content (PEP 751).
 
         Args:
             question: What to resolve.
             *options: Further options of ``uv pip compile``; they must forbid all building.
             pages: Address of pages on loopback that are asked first; upstream is for what they have no page of.
+            asked_by: Whose request it is; callers share the runs that may go on at once.
 
         Raises:
+            ResolverBusyError: Too many others are resolved for.
             BuildRequirementsError: There is no such set of releases, or none was found in time.
             IndexUnavailableError: The index does not answer.
         """
@@ -90,7 +108,8 @@ class UvProcess:
             constraints = Path(directory, "constraints.txt")
             await asyncio.to_thread(constraints.write_text, "\n".join(question.constraints))
             command = [*self._command(question, constraints), *options]
-            outcome = await self._run(command, question, directory=directory, pages=pages)
+            async with self._turn(asked_by):
+                outcome = await self._run(command, question, directory=directory, pages=pages)
         reason = _explain(hide_password(outcome.errors, self._options.index_url))
         reason = reason.replace(pages, "our own pages") if pages else reason
         if outcome.status == _UNREACHABLE and _UNPARSED not in reason:
@@ -100,7 +119,22 @@ class UvProcess:
             # Whatever else ends it is in the requirements or in what the index has for them: asking again is no help.
             ended = "" if outcome.status > 0 else f"the resolver was ended by signal {-outcome.status}; "
             raise BuildRequirementsError(requirements=question.requirements, reason=f"{ended}{reason}")
-        return tomllib.loads(outcome.output)
+        try:
+            return await asyncio.to_thread(read_toml, outcome.output)
+        except RefusedTextError as error:
+            raise BuildRequirementsError(
+                requirements=question.requirements, reason=f"the answer cannot be read, {error}"
+            ) from error
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, asked_by: str) -> AsyncIterator[None]:
+        wait_seconds = None if asked_by == SERVICE else self._options.wait_seconds
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._options.slots.slot(asked_by, wait_seconds=wait_seconds))
+            except SlotsBusyError as error:
+                raise ResolverBusyError(processes=self._options.slots.count) from error
+            yield
 
     def _command(self, question: Question, constraints: Path) -> list[str]:
         options = self._options
@@ -119,6 +153,8 @@ class UvProcess:
             *command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=directory, env=self._environment(pages)
         )
         try:
+            # It does nothing before it has read its input, so the limits are there before the work is.
+            _limit(process.pid, memory_bytes=self._options.memory_bytes, seconds=self._options.timeout_seconds)
             async with asyncio.timeout(self._options.timeout_seconds):
                 output, errors = await process.communicate("\n".join(question.requirements).encode())
         except TimeoutError as error:
@@ -148,6 +184,16 @@ class UvProcess:
             kept.pop("SSL_CERT_DIR", None)
             kept["SSL_CERT_FILE"] = str(self._options.ca_bundle)
         return kept
+
+
+def _limit(pid: int, *, memory_bytes: int, seconds: float) -> None:
+    """Bound a process by the kernel: should we die, nobody else ends it."""
+    processor_seconds = math.ceil(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        # Not its address space, of which uv reserves far more than it uses.
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        resource.prlimit(pid, resource.RLIMIT_CPU, (processor_seconds, processor_seconds))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
 
 
 def _no_proxy(environment: dict[str, str]) -> str:

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import Specifier
-from packaging.version import InvalidVersion, Version
+from packaging.requirements import Requirement
 
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import BuildRequirementsError
 
 _SHOWN: Final = 200
+MOST_REQUIREMENTS: Final = 2000
+"""Of one build, or of one wheel on a target."""
 
 
 def applicable_requirements(requirements: Iterable[str], *, target: Target) -> tuple[Requirement, ...]:
@@ -24,7 +26,10 @@ def applicable_requirements(requirements: Iterable[str], *, target: Target) -> t
         BuildRequirementsError: One is malformed, a direct reference, equal to what is no version, or has a marker that
             has no value.
     """
-    applicable = [one for one in map(_parse, requirements) if _applies(one, target)]
+    texts = list(requirements)
+    if len(texts) > MOST_REQUIREMENTS:
+        raise _refused(texts[0], f"there are {len(texts)} requirements; {MOST_REQUIREMENTS} are allowed")
+    applicable = [one for one in map(_parse, texts) if _applies(one, target)]
     for one in applicable:
         one.marker = None
     return tuple(sorted(set(applicable), key=str))
@@ -32,13 +37,11 @@ def applicable_requirements(requirements: Iterable[str], *, target: Target) -> t
 
 def _parse(text: str) -> Requirement:
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        raise _refused(text, str(error).splitlines()[0]) from error
+        requirement = read_requirement(text)
+    except RefusedTextError as error:
+        raise _refused(text, str(error)) from error
     if requirement.url is not None:
         raise _refused(text, "it is a direct reference, and build requirements come from the index only")
-    if not all(map(_names_a_version, requirement.specifier)):
-        raise _refused(text, "what follows '===' is not a version (PEP 440)")
     return requirement
 
 
@@ -47,16 +50,6 @@ def _applies(requirement: Requirement, target: Target) -> bool:
         return requirement.marker is None or requirement.marker.evaluate(target.marker_environment())
     except (UndefinedComparison, UndefinedEnvironmentName) as error:
         raise _refused(str(requirement), f"its marker cannot be evaluated ({error})") from error
-
-
-def _names_a_version(specifier: Specifier) -> bool:
-    if specifier.operator != "===":
-        return True
-    try:
-        Version(specifier.version)
-    except InvalidVersion:
-        return False
-    return True
 
 
 def _refused(text: str, reason: str) -> BuildRequirementsError:

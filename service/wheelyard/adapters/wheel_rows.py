@@ -7,24 +7,28 @@ from psycopg.types.json import Jsonb
 
 from wheelyard.adapters.database import Connection, Database
 from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
 
 Row = dict[str, Any]
 
 COLUMNS: Final = """
-filename, project, version, build_id, python, platform, tag, sha256, size_bytes, requires_python, metadata_sha256,
-level, url, uploaded_at, yanked_at, yanked_reason, deleted_at, file_count
+filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes, requires_python,
+metadata_sha256, level, url, uploaded_at, yanked_at, yanked_reason, deleted_at, file_count
 """
 """Everything but METADATA itself and the list of files, which lists do not need."""
-# The same bytes under the same name come back after a deletion; other bytes never do.
+# The same bytes under the same name come back after a deletion; other bytes never do. What was built here stays ours,
+# though upstream has the same bytes.
 _RECORD: Final = b"""
-insert into wheels (filename, project, version, build_id, python, platform, tag, sha256, size_bytes, requires_python,
-                    metadata, level, url, contents, file_count)
-values (%(filename)s, %(project)s, %(version)s, %(build_id)s, %(python)s, %(platform)s, %(tag)s, %(sha256)s,
+insert into wheels (filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes,
+                    requires_python, metadata, level, url, contents, file_count)
+values (%(filename)s, %(project)s, %(version)s, %(origin)s, %(build_id)s, %(python)s, %(platform)s, %(tag)s, %(sha256)s,
         %(size_bytes)s, %(requires_python)s, %(metadata)s, %(level)s, %(url)s, %(contents)s, %(file_count)s)
-on conflict (filename) do update set build_id = excluded.build_id, requires_python = excluded.requires_python,
+on conflict (filename) do update set requires_python = excluded.requires_python,
+    origin = case when wheels.origin = 'mirrored' then excluded.origin else wheels.origin end,
+    build_id = case when wheels.origin = 'mirrored' then excluded.build_id
+                    else coalesce(excluded.build_id, wheels.build_id) end,
     metadata = excluded.metadata, url = excluded.url, deleted_at = null,
     contents = coalesce(excluded.contents, wheels.contents),
     file_count = coalesce(excluded.file_count, wheels.file_count),
@@ -46,6 +50,7 @@ async def record(connection: Connection, entry: IndexEntry) -> None:
         **{name: getattr(entry.wheel, name) for name in ("filename", "project", "version", "python", "platform")},
         **{name: getattr(entry.wheel, name) for name in ("tag", "sha256", "size_bytes", "requires_python", "url")},
         "build_id": None if entry.wheel.build_id is None else uuid.UUID(entry.wheel.build_id),
+        "origin": entry.wheel.origin.value,
         "level": entry.wheel.level.value,
         "metadata": entry.metadata,
         "contents": contents_json(entry.contents),
@@ -83,4 +88,5 @@ def wheel_of(row: Row) -> IndexedWheel:
     """Read a wheel off its row."""
     facts = {name: row[name] for name in COLUMNS.replace(",", " ").split()}
     build_id = None if row["build_id"] is None else str(row["build_id"])
-    return IndexedWheel(**{**facts, "build_id": build_id, "level": Level(row["level"])})
+    typed = {"build_id": build_id, "level": Level(row["level"]), "origin": WheelOrigin(row["origin"])}
+    return IndexedWheel(**{**facts, **typed})

@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
+from wheelyard.adapters.shared_work import FairSlots, SharedAnswer
 from wheelyard.api import (
     audit,
     build_log,
@@ -85,6 +86,10 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
     app.state.services = services
     app.state.page_memories = {}
     app.state.log_maps = LogMaps()
+    app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
+    checks = health.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
+    app.state.readiness = SharedAnswer(checks.ask)
+    app.state.figures = SharedAnswer(services.figures.read, seconds=0)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RequestContextMiddleware, metrics=services.http_metrics, new_request_id=new_request_id)

@@ -1,21 +1,46 @@
 """Who is asking: the bearer token that every route under /v1 needs. What a route needs is in ``api/scopes.py``."""
 
 from collections.abc import Callable, Coroutine
+from json import JSONDecodeError
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from wheelyard.api.body_limit import MAX_BODY_BYTES
 from wheelyard.api.index_access import require_our_name
+from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
+from wheelyard.domain.untrusted.json_text import read_json
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.usecases.access import ANONYMOUS
 
 bearer_scheme = HTTPBearer(
     auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` makes one."
 )
 """Declares the scheme in the OpenAPI document; the check itself is the route class's."""
+
+
+class _BoundedRequest(Request):
+    """A request whose JSON is read with bounds; a large one in a process apart, as the parser holds up all others."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, request.receive)
+
+    async def json(self) -> Any:  # noqa: ANN401 - whatever it says
+        """Read the body; raises JSONDecodeError, which FastAPI turns into its answer to an invalid request."""
+        body = await self.body()
+        try:
+            if len(body) <= MAX_BODY_BYTES:
+                return read_json(body)
+            caller: Token = self.state.token
+            parsers = services_of(self).parsers
+            return await parsers.run(read_json, body, what="the body", caller=caller.actor)
+        except RefusedTextError as error:
+            raise JSONDecodeError(str(error), "", 0) from error
 
 
 class AuthenticatedRoute(APIRoute):
@@ -30,12 +55,17 @@ class AuthenticatedRoute(APIRoute):
             authorization = request.headers.get("Authorization")
             if not authorization:
                 require_our_name(request)
-            request.state.token = await services_of(request).access.admit(
+            access = services_of(request).access
+            token = request.state.token = await access.admit(
                 authorization,
                 needed=needed,
-                address=request.client.host if request.client else "",
+                address=address_of(request),
             )
-            return await handle(request)
+            caller = request.state.caller = address_of(request) if token is ANONYMOUS else token.id
+            # Before the body is read, which may have megabytes.
+            access.running.check(caller)
+            with access.running.hold(caller):
+                return await handle(_BoundedRequest(request))
 
         return handle_authenticated
 
@@ -47,3 +77,11 @@ async def caller_of(request: Request) -> Token:
 
 
 Caller = Annotated[Token, Depends(caller_of)]
+
+
+async def _caller_key(request: Request) -> str:
+    return str(request.state.caller)
+
+
+CallerKey = Annotated[str, Depends(_caller_key)]
+"""Says what limits count as the caller: the token, or without one the address."""

@@ -1,45 +1,51 @@
 """The route of a build's log: as plain text, or followed live as server-sent events."""
 
+import asyncio
+import codecs
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 
-from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.log_events import encode_events
+from wheelyard.api.authentication import AuthenticatedRoute, CallerKey, bearer_scheme
+from wheelyard.api.log_events import EVENT_STREAM, EventStream, encode_events
 from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.schemas.builds import LogQuery
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.ledger import LogPart
+from wheelyard.domain.log_text import LineSplitter, gutter_text
 from wheelyard.errors import InvalidRequestError
 from wheelyard.interfaces import LogStore
 from wheelyard.usecases.follow_log import LogPosition
 
-EVENT_STREAM: Final = "text/event-stream"
 _EXAMPLE: Final = """retry: 2000
 
 event: log
-data: {"text":"running bdist_wheel\\n"}
-id: 1:20
+data: {"text":"==> stage build\\n","origin":"service","stage":"build","at":"2026-01-31T12:00:00Z"}
+id: 1:90
+
+event: log
+data: {"text":"running bdist_wheel\\n","origin":"container","stage":null,"at":null}
+id: 1:110
 
 event: status
 data: {"status":"running","stage":"build","attempt":1,"waits_for":[]}
-id: 1:20
+id: 1:110
 
 : still here
 
 event: status
 data: {"status":"succeeded","stage":null,"attempt":1,"waits_for":[]}
-id: 1:20
+id: 1:110
 
 event: end
 data: {"status":"succeeded"}
-id: 1:20
+id: 1:110
 
 """
 _LOG_CONTENT: Final = {
-    "text/plain": {"schema": {"type": "string"}, "example": "running bdist_wheel\n"},
+    "text/plain": {"schema": {"type": "string"}, "example": "==> stage build\n| running bdist_wheel\n"},
     EVENT_STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE},
 }
 
@@ -58,18 +64,23 @@ router: Final = APIRouter(
         **problems(INVALID_REQUEST, NO_SUCH_BUILD),
     },
 )
-async def read_log(
+async def read_log(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
     build_id: str,
     wanted: Annotated[LogQuery, Query()],
     services: Services,
+    caller: CallerKey,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
     last_event_id: Annotated[str | None, Header(description="Go on after the event with this id.")] = None,
 ) -> StreamingResponse:
-    """Read what there is of the log, as text; or with `Accept: text/event-stream` follow it until the build is over.
+    """Read what there is of the log; or with `Accept: text/event-stream` follow it until the build is over.
+
+    As text, each line says whose it is: `==> ` begins a line of the service, `| ` one that a container printed, which
+    is a stranger's text. Colours stay; whatever else a terminal obeys is taken out.
 
     Events, each with JSON data and, except `problem`, with an id to resume from:
 
-    * `log` {text}: more of the log, of the newest attempt or of an earlier one that was not read to its end.
+    * `log` {text, origin, stage, at}: more of the log, all of one origin (`container` or `service`), of the newest
+      attempt or of an earlier one that was not read to its end.
     * `status` {status, stage, attempt}: once after what was there already, then whenever one of these changes.
     * `end` {status}: the build is over, nothing more will come; close the connection.
     * `problem`: a problem document; the stream ends, but the build goes on. Wait, then resume.
@@ -77,15 +88,16 @@ async def read_log(
     A stream that ends without `end` is to be resumed with the last id, in `Last-Event-ID` or `after`; the former wins.
     """
     if _asks_for_events(accept):
-        return await _followed(services, build_id, _parse_position(last_event_id or wanted.after))
+        return await _followed(services, build_id, _parse_position(last_event_id or wanted.after), caller)
     first = await services.logs.read(build_id, attempt=wanted.attempt)
     return StreamingResponse(
-        _read_on(services.logs, build_id, first), media_type="text/plain; charset=utf-8", headers={"Vary": "Accept"}
+        plain_log(services.logs, build_id, first, coloured=True),
+        media_type="text/plain; charset=utf-8",
+        headers={"Vary": "Accept"},
     )
 
 
-async def _followed(services: ApiServices, build_id: str, start: LogPosition) -> StreamingResponse:
-    """Answer with events, told not to be kept back or stored on the way."""
+async def _followed(services: ApiServices, build_id: str, start: LogPosition, caller: str) -> EventStream:
     # A build that does not exist must be a 404, not a stream that breaks.
     await services.builds.get(build_id)
     body = encode_events(
@@ -93,17 +105,19 @@ async def _followed(services: ApiServices, build_id: str, start: LogPosition) ->
         stopping=services.stopping,
         heartbeat_seconds=services.heartbeat_seconds,
     )
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
-    return StreamingResponse(body, media_type=EVENT_STREAM, headers=headers)
+    return EventStream(body, limit=services.access.streams, caller=caller, headers={"Vary": "Accept"})
 
 
-async def _read_on(logs: LogStore, build_id: str, part: LogPart) -> AsyncGenerator[bytes, None]:
-    """Yield a part and what follows it, up to the end that the log has when it gets there."""
+async def plain_log(logs: LogStore, build_id: str, part: LogPart, *, coloured: bool) -> AsyncGenerator[str, None]:
+    """Yield a part and what follows it, up to the end that the log has when it gets there, as lines with a gutter."""
+    splitter, decoder = LineSplitter(), codecs.getincrementaldecoder("utf-8")("replace")
     while part.data:
-        yield part.data
+        # In a thread: a megabyte takes long enough to be felt by everybody else.
+        yield await asyncio.to_thread(gutter_text, splitter.feed(decoder.decode(part.data)), coloured=coloured)
         if part.finished:
-            return
+            break
         part = await logs.read(build_id, attempt=part.attempt, offset=part.offset + len(part.data))
+    yield gutter_text(splitter.end(), coloured=coloured)
 
 
 def _asks_for_events(accept: str) -> bool:

@@ -38,6 +38,7 @@ _SUBMIT_PROBLEMS: Final = problems(
     errors.IndexUnavailableError(index="upstream", reason="connection refused"),
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
 )
+_NOT_YOURS: Final = errors.NotYoursError(kind="build", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _LINK: Final = {"description": 'Path of the next page, as `rel="next"`.', "schema": {"type": "string"}}
 _LOCATION: Final = {
     "headers": {"Location": {"description": "Path of the build.", "schema": {"type": "string"}}},
@@ -134,14 +135,15 @@ async def get_build(build_id: str, services: Services, links: Links) -> BuildVie
     operation_id="cancel_build",
     summary="Cancel a build",
     response_description="The build as it is now.",
-    responses=problems(NO_SUCH_BUILD),
+    responses=problems(NO_SUCH_BUILD, _NOT_YOURS),
 )
 async def cancel_build(build_id: str, services: Services, caller: Caller, links: Links) -> BuildView:
     """Cancel a queued build at once, and ask a running one to stop; one that is over stays as it is.
 
-    Whoever else asked for the same wheel shares the build, and its cancellation.
+    It takes a token that the wheel was asked for with. If others want it too, or another build waits for it, the build
+    goes on for them, and `cancel_requested` stays false. The scope `operate` cancels any build, for all who want it.
     """
-    return BuildView.of(await services.builds.request_cancel(build_id, requested_by=caller.actor), links=links)
+    return BuildView.of(await services.request_build.cancel(build_id, by=caller), links=links)
 
 
 @router.post(
@@ -162,7 +164,8 @@ async def retry_build(  # noqa: PLR0913, PLR0917  (as above)
     """Put a build that failed or was cancelled back into the queue, as it was ordered, with all its attempts again.
 
     One that waits for its next attempt goes on at once. One that is queued, running or succeeded stays as it is; if
-    somebody has asked for an equal one meanwhile, that one is the answer. `joined` is true in both cases.
+    somebody has asked for an equal one meanwhile, that one is the answer. `joined` is true in both cases. Whoever tries
+    a build again wants it from then on, and can cancel it.
     """
     submission = await services.retries.retry(build_id, requested_by=caller.actor, trace=trace)
     response.headers["Location"] = build_path(submission.build.id)

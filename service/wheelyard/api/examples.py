@@ -11,6 +11,7 @@ WHEEL: Final[dict[str, Any]] = {
     "filename": "pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
     "sha256": _SHA256,
     "size_bytes": 801626,
+    "origin": "built",
     "tag": "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64",
     "tag_before_repair": "cp313-cp313-linux_x86_64",
     "policy": "manylinux_2_17_x86_64",

@@ -1,5 +1,6 @@
 """The bytes of wheels, and their METADATA (PEP 658): streamed from devpi, cacheable for ever. Must not keep bytes."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
 from wheelyard.api.conditional import is_known
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.problem_docs import problems
@@ -20,6 +22,9 @@ _METADATA: Final = ".metadata"
 _OK, _PART, _NOT_MODIFIED, _NO_SUCH_PART = 200, 206, 304, 416
 # A file name never stands for other bytes.
 _FOREVER: Final = "private, max-age=31536000, immutable"
+DOWNLOADS_AT_ONCE: Final = 96
+"""Fewer than there are connections to devpi."""
+_WAIT_SECONDS: Final = 60.0
 _WHEEL_TYPE: Final = "application/octet-stream"
 
 router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
@@ -65,7 +70,22 @@ async def _file(filename: str, request: Request, services: ApiServices) -> Respo
     except ValueError:
         headers["Content-Range"] = f"bytes */{wheel.size_bytes}"
         return Response(status_code=_NO_SUCH_PART, headers=headers)
-    return _WheelResponse(services.index.files.open(wheel), wheel, part, headers)
+    opened = in_turn(request, services.index.files.open(wheel), caller=request.state.caller)
+    return _WheelResponse(opened, wheel, part, headers)
+
+
+@contextlib.asynccontextmanager
+async def in_turn(
+    request: Request, file: AbstractAsyncContextManager[AsyncIterator[bytes]], *, caller: str
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Open a file once it is the caller's turn: those who read slowly must not have all connections to devpi."""
+    downloads: FairSlots = request.app.state.downloads
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(downloads.slot(caller, wait_seconds=_WAIT_SECONDS))
+        except SlotsBusyError as error:
+            raise IndexUnavailableError(index="our own", reason="too many files are being sent") from error
+        yield await stack.enter_async_context(file)
 
 
 async def _metadata(filename: str, request: Request, services: ApiServices) -> Response:

@@ -1,14 +1,19 @@
 """The routes that tell whether this process lives and whether what it needs answers; without authentication."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from wheelyard.adapters.shared_work import SharedAnswer
 from wheelyard.api.problem_docs import public_problems
-from wheelyard.api.services import ApiServices, Check, Services
+from wheelyard.api.services import Check
 from wheelyard.errors import NotReadyError, WheelyardError
+from wheelyard.logs import get_logger
+
+_log: Final = get_logger(__name__)
 
 router: Final = APIRouter(tags=["health"])
 
@@ -38,30 +43,63 @@ async def healthz() -> AliveView:
     summary="Can requests be served?",
     responses=public_problems(NotReadyError(failing={"engine": "The container engine 'docker' does not answer."})),
 )
-async def readyz(services: Services, response: Response) -> ReadyView:
-    """Ask everything that this Wheelyard needs; the problem's `context.failing` names what did not answer, and why."""
+async def readyz(request: Request, response: Response) -> ReadyView:
+    """Ask everything that this Wheelyard needs; the problem's `context.failing` names what did not answer, and why.
+
+    The answer is up to a second old: however many ask, each part is asked once a second.
+    """
     response.headers["Cache-Control"] = "no-store"
-    answers = await ask_all(services)
+    answers = await readiness_of(request).get()
     failing = {name: reason for name, reason in answers.items() if reason is not None}
     if failing:
         raise NotReadyError(failing=failing)
     return ReadyView(checks=dict.fromkeys(answers, "ok"))
 
 
-async def ask_all(services: ApiServices) -> dict[str, str | None]:
-    """Ask everything at once; by name, why it did not answer, None if it did."""
-    names = list(services.readiness)
-    asked = (_ask(services.readiness[name], services.readiness_timeout_seconds) for name in names)
-    return dict(zip(names, await asyncio.gather(*asked), strict=True))
+class Readiness:
+    """Asks what the service needs, all of it at once and never twice at the same time."""
+
+    def __init__(self, checks: Mapping[str, Check], *, timeout_seconds: float) -> None:
+        self._checks = checks
+        self._timeout_seconds = timeout_seconds
+        self._asked: dict[str, asyncio.Task[None]] = {}
+        """Checks that have not ended, though their time may be over: a second one would hang as well."""
+
+    async def ask(self) -> dict[str, str | None]:
+        """Say by name why something did not answer, None if it did."""
+        names = list(self._checks)
+        return dict(zip(names, await asyncio.gather(*map(self._ask, names)), strict=True))
+
+    async def _ask(self, name: str) -> str | None:
+        asked = self._asked.get(name)
+        if asked is None or asked.done():
+            asked = self._asked[name] = asyncio.create_task(_run(self._checks[name]), name=f"ready-{name}")
+        # What does not listen to its cancellation must not hold up the answer.
+        await asyncio.wait({asked}, timeout=self._timeout_seconds)
+        if not asked.done():
+            asked.cancel()
+            return f"It did not answer within {self._timeout_seconds:g} seconds."
+        if asked.cancelled():
+            return "It was stopped."
+        return _fault(asked.exception())
 
 
-async def _ask(check: Check, timeout_seconds: float) -> str | None:
-    """Return why a check fails, None if it does not."""
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            await check()
-    except WheelyardError as error:
+async def _run(check: Check) -> None:
+    await check()
+
+
+def _fault(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    if isinstance(error, WheelyardError):
         return error.summary
-    except TimeoutError:
-        return f"It did not answer within {timeout_seconds:g} seconds."
-    return None
+    if isinstance(error, TimeoutError):
+        return "It did not answer in time."
+    _log.error("check-crashed", exc_info=error)
+    return f"It failed in a way that nobody foresaw ({type(error).__name__}); the service's log has more."
+
+
+def readiness_of(request: Request) -> SharedAnswer[dict[str, str | None]]:
+    """Give what this application last knew of what it needs."""
+    answer: SharedAnswer[dict[str, str | None]] = request.app.state.readiness
+    return answer

@@ -15,10 +15,12 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from wheelyard.api.index_services import IndexServices
+from wheelyard.api.request_context import address_of
 from wheelyard.api.schemas.links import TOKEN_USER, IndexLinks
 from wheelyard.api.services import services_of
 from wheelyard.errors import UnauthenticatedError
 
+_THIS_HOST: Final = "this host"
 # Any of them says that somebody else asks, through a proxy on this host.
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _HOST: Final = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
@@ -38,11 +40,12 @@ class IndexRoute(APIRoute):
             services = services_of(request)
             access = services.index.access
             is_open = access.anonymous and names_us(request, services.index)
+            request.state.caller = _THIS_HOST
             # Whoever is on this very host is not counted: there is nobody to be kept from starving others.
             if not (access.this_host and _is_from_this_host(request)):
-                await services.access.admit_reader(
+                request.state.caller = await services.access.admit_reader(
                     None if is_open else bearer_of(request.headers.get("Authorization")),
-                    address=request.client.host if request.client else "",
+                    address=address_of(request),
                     is_open=is_open,
                 )
             response: Response = await self.endpoint(request=request, services=services, **request.path_params)

@@ -29,6 +29,8 @@ class IndexServices:
     """What users install from."""
     staged_pages: SimplePages
     """The same, and what is staged."""
+    own_pages: SimplePages
+    """What users install from, without what was mirrored."""
     files: WheelBytes
     browse: BrowseIndex
     manage: ManageWheels

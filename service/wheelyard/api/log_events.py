@@ -1,27 +1,39 @@
 """The server-sent events of a followed log. Must not know where they come from, nor HTTP's headers."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from datetime import datetime
+from typing import Final, Literal
 
+from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from wheelyard.api.problems import Problem
 from wheelyard.api.schemas.base import View
 from wheelyard.domain.build import Stage, Status
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogText, StatusChange
+from wheelyard.usecases.request_limits import ParallelLimit
 
+EVENT_STREAM: Final = "text/event-stream"
 _RECONNECT_MILLISECONDS: Final = 2000
+_FURTHER_LINE_ENDS: Final = "\x85\u2028\u2029"
 
 
 class LogEventData(View):
     """Data of a ``log`` event."""
 
     text: str
-    """More of the log, cut at no particular place; never cut inside a character."""
+    """Whole lines, or a part of one that is longer than 64 KiB."""
+    origin: Literal["container", "service"] = "container"
+    """Who wrote it. What containers print is a stranger's text, whatever it looks like; none can be "service"."""
+    stage: str | None = None
+    """The stage that a line of the service begins."""
+    at: datetime | None = None
+    """When the service wrote its line."""
 
 
 class StatusEventData(View):
@@ -39,6 +51,32 @@ class EndEventData(View):
     """Data of the ``end`` event, the last one: the build is over, close the connection."""
 
     status: Status
+
+
+class EventStream(StreamingResponse):
+    """A stream of events, which counts for its reader until it ends.
+
+    Raises TooMuchOpenError if the reader follows too many already.
+    """
+
+    def __init__(
+        self,
+        events: AsyncIterable[bytes],
+        *,
+        limit: ParallelLimit,
+        caller: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        limit.check(caller)
+        # Told not to be kept back or stored on the way.
+        kept = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})}
+        super().__init__(events, media_type=EVENT_STREAM, headers=kept)
+        self._limit, self._caller = limit, caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events (ASGI)."""
+        with self._limit.hold(self._caller):
+            await super().__call__(scope, receive, send)
 
 
 async def encode_events(
@@ -91,12 +129,24 @@ async def _next(events: AsyncGenerator[LogEvent, None]) -> LogEvent | None:
 
 def _encode(event: LogEvent) -> bytes:
     if isinstance(event, LogText):
-        return _event("log", LogEventData(text=event.text), str(event.position))
+        return _event("log", _text_data(event), str(event.position))
     data = StatusEventData(status=event.status, stage=event.stage, attempt=event.attempt, waits_for=event.waits_for)
     return _event("status", data, str(event.position))
 
 
+def _text_data(event: LogText) -> LogEventData:
+    if event.note is None:
+        return LogEventData(text=event.text)
+    return LogEventData(text=event.text, origin="service", stage=event.note.stage, at=event.note.at)
+
+
 def _event(name: str, data: BaseModel, event_id: str | None) -> bytes:
-    """Write an event whose data is JSON, which has no line break: a megabyte of log need not be searched for any."""
-    head = f"event: {name}\ndata: ".encode()
-    return head + to_json(data) + (f"\nid: {event_id}\n\n" if event_id else "\n\n").encode()
+    """Write an event whose data is JSON, which has no line break that the standard knows.
+
+    Many readers know more of them (Python's ``splitlines``, httpx): what follows would be a field of its own to them,
+    which a container could choose. So those are escaped too.
+    """
+    head, body = f"event: {name}\ndata: ".encode(), to_json(data)
+    for character in _FURTHER_LINE_ENDS:
+        body = body.replace(character.encode(), f"\\u{ord(character):04x}".encode())
+    return head + body + (f"\nid: {event_id}\n\n" if event_id else "\n\n").encode()

@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from wheelyard.adapters.shared_work import SharedAnswer
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.problem_docs import problems
 from wheelyard.api.services import Services
+from wheelyard.domain.figures import Figures
 from wheelyard.metrics import CONTENT_TYPE, render
 
 router: Final = APIRouter(
@@ -26,12 +28,14 @@ router: Final = APIRouter(
         **problems(),
     },
 )
-async def read_metrics(services: Services) -> Response:
+async def read_metrics(request: Request, services: Services) -> Response:
     """Give the figures of the whole service, whichever API process is asked, and this process's own ones.
 
-    It needs a token of the scope `read`, unless reading is open to everybody.
+    It needs a token of the scope `read`, unless reading is open to everybody. Scrapes at the same
+    time share one count.
     """
-    figures = await services.figures.read()
+    shared: SharedAnswer[Figures] = request.app.state.figures
+    figures = await shared.get()
     return Response(
         render(services.http_metrics, figures), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
     )

@@ -1,11 +1,12 @@
 """Turns every exception that a route can end with into a problem document; registered with FastAPI in one place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from wheelyard.api.body_limit import limit_bytes_of
 from wheelyard.api.problems import Problem, problem_response, retry_headers
@@ -35,12 +36,15 @@ async def _answer(request: Request, exception: Exception) -> Response:
     request_id = request_id_of(request.scope)
     problem = Problem.of(error, instance=request.url.path, request_id=request_id)
     _report(problem, exception)
+    headers = _headers_of(exception)
+    if isinstance(error, MethodNotAllowedError):
+        headers = {**headers, "Allow": ", ".join(error.allowed)}
     if wants_page(request):
         answer = error_page(request, problem)
-        answer.headers.update({**retry_headers(problem), **_headers_of(exception), "X-Request-ID": request_id})
+        answer.headers.update({**retry_headers(problem), **headers, "X-Request-ID": request_id})
         return answer
     # An answer to an unexpected exception does not pass through our middleware, which else sets this header.
-    return problem_response(problem, headers={**_headers_of(exception), "X-Request-ID": request_id})
+    return problem_response(problem, headers={**headers, "X-Request-ID": request_id})
 
 
 def _error_for(request: Request, exception: Exception) -> WheelyardError:
@@ -61,11 +65,24 @@ def _error_for_http(request: Request, exception: HTTPException) -> WheelyardErro
         case 404:
             return NotFoundError(kind="page", name=request.url.path)
         case 405:
-            return MethodNotAllowedError(method=request.method, path=request.url.path)
+            return MethodNotAllowedError(method=request.method, path=request.url.path, allowed=_methods_of(request))
         case 413:
             return RequestTooLargeError(limit_bytes=limit_bytes_of(request.scope))
         case _:
             return InvalidRequestError(problems=[str(exception.detail)])
+
+
+def _methods_of(request: Request) -> list[str]:
+    """List the methods of all routes of a path; the framework names those of the first one alone."""
+    routes = (route for route in _flat(request.app.routes) if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
+
+
+def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield single routes: FastAPI keeps each router that was included as one route."""
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        yield from (route,) if router is None else _flat(router.routes)
 
 
 def _describe(problem: Mapping[str, object]) -> str:

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wheelyard.domain.addresses import caller_of_address
 from wheelyard.domain.trace import Trace, TraceParent
 from wheelyard.logs import get_logger, log_context
 from wheelyard.metrics import HttpMetrics
@@ -44,6 +45,11 @@ def trace_of(scope: Scope) -> Trace:
     """Return what is kept with whatever the request leads to."""
     parent: TraceParent = scope["state"]["trace_parent"]
     return Trace(request_id=request_id_of(scope), trace_id=parent.trace_id)
+
+
+def address_of(request: Request) -> str:
+    """Say where a request comes from, as limits count it."""
+    return caller_of_address(request.client.host) if request.client else ""
 
 
 async def _provide_trace(request: Request) -> Trace:

@@ -1,18 +1,19 @@
 """The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Final
+import time
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from packaging.utils import canonicalize_name
 
 from wheelyard import errors
-from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
-from wheelyard.api.build_log import EVENT_STREAM
+from wheelyard.api.authentication import AuthenticatedRoute, Caller, CallerKey, bearer_scheme
 from wheelyard.api.index_access import Links
+from wheelyard.api.log_events import EVENT_STREAM, EventStream
 from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.problems import Problem
 from wheelyard.api.request_context import RequestTrace
@@ -31,14 +32,18 @@ from wheelyard.api.schemas.requests import (
 )
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.dependencies import Selection
-from wheelyard.domain.lock_out import OwnWheel
+from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel
+from wheelyard.domain.prebuild import Prebuild, releases_of
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput
 
 _NO_SUCH_REQUEST: Final = errors.NotFoundError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
+_NOT_YOURS: Final = errors.NotYoursError(kind="request", name="0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11")
 _WEBHOOK_PROBLEM: Final = errors.WebhookRefusedError(reason="10.0.0.1 is not a public address")
 _INPUT_ERRORS: Final = (
     INVALID_REQUEST,
@@ -50,6 +55,7 @@ _INPUT_ERRORS: Final = (
     errors.RequestTooLargeError(limit_bytes=8 << 20),
     errors.IndexUnavailableError(index="upstream", reason="connection refused"),
     errors.DiskFullError(path="/var/lib/wheelyard", free_bytes=100 << 20, floor_bytes=1 << 30),
+    errors.ResolverBusyError(processes=4),
 )
 _INPUT_PROBLEMS: Final = problems(*_INPUT_ERRORS)
 _LOCATION: Final = {
@@ -57,6 +63,8 @@ _LOCATION: Final = {
     "links": {"request": {"operationId": "get_request", "parameters": {"request_id": "$response.body#/id"}}},
 }
 _POLL_SECONDS: Final = 1.0
+_PAUSES_FOR_LOOKS: Final = 20
+Done = TypeVar("Done")
 
 router: Final = APIRouter(
     prefix="/v1/requests", tags=["requests"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
@@ -64,10 +72,11 @@ router: Final = APIRouter(
 
 
 @router.post("/plan", operation_id="plan_request", summary="Plan a request", responses=_INPUT_PROBLEMS)
-async def plan_request(body: NewRequest, services: Services, caller: Caller) -> PlanView:
+async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links, http: Request) -> PlanView:
     """Say for each release and target what would be done, and do none of it."""
-    request = _read_request(body, services, requested_by=caller.actor)
-    return PlanView.of(await services.prebuilds.plan(request))
+    request = _read_request(body, services, links, requested_by=caller.actor)
+    prebuild = await _while_connected(http, services.prebuilds.plan(request))
+    return PlanView.of(prebuild, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
@@ -78,17 +87,23 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller) -> 
     responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
 )
 async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
-    body: NewRequest, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
+    body: NewRequest,
+    services: Services,
+    caller: Caller,
+    links: Links,
+    trace: RequestTrace,
+    http: Request,
+    response: Response,
 ) -> RequestView:
     """Have every release that the input comes down to served by our index, for each Python on each platform.
 
     As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
-    request = _read_request(body, services, requested_by=caller.actor, trace=trace)
-    prebuild = await services.prebuilds.order(request)
+    request = _read_request(body, services, links, requested_by=caller.actor, trace=trace)
+    prebuild = await _while_connected(http, services.prebuilds.order(request))
     response.headers["Location"] = request_path(prebuild.id)
-    return RequestView.of_request(prebuild, links)
+    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
@@ -122,17 +137,21 @@ async def get_request(request_id: str, services: Services, links: Links) -> Requ
     "/{request_id}/cancel",
     operation_id="cancel_request",
     summary="Cancel a request",
-    responses=problems(_NO_SUCH_REQUEST),
+    responses=problems(_NO_SUCH_REQUEST, _NOT_YOURS),
 )
 async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> RequestView:
-    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on."""
-    return RequestView.of_request(await services.prebuilds.cancel(request_id, requested_by=caller.actor), links)
+    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on.
+
+    It takes the token that made the request, or the scope `operate`.
+    """
+    prebuild = await services.prebuilds.cancel(request_id, by=caller)
+    return RequestView.of_request(prebuild, links, may_mirror=services.prebuilds.may_mirror)
 
 
 @router.post(
     "/{request_id}/lock",
     operation_id="lock_request",
-    summary="Put our wheels into a lock file",
+    summary="Turn a lock file into one that installs from our index",
     responses=problems(
         INVALID_REQUEST,
         errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
@@ -140,19 +159,20 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
         _NO_SUCH_REQUEST,
     ),
 )
-async def lock_request(request_id: str, body: DependencyFiles, services: Services, links: Links) -> LockView:
-    """Give a lock file back with the hashes of our wheels added where they were built; nothing else changes."""
+async def lock_request(
+    request_id: str, body: DependencyFiles, services: Services, links: Links, caller: Caller
+) -> LockView:
+    """Give a lock file back that installs from our index: exactly what it serves for the request, and nothing else.
+
+    The files of each release become those that the index serves, with their hashes; sdists and files that it does not
+    serve are taken out. Requirements without hashes come back as pins with hashes of everything that was chosen.
+    """
     if body.file is None or body.file not in body.files:
         raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
     prebuild = await services.prebuilds.get(request_id)
-    wheels = [
-        OwnWheel(
-            filename=wheel.filename, url=links.file(wheel.filename), sha256=wheel.sha256, size_bytes=wheel.size_bytes
-        )
-        for wheel in await services.prebuilds.own_wheels(prebuild)
-    ]
+    served = _served(prebuild, await services.prebuilds.served_wheels(prebuild), links)
     given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
-    texts = services.prebuilds.lock(given, wheels)
+    texts = await services.prebuilds.lock(given, served, caller=caller.actor)
     return LockView(text=texts[body.file], files=texts)
 
 
@@ -166,7 +186,7 @@ async def lock_request(request_id: str, body: DependencyFiles, services: Service
         **problems(_NO_SUCH_REQUEST),
     },
 )
-async def follow_request(request_id: str, services: Services, links: Links) -> StreamingResponse:
+async def follow_request(request_id: str, services: Services, links: Links, caller: CallerKey) -> EventStream:
     """Send the whole request as an ``update`` event at once and whenever it has changed, and ``end`` when it is over.
 
     The estimate of the time that is left is no change by itself: count it down.
@@ -174,13 +194,70 @@ async def follow_request(request_id: str, services: Services, links: Links) -> S
     A stream that ends without ``end`` is to be asked for again; the first event brings the reader up to date.
     """
     await services.prebuilds.get(request_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(services, request_id, links), media_type=EVENT_STREAM, headers=headers)
+    return EventStream(_events(services, request_id, links), limit=services.access.streams, caller=caller)
+
+
+async def _while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
+    """Do what may take minutes, and end it with all its programs once nobody waits for its answer any more."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnection(http))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            # Nobody reads this any more.
+            raise InvalidRequestError(problems=["the connection was closed before there was an answer"])
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _disconnection(http: Request) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _served(
+    prebuild: Prebuild, found: Mapping[Release, Mapping[IndexedWheel, Sequence[Target]]], links: IndexLinks
+) -> ServedReleases:
+    """Say where wheels are, as whoever sent the request reaches the index."""
+    wheels = {
+        release: tuple(
+            ServedWheel(
+                filename=wheel.filename,
+                url=links.file(wheel.filename),
+                sha256=wheel.sha256,
+                size_bytes=wheel.size_bytes,
+                targets=tuple(targets),
+            )
+            for wheel, targets in by_wheel.items()
+        )
+        for release, by_wheel in found.items()
+    }
+    pythons = {
+        (release.project, read_version(release.version)): tuple(
+            dict.fromkeys(item.target.python for item in release.items)
+        )
+        for release in releases_of(prebuild)
+    }
+    return ServedReleases(
+        simple_url=links.simple(),
+        files_url=links.file(""),
+        wheels=wheels,
+        pythons=pythons,
+        trusted_host=links.trusted_host,
+    )
 
 
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> RequestView:
     prebuild = await services.prebuilds.get(request_id)
-    return RequestView.of_request(prebuild, links, seconds_left=await services.prebuilds.seconds_left(prebuild))
+    return RequestView.of_request(
+        prebuild,
+        links,
+        seconds_left=await services.prebuilds.seconds_left(prebuild),
+        may_mirror=services.prebuilds.may_mirror,
+    )
 
 
 async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> AsyncGenerator[bytes, None]:
@@ -188,6 +265,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
     silent_seconds = 0.0
     try:
         while not services.stopping.is_set():
+            begun = time.monotonic()
             view = await _look(services, request_id, links)
             # An estimate changes all the time; it comes with what has really changed.
             news = view.model_copy(update={"seconds_left": None})
@@ -197,8 +275,10 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
             if view.finished_at is not None:
                 yield format_sse_event(event="end", data_str="{}")
                 return
-            await asyncio.sleep(_POLL_SECONDS)
-            silent_seconds += _POLL_SECONDS
+            # A request of thousands of items takes a while to read; looking at it must not be most of what we do.
+            pause_seconds = max(_POLL_SECONDS, _PAUSES_FOR_LOOKS * (time.monotonic() - begun))
+            await asyncio.sleep(pause_seconds)
+            silent_seconds += pause_seconds
             if silent_seconds >= services.heartbeat_seconds:
                 silent_seconds = 0.0
                 yield format_sse_event(comment="still here")
@@ -207,9 +287,9 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
 
 
 def _read_request(
-    body: NewRequest, services: ApiServices, *, requested_by: str, trace: Trace = NO_TRACE
+    body: NewRequest, services: ApiServices, links: IndexLinks, *, requested_by: str, trace: Trace = NO_TRACE
 ) -> PrebuildRequest:
-    """Put a body into the domain's words; raises UnknownTargetError for a malformed target."""
+    """Put a body into the domain's words; raises UnknownTargetError for a target that no builder serves."""
     known = services.request_build.targets()
     selection = Selection(
         extras=frozenset(map(canonicalize_name, body.extras)),
@@ -222,6 +302,7 @@ def _read_request(
         kind=body.kind,
         requirements=tuple(body.requirements),
         selection=selection,
+        files_url=links.file(""),
     )
     targets = tuple(
         dict.fromkeys(
@@ -230,6 +311,8 @@ def _read_request(
             for platform in body.platforms or [services.defaults.platform]
         )
     )
+    for target in targets:
+        services.request_build.suite_for(target)
     return PrebuildRequest(
         given=given,
         targets=targets,

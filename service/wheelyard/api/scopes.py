@@ -33,7 +33,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "submit_request": Scope.REQUEST,
     "get_webhook_secret": Scope.REQUEST,
     "cancel_request": Scope.REQUEST,
-    "lock_request": Scope.READ,
+    "lock_request": Scope.REQUEST,
     "submit_build": Scope.REQUEST,
     "cancel_build": Scope.REQUEST,
     "retry_build": Scope.REQUEST,

@@ -18,6 +18,7 @@ from wheelyard.interfaces import (
     FigureStore,
     LogStore,
     NameStore,
+    ParserPool,
     PrebuildLists,
     RecipeBook,
     RetryStore,
@@ -47,6 +48,8 @@ class ApiServices:
 
     request_build: RequestBuild
     follow_log: FollowLog
+    parsers: ParserPool
+    """Reads large bodies of requests."""
     tokens: Tokens
     access: Access
     sessions: Sessions

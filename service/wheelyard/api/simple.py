@@ -91,6 +91,35 @@ async def get_staged_project(project: str, request: Request, services: Services)
     return await _project(project, request, services.index.staged_pages)
 
 
+@router.head("/own/simple/", include_in_schema=False)
+@router.get(
+    "/own/simple/",
+    operation_id="list_own_projects",
+    summary="Projects with wheels of our own, for installers",
+    responses=_OF_LISTS,
+    response_class=Response,
+)
+async def list_own_projects(request: Request, services: Services) -> Response:
+    """List the projects that have a wheel of our own."""
+    return await _names(request, services.index.own_pages)
+
+
+@router.head("/own/simple/{project}/", include_in_schema=False)
+@router.get(
+    "/own/simple/{project}/",
+    operation_id="get_own_project",
+    summary="A project without mirrored wheels, for installers",
+    responses=_OF_PROJECTS,
+    response_class=Response,
+)
+async def get_own_project(project: str, request: Request, services: Services) -> Response:
+    """List a project's wheels that are not mirrored from upstream.
+
+    A project without any is not found, so that an installer goes on to its next index.
+    """
+    return await _project(project, request, services.index.own_pages)
+
+
 @router.post(
     "/simple/",
     status_code=403,
@@ -106,6 +135,7 @@ async def refuse_upload(request: Request, services: Services) -> None:
 
 @router.get("/simple/{project}", include_in_schema=False)
 @router.get("/staging/simple/{project}", include_in_schema=False)
+@router.get("/own/simple/{project}", include_in_schema=False)
 async def add_slash(project: str, request: Request, services: Services) -> Response:
     """Send readers who forgot the slash to the page."""
     del request, services

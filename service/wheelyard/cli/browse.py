@@ -44,10 +44,10 @@ def list_projects(client: WheelyardClient, *, prefix: str, limit: int, as_json: 
     page = client.projects(prefix=canonicalize_name(prefix) if prefix else "", limit=limit)
     if as_json:
         return _json(page.model_dump(mode="json"))
-    table = _table("PROJECT", "RELEASES", "WHEELS", "NEWEST")
+    table = _table("PROJECT", "RELEASES", "WHEELS", "ORIGIN", "NEWEST")
     for one in page.projects:
         newest = one.newest_upload_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(Text(one.name), str(one.releases), str(one.wheels), newest)
+        table.add_row(Text(one.name), str(one.releases), str(one.wheels), ", ".join(one.origins), newest)
     output().print(table)
     if not page.projects:
         note("no project begins so" if prefix else "nothing is published yet")
@@ -101,7 +101,7 @@ def show_wheel(client: WheelyardClient, filename: str, *, as_json: bool) -> Exit
 
 
 def _facts(wheel: IndexedWheelView) -> list[tuple[str, str]]:
-    built = f"by build {wheel.build_id}" if wheel.build_id else "upstream; the same bytes are served here"
+    made_by = f" by build {wheel.build_id}" if wheel.build_id else ""
     return [
         ("wheel", wheel.filename),
         ("standing", describe(wheel) or "offered"),
@@ -109,7 +109,7 @@ def _facts(wheel: IndexedWheelView) -> list[tuple[str, str]]:
         ("requires python", wheel.requires_python or "any"),
         ("size", format_size(wheel.size_bytes)),
         ("sha256", wheel.sha256),
-        ("built", built),
+        ("origin", f"{wheel.origin}{made_by}"),
         ("uploaded", wheel.uploaded_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")),
     ]
 
@@ -194,7 +194,7 @@ def _cell(cell: Cell | None) -> Text:
 
 
 def _target(view: TargetView) -> Target:
-    return Target.parse(python=view.python, platform=view.platform)
+    return Target.stored(python=view.python, platform=view.platform)
 
 
 def _wheel(view: IndexedWheelView) -> IndexedWheel:
@@ -202,7 +202,7 @@ def _wheel(view: IndexedWheelView) -> IndexedWheel:
 
 
 def _build(view: BuildSummaryView) -> BuildSummary:
-    target = Target.parse(python=view.python, platform=view.platform)
+    target = Target.stored(python=view.python, platform=view.platform)
     return BuildSummary(
         **view.model_dump(exclude={"url", "log_url", "failure", "failure_code", "python", "platform"}),
         target=target,

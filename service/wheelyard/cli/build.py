@@ -8,10 +8,10 @@ from wheelyard.cli.build_events import BuildEvent, LogPiece
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.log_text import LineSplitter, plain_line, styled_line
+from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_row, print_log_line
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.cli.screen import open_screen
-from wheelyard.cli.watch import BuildWatch
+from wheelyard.cli.watch import BuildWatch, LogLine, read_lines
 from wheelyard.domain.queue import Priority
 
 
@@ -39,6 +39,14 @@ def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: b
     else:
         note(f"follow it with: wheelyard logs {submitted.id} --follow")
     return ExitCode.OK
+
+
+def cancel(client: WheelyardClient, build_id: str, *, as_json: bool) -> None:
+    """End a build, and say so if it goes on for others."""
+    build = client.cancel(build_id)
+    if not build.status.is_final and not build.cancel_requested:
+        note("others want this wheel too, so its build goes on for them")
+    show(build, as_json=as_json)
 
 
 def retry(client: WheelyardClient, build_id: str, *, wait: bool, as_json: bool) -> ExitCode:
@@ -107,7 +115,11 @@ def _print_events(events: Iterable[BuildEvent], *, as_json: bool) -> None:
             # Not through rich: one line an event, at once, for a program that reads along.
             print(event.model_dump_json(), flush=True)  # noqa: T201
         return
-    _print_pieces((event.text for event in events if isinstance(event, LogPiece)), as_json=False)
+    splitter = LineSplitter()
+    for event in events:
+        if isinstance(event, LogPiece):
+            _print_lines(read_lines(event, splitter))
+    _print_lines(LogLine(text=text) for text in splitter.end())
 
 
 def _print_pieces(pieces: Iterable[str], *, as_json: bool) -> None:
@@ -116,14 +128,22 @@ def _print_pieces(pieces: Iterable[str], *, as_json: bool) -> None:
         return
     splitter = LineSplitter()
     for piece in pieces:
-        _print_lines(splitter.feed(piece))
-    _print_lines(splitter.end())
+        _print_lines(map(_without_gutter, splitter.feed(piece)))
+    _print_lines(map(_without_gutter, splitter.end()))
 
 
-def _print_lines(lines: Iterable[str]) -> None:
+def _without_gutter(line: str) -> LogLine:
+    """Read a line of a log as the service sends it as text."""
+    if line.startswith(NOTE_GUTTER):
+        return LogLine(text=line.removeprefix(NOTE_GUTTER), is_note=True)
+    return LogLine(text=line.removeprefix(CONTAINER_GUTTER))
+
+
+def _print_lines(lines: Iterable[LogLine]) -> None:
     console = output()
     for line in lines:
         if console.is_terminal:
-            console.print(styled_line(line), soft_wrap=True)
+            print_log_line(console, line.text, is_note=line.is_note)
         else:
-            print(plain_line(line))  # noqa: T201  (rich is slow for logs of many thousand lines, and adds nothing here)
+            # Not through rich: it is slow for logs of many thousand lines, and adds nothing here.
+            print(plain_row(line.text, is_note=line.is_note))  # noqa: T201

@@ -93,12 +93,16 @@ def logs(
 
 
 def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """End a build that is queued or running."""
-    from wheelyard.cli.build import show as run
+    """End a build that is queued or running.
+
+    It takes the token that the wheel was asked for with, or the scope 'operate'. What others want too goes on for them,
+    unless the scope is 'operate'.
+    """
+    from wheelyard.cli.build import cancel as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
-        run(client.cancel(client.find_build(build_id)), as_json=as_json)
+        run(client, client.find_build(build_id), as_json=as_json)
 
 
 def retry(

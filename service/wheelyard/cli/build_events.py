@@ -1,6 +1,7 @@
 """The events of a followed log, as the API sends them. Must not import what sends them: that needs FastAPI."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -13,9 +14,13 @@ class _Event(BaseModel):
 
 
 class LogPiece(_Event):
-    """More of the log, cut at no particular place."""
+    """More of the log, all of one origin."""
 
     text: str
+    origin: str = "container"
+    """"service" for a line of the service; all that an older one sends is shown as a container's."""
+    stage: str | None = None
+    at: datetime | None = None
 
 
 class StatusChanged(_Event):

@@ -305,7 +305,7 @@ class WheelyardClient:
         return self._parse(WebhookSecretView, self._document("POST", "/v1/requests/webhook-secret", json={"url": url}))
 
     def lock_request(self, request_id: str, lock: DependencyFiles) -> LockView:
-        """Have our wheels' hashes put into a lock file."""
+        """Have a lock file turned into one that installs from our index."""
         from wheelyard.api.schemas.requests import LockView
 
         body = lock.model_dump(mode="json", include={"file", "files", "kind"})

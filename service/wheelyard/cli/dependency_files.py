@@ -37,6 +37,12 @@ class GivenFiles:
         return [name for name in names if name == self.start or not name.endswith(".toml")]
 
     @property
+    def is_open(self) -> bool:
+        """Tell whether they are requirements that name no hash, so that a lock is made of them, not in them."""
+        is_lock = any(kind_of_file(name) is not InputKind.REQUIREMENTS for name in self.files)
+        return not is_lock and not any("--hash" in text for text in self.files.values())
+
+    @property
     def options(self) -> list[str]:
         """Write the options that hand the same files over."""
         named = [("--requirements", path) for path in self.paths] + [

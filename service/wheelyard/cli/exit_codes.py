@@ -6,6 +6,7 @@ from typing import Final
 
 from wheelyard.errors import (
     ForbiddenError,
+    NotYoursError,
     OperatorError,
     ProjectError,
     RecipeError,
@@ -46,6 +47,7 @@ MEANINGS: Final = {
 _BY_CLASS: Final[tuple[tuple[type[WheelyardError], ExitCode], ...]] = (
     (UnauthenticatedError, ExitCode.UNAUTHENTICATED),
     (ForbiddenError, ExitCode.UNAUTHENTICATED),
+    (NotYoursError, ExitCode.UNAUTHENTICATED),
     (ServerUnreachableError, ExitCode.OPERATOR),
     (ProjectError, ExitCode.BUILD_FAILED),
     (RecipeError, ExitCode.RECIPE),

@@ -1,11 +1,89 @@
-"""A build's log in a terminal: cleaned lines, with their colours; ``domain/log_text.py`` says what is cleaned away."""
+"""A build's log in a terminal: cleaned lines, with their colours; ``domain/log_text.py`` says what is cleaned away.
 
+Every row begins with a gutter that says whose it is. A line that is wider than the terminal is broken here and not by
+the terminal: what a container printed must not come to stand in the first column, where our own lines begin.
+"""
+
+import re
+from typing import Final
+
+from rich.console import Console
 from rich.style import Style
 from rich.text import Span, Text
 
-from wheelyard.domain.log_text import MAX_LINE_CHARACTERS, LineSplitter, clean_line, plain_line, plain_text
+from wheelyard.domain.log_text import (
+    CONTAINER_GUTTER,
+    MAX_LINE_CHARACTERS,
+    NOTE_GUTTER,
+    LineSplitter,
+    clean_line,
+    plain_line,
+    plain_text,
+)
 
-__all__ = ["MAX_LINE_CHARACTERS", "LineSplitter", "clean_line", "plain_line", "plain_text", "styled_line"]
+__all__ = [
+    "CONTAINER_GUTTER",
+    "MAX_LINE_CHARACTERS",
+    "NOTE_GUTTER",
+    "LineSplitter",
+    "clean_line",
+    "plain_line",
+    "plain_row",
+    "plain_text",
+    "print_log_line",
+    "quote_text",
+    "styled_line",
+]
+
+
+_WIDEST: Final = 2
+_CI_COMMAND: Final = re.compile(r"##(?=\[|[a-z]+\[)", re.IGNORECASE)
+
+
+def print_log_line(console: Console, line: str, *, is_note: bool) -> None:
+    """Print a line of a log with its gutter, in as many rows as it takes on a terminal."""
+    gutter = NOTE_GUTTER if is_note else CONTAINER_GUTTER
+    if not console.is_terminal:
+        console.print(plain_row(line, is_note=is_note), soft_wrap=True, markup=False, highlight=False)
+        return
+    style = "bold" if is_note else "dim"
+    console.print(_with_gutter(styled_line(line), gutter, style=style, console=console), soft_wrap=True)
+
+
+def plain_row(line: str, *, is_note: bool) -> str:
+    """Show a line of a log for files, pipes and CI systems.
+
+    GitHub's runner and Azure's obey ``##[error]`` and ``##vso[…]`` anywhere in a line, so what a container prints of
+    them gets a space; ``::error::`` they obey at a line's beginning alone, where the gutter is.
+    """
+    if is_note:
+        return NOTE_GUTTER + plain_line(line)
+    return CONTAINER_GUTTER + _CI_COMMAND.sub("## ", plain_line(line))
+
+
+def quote_text(text: str, console: Console) -> Text:
+    """Show a stranger's text of several lines, indented and with the gutter of what containers print."""
+    gutter = f"    {CONTAINER_GUTTER}"
+    lines = [_with_gutter(styled_line(line), gutter, style="dim", console=console) for line in text.splitlines()]
+    return Text("\n").join(lines)
+
+
+def _with_gutter(line: Text, gutter: str, *, style: str, console: Console) -> Text:
+    rows = _rows(line, console.width - len(gutter)) if console.is_terminal else [line]
+    return Text("\n").join(Text.assemble((gutter, style), row) for row in rows)
+
+
+def _rows(line: Text, room: int) -> list[Text]:
+    """Break a line into rows that no terminal breaks again: how wide it shows a character is known of ASCII alone."""
+    line.expand_tabs(8)
+    cuts, used = list[int](), 0
+    for place, character in enumerate(line.plain):
+        cost = 1 if character.isascii() else _WIDEST
+        if used and used + cost > room:
+            cuts.append(place)
+            used = 0
+        used += cost
+    return list(line.divide(cuts))
 
 
 def styled_line(line: str) -> Text:

@@ -4,7 +4,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,7 +31,7 @@ from wheelyard.cli.dependency_files import COMMAND_LINE
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_text
 from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml, missing_lines, write_outputs
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuild import ItemStatus, Prefer
 
 _STYLES: Final = {
     ItemStatus.PRESENT: "green",
@@ -52,7 +52,7 @@ class Reports:
     as_json: bool = False
     junit: Path | None = None
     lock: Path | None = None
-    """Where the lock file with our hashes goes."""
+    """Where the lock file that installs from our index goes."""
     files: Sequence[str] = ()
     """The options that handed the lock file over."""
     github: bool = False
@@ -69,10 +69,11 @@ def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitC
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:
-        output().print(_item_table(view.items, everything=True))
+        output().print(_folded_table(view.items))
         for build in view.builds:
             if build.joined:
                 note(f"{_label(build)}: would join build {build.build_id}")
+    _note_mirror(view)
     _note_skipped(view)
     note(_counts(view))
     impossible = any(item.status is ItemStatus.IMPOSSIBLE for item in view.items)
@@ -118,7 +119,7 @@ def _way_back(view: RequestView, reports: Reports) -> str:
 
 
 def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFiles, path: Path) -> None:
-    """Write the lock file with the hashes of our wheels that are there by now; into a folder, all files of it."""
+    """Write the lock file as it installs from our index by now; into a folder, all files of it."""
     locked: LockView = client.lock_request(view.id, wanted)
     start = wanted.file or ""
     whole = path.resolve() if path.is_dir() else folder_of(path, start)
@@ -127,7 +128,7 @@ def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFil
     for place, text in texts.items():
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8", newline="")
-        note(f"lock file with our wheels' hashes: {path if place == path else place}")
+        note(f"lock file that installs from our index: {path if place == path else place}")
 
 
 def folder_of(path: Path, start: str) -> Path | None:
@@ -145,6 +146,7 @@ def show(view: RequestView, *, as_json: bool) -> None:
         print_json(view.model_dump(mode="json"))
     else:
         output().print(_item_table(view.items, everything=True))
+    _note_mirror(view)
     _note_skipped(view)
     note(_counts(view))
 
@@ -237,9 +239,8 @@ def _item_table(items: tuple[ItemView, ...], *, everything: bool) -> Table:
         table.add_column(column, overflow="fold")
     shown = items if everything else [item for item in items if item.status in {*_OPEN, ItemStatus.FAILED}][:_ROWS]
     for item in shown:
-        text = item.filename if item.filename and item.status not in _OPEN else plain_text(item.reason)
         status = Text(item.status.value, style=_STYLES[item.status])
-        table.add_row(item.project, item.version, item.python, item.platform, status, text)
+        table.add_row(item.project, item.version, item.python, item.platform, status, _outcome(item))
     return table
 
 
@@ -260,6 +261,36 @@ def _report(client: WheelyardClient, view: RequestView, wanted: DependencyFiles 
         note("the lock's hashes do not allow our own wheels: install from what --lock-out writes")
     if view.install is not None:
         note(f"install with: {view.install}")
+
+
+def _folded_table(items: tuple[ItemView, ...]) -> Table:
+    """Show a plan: what is decided alike for several targets of a release is one row."""
+    rows: dict[tuple[str, str, ItemStatus, str], list[ItemView]] = {}
+    for item in items:
+        rows.setdefault((item.project, item.version, item.status, _outcome(item)), []).append(item)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("PROJECT", "VERSION", "STATUS", "WHEEL OR REASON", "TARGETS"):
+        table.add_column(column, overflow="fold")
+    for (project, version, status, outcome), alike in rows.items():
+        table.add_row(project, version, Text(status.value, style=_STYLES[status]), outcome, _targets_of(alike))
+    return table
+
+
+def _targets_of(items: Iterable[ItemView]) -> str:
+    """Name targets: the Pythons of each platform."""
+    pythons: dict[str, list[str]] = {}
+    for item in items:
+        pythons.setdefault(item.platform, []).append(item.python)
+    return "; ".join(f"{', '.join(names)} on {platform}" for platform, names in pythons.items())
+
+
+def _outcome(item: ItemView) -> str:
+    return item.filename if item.filename and item.status not in _OPEN else plain_text(item.reason)
+
+
+def _note_mirror(view: PlanView) -> None:
+    if view.mirror == "never" and view.prefer is Prefer.UPSTREAM:
+        note("this service mirrors no wheel of upstream's (WHEELYARD_MIRROR=never): it builds them")
 
 
 def _note_skipped(view: PlanView) -> None:

@@ -61,7 +61,7 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
     \b
     [bold]Examples[/bold]
     wheelyard prebuild -r requirements.txt --python 3.11 --python 3.13 --platform manylinux_2_31_x86_64
-    wheelyard prebuild -r uv.lock --prefer own --lock-out uv.lock
+    wheelyard prebuild -r uv.lock --prefer own --lock-out deploy/uv.lock
     wheelyard prebuild lxml 'pyyaml>=6' --plan
     """
     from wheelyard.cli.client import open_client
@@ -108,7 +108,7 @@ def request(  # noqa: PLR0913  (one parameter an option)
 ) -> None:
     """Show, await or cancel a request that 'wheelyard prebuild' has made.
 
-    With --requirements and --lock-out it puts our wheels into the lock file, too.
+    With --requirements and --lock-out it also writes the lock file that installs from our index.
     """
     from wheelyard.api.schemas.requests import DependencyFiles
     from wheelyard.cli.client import open_client
@@ -174,7 +174,10 @@ def _check_lock_out(lock_out: Path | None, given: "GivenFiles") -> None:
     if not given.paths:
         raise typer.BadParameter("name the lock file with --requirements.", param_hint="--lock-out")
     in_place = len(given.paths) == 1 and lock_out.resolve() == given.paths[0].resolve()
-    if len(given.locks) > 1 and not lock_out.is_dir() and not in_place:
+    if given.is_open and (in_place or (lock_out.is_dir() and len(given.paths) > 1)):
+        problem = "requirements without hashes become one lock of all that they come down to: name another file."
+        raise typer.BadParameter(problem, param_hint="--lock-out")
+    if len(given.locks) > 1 and not given.is_open and not lock_out.is_dir() and not in_place:
         problem = f"{', '.join(given.locks)} will get hashes: name a folder that is there, or a single file itself."
         raise typer.BadParameter(problem, param_hint="--lock-out")
     if not lock_out.is_dir():

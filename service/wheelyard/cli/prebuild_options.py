@@ -61,6 +61,10 @@ PlanOption = Annotated[bool, typer.Option("--plan", help="Only say what would be
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until all is installable.")]
 LockOutOption = Annotated[
     Path | None,
-    typer.Option("--lock-out", metavar="FILE", help="Write the lock file with our wheels' hashes, or into a folder."),
+    typer.Option(
+        "--lock-out",
+        metavar="FILE",
+        help="Write a lock that installs from our index alone, or into a folder.",
+    ),
 ]
 JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML.")]

@@ -62,7 +62,10 @@ def lint(
 
 @app.command()
 def explain(
-    release: Annotated[str, typer.Argument(metavar="NAME==VERSION", help="A release, such as lxml==6.0.2.")],
+    release: Annotated[
+        str,
+        typer.Argument(metavar="NAME[==VERSION]", help="A project, or a release of it. Default: its newest one."),
+    ],
     *,
     python: PythonOption = None,
     platform: PlatformOption = None,

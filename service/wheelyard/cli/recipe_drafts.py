@@ -4,13 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.parser_pool import ParserProcesses
 from wheelyard.adapters.sdist_reader import read_sdist
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.recipe_draft import draft_recipe, needs_recipe
 from wheelyard.domain.release import Release, choose_release, parse_requirement
 from wheelyard.domain.sdist_contents import SdistContents
-from wheelyard.errors import FileExistsAlreadyError
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
 from wheelyard.wiring import source_index
@@ -22,31 +24,42 @@ def draft(requirement: str, *, target: Path | None) -> ExitCode:
     """Print a draft, or write it to a file that must not be there."""
     if target is not None and target.exists():
         raise FileExistsAlreadyError(path=target)
-    release, contents = asyncio.run(_fetch(requirement, load_settings()))
-    schema = _schema_beside(target)
-    text = draft_recipe(contents, project=release.project, filename=release.sdist.filename, schema=schema)
+    release, (text, is_needed) = asyncio.run(_fetch_and_draft(requirement, load_settings()))
     if target is None:
         print(text, end="")  # noqa: T201  (as it is, for a file)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        note(f"wrote {target}")
-    if not needs_recipe(contents):
+        _write(text, target)
+    if not is_needed:
         note(f"{release.project} {release.version} seems to need no recipe: try 'wheelyard recipe test' without one")
     return ExitCode.OK
 
 
-def _schema_beside(target: Path | None) -> str:
-    """Say where editors find the format's schema: beside the draft, or where it came with this program."""
-    if target is not None and (target.parent / _SCHEMA).is_file():
-        return _SCHEMA
-    return str(data_path("recipes") / _SCHEMA)
+def _write(text: str, target: Path) -> None:
+    """Write a draft, and beside it the schema that its first line names, unless it is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    note(f"wrote {target}")
+    schema = target.parent / _SCHEMA
+    if not schema.exists():
+        schema.write_bytes((data_path("recipes") / _SCHEMA).read_bytes())
+        note(f"wrote {schema}, by which editors check it")
 
 
-async def _fetch(requirement: str, settings: Settings) -> tuple[Release, SdistContents]:
+async def _fetch_and_draft(requirement: str, settings: Settings) -> tuple[Release, tuple[str, bool]]:
     wanted = parse_requirement(requirement)
-    async with source_index(settings) as source:
+    async with source_index(settings) as source, ParserProcesses() as parsers:
         page = await source.project(wanted.project)
         release = choose_release(wanted, page, python=settings.default_python)
         archive = await source.fetch(release.sdist)
-    return release, await asyncio.to_thread(read_sdist, archive, filename=release.sdist.filename)
+        file = release.sdist.filename
+        contents = await asyncio.to_thread(read_sdist, archive, filename=file)
+        try:
+            return release, await parsers.run(_draft, contents, release.project, file, what="its content")
+        except RefusedTextError as error:
+            raise InvalidSdistError(file=file, reason=str(error)) from error
+
+
+def _draft(contents: SdistContents, project: str, filename: str) -> tuple[str, bool]:
+    """Write a draft, and tell whether a recipe is needed at all."""
+    text = draft_recipe(contents, project=project, filename=filename, schema=_SCHEMA)
+    return text, needs_recipe(contents)

@@ -9,7 +9,7 @@ from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.cli.console import messages, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.log_text import LineSplitter, styled_line
+from wheelyard.cli.log_text import LineSplitter, print_log_line
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.domain.build import Build
 from wheelyard.logs import configure_logs
@@ -55,7 +55,11 @@ async def _run(release: str, options: TrialOptions, settings: Settings) -> Build
     recipes = recipe_book(settings, *([options.folder] if options.folder else []))
     await recipes.update()
     async with open_trial(settings, recipes=recipes, keep=options.keep) as trial:
-        return await trial(request, log=_Screen())
+        screen = _Screen()
+        try:
+            return await trial(request, log=screen)
+        finally:
+            screen.end()
 
 
 class _Screen:
@@ -68,4 +72,15 @@ class _Screen:
     async def write(self, data: bytes) -> None:
         """Print the lines that are complete."""
         for line in self._splitter.feed(self._decoder.decode(data)):
-            messages().print(styled_line(line), soft_wrap=True)
+            print_log_line(messages(), line, is_note=False)
+
+    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002  the text says which it is
+        """Print a line of our own, below what has come of the line before."""
+        self.end()
+        print_log_line(messages(), text, is_note=True)
+
+    def end(self) -> None:
+        """Print what has come of a line that has no end."""
+        for line in self._splitter.feed(self._decoder.decode(b"", final=True)) + self._splitter.end():
+            print_log_line(messages(), line, is_note=False)
+        self._decoder.reset()

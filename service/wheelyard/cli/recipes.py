@@ -17,12 +17,12 @@ from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_lint import lint_recipe
 from wheelyard.domain.recipe_merge import Place, merge_rules
 from wheelyard.domain.recipe_origins import KeyOrigin, explain_keys, skipped_rules
-from wheelyard.domain.release import parse_requirement
+from wheelyard.domain.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
 from wheelyard.domain.target import Target
-from wheelyard.errors import InvalidRequirementError, NotFoundError, UnknownTargetError
+from wheelyard.errors import NotFoundError, UnknownTargetError
 from wheelyard.image_wiring import catalogue
 from wheelyard.settings import load_settings
-from wheelyard.wiring import known_suites, recipe_book
+from wheelyard.wiring import known_suites, recipe_book, source_index
 
 
 def open_book(folder: Path | None = None) -> RecipeFolders:
@@ -68,10 +68,11 @@ def explain_recipe(
 ) -> ExitCode:
     """Print where each key of a recipe comes from, and which rules do not apply."""
     requirement = parse_requirement(release)
-    place = place_of(_exact_version(release), python=python, platform=platform)
     recipe = open_book(folder).find(requirement.project)
     if recipe is None:
         raise NotFoundError(kind="recipe", name=requirement.project)
+    version = pinned_version(requirement.specifier) or asyncio.run(_newest_version(requirement, python))
+    place = place_of(version, python=python, platform=platform)
     if as_json:
         print_json(_document(recipe, place))
         return ExitCode.OK
@@ -83,14 +84,12 @@ def explain_recipe(
     return ExitCode.OK
 
 
-def _exact_version(release: str) -> Version:
-    """Read the version of ``NAME==VERSION``; raises InvalidRequirementError for anything wider."""
-    _, _, version = release.partition("==")
-    try:
-        return Version(version)
-    except ValueError as error:
-        reason = "it must name one version here, such as 'lxml==6.0.2'"
-        raise InvalidRequirementError(requirement=release, reason=reason) from error
+async def _newest_version(requirement: ProjectRequirement, python: str | None) -> Version:
+    """Ask upstream for the newest release that fits, as a request for it would choose; raises as that does."""
+    settings = load_settings()
+    async with source_index(settings) as source:
+        page = await source.project(requirement.project)
+    return choose_release(requirement, page, python=python or settings.default_python).version
 
 
 def place_of(version: Version, *, python: str | None, platform: str | None) -> Place:

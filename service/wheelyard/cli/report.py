@@ -8,9 +8,9 @@ from rich.text import Text
 
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
 from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
-from wheelyard.cli.console import format_seconds, format_size
+from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.log_text import plain_line, plain_text, styled_line
+from wheelyard.cli.log_text import CONTAINER_GUTTER, plain_line, plain_text, quote_text
 from wheelyard.domain.build import Status
 
 _SHOWN_MODULES: Final = 6
@@ -110,13 +110,18 @@ def report_failure(failure: FailureView) -> RenderableType:
     """Describe a failure: what, where, the log's lines that matter, what to do."""
     where = f" in the {failure.stage} stage" if failure.stage else ""
     parts: list[RenderableType] = [
-        Text.assemble((f"error[{failure.code}]", "bold red"), f"{where}: {plain_text(failure.summary)}")
+        Text.assemble((f"error[{failure.code}]", "bold red"), f"{where}: {_indent(failure.summary)}")
     ]
-    excerpt = [styled_line(line) for line in failure.log_excerpt.splitlines()]
-    parts += [Text.assemble("    ", line) for line in excerpt]
+    if failure.log_excerpt:
+        parts.append(quote_text(failure.log_excerpt, output()))
     if failure.hint:
-        parts.append(Text.assemble(("hint: ", "bold cyan"), plain_text(failure.hint)))
+        parts.append(Text.assemble(("hint: ", "bold cyan"), _indent(failure.hint)))
     return Group(*parts)
+
+
+def _indent(text: str) -> str:
+    """Clean a text that may quote a stranger; only its first line can begin as our own lines do."""
+    return plain_text(text).replace("\n", f"\n    {CONTAINER_GUTTER}")
 
 
 def _total_time(build: BuildView) -> str:

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from wheelyard.cli.console import REMINDER_SECONDS, Reminder, format_seconds, is_live, messages, timestamp
-from wheelyard.cli.log_text import plain_line, styled_line
+from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, plain_line, plain_row, print_log_line, styled_line
 from wheelyard.cli.watch import BuildEnded, BuildWaits, LogLine, News, StageBegan, StageEnded
 from wheelyard.domain.build import Status
 
@@ -95,7 +95,7 @@ class PlainScreen:
         """Print a line."""
         if isinstance(news, LogLine):
             if self._with_log:
-                self._print(f"{label} |", plain_line(news.text))
+                self._print(label, plain_row(news.text, is_note=news.is_note))
         elif isinstance(news, StageBegan):
             again = f" (attempt {news.attempt})" if news.attempt > 1 else ""
             self._begin(label, f"{news.stage}{again}")
@@ -169,13 +169,14 @@ class TerminalScreen:
             elif isinstance(news, BuildWaits):
                 row.doing, row.since = _waits_for(news), time.monotonic()
             elif isinstance(news, LogLine):
-                row.tail.append(styled_line(news.text))
+                gutter = NOTE_GUTTER if news.is_note else CONTAINER_GUTTER
+                row.tail.append(Text.assemble(gutter, styled_line(news.text)))
             elif isinstance(news, BuildEnded):
                 del self._rows[label]
         if isinstance(news, (StageEnded, BuildEnded)):
             self._console.print(Text.assemble((f"{label} ", "cyan"), _heading(news)))
         elif isinstance(news, LogLine) and self._with_log:
-            self._console.print(styled_line(news.text), soft_wrap=True)
+            print_log_line(self._console, news.text, is_note=news.is_note)
 
     def _render(self) -> RenderableType:
         with self._lock:

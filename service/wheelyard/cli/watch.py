@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wheelyard.cli.build_events import BuildEvent, Ended, LogPiece, StatusChanged
-from wheelyard.cli.log_text import LineSplitter
+from wheelyard.cli.log_text import NOTE_GUTTER, LineSplitter
 from wheelyard.domain.build import Stage, Status
 
 
@@ -31,9 +31,11 @@ class StageEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogLine:
-    """A line of the log, as the build wrote it: not yet safe to show."""
+    """A line of the log as it came: not yet safe to show."""
 
     text: str
+    is_note: bool = False
+    """True for a line of the service, not of a container."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +70,7 @@ class BuildWatch:
     def apply(self, event: BuildEvent) -> Iterator[News]:
         """Yield what an event says that is new."""
         if isinstance(event, LogPiece):
-            yield from map(_line, self._lines.feed(event.text))
+            yield from read_lines(event, self._lines)
         elif isinstance(event, StatusChanged):
             yield from self._wait(event) if event.waits_for else self._change_stage(event)
         else:
@@ -99,6 +101,15 @@ class BuildWatch:
     def _leave_stage(self, *, passed: bool) -> Iterator[News]:
         if self._stage is not None:
             yield StageEnded(stage=self._stage, seconds=self._clock() - self._stage_began, passed=passed)
+
+
+def read_lines(piece: LogPiece, splitter: LineSplitter) -> Iterator[LogLine]:
+    """Yield the lines that a piece completes; a line of the service begins at no container's line."""
+    if piece.origin != "service":
+        yield from map(_line, splitter.feed(piece.text))
+        return
+    yield from map(_line, splitter.end())
+    yield LogLine(text=piece.text.rstrip("\n").removeprefix(NOTE_GUTTER), is_note=True)
 
 
 def _line(text: str) -> LogLine:

@@ -22,7 +22,7 @@ def list_wheels(
     console = output()
     for wheel in page.wheels:
         uploaded = wheel.uploaded_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        facts = filter(None, (format_size(wheel.size_bytes), uploaded, describe(wheel)))
+        facts = filter(None, (wheel.origin, format_size(wheel.size_bytes), uploaded, describe(wheel)))
         console.print(Text(wheel.filename, style="bold"), soft_wrap=True)
         console.print(Text(f"  {'  '.join(facts)}"), soft_wrap=True)
     if not page.wheels:

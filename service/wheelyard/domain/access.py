@@ -6,7 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from wheelyard.errors import TooMuchOpenError
+
 MAX_AUDIT_ENTRIES: Final = 500
+MOST_SESSIONS: Final = 50
+"""Of one token; a further sign-in ends the one that would end first."""
 
 
 class Scope(StrEnum):
@@ -15,9 +19,9 @@ class Scope(StrEnum):
     READ = "read"
     """Look at builds, logs, targets and builders."""
     REQUEST = "request"
-    """Ask for wheels, and cancel builds."""
+    """Ask for wheels, and cancel what was asked for with the same token."""
     OPERATE = "operate"
-    """Yank, promote and delete wheels, and check the index."""
+    """Yank, promote and delete wheels, check the index, and cancel what others have asked for."""
     ADMIN = "admin"
     """Make and end tokens, and read the audit log."""
 
@@ -27,11 +31,46 @@ class Scope(StrEnum):
         return ladder.index(self) >= ladder.index(needed)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenLimits:
+    """How much unfinished work one token may have; 0 is no limit."""
+
+    requests: int = 0
+    """Requests for applications that are not over."""
+    items: int = 0
+    """Items of these that are not over."""
+    builds: int = 0
+    """Builds in the queue."""
+
+    def check_requests(self, requests: int, items: int) -> None:
+        """Raise TooMuchOpenError if these are too many, the new one included."""
+        _check("open requests", requests, self.requests, "WHEELYARD_OPEN_REQUESTS_PER_TOKEN")
+        _check("unfinished items of requests", items, self.items, "WHEELYARD_OPEN_ITEMS_PER_TOKEN")
+
+    def check_builds(self, builds: int, *, for_prebuild: bool) -> None:
+        """Raise TooMuchOpenError if these are too many, the new one included.
+
+        Prebuilds leave a quarter, so that somebody who has ordered a large one can still ask for a single wheel.
+        """
+        limit = max(1, self.builds * 3 // 4) if for_prebuild and self.builds else self.builds
+        _check("builds in the queue", builds, limit, "WHEELYARD_QUEUED_BUILDS_PER_TOKEN")
+
+
+NO_LIMITS: Final = OpenLimits()
+
+
+def _check(what: str, count: int, limit: int, setting: str) -> None:
+    if limit and count > limit:
+        raise TooMuchOpenError(what=what, limit=limit, setting=setting)
+
+
 class Action(StrEnum):
     """What the audit log knows to have been done, as OBJECT.VERB."""
 
     BUILD_REQUESTED = "build.requested"
     BUILD_CANCELLED = "build.cancelled"
+    BUILD_LEFT = "build.left"
+    """Somebody wants it no longer; it goes on for others."""
     BUILD_RETRIED = "build.retried"
     PREBUILD_REQUESTED = "request.made"
     PREBUILD_CANCELLED = "request.cancelled"

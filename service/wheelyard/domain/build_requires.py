@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.untrusted.requirements import find_requirement
 
 
 def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[str, ...]:
@@ -19,7 +19,5 @@ def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[
 
 def _name_of(text: str) -> str | None:
     """Give a requirement's normalised name; what is no requirement is left for the resolver to refuse."""
-    try:
-        return canonicalize_name(Requirement(text).name)
-    except InvalidRequirement:
-        return None
+    requirement = find_requirement(text)
+    return None if requirement is None else canonicalize_name(requirement.name)

@@ -7,10 +7,11 @@ Formats: https://doc.rust-lang.org/cargo/reference/manifest.html and .../specify
 """
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from wheelyard.domain.untrusted.toml_text import read_toml
 
 Table = Mapping[str, Any]
 
@@ -70,7 +71,7 @@ class Manifest:
 
 def read_manifest(text: str) -> Manifest:
     """Reduce a manifest; raises ValueError with the reason if it is broken or needs what may not be fetched."""
-    raw = tomllib.loads(text)
+    raw = read_toml(text)
     if "replace" in raw:
         raise ValueError("it replaces crates, which cargo itself has given up")
     paths: list[str] = []
@@ -80,7 +81,7 @@ def read_manifest(text: str) -> Manifest:
 
 def check_lock(text: str) -> None:
     """Check a Cargo.lock; raises ValueError if something in it is not from one registry, by its checksum."""
-    raw = tomllib.loads(text)
+    raw = read_toml(text)
     packages = raw.get("package", [])
     if not isinstance(packages, list):
         raise ValueError("its packages are not a list")  # noqa: TRY004  a broken file, not a wrong call

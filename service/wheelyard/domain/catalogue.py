@@ -6,7 +6,6 @@ read files, and knows no engine.
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
@@ -27,6 +26,8 @@ from wheelyard.domain.suites import (
 )
 from wheelyard.domain.target import Policy, Target
 from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
 
 APT_MIRROR: Final = "{apt}"
@@ -180,6 +181,10 @@ class Catalogue(CatalogueTable):
                 policy = suite.policy_on(architecture)
                 yield from (BuilderChoice(suite=name, python=python, policy=policy) for python in suite.pythons)
 
+    def targets(self) -> Iterator[Target]:
+        """Yield every target that wheels are built for."""
+        return (Target(python=builder.python, policy=builder.policy) for builder in self.builders())
+
     def _target_names(self) -> list[str]:
         return [f"Python {choice.python} on {choice.policy}" for choice in self.builders()]
 
@@ -196,9 +201,11 @@ def parse_catalogue(text: str) -> Catalogue:
 def read_tables(text: str, *, source: str = "") -> dict[str, Any]:
     """Read TOML that is not judged yet; raises CatalogueInvalidError."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return read_toml(text)
+    except NotTomlError as error:
         raise CatalogueInvalidError(problems=[f"it is not TOML: {error}"], source=source) from error
+    except RefusedTextError as error:
+        raise CatalogueInvalidError(problems=[str(error)], source=source) from error
 
 
 def check_catalogue(tables: Mapping[str, Any], *, source: str = "") -> Catalogue:

@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Final
 
 from packaging.tags import Tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from wheelyard.domain.release import allows_python
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import find_wheel_name, read_wheel_name
 
 _GENERIC: Final = re.compile(r"py[0-9]+")
 """Python tags that are no implementation's own, such as ``py3``."""
@@ -44,10 +45,8 @@ def _ranks(target: Target) -> Mapping[Tag, int]:
 @functools.lru_cache(maxsize=4096)
 def wheel_tags(filename: str) -> frozenset[Tag]:
     """Read a wheel's tags off its name; none if it is no wheel's name (PEP 427)."""
-    try:
-        return parse_wheel_filename(filename)[3]
-    except InvalidWheelFilename:
-        return frozenset()
+    wheel = find_wheel_name(filename)
+    return frozenset() if wheel is None else wheel.tags
 
 
 def serves(filename: str, target: Target) -> bool:
@@ -56,11 +55,18 @@ def serves(filename: str, target: Target) -> bool:
     return any(tag in accepted for tag in wheel_tags(filename))
 
 
+def targets_served(filename: str, requires_python: str | None, targets: Iterable[Target]) -> frozenset[Target]:
+    """List the targets on which an installer accepts a wheel, by its tags and its Requires-Python."""
+    return frozenset(
+        target for target in targets if serves(filename, target) and allows_python(requires_python, target.python)
+    )
+
+
 def best_wheel(filenames: Iterable[str], target: Target) -> str | None:
     """Return the wheel that an installer on the target prefers: by tags, then by the highest build (PEP 427)."""
     order = _ranks(target)
     ranked = [
-        (-min(order[tag] for tag in fitting), parse_wheel_filename(filename)[2], filename)
+        (-min(order[tag] for tag in fitting), read_wheel_name(filename).build, filename)
         for filename in filenames
         if (fitting := [tag for tag in wheel_tags(filename) if tag in order])
     ]

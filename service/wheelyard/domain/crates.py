@@ -1,13 +1,16 @@
 """Which crates a project in Rust needs: from the manifests in its sdist to a plan of what is fetched.
 
-The manifests are untrusted. Must not fetch, and must not run cargo.
+The manifests are untrusted: each is read once, and how many folders, patterns and characters there may be is limited,
+far beyond what any project has, so that deciding costs a few steps for each of them. Must not fetch, and must not run
+cargo.
 """
 
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final, Self
@@ -18,6 +21,11 @@ MANIFEST: Final = "Cargo.toml"
 LOCK: Final = "Cargo.lock"
 _MAX_FILES: Final = 500
 _MAX_PATH: Final = 400
+_MAX_FOLDERS: Final = 1000
+"""Members, excluded folders and dependencies by path that one manifest may name."""
+_MAX_PATTERNS: Final = 50
+"""Those of them that have wildcards, in all manifests together: each is compared with each folder."""
+_WILDCARDS: Final = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +51,10 @@ class CrateSources:
     """The manifests and lock files of an sdist, by path."""
 
     texts: Mapping[str, str]
+    read: dict[str, Manifest] = field(default_factory=dict)
+    """The manifests that were read so far."""
+    patterns: set[tuple[str, str]] = field(default_factory=set)
+    """The patterns with wildcards that were met so far, with the manifests that have them."""
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Self:
@@ -55,11 +67,28 @@ class CrateSources:
         return cls(texts=texts)
 
     def manifest(self, path: str) -> Manifest:
-        """Read one manifest; raises ValueError with the reason and the path."""
-        try:
-            return read_manifest(self.texts[path])
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        """Read one manifest, once; raises ValueError with the reason and the path."""
+        if path not in self.read:
+            try:
+                self.read[path] = read_manifest(self.texts[path])
+                _refuse_many(self.read[path])
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+        return self.read[path]
+
+    def folders_like(self, manifest: str, pattern: str) -> Iterator[str]:
+        """Find the folders with a manifest that a pattern of a workspace names; raises ValueError."""
+        path = _inside(manifest, pattern)
+        if _WILDCARDS.search(pattern) is None:
+            yield path
+            return
+        self.patterns.add((manifest, path))
+        if len(self.patterns) > _MAX_PATTERNS:
+            raise ValueError(f"its workspaces have more than {_MAX_PATTERNS} patterns with wildcards")
+        wanted = path.split("/")
+        for parts in map(_parts_of, self.manifests()):
+            if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
+                yield "/".join(parts)
 
     def lock_of(self, manifest: str) -> str | None:
         """Give the path of the lock file beside a manifest."""
@@ -68,7 +97,7 @@ class CrateSources:
 
     def manifests(self) -> list[str]:
         """List the manifests' paths."""
-        return sorted(path for path in self.texts if path.endswith(MANIFEST))
+        return [path for path in sorted(self.texts) if path.endswith(MANIFEST)]
 
 
 def plan_crates(texts: Mapping[str, str], *, named: Sequence[str] = ()) -> CratePlan:
@@ -99,7 +128,7 @@ def plan_crates(texts: Mapping[str, str], *, named: Sequence[str] = ()) -> Crate
 def _roots(sources: CrateSources, named: Sequence[str]) -> set[str]:
     """Choose the workspaces: of what the backend names, else the sdist's own, the locked ones, the outermost ones."""
     known = sources.manifests()
-    if chosen := [path for path in named if path in known]:
+    if chosen := set(named) & set(known):
         return {_root_of(sources, path) for path in chosen}
     if MANIFEST in known:
         return {MANIFEST}
@@ -132,11 +161,12 @@ def _closure(sources: CrateSources, roots: Sequence[str]) -> Iterator[tuple[str,
 
 
 def _members(sources: CrateSources, path: str, manifest: Manifest) -> Iterator[str]:
-    patterns = [_inside(path, member) for member in manifest.workspace_list("members")]
-    excluded = [_inside(path, folder) for folder in manifest.workspace_list("exclude")]
-    for other in sources.manifests():
-        folder = posixpath.dirname(other)
-        if any(_matches(folder, pattern) for pattern in patterns) and folder not in excluded:
+    patterns = manifest.workspace_list("members")
+    members = {folder for pattern in patterns for folder in sources.folders_like(path, pattern)}
+    excluded = {_inside(path, folder) for folder in manifest.workspace_list("exclude")}
+    for folder in sorted(members - excluded):
+        other = posixpath.join(folder, MANIFEST)
+        if other in sources.texts:
             yield other
 
 
@@ -156,9 +186,17 @@ def _inside(manifest: str, folder: str) -> str:
     return "" if path == "." else path
 
 
-def _matches(folder: str, pattern: str) -> bool:
-    parts, wanted = folder.split("/"), pattern.split("/")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+def _parts_of(manifest: str) -> list[str]:
+    return posixpath.dirname(manifest).split("/")
+
+
+def _refuse_many(manifest: Manifest) -> None:
+    """Refuse a manifest that names more folders, or longer ones, than any project has; raises ValueError."""
+    folders = (*manifest.workspace_list("members"), *manifest.workspace_list("exclude"), *manifest.paths)
+    if len(folders) > _MAX_FOLDERS:
+        raise ValueError(f"it names {len(folders)} folders, and {_MAX_FOLDERS} are allowed")
+    if longest := next((folder for folder in folders if len(folder) > _MAX_PATH), None):
+        raise ValueError(f"it names a folder of {len(longest)} characters, and {_MAX_PATH} are allowed")
 
 
 def _beside(path: str, name: str) -> str:

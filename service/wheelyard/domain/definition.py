@@ -19,8 +19,9 @@ _AFTER_PYTHON: Final = "\nFROM ${PYTHONS} AS pythons\n"
 _COMMENT: Final = re.compile(r"^#.*\n", re.MULTILINE)
 # Raised when the layers that are added to builders are made in another way; 2: they have a lock and an SBOM.
 _FINISHED: Final = 2
-# Raised when the layer on builders of others is made in another way; 2: nothing is setuid.
-_FOREIGN: Final = 2
+# Raised when the layer on builders of others is made in another way; 2: nothing is setuid;
+# 3: each container has a user.
+_FOREIGN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

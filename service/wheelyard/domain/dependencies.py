@@ -14,11 +14,12 @@ from typing import Final, Protocol
 
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.versions import find_specifiers
 from wheelyard.errors import SelectionUnknownError
 
 _LAST_PATCH: Final = 99
@@ -180,10 +181,7 @@ class Dependencies:
 
 def read_requires_python(text: object) -> SpecifierSet | None:
     """Read a specifier of Pythons; what is none, such as Poetry's own ``^3.11``, says nothing."""
-    try:
-        return SpecifierSet(text) if isinstance(text, str) else None
-    except InvalidSpecifier:
-        return None
+    return find_specifiers(text) if isinstance(text, str) else None
 
 
 def may_hold(marker: Marker | None, target: Target, more: Mapping[str, AbstractSet[str]] | None = None) -> bool:

@@ -2,6 +2,10 @@
 
 Backends, compilers and configure scripts report in prose only, so this reads prose; what is not recognised stays
 unexplained rather than guessed. Must not name projects.
+
+The log is a stranger's, so each pattern is held to a form whose cost is known (tests/unit/test_log_patterns.py): no
+repetition without an upper limit, and possessive ones (``++``, ``{1,9}+``) wherever what follows cannot begin with what
+is repeated, so that nothing is tried twice.
 """
 
 import re
@@ -12,6 +16,8 @@ from typing import Final
 from wheelyard.domain.network import REMEDY, NetworkCall, calls_in_log, name_calls
 from wheelyard.domain.system_libraries import debian_package, package_of_header, package_of_program
 from wheelyard.errors import DiskLimitError, OpenFilesLimitError
+
+MAX_CHARACTERS: Final = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,29 +63,29 @@ _PROGRAM: Final = "Put the Debian package that holds {0} into the recipe's apt l
 # In order of how much they say: the first one that is found anywhere in the log counts.
 _SIGNS: Final = (
     _sign(
-        r"fatal error: ([\w./+-]{1,200}): No such file or directory",
+        r"fatal error: ([\w./+-]{1,200}+): No such file or directory",
         "the C header {0} is missing",
         "Put the Debian -dev package that holds {0} into the recipe's apt list (apt-file search {0}).",
         package=package_of_header,
     ),
     _sign(
-        r"error: #error \"?([^\n\"]{1,300})",
+        r"error: #error \"?+([^\n\"]{1,300}+)",
         "its source refuses to be compiled here: {0}",
         "If a library is too old, ask for a builder of a newer suite, or build an older release.",
     ),
     _sign(
-        r"(?i)minimum supported ([\w.+ -]{1,60}) version is ([\d.]{1,20}[\d])",
+        r"(?i)minimum supported ([\w.+ -]{1,60}) version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+)",
         "it needs {0} {1} or newer, and the builder has an older one",
         "Ask for a builder of a newer suite, or build an older release.",
     ),
     _sign(
-        r"/ld(?:\.\w+)?: cannot find -lpython([\d.]{1,10})",
+        r"/ld(?:\.\w{1,20}+)?+: cannot find -lpython([\d.]{1,10}+)",
         "it links libpython{0}, and the builders' Pythons have no shared library",
         "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
         "config-settings make the project leave it out. A program that embeds Python cannot be a manylinux wheel.",
     ),
     _sign(
-        r"/ld(?:\.\w+)?: cannot find -l([\w.+-]{1,100})",
+        r"/ld(?:\.\w{1,20}+)?+: cannot find -l([\w.+-]{1,100}+)",
         "the library {0} is missing",
         "Put the Debian -dev package that holds lib{0}.so into the recipe's apt list.",
         package=debian_package,
@@ -97,7 +103,7 @@ _SIGNS: Final = (
         package=package_of_program,
     ),
     _sign(
-        r"\b(?:No package '|Package '?|Dependency \")([\w.+-]{1,100})(?:', required by '[^'\n]{1,100}'|['\"])?,?"
+        r"\b(?:No package '|Package '?|Dependency \")([\w.+-]{1,100}+)(?:', required by '[^'\n]{1,100}+'|['\"])?+,?+"
         r" (?:was not found|not found|found)\b",
         "pkg-config does not know {0}",
         _PC_FILE,
@@ -105,18 +111,18 @@ _SIGNS: Final = (
     ),
     # Meson from 1.10 on.
     _sign(
-        r"ERROR: Dependency ['\"]([\w.+-]{1,100})['\"] is required but not found",
+        r"ERROR: Dependency ['\"]([\w.+-]{1,100}+)['\"] is required but not found",
         "pkg-config does not know {0}",
         _PC_FILE,
         package=debian_package,
     ),
     _sign(
-        r"Invalid version, need '([\w.+-]{1,100})' \['([^\]\n]{1,60})'\] found '([\w.+~-]{1,40})'",
+        r"Invalid version, need '([\w.+-]{1,100}+)' \['([^\]'\n]{1,60}+)'\] found '([\w.+~-]{1,40}+)'",
         "it wants {0} {1}, and the builder has {2}",
         "Ask for a builder of a newer suite, or build an older release.",
     ),
     _sign(
-        r"pkg-config (?:--[\w-]+ )*([\w.+-]{1,100})'? returned non-zero exit status",
+        r"pkg-config (?:--[\w-]{1,60}+ ){0,9}+([\w.+-]{1,100}+)'?+ returned non-zero exit status",
         "pkg-config does not know {0}",
         _PC_FILE,
         package=debian_package,
@@ -127,26 +133,26 @@ _SIGNS: Final = (
         "Put the Debian -dev package of the library into the recipe's apt list.",
     ),
     _sign(
-        r"(?:RequiredDependencyException: |headers or library files could not be found for )([\w+-]{1,100})",
+        r"(?:RequiredDependencyException: |headers or library files could not be found for )([\w+-]{1,100}+)",
         "the library {0} is missing, or its headers are",
         _DEV_PACKAGE_OF,
         package=debian_package,
     ),
     _sign(
-        r"(?i)(?:you need to install|make sure|please install)(?: that)?(?: the)? ([\w.+-][\w.+, -]{0,100}?)"
-        r" (?:development|devel|dev) (?:headers|files|libraries|packages?)\b",
+        r"(?i)(?>you need to install|make sure|please install)(?: that)?+(?: the)?+ ([\w.+-][\w.+, -]{0,100}?)"
+        r" dev(?:elopment|el)?+ (?>headers|files|libraries|packages?)\b",
         "the development files of {0} are missing",
         _DEV_PACKAGE_OF,
         package=debian_package,
     ),
     _sign(
-        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?,? is not installed|rustc.{0,20}not found|"
+        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?+,?+ is not installed|rustc.{0,20}not found|"
         r"rust not found, installing",
         "it needs a Rust toolchain",
         'Put toolchains = ["rust"] into the recipe.',
     ),
     _sign(
-        r"\b([\w+-][\w.+-]{0,100}) is not installed or (?:is )?not (?:in|on) (?:the )?(?i:path)\b",
+        r"\b([\w+-][\w.+-]{0,100}+) is not installed or (?:is )?not (?:in|on) (?:the )?(?i:path)\b",
         "{0} is not installed",
         "Put the Debian package of {0}, and its -dev package, into the recipe's apt list.",
         package=debian_package,
@@ -159,31 +165,31 @@ _SIGNS: Final = (
     _sign(r"Could NOT find (Java|JNI)\b", "it needs {0}", 'Put toolchains = ["java"] into the recipe.'),
     _sign(r"Could (?:NOT|not) find ANT_EXECUTABLE", "it needs ant", 'Put toolchains = ["java"] into the recipe.'),
     _sign(
-        r"bazel.{0,20}not found|No such file or directory: '(?:/\S*/)?bazel(?:isk)?'",
+        r"bazel.{0,20}not found|No such file or directory: '(?:/[^\s']{0,200}/)?bazel(?:isk)?'",
         "it needs Bazel",
         'Put toolchains = ["bazel"] into the recipe.',
     ),
     _sign(
-        r"Could not find \w{1,100} using the following names: ([\w.+-]{1,100})",
+        r"Could not find \w{1,100}+ using the following names: ([\w.+-]{1,100}+)",
         "CMake does not find {0}",
         _PROGRAM,
     ),
     _sign(
-        r"CMake Error[^\n]{0,300}\n\s{0,20}Could NOT find ([\w.+-]{1,100})",
+        r"CMake Error[^\n]{0,300}+\n\s{0,20}+Could NOT find ([\w.+-]{1,100}+)",
         "CMake does not find {0}",
         _DEV_PACKAGE_OF,
         package=debian_package,
     ),
     # What a project's own CMake code says when it gives up; the text is indented and may go on over lines.
     _sign(
-        r"CMake Error at [^\n]{1,200} \(message\):\n((?:  [^\n]{1,200}\n?){1,3})",
+        r"CMake Error at [^\n(]{1,200}+\(message\):\n((?:  [^\n]{1,200}+\n?+){1,3}+)",
         "its CMake project refuses: {0}",
         "If it misses a library, put its Debian -dev package into the recipe's apt list.",
     ),
     # Python's subprocess module, asked to run a program that is not on the path.
     _sign(
-        r"raise child_exception_type[^\n]{0,200}\n(?:[ ^~]{1,200}\n)?"
-        r"FileNotFoundError: \[Errno 2\] No such file or directory: '([^'\n/]{1,100})'",
+        r"raise child_exception_type[^\n]{0,200}+\n(?:[ ^~]{1,200}+\n)?+"
+        r"FileNotFoundError: \[Errno 2\] No such file or directory: '([^'\n/]{1,100}+)'",
         "the program {0} is missing",
         _PROGRAM,
         package=package_of_program,
@@ -219,25 +225,25 @@ _SIGNS: Final = (
     ),
     # setuptools 58 ended the conversion of sources for Python 2 as they are installed.
     _sign(
-        r"error in .{1,200} setup command: (use_2to3\w{0,40}) is invalid",
+        r"error in .{1,100}? setup command: (use_2to3\w{0,40}+) is invalid",
         "it is written for Python 2, and setuptools no longer converts it ({0})",
         "Ask for a newer release, or convert it by a patch of the recipe; for Python 3.11 and older, "
         'build-constraints = ["setuptools<58"] does, too.',
     ),
     _sign(
-        r"ModuleNotFoundError: No module named '([\w.]{1,100})'",
+        r"ModuleNotFoundError: No module named '([\w.]{1,100}+)'",
         "the Python module {0} is missing from its build requirements",
         "",
     ),
     # Not what a configure step compiles to find something out: that may fail in a build that succeeds.
     _sign(
-        r"^((?!\S{0,200}conf(?:ig)?test)[\w./+-]{1,200}:\d+):\d+: error: ([^\n]{1,300})",
+        r"^((?!\S{0,200}conf(?:ig)?test)[\w./+-]{1,200}+:\d{1,9}+):\d{1,9}+: error: ([^\n]{1,300}+)",
         "{0} does not compile: {1}",
         "",
     ),
-    # setuptools says either, by its version.
+    # "failed", "returned non-zero exit status", "died with": setuptools names a command only when it went wrong.
     _sign(
-        r"error: [Cc]ommand '(?:\[')?([^'\n]{1,200})'[^\n]*? (?:failed|returned non-zero)",
+        r"error: [Cc]ommand '(?:\[')?([^'\n]{1,200}+)'",
         "the command {0} failed",
         "",
     ),
@@ -248,9 +254,10 @@ def diagnose(log: str, calls: Sequence[NetworkCall] = ()) -> Diagnosis | None:
     """Give the cause that says most of those that the log shows, None if nothing in it is recognised.
 
     Args:
-        log: what the build printed.
+        log: what the build printed; no more than its last ``MAX_CHARACTERS`` are read.
         calls: what it was seen to call for. A build may do so and fail for another reason, so the log comes first.
     """
+    log = log[-MAX_CHARACTERS:]
     for sign in _SIGNS:
         if match := sign.pattern.search(log):
             found = sign.explain(match)

@@ -7,8 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from wheelyard.domain.untrusted.requirements import read_requirement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +125,6 @@ def _meaning(name: str, value: Any) -> Any:  # noqa: ANN401  its type depends on
 
 
 def _normalise_requirement(text: str) -> str:
-    requirement = Requirement(text)
+    requirement = read_requirement(text)
     requirement.name = canonicalize_name(requirement.name)
     return str(requirement)

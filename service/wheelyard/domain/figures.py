@@ -9,6 +9,7 @@ from typing import Final
 
 from wheelyard.domain.build import Attempt, Build, Status
 from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import WheelOrigin
 from wheelyard.domain.queue import Lane, Priority, WorkerStatus
 
 BUCKETS: Final = (0.0, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
@@ -31,7 +32,7 @@ class Total(StrEnum):
     STAGE_DURATION = "stage_duration"
     """Seconds, by stage."""
     WHEELS = "wheels"
-    """Wheels that came onto the index: ``built`` or ``mirrored``."""
+    """Wheels that came onto the index, by origin."""
     CACHE_LOOKUPS = "cache_lookups"
     """By cache and whether it was a ``hit`` or a ``miss``."""
 
@@ -129,6 +130,6 @@ def tally_of_request(*, joined: bool, status: Status) -> Tally:
     return Tally.of(Total.REQUESTS, outcome)
 
 
-def tally_of_wheel(*, built: bool) -> Tally:
+def tally_of_wheel(origin: WheelOrigin) -> Tally:
     """Count a wheel that came onto the index."""
-    return Tally.of(Total.WHEELS, "built" if built else "mirrored")
+    return Tally.of(Total.WHEELS, origin.value)

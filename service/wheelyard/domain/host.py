@@ -14,6 +14,18 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SandboxFacts:
+    """What a container of ours sees of the walls around it."""
+
+    is_filtered: bool
+    """True if the kernel holds its programs to a list of system calls."""
+    has_own_kernel: bool
+    """True if its kernel is not the host's."""
+    has_user_namespace: bool
+    """True if its users are others on the host."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EngineFacts:
     """A container engine that answers."""
 
@@ -28,6 +40,11 @@ class EngineFacts:
     """True if it runs as an ordinary user."""
     trial: Probe | None
     """A container with our limits; None if the engine has no image of ours to try."""
+    default_runtime: str = ""
+    runtimes: tuple[str, ...] = ()
+    """Those that it names; it may know others."""
+    sandbox: SandboxFacts | None = None
+    """None if no such container runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

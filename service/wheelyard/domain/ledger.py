@@ -75,6 +75,8 @@ class Claim:
     """Which of the attempts that count this is; those that were handed back do not."""
     trace: Trace = NO_TRACE
     """The request that the build was queued for."""
+    alone: bool = False
+    """True if nothing may run beside it: a worker has died with it, and the next one's death is to say whose fault."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,15 +1,13 @@
 """Read lock files that list where each release applies: pylock.toml (PEP 751) and poetry.lock. Must not read files."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.dependencies import (
     Dependencies,
@@ -22,6 +20,10 @@ from wheelyard.domain.dependencies import (
     Skipped,
     read_requires_python,
 )
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_marker
+from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
+from wheelyard.domain.untrusted.versions import check_specifiers, read_version
 from wheelyard.errors import DependencyFileInvalidError
 
 _TABLE: Final = re.compile(r"\[\[packages?\]\]\s*(#.*)?")
@@ -31,9 +33,11 @@ _MAIN: Final = canonicalize_name("main")
 def load_toml(text: str, *, file: str) -> dict[str, Any]:
     """Read TOML; raises DependencyFileInvalidError."""
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return read_toml(text)
+    except NotTomlError as error:
         raise DependencyFileInvalidError(file=file, problems=[f"it is not TOML: {error}"]) from error
+    except RefusedTextError as error:
+        raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
 
 
 def package_origins(text: str, *, file: str) -> Iterator[Origin]:
@@ -49,7 +53,8 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
     """Read a standard lock file; raises DependencyFileInvalidError and SelectionUnknownError."""
     try:
         lock = Pylock.from_dict(load_toml(text, file=file))
-    except PylockValidationError as error:
+        _check_pylock(lock)
+    except (PylockValidationError, RefusedTextError) as error:
         raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
     selection.check(
         file, extras=_names(lock.extras), groups=_names(lock.dependency_groups) | _names(lock.default_groups)
@@ -74,6 +79,17 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
     )
 
 
+def _check_pylock(lock: Pylock) -> None:
+    """See that what packaging has read can be used; raises RefusedTextError."""
+    if lock.requires_python is not None:
+        check_specifiers(lock.requires_python)
+    for package in lock.packages:
+        if package.version is not None:
+            read_version(str(package.version))
+        if package.marker is not None:
+            read_marker(str(package.marker))
+
+
 def _names(names: Iterable[str] | None) -> frozenset[NormalizedName]:
     return frozenset(map(canonicalize_name, names or ()))
 
@@ -95,12 +111,15 @@ def _pylock_hashes(package: Package) -> Iterator[str]:
             yield f"sha256:{digest}"
 
 
-def read_poetry_lock(text: str, *, file: str, selection: Selection, project: str | None = None) -> Dependencies:
+def read_poetry_lock(
+    text: str, *, file: str, selection: Selection, project: str | None = None, files_url: str = ""
+) -> Dependencies:
     """Read Poetry's lock file: the main group, the groups that are named, and those that Poetry installs by itself.
 
     Format 2.1 says of each package to which groups it belongs and under which marker; older ones list neither, so
     everything that is not optional is taken. Which groups are optional is in the pyproject.toml beside the lock: its
-    text is ``project``. Raises DependencyFileInvalidError and SelectionUnknownError.
+    text is ``project``. A package at an address below ``files_url`` is one that our index served when the lock was
+    written for it. Raises DependencyFileInvalidError and SelectionUnknownError.
     """
     lock = load_toml(text, file=file)
     wanted = _poetry_optionals(lock, selection)
@@ -114,8 +133,8 @@ def read_poetry_lock(text: str, *, file: str, selection: Selection, project: str
     skipped: list[Skipped] = []
     for package, origin in zip(packages, package_origins(text, file=file), strict=False):
         try:
-            entry = _poetry_entry(package, origin, selection, wanted)
-        except (KeyError, TypeError, AttributeError, InvalidVersion, InvalidMarker) as error:
+            entry = _poetry_entry(package, origin, selection, wanted, files_url)
+        except (KeyError, TypeError, AttributeError, RefusedTextError) as error:
             problem = f"{origin}: not a package as Poetry writes it ({type(error).__name__}: {error})"
             raise DependencyFileInvalidError(file=file, problems=[problem]) from error
         if isinstance(entry, Skipped):
@@ -147,9 +166,9 @@ def _with_poetry_groups(selection: Selection, groups: frozenset[NormalizedName],
 
 def _optional_groups(project: str | None) -> frozenset[NormalizedName]:
     try:
-        tables = tomllib.loads(project or "").get("tool", {}).get("poetry", {}).get("group", {})
+        tables = read_toml(project or "").get("tool", {}).get("poetry", {}).get("group", {})
         return _names(name for name, table in tables.items() if table.get("optional") is True)
-    except (tomllib.TOMLDecodeError, RecursionError, AttributeError):
+    except (RefusedTextError, AttributeError):
         return frozenset()
 
 
@@ -161,7 +180,7 @@ def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozense
 
 
 def _poetry_entry(
-    package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str]
+    package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str], files_url: str
 ) -> MarkedPin | Skipped | None:
     name = canonicalize_name(package["name"])
     groups = {canonicalize_name(group) for group in package.get("groups", ["main"])}
@@ -170,19 +189,20 @@ def _poetry_entry(
     if package.get("optional") and groups == {_MAIN} and name not in optionals:
         return None
     source = package.get("source", {}).get("type", "legacy")
-    if source not in {"legacy", "pypi"}:
+    is_ours = source == "url" and bool(files_url) and str(package["source"].get("url", "")).startswith(files_url)
+    if source not in {"legacy", "pypi"} and not is_ours:
         reason, wanted = f"it comes from a {source}, not from the index", source != "directory"
         return Skipped(origin=origin, text=name, reason=reason, is_wanted=wanted)
     hashes = frozenset(entry["hash"] for entry in package.get("files", ()))
-    pin = Pin(project=name, version=Version(package["version"]), origin=origin, hashes=hashes)
+    pin = Pin(project=name, version=read_version(package["version"]), origin=origin, hashes=hashes)
     return MarkedPin(pin=pin, marker=_poetry_marker(package.get("markers"), selection))
 
 
 def _poetry_marker(markers: str | Mapping[str, str] | None, selection: Selection) -> Marker | None:
     """Join the markers of the wanted groups: a package is installed if any of them wants it."""
     if markers is None or isinstance(markers, str):
-        return Marker(markers) if markers else None
+        return read_marker(markers) if markers else None
     texts = [text for group, text in markers.items() if canonicalize_name(group) in selection.groups]
     if not texts or not all(texts):
         return None
-    return Marker(" or ".join(f"({text})" for text in texts))
+    return read_marker(" or ".join(f"({text})" for text in texts))

@@ -12,12 +12,14 @@ REMEDY: Final = (
 )
 # What curl, git, cargo, CMake, pip and Python's own libraries print. No backend reports this as data.
 _IN_LOGS: Final = (
-    re.compile(r"Could not resolve host(?:name)?:? (?P<host>[\w.-]{1,253})"),
-    re.compile(r"Failed to connect to (?P<host>[\w.-]{1,253}) port (?P<port>\d{1,5})"),
-    re.compile(r"ConnectionPool\(host='(?P<host>[\w.-]{1,253})', port=(?P<port>\d{1,5})\)"),
-    re.compile(r"(?:getaddrinfo\(3\) failed for|Could not resolve:) (?P<host>[\w.-]{1,253}):(?P<port>\d{1,5})"),
+    re.compile(r"Could not resolve host(?:name)?+:?+ (?P<host>[\w.-]{1,253}+)"),
+    re.compile(r"Failed to connect to (?P<host>[\w.-]{1,253}+) port (?P<port>\d{1,5}+)"),
+    re.compile(r"ConnectionPool\(host='(?P<host>[\w.-]{1,253}+)', port=(?P<port>\d{1,5}+)\)"),
+    re.compile(r"(?:getaddrinfo\(3\) failed for|Could not resolve:) (?P<host>[\w.-]{1,253}+):(?P<port>\d{1,5}+)"),
     re.compile(r"unable to resolve host address \W(?P<host>[\w.-]{1,253})\b"),
-    re.compile(r"(?:unable to access|Could not fetch URL) \W?https?://(?P<host>[\w.-]{1,253})(?::(?P<port>\d{1,5}))?"),
+    re.compile(
+        r"(?:unable to access|Could not fetch URL) \W?https?+://(?P<host>[\w.-]{1,253}+)(?::(?P<port>\d{1,5}+))?+"
+    ),
 )
 
 

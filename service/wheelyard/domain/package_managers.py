@@ -97,9 +97,16 @@ _APT_CLEAN: Final = "apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt /
 _RPMS: Final = r"rpm --query --all --queryformat '%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n'"
 # Somebody may have the number already, as in Ubuntu's images: then that is the user.
 _NOT_THERE: Final = "grep -q '^[^:]*:[^:]*:1000:' /etc/passwd"
+CONTAINER_USERS: Final = range(60706, 61184)
+"""One for each container that runs, as builders/Dockerfile adds them: it says why these."""
+_ADD_CONTAINER_USERS: Final = (
+    f"seq {CONTAINER_USERS[0]} {CONTAINER_USERS[-1]}"
+    " | sed 's|.*|wheelyard:x:&:&::/scratch/home:/bin/sh|' >> /etc/passwd"
+    f" && seq {CONTAINER_USERS[0]} {CONTAINER_USERS[-1]} | sed 's|.*|wheelyard:x:&:|' >> /etc/group"
+)
 _USERADD: Final = (
     f"{{ {_NOT_THERE} || {{ groupadd --gid 1000 wheelyard; "
-    "useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh wheelyard; }; }"
+    f"useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh wheelyard; }}; }} && {_ADD_CONTAINER_USERS}"
 )
 
 APT: Final = PackageManager(
@@ -143,6 +150,9 @@ APK: Final = PackageManager(
     list_packages=('apk info -v | sed -nE "s/^(.*)-([^-]*-r[0-9]+)\\$/\\\\1\\\\t\\\\2\\\\t$(apk --print-arch)/p"'),
     list_updates="apk update >/dev/null && apk version --limit '<'",
     parse_updates=_parse_apk,
-    add_user=f"{{ {_NOT_THERE} || {{ addgroup -g 1000 wheelyard; adduser -D -u 1000 -G wheelyard wheelyard; }}; }}",
+    add_user=(
+        f"{{ {_NOT_THERE} || {{ addgroup -g 1000 wheelyard; adduser -D -u 1000 -G wheelyard wheelyard; }}; }}"
+        f" && {_ADD_CONTAINER_USERS}"
+    ),
 )
 MANAGERS: Final = {manager.name: manager for manager in (APT, DNF, APK)}

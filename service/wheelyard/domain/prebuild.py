@@ -165,6 +165,11 @@ class Prebuild:
         """Tell whether nothing more will happen by itself."""
         return self.cancelled or all(item.status.is_final for item in self.items)
 
+    @property
+    def open_items(self) -> int:
+        """Count the items over which something may still happen."""
+        return sum(not item.status.is_final for item in self.items)
+
     def unsettled(self) -> list["ReleaseItems"]:
         """List the releases over which there is something to decide now: new ones, and those with news of a build.
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from wheelyard.domain.build import Status
 from wheelyard.domain.coverage import WheelKind, assign_builds, best_wheel, is_hopeless, kind_of
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
 from wheelyard.domain.target import Target
+
+_NEVER_MIRRORED: Final = "upstream has a wheel that fits, but this service mirrors none (WHEELYARD_MIRROR=never)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +20,8 @@ class ReleaseFacts:
     """Wheels of the release that our index has."""
     upstream: Sequence[WheelOffer]
     """Wheels of the release that upstream has and that the input's hashes allow."""
+    may_mirror: bool = True
+    """False if the operator lets nothing be mirrored: then upstream's wheels only tell the release's kind."""
     started: Sequence[Started]
     """Builds that this prebuild has started or joined for the release, at most one for each target."""
 
@@ -53,7 +58,8 @@ def decide(items: Sequence[Item], facts: ReleaseFacts, *, prefer: Prefer) -> Dec
     kind = WheelKind.UNKNOWN if failed and not _is_proven(facts) else release_kind(facts)
     plan = assign_builds(list(open_items), list(running), kind, failed)
     for target, provider in plan.waits.items():
-        settled[target] = _await(open_items[target], provider, running.get(provider), prefer)
+        reason = _why_built(open_items[target], facts, prefer)
+        settled[target] = _await(open_items[target], provider, running.get(provider), reason)
     awaited = set(plan.waits.values())
     idle = (one.build_id for target, one in running.items() if target not in awaited and one.build_id is not None)
     return Decision(items=tuple(settled[item.target] for item in items), starts=plan.starts, cancels=tuple(idle))
@@ -81,7 +87,7 @@ def _settle(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
     if (offer := _best(_allowed(own, item), item.target)) is not None:
         return _served(item, offer, facts.started)
     given_up = item.status is ItemStatus.FAILED and item.build_id is None
-    takes_upstream = prefer is Prefer.UPSTREAM and not given_up
+    takes_upstream = prefer is Prefer.UPSTREAM and facts.may_mirror and not given_up
     upstream = _best(_allowed(facts.upstream, item), item.target) if takes_upstream else None
     if upstream is None and (offer := _best(own, item.target)) is not None:
         return _served(item, offer, facts.started)  # the lock has to be told of it
@@ -123,7 +129,9 @@ def _best(offers: Iterable[WheelOffer], target: Target) -> WheelOffer | None:
 def _served(item: Item, offer: WheelOffer, started: Iterable[Started]) -> Item:
     succeeded = {one.build_id for one in started if one.status is Status.SUCCEEDED}
     build_id = item.build_id if item.build_id in succeeded else None
-    present = replace(item, status=ItemStatus.PRESENT, reason="", waits_for=None, build_id=build_id)
+    # Why it was built stays known, once it is.
+    reason = item.reason if build_id is not None and item.reason == _NEVER_MIRRORED else ""
+    present = replace(item, status=ItemStatus.PRESENT, reason=reason, waits_for=None, build_id=build_id)
     return replace(present, filename=offer.filename, sha256=offer.sha256, source=offer.source)
 
 
@@ -133,10 +141,16 @@ def _why_ended(started: Started) -> str:
     return started.reason or f"its build was {started.status.value}"
 
 
-def _await(item: Item, provider: Target, running: Started | None, prefer: Prefer) -> Item:
+def _why_built(item: Item, facts: ReleaseFacts, prefer: Prefer) -> str:
+    if prefer is Prefer.OWN:
+        return "no wheel of our own fits"
+    is_upstream = _best(_allowed(facts.upstream, item), item.target) is not None
+    return _NEVER_MIRRORED if is_upstream and not facts.may_mirror else "no wheel fits"
+
+
+def _await(item: Item, provider: Target, running: Started | None, reason: str) -> Item:
     build_id = running.build_id if running else None
     if provider == item.target:
-        reason = "no wheel fits" if prefer is Prefer.UPSTREAM else "no wheel of our own fits"
         return replace(item, status=ItemStatus.BUILD, waits_for=provider, build_id=build_id, reason=reason)
-    reason = f"the wheel for {provider} may fit"
-    return replace(item, status=ItemStatus.WAITING, waits_for=provider, build_id=build_id, reason=reason)
+    waits = f"the wheel for {provider} may fit"
+    return replace(item, status=ItemStatus.WAITING, waits_for=provider, build_id=build_id, reason=waits)

@@ -6,9 +6,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
-from packaging.dependency_groups import resolve_dependency_groups
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.dependencies import (
@@ -22,8 +21,11 @@ from wheelyard.domain.dependencies import (
 )
 from wheelyard.domain.lock_files import load_toml
 from wheelyard.domain.requirements_text import malformed_lines
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement, read_marker, read_requirement
 from wheelyard.errors import DependencyFileInvalidError
 
+_SHOWN: Final = 200
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
 _NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
@@ -76,11 +78,15 @@ class _Application:
         """
         waiting: list[tuple[str, Marker | None]] = [(text, None) for text in reversed(texts)]
         seen: set[tuple[str, str]] = set()
+        given: set[str] = set()
         while waiting:
             text, marker = waiting.pop()
             one = self._read(text, marker)
             if not isinstance(one, Wanted) or canonicalize_name(one.requirement.name) != self.name:
-                yield one
+                written = str(one.requirement) if isinstance(one, Wanted) else one.text
+                if written not in given:
+                    given.add(written)
+                    yield one
                 continue
             for extra in sorted(map(canonicalize_name, one.requirement.extras), reverse=True):
                 if extra not in self.extras:
@@ -93,10 +99,9 @@ class _Application:
 
     def _read(self, text: str, marker: Marker | None) -> Wanted | Skipped:
         try:
-            requirement = _limited(Requirement(text), marker)
-        except InvalidRequirement as error:
-            problem = f"{self._origin(text)}: {text!r}: {str(error).splitlines()[0]}"
-            raise malformed_lines(self.file, [problem]) from error
+            requirement = _limited(read_requirement(text), marker)
+        except RefusedTextError as error:
+            raise malformed_lines(self.file, [f"{self._origin(text)}: {text[:_SHOWN]!r}: {error}"]) from error
         if requirement.url is not None:
             return self._skip(text, "it is a direct reference, not a release on the index")
         return Wanted(requirement=requirement, origin=self._origin(text))
@@ -120,19 +125,58 @@ def _project_of(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
     return project
 
 
-def _grouped(groups: Mapping[str, Any], wanted: AbstractSet[NormalizedName], *, file: str) -> tuple[str, ...]:
+def _grouped(groups: Mapping[str, Any], wanted: AbstractSet[NormalizedName], *, file: str) -> Iterator[str]:
+    """Yield the requirements of dependency groups (PEP 735), each group's once, however often others include it."""
+    texts = {canonicalize_name(name): content for name, content in groups.items()}
+    if len(texts) < len(groups):
+        raise DependencyFileInvalidError(file=file, problems=["dependency groups: two have the same name"])
+    seen: set[NormalizedName] = set()
+    waiting: list[tuple[NormalizedName, Iterator[Any]]] = []
+    for group in sorted(wanted):
+        waiting.append((group, _content(texts, group, seen, file=file)))
+        while waiting:
+            name, content = waiting[-1]
+            one = next(content, None)
+            if one is None:
+                waiting.pop()
+            elif isinstance(one, str):
+                yield _checked(one, file)
+            elif isinstance(one, dict) and one.keys() == {"include-group"}:
+                included = canonicalize_name(str(one["include-group"]))
+                if any(included == outer for outer, _ in waiting):
+                    problem = f"dependency groups: {included} includes itself"
+                    raise DependencyFileInvalidError(file=file, problems=[problem])
+                waiting.append((included, _content(texts, included, seen, file=file)))
+            else:
+                problem = f"dependency groups: {name!r} has something that is neither a requirement nor a group"
+                raise DependencyFileInvalidError(file=file, problems=[problem])
+
+
+def _checked(text: str, file: str) -> str:
     try:
-        return resolve_dependency_groups(groups, *sorted(wanted))
-    except ExceptionGroup as error:
-        problems = [f"dependency groups: {one}" for one in error.exceptions]
-        raise DependencyFileInvalidError(file=file, problems=problems) from error
+        read_requirement(text)
+    except RefusedTextError as error:
+        raise DependencyFileInvalidError(file=file, problems=[f"dependency groups: {text[:100]!r}, {error}"]) from error
+    return text
+
+
+def _content(
+    texts: Mapping[NormalizedName, Any], group: NormalizedName, seen: set[NormalizedName], *, file: str
+) -> Iterator[Any]:
+    """Iterate over a group's entries, over none if it has been seen."""
+    content = texts.get(group)
+    if not isinstance(content, list):
+        raise DependencyFileInvalidError(file=file, problems=[f"dependency groups: {group!r} not found"])
+    is_new = group not in seen
+    seen.add(group)
+    return iter(content if is_new else ())
 
 
 def _limited(requirement: Requirement, marker: Marker | None) -> Requirement:
     """Let a requirement hold only where the one that stands for it does."""
     if marker is not None:
         own = requirement.marker
-        requirement.marker = marker if own is None else Marker(f"({marker}) and ({own})")
+        requirement.marker = marker if own is None else read_marker(f"({marker}) and ({own})")
     return requirement
 
 
@@ -147,7 +191,5 @@ def _lines_of(text: str) -> Mapping[str, int]:
 
 def _as_written(text: str) -> str:
     """Write a requirement in one way, since dependency groups come back so."""
-    try:
-        return str(Requirement(text))
-    except InvalidRequirement:
-        return text
+    requirement = find_requirement(text)
+    return text if requirement is None else str(requirement)

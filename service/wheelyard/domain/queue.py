@@ -141,6 +141,10 @@ class WorkerStatus:
     """Ids of the builds that it holds."""
 
 
+MAX_DEATHS: Final = 2
+"""A build with which so many workers have died is given to no other; after the first one it runs alone."""
+
+
 def retry_delay(tries: int, *, first_seconds: float) -> float:
     """Say how long a build waits after so many failed attempts: twice as long each time, up to a quarter of an hour."""
     return min(first_seconds * 2.0 ** min(tries - 1, 30), RETRY_LIMIT_SECONDS)

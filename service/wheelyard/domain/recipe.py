@@ -4,7 +4,6 @@ Must not read files; whoever finds a recipe brings its files along.
 """
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +13,8 @@ from pydantic import ValidationError
 from wheelyard.domain.problems import TextProblem, locate_problems
 from wheelyard.domain.recipe_model import KEY_PATHS, RecipeText, Rule
 from wheelyard.domain.toml_lines import KeyLines, find_lines
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.errors import RecipeInvalidError
 
 _TOML_PLACE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
@@ -71,9 +72,11 @@ def judge_text(
 ) -> tuple[Recipe | None, Sequence[TextProblem]]:
     """Read a recipe as parse_recipe does: give it, or everything that is wrong with it."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = read_toml(text)
+    except NotTomlError as error:
         return None, [_not_toml(text, error)]
+    except RefusedTextError as error:
+        return None, [TextProblem(line=1, key="", message=str(error))]
     lines, context = find_lines(text), _context(files, naming)
     try:
         written = RecipeText.model_validate(data, context=context)
@@ -87,7 +90,7 @@ def _context(files: Mapping[str, bytes], naming: Naming) -> dict[str, object]:
     return {"files": files, **{name: value for name, value in known.items() if value is not None}}
 
 
-def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> TextProblem:
+def _not_toml(text: str, error: NotTomlError) -> TextProblem:
     """Say where the text stops to be TOML; the parser has that in its message alone."""
     place = _TOML_PLACE.search(str(error))
     line = int(place["line"]) if place and place["line"] else text.count("\n", 0, len(text.rstrip())) + 1

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
@@ -18,6 +17,7 @@ from wheelyard.domain.recipe_model import Rule, Source, When
 from wheelyard.domain.recipe_types import policy_matches
 from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
+from wheelyard.domain.untrusted.versions import read_specifiers
 
 Merge = Callable[[Sequence[Any], Mapping[str, bytes]], Any]
 """Merges what the rules have under one key, in order; given the recipe's files, too."""
@@ -124,8 +124,8 @@ def mismatches(when: When, place: Place) -> tuple[str, ...]:
     """Name the conditions of a rule that do not hold."""
     target = place.target
     conditions = {
-        "version": when.version is None or SpecifierSet(when.version).contains(place.version, prereleases=True),
-        "python": when.python is None or SpecifierSet(when.python).contains(target.python),
+        "version": when.version is None or read_specifiers(when.version).contains(place.version, prereleases=True),
+        "python": when.python is None or read_specifiers(when.python).contains(target.python),
         "suite": not when.suite or place.suite in when.suite,
         "policy": when.policy is None or policy_matches(when.policy, target.policy),
         "architecture": not when.architecture or target.policy.architecture in when.architecture,

@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from wheelyard.domain.target import Policy
 from wheelyard.domain.toolchain import ToolchainNeed
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
+from wheelyard.domain.untrusted.versions import read_specifiers
 
 _UNITS: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE: Final = r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>KiB|MiB|GiB|TiB)"
@@ -41,20 +42,20 @@ def _schema(what: str, pattern: str | None = None) -> WithJsonSchema:
 
 def _check_specifier(text: str) -> str:
     try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
+        read_specifiers(text)
+    except RefusedTextError as error:
         raise ValueError(f"{text!r} is not a version specifier") from error
     return text
 
 
 def _check_satisfiable(text: str) -> str:
-    if SpecifierSet(_check_specifier(text)).is_unsatisfiable():
+    if read_specifiers(_check_specifier(text)).is_unsatisfiable():
         raise ValueError(f"no version is in {text!r}, so the rule would never apply")
     return text
 
 
 def _check_pythons(text: str) -> str:
-    if not any(map(SpecifierSet(_check_specifier(text)).contains, _PYTHONS)):
+    if not any(map(read_specifiers(_check_specifier(text)).contains, _PYTHONS)):
         raise ValueError(f"no Python is in {text!r}, so the rule would never apply; Pythons have the form 3.13")
     return text
 
@@ -75,8 +76,8 @@ def _check_toolchain(text: str) -> str:
 
 def _check_requirement(text: str) -> str:
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
+        requirement = read_requirement(text)
+    except RefusedTextError as error:
         raise ValueError(f"{text!r} is not a requirement (PEP 508)") from error
     if requirement.url is not None:
         raise ValueError(f"{text!r} names an address: only projects of the index can be required")
@@ -84,7 +85,7 @@ def _check_requirement(text: str) -> str:
 
 
 def _check_constraint(text: str) -> str:
-    if Requirement(_check_requirement(text)).extras:
+    if read_requirement(_check_requirement(text)).extras:
         raise ValueError(f"{text!r} names extras, which a constraint cannot")
     return text
 
@@ -115,7 +116,7 @@ def _check_policies(text: str) -> str:
     if not all(parts):
         raise ValueError(f"{text!r} is not a range of policies, such as '>=manylinux_2_28,<manylinux_2_36'")
     found = [part for part in parts if part is not None]
-    if len({part["family"] for part in found}) > 1 or SpecifierSet(",".join(map(_bound, found))).is_unsatisfiable():
+    if len({part["family"] for part in found}) > 1 or read_specifiers(",".join(map(_bound, found))).is_unsatisfiable():
         raise ValueError(f"no policy is in {text!r}, so the rule would never apply")
     return text
 
@@ -129,7 +130,7 @@ def _part_matches(part: str, policy: Policy) -> bool:
     match = re.fullmatch(_POLICY, part)
     if match is None or match["family"] != "manylinux":
         return False
-    return SpecifierSet(_bound(match)).contains(f"{policy.glibc[0]}.{policy.glibc[1]}")
+    return read_specifiers(_bound(match)).contains(f"{policy.glibc[0]}.{policy.glibc[1]}")
 
 
 def _bound(match: re.Match[str]) -> str:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidName, NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
+from wheelyard.domain.untrusted.versions import find_specifiers, read_version
 from wheelyard.errors import InvalidRequirementError, NoMatchingVersionError, NoSdistError
 
 _SHOWN: Final = 5
@@ -61,7 +65,7 @@ class IndexFile:
     def project(self) -> NormalizedName:
         """The project that the file is of, by its name; raises ValueError if it has none that can be read."""
         if self.kind == "wheel":
-            return parse_wheel_filename(self.filename)[0]
+            return read_wheel_name(self.filename)[0]
         # Older archives are not named as PEP 625 wants: what is before the version is the project.
         stem = next(self.filename[: -len(end)] for end in (*_FILE_SUFFIXES, "") if self.filename.endswith(end))
         return canonicalize_name(stem.rpartition("-")[0] or stem)
@@ -111,11 +115,13 @@ def parse_requirement(text: str) -> ProjectRequirement:
         if pattern.fullmatch(text):
             raise InvalidRequirementError(requirement=text[:_LONGEST], reason=reason)
     try:
-        parsed = Requirement(text)
+        parsed = read_requirement(text)
         project, *extras = (canonicalize_name(name, validate=True) for name in (parsed.name, *parsed.extras))
-    except (InvalidRequirement, InvalidName) as error:
+    except InvalidName as error:
         reason = f"it is not a PEP 508 requirement ({str(error).splitlines()[0]})"
         raise InvalidRequirementError(requirement=text, reason=reason) from error
+    except RefusedTextError as error:
+        raise InvalidRequirementError(requirement=text, reason=str(error)) from error
     _check_sense(text, parsed)
     return ProjectRequirement(project=project, specifier=parsed.specifier, extras=frozenset(extras))
 
@@ -148,18 +154,29 @@ def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, pytho
     return Release(project=page.project, version=version, sdist=sdist)
 
 
+def pinned_version(specifier: SpecifierSet) -> Version | None:
+    """Return the one version that a specifier allows (``==1.0``), None if it allows more."""
+    clauses = list(specifier)
+    if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith(".*"):
+        return None
+    return read_version(clauses[0].version)
+
+
 def serves_python(file: IndexFile, python: str) -> bool:
     """Tell whether a file's Requires-Python allows a Python; one that cannot be read allows any, as in pip."""
-    return file.requires_python is None or _allows(file.requires_python, python)
+    return allows_python(file.requires_python, python)
+
+
+def allows_python(requires_python: str | None, python: str) -> bool:
+    """Tell whether a Requires-Python allows a Python; none, and one that cannot be read, allow any."""
+    return requires_python is None or _allows(requires_python, python)
 
 
 @functools.lru_cache(maxsize=4096)
 def _allows(requires_python: str, python: str) -> bool:
-    """Read a Requires-Python only once: pages have thousands of files and a handful of these."""
-    try:
-        return SpecifierSet(requires_python).contains(python, prereleases=True)
-    except InvalidSpecifier:
-        return True
+    """Judge a Requires-Python only once: pages have thousands of files and a handful of these."""
+    allowed = find_specifiers(requires_python)
+    return allowed is None or allowed.contains(python, prereleases=True)
 
 
 def best_sdist(files: Iterable[IndexFile]) -> IndexFile | None:

@@ -22,6 +22,7 @@ from wheelyard.domain.dependencies import (
     Skipped,
     Wanted,
 )
+from wheelyard.domain.release import pinned_version
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
 _DEEPEST: Final = 20
@@ -168,10 +169,7 @@ def _pin(origin: Origin, line: RequirementLine, version: Version) -> Pin:
 
 def exact_version(requirement: Requirement) -> Version | None:
     """Return the one version that a requirement allows, None if it allows more."""
-    clauses = list(requirement.specifier)
-    if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith(".*"):
-        return None
-    return Version(clauses[0].version)
+    return pinned_version(requirement.specifier)
 
 
 def _wanted(lines: Iterable[tuple[Origin, RequirementLine]]) -> Iterator[Wanted]:

@@ -5,7 +5,6 @@ Build scripts are programs, so that what is found in them by looking may be too 
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ from packaging.version import Version
 
 from wheelyard.domain.sdist_contents import SdistContents
 from wheelyard.domain.system_libraries import debian_package, package_of_header, package_of_program
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.domain.untrusted.versions import find_version
 
 _LANGUAGES: Final = {
     **dict.fromkeys((".c",), "C"),
@@ -61,8 +63,8 @@ class Finding:
 def read_table(contents: SdistContents, name: str) -> Mapping[str, Any]:
     """Read a TOML file; empty if it is not there or not TOML."""
     try:
-        return tomllib.loads(contents.text(name))
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return read_toml(contents.text(name))
+    except RefusedTextError:
         return {}
 
 
@@ -100,7 +102,7 @@ def _toolchains(contents: SdistContents) -> Iterator[Finding]:
 def _rust_floor(manifest: Mapping[str, Any]) -> Version | None:
     own, shared = _table(manifest.get("package")), _table(_table(manifest.get("workspace")).get("package"))
     floor = next((one for one in (own.get("rust-version"), shared.get("rust-version")) if isinstance(one, str)), "")
-    return Version(floor) if re.fullmatch(r"[0-9]+(\.[0-9]+){0,2}", floor) else None
+    return find_version(floor) if re.fullmatch(r"[0-9]+(\.[0-9]+){0,2}", floor) else None
 
 
 def find_libraries(contents: SdistContents) -> tuple[Finding, ...]:

@@ -12,9 +12,8 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from packaging.version import Version
-
 from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.untrusted.versions import read_version
 
 API_VERSION: Final = "1.3"
 """1.1 is PEP 700; 1.3 is PEP 740, whose ``provenance`` is null until wheels are attested."""
@@ -73,7 +72,7 @@ def write_names(names: Iterable[str], form: Form) -> bytes:
 
 
 def _project_json(project: str, wheels: Sequence[IndexedWheel], files: str) -> bytes:
-    versions = sorted({wheel.version for wheel in wheels}, key=Version)
+    versions = sorted({wheel.version for wheel in wheels}, key=read_version)
     entries = [_file(wheel, files) for wheel in wheels]
     return _encode({"meta": {"api-version": API_VERSION}, "name": project, "versions": versions, "files": entries})
 
@@ -87,6 +86,8 @@ def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
         "upload-time": wheel.uploaded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "yanked": _yanked(wheel),
         "provenance": None,
+        # Names with an underscore are an index' own (PEP 691); installers pass over them.
+        "_origin": wheel.origin.value,
     }
     if wheel.requires_python is not None:
         entry["requires-python"] = wheel.requires_python

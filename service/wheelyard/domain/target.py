@@ -8,7 +8,13 @@ from typing import Final, Self
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 _PYTHON: Final = re.compile(r"3\.(?:[1-9][0-9]?)")
-_POLICY: Final = re.compile(r"manylinux_(?P<major>[0-9]+)_(?P<minor>[0-9]+)_(?P<architecture>[a-z0-9_]+)")
+_POLICY: Final = re.compile(
+    r"manylinux_(?P<major>[0-9]{1,9})_(?P<minor>[0-9]{1,9})_(?P<architecture>[a-z0-9_]{1,32})", re.ASCII
+)
+_MAJOR: Final = 2
+NEWEST_MINOR: Final = 99
+"""The newest glibc that a policy may name, 2.99. There are two releases a year, and 2.43 is of 2026."""
+_SHOWN: Final = 80
 # PEP 600 defines these older names as aliases of glibc versions.
 _ALIASES: Final = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
 # The oldest glibc that manylinux tags exist for: on the first architectures since PEP 513, on others since PEP 599.
@@ -26,9 +32,17 @@ class Policy:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a platform tag such as ``manylinux_2_36_x86_64``; raises ValueError for anything else."""
+        policy = cls.stored(text)
+        if policy.glibc[0] != _MAJOR or policy.glibc[1] > NEWEST_MINOR:
+            raise ValueError(f"there is no glibc {policy.glibc[0]}.{policy.glibc[1]}, which {text!r} asks for")
+        return policy
+
+    @classmethod
+    def stored(cls, text: str) -> Self:
+        """Read a platform tag that was taken before, by an older release too; raises ValueError."""
         match = _POLICY.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is not of the form manylinux_2_36_x86_64")
+            raise ValueError(f"{text[:_SHOWN]!r} is not of the form manylinux_2_36_x86_64")
         glibc = (int(match["major"]), int(match["minor"]))
         return cls(glibc=glibc, architecture=match["architecture"])
 
@@ -47,7 +61,7 @@ class Policy:
         major, newest = self.glibc
         oldest = _OLDEST_MINOR.get(self.architecture, _OLDEST_MINOR_ELSEWHERE)
         yield f"linux_{self.architecture}"
-        for minor in range(newest, oldest - 1, -1):
+        for minor in range(min(newest, NEWEST_MINOR), oldest - 1, -1):
             yield f"manylinux_{major}_{minor}_{self.architecture}"
             if alias := _ALIASES.get((major, minor)):
                 yield f"{alias}_{self.architecture}"
@@ -65,8 +79,13 @@ class Target:
     def parse(cls, *, python: str, platform: str) -> Self:
         """Read both parts; raises ValueError if either is malformed."""
         if _PYTHON.fullmatch(python) is None:
-            raise ValueError(f"{python!r} is not a Python version of the form 3.13")
+            raise ValueError(f"{python[:_SHOWN]!r} is not a Python version of the form 3.13")
         return cls(python=python, policy=Policy.parse(platform))
+
+    @classmethod
+    def stored(cls, *, python: str, platform: str) -> Self:
+        """Read both parts as they were taken before, by an older release too; raises ValueError."""
+        return cls(python=python, policy=Policy.stored(platform))
 
     @property
     def version_info(self) -> tuple[int, int]:

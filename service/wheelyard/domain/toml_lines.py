@@ -5,10 +5,11 @@ https://toml.io/en/v1.0.0. Must not judge what the keys mean.
 """
 
 import re
-import tomllib
 from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final
+
+from wheelyard.domain.untrusted.toml_text import read_toml
 
 KeyPath = tuple[str | int, ...]
 """The names of tables and keys, and the numbers of list items from 0, as in ``("rule", 0, "apt", 2)``."""
@@ -133,7 +134,7 @@ class _Scanner:
 
     def _name(self) -> str:
         word = self._skip(_KEY)
-        return str(tomllib.loads(f"name = {word}")["name"]) if word[0] in "\"'" else word
+        return str(read_toml(f"name = {word}")["name"]) if word[0] in "\"'" else word
 
     def _note(self, path: KeyPath, line: int, *, below: int = 0) -> None:
         for length in range(below + 1, len(path) + 1):

@@ -12,6 +12,8 @@ from typing import Final, Self
 
 from packaging.version import Version
 
+from wheelyard.domain.untrusted.versions import read_version
+
 _NEED: Final = re.compile(r"(?P<name>[a-z]+)(?:\s*>=\s*(?P<floor>\d+(?:\.\d+)*))?")
 
 
@@ -38,7 +40,7 @@ class ToolchainNeed:
         match = _NEED.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a toolchain with an optional floor, such as 'rust>=1.85'")
-        floor = Version(match["floor"]) if match["floor"] else None
+        floor = read_version(match["floor"]) if match["floor"] else None
         return cls(name=_known_name(match["name"]), floor=floor)
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from packaging.version import Version
 
 from wheelyard.domain.catalogue import Catalogue
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import ToolchainTooOldError
 
 
@@ -31,7 +32,7 @@ def _version_in(catalogue: Catalogue, name: ToolchainName, suite: str) -> Versio
     entry = toolchain.suite.get(suite) if toolchain else None
     if entry is None or not entry.packages_for(catalogue.suite[suite].package_manager):
         return None
-    return Version(entry.version)
+    return read_version(entry.version)
 
 
 def _suites_that_meet(catalogue: Catalogue, need: ToolchainNeed) -> Iterator[str]:

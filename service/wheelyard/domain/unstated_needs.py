@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import InputKind, holds, kind_of_file
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Source
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.requirements import find_requirement
 
 _OPEN: Final = frozenset({InputKind.REQUIREMENTS, InputKind.PYPROJECT})
 
@@ -61,9 +61,8 @@ def _check(item: Item, needs: Iterable[str], releases: Mapping[NormalizedName, s
 
 
 def _is_met(need: str, target: Target, releases: Mapping[NormalizedName, str]) -> bool:
-    try:
-        requirement = Requirement(need)
-    except InvalidRequirement:
+    requirement = find_requirement(need)
+    if requirement is None:
         return True  # an installer has its own way with it
     if not holds(requirement.marker, target):
         return True

@@ -1,13 +1,12 @@
 """Read uv.lock: a graph of releases, walked from the workspace's own projects. Must not read files nor resolve."""
 
-import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.dependencies import (
     Dependencies,
@@ -21,6 +20,10 @@ from wheelyard.domain.dependencies import (
 )
 from wheelyard.domain.lock_files import load_toml, package_origins
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_marker
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError
 
 _OWN: Final = frozenset({"editable", "virtual"})
@@ -80,35 +83,54 @@ class UvLock:
                 yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=wanted)
 
     def _reached(self, target: Target | None) -> list[_Node]:
-        """Walk from the workspace's own projects, along the needs that hold on a target, or along all of them."""
+        """Walk from the workspace's own projects, along the needs that hold on a target, or along all of them.
+
+        Each node's needs, and those of each of its extras, are looked at once.
+        """
+        index = _Index(self.nodes)
         reached: dict[tuple[str, str | None], _Node] = {}
         seen: set[tuple[str, str | None, str]] = set()
         waiting = list(self._roots(target))
         while waiting:
             edge = waiting.pop()
-            for node in self._targets_of(edge):
-                reached[node.project, node.version] = node
-                for extra in ("", *edge.extras):
-                    key = (node.project, node.version, extra)
-                    if key not in seen:
-                        seen.add(key)
-                        needs = node.needs if not extra else node.extras.get(canonicalize_name(extra), ())
-                        waiting.extend(need for need in needs if _applies(need, target))
+            for extra in ("", *edge.extras):
+                key = (edge.project, edge.version, extra)
+                if key in seen:
+                    continue
+                seen.add(key)
+                for node, needs in index.take(key):
+                    reached[node.project, node.version] = node
+                    waiting.extend(need for need in needs if _applies(need, target))
         return list(reached.values())
 
     def _roots(self, target: Target | None) -> Iterator[_Edge]:
         for node in filter(lambda node: node.is_own, self.nodes):
             for edges in (
                 node.needs,
-                *(node.extras.get(extra, ()) for extra in self.selection.extras),
-                *(node.groups.get(group, ()) for group in self.selection.groups),
+                *(edges for extra, edges in node.extras.items() if extra in self.selection.extras),
+                *(edges for group, edges in node.groups.items() if group in self.selection.groups),
             ):
                 yield from (edge for edge in edges if _applies(edge, target))
 
-    def _targets_of(self, edge: _Edge) -> Iterator[_Node]:
-        for node in self.nodes:
-            if node.project == edge.project and edge.version in {None, node.version}:
-                yield node
+
+class _Index:
+    """Finds the nodes that an edge means, and gives out each of them, and each of its extras, once."""
+
+    def __init__(self, nodes: Iterable[_Node]) -> None:
+        self._left: defaultdict[tuple[str, str | None, str], list[_Node]] = defaultdict(list)
+        self._given: set[tuple[int, str]] = set()
+        for node in nodes:
+            for extra in ("", *node.extras):
+                for version in dict.fromkeys((node.version, None)):
+                    self._left[node.project, version, extra].append(node)
+
+    def take(self, key: tuple[str, str | None, str]) -> Iterator[tuple[_Node, Sequence[_Edge]]]:
+        """Yield what a project, a version (None for any) and an extra ("" for none) mean, less what was given out."""
+        extra = key[2]
+        for node in self._left.pop(key, ()):
+            if (id(node), extra) not in self._given:
+                self._given.add((id(node), extra))
+                yield node, node.extras[canonicalize_name(extra)] if extra else node.needs
 
 
 def read_uv_lock(text: str, *, file: str, selection: Selection, project: str | None = None) -> Dependencies:
@@ -140,7 +162,7 @@ def _read_nodes(lock: Mapping[str, Any], origins: Iterator[Origin], *, file: str
     try:
         packages = tuple(_read_node(*one) for one in zip(lock["package"], origins, strict=False))
         return (*_read_manifest(lock.get("manifest", {}), Origin(file=file)), *packages)
-    except (KeyError, TypeError, AttributeError, InvalidVersion, InvalidMarker) as error:
+    except (KeyError, TypeError, AttributeError, RefusedTextError) as error:
         problem = f"not a lock file as uv writes it ({type(error).__name__}: {error})"
         raise DependencyFileInvalidError(file=file, problems=[problem]) from error
 
@@ -154,10 +176,10 @@ def _read_manifest(manifest: Mapping[str, Any], origin: Origin) -> Iterator[_Nod
 def _default_groups(project: str | None) -> frozenset[NormalizedName]:
     """Read which groups uv installs by itself: ``dev``, unless the project says otherwise."""
     try:
-        document = tomllib.loads(project or "")
+        document = read_toml(project or "")
         wanted = document.get("tool", {}).get("uv", {}).get("default-groups", _DEFAULT_GROUPS)
         every = list(document.get("dependency-groups", {}))
-    except (tomllib.TOMLDecodeError, RecursionError, AttributeError, TypeError):
+    except (RefusedTextError, AttributeError, TypeError):
         wanted, every = _DEFAULT_GROUPS, []
     names = every if wanted == "all" else wanted
     return frozenset(canonicalize_name(name) for name in names if isinstance(name, str))
@@ -172,7 +194,7 @@ def _is_from_an_index(node: _Node) -> bool:
 
 
 def _pin_of(node: _Node) -> Pin:
-    return Pin(project=node.project, version=Version(node.version or ""), origin=node.origin, hashes=node.hashes)
+    return Pin(project=node.project, version=read_version(node.version or ""), origin=node.origin, hashes=node.hashes)
 
 
 def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
@@ -180,7 +202,7 @@ def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
     files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
     return _Node(
         project=canonicalize_name(package["name"]),
-        version=None if version is None else str(Version(version)),
+        version=None if version is None else str(read_version(version)),
         source=next(iter(package["source"])),
         origin=origin,
         needs=_read_edges(package.get("dependencies", ())),
@@ -206,7 +228,7 @@ def _read_edge(edge: Mapping[str, Any]) -> _Edge:
     version = edge.get("version")
     return _Edge(
         project=canonicalize_name(edge["name"]),
-        version=None if version is None else str(Version(version)),
+        version=None if version is None else str(read_version(version)),
         extras=tuple(canonicalize_name(extra) for extra in edge.get("extra", edge.get("extras", ()))),
-        marker=Marker(edge["marker"]) if "marker" in edge else None,
+        marker=read_marker(edge["marker"]) if "marker" in edge else None,
     )

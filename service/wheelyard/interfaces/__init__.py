@@ -11,6 +11,7 @@ from wheelyard.interfaces.builds import (
     RetryStore,
 )
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
+from wheelyard.interfaces.parsers import ParserPool
 from wheelyard.interfaces.prebuilds import (
     DueWebhook,
     PrebuildLists,
@@ -33,7 +34,7 @@ from wheelyard.interfaces.wheels import (
     WheelShelf,
     WheelStore,
 )
-from wheelyard.interfaces.work import CancelSignals, ImageReports, PeriodicStore, WorkerBook, WorkQueue
+from wheelyard.interfaces.work import CancelSignals, ImageReports, LeaseKeeper, PeriodicStore, WorkerBook, WorkQueue
 
 __all__ = [
     "AttemptStore",
@@ -52,6 +53,7 @@ __all__ = [
     "ImageReports",
     "Images",
     "IndexReports",
+    "LeaseKeeper",
     "Limits",
     "LineStore",
     "LogSink",
@@ -59,6 +61,7 @@ __all__ = [
     "NameStore",
     "NeedStore",
     "Network",
+    "ParserPool",
     "PeriodicStore",
     "Permit",
     "PrebuildLists",

@@ -33,7 +33,7 @@ class SessionStore(Protocol):
     """Sessions of people who signed in with a token; only a digest of each session's secret is kept."""
 
     async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
-        """Record a session of a token."""
+        """Record a session of a token; of more than ``MOST_SESSIONS``, the one that would end first is over."""
         ...
 
     async def find(self, secret_digest: str) -> Token | None:

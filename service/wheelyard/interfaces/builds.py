@@ -40,7 +40,21 @@ class BuildStore(Protocol):
         ...
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
-        """Cancel a queued build at once and ask a running one to stop; a finished one stays; raises NotFoundError."""
+        """Cancel a queued build at once and ask a running one to stop, for all who want it; a finished one stays.
+
+        Raises NotFoundError.
+        """
+        ...
+
+    async def leave(self, build_id: str, *, requested_by: str) -> Build:
+        """Let somebody want a build no longer, and cancel it if nobody else wants it and nothing waits for it.
+
+        Raises NotFoundError, and NotYoursError if they have never asked for it.
+        """
+        ...
+
+    async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
+        """Tell whether somebody has asked for a build and not left it."""
         ...
 
     async def ping(self) -> None:

@@ -71,7 +71,11 @@ class LogSink(Protocol):
     """Takes a log as it comes."""
 
     async def write(self, data: bytes) -> None:
-        """Take a piece of the log."""
+        """Take a piece of what a container, or a program that makes images, prints: a stranger's text."""
+        ...
+
+    async def note(self, text: str, *, stage: str | None = None) -> None:
+        """Take a line of our own; ``stage`` if it begins one."""
         ...
 
 

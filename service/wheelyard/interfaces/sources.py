@@ -52,12 +52,13 @@ class ReleaseResolver(Protocol):
         constraints: Sequence[str],
         stated: Sequence[StatedRelease],
         target: Target,
+        asked_by: str,
     ) -> tuple[ResolvedRelease, ...]:
-        """Choose one release of each project that the requirements need on the target.
+        """Choose one release of each project that the requirements need on the target; callers get their turns fairly.
 
         ``stated`` are releases that have no wheel, and what their sdists say that they need. Raises
-        RequirementsUnsatisfiableError with the resolver's own explanation if there is no such set, and
-        IndexUnavailableError.
+        RequirementsUnsatisfiableError with the resolver's own explanation if there is no such set,
+        IndexUnavailableError, and ResolverBusyError.
         """
         ...
 

@@ -83,8 +83,8 @@ class WheelStore(Protocol):
         """Tell which projects' wheels have changed since a serial; 0 is the beginning."""
         ...
 
-    async def names(self, *, level: Level) -> tuple[str, ...]:
-        """Name every project that has a wheel at this level or above, sorted."""
+    async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
+        """Name every project that has a wheel at this level or above, sorted; of our own if asked for."""
         ...
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:

@@ -1,7 +1,7 @@
 """Who works on what: queue, workers, what is done once across all of them. Must not import what implements it."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from wheelyard.domain.builder_status import EngineImages
@@ -23,8 +23,28 @@ class WorkQueue(Protocol):
     async def sweep(self) -> int:
         """Put builds whose worker is gone back into the queue, or end them; let those whose pause is over go on.
 
-        Any number of workers may call it at any time. Returns how many builds it touched.
+        Any number of workers may call it at any time. Returns how many builds it touched. A build with which the
+        workers of ``MAX_DEATHS`` attempts have died ends with ``worker-killed``.
         """
+        ...
+
+    async def note_death(self, worker: str, *, seconds: float) -> int:
+        """Note that a worker's process died, on a host that went on, and that it had begun at most so long ago.
+
+        Each of its builds that it had then, and that nobody has ended since, counts it once. Returns how many did.
+        """
+        ...
+
+
+class LeaseKeeper(Protocol):
+    """Extends the leases of attempts while the worker's own loop cannot."""
+
+    def holding(self, claim: Claim) -> AbstractContextManager[None]:
+        """Have the lease of a claim kept while the block lasts."""
+        ...
+
+    def last_beat(self, claim: Claim) -> float:
+        """Return when the lease was last extended, by the monotonic clock; 0 if it never was. Waits for nothing."""
         ...
 
 

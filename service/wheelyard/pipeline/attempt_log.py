@@ -1,15 +1,18 @@
 """An attempt's log on its way to the store: batched, held to a pace, cut at its limit, its end kept for the failure.
 
-Must not interpret what it carries.
+Must not interpret what it carries, but for the one byte that marks our own notes: it takes that out of all else.
 """
 
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, Self
 
 from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, storable
 from wheelyard.domain.ledger import Claim
+from wheelyard.domain.log_text import LogNote, without_marks
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import AttemptStore
 from wheelyard.pipeline.pace import Pace
@@ -18,14 +21,23 @@ _FLUSH_SECONDS: Final = 0.1
 _CHUNK_BYTES: Final = 512 << 10
 _WAITING_BYTES: Final = 1 << 20
 _TAIL_BYTES: Final = 64 << 10
+_NOTES_BYTES: Final = 1 << 20
+"""Room for our own notes, which the log's limit does not cut: a project makes us write some, but not without end."""
 _RAISE: Final = "(WHEELYARD_LIMIT_LOG_BYTES, limits.log)"
 
 
 class AttemptLog:
     """The LogSink of one attempt; an asynchronous context manager that flushes at its end."""
 
-    def __init__(
-        self, store: AttemptStore, claim: Claim, *, limit_bytes: int, pace: Pace, patience_seconds: float = 10.0
+    def __init__(  # noqa: PLR0913  the last two have defaults
+        self,
+        store: AttemptStore,
+        claim: Claim,
+        *,
+        limit_bytes: int,
+        pace: Pace,
+        patience_seconds: float = 10.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take the limit, the pace that keeps a flood from leaving its readers behind, and a patience.
 
@@ -36,6 +48,9 @@ class AttemptLog:
         self._pace = pace
         self._room = limit_bytes
         self._limit_bytes = limit_bytes
+        self._room_for_notes = _NOTES_BYTES
+        self._now = now
+        self._is_line_begun = False
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._patience_seconds = patience_seconds
@@ -63,10 +78,11 @@ class AttemptLog:
         self._patience_seconds = _FLUSH_SECONDS
 
     async def write(self, data: bytes) -> None:
-        """Take a piece; what is beyond the limit is dropped, and a writer that is too fast waits.
+        """Take a piece of a container's output; what is beyond the limit is dropped, and too fast a writer waits.
 
         So does what writes into the pipe that he reads, in the end the build itself.
         """
+        data = without_marks(data)
         self._tail += data
         if len(self._tail) > 2 * _TAIL_BYTES:  # seldom, because chatty programs write a few bytes at a time
             del self._tail[:-_TAIL_BYTES]
@@ -75,15 +91,23 @@ class AttemptLog:
         self._put(kept)
         if len(kept) < len(data) and not self.truncated:
             self.truncated = True
-            self._put(f"\n==> the log was cut here, at its limit of {self._limit_bytes} bytes {_RAISE}\n".encode())
+            await self.note(f"the log was cut here, at its limit of {self._limit_bytes} bytes {_RAISE}")
         if (pause := self._pace.spend(len(kept))) and not self._is_unattended():
             await asyncio.sleep(pause)
         while self._waiting_bytes > _WAITING_BYTES and not self._is_unattended():
             self._drained.clear()
             await self._drained.wait()
 
+    async def note(self, text: str, *, stage: str | None = None) -> None:
+        """Take a line of our own; it begins a line, whatever was printed before it."""
+        data = LogNote.of(text, at=self._now(), stage=stage).encode()
+        if len(data) > self._room_for_notes:
+            return
+        self._room_for_notes -= len(data)
+        self._put(b"\n" + data if self._is_line_begun else data)
+
     def tail(self) -> str:
-        """Give the log's end, whether or not it was within the limit, as text that every store can hold."""
+        """Give the end of what containers printed, within the limit or not, as text that every store can hold."""
         return storable(self._tail[-_TAIL_BYTES:].decode(errors="replace"))
 
     def excerpt(self) -> str:
@@ -96,6 +120,7 @@ class AttemptLog:
 
     def _put(self, data: bytes) -> None:
         if data:
+            self._is_line_begun = not data.endswith(b"\n")
             self._waiting.append(data)
             self._waiting_bytes += len(data)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wheelyard.domain.build import Stage, storable
+from wheelyard.domain.untrusted.json_text import read_json
 from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
 from wheelyard.interfaces import Container
 from wheelyard.pipeline.limits import GrantedLimits
@@ -105,7 +106,7 @@ class Conversation:
             line = await self._container.read_line(_HEADER_BYTES)
             if not line:
                 raise await self._ended()
-            fields = _clean(json.loads(line))
+            fields = _clean(read_json(line, max_bytes=_HEADER_BYTES))
         except (ValueError, RecursionError) as error:
             raise self.refuse(f"a header cannot be read ({error})") from error
         if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):

@@ -4,7 +4,7 @@ The only place that starts a container with a network (docs/decisions/0010). Wha
 on manifests that were written anew from a few keys: no code of the project's or of any crate.
 """
 
-import asyncio
+import functools
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ _CERTIFICATES: Final = "ca.pem"
 
 async def supply_crates(conversation: Conversation, message: Message, job: Job, tools: Tools) -> None:
     """Answer a build container that needs crates: fetch them, or find them in the cache, and send them in."""
-    plan = await _read_plan(conversation, message, job)
+    plan = await _read_plan(conversation, message, job, tools)
     key = plan.key(image=known(job.images).builder)
     archive = await tools.crates.find(key)
     if archive is None:
@@ -39,18 +39,19 @@ def wants_crates(job: Job) -> bool:
     return any(need.name is ToolchainName.RUST for need in needs)
 
 
-async def _read_plan(conversation: Conversation, message: Message, job: Job) -> CratePlan:
+async def _read_plan(conversation: Conversation, message: Message, job: Job, tools: Tools) -> CratePlan:
     """Read what the container asks for; it is untrusted, as all that comes out of one."""
     if not wants_crates(job):
         raise conversation.refuse("it asks for crates, and its recipe asks for no Rust")
     files = message.fields.get("files")
     if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
         raise conversation.refuse("its need of crates has no files")
+    release = f"{job.claim.order.project} {job.claim.order.version}"
     try:
-        return await asyncio.to_thread(plan_crates, files, named=message.texts("named"))
+        plan = functools.partial(plan_crates, files, named=message.texts("named"))
+        return await tools.parsers.run(plan, what=f"what the sdist of {release} says about crates", caller=release)
     except (ValueError, RecursionError) as error:
-        order = job.claim.order
-        raise CratesRefusedError(release=f"{order.project} {order.version}", reason=str(error)) from error
+        raise CratesRefusedError(release=release, reason=str(error)) from error
 
 
 async def _fetch(plan: CratePlan, job: Job, tools: Tools) -> Path:

@@ -4,10 +4,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from packaging.version import Version
-
 from wheelyard.domain.effective_recipe import SourceFile
 from wheelyard.domain.release import IndexFile
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import HashMismatchError, SourceMismatchError
 from wheelyard.pipeline.job import Job, Tools
 
@@ -22,7 +21,7 @@ async def fetch(job: Job, tools: Tools) -> Job:
         url=order.sdist.url,
         sha256=order.sdist.sha256,
         kind="sdist",
-        version=Version(order.version),
+        version=read_version(order.version),
         size_bytes=order.sdist.size_bytes,
     )
     sdist = await tools.source.fetch(file)
@@ -50,4 +49,4 @@ def _file_of(source: SourceFile, version: str) -> IndexFile:
     The prefix keeps it from passing for a release of a project, whose name might be one of the operator's own.
     """
     name = f"{_PREFIX}{PurePosixPath(urlsplit(source.url).path).name}"
-    return IndexFile(filename=name, url=source.url, sha256=source.sha256, kind="sdist", version=Version(version))
+    return IndexFile(filename=name, url=source.url, sha256=source.sha256, kind="sdist", version=read_version(version))

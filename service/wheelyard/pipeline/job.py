@@ -10,7 +10,17 @@ from wheelyard.domain.extensions import ExtensionSource
 from wheelyard.domain.index import PublishedFile
 from wheelyard.domain.ledger import Claim
 from wheelyard.domain.policy_reason import PolicyReason
-from wheelyard.interfaces import CrateCache, Engine, Images, LogSink, SourceIndex, UploadBook, WheelIndex, WheelResolver
+from wheelyard.interfaces import (
+    CrateCache,
+    Engine,
+    Images,
+    LogSink,
+    ParserPool,
+    SourceIndex,
+    UploadBook,
+    WheelIndex,
+    WheelResolver,
+)
 from wheelyard.pipeline.limits import LimitRules
 
 T = TypeVar("T")
@@ -27,6 +37,8 @@ class Tools:
     index: WheelIndex
     uploads: UploadBook
     crates: CrateCache
+    parsers: ParserPool
+    """Reads what strangers wrote, with limits."""
     read_pyproject: Callable[[Path], bytes | None]
     """Reads the ``pyproject.toml`` out of an sdist, None if there is none; trusts nothing of it."""
     agent: bytes
@@ -104,7 +116,7 @@ class Job:
 
     async def note(self, text: str) -> None:
         """Write a line of our own into the build's log."""
-        await self.log.write(f"==> {text}\n".encode(errors="replace"))
+        await self.log.note(text)
 
 
 StageFunction = Callable[[Job, Tools], Awaitable[Job]]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from wheelyard.domain.stated_toolchains import find_rust_builder
 from wheelyard.domain.system_packages import packages_for
 from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import ToolchainTooOldError
 from wheelyard.pipeline.crates import wants_crates
 from wheelyard.pipeline.job import Job, PreparedImages, Tools, known
@@ -46,7 +47,15 @@ async def _prepare_builder(job: Job, tools: Tools) -> tuple[Job, str]:
 
 async def _find_rust_builder(job: Job, tools: Tools) -> str | None:
     pyproject = await asyncio.to_thread(tools.read_pyproject, known(job.sdist))
-    return find_rust_builder(pyproject or b"", dropped=job.claim.order.recipe.dropped_requires)
+    order = job.claim.order
+    what = f"the pyproject.toml of {order.project} {order.version}"
+    try:
+        return await tools.parsers.run(
+            find_rust_builder, pyproject or b"", order.recipe.dropped_requires, what=what, caller=order.project
+        )
+    except RefusedTextError as error:
+        await job.note(f"whether it needs Rust is not known: {error}")
+        return None
 
 
 def _adding(job: Job, toolchain: ToolchainName) -> Job:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import parse_wheel_filename
+from packaging.markers import UndefinedEnvironmentName
 
 from wheelyard.domain.build import Stage, Wheel
 from wheelyard.domain.release import IndexFile
+from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import (
     BuildRequirementsError,
     RequirementsUnsatisfiedError,
@@ -83,14 +85,21 @@ async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:
 
 async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tuple[IndexFile, ...]:
     """Resolve what the wheel requires at run time, without extras, and what its tests require, to wheels."""
-    wanted = [*_runtime_requirements(file.requires_dist, job), *job.claim.order.recipe.test_requires]
+    order, wheel = job.claim.order, known(job.repaired).path.name
+    try:
+        runtime = await tools.parsers.run(
+            _runtime_requirements, file.requires_dist, order.target, what="its Requires-Dist", caller=order.project
+        )
+    except ValueError as error:
+        raise RequirementsUnsatisfiedError(wheel=wheel, reason=f"its metadata is invalid ({error})") from error
+    wanted = [*runtime, *order.recipe.test_requires]
     try:
         files = await tools.resolver.resolve(wanted, target=job.claim.order.target)
     except BuildRequirementsError as error:
         raise RequirementsUnsatisfiedError(wheel=known(job.repaired).path.name, reason=error.reason) from error
     except WheelsMissingError as error:
         raise _without_itself(error, job) from error
-    return tuple(found for found in files if parse_wheel_filename(found.filename)[0] != job.claim.order.project)
+    return tuple(found for found in files if read_wheel_name(found.filename)[0] != job.claim.order.project)
 
 
 def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
@@ -103,14 +112,14 @@ def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
     return RequirementsUnsatisfiedError(wheel=known(job.repaired).path.name, reason=reason)
 
 
-def _runtime_requirements(requires_dist: Sequence[str], job: Job) -> list[str]:
-    environment = {**job.claim.order.target.marker_environment(), "extra": ""}
+def _runtime_requirements(requires_dist: Sequence[str], target: Target) -> list[str]:
+    """List what holds on a target without extras; raises ValueError."""
+    environment = {**target.marker_environment(), "extra": ""}
+    requirements = [read_requirement(text) for text in requires_dist]
     try:
-        requirements = [Requirement(text) for text in requires_dist]
         return [str(item) for item in requirements if item.marker is None or item.marker.evaluate(environment)]
-    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName) as error:
-        wheel = known(job.repaired).path.name
-        raise RequirementsUnsatisfiedError(wheel=wheel, reason=f"its metadata is invalid ({error})") from error
+    except UndefinedEnvironmentName as error:  # a KeyError
+        raise RefusedTextError(f"a marker names {error}") from error
 
 
 def _describe(job: Job, repaired: RepairedWheel, file: WheelFile, report: Message) -> Wheel:

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from packaging.metadata import parse_email
-from packaging.tags import Tag, parse_tag
-from packaging.utils import BuildTag, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.tags import Tag
+from packaging.utils import BuildTag, canonicalize_name
+from packaging.version import Version
 
 from wheelyard.domain.build import BuildOrder
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_tag, read_wheel_name
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.pipeline.wheel_members import check_members, shown
 from wheelyard.pipeline.wheel_places import check_places, plain
@@ -66,8 +69,8 @@ class _Content:
 def read_wheel(path: Path, order: BuildOrder) -> WheelFile:
     """Read a wheel that was built for an order; raises ValueError with the reason if they do not agree. Blocks."""
     try:
-        name, version, build_tag, tags = parse_wheel_filename(path.name)
-    except InvalidWheelFilename as error:
+        name, version, build_tag, tags = read_wheel_name(path.name)
+    except RefusedTextError as error:
         raise ValueError(str(error)) from error
     _check_release(f"the file name {path.name}", name, version, order)
     _check_fit(path.name, tags, order.target)
@@ -112,7 +115,7 @@ def _open(path: Path, read: Callable[[zipfile.ZipFile], T]) -> T:
 
 
 def _check_release(where: str, name: str, version: Version, order: BuildOrder) -> None:
-    if name != order.project or version != Version(order.version):
+    if name != order.project or version != read_version(order.version):
         raise ValueError(f"{where} says {name} {version}, but {order.project} {order.version} was ordered")
 
 
@@ -133,10 +136,10 @@ def _check_fit(filename: str, tags: frozenset[Tag], target: Target) -> None:
 
 def _read_content(bundle: zipfile.ZipFile, order: BuildOrder, tags: frozenset[Tag]) -> _Content:
     names = bundle.namelist()
-    raw, _ = parse_email(_read_only(bundle, "METADATA"))
+    raw = parse_metadata(_read_only(bundle, "METADATA"))
     try:
-        version = Version(raw.get("version", ""))
-    except InvalidVersion as error:
+        version = read_version(raw.get("version", ""))
+    except RefusedTextError as error:
         raise ValueError("its METADATA has no valid version") from error
     _check_release("METADATA", canonicalize_name(raw.get("name", "")), version, order)
     requires = tuple(raw.get("requires_dist", ()))
@@ -161,8 +164,8 @@ def _check_folders(names: Sequence[str], order: BuildOrder) -> str:
     stem = infos[0][: -len(".dist-info")]
     name, _, text = stem.partition("-")
     try:
-        _check_release(f"its folder {shown(infos[0])}", canonicalize_name(name), Version(text), order)
-    except InvalidVersion as error:
+        _check_release(f"its folder {shown(infos[0])}", canonicalize_name(name), read_version(text), order)
+    except RefusedTextError as error:
         raise ValueError(f"its folder {shown(infos[0])} names no version") from error
     data = [name.split("/", 2) for name in names if plain(name.partition("/")[0]).endswith(".data")]
     for top, *rest in data:
@@ -179,7 +182,7 @@ def _check_tags(text: bytes, tags: frozenset[Tag]) -> None:
     if sum(math.prod(part.count(".") + 1 for part in value.split("-")) for value in said) > _MAX_TAGS:
         raise ValueError("its WHEEL has too many tags")
     try:
-        parsed = frozenset(tag for value in said for tag in parse_tag(value))
+        parsed = frozenset(tag for value in said for tag in read_tag(value))
     except ValueError as error:
         raise ValueError("its WHEEL has a tag that cannot be read") from error
     if parsed and parsed != tags:

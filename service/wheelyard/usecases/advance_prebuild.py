@@ -26,6 +26,7 @@ from wheelyard.errors import (
     InternalError,
     ProjectError,
     RecipeError,
+    TooMuchOpenError,
     WheelyardError,
 )
 from wheelyard.interfaces import EqualBuilds, PrebuildTurns
@@ -38,7 +39,7 @@ _RELEASES_A_TURN: Final = 16
 _AT_ONCE: Final = 4
 """As many as our index takes uploads of at once."""
 _MOST_DELAYS: Final = 5
-_AWAY: Final = (IndexUnavailableError, DiskFullError)
+_AWAY: Final = (IndexUnavailableError, DiskFullError, TooMuchOpenError)
 """What is waited for however long it takes; other faults that may pass are given up after a few tries."""
 _NOT_IN_LOCK: Final = "the input's hashes allow no wheel that fits, and no sdist to build one from"
 _NOT_LISTED: Final = "upstream's wheel was mirrored, but our index does not list it"
@@ -121,9 +122,13 @@ class AdvancePrebuild:
         while not lost.is_set():
             await asyncio.sleep(self.lease_seconds / 4)
             # A database that is away ends the turn by itself: its next question is answered with that error.
-            with contextlib.suppress(DatabaseUnavailableError):
+            try:
                 if not await self.turns.renew(turn, lease_seconds=self.lease_seconds):
                     lost.set()
+            except DatabaseUnavailableError:
+                continue
+            except Exception:  # noqa: BLE001  a keeper that ended silently would let others take the turn meanwhile
+                _log.exception("routine-failed", routine="prebuild lease")
 
     async def plan(self, release: ReleaseItems, prebuild: Prebuild) -> ReleaseItems:
         """Say what would be done for a release, and do none of it."""
@@ -208,6 +213,9 @@ class AdvancePrebuild:
     async def _start_build(self, release: ReleaseItems, target: Target, prebuild: Prebuild) -> Started:
         try:
             submission = await self.request_build(_build_request(release, target, prebuild))
+        except TooMuchOpenError:
+            # There will be room once builds of the same caller are over.
+            raise
         except (CallerError, RecipeError, ProjectError) as error:
             return _refused(release, target, str(error))
         build = submission.build

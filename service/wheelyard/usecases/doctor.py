@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, StateDirFacts
+from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
+from wheelyard.domain.package_managers import CONTAINER_USERS
 from wheelyard.settings import Settings
 
 _COMFORT_BYTES: Final = 10 << 30
@@ -29,7 +30,7 @@ class Check:
     status: CheckStatus
     found: str
     remedy: str = ""
-    """What to do; empty if all is well."""
+    """What to do, or could be done; empty if there is nothing."""
 
 
 def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
@@ -66,6 +67,7 @@ def judge_engine(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
         _judge_storage(engine),
         _judge_trial(engine.trial, settings),
         _judge_control_groups(engine),
+        *_judge_sandbox(engine, settings),
     )
 
 
@@ -96,10 +98,53 @@ def _judge_trial(trial: Probe | None, settings: Settings) -> Check:
     if trial.error is None:
         return _ok(name, f"runs, with {settings.engine_open_files} open files and no network")
     remedy = (
-        "If this is about rlimits or nofile, set WHEELYARD_ENGINE_OPEN_FILES to what 'ulimit -Hn' prints, or less; "
-        "else mend what it names."
+        "About rlimits or nofile: set WHEELYARD_ENGINE_OPEN_FILES to what 'ulimit -Hn' prints, or less. "
+        "About an unknown runtime: register it with the engine, or change WHEELYARD_ENGINE_RUNTIME. About a user: "
+        "give the engine's account 65536 numbers in /etc/subuid and /etc/subgid."
     )
     return _fail(name, trial.error, remedy)
+
+
+def _judge_sandbox(engine: EngineFacts, settings: Settings) -> tuple[Check, ...]:
+    """Say which walls stand around strangers' code, and how to get higher ones."""
+    sandbox = engine.sandbox
+    if sandbox is None:
+        return ()
+    runtime = settings.engine_runtime or engine.default_runtime or "the engine's runtime"
+    kernel, higher = f"{runtime}, with a kernel of its own", ""
+    if not sandbox.has_own_kernel:
+        # What containerd runs by itself is runc under other names.
+        known = (name for name in engine.runtimes if not name.startswith("io.containerd.run"))
+        others = ", ".join(name for name in known if name != engine.default_runtime)
+        kernel = f"{runtime}, on the host's kernel"
+        higher = (
+            "Higher: WHEELYARD_ENGINE_RUNTIME=runsc (gVisor) or kata gives each container a kernel of its own "
+            f"(docs/security.md). The engine knows {others or 'no other runtime yet'}."
+        )
+    return (
+        Check(name="sandbox: kernel", status=CheckStatus.OK, found=kernel, remedy=higher),
+        _judge_filter(sandbox),
+        _judge_users(sandbox),
+    )
+
+
+def _judge_filter(sandbox: SandboxFacts) -> Check:
+    name = "sandbox: system calls"
+    if sandbox.is_filtered:
+        return _ok(name, "those in builders/seccomp.json")
+    if sandbox.has_own_kernel:
+        return _ok(name, "answered by the runtime's own kernel, which has no filter of ours")
+    remedy = "Use a kernel and an engine with seccomp: a build can ask the host's kernel for anything."
+    return _fail(name, "not filtered", remedy)
+
+
+def _judge_users(sandbox: SandboxFacts) -> Check:
+    found = f"one for each container, {CONTAINER_USERS[0]} to {CONTAINER_USERS[-1]}"
+    if sandbox.has_user_namespace:
+        return _ok("sandbox: users", f"{found}, in a user namespace")
+    higher = "Higher: rootless Podman, or userns-remap in Docker's daemon.json, makes them others on the host."
+    found = f"{found}, the same on the host"
+    return Check(name="sandbox: users", status=CheckStatus.OK, found=found, remedy=higher)
 
 
 def judge_state_dir(facts: StateDirFacts) -> Check:

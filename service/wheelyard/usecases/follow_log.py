@@ -1,15 +1,22 @@
 """Follow a build's log and stages as they come, resumable from any point. Must not know how events are sent."""
 
-import codecs
 import re
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from wheelyard.domain.build import Attempt, Build, Stage, Status
+from wheelyard.domain.log_text import NOTE_MARK, LogNote, read_note
 from wheelyard.interfaces import BuildStore, LogStore
 
 # Bounded, so that whatever somebody sends fits the stores' integers.
+_LONGEST_LINE_BYTES: Final = 64 << 10
+"""A line that has no end by then is sent in pieces."""
+_LEAD_BYTES: Final = 3
+_CONTINUES: Final = range(0x80, 0xC0)
+"""Bytes within a character of UTF-8; at most three follow its first one."""
+# A note up to its end, or all that is none.
+_RUN: Final = re.compile(rb"%(mark)b[^\n]*\n?|[^%(mark)b]+" % {b"mark": NOTE_MARK.encode()})
 _POSITION: Final = re.compile(r"(?P<attempt>[0-9]{1,9}):(?P<offset>[0-9]{1,15})")
 
 
@@ -35,10 +42,11 @@ class LogPosition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogText:
-    """Some text of the log; ``position`` is where it ends."""
+    """Whole lines of a container, or a note of our own; ``position`` is where it ends."""
 
     text: str
     position: LogPosition
+    note: LogNote | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,14 +93,14 @@ class FollowLog:
     async def _read_attempt(
         self, follower: "_Follower", build_id: str, attempt: Attempt
     ) -> AsyncGenerator[LogEvent, None]:
-        """Read what the build was just seen to have; what came since, or is to end a character, wakes us up again."""
+        """Read what the build was just seen to have; what came since, or is to end a line, wakes us up again."""
         is_over = attempt.finished_at is not None
         while follower.begin(attempt.number) < attempt.log_size_bytes or is_over:
-            part = await self._logs.read(build_id, attempt=attempt.number, offset=follower.begin(attempt.number))
-            event = follower.advance(part.data, finished=part.finished)
-            if event is not None:
+            begin = follower.begin(attempt.number)
+            part = await self._logs.read(build_id, attempt=attempt.number, offset=begin)
+            for event in follower.advance(part.data, finished=part.finished):
                 yield event
-            if not part.data or part.finished:
+            if part.finished or not part.data:
                 return
 
 
@@ -101,8 +109,9 @@ class _Follower:
 
     def __init__(self, start: LogPosition) -> None:
         self._position = start
+        self._rest = b""
+        """What was read and has no end of a line yet."""
         self._seen: tuple[Status, Stage | None, int, tuple[str, ...]] | None = None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def attempts_to_read(self, build: Build) -> list[Attempt]:
         return [attempt for attempt in build.attempts if attempt.number >= self._position.attempt]
@@ -111,18 +120,17 @@ class _Follower:
         """Return the offset to read from; a new attempt's log starts at 0."""
         if attempt != self._position.attempt:
             self._position = LogPosition(attempt=attempt)
-            self._decoder.reset()
-        return self._position.offset
+            self._rest = b""
+        return self._position.offset + len(self._rest)
 
-    def advance(self, data: bytes, *, finished: bool) -> LogText | None:
-        """Move on by some bytes; a character that is cut at the end is kept for the next piece."""
-        text = self._decoder.decode(data, final=finished)
-        end = self._position.offset + len(data)
-        self._position = LogPosition(attempt=self._position.attempt, offset=end)
-        if not text:
-            return None
-        held_back = len(self._decoder.getstate()[0])
-        return LogText(text=text, position=LogPosition(attempt=self._position.attempt, offset=end - held_back))
+    def advance(self, data: bytes, *, finished: bool) -> list[LogText]:
+        """Move on to the end of the last whole line, in bytes of the log; what is after it waits for its end."""
+        data = self._rest + data
+        begin, end = self._position, len(data) if finished else _end_of_lines(data)
+        events = [_read_run(run, begin) for run in _RUN.finditer(data, 0, end)]
+        self._position = replace(begin, offset=begin.offset + end)
+        self._rest = data[end:]
+        return events
 
     def change(self, build: Build) -> StatusChange | None:
         """Report the build's status if it is another than at the last look."""
@@ -135,3 +143,20 @@ class _Follower:
         return StatusChange(
             status=build.status, stage=build.stage, attempt=newest, position=self._position, waits_for=waits_for
         )
+
+
+def _read_run(run: re.Match[bytes], begin: LogPosition) -> LogText:
+    text = run[0].decode(errors="replace")
+    note = read_note(text)
+    position = replace(begin, offset=begin.offset + run.end())
+    return LogText(text=f"{note.line}\n" if note else text, position=position, note=note)
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Return where the last whole line ends; a carriage return at the very end may be half of an end of a line."""
+    end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+    if len(data) - end <= _LONGEST_LINE_BYTES:
+        return end
+    end = len(data)
+    begun = next((back for back in range(1, _LEAD_BYTES + 1) if data[-back] not in _CONTINUES), 0)
+    return end - begun if begun and data[-begun] >= _CONTINUES.stop else end

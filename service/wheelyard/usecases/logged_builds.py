@@ -65,11 +65,22 @@ class LoggedBuilds:
         """Cancel a queued build at once, and ask a running one to stop."""
         former = await self._store.get(build_id)
         build = await self._store.request_cancel(build_id, requested_by=requested_by)
-        if not former.status.is_final:
-            _log.info("cancel-asked", build=build.id, status=former.status.value, requested_by=requested_by)
-        if former.status is Status.QUEUED and build.status is Status.CANCELLED:
-            _log.info("build-ended", build=build.id, status=build.status.value, code=None)
+        _note_cancellation(former, build, requested_by)
         return build
+
+    async def leave(self, build_id: str, *, requested_by: str) -> Build:
+        """Want a build no longer."""
+        former = await self._store.get(build_id)
+        build = await self._store.leave(build_id, requested_by=requested_by)
+        if build.status is Status.CANCELLED or build.cancel_requested:
+            _note_cancellation(former, build, requested_by)
+        elif not former.status.is_final:
+            _log.info("build-left", build=build.id, status=build.status.value, requested_by=requested_by)
+        return build
+
+    async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
+        """Tell whether somebody wants a build."""
+        return await self._store.is_wanted_by(build_id, requested_by)
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
         """Begin a build again."""
@@ -86,3 +97,10 @@ class LoggedBuilds:
     async def ping(self) -> None:
         """Return if the store answers."""
         await self._store.ping()
+
+
+def _note_cancellation(former: Build, build: Build, requested_by: str) -> None:
+    if not former.status.is_final:
+        _log.info("cancel-asked", build=build.id, status=former.status.value, requested_by=requested_by)
+    if former.status is Status.QUEUED and build.status is Status.CANCELLED:
+        _log.info("build-ended", build=build.id, status=build.status.value, code=None)

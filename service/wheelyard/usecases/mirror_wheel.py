@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
-from packaging.utils import parse_wheel_filename
-
 from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, requires_python_of
+from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin, requires_python_of
 from wheelyard.domain.release import IndexFile
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.interfaces import SourceIndex, WheelIndex, WheelRecords
 
 
@@ -36,11 +35,12 @@ class MirrorWheel:
         await self._records.record(IndexEntry(wheel=wheel, metadata=published.metadata, contents=published.contents))
 
     def _describe(self, file: IndexFile, target: Target, published: PublishedFile, *, size_bytes: int) -> IndexedWheel:
-        project, version, _, _ = parse_wheel_filename(file.filename)
+        project, version, _, _ = read_wheel_name(file.filename)
         return IndexedWheel(
             filename=file.filename,
             project=project,
             version=str(version),
+            origin=WheelOrigin.MIRRORED,
             build_id=None,
             python=target.python,
             platform=target.platform,

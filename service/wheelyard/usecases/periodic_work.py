@@ -1,11 +1,14 @@
 """Work that is done once an interval for all workers: adding up figures, forgetting old logs, builds and workers.
 
-Must not do anything that concerns one host alone, such as its images.
+Must not do anything that concerns one host alone, such as its images. ``repeat`` runs the routines of all parts.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
+from wheelyard.errors import OperatorError
 from wheelyard.interfaces import FigureStore, PeriodicStore
 from wheelyard.logs import get_logger
 
@@ -44,3 +47,23 @@ class PeriodicWork:
         workers = await self._store.drop_workers(days=_GONE_DAYS)
         _log.info("retention-done", logs=logs, builds=builds, workers=workers)
         return True
+
+
+async def repeat(name: str, act: Callable[[], Awaitable[object]], *, seconds: float, eager: bool = False) -> NoReturn:
+    """Do something again and again until cancelled; if it fails, whatever the error, the next time will do.
+
+    Args:
+        name: as it is logged.
+        act: what is done.
+        seconds: the pause.
+        eager: go on without a pause while it returns True.
+    """
+    while True:
+        has_more: object = False
+        try:
+            has_more = await act()
+        except OperatorError as error:
+            _log.warning("routine-failed", routine=name, reason=error.summary)
+        except Exception:  # noqa: BLE001  a fault in a routine must not end what runs beside it
+            _log.exception("routine-failed", routine=name)
+        await asyncio.sleep(0 if eager and has_more is True else seconds)

@@ -5,31 +5,37 @@ Must not build anything: ``advance_prebuild`` requests the builds, as anybody el
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from packaging.utils import parse_wheel_filename
-
+from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import InputKind, Pin, kind_of_file
+from wheelyard.domain.coverage import best_wheel
+from wheelyard.domain.dependencies import Pin, kind_of_file
 from wheelyard.domain.estimate import projects_ahead, seconds_left
 from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.lock_out import OwnWheel, Release, add_to_lock
-from wheelyard.domain.prebuild import Item, Prebuild, Prefer, ReleaseItems, Source, releases_of, with_releases
+from wheelyard.domain.ledger import Token
+from wheelyard.domain.lock_out import Release, ServedReleases, lock_to_index
+from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, ReleaseItems, releases_of, with_releases
 from wheelyard.domain.queue import WorkerState
 from wheelyard.domain.requirements_text import LineParser
 from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.domain.webhook import Webhook
-from wheelyard.interfaces import BuildTimes, PrebuildStore, WheelStore, WorkerBook
+from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
+from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
 from wheelyard.usecases.send_webhooks import WebhookRules
 
 _AT_ONCE: Final = 16
+MOST_ITEMS: Final = 50_000
+"""Of one request: 2,000 releases on 25 targets."""
 _log = get_logger(__name__)
 
 
@@ -59,9 +65,15 @@ class Prebuilds:
     workers: WorkerBook
     advance: AdvancePrebuild
     webhooks: WebhookRules
+    parsers: ParserPool
     parse_lines: LineParser
     now: Callable[[], datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
+
+    @property
+    def may_mirror(self) -> bool:
+        """Tell whether upstream's wheels may come to our index at all."""
+        return self.advance.find.may_mirror
 
     async def plan(self, request: PrebuildRequest) -> Prebuild:
         """Say what would be done, and do none of it.
@@ -69,7 +81,7 @@ class Prebuilds:
         Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
         OperatorError.
         """
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self._needed(request))
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def plan(release: ReleaseItems) -> ReleaseItems:
@@ -85,7 +97,7 @@ class Prebuilds:
         """
         if request.webhook_url is not None:
             self.webhooks.check(request.webhook_url)
-        prebuild = self._new(request, await self.read(request.given, request.targets))
+        prebuild = self._new(request, await self._needed(request))
         finished = replace(prebuild, finished_at=self.now() if prebuild.is_final else None)
         await self.store.create(finished)
         _log.info(
@@ -102,17 +114,24 @@ class Prebuilds:
         """Read the newest ones, without their items."""
         return await self.store.list_prebuilds(limit=limit)
 
-    async def cancel(self, prebuild_id: str, *, requested_by: str) -> Prebuild:
+    async def cancel(self, prebuild_id: str, *, by: Token) -> Prebuild:
         """Start nothing more for it; builds that it alone has asked for and that wait in the queue are cancelled.
 
-        Raises NotFoundError. One that is over stays as it is.
+        Raises NotFoundError, and NotYoursError for somebody else's. One that is over stays as it is.
         """
         former = await self.store.get(prebuild_id)
-        prebuild = await self.store.cancel(prebuild_id, cancelled_by=requested_by)
+        if not _is_of(former, by):
+            raise NotYoursError(kind="request", name=prebuild_id)
+        prebuild = await self.store.cancel(prebuild_id, cancelled_by=by.actor)
         if former.finished_at is None and prebuild.cancelled:
-            _log.info("prebuild-cancelled", prebuild=prebuild.id, requested_by=requested_by)
+            _log.info("prebuild-cancelled", prebuild=prebuild.id, requested_by=by.actor)
             _note_cancelled(former, prebuild)
         return prebuild
+
+    @staticmethod
+    def may_cancel(prebuild: Prebuild, *, by: Token) -> bool:
+        """Tell whether ``cancel`` would do anything."""
+        return prebuild.finished_at is None and by.scope.allows(Scope.REQUEST) and _is_of(prebuild, by)
 
     async def seconds_left(self, prebuild: Prebuild) -> float | None:
         """Estimate by former builds how long it will still take with the workers that there are.
@@ -127,27 +146,33 @@ class Prebuilds:
         slots = sum(one.card.capacity.slots for one in workers if one.card.state is WorkerState.ACTIVE)
         return seconds_left(prebuild, typical, now=self.now(), slots=slots)
 
-    async def own_wheels(self, prebuild: Prebuild) -> tuple[IndexedWheel, ...]:
-        """Read the wheels of our own making that serve a prebuild's items."""
-        names = {item.filename: None for item in prebuild.items if item.source is Source.OWN and item.filename}
-        return tuple([await self.wheels.find(name) for name in names])
+    async def served_wheels(self, prebuild: Prebuild) -> dict[Release, dict[IndexedWheel, list[Target]]]:
+        """Read the wheels that serve a prebuild's items, with their targets; a release that is not served has none."""
+        served: dict[Release, dict[IndexedWheel, list[Target]]] = {}
+        for release in releases_of(prebuild):
+            version = read_version(release.version)
+            found = served.setdefault((release.project, version), {})
+            offered = {wheel.filename: wheel for wheel in await self.advance.find.offered(release.project, version)}
+            for item in release.items:
+                if (wheel := _wheel_for(item, offered, prebuild.prefer)) is not None:
+                    found.setdefault(wheel, []).append(item.target)
+        return served
 
-    def lock(self, given: DependencyInput, wheels: Sequence[OwnWheel]) -> dict[str, str]:
-        """Put wheels of our own into a lock file and, of requirements, into those that it names, too.
+    async def lock(self, given: DependencyInput, served: ServedReleases, *, caller: str) -> dict[str, str]:
+        """Turn a lock file and, of requirements, those that it names into ones that install from our index.
 
         Returns their texts by name; raises DependencyFileInvalidError.
         """
-        by_release: dict[Release, list[OwnWheel]] = {}
-        for wheel in wheels:
-            project, version, _, _ = parse_wheel_filename(wheel.filename)
-            by_release.setdefault((project, version), []).append(wheel)
-        start = given.start or ""
-        kind = given.kind or kind_of_file(start)
-        names = given.files if kind is InputKind.REQUIREMENTS else (start,)
-        return {
-            name: add_to_lock(kind, given.files[name], by_release, file=name, parse_lines=self.parse_lines)
-            for name in names
-        }
+        file = given.start or ""
+        try:
+            return await self.parsers.run(
+                lock_files, given, served, self.parse_lines, what=f"{file} to be locked", caller=caller
+            )
+        except RefusedTextError as error:
+            raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
+
+    async def _needed(self, request: PrebuildRequest) -> NeededReleases:
+        return await self.read(request.given, request.targets, caller=request.requested_by)
 
     def _new(self, request: PrebuildRequest, needed: NeededReleases) -> Prebuild:
         return Prebuild(
@@ -158,12 +183,35 @@ class Prebuilds:
             cancelled=False,
             targets=request.targets,
             prefer=request.prefer,
-            items=tuple(_item(pin, target) for pin, target in _in_order(needed, request.targets)),
+            items=_items_of(needed, request.targets),
             skipped=needed.skipped,
             allow_skipped=request.allow_skipped,
             trace=request.trace,
             webhook=Webhook(url=request.webhook_url) if request.webhook_url else None,
         )
+
+
+def _is_of(prebuild: Prebuild, token: Token) -> bool:
+    """Tell whether a token may end a prebuild: its own, or with the scope for it any."""
+    return prebuild.requested_by == token.actor or token.scope.allows(Scope.OPERATE)
+
+
+def lock_files(given: DependencyInput, served: ServedReleases, parse_lines: LineParser) -> dict[str, str]:
+    """Turn a lock file, or requirements and those that they name, into ones of our index; raise as ``lock`` does."""
+    start = given.start or ""
+    kind = given.kind or kind_of_file(start)
+    return lock_to_index(kind, given.files, served, start=start, parse_lines=parse_lines)
+
+
+def _wheel_for(item: Item, offered: Mapping[str, IndexedWheel], prefer: Prefer) -> IndexedWheel | None:
+    """Return the wheel that an item got, or what has taken its place since."""
+    if item.status is not ItemStatus.PRESENT:
+        return None
+    if item.filename is not None and item.filename in offered:
+        return offered[item.filename]
+    own = [name for name, wheel in offered.items() if wheel.is_own]
+    best = best_wheel(own, item.target) or (best_wheel(offered, item.target) if prefer is Prefer.UPSTREAM else None)
+    return None if best is None else offered[best]
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:
@@ -182,6 +230,14 @@ def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[P
         for pin in needed.by_target.get(target, ())
     }
     return [wanted[key] for key in sorted(wanted)]
+
+
+def _items_of(needed: NeededReleases, targets: Sequence[Target]) -> tuple[Item, ...]:
+    count = sum(map(len, needed.by_target.values()))
+    if count > MOST_ITEMS:
+        problem = f"{count} releases and targets are more than the {MOST_ITEMS} of one request; ask for fewer targets"
+        raise InvalidRequestError(problems=[problem])
+    return tuple(_item(pin, target) for pin, target in _in_order(needed, targets))
 
 
 def _item(pin: Pin, target: Target) -> Item:

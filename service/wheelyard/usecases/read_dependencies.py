@@ -4,13 +4,12 @@ import asyncio
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.coverage import serves
@@ -32,21 +31,34 @@ from wheelyard.domain.pyproject_dependencies import read_pyproject
 from wheelyard.domain.release import ProjectRequirement, Release, choose_release
 from wheelyard.domain.requirements_text import LineParser, malformed_lines, read_requirements
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement, read_requirement
 from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import (
     CallerError,
     DependencyFileInvalidError,
     DependencyFileMissingError,
     InvalidRequestError,
+    InvalidSdistError,
     RequirementsUnsatisfiableError,
+    ResolutionTooLargeError,
 )
-from wheelyard.interfaces import ReleaseResolver, SourceIndex
+from wheelyard.interfaces import ParserPool, ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
 """Where requirements come from that are in no file."""
 _ADDRESS: Final = "://"
 """What has one asks for something that is on no index, in whatever form."""
 _RESOLVED_AT_ONCE: Final = 4
+_ASKED_AT_ONCE: Final = 32
+MOST_CHOSEN: Final = 2000
+"""Requirements of one input that leave a choice: each is looked up upstream."""
+MOST_STATED: Final = 2000
+"""Requirements and extras of one sdist; the longest lists of PyPI have some hundreds."""
+_SHOWN: Final = 200
+MOST_RELEASES: Final = 10_000
+"""Of one target. The largest lock files of public projects have about 2,000."""
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
 _OTHER_KINDS: Final = (".toml", ".json", ".yaml", ".yml", ".py", ".cfg")
 """How the names of files end that are no requirements, whatever else they are."""
@@ -68,6 +80,8 @@ class DependencyInput:
     requirements: tuple[str, ...] = ()
     """Requirements beside the file, or without one."""
     selection: Selection = field(default_factory=Selection)
+    files_url: str = ""
+    """Address that our index's files are below, as whoever asks reaches it; empty if that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +89,42 @@ class NeededReleases:
     """What an input comes down to."""
 
     by_target: Mapping[Target, tuple[Pin, ...]]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetNeeds:
+    """What an input says for one target."""
+
+    target: Target
+    locked: tuple[Pin, ...] | None
+    """What a lock names; None if a resolver has to choose."""
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    allowed: tuple[ProjectRequirement, ...] = ()
+    """The requirements, each with the constraints on its project."""
+    origins: Mapping[NormalizedName, Origin] = field(default_factory=dict)
+    hashes: Mapping[NormalizedName, frozenset[str]] = field(default_factory=dict)
+    """``sha256:…`` of the files that are allowed, as for pip wherever they are."""
+    first: str = ARGUMENTS
+    """The file of the first requirement."""
+
+    def trace(self, release: ResolvedRelease) -> Pin:
+        """Trace a release to the line that asked for it; one that nobody asked for by name belongs to the first."""
+        return Pin(
+            project=release.project,
+            version=release.version,
+            origin=self.origins.get(release.project) or Origin(file=self.first),
+            hashes=self.hashes.get(release.project, frozenset()),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadInput:
+    """What an input says, before a resolver chooses."""
+
+    by_target: tuple[TargetNeeds, ...]
+    """In the order of the targets that were asked for."""
     skipped: tuple[Skipped, ...]
 
 
@@ -86,73 +136,70 @@ class ReadDependencies:
         *,
         source: SourceIndex,
         resolver: ReleaseResolver,
+        parsers: ParserPool,
         parse_lines: LineParser,
         read_metadata: Callable[[Path], bytes | None],
     ) -> None:
         self._source = source
         self._resolver = resolver
+        self._parsers = parsers
         self._parse_lines = parse_lines
         self._read_metadata = read_metadata
 
-    async def __call__(self, given: DependencyInput, targets: Sequence[Target]) -> NeededReleases:
-        """List the releases that each target needs.
+    async def __call__(self, given: DependencyInput, targets: Sequence[Target], *, caller: str) -> NeededReleases:
+        """List the releases that each target needs; callers share parsers and resolver fairly.
+
+        Args:
+            given: The input.
+            targets: For which.
+            caller: Whose input it is.
 
         Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError,
-        RequirementsUnsatisfiableError if a resolver finds no set of releases, or IndexUnavailableError.
+        RequirementsUnsatisfiableError if a resolver finds no set of releases, IndexUnavailableError, or
+        ResolverBusyError.
         """
-        dependencies = await asyncio.to_thread(self._read, given)
-        _check_python(dependencies, given, targets)
+        file = given.start or ARGUMENTS
+        try:
+            read = await self._parsers.run(
+                read_input, given, tuple(targets), self._parse_lines, what=file, caller=caller
+            )
+        except RefusedTextError as error:
+            raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
         limit = asyncio.Semaphore(_RESOLVED_AT_ONCE)
 
-        async def pins(target: Target) -> tuple[Pin, ...]:
+        async def pins(needs: TargetNeeds) -> tuple[Pin, ...]:
             async with limit:
-                return await self._pins(dependencies, target)
+                return await self._pins(needs, caller)
 
         # The first one fills the caches that the others share.
-        first = [await pins(target) for target in targets[:1]]
-        needed = [*first, *await asyncio.gather(*map(pins, targets[1:]))]
-        return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=dependencies.skipped)
+        first = [await pins(needs) for needs in read.by_target[:1]]
+        needed = [*first, *await asyncio.gather(*map(pins, read.by_target[1:]))]
+        return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=read.skipped)
 
-    def _read(self, given: DependencyInput) -> Dependencies:
-        read = [self._read_file(given)] if given.start is not None else []
-        if given.requirements:
-            read.append(_read_arguments(given.requirements))
-        if not read:
-            raise InvalidRequestError(problems=["give a file or requirements"])
-        return read[0] if len(read) == 1 else _join(read[0], read[1])
-
-    def _read_file(self, given: DependencyInput) -> Dependencies:
-        start = given.start or ""
-        if start not in given.files:
-            raise DependencyFileMissingError(file=start, reason="its content was not given")
-        kind = given.kind or kind_of_file(start)
-        if (lock_reader := _LOCK_READERS.get(kind)) is not None:
-            project = given.files.get(project_beside(start))
-            return _shaped(kind, start, partial(lock_reader, project=project), given)
-        if (reader := _TOML_READERS.get(kind)) is not None:
-            return _shaped(kind, start, reader, given)
-        if given.kind is None and start.endswith(_OTHER_KINDS):
-            kinds = ", ".join(InputKind)
-            raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
-        return read_requirements(given.files, start=start, parse=self._parse_lines)
-
-    async def _pins(self, dependencies: Dependencies, target: Target) -> tuple[Pin, ...]:
-        if dependencies.lock is not None:
-            return _within(dependencies.constraints, dependencies.lock.pins(target), target)
-        wanted = [one for one in dependencies.wanted if holds(one.requirement.marker, target)]
-        limits = [one for one in dependencies.constraints if holds(one.requirement.marker, target)]
-        stated = await self._stated(wanted, limits, target)
+    async def _pins(self, needs: TargetNeeds, caller: str) -> tuple[Pin, ...]:
+        if needs.locked is not None:
+            return needs.locked
         resolved = await self._resolver.resolve(
-            list(map(_without_marker, wanted)),
-            constraints=list(map(_without_marker, limits)),
-            stated=stated,
-            target=target,
+            list(needs.requirements),
+            constraints=list(needs.constraints),
+            stated=await self._stated(needs),
+            target=needs.target,
+            asked_by=caller,
         )
-        return tuple(_pin(release, wanted, limits) for release in resolved)
+        return tuple(needs.trace(release) for release in resolved)
 
-    async def _stated(self, wanted: Iterable[Wanted], limits: Iterable[Wanted], target: Target) -> list[StatedRelease]:
+    async def _stated(self, needs: TargetNeeds) -> list[StatedRelease]:
         """Read what sdists say of themselves, where a project that was asked for has no wheel for the target."""
-        found = await asyncio.gather(*(self._state(_limited(one, limits), target) for one in wanted))
+        if len(needs.allowed) > MOST_CHOSEN:
+            what = f"the input leaves {len(needs.allowed)} releases to choose"
+            raise ResolutionTooLargeError(what=what, limit=MOST_CHOSEN)
+        turns = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+        async def state(requirement: ProjectRequirement) -> StatedRelease | None:
+            async with turns:
+                return await self._state(requirement, needs.target)
+
+        found = await asyncio.gather(*map(state, needs.allowed))
         return [release for release in found if release is not None]
 
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
@@ -165,28 +212,133 @@ class ReadDependencies:
         if any(serves(wheel.filename, target) for wheel in wheels):
             return None
         metadata = await asyncio.to_thread(self._read_metadata, await self._source.fetch(release.sdist))
-        return None if metadata is None else stated_release(release, metadata)
+        if metadata is None:
+            return None
+        what = f"the PKG-INFO of {release.sdist.filename}"
+        try:
+            return await self._parsers.run(stated_release, release, metadata, what=what, caller=release.project)
+        except RefusedTextError as error:
+            raise InvalidSdistError(file=release.sdist.filename, reason=str(error)) from error
 
 
-def _limited(wanted: Wanted, limits: Iterable[Wanted]) -> ProjectRequirement:
-    """Say which releases a requirement allows together with the constraints on its project."""
-    project = canonicalize_name(wanted.requirement.name)
-    specifier = wanted.requirement.specifier
+def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: LineParser) -> ReadInput:
+    """Read what somebody hands over, without a resolver, and say what each target needs by it.
+
+    Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError or
+    RequirementsUnsatisfiableError.
+    """
+    read = [_read_file(given, parse_lines)] if given.start is not None else []
+    if given.requirements:
+        read.append(_read_arguments(given.requirements))
+    if not read:
+        raise InvalidRequestError(problems=["give a file or requirements"])
+    dependencies = read[0] if len(read) == 1 else _join(read[0], read[1])
+    try:
+        _check_python(dependencies, given, targets)
+        by_target = tuple(_needs_of(dependencies, target) for target in targets)
+    except _OTHER_SHAPE as error:
+        problem = f"what it says of its targets cannot be judged ({type(error).__name__}: {str(error)[:_SHOWN]})"
+        raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem]) from error
+    for needs in by_target:
+        _check_count(given, len(needs.locked or needs.requirements))
+    return ReadInput(by_target=by_target, skipped=dependencies.skipped)
+
+
+def _check_count(given: DependencyInput, count: int) -> None:
+    if count > MOST_RELEASES:
+        problem = f"it comes down to {count} requirements or releases; {MOST_RELEASES} are allowed"
+        raise DependencyFileInvalidError(file=given.start or ARGUMENTS, problems=[problem])
+
+
+def _needs_of(dependencies: Dependencies, target: Target) -> TargetNeeds:
+    if dependencies.lock is not None:
+        pins = _within(dependencies.constraints, dependencies.lock.pins(target), target)
+        return TargetNeeds(target=target, locked=pins)
+    wanted = [one for one in dependencies.wanted if holds(one.requirement.marker, target)]
+    limits = [one for one in dependencies.constraints if holds(one.requirement.marker, target)]
+    return TargetNeeds(
+        target=target,
+        locked=None,
+        requirements=tuple(map(_without_marker, wanted)),
+        constraints=tuple(map(_without_marker, limits)),
+        allowed=_allowed(wanted, limits),
+        origins=_origins(wanted),
+        hashes=_allowed_hashes([*wanted, *limits]),
+        first=wanted[0].origin.file if wanted else ARGUMENTS,
+    )
+
+
+def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
+    start = given.start or ""
+    if start not in given.files:
+        raise DependencyFileMissingError(file=start, reason="its content was not given")
+    kind = given.kind or kind_of_file(start)
+    if (lock_reader := _LOCK_READERS.get(kind)) is not None:
+        project = given.files.get(project_beside(start))
+        if kind is InputKind.POETRY_LOCK:
+            lock_reader = partial(read_poetry_lock, files_url=given.files_url)
+        return _shaped(kind, start, partial(lock_reader, project=project), given)
+    if (reader := _TOML_READERS.get(kind)) is not None:
+        return _shaped(kind, start, reader, given)
+    if given.kind is None and start.endswith(_OTHER_KINDS):
+        kinds = ", ".join(InputKind)
+        raise DependencyFileInvalidError(file=start, problems=[f"its name is of no kind that is read ({kinds})"])
+    return read_requirements(given.files, start=start, parse=parse_lines)
+
+
+def _allowed(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> tuple[ProjectRequirement, ...]:
+    """Say for each requirement which releases it allows together with the constraints on its project."""
+    constraints: dict[NormalizedName, SpecifierSet] = {}
     for limit in limits:
-        if canonicalize_name(limit.requirement.name) == project:
-            specifier &= limit.requirement.specifier
-    return ProjectRequirement(project=project, specifier=specifier)
+        project = canonicalize_name(limit.requirement.name)
+        constraints[project] = constraints.get(project, SpecifierSet()) & limit.requirement.specifier
+    allowed = (
+        ProjectRequirement(
+            project=project, specifier=one.requirement.specifier & constraints.get(project, SpecifierSet())
+        )
+        for one in wanted
+        if (project := canonicalize_name(one.requirement.name))
+    )
+    return tuple(dict.fromkeys(allowed))
+
+
+def _origins(wanted: Iterable[Wanted]) -> dict[NormalizedName, Origin]:
+    """Say which line asked for a project first."""
+    origins: dict[NormalizedName, Origin] = {}
+    for one in wanted:
+        origins.setdefault(canonicalize_name(one.requirement.name), one.origin)
+    return origins
+
+
+def _allowed_hashes(lines: Iterable[Wanted]) -> dict[NormalizedName, frozenset[str]]:
+    """Say which files of a project are allowed: where several lines have hashes, those that all of them have."""
+    hashes: dict[NormalizedName, frozenset[str]] = {}
+    for one in lines:
+        project = canonicalize_name(one.requirement.name)
+        if one.hashes:
+            hashes[project] = hashes.get(project, one.hashes) & one.hashes
+    return hashes
 
 
 def stated_release(release: Release, metadata: bytes) -> StatedRelease:
-    """Read what a release's sdist says that it needs (core metadata); what is malformed is left out."""
-    message = message_from_bytes(metadata)
+    """Read what a release's sdist says that it needs (core metadata); what is malformed is left out.
+
+    Raises ResolutionTooLargeError if it needs more than any release does.
+    """
+    try:
+        stated = parse_metadata(metadata)
+    except RefusedTextError:
+        stated = {}
+    count = len(stated.get("requires_dist", ())) + len(stated.get("provides_extra", ()))
+    if count > MOST_STATED:
+        what = f"the sdist of {release.project} {release.version} states {count} requirements and extras"
+        raise ResolutionTooLargeError(what=what, limit=MOST_STATED)
     return StatedRelease(
         project=release.project,
         version=release.version,
-        requires=tuple(filter(_is_requirement, message.get_all("Requires-Dist", []))),
-        extras=tuple(canonicalize_name(extra) for extra in message.get_all("Provides-Extra", [])),
-        requires_python=message.get("Requires-Python"),
+        requires=tuple(filter(_is_requirement, stated.get("requires_dist", ()))),
+        extras=tuple(canonicalize_name(extra) for extra in stated.get("provides_extra", ())),
+        requires_python=stated.get("requires_python"),
     )
 
 
@@ -195,7 +347,7 @@ def _shaped(kind: InputKind, start: str, read: Callable[..., Dependencies], give
     try:
         return read(given.files[start], file=start, selection=given.selection)
     except _OTHER_SHAPE as error:
-        problem = f"it is not of the form that {kind.value} has ({type(error).__name__}: {error})"
+        problem = f"it is not of the form that {kind.value} has ({type(error).__name__}: {str(error)[:_SHOWN]})"
         raise DependencyFileInvalidError(file=start, problems=[problem]) from error
 
 
@@ -224,10 +376,8 @@ def _check_python(dependencies: Dependencies, given: DependencyInput, targets: I
 
 
 def _is_requirement(text: str) -> bool:
-    try:
-        return Requirement(text).url is None and "\n" not in text
-    except InvalidRequirement:
-        return False
+    requirement = find_requirement(text)
+    return requirement is not None and requirement.url is None and "\n" not in text
 
 
 def _read_arguments(texts: Iterable[str]) -> Dependencies:
@@ -236,12 +386,11 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
     for text in texts:
         origin = Origin(file=ARGUMENTS)
         try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            reason = without_users(str(error).splitlines()[0])
+            requirement = read_requirement(text)
+        except RefusedTextError as error:
+            reason = without_users(str(error))
             if _ADDRESS not in text:
-                raise malformed_lines(ARGUMENTS, [f"{text!r}: {reason}"]) from error
-            reason = f"it is no PEP 508 requirement ({reason})"
+                raise malformed_lines(ARGUMENTS, [f"{text[:_SHOWN]!r}: {reason}"]) from error
             skipped.append(Skipped(origin=origin, text=without_users(text), reason=reason))
             continue
         if requirement.url is None:
@@ -266,18 +415,6 @@ def _join(file: Dependencies, arguments: Dependencies) -> Dependencies:
 
 
 def _without_marker(wanted: Wanted) -> str:
-    requirement = Requirement(str(wanted.requirement))
+    requirement = read_requirement(str(wanted.requirement))
     requirement.marker = None
     return str(requirement)
-
-
-def _pin(release: ResolvedRelease, wanted: Sequence[Wanted], limits: Iterable[Wanted]) -> Pin:
-    """Trace a release to the line that asked for it; one that nobody asked for by name belongs to the first line.
-
-    Hashes bind wherever they are, and a file is allowed if all lines with hashes have its own, as for pip.
-    """
-    named = [one for one in (*wanted, *limits) if canonicalize_name(one.requirement.name) == release.project]
-    origin = next((one.origin for one in wanted if one in named), Origin(file=wanted[0].origin.file))
-    hashes = [one.hashes for one in named if one.hashes]
-    allowed = frozenset.intersection(*hashes) if hashes else frozenset()
-    return Pin(project=release.project, version=release.version, origin=origin, hashes=allowed)

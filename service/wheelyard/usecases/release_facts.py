@@ -1,16 +1,17 @@
 """What is known of one release when a prebuild decides over it: wheels here, wheels upstream. Must not decide."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packaging.metadata import parse_email
-from packaging.version import InvalidVersion, Version
+from packaging.utils import NormalizedName
+from packaging.version import Version
 
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, Standing
+from wheelyard.domain.indexed_wheel import IndexedWheel, Listing, Standing
 from wheelyard.domain.prebuild import ReleaseItems, Source, WheelOffer
 from wheelyard.domain.prebuild_decision import ReleaseFacts
 from wheelyard.domain.release import IndexFile
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import NotFoundError, OwnProjectError, UnknownProjectError
 from wheelyard.interfaces import SourceIndex, WheelStore
 
@@ -28,33 +29,51 @@ class FoundRelease:
 class FindRelease:
     """Looks a release up here and upstream."""
 
-    def __init__(self, *, source: SourceIndex, wheels: WheelStore) -> None:
+    def __init__(self, *, source: SourceIndex, wheels: WheelStore, listing: Listing, may_mirror: bool = True) -> None:
         self._source = source
         self._wheels = wheels
+        self._listing = listing
+        self.may_mirror = may_mirror
+        """False if no upstream wheel is to come to our index."""
 
     async def __call__(self, release: ReleaseItems) -> FoundRelease:
         """Look it up; raises IndexUnavailableError or DatabaseUnavailableError."""
-        held = await self._wheels.wheels_of(release.project)
+        held = await self._held(release.project, read_version(release.version))
         files = await self._files(release)
         hashes = frozenset(digest for item in release.items for digest in item.hashes)
-        upstream = tuple(file for file in files if file.kind == "wheel" and _is_allowed(file, hashes))
+        # What our index would not list needs no mirroring.
+        upstream = tuple(
+            file
+            for file in files
+            if file.kind == "wheel"
+            and _is_allowed(file, hashes)
+            and not self._listing.replaces(held, file.filename, file.requires_python)
+        )
         facts = ReleaseFacts(
-            own=tuple(_offers(held, Version(release.version))),
+            own=tuple(map(_offer_of, filter(_is_offered, self._listing.choose(held)))),
             upstream=tuple(
                 WheelOffer(filename=file.filename, sha256=file.sha256, source=Source.UPSTREAM) for file in upstream
             ),
+            may_mirror=self.may_mirror,
             started=release.started,
         )
         sdist_is_allowed = not hashes or any(file.kind == "sdist" and _is_allowed(file, hashes) for file in files)
         return FoundRelease(facts=facts, upstream=upstream, sdist_is_allowed=sdist_is_allowed)
 
+    async def offered(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
+        """List the wheels of a release that installers get from our index; raises DatabaseUnavailableError."""
+        return list(filter(_is_offered, self._listing.choose(await self._held(project, version))))
+
+    async def _held(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
+        return [wheel for wheel in await self._wheels.wheels_of(project) if _is_version(wheel.version, version)]
+
     async def needs(self, filename: str) -> tuple[str, ...]:
         """Read what a wheel of ours requires; nothing if it is not there any more. Raises DatabaseUnavailableError."""
         try:
             metadata = await self._wheels.metadata_of(filename)
-        except NotFoundError:
+            return tuple(parse_metadata(metadata).get("requires_dist", ()))
+        except (NotFoundError, RefusedTextError):
             return ()
-        return tuple(parse_email(metadata)[0].get("requires_dist", ()))
 
     async def _files(self, release: ReleaseItems) -> list[IndexFile]:
         """List upstream's files of the release; a yanked one only a lock may still want (PEP 592)."""
@@ -62,27 +81,22 @@ class FindRelease:
             page = await self._source.project(release.project)
         except (UnknownProjectError, OwnProjectError):
             return []
-        return [file for file in page.files if file.version == Version(release.version)]
+        version = read_version(release.version)
+        return [file for file in page.files if file.version == version]
 
 
 def _is_allowed(file: IndexFile, hashes: frozenset[str]) -> bool:
     return f"sha256:{file.sha256}" in hashes if hashes else not file.yanked
 
 
-def _offers(held: Iterable[IndexedWheel], version: Version) -> Iterable[WheelOffer]:
-    for wheel in held:
-        if _is_offered(wheel) and _is_version(wheel.version, version):
-            source = Source.OWN if wheel.build_id is not None else Source.UPSTREAM
-            yield WheelOffer(filename=wheel.filename, sha256=wheel.sha256, source=source)
+def _offer_of(wheel: IndexedWheel) -> WheelOffer:
+    source = Source.OWN if wheel.is_own else Source.UPSTREAM
+    return WheelOffer(filename=wheel.filename, sha256=wheel.sha256, source=source)
 
 
 def _is_offered(wheel: IndexedWheel) -> bool:
-    """Tell whether installers get it; what is on staging only, they do not."""
-    return wheel.standing is Standing.OFFERED and wheel.level is Level.PROD
+    return wheel.standing is Standing.OFFERED
 
 
 def _is_version(text: str, version: Version) -> bool:
-    try:
-        return Version(text) == version
-    except InvalidVersion:
-        return False
+    return find_version(text) == version

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildOrder, SdistSource
+from wheelyard.domain.access import Scope
+from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.catalogue import BuilderChoice, Catalogue
+from wheelyard.domain.coverage import serves
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Submission
+from wheelyard.domain.ledger import Submission, Token
 from wheelyard.domain.plan import KeyFacts, build_key
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.recipe import Recipe
@@ -29,7 +31,7 @@ from wheelyard.errors import (
     ToolchainTooOldError,
     UnknownTargetError,
 )
-from wheelyard.interfaces import BuildStore, RecipeBook, SourceIndex
+from wheelyard.interfaces import BuildStore, EqualBuilds, RecipeBook, SourceIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +64,18 @@ class BuilderFacts:
 class RequestBuild:
     """The use case behind ``POST /v1/builds``."""
 
-    def __init__(self, *, source: SourceIndex, store: BuildStore, recipes: RecipeBook, facts: BuilderFacts) -> None:
+    def __init__(
+        self,
+        *,
+        source: SourceIndex,
+        store: BuildStore,
+        recipes: RecipeBook,
+        facts: BuilderFacts,
+        equal_builds: EqualBuilds | None = None,
+    ) -> None:
         self._source = source
         self._store = store
+        self._equal_builds = equal_builds
         self._recipes = recipes
         self._facts = facts
 
@@ -84,13 +95,52 @@ class RequestBuild:
             trace=request.trace,
         )
 
+    async def cancel(self, build_id: str, *, by: Token) -> Build:
+        """Cancel a build for whoever asks: for all who want it if the scope allows that, else for this one alone.
+
+        Raises NotFoundError, and NotYoursError for somebody who has not asked for it.
+        """
+        if by.scope.allows(Scope.OPERATE):
+            return await self._store.request_cancel(build_id, requested_by=by.actor)
+        return await self._store.leave(build_id, requested_by=by.actor)
+
+    async def may_cancel(self, build: Build, *, by: Token) -> bool:
+        """Tell whether ``cancel`` would do anything."""
+        if build.status.is_final or not by.scope.allows(Scope.REQUEST):
+            return False
+        return by.scope.allows(Scope.OPERATE) or await self._store.is_wanted_by(build.id, by.actor)
+
     async def decide(self, request: BuildRequest) -> BuildOrder:
         """Decide what to build, and submit nothing; raises as the call does."""
         requirement = parse_requirement(request.requirement)
-        target, suite = self._choose_builder(request)
+        wanted, builder = self._choose_builder(request)
         page = await self._source.project(requirement.project)
-        release = choose_release(requirement, page, python=target.python)
-        return self._order(request, release, target, suite)
+        release = choose_release(requirement, page, python=wanted.python)
+        # What a builder makes depends on its own glibc, not on the newer one that was asked for.
+        target = Target(python=builder.python, policy=builder.policy)
+        served = None if wanted == target else await self._order_that_serves(request, release, wanted)
+        return served or self._order(request, release, target, builder.suite)
+
+    async def _order_that_serves(self, request: BuildRequest, release: Release, wanted: Target) -> BuildOrder | None:
+        """Find an order for a target of the catalogue whose wheel is there and serves one that is not; None if none is.
+
+        The nearest builder comes first. An order is equal to a former build only while the recipe and the builder are.
+        """
+        if self._equal_builds is None:
+            return None
+        builders = list(self._facts.catalogue.builders())
+        builders.sort(key=lambda one: (one.python == wanted.python, one.policy.glibc), reverse=True)
+        for builder in builders:
+            try:
+                order = self._order(
+                    request, release, Target(python=builder.python, policy=builder.policy), builder.suite
+                )
+            except (RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError):
+                continue
+            equal = await self._equal_builds.find_equal(order.key)
+            if equal and equal.wheel and equal.wheel.url and serves(equal.wheel.filename, wanted):
+                return order
+        return None
 
     async def versions(self, project: str) -> tuple[Version, ...]:
         """List the releases that have an sdist upstream, the newest first; raises as the call does."""
@@ -103,10 +153,9 @@ class RequestBuild:
 
     def targets(self) -> tuple[Target, ...]:
         """List what can be asked for."""
-        builders = self._facts.catalogue.builders()
-        return tuple(Target(python=builder.python, policy=builder.policy) for builder in builders)
+        return tuple(self._facts.catalogue.targets())
 
-    def _choose_builder(self, request: BuildRequest) -> tuple[Target, str]:
+    def _choose_builder(self, request: BuildRequest) -> tuple[Target, BuilderChoice]:
         try:
             target = Target.parse(python=request.python, platform=request.platform)
         except ValueError as error:
@@ -114,7 +163,7 @@ class RequestBuild:
             raise UnknownTargetError(
                 python=request.python, platform=request.platform, known=known, reason=str(error)
             ) from error
-        return target, self._facts.catalogue.builder_for(target).suite
+        return target, self._facts.catalogue.builder_for(target)
 
     def _order(self, request: BuildRequest, release: Release, target: Target, suite: str) -> BuildOrder:
         recipe = self._recipes.find(release.project)

@@ -1,17 +1,18 @@
-"""How often somebody may ask: one token bucket for each caller. Must not know who callers are.
+"""How often somebody may ask, and how much at the same time: one bucket, and one count, for each caller.
 
-Buckets are in this process's memory: several API processes allow as many times more, and a restart forgets them. That
+They are in this process's memory: several API processes allow as many times more, and a restart forgets them. That
 is enough to keep one caller from starving the others, which is what the limit is for.
 """
 
+import contextlib
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.errors import TooManyRequestsError
+from wheelyard.errors import TooManyRequestsError, TooMuchOpenError
 
 _SECONDS_PER_MINUTE: Final = 60.0
 _MOST_CALLERS: Final = 10_000
@@ -55,3 +56,29 @@ class RequestLimit:
         gained = (now - bucket.filled_at) * self._per_minute / _SECONDS_PER_MINUTE
         bucket.level, bucket.filled_at = min(self._per_minute, bucket.level + gained), now
         return bucket
+
+
+class ParallelLimit:
+    """Lets each caller do something so often at the same time; 0 is no limit."""
+
+    def __init__(self, *, what: str, most: int, setting: str) -> None:
+        self._what = what
+        self._most = most
+        self._setting = setting
+        self._running: Counter[str] = Counter()
+
+    def check(self, caller: str) -> None:
+        """Raise TooMuchOpenError if there may be no further one now."""
+        if self._most and self._running.get(caller, 0) >= self._most:
+            raise TooMuchOpenError(what=self._what, limit=self._most, setting=self._setting, retry_after_seconds=5)
+
+    @contextlib.contextmanager
+    def hold(self, caller: str) -> Iterator[None]:
+        """Count one for a block, checked or not."""
+        self._running[caller] += 1
+        try:
+            yield
+        finally:
+            self._running[caller] -= 1
+            if not self._running[caller]:
+                del self._running[caller]

@@ -5,7 +5,6 @@ Must not know the queue, nor what the steps do.
 
 import asyncio
 import contextlib
-import errno
 import functools
 import shutil
 import time
@@ -16,15 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
+from wheelyard.disk_space import disk_full_error
 from wheelyard.domain.build import Failure, Stage, StageTiming, Status
-from wheelyard.domain.diagnosis import diagnose
+from wheelyard.domain.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.ledger import Claim, Outcome
 from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.queue import retry_delay
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
-    DiskFullError,
     EngineUnavailableError,
     InternalError,
     OperatorError,
@@ -32,7 +31,7 @@ from wheelyard.errors import (
     WheelyardError,
     WorkerStoppedError,
 )
-from wheelyard.interfaces import AttemptStore, CancelSignals
+from wheelyard.interfaces import AttemptStore, CancelSignals, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog
 from wheelyard.pipeline.container_job import BUILD_LABEL
@@ -81,8 +80,18 @@ class AttemptOptions:
 class RunBuild:
     """What a worker does with a build."""
 
-    def __init__(self, *, store: FencedStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
+    def __init__(
+        self,
+        *,
+        store: FencedStore,
+        steps: Sequence[Step],
+        tools: Tools,
+        options: AttemptOptions,
+        keeper: LeaseKeeper | None = None,
+    ) -> None:
+        """Take what attempts need; without a keeper, only the loop's own beats keep their leases."""
         self._store = store
+        self._keeper = keeper
         self._steps = tuple(steps)
         self._tools = tools
         self._options = options
@@ -101,7 +110,7 @@ class RunBuild:
             _log.info(
                 "attempt-started", version=claim.order.version, target=str(claim.order.target), worker=claim.worker
             )
-            attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim)
+            attempt = _Attempt(self._store, self._steps, self._tools, self._options, claim, self._keeper)
             try:
                 outcome = await attempt.run()
             except asyncio.CancelledError:
@@ -144,10 +153,17 @@ def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcom
 class _Attempt:
     """One attempt while it runs."""
 
-    def __init__(
-        self, store: FencedStore, steps: Sequence[Step], tools: Tools, options: AttemptOptions, claim: Claim
+    def __init__(  # noqa: PLR0913, PLR0917  (RunBuild's own parts, and the claim)
+        self,
+        store: FencedStore,
+        steps: Sequence[Step],
+        tools: Tools,
+        options: AttemptOptions,
+        claim: Claim,
+        keeper: LeaseKeeper | None,
     ) -> None:
         self._store = store
+        self._keeper = keeper
         self._steps = steps
         self._tools = tools
         self._options = options
@@ -166,6 +182,7 @@ class _Attempt:
             limit_bytes=limit,
             pace=Pace(options.log_bytes_per_second, elapsed=options.elapsed),
             patience_seconds=options.lease_seconds / 2,
+            now=options.now,
         ) as log:
             work = asyncio.create_task(self._work(log), name=f"attempt-{self._claim.build_id}")
             beats = asyncio.create_task(self._keep_lease(work), name=f"lease-{self._claim.build_id}")
@@ -230,7 +247,7 @@ class _Attempt:
                 if isinstance(error, WheelsMissingError) and self._options.may_wait:
                     return await self._wait(error, step.stage, job)
                 await job.note(f"{step.stage.value} failed: {error}")
-                return Outcome(status=Status.FAILED, failure=self._explain(error, step.stage, log))
+                return Outcome(status=Status.FAILED, failure=await self._explain(error, step.stage, log))
             except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
                 return self._crash(error, step.stage, log)
         if job.wheel is not None and job.published is not None:
@@ -245,22 +262,34 @@ class _Attempt:
         failure = Failure.of(error, stage=stage)
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 
-    def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
+    async def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
         """Turn an error into data; a build backend's own words are looked through for the cause."""
-        if isinstance(error, BuildFailedError) and (found := diagnose(log.tail(), error.network)) is not None:
+        if isinstance(error, BuildFailedError) and (found := await self._diagnose(error, log)) is not None:
             granted = grant_limits(self._claim.order.recipe, self._tools.limits)
             error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
                 release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
             )
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt())
 
+    async def _diagnose(self, error: BuildFailedError, log: AttemptLog) -> Diagnosis | None:
+        """Look for the cause in the log, apart from this process; a log that is too much for that explains nothing."""
+        release = error.release
+        try:
+            look = self._tools.parsers.run(
+                diagnose, log.tail(), tuple(error.network), what=f"the log of {release}", caller=release
+            )
+            return await look
+        except (ValueError, WheelyardError) as refusal:
+            _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
+            return None
+
     def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
         """Keep the exception that is being handled in our own log, and give its reference to everybody else.
 
         A disk that filled up under the attempt's own files is no fault of ours, and may have room again.
         """
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            full = DiskFullError(path=str(self._options.folder), free_bytes=0, floor_bytes=0)
+        full = disk_full_error(error, self._options.folder) if isinstance(error, OSError) else None
+        if full is not None:
             return Outcome(status=Status.FAILED, failure=Failure.of(full, stage=stage, log_excerpt=log.excerpt()))
         reference = uuid.uuid4().hex[:12]
         place = stage.value if stage else None
@@ -270,7 +299,7 @@ class _Attempt:
 
     async def _time(self, step: Step, job: Job) -> Job:
         started_at, begin = self._options.now(), self._options.elapsed()
-        await job.note(f"stage {step.stage.value}")
+        await job.log.note(f"stage {step.stage.value}", stage=step.stage.value)
         try:
             return await step.act(job, self._tools)
         finally:
@@ -281,10 +310,17 @@ class _Attempt:
     async def _keep_lease(self, work: asyncio.Task[Outcome]) -> None:
         """Beat often; stop the work if it was lost, cancelled, or unheard of for three quarters of the lease.
 
-        The last quarter is for ending the container, so nothing here may take longer than is left until then.
+        The last quarter is for ending the container, so nothing here may take longer than is left until then. What the
+        keeper has extended while this loop was held up counts as well.
         """
         lease = self._options.lease_seconds
         deadline = self._options.elapsed() + lease * 3 / 4
+        kept = self._keeper.holding(self._claim) if self._keeper else contextlib.nullcontext()
+        with kept:
+            await self._keep_until(deadline, lease)
+        work.cancel()
+
+    async def _keep_until(self, deadline: float, lease: float) -> None:
         async with self._store.cancel_asked(self._claim.build_id) as asked:
             while not (self._lost or self._cancelled):
                 # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
@@ -292,13 +328,14 @@ class _Attempt:
                     async with asyncio.timeout(min(lease / 4, _LOOK_SECONDS, self._left_until(deadline))):
                         await asked.wait()
                 asked.clear()
+                if self._keeper is not None:
+                    deadline = max(deadline, self._keeper.last_beat(self._claim) + lease * 3 / 4)
                 sent = self._options.elapsed()
                 if await self._beat(min(lease / 8, self._left_until(deadline))):
                     deadline = sent + lease * 3 / 4
                 elif self._left_until(deadline) == 0:
                     _log.warning("lease-given-up", build=self._claim.build_id, attempt=self._claim.attempt)
                     self._lost = True
-        work.cancel()
 
     def _left_until(self, deadline: float) -> float:
         return max(deadline - self._options.elapsed(), 0.0)

@@ -12,7 +12,7 @@ from typing import Final
 
 from wheelyard.domain.prebuild import Prebuild
 from wheelyard.domain.webhook import AllowedAddresses, WebhookMessage, derive_secret, pause_after, receiver_of, sign
-from wheelyard.errors import NotFoundError, WebhookFailedError, WebhookRefusedError
+from wheelyard.errors import NotFoundError, RecordUnreadableError, WebhookFailedError, WebhookRefusedError
 from wheelyard.interfaces import DueWebhook, PrebuildStore, WebhookOutbox, WebhookSender
 from wheelyard.logs import get_logger
 
@@ -67,7 +67,7 @@ class SendWebhooks:
             await self.sender.send(await self._message(due))
         except WebhookFailedError as error:
             await self._note(due, error.reason, pause_after(due.attempt))
-        except (WebhookRefusedError, NotFoundError) as error:
+        except (WebhookRefusedError, NotFoundError, RecordUnreadableError) as error:
             await self._note(due, error.summary, None)
         else:
             await self.outbox.delivered(due)

@@ -17,7 +17,7 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.indexed_wheel import Listing
 from wheelyard.domain.simple_format import Form, write_names, write_project
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import WheelStore
@@ -26,8 +26,12 @@ _KEPT_PAGES: Final = 4096
 _TRUSTED_SECONDS: Final = 0.025
 _GZIP_LEVEL: Final = 6
 _WORTH_PACKING: Final = 1024
-# Relative to a project's page, so that a proxy may put any prefix before both: staging's pages are a level deeper.
-_FILES: Final = {Level.PROD: "../../files", Level.STAGING: "../../../files"}
+# Relative to a project's page, so that a proxy may put any prefix before both. The pages below /staging and /own are a
+# level deeper.
+_FILES: Final = "../../files"
+_FILES_OF_DEEPER: Final = "../../../files"
+_EVERYTHING: Final = Listing()
+"""Without targets no wheel replaces another."""
 _ALL: Final = ""
 """Stands for the list of all projects where a project's name would."""
 
@@ -54,10 +58,10 @@ class SimplePages:
     """The use case behind ``/simple/``."""
 
     def __init__(
-        self, store: WheelStore, *, level: Level = Level.PROD, trusted_seconds: float = _TRUSTED_SECONDS
+        self, store: WheelStore, *, listing: Listing = _EVERYTHING, trusted_seconds: float = _TRUSTED_SECONDS
     ) -> None:
         self._store = store
-        self._level = level
+        self._listing = listing
         self._freshness = _Freshness(store, self._forget, trusted_seconds)
         self._pages: OrderedDict[tuple[str, Form], SimplePage] = OrderedDict()
 
@@ -85,15 +89,13 @@ class SimplePages:
 
     async def _write(self, name: str, form: Form) -> bytes:
         if name == _ALL:
-            return write_names(await self._store.names(level=self._level), form)
-        wheels = [wheel for wheel in await self._store.wheels_of(name) if self._lists(wheel)]
+            names = await self._store.names(level=self._listing.level, own_only=self._listing.own_only)
+            return write_names(names, form)
+        wheels = self._listing.choose(await self._store.wheels_of(name))
         if not wheels:
             raise NotFoundError(kind="project", name=name)
-        return write_project(name, wheels, form, files=_FILES[self._level])
-
-    def _lists(self, wheel: IndexedWheel) -> bool:
-        """Tell whether a wheel is on this page: staging shows what prod has too, as what comes next stands on it."""
-        return wheel.deleted_at is None and (wheel.level is Level.PROD or self._level is Level.STAGING)
+        is_deeper = self._listing.own_only or self._listing.level is Level.STAGING
+        return write_project(name, wheels, form, files=_FILES_OF_DEEPER if is_deeper else _FILES)
 
     def _keep(self, key: tuple[str, Form], page: SimplePage) -> None:
         self._pages[key] = page

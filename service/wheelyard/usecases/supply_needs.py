@@ -4,7 +4,6 @@ This is done beside the API, where recipes are read (docs/decisions/0012), and n
 Everything here may be repeated at any time. Must not wait for builds, nor decide what is needed.
 """
 
-import asyncio
 import uuid
 from typing import Final, NoReturn
 
@@ -12,6 +11,7 @@ from wheelyard.domain.build_graph import Need
 from wheelyard.errors import DatabaseUnavailableError, InternalError, WheelyardError
 from wheelyard.interfaces import NeedStore
 from wheelyard.logs import get_logger
+from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
 
 _POLL_SECONDS: Final = 1.0
@@ -27,12 +27,7 @@ class SupplyNeeds:
 
     async def run(self) -> NoReturn:
         """Order what is needed, every second, until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except DatabaseUnavailableError as error:
-                _log.warning("needs-delayed", reason=error.summary)
-            await asyncio.sleep(_POLL_SECONDS)
+        await repeat("needs", self.once, seconds=_POLL_SECONDS)
 
     async def once(self) -> None:
         """Order what can be ordered; what is refused for a reason that may pass is tried again the next time.

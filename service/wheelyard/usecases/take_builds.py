@@ -79,12 +79,16 @@ class TakeBuilds:
         return not self._running
 
     async def _take_what_fits(self) -> None:
-        with contextlib.suppress(DatabaseUnavailableError):  # it is asked again soon, and the sweep reports it
+        try:
             while not self._closed and self._free().slots > 0:
                 claim = await self._queue.claim_next(self._offer())
                 if claim is None:
                     break
                 self._begin(claim)
+        except DatabaseUnavailableError:
+            return  # it is asked again soon, and the sweep reports it
+        except Exception:  # noqa: BLE001  a fault must not end the builds that run; it is asked again after the pause
+            _log.exception("routine-failed", routine="queue")
 
     def _offer(self) -> Offer:
         return Offer(
@@ -101,7 +105,8 @@ class TakeBuilds:
 
     def _begin(self, claim: Claim) -> None:
         task = asyncio.create_task(self._run_build.run(claim), name=f"build-{claim.build_id}")
-        self._running[task] = self._options.capacity.share(claim.order.demand, self._options.default)
+        capacity = self._options.capacity
+        self._running[task] = capacity if claim.alone else capacity.share(claim.order.demand, self._options.default)
         self._note_room()
         task.add_done_callback(self._note_end(claim))
 

@@ -41,5 +41,7 @@ class TryRecipe:
     async def _hand_on(events: AsyncGenerator[LogEvent, None], log: LogSink) -> None:
         async with aclosing(events):
             async for event in events:
-                if isinstance(event, LogText):
+                if isinstance(event, LogText) and event.note:
+                    await log.note(event.note.text, stage=event.note.stage)
+                elif isinstance(event, LogText):
                     await log.write(event.text.encode())

@@ -10,7 +10,7 @@ from typing import Final
 
 from wheelyard.domain.log_text import clean_line
 
-_COLOUR: Final = re.compile(r"\x1b\[([0-9;:]*)m")
+_COLOUR: Final = re.compile(r"\x1b\[([0-9;]*)m")
 _STYLES: Final = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
 _ENDED_BY: Final = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
 _NAMES: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -36,7 +36,7 @@ class Pen:
 
     def take(self, codes: str) -> None:
         """Obey one sequence."""
-        numbers = iter([int(code or 0) for code in re.split("[;:]", codes[:200])] if codes else [0])
+        numbers = iter([int(code or 0) for code in codes[:200].split(";")] if codes else [0])
         for number in numbers:
             self._obey(number, numbers)
 

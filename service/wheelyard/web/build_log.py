@@ -5,7 +5,6 @@ so that the script puts nothing but text into the page.
 """
 
 import asyncio
-import codecs
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,15 +14,13 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from wheelyard.api.build_log import EVENT_STREAM
-from wheelyard.api.log_events import with_heartbeats
+from wheelyard.api.build_log import plain_log
+from wheelyard.api.log_events import EventStream, with_heartbeats
 from wheelyard.api.problems import Problem
 from wheelyard.domain.build import Attempt, Build
-from wheelyard.domain.log_text import LineSplitter, plain_line
 from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
-from wheelyard.interfaces import LogStore
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
-from wheelyard.web.ansi import Pen, read_line
+from wheelyard.web.ansi import Pen
 from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
 from wheelyard.web.log_window import (
     WINDOW_LINES,
@@ -31,8 +28,8 @@ from wheelyard.web.log_window import (
     LogWindow,
     Search,
     failing_line,
-    shorten,
-    split_log,
+    show_line,
+    split_text,
     window_around,
     window_from,
     window_to_end,
@@ -155,26 +152,13 @@ async def download_log(visit: Visit) -> Response:
     """Give the whole log as plain text, without colours and whatever else a terminal obeys."""
     build = await visit.services.builds.get(visit.part("build_id"))
     attempt = chosen_attempt(visit, build)
-    texts = _plain(visit.services.logs, build.id, attempt.number) if attempt else None
     headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
-    if texts is None:
+    if attempt is None:
         return Response("", media_type="text/plain", headers=headers)
+    logs = visit.services.logs
+    first = await logs.read(build.id, attempt=attempt.number)
+    texts = plain_log(logs, build.id, first, coloured=False)
     return StreamingResponse(texts, media_type="text/plain; charset=utf-8", headers=headers)
-
-
-async def _plain(logs: LogStore, build_id: str, attempt: int) -> AsyncGenerator[str, None]:
-    splitter, decoder = LineSplitter(), codecs.getincrementaldecoder("utf-8")("replace")
-    offset, finished = 0, False
-    while not finished and (part := await logs.read(build_id, attempt=attempt, offset=offset)).data:
-        offset, finished = offset + len(part.data), part.finished
-        lines = splitter.feed(decoder.decode(part.data))
-        # In a thread: a megabyte takes long enough to be felt by everybody else.
-        yield await asyncio.to_thread(_as_text, lines)
-    yield _as_text(splitter.end())
-
-
-def _as_text(lines: Sequence[str]) -> str:
-    return "".join(f"{plain_line(line)}\n" for line in lines)
 
 
 async def follow_log(visit: Visit) -> Response:
@@ -187,8 +171,7 @@ async def follow_log(visit: Visit) -> Response:
         stopping=visit.services.stopping,
         seconds=visit.services.heartbeat_seconds,
     )
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_encode(events, start), media_type=EVENT_STREAM, headers=headers)
+    return EventStream(_encode(events, start), limit=visit.services.access.streams, caller=visit.caller)
 
 
 def _position(text: str) -> LogPosition:
@@ -215,39 +198,31 @@ async def _encode(events: AsyncGenerator[LogEvent | None, None], start: LogPosit
 
 
 class _LineEvents:
-    """Makes events of whole lines; an event's id is where its last whole line ends, so that nothing is sent twice.
+    """Makes events of whole lines; an event's id is where its last line ends, so that nothing is sent twice.
 
     Of more lines than are sent at once, the first ones are only counted.
     """
 
     def __init__(self, start: LogPosition) -> None:
         self._position = start
-        self._rest = ""
         self._pen = Pen()
 
     def take(self, event: LogText) -> bytes:
-        if event.position.attempt != self._position.attempt:
-            self._rest = ""
-        whole, end, rest = (self._rest + event.text).rpartition("\n")
-        self._rest = rest
-        self._position = LogPosition(
-            attempt=event.position.attempt, offset=max(event.position.offset - len(rest.encode()), 0)
-        )
-        lines = split_log((whole + end).encode())
+        self._position = event.position
+        lines = [event.note.encode().decode()] if event.note else split_text(event.text)
         shown = lines[-_FOLLOWED_LINES:]
         data = {"attempt": self._position.attempt, "skipped": len(lines) - len(shown), "lines": self._show(shown)}
         return self._event("lines", data)
 
     def tell(self, event: StatusChange) -> bytes:
-        """Tell what became of the build; what is left of an attempt that is over is a line."""
+        """Tell what became of the build."""
         final = event.status.is_final
-        left = self._show(split_log(self._rest.encode())) if final else []
-        self._rest = "" if final else self._rest
-        data = {"status": event.status, "stage": event.stage, "attempt": event.attempt, "lines": left, "final": final}
+        data = {"status": event.status, "stage": event.stage, "attempt": event.attempt, "final": final}
         return self._event("status", data)
 
-    def _show(self, lines: Sequence[str]) -> list[list[dict[str, str]]]:
-        return [[asdict(piece) for piece in read_line(shorten(line), self._pen)] for line in lines]
+    def _show(self, lines: Sequence[str]) -> list[dict[str, object]]:
+        shown = (show_line(line, self._pen) for line in lines)
+        return [asdict(line) for line in shown]
 
     def _event(self, name: str, data: object) -> bytes:
-        return format_sse_event(event=name, data_str=json.dumps(data), id=str(self._position))
+        return format_sse_event(event=name, data_str=json.dumps(data, default=str), id=str(self._position))

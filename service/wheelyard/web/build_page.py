@@ -32,6 +32,7 @@ async def show_build(visit: Visit) -> Page:
         "follows": not build.status.is_final and (attempt is None or attempt is build.attempts[-1]),
         "place": await visit.services.queue.place_of(build.id) if build.status is Status.QUEUED else None,
         "recipe": used_keys(build.order.recipe),
+        "may_cancel": await visit.services.request_build.may_cancel(build, by=visit.token),
         "may_retry": build.status.is_final and build.wheel is None,
     }
     return Page(template="build.html", title=_title(build), values=values)
@@ -47,7 +48,7 @@ async def _window(log: ReadLog | None) -> LogWindow:
 
 async def cancel_build(visit: Visit) -> Response:
     """Cancel the build, or ask its worker to."""
-    build = await visit.services.builds.request_cancel(visit.part("build_id"), requested_by=visit.token.actor)
+    build = await visit.services.request_build.cancel(visit.part("build_id"), by=visit.token)
     return _to_build(build)
 
 

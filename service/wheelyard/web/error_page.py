@@ -5,7 +5,7 @@ from fastapi import Request, Response
 from wheelyard.api.problems import Problem
 from wheelyard.web.rendering import Page, render
 
-_OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/files/")
+_OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/own/", "/files/")
 
 
 def wants_page(request: Request) -> bool:

@@ -44,15 +44,14 @@ class _Guide(StaticFiles):
         response = await super().get_response(path, scope)
         file = getattr(response, "path", None)
         if file is not None and str(file).endswith(".html"):
-            modified = Path(file).stat().st_mtime_ns
-            response.headers["Content-Security-Policy"] = _policy_of(str(file), modified)
+            response.headers["Content-Security-Policy"] = _policy_of(str(file), response.headers.get("etag"))
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
 
 @lru_cache(maxsize=_PAGES)
-def _policy_of(file: str, _modified: int) -> str:
+def _policy_of(file: str, _etag: str | None) -> str:
     """Allow the scripts within a page by their hashes (https://www.w3.org/TR/CSP3/#match-element-to-source-list)."""
     scripts = _SCRIPT.findall(Path(file).read_bytes())
     digests = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)

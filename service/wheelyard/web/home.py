@@ -2,7 +2,7 @@
 
 import asyncio
 
-from wheelyard.api.health import ask_all
+from wheelyard.api.health import readiness_of
 from wheelyard.domain.build import BuildSummary, Status
 from wheelyard.domain.indexed_wheel import Standing, WheelFilter
 from wheelyard.domain.ledger import BuildFilter
@@ -19,7 +19,7 @@ async def show_home(visit: Visit) -> Page:
         _builds(visit, Status.RUNNING),
         _builds(visit, Status.QUEUED),
         _builds(visit, Status.FAILED),
-        memory_of(visit.request, "health", lambda: ask_all(visit.services), seconds=10).get(),
+        memory_of(visit.request, "health", readiness_of(visit.request).get, seconds=10).get(),
     )
     wheels = await visit.services.index.browse.wheels(WheelFilter(standing=Standing.OFFERED, limit=_SHOWN))
     values = {

@@ -7,33 +7,57 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.log_text import MAX_LINE_CHARACTERS, LineSplitter, plain_line
+from wheelyard.domain.log_text import (
+    CONTAINER_GUTTER,
+    MAX_LINE_CHARACTERS,
+    NOTE_GUTTER,
+    NOTE_MARK,
+    LineSplitter,
+    plain_line,
+    read_note,
+)
 from wheelyard.web.ansi import Pen, Piece, read_line
 
 WINDOW_LINES: Final = 400
 TAIL_LINES: Final = 600
 """How far from the end the line is looked for that a failure is about."""
 _WINDOW_BYTES: Final = 56_000
-_LINE_BYTES: Final = 75
+_LINE_BYTES: Final = 85
 """What the markup around a line takes."""
 _PIECE_BYTES: Final = 45
 _SHOWN_CHARACTERS: Final = 1000
 _ERROR: Final = re.compile(
-    r"fatal error:|\berror\b ?[:\[]|^\w*(?:Error|Exception)\b|ERROR\b|undefined reference|cannot find -l|not found$",
+    r"fatal error:|\berror\b ?[:\[]|^\w{0,100}(?:Error|Exception)\b|ERROR\b|undefined reference|cannot find -l"
+    r"|not found$",
     re.IGNORECASE,
 )
 _CLUE: Final = re.compile(r"fatal error:|#error|undefined reference|cannot find -l|panicked at", re.IGNORECASE)
 # What configure scripts try is meant to fail at times, and what stops at another's error only repeats it.
 _PROBE: Final = re.compile(r"conftest|_configtest|CMakeScratch|CMakeTmp|testfile\.c|checking (?:for|whether)")
 _ECHO: Final = re.compile(
-    r"command .* failed|build stopped|subprocess-exited|CalledProcessError|non-zero exit|make(?:\[\d+\])?: \*\*\*"
-    r"|could not compile|returned exit code",
+    r"command .{0,300} failed|build stopped|subprocess-exited|CalledProcessError|non-zero exit"
+    r"|make(?:\[\d{1,9}+\])?+: \*\*\*|could not compile|returned exit code",
     re.IGNORECASE,
 )
 _CLUSTER_LINES: Final = 40
 """Lines about one failure are no further apart than this."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownLine:
+    """What a page shows of a line, and whose it is: a container's, unless it is a note of our own."""
+
+    pieces: tuple[Piece, ...]
+    gutter: str
+    """Stands in a column of its own, which nothing of the line reaches."""
+    is_note: bool = False
+    stage: str | None = None
+    """The stage that a note begins."""
+    at: datetime | None = None
+    """When a note was written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +66,7 @@ class LogLine:
 
     number: int
     """Counted from 1."""
-    pieces: tuple[Piece, ...]
+    shown: ShownLine
     is_marked: bool = False
     """True for the line that a failure is about, and for one that somebody looked for."""
 
@@ -90,8 +114,13 @@ class LogWindow:
 
 def split_log(data: bytes) -> list[str]:
     """Cut a log into lines, as the command line does."""
+    return split_text(data.decode(errors="replace"))
+
+
+def split_text(text: str) -> list[str]:
+    """Cut text of a log into lines."""
     splitter = LineSplitter()
-    return [*splitter.feed(data.decode(errors="replace")), *splitter.end()]
+    return [*splitter.feed(text), *splitter.end()]
 
 
 def window_from(span: LogSpan, *, marked: int | None = None) -> LogWindow:
@@ -127,7 +156,8 @@ class Search:
     def look(self, span: LogSpan) -> None:
         """Look through some lines."""
         for number, line in zip(span.numbers, span.lines, strict=True):
-            if self._wanted in plain_line(line).casefold():
+            note = read_note(line)
+            if self._wanted in (note.text if note else plain_line(line)).casefold():
                 self._total += 1
                 if len(self._hits) < WINDOW_LINES:
                     self._hits[number] = line
@@ -148,7 +178,9 @@ def failing_line(tail: LogSpan) -> int | None:
     something failed counts if there is nothing else.
     """
     plain = {
-        number: plain_line(line[:_SHOWN_CHARACTERS]) for number, line in zip(tail.numbers, tail.lines, strict=True)
+        number: plain_line(line[:_SHOWN_CHARACTERS])
+        for number, line in zip(tail.numbers, tail.lines, strict=True)
+        if not line.startswith(NOTE_MARK)
     }
     errors = [number for number, line in plain.items() if _CLUE.search(line) or _ERROR.search(line)]
     cluster = _last_cluster([one for one in errors if not (_ECHO.search(plain[one]) or _PROBE.search(plain[one]))])
@@ -183,7 +215,15 @@ def _cost(line: str) -> int:
 def _show(lines: Mapping[int, str], marked: int | None) -> Iterable[LogLine]:
     pen = Pen()
     for number, line in lines.items():
-        yield LogLine(number=number, pieces=read_line(shorten(line), pen), is_marked=number == marked)
+        yield LogLine(number=number, shown=show_line(line, pen), is_marked=number == marked)
+
+
+def show_line(line: str, pen: Pen) -> ShownLine:
+    """Show a stored line."""
+    if (note := read_note(line)) is None:
+        return ShownLine(pieces=read_line(shorten(line), pen), gutter=CONTAINER_GUTTER.strip())
+    pieces = (Piece(text=shorten(note.text), style=""),)
+    return ShownLine(pieces=pieces, gutter=NOTE_GUTTER.strip(), is_note=True, stage=note.stage, at=note.at)
 
 
 def shorten(line: str) -> str:

@@ -6,13 +6,16 @@ from enum import StrEnum
 from functools import cache
 from itertools import chain
 
-from packaging.tags import Tag, parse_tag
-from packaging.version import InvalidVersion, Version
+from packaging.tags import Tag
+from packaging.version import Version
 
 from wheelyard.domain.build import BuildSummary, Status
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels, Standing
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.file_names import read_tag
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import find_version, read_version
 
 
 class CellState(StrEnum):
@@ -52,7 +55,7 @@ class ReleaseRow:
 
 def pythons_of(targets: Sequence[Target]) -> tuple[str, ...]:
     """Name the columns: every Python that any suite has, the oldest first."""
-    return tuple(sorted({target.python for target in targets}, key=Version))
+    return tuple(sorted({target.python for target in targets}, key=read_version))
 
 
 def versions_of(*groups: Iterable[str]) -> list[str]:
@@ -87,7 +90,7 @@ def _rows(
     builds: Mapping[tuple[str, Target], BuildSummary],
     targets: Sequence[Target],
 ) -> Iterator[tuple[str, tuple[Cell | None, ...]]]:
-    tagged = [(wheel, parse_tag(wheel.tag)) for wheel in wheels if wheel.standing is not Standing.DELETED]
+    tagged = [(wheel, _tags_of(wheel)) for wheel in wheels if wheel.standing is not Standing.DELETED]
     by_place = {(target.platform, target.python): target for target in targets}
     for platform in dict.fromkeys(target.platform for target in targets):
         found = (by_place.get((platform, python)) for python in pythons_of(targets))
@@ -100,9 +103,11 @@ def _rows(
 def _cell(target: Target, wheels: Iterable[tuple[IndexedWheel, frozenset[Tag]]], build: BuildSummary | None) -> Cell:
     accepted = _tags(target)
     fitting = [wheel for wheel, tags in wheels if tags & accepted]
-    # What everybody can install says more than what is newer.
+    # What everybody can install says more than what is newer, and our own more than what it replaces.
     wheel = min(
-        fitting, key=lambda one: (one.standing is not Standing.OFFERED, one.level is not Level.PROD), default=None
+        fitting,
+        key=lambda one: (one.standing is not Standing.OFFERED, one.level is not Level.PROD, not one.is_own),
+        default=None,
     )
     return Cell(target=target, state=_state(wheel, build), wheel=wheel, build=build)
 
@@ -122,8 +127,13 @@ def _tags(target: Target) -> frozenset[Tag]:
     return frozenset(target.tags())
 
 
-def _order(version: str) -> tuple[bool, Version, str]:
+def _tags_of(wheel: IndexedWheel) -> frozenset[Tag]:
     try:
-        return True, Version(version), version
-    except InvalidVersion:
-        return False, Version("0"), version
+        return read_tag(wheel.tag)
+    except RefusedTextError:
+        return frozenset()
+
+
+def _order(version: str) -> tuple[bool, Version, str]:
+    known = find_version(version)
+    return known is not None, known or read_version("0"), version

@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import urlencode
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from wheelyard.domain.build import BuildSummary
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter
@@ -17,6 +16,8 @@ from wheelyard.domain.recipe_merge import Place
 from wheelyard.domain.recipe_origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
 from wheelyard.domain.recipe_source import RecipeStatus
 from wheelyard.domain.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError
 from wheelyard.web.log_window import LogSpan, LogWindow, window_from
 from wheelyard.web.rendering import Page
@@ -126,18 +127,14 @@ def _explain(visit: Visit, status: RecipeStatus, version: str, target: Target) -
         return None
     try:
         suite = visit.services.request_build.suite_for(target)
-        place = Place(version=Version(version), target=target, suite=suite)
-    except InvalidVersion as error:
+        place = Place(version=read_version(version), target=target, suite=suite)
+    except RefusedTextError as error:
         raise InvalidRequestError(problems=[f"version: {error}"]) from error
     return Explanation(place=place, keys=explain_keys(recipe, place), skipped=skipped_rules(recipe, place))
 
 
 def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
+    return find_version(text) is not None
 
 
 def _usable(visit: Visit, status: RecipeStatus) -> Recipe | None:

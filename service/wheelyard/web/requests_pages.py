@@ -64,6 +64,7 @@ async def show_request(visit: Visit) -> Page:
     offset = int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
     values = {
         "request": prebuild,
+        "may_cancel": visit.services.prebuilds.may_cancel(prebuild, by=visit.token),
         "counts": {status: sum(item.status is status for item in prebuild.items) for status in ItemStatus},
         "wanted": wanted,
         "items": items[offset : offset + _PAGE_OF_ITEMS],
@@ -97,5 +98,5 @@ def _status(text: str) -> ItemStatus | None:
 
 async def cancel_request(visit: Visit) -> Response:
     """Start nothing more for it."""
-    prebuild = await visit.services.prebuilds.cancel(visit.part("request_id"), requested_by=visit.token.actor)
+    prebuild = await visit.services.prebuilds.cancel(visit.part("request_id"), by=visit.token)
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from fastapi import Request
 
 from wheelyard.api.index_access import require_our_name
-from wheelyard.api.request_context import trace_of
+from wheelyard.api.request_context import address_of, trace_of
 from wheelyard.api.services import ApiServices, services_of
 from wheelyard.api.session_cookie import CSRF_FIELD, session_of
 from wheelyard.domain.access import Scope
@@ -45,6 +45,11 @@ class Visit:
         return self.session.token if self.session else ANONYMOUS
 
     @property
+    def caller(self) -> str:
+        """Say what limits count as the caller."""
+        return self.session.token.id if self.session else self.address
+
+    @property
     def trace(self) -> Trace:
         """What is kept with whatever the visitor starts."""
         return trace_of(self.request.scope)
@@ -52,7 +57,7 @@ class Visit:
     @property
     def address(self) -> str:
         """Where the request comes from."""
-        return self.request.client.host if self.request.client else ""
+        return address_of(self.request)
 
     def part(self, name: str) -> str:
         """Give a part of the path; raises NotFoundError for what no name can hold."""
@@ -105,7 +110,7 @@ async def _session(request: Request, services: ApiServices, needed: Scope | None
             raise
         require_our_name(request)
         # Raises the same error unless reading is open to everybody.
-        await services.access.admit(None, needed=needed, address=request.client.host if request.client else "")
+        await services.access.admit(None, needed=needed, address=address_of(request))
         return None
     services.access.count(session.token)
     return session

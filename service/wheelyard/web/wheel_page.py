@@ -9,13 +9,15 @@ from urllib.parse import quote
 
 from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
-from packaging.metadata import parse_email
 
+from wheelyard.api.files import in_turn
 from wheelyard.domain.access import Action, AuditFilter
 from wheelyard.domain.build import Attempt, Build, Status
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import MAX_REASON, IndexedWheel, Standing
 from wheelyard.domain.log_text import plain_text
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import InvalidRequestError, NotFoundError
 from wheelyard.web.project_page import links_of
@@ -131,7 +133,10 @@ async def _metadata_of(visit: Visit, wheel: IndexedWheel) -> ShownMetadata:
 
 
 def _shown(content: bytes) -> ShownMetadata:
-    raw, _ = parse_email(content)
+    try:
+        raw = parse_metadata(content)
+    except RefusedTextError as error:
+        return ShownMetadata(fields=(("Unreadable", (str(error),)),), description="")
     found = ((name, raw.get(name)) for name in _SHOWN_METADATA)
     fields = tuple((name.replace("_", " ").capitalize(), _in_short(value)) for name, value in found if value)
     description = raw.get("description", "")
@@ -154,7 +159,8 @@ async def download_wheel(visit: Visit) -> Response:
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(wheel.filename)}",
         "Cache-Control": "private, no-cache",
     }
-    chunks = _read(visit.services.index.files.open(wheel))
+    opened = in_turn(visit.request, visit.services.index.files.open(wheel), caller=visit.caller)
+    chunks = _read(opened)
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
 

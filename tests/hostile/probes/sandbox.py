@@ -4,6 +4,7 @@ All run in one container: a probe must not end the others.
 """
 
 import ctypes
+import errno
 import json
 import os
 import socket
@@ -252,13 +253,113 @@ def open_disk():
     raise FileNotFoundError("no devices")
 
 
+def open_socket(family, kind, protocol=0):
+    """Open a socket; what the kernel has no module for is no refusal."""
+    try:
+        socket.socket(family, kind, protocol).close()
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS):
+            return
+        raise
+
+
+def vsock_socket():
+    """Speak to the host of a virtual machine, past every network namespace."""
+    open_socket(40, socket.SOCK_STREAM)
+
+
+def crypto_socket():
+    """Have the kernel encrypt, which was a way to root."""
+    open_socket(38, socket.SOCK_SEQPACKET)
+
+
+def bluetooth_socket():
+    """Reach a device by air."""
+    open_socket(31, socket.SOCK_RAW, 1)
+
+
+def firewall_socket():
+    """Reach the kernel's packet filter by netlink."""
+    open_socket(16, socket.SOCK_RAW, 12)
+
+
+def ping_socket():
+    """Send pings."""
+    open_socket(2, socket.SOCK_DGRAM, 1)
+
+
+def mptcp_socket():
+    """Use a protocol that no build has any use for."""
+    open_socket(2, socket.SOCK_STREAM, 262)
+
+
+def old_socket():
+    """Open AF_VSOCK as a 32-bit program does, by a call that no filter can look into."""
+    child = os.fork()
+    if child == 0:
+        # mov eax, 102 (socketcall); mov ebx, 1 (socket); mov ecx, arguments; int 0x80; ret
+        import mmap
+
+        page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, prot=7)  # below 4 GiB
+        place = ctypes.addressof(ctypes.c_char.from_buffer(page))
+        page[256:268] = struct.pack("3I", 40, 1, 0)
+        code = b"\x53\xb8\x66\0\0\0\xbb\x01\0\0\0\xb9" + struct.pack("I", place + 256) + b"\xcd\x80\x5b\xc3"
+        page[: len(code)] = code
+        os._exit(0 if ctypes.CFUNCTYPE(ctypes.c_int)(place)() >= 0 else 1)
+    status = os.waitpid(child, 0)[1]
+    if status:
+        raise PermissionError(status)
+
+
+def io_uring():
+    """Make calls past the filter."""
+    call("syscall", 425, 1, ctypes.create_string_buffer(120))
+
+
+def asynchronous_io():
+    """Use up what the whole host has of it."""
+    call("syscall", 206, 1, ctypes.create_string_buffer(8))
+
+
+def trace_child():
+    """Trace a process of its own."""
+    call("ptrace", 0, 0, 0, 0)
+
+
+def read_other_memory():
+    """Read memory of a process of its own."""
+    call("syscall", 310, os.getpid(), 0, 0, 0, 0, 0)
+
+
+def handle_page_faults():
+    """Hold the kernel up in the middle of a copy."""
+    call("syscall", 323, 1)
+
+
+def add_key():
+    """Keep a key where others of the same user find it."""
+    call("syscall", 248, b"user", b"hostile", b"x", 1, -4)
+
+
+def no_randomised_addresses():
+    """Have memory at known places."""
+    call("personality", 0x0040000)
+
+
+def share_a_user():
+    """Be a user whom other containers or the host have."""
+    if os.getuid() in (0, 1000, 65534):
+        return
+    raise PermissionError("a user of its own")
+
+
 def read_workers_secrets():
     """Find a secret in the environment."""
     if not [name for name in os.environ if name.startswith(("WHEELYARD", "DOCKER", "AWS", "SSL"))]:
         raise KeyError("no secrets")
 
 
-PROBES = [one for one in list(globals().values()) if getattr(one, "__doc__", None) and callable(one) and one is not call]
+PROBES = [one for one in list(globals().values()) if getattr(one, "__doc__", None) and callable(one) and one not in (call, open_socket)]
 
 
 def attempt(probe):

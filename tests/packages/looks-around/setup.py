@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 from pathlib import Path
 
 from setuptools import setup
@@ -30,6 +31,8 @@ def can_write(folder):
 facts = {
     "uids": sorted({*os.getresuid(), *os.getresgid()}),
     "groups": os.getgroups(),
+    "user": list(pwd.getpwuid(os.getuid())),
+    "home": os.environ["HOME"],
     "capabilities": [status()[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")],
     "no_new_privileges": status()["NoNewPrivs"],
     "seccomp": status()["Seccomp"],

@@ -19,6 +19,7 @@ from wheelyard.domain.indexed_wheel import (
     ProjectSummary,
     Standing,
     WheelFilter,
+    WheelOrigin,
     WheelPage,
 )
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
@@ -50,6 +51,8 @@ class WheelQuery(Body):
 
     project: Annotated[str | None, Field(max_length=200, pattern=_PROJECT)] = None
     """Only this project's, in any spelling of its name."""
+    origin: WheelOrigin | None = None
+    """Only those that were built here, or mirrored."""
     standing: Standing | None = None
     """Only those that are offered, yanked or deleted."""
     level: Level | None = None
@@ -63,6 +66,7 @@ class WheelQuery(Body):
         """Say it in the domain's words."""
         return WheelFilter(
             project=self.project and canonicalize_name(self.project),
+            origin=self.origin,
             standing=self.standing,
             level=self.level,
             before=self.before,
@@ -103,6 +107,8 @@ class IndexedWheelView(View):
     """Path of its bytes; with `.metadata` added, of its METADATA (PEP 658)."""
     project: str
     version: str
+    origin: WheelOrigin
+    """`built` by this service, or `mirrored`: the very same bytes as on the upstream index."""
     build_id: str | None
     """The build that made it; null if it was mirrored from upstream."""
     python: str
@@ -177,6 +183,8 @@ class ProjectSummaryView(View):
     """Path of the whole project."""
     releases: int
     wheels: int
+    origins: tuple[WheelOrigin, ...]
+    """Where its wheels come from."""
     newest_upload_at: datetime
 
     @classmethod
@@ -187,6 +195,7 @@ class ProjectSummaryView(View):
             url=f"/v1/projects/{project.name}",
             releases=project.releases,
             wheels=project.wheels,
+            origins=project.origins,
             newest_upload_at=project.newest_upload_at,
         )
 
@@ -218,6 +227,8 @@ class ProjectView(View):
     name: str
     simple_url: str
     """Path of its page for installers."""
+    own_simple_url: str
+    """Path of its page without mirrored wheels; there is none if all are mirrored."""
     releases: tuple[ReleaseView, ...]
     """The newest version first."""
 
@@ -228,7 +239,12 @@ class ProjectView(View):
             ReleaseView(version=release.version, wheels=tuple(map(IndexedWheelView.of, release.wheels)))
             for release in project.releases
         )
-        return cls(name=project.name, simple_url=f"/simple/{project.name}/", releases=releases)
+        return cls(
+            name=project.name,
+            simple_url=f"/simple/{project.name}/",
+            own_simple_url=f"/own/simple/{project.name}/",
+            releases=releases,
+        )
 
 
 class FindingView(View):

@@ -26,11 +26,16 @@ class IndexLinks:
         """Give the address of a wheel's bytes."""
         return f"{self.base}/files/{filename}"
 
+    @property
+    def trusted_host(self) -> str | None:
+        """Name the host that pip has to be told to trust: one without TLS that is not this one."""
+        host = urlsplit(self.base).hostname
+        return None if self.base.startswith("https:") or host in _THIS_HOST else host
+
     def install_command(self, release: str, *, staged: bool = False) -> str:
         """Write the line that installs a release; a token is named as the shell's variable, never shown."""
-        url, host = self.simple(staged=staged), urlsplit(self.base).hostname
-        # pip takes nothing from a host without TLS unless it is this one, or trusted by name.
-        trust = [] if self.base.startswith("https:") or host in _THIS_HOST else ["--trusted-host", str(host)]
+        url = self.simple(staged=staged)
+        trust = ["--trusted-host", self.trusted_host] if self.trusted_host else []
         if not self.is_open:
             url = f'"{url.replace("://", f"://{TOKEN_USER}:$WHEELYARD_TOKEN@", 1)}"'
         return " ".join(["pip", "install", "--only-binary", ":all:", *trust, "--index-url", url, release])

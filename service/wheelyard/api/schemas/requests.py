@@ -4,7 +4,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlencode
 
 from pydantic import Field, StringConstraints
@@ -157,6 +157,9 @@ class PlanView(View):
     """What would be done, or is being done, for each release and target."""
 
     prefer: Prefer
+    mirror: Literal["allow", "never"] = "allow"
+    """`never`: the operator lets no wheel of upstream's onto the index (`WHEELYARD_MIRROR`); what would have been
+    mirrored is built, and the item's reason says so."""
     allow_skipped: bool
     counts: dict[ItemStatus, int]
     """How many items stand where."""
@@ -165,9 +168,9 @@ class PlanView(View):
     skipped: tuple[SkippedView, ...]
 
     @classmethod
-    def of(cls, prebuild: Prebuild) -> Self:
+    def of(cls, prebuild: Prebuild, *, may_mirror: bool = True) -> Self:
         """Show a plan."""
-        return cls(**_facts_of(prebuild))
+        return cls(**_facts_of(prebuild, may_mirror=may_mirror))
 
 
 class WebhookView(View):
@@ -222,11 +225,13 @@ class RequestView(PlanView):
     webhook: WebhookView | None
 
     @classmethod
-    def of_request(cls, prebuild: Prebuild, links: IndexLinks, *, seconds_left: float | None = None) -> Self:
+    def of_request(
+        cls, prebuild: Prebuild, links: IndexLinks, *, seconds_left: float | None = None, may_mirror: bool = True
+    ) -> Self:
         """Show a request."""
         done = bool(prebuild.items) and prebuild.is_installable
         return cls(
-            **_facts_of(prebuild),
+            **_facts_of(prebuild, may_mirror=may_mirror),
             id=prebuild.id,
             url=request_path(prebuild.id),
             requested_by=prebuild.requested_by,
@@ -310,7 +315,7 @@ class LockView(View):
     """A lock file that our index can serve."""
 
     text: str
-    """The same text with the hashes of our wheels added where they were built, nothing else changed."""
+    """The same lock, with the files that our index serves in the place of those that it had."""
     files: dict[str, str]
     """It, and of requirements the files that it names, by their names."""
 
@@ -337,7 +342,7 @@ def _marked(project: str, version: str, pythons: Iterable[str]) -> str:
     return f"'{project}=={version}; {marker}'"
 
 
-def _facts_of(prebuild: Prebuild) -> dict[str, object]:
+def _facts_of(prebuild: Prebuild, *, may_mirror: bool) -> dict[str, object]:
     started = (
         StartedView(
             build_id=one.build_id,
@@ -352,6 +357,7 @@ def _facts_of(prebuild: Prebuild) -> dict[str, object]:
     )
     return {
         "prefer": prebuild.prefer,
+        "mirror": "allow" if may_mirror else "never",
         "allow_skipped": prebuild.allow_skipped,
         "counts": dict(Counter(item.status for item in prebuild.items)),
         "builds": tuple(started),

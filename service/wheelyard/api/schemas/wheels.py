@@ -8,6 +8,7 @@ from wheelyard.api.schemas.base import View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.build import Stage, Status, Wheel
 from wheelyard.domain.index import Level
+from wheelyard.domain.indexed_wheel import WheelOrigin
 from wheelyard.domain.policy_reason import PURE
 
 
@@ -138,6 +139,8 @@ class WheelView(View):
     filename: str
     sha256: str
     size_bytes: int
+    origin: WheelOrigin = WheelOrigin.BUILT
+    """A build's wheel is always `built` here; other wheels on the index may be `mirrored`."""
     tag: str
     """Its compatibility tags after repair."""
     tag_before_repair: str

@@ -20,21 +20,26 @@ function reveal(box, line) {
   box.scrollTop = line.offsetTop - box.offsetTop - box.clientHeight / 3;
 }
 
-function lineElement(number, pieces) {
+function lineElement(number, line) {
   const item = document.createElement("li");
   item.id = `L${number}`;
+  if (line.is_note) item.className = "note";
+  if (line.stage) item.dataset.stage = line.stage;
+  if (line.at) item.dataset.at = line.at;
   const link = document.createElement("a");
   link.href = `#L${number}`;
   link.setAttribute("aria-label", `Line ${number}`);
   link.textContent = number;
+  const gutter = document.createElement("b");
+  gutter.textContent = line.gutter;
   const text = document.createElement("span");
-  for (const piece of pieces) {
+  for (const piece of line.pieces) {
     const part = document.createElement("span");
     part.className = piece.style;
     part.textContent = piece.text;
     text.append(part);
   }
-  item.append(link, text);
+  item.append(link, gutter, text);
   return item;
 }
 
@@ -46,7 +51,7 @@ function skippedElement(first, count, attempt) {
   link.setAttribute("aria-label", `Read on at line ${first}`);
   const text = document.createElement("span");
   text.textContent = `${count} lines came too fast to be shown here.`;
-  item.append(link, text);
+  item.append(link, document.createElement("b"), text);
   return item;
 }
 
@@ -64,7 +69,7 @@ function followLog(box) {
     const added = document.createDocumentFragment();
     if (skipped) added.append(skippedElement(next, skipped, attempt));
     next += skipped;
-    for (const pieces of lines) added.append(lineElement(next++, pieces));
+    for (const line of lines) added.append(lineElement(next++, line));
     list.append(added);
     while (list.childElementCount > kept) list.firstElementChild.remove();
     toEnd();
@@ -102,7 +107,6 @@ function followLog(box) {
   events.addEventListener("status", async (event) => {
     const change = JSON.parse(event.data);
     if (change.attempt !== attempt) { events.close(); location.reload(); return; }
-    append(change.lines);
     if (change.final) {
       events.close();
       live.textContent = `The build has ${change.status === "cancelled" ? "been cancelled" : change.status}.`;

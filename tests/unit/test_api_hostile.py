@@ -1,0 +1,88 @@
+"""Hostile bodies and fields at the API: each is the caller's clear error, and never a server error."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.unit.api_stand import ApiStand
+from tests.unit.request_stand import request_stand
+
+from wheelyard.api.scopes import SCOPES
+from wheelyard.domain.access import Scope
+
+REQUEST: Final = "/v1/requests/0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11"
+BODIES: Final = {
+    "deep list": b"[" * 30_000,
+    "deep table": b'{"a":' * 10_000,
+    "digits": b'{"requirement": ' + b"9" * 5000 + b"}",
+    "not a number": b'{"requirement": NaN}',
+    "lone surrogate": b'{"requirement": "\\ud800", "file": "\\ud800", "name": "\\ud800"}',
+    "not UTF-8": b'\xff\xfe{"a"',
+    "large and deep": b" " * 100_000 + b"[" * 30_000,
+    "large digits": b" " * 100_000 + b"9" * 5000,
+}
+PATHS: Final = ("/v1/builds", "/v1/requests", "/v1/requests/plan", f"{REQUEST}/lock", "/v1/tokens")
+REQUIREMENTS: Final = {
+    "parentheses": "a; " + "(" * 200 + "os_name == 'x'" + ")" * 200,
+    "digits": "pyyaml==" + "9" * 450,
+    "word": "pyyaml===anything",
+    "prefix": "pyyaml===6.*",
+}
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
+    async with request_stand(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+async def test_hostile_body_is_the_callers_error(stand: ApiStand, path: str, body: bytes) -> None:
+    answer = await stand.client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 413, 422}, answer.text
+    assert answer.json()["code"] in {"invalid-request", "request-too-large", "caller-error"}
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS.values(), ids=REQUIREMENTS.keys())
+async def test_hostile_requirement_is_refused_by_its_reason(stand: ApiStand, requirement: str) -> None:
+    answer = await stand.client.post("/v1/builds", json={"requirement": requirement})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-requirement")
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS.values(), ids=REQUIREMENTS.keys())
+@pytest.mark.parametrize("start", ["requirements.txt", None])
+async def test_hostile_line_of_a_request_is_refused(stand: ApiStand, requirement: str, start: str | None) -> None:
+    wanted: dict[str, object] = {"requirements": ["pyyaml", requirement]}
+    if start is not None:
+        wanted = {"file": start, "files": {start: f"pyyaml\n{requirement}\n"}}
+    answer = await stand.client.post("/v1/requests/plan", json=wanted)
+    assert (answer.status_code, answer.json()["code"]) == (422, "dependency-file-invalid"), answer.text
+    assert requirement[:100] in answer.json()["detail"].replace('\\"', '"').replace("\\'", "'")
+    assert start is None or f"{start}:2: " in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "platform", ["manylinux_2_400000_x86_64", "manylinux_2_99_x86_64\n", "manylinux_3_17_x86_64", "manylinux_2_36_vax"]
+)
+@pytest.mark.parametrize("path", ["/v1/requests", "/v1/requests/plan"])
+async def test_target_that_nothing_serves_is_refused_and_nothing_is_stored(
+    stand: ApiStand, path: str, platform: str
+) -> None:
+    answer = await stand.client.post(path, json={"requirements": ["pyyaml"], "platforms": [platform]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown-target")
+    assert (await stand.client.get("/v1/requests")).json()["requests"] == []
+
+
+async def test_targets_that_do_not_exist_do_not_multiply_the_lines(stand: ApiStand) -> None:
+    pythons = [f"3.{minor}" for minor in range(50, 74)]
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(60, 84)]
+    body = {"requirements": [f"p{number}" for number in range(50)], "pythons": pythons, "platforms": platforms}
+    answer = await stand.client.post("/v1/requests", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown-target")
+    assert len(answer.text) < 5000
+
+
+def test_putting_wheels_into_a_lock_takes_more_than_a_token_that_only_reads() -> None:
+    assert SCOPES["lock_request"] is Scope.REQUEST

@@ -1,0 +1,73 @@
+"""A process chooses its engine once, and reads its catalogue once, however many parts of it need them."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from wheelyard import image_wiring
+from wheelyard.adapters import catalogue_file
+from wheelyard.settings import Settings
+
+
+async def test_engine_is_asked_once_for_all_parts_and_not_in_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def answers(program: str) -> bool:
+        asked.append((program, threading.current_thread() is threading.main_thread()))
+        return program == "podman"
+
+    monkeypatch.setattr(image_wiring, "_answers", answers)
+    settings = await image_wiring.with_engine(Settings(state_dir=tmp_path))
+    assert settings.engine == "podman"
+    for make in (
+        image_wiring.image_builder,
+        image_wiring.image_upkeep,
+        image_wiring.image_refreshes,
+        image_wiring.image_pruning,
+        image_wiring.logged_images,
+        image_wiring.image_shelf,
+        image_wiring.image_reader,
+    ):
+        make(settings)
+    assert image_wiring.engine_command(settings).program == "podman"
+    assert asked == [("docker", False), ("podman", False)]
+
+
+async def test_engine_that_is_slow_to_answer_holds_up_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    def answers(_: str) -> bool:
+        loop.call_soon_threadsafe(asked.set)
+        return go_on.wait(20)
+
+    monkeypatch.setattr(image_wiring, "_answers", answers)
+    choosing = asyncio.create_task(image_wiring.with_engine(Settings(state_dir=tmp_path)))
+    await asyncio.wait_for(asked.wait(), 20)
+    assert not choosing.done()
+    go_on.set()
+    assert (await choosing).engine == "docker"
+
+
+def test_catalogue_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reads: list[Path] = []
+    read = catalogue_file._read_own
+
+    def count(own: Path) -> str:
+        reads.append(own)
+        return read(own)
+
+    monkeypatch.setattr(catalogue_file, "_read_own", count)
+    own = tmp_path / "own.toml"
+    own.write_text("schema = 1\n")
+    settings = Settings(state_dir=tmp_path / "state", catalogue=own)
+    first = image_wiring.catalogue(settings)
+    image_wiring.image_refreshes(settings)
+    image_wiring.image_shelf(settings)
+    assert image_wiring.catalogue(settings) is first
+    assert reads == [own]
