@@ -15,10 +15,10 @@ from wheelyard.errors import NotFoundError
 from wheelyard.resources import data_path
 
 _PATH: Final = "/guide"
-# The theme draws its icons from data URLs, and searches in a worker.
+# The theme draws its icons from data URLs, searches in a worker, and gives what it finds a style sheet of its own.
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'{hashes}; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'{hashes}; worker-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _PAGES: Final = 500
