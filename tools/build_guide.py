@@ -43,6 +43,7 @@ def build_guide(root: Path) -> Path:
         built = source / GUIDE
         for name in UNUSED:
             (built / name).unlink(missing_ok=True)
+        shutil.rmtree(built / "assets" / "stylesheets" / "classic", ignore_errors=True)  # the theme's other variant
         _remove_unshown(built)
         shutil.rmtree(guide, ignore_errors=True)
         shutil.copytree(built, guide)
