@@ -163,7 +163,7 @@ def summary_of(row: Row) -> BuildSummary:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         wheel_filename=row["wheel"]["filename"] if row["wheel"] else None,
-        failure=failure_of(row["failure"]) if row["failure"] else None,
+        failure=failure_of(row),
         priority=list(Priority)[row["priority"]],
         not_before=row["not_before"],
         waits=row["waiting"],
