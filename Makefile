@@ -113,7 +113,7 @@ docs: venv ## Write docs/cli.md, docs/settings.md and the schema of recipes anew
 
 .PHONY: guide
 guide: venv ## Build the guide from docs/, which the service shows at /guide/; warnings are errors
-	@$(VENV)/python tools/build_guide.py >/dev/null
+	@$(VENV)/python tools/build_guide.py
 
 # The option list is the lock's meaning: hashes for every platform and Python, and no index address in the file.
 LOCK := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
