@@ -127,5 +127,5 @@ lock: venv ## Pin the newest versions that pyproject.toml, devpi.in and builders
 
 .PHONY: clean
 clean: ## Remove the virtual environments and all caches; what the service keeps stays
-	@rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
+	@rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist guide.zip
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Builds the guide from docs/ into guide/: for a wheel, and with an editable install for a clone.
+"""Builds the guide from docs/ into guide.zip: for a wheel, and with an editable install for a clone.
 
 Hatch runs it for each build of a wheel (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends
 it.
@@ -12,14 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-GUIDE: Final = "guide"
-"""Below the root, and in ``.gitignore``."""
+ARCHIVE: Final = "guide.zip"
+"""At the root, and in ``.gitignore``."""
 PAGES_ELSEWHERE: Final = {
     "recipes/README.md": "recipes.md",
     "builders/README.md": "builders.md",
@@ -34,20 +35,30 @@ UNUSED: Final = ("404.html", "sitemap.xml", "objects.inv")
 
 def build_guide(root: Path) -> Path:
     """Build the guide of the project in a folder, and return where it is; raise CalledProcessError."""
-    guide = root / GUIDE
+    archive = root / ARCHIVE
     with tempfile.TemporaryDirectory(prefix="wheelyard-guide-") as folder:
         source = Path(folder)
         _gather(root, source)
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         subprocess.run(command, cwd=source, env={**os.environ, "NO_COLOR": "1"}, check=True)
-        built = source / GUIDE
+        built = source / "guide"
         for name in UNUSED:
             (built / name).unlink(missing_ok=True)
         shutil.rmtree(built / "assets" / "stylesheets" / "classic", ignore_errors=True)  # the theme's other variant
         _remove_unshown(built)
-        shutil.rmtree(guide, ignore_errors=True)
-        shutil.copytree(built, guide)
-    return guide
+        partial = root / f".{ARCHIVE}.partial"
+        _pack(built, partial)
+        partial.replace(archive)
+    return archive
+
+
+def _pack(built: Path, archive: Path) -> None:
+    """Put a folder into an archive that is the same for the same content."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        for path in sorted(built.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(built).as_posix())
+                target.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
 
 def _gather(root: Path, source: Path) -> None:
@@ -90,9 +101,9 @@ class GuideHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         if version == "editable" and not _has_tool():
             return
-        guide = build_guide(root)
+        archive = build_guide(root)
         if version != "editable":
-            build_data["force_include"][str(guide)] = f"wheelyard/_data/{GUIDE}"
+            build_data["force_include"][str(archive)] = f"wheelyard/_data/{ARCHIVE}"
 
 
 def _has_tool() -> bool:

@@ -19,8 +19,8 @@ async def test_guide_can_be_read_and_searched_and_breaks_no_policy(
     for name in ("docs", "zensical.toml", *PAGES_ELSEWHERE):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(ROOT / name)
-    folder = build_guide(tmp_path)
-    monkeypatch.setattr(module, "data_path", lambda _: folder)
+    archive = build_guide(tmp_path)
+    monkeypatch.setattr(module, "data_path", lambda _: archive)
     program = shutil.which("chromium")
     assert program, "chromium is missing: make setup installs it"
     (tmp_path / "cache").mkdir()

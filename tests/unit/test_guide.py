@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.unit.api_stand import api_stand
-from tools.build_guide import PAGES_ELSEWHERE, ROOT, build_guide
+from tools.build_guide import PAGES_ELSEWHERE, ROOT, GuideHook, build_guide
 
 from wheelyard.web import guide as module
 
@@ -28,13 +29,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def guide(project: Path) -> Path:
+def archive(project: Path) -> Path:
     return build_guide(project)
 
 
+@pytest.fixture(scope="module")
+def guide(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the guide, to look at its files."""
+    folder = tmp_path_factory.mktemp("guide")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    return folder
+
+
 @pytest.fixture
-async def client(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setattr(module, "data_path", lambda _: guide)
+async def client(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    monkeypatch.setattr(module, "data_path", lambda _: archive)
     async with api_stand(tmp_path) as stand:
         yield stand.client
 
@@ -80,7 +90,7 @@ def test_dead_link_ends_the_build(tmp_path: Path, dead: str, capfd: pytest.Captu
     with pytest.raises(subprocess.CalledProcessError):
         build_guide(tmp_path)
     assert "does not exist" in "".join(capfd.readouterr())
-    assert not (tmp_path / "guide").exists()
+    assert not (tmp_path / "guide.zip").exists()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,7 @@ async def test_scripts_styles_and_pages_without_a_slash(client: httpx.AsyncClien
     assert "javascript" in (await client.get(f"/guide/{script}")).headers["content-type"]
     assert (await client.get(f"/guide/{style}")).headers["content-type"].startswith("text/css")
     moved = await client.get("/guide/settings")
-    assert (moved.status_code, httpx.URL(moved.headers["location"]).path) == (307, "/guide/settings/")
+    assert (moved.status_code, moved.url.join(moved.headers["location"]).path) == (307, "/guide/settings/")
     again = await client.get("/guide/", headers={"If-None-Match": (await client.get("/guide/")).headers["etag"]})
     assert again.status_code == 304
 
@@ -131,7 +141,7 @@ async def test_what_is_not_in_the_guide_is_not_found(client: httpx.AsyncClient, 
 
 
 async def test_guide_that_was_not_built_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "data_path", lambda _: tmp_path / "guide")
+    monkeypatch.setattr(module, "data_path", lambda _: tmp_path / "guide.zip")
     async with api_stand(tmp_path) as stand:
         answer = await stand.client.get("/guide/settings/")
     assert answer.status_code == 404
@@ -162,11 +172,24 @@ def test_every_page_is_in_the_navigation() -> None:
     assert missing == set()
 
 
+def test_hook_puts_the_guide_into_a_wheel_and_leaves_it_in_a_clone(project: Path) -> None:
+    hook = GuideHook.__new__(GuideHook)
+    hook._BuildHookInterface__root = str(project)  # type: ignore[attr-defined]
+    built: dict[str, dict[str, str]] = {"force_include": {}}
+    hook.initialize("editable", built)
+    assert built == {"force_include": {}}
+    assert (project / "guide.zip").is_file()
+    first = (project / "guide.zip").read_bytes()
+    hook.initialize("standard", built)
+    assert built == {"force_include": {str(project / "guide.zip"): f"wheelyard/_data/{module.ARCHIVE}"}}
+    assert (project / "guide.zip").read_bytes() == first, "the same pages are the same bytes"
+
+
 def test_hook_of_a_wheel_runs_without_the_programs_own_modules() -> None:
     """An isolated build has hatchling and zensical, and nothing of ours."""
-    code = "import sys; sys.path.insert(0, 'tools'); import build_guide; print(build_guide.GUIDE)"
+    code = "import sys; sys.path.insert(0, 'tools'); import build_guide; print(build_guide.ARCHIVE)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "guide\n"
+    assert done.stdout == f"{module.ARCHIVE}\n"
 
 
 KNOWN = {
