@@ -32,7 +32,10 @@ RUN set -eu; \
         install --no-deps --only-binary :all: --require-hashes -r uv.lock; \
     /opt/uv/bin/uv venv --python /usr/bin/python3 /opt/devpi; \
     /opt/uv/bin/uv pip install --python /opt/devpi/bin/python --no-build --require-hashes -r devpi.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml zensical.toml README.md CHANGELOG.md LICENSE ./
+COPY docs/ docs/
+COPY examples/README.md examples/
+COPY tools/build_guide.py tools/
 COPY builders/ builders/
 COPY recipes/ recipes/
 COPY service/ service/

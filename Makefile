@@ -28,7 +28,7 @@ demo: setup ## Build markupsafe and pyyaml from source, install them from the in
 	@$(VENV)/wheelyard demo
 
 .PHONY: up
-up: setup ## Run the service in the foreground; Ctrl-C stops all of it
+up: setup guide ## Run the service in the foreground; Ctrl-C stops all of it
 	@exec $(VENV)/wheelyard up
 
 .PHONY: test-setup
@@ -110,6 +110,10 @@ format: venv ## Rewrite the code in the house style
 docs: venv ## Write docs/cli.md, docs/settings.md and the schema of recipes anew from the code
 	@$(VENV)/python tools/generate_docs.py
 
+.PHONY: guide
+guide: venv ## Build the guide from docs/, which the service shows at /guide/; warnings are errors
+	@$(VENV)/python tools/build_guide.py
+
 # The option list is the lock's meaning: hashes for every platform and Python, and no index address in the file.
 LOCK := uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
 
@@ -122,5 +126,5 @@ lock: venv ## Pin the newest versions that pyproject.toml, devpi.in and builders
 
 .PHONY: clean
 clean: ## Remove the virtual environments and all caches; what the service keeps stays
-	@rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist
+	@rm -rf .venv .venvs .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov dist guide.zip
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

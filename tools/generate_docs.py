@@ -25,7 +25,10 @@ from wheelyard.settings import Settings
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 RECIPES: Final = DOCS.parent / "recipes"
 _NOTE: Final = "<!-- Made from the code by tools/generate_docs.py; change it there. -->"
+_NOT_RUN: Final = "<!-- not run on this page: made from the program's help; other pages run what is in it -->"
 _EXAMPLE: Final = re.compile(r'\n<span style="font-weight: bold">(?P<title>[^<]+)</span>\n(?P<lines>(?:\S.*\n)+)')
+_DESCRIBED: Final = re.compile(r"^(wheelyard .*?\S  +)(?=[a-z])", re.MULTILINE)
+"""A command with words that say what it does."""
 _EPILOG: Final = re.compile(r"\n\[bold\]Exit codes\[/bold\]\n(?:.*\S.*\n)+")
 _SHORTENED: Final = re.compile(r"(?<=`: )(?P<start>.+)\.\.\.$", re.MULTILINE)
 # What depends on the host is described in the field's own text.
@@ -37,10 +40,15 @@ def command_line_page() -> str:
     command = get_command(app)
     context = Context(command, info_name="wheelyard", obj={"TYPER_RICH_MARKUP_MODE": "rich"})
     text = get_docs_for_click(obj=command, ctx=context, name="wheelyard", title="The command line")
-    text = _EXAMPLE.sub(r"\n**\g<title>**\n\n```console\n\g<lines>```\n", _EPILOG.sub(_exit_codes(), text))
+    text = _EXAMPLE.sub(_show_example, _EPILOG.sub(_exit_codes(), text))
     text = _SHORTENED.sub(lambda match: _summary(match["start"]), html.unescape(text))
     title, _, rest = text.strip().partition("\n")
-    return f"{title}\n\n{_NOTE}\n{rest}\n"
+    return f"{title}\n\n{_NOTE}\n{_NOT_RUN}\n{rest}\n"
+
+
+def _show_example(match: re.Match[str]) -> str:
+    lines = _DESCRIBED.sub(r"\1# ", match["lines"])
+    return f"\n**{match['title']}**\n\n```console\n{lines}```\n"
 
 
 def _exit_codes() -> str:

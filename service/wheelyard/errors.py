@@ -102,11 +102,11 @@ class DependencyFileInvalidError(CallerError):
 
     code = "dependency-file-invalid"
 
-    def __init__(self, *, file: str, problems: Sequence[str]) -> None:
+    def __init__(self, *, file: str, problems: Sequence[str], hint: str | None = None) -> None:
         self.file, self.problems = file, tuple(problems)
         super().__init__(
             f"{file} cannot be read: " + "; ".join(self.problems) + ".",
-            "Write it anew with the tool that made it, or give plain requirements.",
+            hint or "Write it anew with the tool that made it, or give plain requirements.",
         )
 
 

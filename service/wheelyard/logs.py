@@ -1,9 +1,15 @@
 """The service's own log: structured entries with constant event names. Builds' logs do not go here."""
 
 import contextlib
+import json
 import logging
+import os
+import re
 import sys
+from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
+from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
@@ -15,6 +21,28 @@ _SHARED: Final[tuple[Processor, ...]] = (
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+_SENTENCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "attempt-started": ("building for {target}", ("target",)),
+    "build-ended": ("build {status}", ("status",)),
+    "library": ("{logger}: {message}", ("logger", "message")),
+    "request-answered": ("{method} {path} answered {status}", ("method", "path", "status")),
+    "request-refused": ("{path} refused: {detail}", ("path", "detail")),
+    "stage-entered": ("{stage} ...", ("stage",)),
+    "stage-left": ("{stage} done", ("stage",)),
+    "wheel-published": ("published {filename}", ("filename",)),
+}
+"""Events whose names are no words of a sentence: the sentence, and the fields that it needs."""
+_ASKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_ONLY_FOR_PROGRAMS: Final = frozenset({"module", "logger", "request_id", "trace_id", "span_id", "sha256", "recorded"})
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ID_BEGINNING: Final = 8
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+_SHOWN_LEVELS: Final[Mapping[str, str]] = {
+    "warning": "\x1b[33m",
+    "error": "\x1b[31m",
+    "critical": "\x1b[31m",
+}
+"""Levels that a line names, with their colours."""
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -31,10 +59,11 @@ def log_context(**fields: object) -> AbstractContextManager[object]:
 def configure_logs(*, log_format: LogFormat, level: str) -> None:
     """Send structured entries to standard error, those of other libraries from ``warning`` on."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Processor = _text_renderer() if text else structlog.processors.JSONRenderer()
-    formatting: list[Processor] = [] if text else [structlog.processors.format_exc_info]
+    renderer: Processor = structlog.processors.JSONRenderer()
+    if text:
+        renderer = LineRenderer(colours=_shows_colours(sys.stderr), everything=level == "debug")
     structlog.configure(
-        processors=[*_SHARED, *formatting, renderer],
+        processors=[*_SHARED, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _LossyStream(sys.stderr))),
         cache_logger_on_first_use=False,
@@ -42,9 +71,77 @@ def configure_logs(*, log_format: LogFormat, level: str) -> None:
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
 
 
-def _text_renderer() -> Processor:
-    """Render for people; tracebacks are plain, because rich ones print local variables, secrets among them."""
-    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+def _shows_colours(stream: TextIO) -> bool:
+    """Return whether a person sees colours there, and wants them (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class LineRenderer:
+    """Renders an entry as one line for a person: the time, what happened in words, and what else matters.
+
+    Tracebacks follow below, indented. Answers to successful questions are left out, unless everything is wanted: each
+    page that somebody looks at would be ten lines.
+    """
+
+    def __init__(self, *, colours: bool, everything: bool = False) -> None:
+        self._colours = colours
+        self._everything = everything
+
+    def __call__(self, _logger: object, _method: str, entry: MutableMapping[str, Any]) -> str:
+        """Render one entry; raise DropEvent for one that nobody wants to read."""
+        fields = dict(entry)
+        event, level = str(fields.pop("event", "")), str(fields.pop("level", "info"))
+        if not self._everything and _is_plain_answer(event, fields):
+            raise structlog.DropEvent
+        moment = datetime.fromisoformat(fields.pop("timestamp")).astimezone()
+        trace = fields.pop("exception", None)
+        line = f"{_in_words(event, fields)}{_details(fields)}"
+        if level in _SHOWN_LEVELS:
+            line = f"{level}: {line}"
+        time = f"{moment:%H:%M:%S}"
+        if self._colours:
+            time = f"{_DIM}{time}{_RESET}"
+            line = f"{_SHOWN_LEVELS[level]}{line}{_RESET}" if level in _SHOWN_LEVELS else line
+        return "\n".join([f"{time} {line}", *(f"    {text}" for text in str(trace or "").splitlines())])
+
+
+def _is_plain_answer(event: str, fields: Mapping[str, Any]) -> bool:
+    status = fields.get("status")
+    succeeded = isinstance(status, int) and status < HTTPStatus.BAD_REQUEST
+    return event == "request-answered" and fields.get("method") in _ASKING and succeeded
+
+
+def _in_words(event: str, fields: dict[str, Any]) -> str:
+    """Say what happened, and to which project; takes what it says out of the fields."""
+    project, version = fields.pop("project", None), fields.pop("version", None)
+    about = " ".join(_plain(part) for part in (project, version) if part is not None)
+    prefix = f"{about}: " if about else ""
+    sentence, names = _SENTENCES.get(event, ("", ()))
+    if sentence and all(fields.get(name) is not None for name in names):
+        return prefix + sentence.format_map({name: _plain(fields.pop(name)) for name in names})
+    words = event.replace("-", " ")
+    return prefix + words if prefix else words.capitalize()
+
+
+def _details(fields: Mapping[str, Any]) -> str:
+    """List what else is known; identifiers are shortened as the command line takes them."""
+    shown = {name: value for name, value in fields.items() if name not in _ONLY_FOR_PROGRAMS and value is not None}
+    if shown.get("attempt") == 1:
+        del shown["attempt"]
+    seconds = shown.pop("seconds", None)
+    parts = [f"in {seconds:.1f} s"] if isinstance(seconds, int | float) else []
+    parts += [f"{name.replace('_', ' ')} {_shortened(_plain(value))}" for name, value in shown.items()]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _plain(value: object) -> str:
+    """Write a value so that it stays in its line, and moves nothing on a terminal."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _shortened(text: str) -> str:
+    return text[:_ID_BEGINNING] if _ID.fullmatch(text) else text
 
 
 class _LossyStream:

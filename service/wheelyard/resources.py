@@ -8,6 +8,6 @@ _CHECKOUT: Final = Path(__file__).parents[2]
 
 
 def data_path(name: str) -> Path:
-    """Return the path of ``builders``, ``recipes`` or ``devpi.lock``."""
+    """Return the path of ``builders``, ``recipes``, ``guide.zip`` or ``devpi.lock``."""
     installed = _INSTALLED / name
     return installed if installed.exists() else _CHECKOUT / name

@@ -346,7 +346,8 @@ class Settings(BaseSettings):
     """Number in the build tag of our wheels' file names; raise it to build everything anew."""
 
     log_format: Literal["auto", "text", "json"] = "auto"
-    """Form of the service's own log; ``auto`` is text on a terminal and JSON lines elsewhere."""
+    """Form of the service's own log: ``text`` for people, ``json`` for programs, one object a line. ``auto`` is text
+    on a terminal and JSON elsewhere. Text leaves out questions that were answered, unless the level is ``debug``."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe entries that the service's own log has."""

@@ -27,7 +27,8 @@ TARGETS: Final = ("worker", "api", "devpi")
 _SECRETS: Final = ("database_password", "index_password", "staging_password")
 _CONTEXT: Final = (
     *("LICENSE", "README.md", "pyproject.toml", "requirements.lock", "devpi.lock"),
-    *("Dockerfile", "builders", "recipes", "service", "packaging"),
+    *("Dockerfile", "builders", "recipes", "service", "packaging", "docs", "zensical.toml", "CHANGELOG.md"),
+    *("tools/build_guide.py", "examples/README.md"),
 )
 _SUITE: Final = "trixie"
 
@@ -116,6 +117,7 @@ def _make_images(folder: Path, tag: str) -> dict[str, str]:
     context.mkdir()
     for name in _CONTEXT:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, context / name)
     if bundle := ssl.get_default_verify_paths().cafile:
         shutil.copy2(bundle, context / "packaging/ca/host.crt")

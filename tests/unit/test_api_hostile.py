@@ -52,11 +52,15 @@ async def test_hostile_requirement_is_refused_by_its_reason(stand: ApiStand, req
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS.values(), ids=REQUIREMENTS.keys())
-async def test_hostile_line_of_a_request_is_left_out(stand: ApiStand, requirement: str) -> None:
-    answer = await stand.client.post("/v1/requests/plan", json={"requirements": [requirement, "pyyaml"]})
-    assert answer.status_code == 200, answer.text
-    assert [one["reason"] for one in answer.json()["skipped"]]
-    assert {item["project"] for item in answer.json()["items"]} == {"pyyaml"}
+@pytest.mark.parametrize("start", ["requirements.txt", None])
+async def test_hostile_line_of_a_request_is_refused(stand: ApiStand, requirement: str, start: str | None) -> None:
+    wanted: dict[str, object] = {"requirements": ["pyyaml", requirement]}
+    if start is not None:
+        wanted = {"file": start, "files": {start: f"pyyaml\n{requirement}\n"}}
+    answer = await stand.client.post("/v1/requests/plan", json=wanted)
+    assert (answer.status_code, answer.json()["code"]) == (422, "dependency-file-invalid"), answer.text
+    assert requirement[:100] in answer.json()["detail"].replace('\\"', '"').replace("\\'", "'")
+    assert start is None or f"{start}:2: " in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,6 @@ async def test_lines_that_cannot_be_built_are_reported_and_the_rest_goes_on(stan
         (["--extra-index-url https://elsewhere.test/simple"], False, True),
         (["git+https://elsewhere.test/x.git"], False, False),
         (["x @ https://elsewhere.test/x.tar.gz"], False, False),
-        (["not a requirement"], False, False),
         (["git+https://elsewhere.test/x.git"], True, True),
     ],
 )
@@ -276,7 +275,7 @@ async def test_line_that_asks_for_what_is_on_no_index_keeps_a_request_from_being
     assert (done["install"] is not None) is installable
 
 
-@pytest.mark.parametrize("line", ["-e .", "not a requirement", "git+https://elsewhere.test/x.git"])
+@pytest.mark.parametrize("line", ["-e .", "git+https://elsewhere.test/x.git"])
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_input_of_which_nothing_is_understood_is_not_installable(
     stand: ApiStand,
@@ -437,6 +436,12 @@ async def test_followers_are_sent_what_has_changed_and_no_estimate_by_itself(
             {"file": "pyproject.toml", "files": {"pyproject.toml": "project = {dependencies = [1]}"}},
             "dependency-file-invalid",
         ),
+        ({"file": "requirements.txt", "files": {"requirements.txt": "six\npyyaml>>6"}}, "dependency-file-invalid"),
+        (
+            {"file": "pyproject.toml", "files": {"pyproject.toml": "project = {dependencies = ['pyyaml>>6']}"}},
+            "dependency-file-invalid",
+        ),
+        ({"requirements": ["pyyaml>>6"]}, "dependency-file-invalid"),
         ({"file": "environment.yml", "files": {"environment.yml": "dependencies:\n"}}, "dependency-file-invalid"),
         ({"requirements": ["pyyaml"], "unknown": 1}, "invalid-request"),
     ],

@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 from wheelyard.cli.app import app, run
 from wheelyard.cli.connection import find_connection
 from wheelyard.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
+from wheelyard.domain.build import Status
+from wheelyard.domain.indexed_wheel import Standing
 from wheelyard.errors import DiskFullError, ProjectError, RecipeInvalidError, ServerUnreachableError, UnknownTargetError
 
 HEAVY = ("fastapi", "starlette", "psycopg", "httpx", "pydantic", "requests", "procrastinate")
+HEAVY_FOR_COMPLETION = tuple(name for name in HEAVY if name != "pydantic")  # typer itself parses with it
 
 
 @pytest.fixture(autouse=True)
@@ -144,6 +147,58 @@ def test_commands_that_look_around_import_the_client_alone(command: str, service
     ended, *names = done.stderr.splitlines()[-1].split()
     loaded_at_start = {name for name in names if name.startswith(("_", "sitecustomize")) or name == "distutils_hack"}
     assert (ended, set(names) - loaded_at_start - CLIENT) == ("0", set())
+
+
+def completions(line: str, **environment: str) -> tuple[list[str], list[str]]:
+    """Complete a line as bash has it done: what is offered, and which heavy modules that took."""
+    code = (
+        "import sys, wheelyard.cli.app as cli; cli.run([]);"
+        f" print(*(name for name in {HEAVY_FOR_COMPLETION!r} if sys.modules.get(name)), file=sys.stderr)"
+    )
+    words = line.split(" ")
+    bash = {"_WHEELYARD_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        env={"PATH": "/usr/bin:/bin", "WHEELYARD_STATE_DIR": "/nowhere", **bash, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split(), done.stderr.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("wheelyard builds --status ", [str(status) for status in Status]),
+        ("wheelyard builds --status ru", ["running"]),
+        ("wheelyard wheels --standing ", [str(standing) for standing in Standing]),
+        ("wheelyard browse requests --state ", ["open", "done", "cancelled"]),
+        ("wheelyard prebuild --prefer ", ["upstream", "own"]),
+        ("wheelyard token create --scope pub", []),
+        ("wheelyard build lxml --python ", ["3.13"]),
+        ("wheelyard build lxml --platform many", ["manylinux_2_36_x86_64"]),
+        ("wheelyard build lxml --platform mac", []),
+        ("wheelyard prebuild --python ", ["3.13"]),
+        ("wheelyard prebuild --python 3.13 --python ", []),
+        ("wheelyard recipe explain lxml --platform ", ["manylinux_2_36_x86_64"]),
+        ("wheelyard builders build --python ", ["3.13"]),
+    ],
+)
+def test_shell_completes_values_without_importing_anything_heavy(
+    line: str, offered: list[str], service_url: str
+) -> None:
+    assert completions(line, WHEELYARD_URL=service_url) == (offered, [])
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "notaurl", ""])
+def test_completion_is_silent_where_no_service_answers(url: str) -> None:
+    assert completions("wheelyard build lxml --python ", WHEELYARD_URL=url) == ([], [])
+
+
+def test_completion_asks_the_address_of_the_line(service_url: str) -> None:
+    line = f"wheelyard build lxml --url {service_url} --python "
+    assert completions(line, WHEELYARD_URL="http://127.0.0.1:9") == (["3.13"], [])
 
 
 def test_command_of_the_service_without_it_names_what_to_install(

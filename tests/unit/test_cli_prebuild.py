@@ -387,6 +387,12 @@ def test_file_that_is_no_utf_8_is_refused_with_the_reason(tmp_path: Path, conten
         gather_files([tmp_path / "requirements.txt"], folder=tmp_path)
 
 
+def test_file_with_a_nul_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes(b"six\r\nidna\r\npyy\0aml\r\n")
+    with pytest.raises(DependencyFileInvalidError, match=r"requirements\.txt:3: it has a NUL character"):
+        gather_files([tmp_path / "requirements.txt"], folder=tmp_path)
+
+
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     """Run the whole program against a service that is a function; give exit code and all output."""

@@ -227,13 +227,9 @@ def test_files_that_name_one_another_without_end_are_refused() -> None:
 
 def test_options_are_named_as_the_installer_names_them_and_ask_for_nothing() -> None:
     lines = ("--extra-index-url u", "--trusted-host h", "--no-binary :all:", "--use-feature f", "--of-a-newer-pip yes")
-    skipped = requirements("\n".join((*lines, "idna --of-a-newer-pip"))).skipped
-    assert [one.text for one in skipped] == [
-        *(line.split()[0] for line in lines[:4]),
-        lines[4],
-        "idna --of-a-newer-pip",
-    ]
-    assert [one.is_wanted for one in skipped] == [False, False, False, False, False, True]
+    skipped = requirements("\n".join(lines)).skipped
+    assert [one.text for one in skipped] == [*(line.split()[0] for line in lines[:4]), lines[4]]
+    assert not any(one.is_wanted for one in skipped)
     assert skipped[2].reason.endswith("--prefer own")
 
 
@@ -250,19 +246,59 @@ def test_lines_that_cannot_be_built_are_reported_with_their_line_and_the_rest_go
         "git+https://user:secret@elsewhere.test/x.git",
         "x @ https://user:secret@elsewhere.test/x.tar.gz",
         "./folder",
-        "not a requirement",
         "idna",
     )
     read = requirements("\n".join(lines))
-    assert [one.origin.line for one in read.skipped] == [1, 2, 3, 4, 5, 6]
-    assert [one.is_wanted for one in read.skipped] == [False, False, True, True, False, True]
+    assert [one.origin.line for one in read.skipped] == [1, 2, 3, 4, 5]
+    assert [one.is_wanted for one in read.skipped] == [False, False, True, True, False]
     assert [str(one.requirement) for one in read.wanted] == ["idna"]
     assert "secret" not in repr(read.skipped)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("pyyaml>>6", "Expected"),
+        ("pyyaml=6", "Did you mean =="),
+        ("pyyaml>=1.*", "can only be used with"),
+        ("pyyaml===", "a version is missing"),
+        ('pyyaml; python_versio < "3"', "Expected a marker variable"),
+        ("not a requirement", "Expected"),
+        ("pyyaml[extra", "RIGHT_BRACKET"),
+        ("-x", "no such option: -x"),
+        ("-r", "requires 1 argument"),
+        ("idna --of-a-newer-pip", "no such option"),
+        ("pyyaml==6 --hash=sha256:zz", "is not a hash as installers take it"),
+        (f"pyyaml==6 --hash=md5:{'0' * 32}", "is not a hash as installers take it"),
+        ("pyyaml==6 --hash", "requires 1 argument"),
+        ('pyyaml --global-option="x', "No closing quotation"),
+        ("a" * 3000, "the project's name has 3000 characters"),
+    ],
+)
+def test_malformed_line_is_refused_with_file_line_and_reason(line: str, reason: str) -> None:
+    with pytest.raises(DependencyFileInvalidError) as found:
+        requirements("-r nested.txt\n", nested_txt=f"idna\n\n{line}\nsix\n")
+    (problem,) = found.value.problems
+    assert problem.startswith("nested.txt:3: ")
+    assert line[:200] in problem.replace("\\'", "'")
+    assert reason in problem
+    assert found.value.hint == "Correct each line that is named."
+
+
+def test_malformed_lines_are_named_together_and_their_passwords_are_not() -> None:
+    lines = [f"x{number} --see=https://user:secret@elsewhere.test" for number in range(13)]
+    with pytest.raises(DependencyFileInvalidError) as found:
+        requirements("\n".join(lines))
+    assert len(found.value.problems) == 11
+    assert found.value.problems[-1] == "and 3 more such lines"
+    assert "secret" not in str(found.value)
+
+
 def test_variables_of_our_environment_are_not_put_into_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "idna")
-    assert requirements("${SECRET}\nsix\n").wanted[0].requirement.name == "six"
+    with pytest.raises(DependencyFileInvalidError, match=r"requirements\.txt:1: '\$\{SECRET\}'") as found:
+        requirements("${SECRET}\nsix\n")
+    assert "idna" not in str(found.value)
 
 
 def test_pyproject_gives_dependencies_extras_and_groups_with_lines() -> None:
@@ -352,7 +388,7 @@ def test_extras_that_name_one_another_beyond_all_measure_are_refused() -> None:
         for n in range(40)
     ]
     text = "\n".join(['[project]\nname = "a"\n[project.optional-dependencies]', *tables, "e40 = []"])
-    with pytest.raises(DependencyFileInvalidError, match="too often"):
+    with pytest.raises(DependencyFileInvalidError, match=r"too often|nested deeper"):
         read_pyproject(text, file="pyproject.toml", selection=select(extras="e0"))
 
 

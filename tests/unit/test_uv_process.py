@@ -46,7 +46,13 @@ async def test_index_that_cannot_be_reached_may_come_back(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(
-    ("does", "reason"), [("exit 1", "it says"), ("exit 101", "it says"), ("kill -6 $$", "signal 6")]
+    ("does", "reason"),
+    [
+        ("exit 1", "it says"),
+        ("exit 101", "it says"),
+        ("kill -6 $$", "signal 6"),
+        ('echo "error: Couldn\'t parse requirement in \\`-\\` at position 4" >&2; exit 2', "at position 4"),
+    ],
 )
 async def test_whatever_else_ends_it_is_not_tried_again(
     does: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

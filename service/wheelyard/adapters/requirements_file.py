@@ -26,6 +26,12 @@ _SPELLINGS: Final = {
 """What the parser names otherwise than pip does."""
 _THIS_HOST: Final = frozenset({"", "file"})
 _SHOWN: Final = 200
+_LONGEST_NAME: Final = 255
+"""No file of a project with a longer name could be stored."""
+_HASH_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
+"""What pip accepts: https://pip.pypa.io/en/stable/topics/secure-installs/"""
+_HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
+_HASH_FORM: Final = "a hash as installers take it: sha256:, sha384: or sha512: and its hexadecimal digits"
 
 
 def parse_requirements(text: str) -> tuple[ParsedLine, ...]:
@@ -56,7 +62,7 @@ def _without_hostile(text: str) -> tuple[str, list[UnusableLine]]:
         try:
             check_line(line)
         except RefusedTextError as error:
-            refused.append(UnusableLine(line=number + 1, text=_shown(line), reason=str(error)))
+            refused.append(UnusableLine(line=number + 1, text=_shown(line), reason=str(error), is_malformed=True))
             lines[number] = line[len(line.rstrip("\r\n")) :]
     return "".join(lines), refused
 
@@ -73,13 +79,30 @@ def _read_requirement(parsed: InstallRequirement) -> ParsedLine:
         reason = "it is a file or an address, not a release on the index"
         wanted = parsed.link is None or parsed.link.scheme not in _THIS_HOST
         return UnusableLine(line=number, text=_shown(parsed.line), reason=reason, is_wanted=wanted)
+    if (problem := _malformed_reason(parsed)) is not None:
+        return UnusableLine(line=number, text=_shown(parsed.line), reason=problem, is_malformed=True)
     try:
         requirement = read_requirement(str(parsed.req))
     except RefusedTextError as error:
-        return UnusableLine(line=number, text=_shown(parsed.line), reason=str(error))
+        return UnusableLine(line=number, text=_shown(parsed.line), reason=str(error), is_malformed=True)
     requirement.extras = set(parsed.extras or requirement.extras)
     requirement.marker = parsed.marker
     return RequirementLine(line=number, requirement=requirement, hashes=tuple(parsed.hash_options))
+
+
+def _malformed_reason(parsed: InstallRequirement) -> str | None:
+    """Say what the parser accepts and no installer can use; None if all is well."""
+    if len(parsed.req.name) > _LONGEST_NAME:
+        return f"the project's name has {len(parsed.req.name)} characters; {_LONGEST_NAME} are allowed"
+    if not all(clause.version for clause in parsed.req.specifier):
+        return "a version is missing after '==='"
+    return next((f"{text[:_SHOWN]!r} is not {_HASH_FORM}" for text in parsed.hash_options if not _is_hash(text)), None)
+
+
+def _is_hash(text: str) -> bool:
+    """Return whether an installer could compare this hash with a file's."""
+    algorithm, _, value = text.partition(":")
+    return len(value) == _HASH_DIGITS.get(algorithm) and set(value) <= _HEXADECIMAL
 
 
 def _read_option(parsed: OptionLine) -> Iterator[ParsedLine]:
@@ -96,13 +119,17 @@ def _read_option(parsed: OptionLine) -> Iterator[ParsedLine]:
 
 def _read_invalid(number: int, text: str, message: str) -> UnusableLine:
     """Report what the parser does not know; an option of a newer installer asks for nothing that an index has."""
-    wanted = not text.lstrip().startswith("--")
-    return UnusableLine(line=number, text=_shown(text), reason=_invalid_reason(message), is_wanted=wanted)
+    is_option = text.lstrip().startswith("--")
+    reason = _invalid_reason(message)
+    return UnusableLine(
+        line=number, text=_shown(text), reason=reason, is_wanted=not is_option, is_malformed=not is_option
+    )
 
 
 def _invalid_reason(message: str) -> str:
     first = (message or "it is not understood").strip().splitlines()[0].removesuffix(":")
-    return first.removeprefix("pip_requirements_parser: error: ").removeprefix("Invalid requirement: : ")
+    plain = first.removeprefix("pip_requirements_parser: error: ").removeprefix("Invalid requirement: : ")
+    return _shown(plain)
 
 
 def _shown(text: str) -> str:

@@ -33,6 +33,8 @@ _INHERITED: Final = frozenset(
 )
 _INDEX_OPTION: Final = "--index-strategy"
 _UNREACHABLE: Final = 2
+_UNPARSED: Final = "Couldn't parse requirement"
+"""uv ends with the same status for requirements that it cannot read, and has no other sign for it."""
 _REASON_LENGTH: Final = 1500
 _MIB: Final = 1 << 20
 SERVICE: Final = "service"
@@ -110,7 +112,7 @@ class UvProcess:
                 outcome = await self._run(command, question, directory=directory, pages=pages)
         reason = _explain(hide_password(outcome.errors, self._options.index_url))
         reason = reason.replace(pages, "our own pages") if pages else reason
-        if outcome.status == _UNREACHABLE:
+        if outcome.status == _UNREACHABLE and _UNPARSED not in reason:
             # uv has this status for every fault that is not the requirements' own: nearly always the network.
             raise IndexUnavailableError(index="upstream", reason=reason)
         if outcome.status:

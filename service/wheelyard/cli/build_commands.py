@@ -2,10 +2,11 @@
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from wheelyard.cli.completion import complete_platform, complete_python
 from wheelyard.cli.options import JsonOption, UrlOption
 
 BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, or the beginning of it.")]
@@ -21,10 +22,22 @@ def build(  # noqa: PLR0913  (one parameter an option)
     ],
     *,
     python: Annotated[
-        str | None, typer.Option("--python", metavar="X.Y", help="Python that the wheel is for, such as 3.13.")
+        str | None,
+        typer.Option(
+            "--python",
+            metavar="X.Y",
+            autocompletion=complete_python,
+            help="Python that the wheel is for, such as 3.13.",
+        ),
     ] = None,
     platform: Annotated[
-        str | None, typer.Option("--platform", metavar="TAG", help="Platform, such as manylinux_2_36_x86_64.")
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="TAG",
+            autocompletion=complete_platform,
+            help="Platform, such as manylinux_2_36_x86_64.",
+        ),
     ] = None,
     batch: Annotated[bool, typer.Option("--batch", help="Let the builds of people who wait go before it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is built, showing the stages.")] = False,
@@ -148,8 +161,8 @@ def builds(
     *,
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only this project.")] = None,
     status: Annotated[
-        str | None,
-        typer.Option("--status", metavar="STATUS", help="Only queued, running, succeeded, failed or cancelled ones."),
+        Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
+        typer.Option("--status", help="Only those of this status."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")] = 20,
     as_json: JsonOption = False,
@@ -166,9 +179,6 @@ def builds(
     from wheelyard.cli.listing import list_builds
     from wheelyard.domain.build import Status
 
-    known = [str(item) for item in Status]
-    if status is not None and status not in known:
-        raise typer.BadParameter(f"{status!r} is none of {', '.join(known)}.", param_hint="--status")
     chosen = Status(status) if status is not None else None
     with open_client(url) as client:
         raise typer.Exit(list_builds(client, project=project, status=chosen, limit=limit, as_json=as_json))

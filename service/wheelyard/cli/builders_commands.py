@@ -6,13 +6,20 @@ from typing import Annotated
 
 import typer
 
+from wheelyard.cli.completion import complete_python
 from wheelyard.cli.options import JsonOption
 
 SuiteArgument = Annotated[
     str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: that of the default target.")
 ]
 PythonOption = Annotated[
-    str | None, typer.Option("--python", metavar="X.Y", help="Python of the images. Default: the default target's.")
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="X.Y",
+        autocompletion=complete_python,
+        help="Python of the images. Default: the default target's.",
+    ),
 ]
 
 app = typer.Typer(

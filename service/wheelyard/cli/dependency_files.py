@@ -106,12 +106,18 @@ def _read(path: Path, name: str, named_by: Origin | None) -> str:
         by = None if named_by is None else str(named_by)
         raise DependencyFileMissingError(file=name, reason=error.strerror or str(error), named_by=by) from error
     try:
-        return content.decode()  # as it is: its lines may end as on Windows
+        text = content.decode()  # as it is: its lines may end as on Windows
     except UnicodeDecodeError as error:
         encoding = (
             "UTF-16, as PowerShell writes it: save it as UTF-8" if content.startswith(_UTF_16) else "not UTF-8 text"
         )
         raise DependencyFileInvalidError(file=name, problems=[f"it is {encoding}"]) from error
+    before, nul, _ = text.partition("\0")
+    if nul:
+        place = Origin(file=name, line=before.count("\n") + 1)
+        hint = "Correct the line, or write the file anew."
+        raise DependencyFileInvalidError(file=name, problems=[f"{place}: it has a NUL character"], hint=hint)
+    return text
 
 
 def _named_in(text: str, name: str) -> dict[str, Origin]:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wheelyard.cli.completion import complete_platform, complete_python
+
 RequirementsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Requirements, beside a file or without one.")
 ]
@@ -22,11 +24,19 @@ ConstraintsOption = Annotated[
     typer.Option("--constraint", "-c", metavar="FILE", help="Constraints on requirements; may be repeated."),
 ]
 PythonOption = Annotated[
-    list[str] | None, typer.Option("--python", metavar="X.Y", help="Python that it runs on; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--python", metavar="X.Y", autocompletion=complete_python, help="Python that it runs on; may be repeated."
+    ),
 ]
 PlatformOption = Annotated[
     list[str] | None,
-    typer.Option("--platform", metavar="TAG", help="Platform, such as manylinux_2_31_x86_64; may be repeated."),
+    typer.Option(
+        "--platform",
+        metavar="TAG",
+        autocompletion=complete_platform,
+        help="Platform, such as manylinux_2_31_x86_64; may be repeated.",
+    ),
 ]
 ExtraOption = Annotated[
     list[str] | None, typer.Option("--extra", metavar="NAME", help="Extra of the application itself.")

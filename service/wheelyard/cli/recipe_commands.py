@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from wheelyard.cli.completion import complete_platform, complete_python
 from wheelyard.cli.options import JsonOption
 
 FolderOption = Annotated[
@@ -16,11 +17,22 @@ FolderOption = Annotated[
     ),
 ]
 PythonOption = Annotated[
-    str | None, typer.Option("--python", metavar="X.Y", help="Python of the target. Default: the default target's.")
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="X.Y",
+        autocompletion=complete_python,
+        help="Python of the target. Default: the default target's.",
+    ),
 ]
 PlatformOption = Annotated[
     str | None,
-    typer.Option("--platform", metavar="TAG", help="Platform of the target. Default: the default target's."),
+    typer.Option(
+        "--platform",
+        metavar="TAG",
+        autocompletion=complete_platform,
+        help="Platform of the target. Default: the default target's.",
+    ),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Check, explain, draft and try the recipes that projects are built by.")

@@ -2,7 +2,7 @@
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ def wheels(
     *,
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only this project.")] = None,
     standing: Annotated[
-        str | None, typer.Option("--standing", metavar="STANDING", help="Only offered, yanked or deleted ones.")
+        Literal["offered", "yanked", "deleted"] | None, typer.Option("--standing", help="Only those of this standing.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")] = 20,
     as_json: JsonOption = False,
@@ -33,11 +33,7 @@ def wheels(
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.wheels import list_wheels
-    from wheelyard.domain.indexed_wheel import Standing
 
-    known = [str(item) for item in Standing]
-    if standing is not None and standing not in known:
-        raise typer.BadParameter(f"{standing!r} is none of {', '.join(known)}.", param_hint="--standing")
     with open_client(url) as client:
         raise typer.Exit(list_wheels(client, project=project, standing=standing, limit=limit, as_json=as_json))
 

@@ -20,10 +20,12 @@ from wheelyard.domain.dependencies import (
     read_requires_python,
 )
 from wheelyard.domain.lock_files import load_toml
+from wheelyard.domain.requirements_text import malformed_lines
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement, read_marker, read_requirement
 from wheelyard.errors import DependencyFileInvalidError
 
+_SHOWN: Final = 200
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
 _SHOWN: Final = 100
@@ -103,7 +105,7 @@ class _Application:
         try:
             requirement = _limited(read_requirement(text), marker)
         except RefusedTextError as error:
-            return self._skip(text, str(error))
+            raise malformed_lines(self.file, [f"{self._origin(text)}: {text[:_SHOWN]!r}: {error}"]) from error
         if requirement.url is not None:
             return self._skip(text, "it is a direct reference, not a release on the index")
         return Wanted(requirement=requirement, origin=self._origin(text))

@@ -4,7 +4,7 @@ What a line means is pip's to say (``adapters/requirements_file.py``); how files
 """
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,7 @@ from wheelyard.domain.release import pinned_version
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
 _DEEPEST: Final = 20
+_SHOWN_LINES: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +56,8 @@ class UnusableLine:
     reason: str
     is_wanted: bool = True
     """True if it asks for something that is on no index."""
+    is_malformed: bool = False
+    """True if no installer could read it."""
 
 
 ParsedLine = RequirementLine | NestedFile | UnusableLine
@@ -70,6 +73,7 @@ class _Reading:
     lines: list[tuple[Origin, RequirementLine]] = field(default_factory=list)
     constraints: list[tuple[Origin, RequirementLine]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    malformed: list[str] = field(default_factory=list)
     seen: set[tuple[str, bool]] = field(default_factory=set)
 
 
@@ -86,10 +90,12 @@ def read_requirements(files: Mapping[str, str], *, start: str, parse: LineParser
 
     Raises:
         DependencyFileMissingError: A file is not there.
-        DependencyFileInvalidError: Files name one another without end.
+        DependencyFileInvalidError: Files name one another without end, or lines cannot be read.
     """
     reading = _Reading(files=files, parse=parse)
     _read_file(reading, start, constraints=False)
+    if reading.malformed:
+        raise malformed_lines(start, reading.malformed)
     lock = _as_lock([line for _, line in reading.lines], reading.lines)
     return Dependencies(
         kind=InputKind.REQUIREMENTS,
@@ -113,11 +119,21 @@ def _read_file(reading: _Reading, name: str, *, constraints: bool, depth: int = 
         match line:
             case RequirementLine():
                 (reading.constraints if constraints else reading.lines).append((origin, line))
+            case UnusableLine(text=text, reason=reason, is_malformed=True):
+                reading.malformed.append(f"{origin}: {text!r}: {reason}")
             case UnusableLine(text=text, reason=reason, is_wanted=wanted):
                 wanted = wanted and not constraints
                 reading.skipped.append(Skipped(origin=origin, text=text, reason=reason, is_wanted=wanted))
             case NestedFile(name=nested, is_constraints=nested_constraints):
                 _read_nested(reading, origin, nested, constraints=constraints or nested_constraints, depth=depth)
+
+
+def malformed_lines(file: str, problems: Sequence[str]) -> DependencyFileInvalidError:
+    """Return the error for lines that cannot be read, each with its place."""
+    shown = [*problems[:_SHOWN_LINES]]
+    if len(problems) > _SHOWN_LINES:
+        shown.append(f"and {len(problems) - _SHOWN_LINES} more such lines")
+    return DependencyFileInvalidError(file=file, problems=shown, hint="Correct each line that is named.")
 
 
 def _read_nested(reading: _Reading, origin: Origin, nested: str, *, constraints: bool, depth: int) -> None:

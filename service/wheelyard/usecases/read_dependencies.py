@@ -29,7 +29,7 @@ from wheelyard.domain.dependencies import (
 from wheelyard.domain.lock_files import read_poetry_lock, read_pylock
 from wheelyard.domain.pyproject_dependencies import read_pyproject
 from wheelyard.domain.release import ProjectRequirement, Release, choose_release
-from wheelyard.domain.requirements_text import LineParser, read_requirements
+from wheelyard.domain.requirements_text import LineParser, malformed_lines, read_requirements
 from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
@@ -49,6 +49,8 @@ from wheelyard.interfaces import ParserPool, ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
 """Where requirements come from that are in no file."""
+_ADDRESS: Final = "://"
+"""What has one asks for something that is on no index, in whatever form."""
 _RESOLVED_AT_ONCE: Final = 4
 _ASKED_AT_ONCE: Final = 32
 MOST_CHOSEN: Final = 2000
@@ -398,6 +400,8 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
             requirement = read_requirement(text)
         except RefusedTextError as error:
             reason = without_users(str(error))
+            if _ADDRESS not in text:
+                raise malformed_lines(ARGUMENTS, [f"{text[:_SHOWN]!r}: {reason}"]) from error
             skipped.append(Skipped(origin=origin, text=without_users(text), reason=reason))
             continue
         if requirement.url is None:

@@ -30,6 +30,7 @@ from wheelyard.web import (
     statistics_page,
     wheel_page,
 )
+from wheelyard.web.guide import add_guide
 from wheelyard.web.rendering import Page, render
 from wheelyard.web.visit import Visit, open_visit, sign_in_path
 
@@ -96,6 +97,7 @@ def add_pages(app: FastAPI) -> None:
     for route in ROUTES:
         app.add_route(route.path, _serve(route), methods=[route.method], include_in_schema=False)
     app.mount("/static", _Assets(directory=str(files("wheelyard.web") / "static")), name="static")
+    add_guide(app)
 
 
 def _serve(route: Route) -> Callable[[Request], Awaitable[Response]]:

@@ -1,0 +1,117 @@
+"""Builds the guide from docs/ into guide.zip: for a wheel, and with an editable install for a clone.
+
+Hatch runs it for each build of a wheel (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends
+it.
+"""
+
+import functools
+import os
+import posixpath
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+ARCHIVE: Final = "guide.zip"
+"""At the root, and in ``.gitignore``."""
+PAGES_ELSEWHERE: Final = {
+    "recipes/README.md": "recipes.md",
+    "builders/README.md": "builders.md",
+    "examples/README.md": "examples.md",
+    "CHANGELOG.md": "changelog.md",
+}
+"""Pages that are beside what they describe, and their names in the guide."""
+LINK: Final = re.compile(r"(?<!!)\[([^\[\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+UNUSED: Final = ("404.html", "sitemap.xml", "objects.inv")
+"""The service has a page of its own for what is not there, and does not know its address when the guide is built."""
+
+
+def build_guide(root: Path) -> Path:
+    """Build the guide of the project in a folder, and return where it is; raise CalledProcessError."""
+    archive = root / ARCHIVE
+    with tempfile.TemporaryDirectory(prefix="wheelyard-guide-") as folder:
+        source = Path(folder)
+        _gather(root, source)
+        command = [sys.executable, "-m", "zensical", "build", "--strict"]
+        subprocess.run(command, cwd=source, env={**os.environ, "NO_COLOR": "1"}, check=True)
+        built = source / "guide"
+        for name in UNUSED:
+            (built / name).unlink(missing_ok=True)
+        shutil.rmtree(built / "assets" / "stylesheets" / "classic", ignore_errors=True)  # the theme's other variant
+        _remove_unshown(built)
+        partial = root / f".{ARCHIVE}.partial"
+        _pack(built, partial)
+        partial.replace(archive)
+    return archive
+
+
+def _pack(built: Path, archive: Path) -> None:
+    """Put a folder into an archive that is the same for the same content."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        for path in sorted(built.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(path.relative_to(built).as_posix())
+                target.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+
+
+def _gather(root: Path, source: Path) -> None:
+    """Put the configuration and all pages into a folder, with links that are right there."""
+    shutil.copy(root / "zensical.toml", source)
+    shutil.copytree(root / "docs", source / "docs")
+    for name, to in PAGES_ELSEWHERE.items():
+        shutil.copy(root / name, source / "docs" / to)
+    for page in (source / "docs").rglob("*.md"):
+        place = page.relative_to(source).as_posix()
+        written = next((name for name, to in PAGES_ELSEWHERE.items() if place == f"docs/{to}"), place)
+        page.write_text(LINK.sub(functools.partial(_relink, written, place), page.read_text()))
+
+
+def _relink(written: str, place: str, link: re.Match[str]) -> str:
+    """Lead a link of a page to where its target is in the guide; one that leaves the guide becomes plain text."""
+    text, target, anchor = link.groups()
+    if "://" in target or target.startswith("/"):
+        return link[0]
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(written), target))
+    path = f"docs/{PAGES_ELSEWHERE[path]}" if path in PAGES_ELSEWHERE else path
+    if not path.startswith("docs/"):
+        return text
+    return f"[{text}]({posixpath.relpath(path, posixpath.dirname(place))}{anchor or ''})"
+
+
+def _remove_unshown(guide: Path) -> None:
+    """Remove pictures that no page of the guide shows: they are for the README alone."""
+    pages = "".join(page.read_text() for page in guide.rglob("*.html"))
+    for picture in (guide / "images").glob("*"):
+        if picture.name not in pages:
+            picture.unlink()
+
+
+class GuideHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts the guide into the wheel, where ``wheelyard.resources`` looks for it."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the guide; an editable install leaves it in the clone."""
+        root = Path(self.root)
+        if version == "editable" and not _has_tool():
+            return
+        archive = build_guide(root)
+        if version != "editable":
+            build_data["force_include"][str(archive)] = f"wheelyard/_data/{ARCHIVE}"
+
+
+def _has_tool() -> bool:
+    return shutil.which("zensical", path=str(Path(sys.executable).parent)) is not None
+
+
+if __name__ == "__main__":
+    try:
+        build_guide(ROOT)
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
