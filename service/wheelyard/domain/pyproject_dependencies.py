@@ -28,7 +28,6 @@ from wheelyard.errors import DependencyFileInvalidError
 _SHOWN: Final = 200
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
-_SHOWN: Final = 100
 _NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
 _POETRY: Final = "; what is in Poetry's own tables, its poetry.lock says"
 
