@@ -14,7 +14,7 @@ from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
-from wheelyard.domain.access import Action, AuditFilter
+from wheelyard.domain.access import Action, AuditFilter, OpenLimits
 from wheelyard.domain.build import Failure, Stage, Status
 from wheelyard.domain.ledger import Outcome
 from wheelyard.domain.needed_release import NeededRelease
@@ -222,6 +222,15 @@ async def test_failed_builds_are_listed_by_their_cause_and_retried_together(stan
     assert [(await stand.builds.get(one)).status for one in (first, second, again)] == ["queued", "failed", "queued"]
     entries = await stand.services.audit.list_entries(AuditFilter(object=first))
     assert Action.BUILD_RETRIED in [one.change.action for one in entries]
+
+
+async def test_retrying_many_builds_ends_where_a_caller_may_have_no_more(stand: ApiStand) -> None:
+    failed = [await fail(stand, requirement) for requirement in ("pyyaml==6.0.3", "pyyaml==6.0.2", "lxml")]
+    stand.state.limits = OpenLimits(builds=2)
+    retried = (await stand.client.post("/v1/builds/retry", json={})).json()
+    assert [one["id"] for one in retried["builds"]] == failed[:0:-1]
+    assert retried["more"]
+    assert_problem(await stand.client.post("/v1/builds/retry", json={}), 429, "too-much-open")
 
 
 async def test_only_builds_that_have_ended_in_vain_are_retried_and_not_too_many(stand: ApiStand) -> None:

@@ -49,6 +49,24 @@ async def retry(stand: WebStand) -> str:
     return failed
 
 
+async def retry_all(stand: WebStand) -> str:
+    failed = await stand.failed()
+    await ask(stand, "POST", "/v1/builds/retry", {"failure_code": "build-failed"})
+    return failed
+
+
+async def retry_all_on_page(stand: WebStand) -> str:
+    failed = await stand.failed()
+    assert (await stand.send("/builds/retry", status="failed")).status_code == 303
+    return failed
+
+
+async def order_on_page(stand: WebStand) -> str:
+    answer = await stand.send("/requests", text="pyyaml")
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"].removeprefix("/requests/")
+
+
 async def cancel(stand: WebStand) -> str:
     return await ask(stand, "POST", f"/v1/builds/{await stand.api.submit()}/cancel")
 
@@ -90,6 +108,7 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/builds"): (lambda stand: stand.api.submit(), "build.requested"),
     ("post", "/v1/builds/{build_id}/cancel"): (cancel, "build.cancelled"),
     ("post", "/v1/builds/{build_id}/retry"): (retry, "build.retried"),
+    ("post", "/v1/builds/retry"): (retry_all, "build.retried"),
     ("post", "/v1/requests"): (order, "request.made"),
     ("post", "/v1/requests/{request_id}/cancel"): (cancel_order, "request.cancelled"),
     ("post", "/v1/tokens"): (make_token, "token.created"),
@@ -154,6 +173,8 @@ PAGES: dict[str, tuple[Change, str]] = {
     "/request": (on_page("/request", requirement="lxml", python="3.11"), "build.requested"),
     "/builds/{build_id}/cancel": (on_page("/builds/{queued}/cancel"), "build.cancelled"),
     "/builds/{build_id}/retry": (on_page("/builds/{failed}/retry"), "build.retried"),
+    "/builds/retry": (retry_all_on_page, "build.retried"),
+    "/requests": (order_on_page, "request.made"),
     "/requests/{request_id}/cancel": (cancel_order_on_page, "request.cancelled"),
     "/index/check": (mend_on_page, "wheel.mended"),
 }

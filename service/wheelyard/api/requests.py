@@ -82,7 +82,7 @@ router: Final = APIRouter(
 async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links, http: Request) -> Response:
     """Say for each release and target what would be done, and do none of it."""
     request = _read_request(body, services, links, requested_by=caller.actor)
-    prebuild = await _while_connected(http, services.prebuilds.plan(request))
+    prebuild = await while_connected(http, services.prebuilds.plan(request))
     return await _answer(lambda: PlanView.of(prebuild, may_mirror=services.prebuilds.may_mirror))
 
 
@@ -108,7 +108,7 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
     """
     request = _read_request(body, services, links, requested_by=caller.actor, trace=trace)
-    prebuild = await _while_connected(http, services.prebuilds.order(request))
+    prebuild = await while_connected(http, services.prebuilds.order(request))
     show = functools.partial(RequestView.of_request, prebuild, links, may_mirror=services.prebuilds.may_mirror)
     return await _answer(show, status_code=202, headers={"Location": request_path(prebuild.id)})
 
@@ -211,7 +211,7 @@ async def follow_request(request_id: str, services: Services, links: Links, call
     return EventStream(_events(services, request_id, links), limit=services.access.streams, caller=caller)
 
 
-async def _while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
+async def while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
     """Do what may take minutes, and end it with all its programs once nobody waits for its answer any more."""
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_disconnection(http))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import MAX_RETRIES, BuildFilter, RetriedBuilds
+from wheelyard.domain.ledger import MAX_RETRIES, BuildFilter, RetriedBuilds, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
+from wheelyard.errors import TooMuchOpenError
 from wheelyard.interfaces import BuildStore, RetryStore
 
 
@@ -18,7 +19,8 @@ class RetryBuilds:
     async def __call__(self, wanted: BuildFilter, *, requested_by: str, trace: Trace = NO_TRACE) -> RetriedBuilds:
         """Retry the builds that fit.
 
-        A build that a newer one of the same release and target has followed is left alone: that one counts.
+        A build that a newer one of the same release and target has followed is left alone: that one counts. It ends
+        early where the caller may not have more builds in the queue; raises TooMuchOpenError if there is room for none.
 
         Args:
             wanted: Which builds; failed ones unless its status is ``cancelled``.
@@ -28,7 +30,12 @@ class RetryBuilds:
         status = Status.CANCELLED if wanted.status is Status.CANCELLED else Status.FAILED
         limit = min(wanted.limit, MAX_RETRIES)
         page = await self.builds.list_builds(replace(wanted, status=status, is_newest=True, before=None, limit=limit))
-        submissions = [
-            await self.retries.retry(build.id, requested_by=requested_by, trace=trace) for build in page.builds
-        ]
-        return RetriedBuilds(submissions=tuple(submissions), has_more=page.next_before is not None)
+        submissions = list[Submission]()
+        try:
+            for build in page.builds:
+                submissions.append(await self.retries.retry(build.id, requested_by=requested_by, trace=trace))
+        except TooMuchOpenError:
+            if not submissions:
+                raise
+        is_cut = len(submissions) < len(page.builds)
+        return RetriedBuilds(submissions=tuple(submissions), has_more=is_cut or page.next_before is not None)

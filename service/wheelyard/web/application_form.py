@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
+from wheelyard.api.requests import while_connected
 from wheelyard.domain.dependencies import InputKind, kind_of_file
 from wheelyard.domain.prebuild import Prefer
 from wheelyard.domain.requirements_text import nested_path
@@ -17,6 +18,7 @@ from wheelyard.domain.target import Target
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput, project_beside
+from wheelyard.web.project_page import links_of
 from wheelyard.web.rendering import Page
 from wheelyard.web.request_page import form_page
 from wheelyard.web.visit import Upload, Visit
@@ -45,14 +47,14 @@ async def send_files(visit: Visit) -> Page | Response:
     try:
         handed = await asyncio.to_thread(_read, visit)
         request = PrebuildRequest(
-            given=DependencyInput(files=handed.files, start=handed.start),
+            given=DependencyInput(files=handed.files, start=handed.start, files_url=links_of(visit).file("")),
             targets=_targets(visit),
             prefer=_prefer(visit.asked("prefer")),
             requested_by=visit.token.actor,
             allow_skipped=visit.asked("allow_skipped") == "yes",
             trace=visit.trace,
         )
-        prebuild = await visit.services.prebuilds.order(request)
+        prebuild = await while_connected(visit.request, visit.services.prebuilds.order(request))
     except (CallerError, RecipeError, ProjectError) as error:
         return await form_page(visit, refused=error)
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)
@@ -133,9 +135,12 @@ def _targets(visit: Visit) -> tuple[Target, ...]:
     if len(pythons) * len(platforms) > _MOST_TARGETS:
         raise InvalidRequestError(problems=[f"targets: at most {_MOST_TARGETS} at once"])
     try:
-        return tuple(Target.parse(python=python, platform=platform) for python in pythons for platform in platforms)
+        targets = [Target.parse(python=python, platform=platform) for python in pythons for platform in platforms]
     except ValueError as error:
         raise InvalidRequestError(problems=[f"target: {error}"]) from error
+    for target in targets:
+        visit.services.request_build.suite_for(target)
+    return tuple(targets)
 
 
 def _prefer(text: str) -> Prefer:

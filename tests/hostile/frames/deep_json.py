@@ -3,7 +3,7 @@
 from wheelyard.adapters.memory_engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
-SAID = "recursion depth"
+SAID = "nested too deep"
 
 
 async def play(agent: ScriptedAgent) -> None:
