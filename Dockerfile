@@ -40,6 +40,9 @@ COPY builders/ builders/
 COPY recipes/ recipes/
 COPY service/ service/
 RUN set -eu; \
+    /opt/uv/bin/uv venv --python /usr/bin/python3 /opt/guide; \
+    /opt/uv/bin/uv pip install --python /opt/guide/bin/python --constraint requirements.lock hatchling zensical; \
+    /opt/guide/bin/python tools/build_guide.py; \
     /opt/uv/bin/uv venv --python /usr/bin/python3 /opt/wheelyard; \
     /opt/uv/bin/uv pip install --python /opt/wheelyard/bin/python \
         --constraint requirements.lock --build-constraint requirements.lock '.[service]'

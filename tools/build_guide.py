@@ -5,6 +5,7 @@ it.
 """
 
 import functools
+import importlib.util
 import os
 import posixpath
 import re
@@ -97,17 +98,16 @@ class GuideHook(BuildHookInterface):  # type: ignore[type-arg]
     """Puts the guide into the wheel, where ``wheelyard.resources`` looks for it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the guide; an editable install leaves it in the clone."""
+        """Build the guide if its tool is here; an editable install leaves it in the clone.
+
+        The tool is no build requirement: a client that is installed from a clone, as in CI, needs no guide. Without the
+        tool a wheel has the archive that "make guide" or the sdist left here, if there is one.
+        """
         root = Path(self.root)
-        if version == "editable" and not _has_tool():
-            return
-        archive = build_guide(root)
-        if version != "editable":
-            build_data["force_include"][str(archive)] = f"wheelyard/_data/{ARCHIVE}"
-
-
-def _has_tool() -> bool:
-    return shutil.which("zensical", path=str(Path(sys.executable).parent)) is not None
+        if importlib.util.find_spec("zensical") is not None:
+            build_guide(root)
+        if version != "editable" and (root / ARCHIVE).is_file():
+            build_data["force_include"][str(root / ARCHIVE)] = f"wheelyard/_data/{ARCHIVE}"
 
 
 if __name__ == "__main__":

@@ -50,11 +50,10 @@ def _blocks(language: str) -> list[str]:
 
 def repository() -> dict[str, bytes | Path]:
     """Give what pip installs the command line from, and the action, by path in the repository."""
-    folders = ("service", "builders", "recipes", "docs", ".github")
+    folders = ("service", "builders", "recipes", ".github")
     files = [path for folder in folders for path in (_ROOT / folder).rglob("*") if path.is_file()]
     files += [_ROOT / name for name in ("pyproject.toml", "devpi.lock", "README.md", "LICENSE")]
-    # The guide, which is built into each wheel.
-    files += [_ROOT / name for name in ("zensical.toml", "tools/build_guide.py", "CHANGELOG.md", "examples/README.md")]
+    files.append(_ROOT / "tools" / "build_guide.py")
     return {str(path.relative_to(_ROOT)): path for path in files if path.suffix != ".pyc"}
 
 

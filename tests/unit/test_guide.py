@@ -185,6 +185,22 @@ def test_hook_puts_the_guide_into_a_wheel_and_leaves_it_in_a_clone(project: Path
     assert (project / "guide.zip").read_bytes() == first, "the same pages are the same bytes"
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_wheel_is_built_without_the_tool_and_takes_the_guide_that_is_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    if left:
+        (tmp_path / "guide.zip").touch()
+    hook = GuideHook.__new__(GuideHook)
+    hook._BuildHookInterface__root = str(tmp_path)  # type: ignore[attr-defined]
+    built: dict[str, dict[str, str]] = {"force_include": {}}
+    hook.initialize("standard", built)
+    assert list(built["force_include"]) == ([str(tmp_path / "guide.zip")] if left else [])
+
+
 def test_hook_of_a_wheel_runs_without_the_programs_own_modules() -> None:
     """An isolated build has hatchling and zensical, and nothing of ours."""
     code = "import sys; sys.path.insert(0, 'tools'); import build_guide; print(build_guide.ARCHIVE)"
