@@ -3,8 +3,8 @@
     .venv/bin/python tools/take_pictures.py [FOLDER]
 
 It runs ``wheelyard up`` on a state directory of its own, builds a few small projects, one of which fails for want of a
-recipe, opens their pages in Chromium and writes pictures of them into FOLDER (docs/images), in both widths and colour
-schemes. ``WHEELYARD_STATE_DIR`` keeps the state for another time.
+recipe, opens their pages in Chromium and writes pictures of them into FOLDER (docs/images). ``WHEELYARD_STATE_DIR`` keeps
+the state for another time.
 """
 
 import asyncio
@@ -32,8 +32,12 @@ BUILT: Final = ("markupsafe==3.0.2", "pyyaml==6.0.2", "pyyaml", "markupsafe")
 FAILING: Final = "python-snappy==0.6.1"
 """It has no recipe, and needs the headers of snappy."""
 APPLICATION: Final = ["pyyaml", "markupsafe", "six"]
-WIDTHS: Final = (1280, 390)
-SCHEMES: Final = ("light", "dark")
+SHOWN: Final = {
+    (1280, "light"): ("failed-build", "project"),
+    (1280, "dark"): ("wheel", "builds"),
+    (390, "light"): ("home",),
+}
+"""The pages that the documents show, by width and colour scheme."""
 
 
 def main(folder: Path) -> None:
@@ -91,9 +95,9 @@ async def _take_all(url: str, token: str, pages: dict[str, str], folder: Path) -
         sys.exit("chromium is missing: make test-setup installs it")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                await _take(browser, url, token, pages, folder, width=width, scheme=scheme)
+        for (width, scheme), names in SHOWN.items():
+            shown = {name: pages[name] for name in names}
+            await _take(browser, url, token, shown, folder, width=width, scheme=scheme)
         await browser.close()
 
 
