@@ -3,8 +3,8 @@
     .venv/bin/python tools/take_pictures.py [FOLDER]
 
 It runs ``wheelyard up`` on a state directory of its own, builds a few small projects, one of which fails for want of a
-recipe, opens their pages in Chromium and writes pictures of them into FOLDER (docs/images). ``WHEELYARD_STATE_DIR`` keeps
-the state for another time.
+recipe, opens their pages in Chromium and writes pictures of them into FOLDER (docs/images). ``WHEELYARD_STATE_DIR``
+keeps the state for another time.
 """
 
 import asyncio
