@@ -391,6 +391,20 @@ class TooMuchOpenError(CallerError):
         )
 
 
+class TextsWaitingError(CallerError):
+    """A caller's texts take so long to read that its further ones have waited too long for their turn."""
+
+    code = "texts-waiting"
+    retryable = True
+
+    def __init__(self, *, waited_seconds: float) -> None:
+        self.waited_seconds = waited_seconds
+        super().__init__(
+            f"Other texts of yours are still being read, and this one has waited {waited_seconds:g} s for its turn.",
+            "Send one large file after the other.",
+        )
+
+
 class TooManyConnectionsError(CallerError):
     """An address holds as many connections as the limit allows, and all of them are being answered."""
 

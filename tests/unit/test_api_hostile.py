@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.unit.api_stand import ApiStand
+from tests.unit.api_stand import ApiStand, assert_problem
 from tests.unit.request_stand import request_stand
 
 from wheelyard.api.scopes import SCOPES
@@ -20,6 +20,10 @@ BODIES: Final = {
     "lone surrogate": b'{"requirement": "\\ud800", "file": "\\ud800", "name": "\\ud800"}',
     "not UTF-8": b'\xff\xfe{"a"',
     "large and deep": b" " * 100_000 + b"[" * 30_000,
+    "fields": b"{" + b",".join(b'"a%d":1' % number for number in range(5000)) + b"}",
+    "many fields": b"{" + b",".join(b'"a%d":1' % number for number in range(500_000)) + b"}",
+    "values": b'{"requirement": [' + b",".join([b"1"] * 20_000) + b"]}",
+    "files": b'{"files": {' + b",".join(b'"a%d":"x"' % number for number in range(101)) + b"}}",
     "large digits": b" " * 100_000 + b"9" * 5000,
 }
 PATHS: Final = ("/v1/builds", "/v1/requests", "/v1/requests/plan", f"{REQUEST}/lock", "/v1/tokens")
@@ -43,6 +47,14 @@ async def test_hostile_body_is_the_callers_error(stand: ApiStand, path: str, bod
     answer = await stand.client.post(path, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 413, 422}, answer.text
     assert answer.json()["code"] in {"invalid-request", "request-too-large", "caller-error"}
+    assert len(answer.content) < 5000  # an error for each field would be as long as the body, and as costly
+
+
+async def test_query_of_thousands_of_parameters_is_refused_at_once(stand: ApiStand) -> None:
+    answer = await stand.client.get("/v1/builds?" + "&".join(f"a{number}=1" for number in range(101)))
+    assert_problem(answer, 422, "invalid-request")
+    assert "more than 100 parameters" in answer.json()["detail"]
+    assert (await stand.client.get("/v1/builds?" + "&".join(["limit=1"] * 100))).status_code in {200, 422}
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS.values(), ids=REQUIREMENTS.keys())

@@ -20,7 +20,7 @@ from wheelyard.cli.log_text import LineSplitter, print_log_line, quote_text
 from wheelyard.cli.watch import BuildWatch, LogLine
 from wheelyard.domain.build import Stage, Status
 from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.log_text import NOTE_MARK, LogNote, gutter_text, read_note, without_marks
+from wheelyard.domain.log_text import NOTE_MARK, LogNote, gutter_line, gutter_text, read_note, without_marks
 from wheelyard.web.log_window import split_log
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -188,3 +188,24 @@ def test_splitter_gives_lines_of_both_kinds_whole() -> None:
     assert splitter.feed(note[:100]) == []
     (line,) = splitter.feed(note[100:])
     assert read_note(line) is not None, "the longest note is no longer than a line may be"
+
+
+@pytest.mark.parametrize(
+    ("codes", "kept"),
+    [
+        ("8", None),
+        ("0008", None),
+        ("1;8", "1"),
+        ("8;31", "31"),
+        ("0;8;1", "0;1"),
+        ("38;5;8", "38;5;8"),
+        ("48;2;8;8;8", "48;2;8;8;8"),
+        ("38;5;8;8", "38;5;8"),
+        ("38:5:8", "38;5;8"),
+        ("38", "38"),
+        ("28", "28"),
+    ],
+)
+def test_code_that_hides_text_goes_and_colours_stay(codes: str, kept: str | None) -> None:
+    shown = gutter_line(f"a\x1b[{codes}mb", coloured=True)
+    assert shown.removesuffix("\x1b[0m") == ("| ab" if kept is None else f"| a\x1b[{kept}mb")

@@ -17,7 +17,7 @@ import pytest
 
 from wheelyard.adapters.parser_pool import ParserLimits, ParserProcesses
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.errors import DependencyFileInvalidError, ParsersBusyError
+from wheelyard.errors import DependencyFileInvalidError, ParsersBusyError, TextsWaitingError
 
 LIMITS = ParserLimits(
     cpu_seconds=0.3, wall_seconds=20, memory_bytes=128 << 20, result_bytes=1 << 20, queue_seconds=20, most_waiting=8
@@ -196,14 +196,16 @@ async def test_one_caller_never_has_all_processes() -> None:
 async def test_waiting_is_bounded_in_count_and_time() -> None:
     limits = ParserLimits(queue_seconds=0.2, most_waiting=1)
     async with pool(processes=1, limits=limits) as parsers:
-        running = asyncio.create_task(parsers.run(rest, 60, what="slow"))
+        running = asyncio.create_task(parsers.run(rest, 60, what="slow", caller="mallory"))
         await asyncio.sleep(0.05)
-        waiting = asyncio.create_task(parsers.run(double, 1, what="a number"))
+        waiting = asyncio.create_task(parsers.run(double, 1, what="a number", caller="alice"))
         await asyncio.sleep(0)
         with pytest.raises(ParsersBusyError):
             await parsers.run(double, 1, what="a number")
         with pytest.raises(ParsersBusyError):
             await waiting
+        with pytest.raises(TextsWaitingError, match=r"has waited 0\.2 s"):
+            await parsers.run(double, 1, what="a number", caller="mallory")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert await parsers.run(double, 1, what="a number") == 2

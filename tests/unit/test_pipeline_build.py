@@ -243,6 +243,8 @@ async def test_requirement_that_is_no_plain_one_reaches_no_resolver(pipeline: Pi
         reporting("x" * 1000),
         reporting(wheel=PURE),
         reporting(wheel=PURE, epoch="now"),
+        reporting(wheel=PURE, epoch=-1),
+        reporting(wheel=PURE, epoch=10**400),
         reporting(wheel="other-1.0-py3-none-any.whl", epoch=1),
         reporting(wheel=f"../{PURE}", epoch=1),
         reporting(wheel="x" * 5000, epoch=1),

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.errors import ParsersBusyError, ProgramMissingError
+from wheelyard.errors import ParsersBusyError, ProgramMissingError, TextsWaitingError
 
 T = TypeVar("T")
 
@@ -70,7 +70,8 @@ class ParserProcesses:
     async def run(self, parse: Callable[..., T], *args: Any, what: str, caller: str = "") -> T:  # noqa: ANN401
         """Return what ``parse(*args)`` returns, or raise what it raises.
 
-        Raises RefusedTextError if a limit was reached, and ParsersBusyError if others' texts take too long.
+        Raises RefusedTextError if a limit was reached, ParsersBusyError if others' texts take too long, and
+        TextsWaitingError if the caller's own do.
         """
         call = pickle.dumps((parse, args, self._limits.cpu_seconds), protocol=pickle.HIGHEST_PROTOCOL)
         async with self._turns.take(caller):
@@ -202,7 +203,7 @@ class _Turns:
 
     @contextlib.asynccontextmanager
     async def take(self, caller: str) -> AsyncIterator[None]:
-        """Hold a turn; raises ParsersBusyError."""
+        """Hold a turn; raises ParsersBusyError, or TextsWaitingError behind texts of the same caller."""
         await self._wait(caller)
         try:
             yield
@@ -223,6 +224,8 @@ class _Turns:
                 self._give_back(caller)
             else:
                 self._forget(caller, turn)
+            if isinstance(error, TimeoutError) and self._busy[caller]:
+                raise TextsWaitingError(waited_seconds=self._limits.queue_seconds) from error
             if isinstance(error, TimeoutError):
                 raise ParsersBusyError(waiting=sum(map(len, self._waiting.values())) + 1) from error
             raise

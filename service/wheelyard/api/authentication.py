@@ -14,8 +14,9 @@ from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
 from wheelyard.domain.ledger import Token
-from wheelyard.domain.untrusted.json_text import read_json
+from wheelyard.domain.untrusted.json_text import MAX_FIELDS, read_body
 from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.errors import InvalidRequestError
 from wheelyard.usecases.access import ANONYMOUS
 
 bearer_scheme = HTTPBearer(
@@ -35,10 +36,10 @@ class _BoundedRequest(Request):
         body = await self.body()
         try:
             if len(body) <= MAX_BODY_BYTES:
-                return read_json(body)
+                return read_body(body)
             caller: Token = self.state.token
             parsers = services_of(self).parsers
-            return await parsers.run(read_json, body, what="the body", caller=caller.actor)
+            return await parsers.run(read_body, body, what="the body", caller=caller.actor)
         except RefusedTextError as error:
             raise JSONDecodeError(str(error), "", 0) from error
 
@@ -56,6 +57,8 @@ class AuthenticatedRoute(APIRoute):
             if not authorization:
                 require_our_name(request)
             access = services_of(request).access
+            if request.url.query.count("&") >= MAX_FIELDS:
+                raise InvalidRequestError(problems=[f"query: more than {MAX_FIELDS} parameters"])
             token = request.state.token = await access.admit(
                 authorization,
                 needed=needed,

@@ -46,6 +46,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.NotYoursError: 403,
     errors.TooManyRequestsError: 429,
     errors.TooMuchOpenError: 429,
+    errors.TextsWaitingError: 429,
     errors.TooManyConnectionsError: 429,
     errors.OwnProjectError: 422,
     errors.AmbiguousIdError: 422,

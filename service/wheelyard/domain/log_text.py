@@ -23,6 +23,7 @@ NOTE_GUTTER: Final = "==> "
 CONTAINER_GUTTER: Final = "| "
 _NOTE_CHARACTERS: Final = 4000
 _RGB_PARTS: Final = 3
+_CONCEAL: Final = "8"
 MAX_LINE_CHARACTERS: Final = 16_384
 _COLOUR: Final = r"\x1b\[[0-9;:]*m"
 # ECMA-48: strings (OSC, DCS, SOS, PM, APC) up to their terminator, CSI sequences, two-character escapes; then
@@ -101,7 +102,21 @@ def plain_colours(codes: str) -> str:
     ``38:2::255:0:0`` and ``38:2:255:0:0`` become ``38;2;255;0;0``, ``38:5:9`` becomes ``38;5;9``; of ``4:3`` the kind
     of underline is lost, ``4:0`` is none. What colons join and nobody knows is left out, and not read as single codes.
     """
-    return ";".join(filter(None, map(_plain_code, codes.split(";")))) if ":" in codes else codes
+    plain = ";".join(filter(None, map(_plain_code, codes.split(";")))) if ":" in codes else codes
+    return _without_concealing(plain) if "8" in plain else plain
+
+
+def _without_concealing(codes: str) -> str:
+    """Leave out the code that hides text, which is no part of a colour (``38;5;8``)."""
+    left = codes.split(";")
+    kept: list[str] = []
+    while left:
+        # A colour is 38 or 48 with 5 and a number, or with 2 and three of them.
+        length = {"5": 3, "2": 5}.get(left[1], 1) if left[0].lstrip("0") in {"38", "48"} and len(left) > 1 else 1
+        one, left = left[:length], left[length:]
+        if one[0].lstrip("0") != _CONCEAL:
+            kept += one
+    return ";".join(kept)
 
 
 def _plain_code(code: str) -> str:

@@ -22,6 +22,8 @@ from wheelyard.pipeline.wheel_report import read_sources
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more for a backend that thinks again
 _MAX_REQUIREMENTS: Final = 200
+_LAST_EPOCH: Final = (1 << 32) - 1
+"""In 2106. Zip files have times until 2107."""
 _MAX_CHARACTERS: Final = 64 << 10
 """Of all of them."""
 
@@ -38,8 +40,8 @@ async def build(job: Job, tools: Tools) -> Job:
         message = await expect_report(conversation, job, tools, stage=Stage.BUILD, supply=supplies.answer)
         path = received_wheel(conversation, message)
         epoch = message.fields.get("epoch")
-        if not isinstance(epoch, int):
-            raise conversation.refuse("its report has no epoch")
+        if not isinstance(epoch, int) or not 0 <= epoch <= _LAST_EPOCH:
+            raise conversation.refuse("its report has no epoch that a zip file can hold")
         try:
             sources = read_sources(message.fields)
         except ValueError as error:

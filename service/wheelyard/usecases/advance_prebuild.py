@@ -79,14 +79,16 @@ class AdvancePrebuild:
     async def _take(self, turn: PrebuildTurn) -> bool:
         """Bring a few releases on and save them, unless the turn is lost meanwhile: then somebody else has done it."""
         prebuild = turn.prebuild
-        due = prebuild.unsettled()[:_RELEASES_A_TURN]
+        # In threads: of thousands of items, it takes a while.
+        due = (await asyncio.to_thread(prebuild.unsettled))[:_RELEASES_A_TURN]
         done: dict[int, ReleaseItems] = {}
         with log_context(prebuild=prebuild.id, **prebuild.trace.log_fields):
             async with self._kept(turn) as lost:
                 try:
                     await self._bring_on(due, turn, done, lost)
                 finally:
-                    advanced = await self._ended(with_releases(prebuild, list(done.values())))
+                    brought_on = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
+                    advanced = await self._ended(brought_on)
                     saved = await self.turns.save(replace(turn, prebuild=advanced))
             if saved:
                 _note_changes(prebuild, advanced)

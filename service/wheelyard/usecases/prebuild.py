@@ -81,14 +81,15 @@ class Prebuilds:
         Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
         OperatorError.
         """
-        prebuild = self._new(request, await self._needed(request))
+        prebuild = await asyncio.to_thread(self._new, request, await self._needed(request))
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def plan(release: ReleaseItems) -> ReleaseItems:
             async with limit:
                 return await self.advance.plan(release, prebuild)
 
-        return with_releases(prebuild, await asyncio.gather(*map(plan, releases_of(prebuild))))
+        releases = await asyncio.to_thread(releases_of, prebuild)
+        return await asyncio.to_thread(with_releases, prebuild, await asyncio.gather(*map(plan, releases)))
 
     async def order(self, request: PrebuildRequest) -> Prebuild:
         """Keep a prebuild; its builds are started as soon as somebody advances it.
@@ -97,7 +98,7 @@ class Prebuilds:
         """
         if request.webhook_url is not None:
             self.webhooks.check(request.webhook_url)
-        prebuild = self._new(request, await self._needed(request))
+        prebuild = await asyncio.to_thread(self._new, request, await self._needed(request))
         finished = replace(prebuild, finished_at=self.now() if prebuild.is_final else None)
         await self.store.create(finished)
         _log.info(
