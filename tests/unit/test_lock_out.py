@@ -105,7 +105,12 @@ def test_requirement_that_goes_on_where_the_file_ends_gets_our_hashes_too(end: s
 
 def test_other_indexes_are_taken_out_of_requirements() -> None:
     options = [
-        *("--index-url https://pypi.org/simple", "--extra-index-url=https://x/simple", "-i https://y", "-f ./links"),
+        *(
+            "--index-url https://index.example/simple",
+            "--extra-index-url=https://x/simple",
+            "-i https://y",
+            "-f ./links",
+        ),
         *("--find-links https://z", "--no-index", "--pre", "--prefer-binary -i https://y", "-i \\\n  https://a  # why"),
     ]
     written = locked(InputKind.REQUIREMENTS, "\n".join([*options, f"psycopg2==2.9.13 --hash={UPSTREAM}", ""]))
@@ -248,7 +253,11 @@ def test_poetry_lock_names_the_source_that_the_project_has_for_our_index() -> No
     (entry,) = packages(locked(InputKind.POETRY_LOCK, POETRY_LOCK, project=project))["psycopg2"]
     assert entry["source"] == {"type": "legacy", "url": INDEX[:-1], "reference": "yard"}
     assert len(entry["files"]) == 2
-    for other in ("[", "[tool]\npoetry = 1\n", '[[tool.poetry.source]]\nname = "yard"\nurl = "https://pypi.org"\n'):
+    for other in (
+        "[",
+        "[tool]\npoetry = 1\n",
+        '[[tool.poetry.source]]\nname = "yard"\nurl = "https://index.example"\n',
+    ):
         first = packages(locked(InputKind.POETRY_LOCK, POETRY_LOCK, project=other))["psycopg2"][0]
         assert first["source"]["type"] == "url"
 

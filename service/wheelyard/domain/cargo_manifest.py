@@ -28,8 +28,10 @@ _ELSEWHERE: Final = {
     "registry-index": "another registry",
     "base": "a folder that its sdist does not have",
 }
-_OWN_REGISTRY: Final = frozenset(
-    {"registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"}
+_CRATES_IO: Final = "crates.io"
+OWN_REGISTRY: Final = (
+    f"registry+https://github.com/rust-lang/{_CRATES_IO}-index",
+    f"sparse+https://index.{_CRATES_IO}/",
 )
 """What lock files call crates.io. The first is a name only: cargo writes it whichever way it asks the registry."""
 _PACKAGE_KEYS: Final = ("name", "version", "edition", "rust-version", "resolver", "workspace")
@@ -108,7 +110,7 @@ def _check_source(package: Table, older: Table) -> None:
     name, version, source = package.get("name"), package.get("version"), package.get("source")
     if source is None:
         return
-    if not isinstance(source, str) or source not in _OWN_REGISTRY:
+    if not isinstance(source, str) or source not in OWN_REGISTRY:
         kind = "git" if str(source).startswith("git+") else "registry"
         raise ValueError(f"{name} is taken from {_ELSEWHERE[kind]} ({str(source)[:200]})")
     if not package.get("checksum") and not older.get(f"checksum {name} {version} ({source})"):
