@@ -37,7 +37,7 @@ def program() -> Iterator[Path]:
     venv.chmod(0o755)
     _uv("venv", "--allow-existing", "--python", _PYTHON, str(venv))
     lock = str(_REPOSITORY / "requirements.lock")
-    _uv("pip", "install", "--python", f"{venv}/bin/python", "--constraint", lock, str(_REPOSITORY))
+    _uv("pip", "install", "--python", f"{venv}/bin/python", "--constraint", lock, f"{_REPOSITORY}[service]")
     yield venv / "bin" / "wheelyard"
     shutil.rmtree(venv)
 
