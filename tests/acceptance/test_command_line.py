@@ -14,10 +14,10 @@ Wheels = dict[str, RequestedWheel]
 
 
 def test_build_that_is_waited_for_shows_its_stages_and_prints_the_wheel(service: RunningService) -> None:
-    completed = service.cli("build", "six", "--wait", "--json")
+    completed = service.cli("build", "itsdangerous", "--wait", "--json")
 
     build = _json(completed)
-    assert (build["project"], build["status"]) == ("six", "succeeded")
+    assert (build["project"], build["status"]) == ("itsdangerous", "succeeded")
     assert service.build(build["id"]) == build
     for stage in ("build", "repair", "verify", "publish"):  # earlier ones may have passed before it looked
         assert f" {stage} done " in completed.stderr
