@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _LOOPBACK = "127.0.0.1"
+_CATCH_UP_SECONDS = 1.0
 _DATAGRAM_BYTES = 4096
 _MAX_CALLS = 50
 _HEADER_BYTES = 12
@@ -52,6 +53,7 @@ class NetworkWatch:
 
     def __init__(self, *, name_server_port: int = 53) -> None:
         self._calls: dict[tuple[str, int], None] = {}
+        self._caught_up = threading.Event()
         self._notes = _listen(0)
         self._names = _try_listen(name_server_port)
         threading.Thread(target=self._hear, name="network-watch", daemon=True).start()
@@ -68,9 +70,17 @@ class NetworkWatch:
 
     def calls(self) -> list[dict[str, Any]]:
         """List hosts with their ports, None where it is not known."""
+        self._catch_up()
         calls = list(self._calls)
         known = {host for host, port in calls if port}
         return [{"host": host, "port": port or None} for host, port in calls if port or host not in known]
+
+    def _catch_up(self) -> None:
+        """Wait until all notes that were sent before are heard: an empty one comes after them."""
+        self._caught_up.clear()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as teller:
+            teller.sendto(b"", self._notes.getsockname())
+        self._caught_up.wait(_CATCH_UP_SECONDS)
 
     def _hear(self) -> None:
         ears = [ear for ear in (self._notes, self._names) if ear is not None]
@@ -83,6 +93,9 @@ class NetworkWatch:
                     self._answer(ear, data, sender)
 
     def _take_note(self, data: bytes) -> None:
+        if not data:
+            self._caught_up.set()
+            return
         try:
             note = json.loads(data)
             self._add(str(note["host"]), int(note["port"]))

@@ -57,6 +57,12 @@ def test_name_is_noted_and_answered_with_there_is_none(watch: NetworkWatch) -> N
     assert watch.calls() == [{"host": "files.example.invalid", "port": None}]
 
 
+def test_what_was_told_before_is_in_the_list(watch: NetworkWatch) -> None:
+    for port in range(1, 31):
+        note(watch, json.dumps({"host": f"host{port}.example", "port": port}).encode())
+        assert watch.calls()[-1] == {"host": f"host{port}.example", "port": port}
+
+
 @pytest.mark.parametrize("data", [b"", b"short", b"\x00" * 12, b"\xff" * 300, query("a.b")[:-8], query("a.b")[:14]])
 def test_query_that_is_none_is_ignored(watch: NetworkWatch, data: bytes) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
