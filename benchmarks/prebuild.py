@@ -40,9 +40,9 @@ from uv import find_uv_bin
 
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import Origin
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
 from wheelyard.domain.prebuild_decision import ReleaseFacts, decide
-from wheelyard.domain.target import Target
 from wheelyard.settings import Settings
 
 PYTHONS: Final = ("3.11", "3.12", "3.13")

@@ -23,7 +23,7 @@ from wheelyard.adapters.retained_index import RetainedIndex
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.domain.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.indexed_wheel import Listing
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf
 from wheelyard.settings import Settings

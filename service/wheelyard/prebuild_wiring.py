@@ -22,7 +22,7 @@ from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import Listing
-from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
 from wheelyard.interfaces import ParserPool, SourceIndex

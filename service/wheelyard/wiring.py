@@ -32,10 +32,10 @@ from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.index import Level
-from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipe_source import parse_recipe_source
 from wheelyard.domain.recipe_types import BOOK_SUITES
-from wheelyard.domain.target import Target
 from wheelyard.image_wiring import (
     builder_facts,
     catalogue,

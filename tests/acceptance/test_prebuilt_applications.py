@@ -11,7 +11,7 @@ from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.walled_service import WalledService, open_walled
 
 from wheelyard.domain.dependencies import holds
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings
 from wheelyard.wiring import pip_wheel
 

@@ -10,7 +10,7 @@ from tests.contract.stores import FAILURE, LEASE_SECONDS, NOWHERE, SUCCESS, Stor
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.build import Status
 from wheelyard.domain.ledger import BuildFilter, IdRange, Outcome
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import NotFoundError, NotYoursError
 
 

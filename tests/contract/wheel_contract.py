@@ -12,7 +12,7 @@ from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.index_check import Difference, Finding, IndexReport
 from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, ProjectFilter, Standing, WheelFilter, WheelOrigin
 from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.wheel_contents import Member, WheelContents
+from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
 from wheelyard.interfaces import (
     AttemptStore,

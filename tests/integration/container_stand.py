@@ -37,8 +37,8 @@ from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.log_text import read_note
-from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.target import Target
 from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools

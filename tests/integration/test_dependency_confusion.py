@@ -20,7 +20,7 @@ from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import OwnProjectError
 
 OWN = OwnProjects.of(["acme-*"])

@@ -12,7 +12,7 @@ from tests.integration.folder_index import FolderIndex, folder_index
 from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.domain.dependencies import StatedRelease
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import IndexUnavailableError, RequirementsUnsatisfiableError
 
 OLD = Target.parse(python="3.11", platform="manylinux_2_31_x86_64")

@@ -25,8 +25,8 @@ from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.index import Level
 from wheelyard.domain.offered_files import StandIns
-from wheelyard.domain.own_projects import OwnProjects
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import (
     BuildRequirementsError,
     DatabaseUnavailableError,

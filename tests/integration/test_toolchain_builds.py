@@ -43,7 +43,7 @@ from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import BuildOrder, SdistSource, Wheel
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Claim
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import Job, Tools, known

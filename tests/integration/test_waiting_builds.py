@@ -33,7 +33,7 @@ from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.build import Build, Stage, Status
 from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.domain.ledger import BuildFilter, Submission
-from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.queue import Offer
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.resources import data_path

@@ -13,8 +13,8 @@ from uv import find_uv_bin
 
 from wheelyard.adapters.uv_process import UV_ARCHITECTURES, UV_GLIBC_MINORS, UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

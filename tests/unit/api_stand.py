@@ -45,7 +45,7 @@ from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import Listing
 from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild

@@ -15,7 +15,7 @@ from wheelyard.domain.definition import (
     python_definition,
     runtime_definition,
 )
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError, SuiteUnsupportedError, UnknownTargetError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -10,9 +10,9 @@ from tests.unit.lock_samples import HASH, POETRY_LOCK, PYLOCK, UV_LOCK
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.domain.dependencies import Dependencies, Selection
 from wheelyard.domain.lock_files import read_poetry_lock, read_pylock
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.pyproject_dependencies import read_pyproject
 from wheelyard.domain.requirements_text import read_requirements
-from wheelyard.domain.target import Target
 from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError
 

@@ -18,9 +18,9 @@ from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.definition import builder_definition, runtime_definition
 from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.sbom import read_sbom_content, write_sbom
 from wheelyard.domain.suites import ImageSuite
-from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import PackagesMissingError, ToolchainTooOldError

@@ -14,8 +14,8 @@ from tests.unit.lock_samples import POETRY_LOCK, PYLOCK, UV_LOCK
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.domain.dependencies import InputKind
 from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel, lock_to_index
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.requirements_text import RequirementLine
-from wheelyard.domain.target import Target
 from wheelyard.errors import DependencyFileInvalidError
 
 INDEX = "https://wheels.example.com/simple/"

@@ -11,7 +11,7 @@ import pytest
 from wheelyard.adapters.host_checks import try_catalogue
 from wheelyard.cli.exit_codes import exit_code_of
 from wheelyard.domain.definition import builder_definition
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError
 from wheelyard.image_wiring import catalogue, image_builder
 from wheelyard.settings import Settings

@@ -12,7 +12,7 @@ from wheelyard.adapters.image_sources import ImageSources
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.process import LineCallback
 from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -26,11 +26,11 @@ from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.ledger import Claim, Outcome
 from wheelyard.domain.log_text import LogNote
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.queue import Capacity, Lane, WorkerCard, WorkerState
 from wheelyard.domain.recipe import parse_recipe
 from wheelyard.domain.sbom import ImageContent
-from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.usecases.tokens import PREFIX
 
 TOKEN = f"{PREFIX}{SECRET}"

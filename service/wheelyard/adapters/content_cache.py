@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from wheelyard.disk_space import disk_errors
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DiskFullError, DownloadFailedError, HashMismatchError
 
 _PARTIAL: Final = ".partial-"

@@ -31,7 +31,7 @@ from wheelyard.adapters.upstream_http import (
     retrying,
     without_password,
 )
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DownloadFailedError, HashMismatchError

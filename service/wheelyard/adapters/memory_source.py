@@ -19,8 +19,8 @@ from packaging.version import Version
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.wheel_requirements import applicable_requirements
-from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import (
     BuildRequirementsError,
     DownloadFailedError,

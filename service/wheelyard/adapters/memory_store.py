@@ -28,8 +28,8 @@ from wheelyard.domain.ledger import (
     Outcome,
     Submission,
 )
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.queue import MAX_DEATHS, Priority
-from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError, NotYoursError, RequestCancelledError
 

@@ -21,7 +21,7 @@ from wheelyard.domain.indexed_wheel import (
     requires_python_of,
 )
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 
 

@@ -14,7 +14,7 @@ from wheelyard.adapters.shared_work import SingleFlight
 from wheelyard.adapters.upload_form import read_metadata
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError
 from wheelyard.interfaces import SourceIndex, WheelShelf, WheelStore

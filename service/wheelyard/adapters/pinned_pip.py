@@ -4,7 +4,7 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError
 from wheelyard.interfaces import SourceIndex
 

@@ -13,8 +13,8 @@ from wheelyard.domain.broken_chain import BrokenChain
 from wheelyard.domain.build import BuildOrder, Failure, Status
 from wheelyard.domain.build_graph import Need, WaitGraph
 from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.target import Target
 from wheelyard.errors import RecordUnreadableError, WheelyardError
 
 _OPEN: Final = """

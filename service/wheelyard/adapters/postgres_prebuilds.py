@@ -18,8 +18,8 @@ from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.build import Status
 from wheelyard.domain.changes import end_of, prebuild_of
 from wheelyard.domain.dependencies import Skipped
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
-from wheelyard.domain.target import Target
 from wheelyard.domain.webhook import Webhook, WebhookState
 from wheelyard.errors import NotFoundError, RecordUnreadableError
 from wheelyard.logs import get_logger

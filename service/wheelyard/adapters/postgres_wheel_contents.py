@@ -4,7 +4,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.wheel_rows import contents_json
-from wheelyard.domain.wheel_contents import Member, WheelContents
+from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 from wheelyard.errors import NotFoundError
 
 _READ: Final = "select contents from wheels where filename = %(filename)s"

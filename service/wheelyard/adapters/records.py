@@ -23,8 +23,8 @@ from wheelyard.domain.build import (
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Token
 from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.target import Target
 from wheelyard.domain.trace import Trace
 from wheelyard.errors import RecordUnreadableError, WheelyardError
 from wheelyard.logs import get_logger

@@ -16,7 +16,7 @@ from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.uv_process import SERVICE, Question, UvProcess, UvResolverOptions
 from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease, holds
 from wheelyard.domain.offered_files import StandIns
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, RequirementsUnsatisfiableError
 
 _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: wheelyard\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

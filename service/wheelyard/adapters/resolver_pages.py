@@ -19,9 +19,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
 from wheelyard.domain.offered_files import OfferedFiles, StandIns, is_usable, offer_files
-from wheelyard.domain.own_projects import OwnProjects
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError

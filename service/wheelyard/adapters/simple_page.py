@@ -14,7 +14,7 @@ from packaging.version import Version
 from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage, UnsupportedRepoVersionError
 
 from wheelyard.adapters.upstream_http import without_password
-from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.file_names import MAX_NAME, find_wheel_name
 from wheelyard.domain.untrusted.json_text import read_json
 from wheelyard.domain.untrusted.refusal import RefusedTextError

@@ -28,8 +28,8 @@ from wheelyard.adapters.upstream_http import (
     retrying,
     without_password,
 )
-from wheelyard.domain.own_projects import OwnProjects
-from wheelyard.domain.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import DownloadFailedError, IndexUnavailableError, SettingsInvalidError, UnknownProjectError
 from wheelyard.interfaces import ParserPool

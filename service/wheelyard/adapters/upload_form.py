@@ -16,10 +16,10 @@ from packaging.metadata import RawMetadata
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import HashMismatchError, UntrustedOutputError
 from wheelyard.zip_files import open_zip
 

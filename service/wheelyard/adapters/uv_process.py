@@ -20,7 +20,7 @@ from uv import find_uv_bin
 from wheelyard.adapters.process import read_out
 from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
 from wheelyard.adapters.upstream_http import hide_password
-from wheelyard.domain.target import Policy, Target
+from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError

@@ -16,8 +16,8 @@ from wheelyard.adapters.upstream_http import without_password
 from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
 from wheelyard.adapters.wheel_requirements import applicable_requirements
 from wheelyard.domain.offered_files import StandIns
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, WheelsMissingError
 
 FindFile = Callable[[str], IndexFile | None]

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from wheelyard.adapters.database import Connection, Database
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
 
 Row = dict[str, Any]

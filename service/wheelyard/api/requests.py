@@ -35,8 +35,8 @@ from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.dependencies import Selection
 from wheelyard.domain.indexed_wheel import IndexedWheel
 from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Prebuild, releases_of
-from wheelyard.domain.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError

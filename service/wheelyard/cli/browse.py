@@ -20,8 +20,8 @@ from wheelyard.cli.wheels import describe
 from wheelyard.domain.build import BuildSummary, Failure
 from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.target import Target
 from wheelyard.errors import NotFoundError
 from wheelyard.web.matrix import Cell, CellState, pythons_of, release_rows, versions_of
 

@@ -12,13 +12,13 @@ from rich.text import Text
 from wheelyard.adapters.recipe_folders import RecipeFolders, judge_recipe, list_recipe_files
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.domain.packaging.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.problems import TextProblem
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_lint import lint_recipe
 from wheelyard.domain.recipe_merge import Place, merge_rules
 from wheelyard.domain.recipe_origins import KeyOrigin, explain_keys, skipped_rules
-from wheelyard.domain.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
-from wheelyard.domain.target import Target
 from wheelyard.errors import NotFoundError, UnknownTargetError
 from wheelyard.image_wiring import catalogue
 from wheelyard.settings import load_settings

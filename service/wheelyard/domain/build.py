@@ -8,9 +8,9 @@ from typing import Final, Self
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.index import Level
 from wheelyard.domain.needed_release import AwaitedBuild
-from wheelyard.domain.policy_reason import PolicyReason
+from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.queue import Demand, Lane, Priority
-from wheelyard.domain.target import Target
 from wheelyard.errors import WheelyardError
 
 MAX_LOG_EXCERPT_LINES: Final = 40

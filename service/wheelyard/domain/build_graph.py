@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.target import Target
 from wheelyard.errors import (
     RequirementChainError,
     RequirementCycleError,

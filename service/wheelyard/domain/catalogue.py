@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.domain.problems import describe_problems
 from wheelyard.domain.recipe_types import AlpineName, PackageChoice, RpmName, VariableName
 from wheelyard.domain.suites import (
@@ -24,7 +25,6 @@ from wheelyard.domain.suites import (
     Suite,
     SuiteName,
 )
-from wheelyard.domain.target import Policy, Target
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml

@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.versions import find_specifiers
 from wheelyard.errors import SelectionUnknownError
 

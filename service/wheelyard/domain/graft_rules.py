@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from wheelyard.domain.build import GraftedLibrary
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.target import Policy
+from wheelyard.domain.packaging.target import Policy
 
 
 def graft_problems(recipe: EffectiveRecipe, grafted: Sequence[GraftedLibrary]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 
 class Level(StrEnum):

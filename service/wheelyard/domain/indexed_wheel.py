@@ -13,13 +13,13 @@ from typing import Final
 from packaging.version import Version
 
 from wheelyard.domain.build import BuildOrder, Wheel
-from wheelyard.domain.coverage import targets_served
 from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.coverage import targets_served
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.domain.wheel_contents import WheelContents
 
 MAX_REASON: Final = 500
 """Longest reason of a yank, in characters."""

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from packaging.version import Version
 
-from wheelyard.domain.coverage import serves
-from wheelyard.domain.release import IndexFile, best_sdist, serves_python
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.release import IndexFile, best_sdist, serves_python
+from wheelyard.domain.packaging.target import Target
 
 
 class StandIns(StrEnum):

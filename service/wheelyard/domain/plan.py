@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

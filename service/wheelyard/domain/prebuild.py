@@ -11,7 +11,7 @@ from packaging.utils import NormalizedName
 
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import Origin, Skipped
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.webhook import Webhook
 

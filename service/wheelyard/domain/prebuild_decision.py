@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wheelyard.domain.build import Status
-from wheelyard.domain.coverage import WheelKind, assign_builds, best_wheel, is_hopeless, kind_of
+from wheelyard.domain.packaging.coverage import WheelKind, assign_builds, best_wheel, is_hopeless, kind_of
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
-from wheelyard.domain.target import Target
 
 _NEVER_MIRRORED: Final = "upstream has a wheel that fits, but this service mirrors none (WHEELYARD_MIRROR=never)"
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from packaging.version import Version
 
 from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_model import Rule, Source, When
 from wheelyard.domain.recipe_types import policy_matches
-from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
 from wheelyard.domain.untrusted.versions import read_specifiers
 

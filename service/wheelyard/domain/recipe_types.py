@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from wheelyard.domain.target import Policy
+from wheelyard.domain.packaging.target import Policy
 from wheelyard.domain.toolchain import ToolchainNeed
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_requirement

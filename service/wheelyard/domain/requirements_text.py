@@ -22,7 +22,7 @@ from wheelyard.domain.dependencies import (
     Skipped,
     Wanted,
 )
-from wheelyard.domain.release import pinned_version
+from wheelyard.domain.packaging.release import pinned_version
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
 _DEEPEST: Final = 20

@@ -13,8 +13,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.build import Status
 from wheelyard.domain.dependencies import InputKind, holds, kind_of_file
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Source
-from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.requirements import find_requirement
 
 _OPEN: Final = frozenset({InputKind.REQUIREMENTS, InputKind.PYPROJECT})

@@ -19,7 +19,7 @@ from wheelyard.domain.dependencies import (
     read_requires_python,
 )
 from wheelyard.domain.lock_files import load_toml, package_origins
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_marker

@@ -7,10 +7,10 @@ from typing import Protocol
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
-from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.domain.target import Target
 
 
 class SourceIndex(Protocol):

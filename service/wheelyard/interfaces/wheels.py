@@ -19,7 +19,7 @@ from wheelyard.domain.indexed_wheel import (
     WheelPage,
 )
 from wheelyard.domain.ledger import Claim
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 Permit = Callable[[], Awaitable[None]]
 """Asked right before something is sent to an index; raises what stands in the way."""

@@ -9,7 +9,7 @@ from wheelyard.domain.build import BuildRequirement, GraftedLibrary, Stage, Whee
 from wheelyard.domain.extensions import ExtensionSource
 from wheelyard.domain.index import PublishedFile
 from wheelyard.domain.ledger import Claim
-from wheelyard.domain.policy_reason import PolicyReason
+from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.interfaces import (
     CrateCache,
     Engine,

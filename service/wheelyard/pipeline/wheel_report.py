@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from wheelyard.domain.build import GraftedLibrary
 from wheelyard.domain.extensions import ExtensionSource, NativeContent
 from wheelyard.domain.network import NetworkCall
-from wheelyard.domain.policy_reason import PolicyNeed, PolicyReason
+from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 from wheelyard.domain.usage import Use
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.build import Status
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
 from wheelyard.domain.prebuild_decision import decide
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
 from wheelyard.domain.unstated_needs import built_for, check_needs
 from wheelyard.errors import (
     CallerError,

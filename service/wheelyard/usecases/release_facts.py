@@ -6,9 +6,9 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.domain.indexed_wheel import IndexedWheel, Listing, Standing
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.prebuild import ReleaseItems, Source, WheelOffer
 from wheelyard.domain.prebuild_decision import ReleaseFacts
-from wheelyard.domain.release import IndexFile
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version

@@ -11,17 +11,17 @@ from packaging.version import Version
 from wheelyard.domain.access import Scope
 from wheelyard.domain.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.catalogue import BuilderChoice, Catalogue
-from wheelyard.domain.coverage import serves
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.ledger import Submission, Token
+from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.plan import KeyFacts, build_key
 from wheelyard.domain.queue import Priority
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_merge import merge_rules
-from wheelyard.domain.release import Release, choose_release, parse_requirement
 from wheelyard.domain.system_packages import packages_for
-from wheelyard.domain.target import Target
 from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import (

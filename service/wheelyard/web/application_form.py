@@ -12,9 +12,9 @@ from fastapi.responses import RedirectResponse
 
 from wheelyard.api.requests import while_connected
 from wheelyard.domain.dependencies import InputKind, kind_of_file
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Prefer
 from wheelyard.domain.requirements_text import nested_path
-from wheelyard.domain.target import Target
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput, project_beside

@@ -12,11 +12,11 @@ from packaging.utils import NormalizedName, canonicalize_name
 from wheelyard.domain.build import BuildSummary, Status
 from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.log_text import clean_line
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_merge import Place
 from wheelyard.domain.recipe_origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
 from wheelyard.domain.recipe_source import RecipeStatus
-from wheelyard.domain.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError

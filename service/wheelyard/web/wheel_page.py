@@ -16,9 +16,9 @@ from wheelyard.domain.build import Attempt, Build, Status
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import MAX_REASON, IndexedWheel, Standing
 from wheelyard.domain.log_text import plain_text
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import InvalidRequestError, NotFoundError
 from wheelyard.web.project_page import links_of
 from wheelyard.web.rendering import Page

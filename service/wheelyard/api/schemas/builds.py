@@ -28,8 +28,8 @@ from wheelyard.domain.ledger import (
     Submission,
 )
 from wheelyard.domain.needed_release import AwaitedBuild
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.queue import Priority
-from wheelyard.domain.target import Target
 
 
 class NewBuild(Body):

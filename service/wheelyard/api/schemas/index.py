@@ -23,7 +23,7 @@ from wheelyard.domain.indexed_wheel import (
     WheelPage,
 )
 from wheelyard.domain.ledger import MAX_PAGE_SIZE
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 _PROJECT: str = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 

@@ -9,7 +9,7 @@ from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.build import Stage, Status, Wheel
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import WheelOrigin
-from wheelyard.domain.policy_reason import PURE
+from wheelyard.domain.packaging.policy_reason import PURE
 
 
 class BriefFailureView(View):

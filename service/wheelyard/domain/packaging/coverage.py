@@ -13,8 +13,8 @@ from typing import Final
 
 from packaging.tags import Tag
 
-from wheelyard.domain.release import allows_python
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.release import allows_python
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import find_wheel_name, read_wheel_name
 
 _GENERIC: Final = re.compile(r"py[0-9]+")
