@@ -38,7 +38,7 @@ import httpx
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies import Origin
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer

@@ -49,7 +49,7 @@ from tests.contract.stores import DEFAULT, LANE
 
 from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.domain.queue import Offer
+from wheelyard.domain.builds.queue import Offer
 from wheelyard.logs import configure_logs
 from wheelyard.pipeline.job import Job, Tools
 

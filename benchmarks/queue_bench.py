@@ -23,8 +23,8 @@ from wheelyard.adapters.database import Database
 from wheelyard.adapters.postgres_attempts import PostgresAttempts
 from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_queue import PostgresQueue
-from wheelyard.domain.build import Stage
-from wheelyard.domain.queue import Capacity, Priority
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.queue import Capacity, Priority
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.settings import Settings
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild

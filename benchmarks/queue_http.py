@@ -26,8 +26,8 @@ from wheelyard.adapters.postgres_logs import PostgresLogs
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
 from wheelyard.listening import holding_port, open_port
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog

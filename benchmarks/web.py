@@ -40,8 +40,8 @@ from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
-from wheelyard.domain.build import Failure, Stage, Status
-from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.domain.builds.build import Failure, Stage, Status
+from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.logs import configure_logs
 from wheelyard.supervisor import keep_for_good
 from wheelyard.usecases.browse_index import BrowseIndex

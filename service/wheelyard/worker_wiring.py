@@ -29,7 +29,7 @@ from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.adapters.worker_life import WorkerLife
-from wheelyard.domain.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
+from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.image_wiring import (
     agent_program,

@@ -34,9 +34,9 @@ from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.log_text import read_note
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.log_text import read_note
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder

@@ -26,9 +26,9 @@ from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Build, Status
+from wheelyard.domain.builds.build import Build, Status
+from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.domain.index import IndexEndpoint
-from wheelyard.domain.ledger import BuildFilter, Outcome
 from wheelyard.index_wiring import IndexBackends, embedded_index, open_index, worker_index
 from wheelyard.settings import Settings
 from wheelyard.wiring import api_services, source_index

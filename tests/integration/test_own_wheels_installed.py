@@ -13,7 +13,7 @@ from tests.integration.folder_index import FolderIndex, folder_index
 from tests.integration.index_clients import Clients, install_clients
 from tests.integration.prebuild_service import PrebuildService, make_wheel, open_prebuild_service
 
-from wheelyard.domain.build import Build
+from wheelyard.domain.builds.build import Build
 from wheelyard.domain.index import IndexEndpoint
 
 PYTHON: Final = "3.11"

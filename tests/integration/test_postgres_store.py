@@ -39,10 +39,10 @@ from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.domain.access import OpenLimits
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import BuildFilter, Claim, Outcome
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import Lane
+from wheelyard.domain.builds.records import BuildFilter, Claim, Outcome
 from wheelyard.domain.prebuild_list import PrebuildFilter
-from wheelyard.domain.queue import Lane
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, RecordUnreadableError
 
 TABLES = (

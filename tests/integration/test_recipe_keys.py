@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 from tests.integration.container_stand import ContainerStand, open_stand
 
-from wheelyard.domain.build import Build, Failure, Stage, Wheel
+from wheelyard.domain.builds.build import Build, Failure, Stage, Wheel
 from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
 
 MIB = 1 << 20

@@ -40,9 +40,9 @@ from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.build import BuildOrder, SdistSource, Wheel
+from wheelyard.domain.builds.build import BuildOrder, SdistSource, Wheel
+from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Claim
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits

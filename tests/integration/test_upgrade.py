@@ -21,7 +21,7 @@ from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_tokens import PostgresTokens
 from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.tokens import Tokens
 
 NAME: Final = "upgraded"

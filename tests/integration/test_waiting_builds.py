@@ -30,11 +30,11 @@ from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.build import Build, Stage, Status
+from wheelyard.domain.builds.build import Build, Stage, Status
+from wheelyard.domain.builds.queue import Offer
+from wheelyard.domain.builds.records import BuildFilter, Submission
 from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.ledger import BuildFilter, Submission
 from wheelyard.domain.packaging.own_projects import OwnProjects
-from wheelyard.domain.queue import Offer
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.resources import data_path
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild

@@ -11,7 +11,7 @@ from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.connection import Connection
-from wheelyard.domain.build import Build, Status
+from wheelyard.domain.builds.build import Build, Status
 
 BUILD_ID = "308e5031-b22b-43c9-9c3f-d6b54ebf705d"
 URL = "http://wheelyard.test"

@@ -19,8 +19,8 @@ from wheelyard.api.authentication import AuthenticatedRoute
 from wheelyard.api.health import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
 from wheelyard.domain.access import Scope
-from wheelyard.domain.figures import Figures
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.metrics import Figures
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import DatabaseUnavailableError, TooManyRequestsError, UnauthenticatedError
 from wheelyard.usecases.tokens import PREFIX, Tokens
 

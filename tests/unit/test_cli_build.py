@@ -16,7 +16,7 @@ from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.screen import PlainScreen
 from wheelyard.cli.watch import BuildEnded, BuildWaits, BuildWatch, StageBegan, StageEnded
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 
 WANTED = WantedWheel(requirement="pyyaml", python=None, platform=None)
 

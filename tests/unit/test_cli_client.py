@@ -12,7 +12,7 @@ from wheelyard.cli.events import parse_events
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.listing import list_builds
 from wheelyard.cli.problem import ProblemError
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 
 RUNNING: dict[str, object] = {"status": "running", "stage": "build", "attempt": 1}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies import Origin
 from wheelyard.domain.packaging.coverage import WheelKind, wheel_tags
 from wheelyard.domain.packaging.target import Target

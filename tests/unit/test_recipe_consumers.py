@@ -26,7 +26,7 @@ class Use:
 
 KEYS, JOBS = "integration/test_recipe_keys.py", "integration/test_container_jobs.py"
 BUILD, REPAIR, VERIFY = ("pipeline/build.py",), ("pipeline/repair.py",), ("pipeline/verify.py",)
-REQUIRES, LIMITS, GRAFTS = ("domain/build_requires.py",), ("pipeline/limits.py",), ("domain/graft_rules.py",)
+REQUIRES, LIMITS, GRAFTS = ("domain/build_requires.py",), ("pipeline/limits.py",), ("domain/builds/graft_rules.py",)
 PACKAGES = ("domain/system_packages.py",)
 USES = {
     "apt": Use(modules=PACKAGES, tried=KEYS),

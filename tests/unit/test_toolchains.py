@@ -15,10 +15,10 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipe_folders import list_recipe_files, read_recipe
 from wheelyard.adapters.toolchain_build import toolchain_build
+from wheelyard.domain.builds.diagnosis import diagnose
+from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.definition import toolchain_definition
-from wheelyard.domain.diagnosis import diagnose
-from wheelyard.domain.ledger import BuildFilter
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipe import parse_recipe
 from wheelyard.domain.recipe_merge import merge_rules

@@ -15,7 +15,7 @@ from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.cli import recipe_trial
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.domain.recipe import parse_recipe
 from wheelyard.errors import BuildFailedError, UnknownProjectError

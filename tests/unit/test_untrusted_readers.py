@@ -35,7 +35,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
             *("adapters/devpi_files.py", "adapters/image_sources.py", "adapters/image_stand_ins.py"),
             *("adapters/pending_updates.py", "adapters/refresh_reports.py", "backup.py", "domain/sbom.py"),
             *("cli/builders_upkeep.py", "cli/completion.py", "cli/connection.py", "cli/demo_service.py"),
-            *("domain/log_text.py",),
+            *("domain/builds/log_text.py",),
             *("adapters/lease_keeper.py", "adapters/lease_keeper_child.py"),
         ),
         OWN_FILES,

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from wheelyard.domain.statistics import DiskUse, FolderUse
+from wheelyard.domain.builds.statistics import DiskUse, FolderUse
 
 
 def measure_disk(folder: Path) -> DiskUse:

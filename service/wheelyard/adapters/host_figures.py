@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_records import PROJECT_LABEL, list_images
-from wheelyard.domain.queue import HostFigures
+from wheelyard.domain.builds.queue import HostFigures
 from wheelyard.errors import OperatorError
 
 

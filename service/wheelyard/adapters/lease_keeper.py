@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from wheelyard.adapters.child_process import inherited_environment
-from wheelyard.domain.ledger import Claim
+from wheelyard.domain.builds.records import Claim
 from wheelyard.logs import get_logger
 
 _TICK_SECONDS: Final = 0.5

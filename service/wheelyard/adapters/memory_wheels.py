@@ -6,7 +6,8 @@ from hashlib import sha256
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.domain.access import Action
-from wheelyard.domain.changes import mending_of, wheel_change
+from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index import Level
 from wheelyard.domain.index_check import Difference
 from wheelyard.domain.indexed_wheel import (
@@ -20,7 +21,6 @@ from wheelyard.domain.indexed_wheel import (
     WheelPage,
     requires_python_of,
 )
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 

@@ -16,10 +16,10 @@ from wheelyard.adapters.postgres_waits import begin_waiting, settle
 from wheelyard.adapters.records import Row, failure_json, order_of, reading, timings_json, trace_of, wheel_json
 from wheelyard.adapters.state_log import note_failed
 from wheelyard.adapters.wheel_rows import record
-from wheelyard.domain.build import Failure, Stage, Status
+from wheelyard.domain.builds.build import Failure, Stage, Status
+from wheelyard.domain.builds.queue import MAX_DEATHS
+from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.domain.indexed_wheel import IndexEntry
-from wheelyard.domain.ledger import Beat, Claim, Outcome
-from wheelyard.domain.queue import MAX_DEATHS
 from wheelyard.errors import RecordUnreadableError, WorkerLostError
 
 _CLAIM: Final = b"""

@@ -15,10 +15,10 @@ from wheelyard.adapters.postgres_waits import forget_waits
 from wheelyard.adapters.postgres_wishes import LIVE, leave, leave_cancelled, leave_for_all, want_again
 from wheelyard.adapters.records import Row, build_of, order_columns, readable, reading, summary_of
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
-from wheelyard.domain.build import Build, BuildOrder, BuildSummary
-from wheelyard.domain.changes import cancellation_of, request_of, retry_of
-from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.audit_entries import cancellation_of, request_of, retry_of
+from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter, BuildPage, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import NotFoundError, NotYoursError, RequestCancelledError
 

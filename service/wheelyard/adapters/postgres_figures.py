@@ -9,9 +9,9 @@ from typing import Final
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.records import Row
-from wheelyard.domain.figures import Figures, IndexSize, QueueDepth, Tally, Total
+from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally, Total
+from wheelyard.domain.builds.queue import Lane, Priority
 from wheelyard.domain.index import Level
-from wheelyard.domain.queue import Lane, Priority
 
 _QUEUE: Final = """
 select lane, priority, count(*) filter (where not_before is null and not waiting) as ready,

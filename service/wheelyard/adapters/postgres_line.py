@@ -4,8 +4,8 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row, readable, summary_of
-from wheelyard.domain.queue import Lane
-from wheelyard.domain.queue_estimate import Line, LiveBuild
+from wheelyard.domain.builds.estimate import Line, LiveBuild
+from wheelyard.domain.builds.queue import Lane
 
 _COLUMNS: Final = """
 id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority, not_before,

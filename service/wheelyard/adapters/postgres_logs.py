@@ -13,7 +13,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row
-from wheelyard.domain.ledger import LogPart
+from wheelyard.domain.builds.records import LogPart
 from wheelyard.errors import NotFoundError
 
 _PART_BYTES: Final = 1 << 20

@@ -9,12 +9,12 @@ from wheelyard.adapters.postgres_topics import notify
 from wheelyard.adapters.postgres_waits import fail, go_on, read_graph
 from wheelyard.adapters.records import Row, reading, trace_of
 from wheelyard.adapters.state_log import note_needed
-from wheelyard.domain.broken_chain import BrokenChain
-from wheelyard.domain.build import BuildOrder, Failure, Status
-from wheelyard.domain.build_graph import Need, WaitGraph
-from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.builds.broken_chain import BrokenChain
+from wheelyard.domain.builds.build import BuildOrder, Failure, Status
+from wheelyard.domain.builds.graph import Need, WaitGraph
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.queue import Priority
 from wheelyard.errors import RecordUnreadableError, WheelyardError
 
 _OPEN: Final = """

@@ -8,7 +8,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row
-from wheelyard.domain.log_text import LogNote
+from wheelyard.domain.builds.log_text import LogNote
 
 _BATCH: Final = 200
 # What was begun in the future was begun by a clock that was ahead, and would not be due before that time has come. Not

@@ -5,7 +5,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row, readable
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildSummary
 from wheelyard.errors import NotFoundError

@@ -15,8 +15,8 @@ from wheelyard.adapters.postgres_webhooks import put_webhook
 from wheelyard.adapters.postgres_wishes import wanted_builds, withdraw
 from wheelyard.adapters.records import Row, readable, reading, trace_of
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
-from wheelyard.domain.build import Status
-from wheelyard.domain.changes import end_of, prebuild_of
+from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
+from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies import Skipped
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started

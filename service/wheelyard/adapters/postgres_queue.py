@@ -15,9 +15,9 @@ from wheelyard.adapters.postgres_topics import notify
 from wheelyard.adapters.postgres_waits import repair, settle
 from wheelyard.adapters.records import Row, failure_json
 from wheelyard.adapters.state_log import note_lost, note_rested
-from wheelyard.domain.build import Failure, Status
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.queue import MAX_DEATHS, Demand, Offer
+from wheelyard.domain.builds.build import Failure, Status
+from wheelyard.domain.builds.queue import MAX_DEATHS, Demand, Offer
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError
 from wheelyard.logs import get_logger
 

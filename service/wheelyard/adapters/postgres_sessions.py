@@ -9,7 +9,7 @@ from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.postgres_tokens import LIVE, LONG_AGO
 from wheelyard.adapters.records import token_of
 from wheelyard.domain.access import MOST_SESSIONS, Action, Change
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 
 _FORGET: Final = b"delete from sessions where expires_at < now()"
 _FORGET_OLDEST: Final = b"""

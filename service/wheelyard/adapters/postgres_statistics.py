@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any, Final
 
 from wheelyard.adapters.database import Database
-from wheelyard.domain.statistics import (
+from wheelyard.domain.builds.statistics import (
     DURATION_BOUNDS,
     DayBytes,
     DayCount,

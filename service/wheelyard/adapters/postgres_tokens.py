@@ -13,8 +13,8 @@ from wheelyard.adapters.database import Connection, Database, Row
 from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.records import token_of
 from wheelyard.domain.access import Scope
-from wheelyard.domain.changes import creation_of, revocation_of
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError
 
 LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from wheelyard.adapters.database import Connection, Database
-from wheelyard.domain.ledger import Claim
+from wheelyard.domain.builds.records import Claim
 
 _BEGIN: Final = """
 insert into uploads (filename, sha256, build_id, attempt)

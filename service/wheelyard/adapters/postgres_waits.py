@@ -11,11 +11,11 @@ from wheelyard.adapters.database import Connection
 from wheelyard.adapters.postgres_topics import notify
 from wheelyard.adapters.records import Row, failure_json, failure_of
 from wheelyard.adapters.state_log import note_failed, note_rested
-from wheelyard.domain.broken_chain import BrokenChain
-from wheelyard.domain.build import Failure, Status
-from wheelyard.domain.build_graph import WaitGraph, refuse_needs
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.builds.broken_chain import BrokenChain
+from wheelyard.domain.builds.build import Failure, Status
+from wheelyard.domain.builds.graph import WaitGraph, refuse_needs
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.records import Claim
 
 _SATISFIED: Final = b"select project, version from build_waits where build_id = %(id)s and released_at is not null"
 _WAIT: Final = b"insert into build_waits (build_id, project, version) values (%(id)s, %(project)s, %(version)s)"

@@ -5,6 +5,7 @@ from typing import Final
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.wheel_rows import COLUMNS, Row, find, wheel_of
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import (
     IndexChanges,
@@ -16,7 +17,6 @@ from wheelyard.domain.indexed_wheel import (
     WheelOrigin,
     WheelPage,
 )
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
 from wheelyard.errors import NotFoundError
 
 _CHANGES: Final = "select name, serial from index_projects where serial > %(since)s"

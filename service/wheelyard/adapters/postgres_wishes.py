@@ -12,7 +12,7 @@ from wheelyard.adapters.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.postgres_waits import fail_dependents, stop_waiting
 from wheelyard.adapters.records import Row
 from wheelyard.domain.access import Action, Change
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 
 LIVE: Final = (Status.QUEUED, Status.RUNNING)
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row
-from wheelyard.domain.queue import Capacity, HostFigures, Lane, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.domain.builds.queue import Capacity, HostFigures, Lane, WorkerCard, WorkerState, WorkerStatus
 
 SILENT_SECONDS: Final = 30.0
 """After so long without a word, a worker is taken for lost."""

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import (
+from wheelyard.domain.builds.build import (
     Attempt,
     Build,
     BuildOrder,
@@ -20,11 +20,11 @@ from wheelyard.domain.build import (
     Status,
     Wheel,
 )
+from wheelyard.domain.builds.needed_release import AwaitedBuild, NeededRelease
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import Token
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Token
-from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.queue import Priority
 from wheelyard.domain.trace import Trace
 from wheelyard.errors import RecordUnreadableError, WheelyardError
 from wheelyard.logs import get_logger

@@ -3,7 +3,7 @@
 For changes that only a store knows: those of a sweep, and of builds that waited for others.
 """
 
-from wheelyard.domain.build import Failure, Status
+from wheelyard.domain.builds.build import Failure, Status
 from wheelyard.errors import WorkerLostError
 from wheelyard.logs import get_logger
 

@@ -21,7 +21,7 @@ from wheelyard.api.schemas.builds import (
     build_path,
 )
 from wheelyard.api.services import Services
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.usecases.retry_builds import RetryBuilds
 

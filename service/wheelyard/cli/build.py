@@ -12,7 +12,7 @@ from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, 
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.cli.screen import open_screen
 from wheelyard.cli.watch import BuildWatch, LogLine, read_lines
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.queue import Priority
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

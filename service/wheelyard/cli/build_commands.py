@@ -59,7 +59,7 @@ def build(  # noqa: PLR0913  (one parameter an option)
     from wheelyard.cli.build import WantedWheel
     from wheelyard.cli.build import build as run
     from wheelyard.cli.client import open_client
-    from wheelyard.domain.queue import Priority
+    from wheelyard.domain.builds.queue import Priority
 
     priority = Priority.BATCH if batch else Priority.INTERACTIVE
     wanted = WantedWheel(requirement=requirement, python=python, platform=platform, priority=priority)
@@ -177,7 +177,7 @@ def builds(
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.listing import list_builds
-    from wheelyard.domain.build import Status
+    from wheelyard.domain.builds.build import Status
 
     chosen = Status(status) if status is not None else None
     with open_client(url) as client:

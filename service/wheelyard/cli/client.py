@@ -22,8 +22,8 @@ from wheelyard.cli.build_events import EVENTS_BY_NAME, BuildEvent, Ended
 from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.events import ServerEvent, parse_events
 from wheelyard.cli.problem import Problem, ProblemError
-from wheelyard.domain.build import Status
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from wheelyard.cli.console import messages, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import LineSplitter, print_log_line
 from wheelyard.cli.report import exit_code_of_build, report_build
-from wheelyard.domain.build import Build
+from wheelyard.domain.builds.build import Build
 from wheelyard.logs import configure_logs
 from wheelyard.settings import Settings, load_settings
 from wheelyard.trial import open_trial

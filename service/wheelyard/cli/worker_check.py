@@ -5,7 +5,7 @@ import asyncio
 from wheelyard.access_wiring import open_workers
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.queue import WorkerState
+from wheelyard.domain.builds.queue import WorkerState
 from wheelyard.settings import load_settings
 from wheelyard.worker_wiring import worker_name
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from statistics import median
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.domain.prebuild import ItemStatus, Prebuild, ReleaseItems, Started, releases_of
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildOrder, Wheel
+from wheelyard.domain.builds.build import BuildOrder, Wheel
 from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.packaging.coverage import targets_served
 from wheelyard.domain.packaging.target import Target

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.domain.packaging.coverage import WheelKind, assign_builds, best_wheel, is_hopeless, kind_of
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer

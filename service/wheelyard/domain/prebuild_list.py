@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from wheelyard.domain.ledger import IdRange
+from wheelyard.domain.builds.records import IdRange
 from wheelyard.domain.prebuild import ItemStatus
 
 

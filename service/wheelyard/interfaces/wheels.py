@@ -7,6 +7,7 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
+from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.index import HeldFile, Level, PublishedFile
 from wheelyard.domain.index_check import IndexReport, LastReport
 from wheelyard.domain.indexed_wheel import (
@@ -18,7 +19,6 @@ from wheelyard.domain.indexed_wheel import (
     WheelFilter,
     WheelPage,
 )
-from wheelyard.domain.ledger import Claim
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 Permit = Callable[[], Awaitable[None]]

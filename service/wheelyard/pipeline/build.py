@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.build import BuildRequirement, Stage
 from wheelyard.domain.build_requires import amend_requirements
+from wheelyard.domain.builds.build import BuildRequirement, Stage
 from wheelyard.domain.effective_recipe import SourceFile
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel

@@ -8,7 +8,7 @@ import functools
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.build import Stage
+from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.crates import CratePlan, plan_crates
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
 from wheelyard.errors import CratesRefusedError

@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.build import Stage
-from wheelyard.domain.extensions import Expectation, NativeContent, find_degradation
-from wheelyard.domain.graft_rules import graft_problems, misses_floor
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.expectations import Expectation, NativeContent, find_degradation
+from wheelyard.domain.builds.graft_rules import graft_problems, misses_floor
+from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.packaging.target import Policy
-from wheelyard.domain.plan import build_tag
 from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message

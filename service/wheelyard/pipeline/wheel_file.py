@@ -17,7 +17,7 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, canonicalize_name
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildOrder
+from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.file_names import read_tag, read_wheel_name

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
 from wheelyard.domain.prebuild_decision import decide
-from wheelyard.domain.queue import Priority
 from wheelyard.domain.unstated_needs import built_for, check_needs
 from wheelyard.errors import (
     CallerError,

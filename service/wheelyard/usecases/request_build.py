@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.key import KeyFacts, build_key
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import Submission, Token
 from wheelyard.domain.catalogue import BuilderChoice, Catalogue
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Submission, Token
 from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.plan import KeyFacts, build_key
-from wheelyard.domain.queue import Priority
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_merge import merge_rules
 from wheelyard.domain.system_packages import packages_for

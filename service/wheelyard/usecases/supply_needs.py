@@ -7,7 +7,7 @@ Everything here may be repeated at any time. Must not wait for builds, nor decid
 import uuid
 from typing import Final, NoReturn
 
-from wheelyard.domain.build_graph import Need
+from wheelyard.domain.builds.graph import Need
 from wheelyard.errors import DatabaseUnavailableError, InternalError, WheelyardError
 from wheelyard.interfaces import NeedStore
 from wheelyard.logs import get_logger

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from wheelyard.domain.build import Build
+from wheelyard.domain.builds.build import Build
 from wheelyard.interfaces import BuildStore, LogSink
 from wheelyard.usecases.follow_log import FollowLog, LogEvent, LogPosition, LogText
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild

@@ -17,7 +17,7 @@ from fastapi.sse import format_sse_event
 from wheelyard.api.build_log import plain_log
 from wheelyard.api.log_events import EventStream, with_heartbeats
 from wheelyard.api.problems import Problem
-from wheelyard.domain.build import Attempt, Build
+from wheelyard.domain.builds.build import Attempt, Build
 from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
 from wheelyard.web.ansi import Pen

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
-from wheelyard.domain.build import Build, Status
+from wheelyard.domain.builds.build import Build, Status
 from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
 from wheelyard.web.log_window import LogWindow, fold_by_stage

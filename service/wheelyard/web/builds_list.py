@@ -9,8 +9,8 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import MAX_RETRIES, BuildFilter
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter
 from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.web.matrix import pythons_of

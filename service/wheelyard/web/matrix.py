@@ -9,7 +9,7 @@ from itertools import chain
 from packaging.tags import Tag
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildSummary, Status
+from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels, Standing
 from wheelyard.domain.packaging.target import Target

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.domain.build import BuildSummary, Status
-from wheelyard.domain.ledger import MAX_PAGE_SIZE, BuildFilter
-from wheelyard.domain.log_text import clean_line
+from wheelyard.domain.builds.build import BuildSummary, Status
+from wheelyard.domain.builds.log_text import clean_line
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipe import Recipe
 from wheelyard.domain.recipe_merge import Place

@@ -10,7 +10,7 @@ from fastapi import Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.build import BuildOrder
+from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.dependencies import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest

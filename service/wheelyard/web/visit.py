@@ -19,7 +19,7 @@ from wheelyard.api.request_context import address_of, trace_of
 from wheelyard.api.services import ApiServices, services_of
 from wheelyard.api.session_cookie import CSRF_FIELD, session_of
 from wheelyard.domain.access import Scope
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 from wheelyard.domain.trace import Trace
 from wheelyard.errors import InvalidRequestError, NotFoundError, UnauthenticatedError
 from wheelyard.usecases.access import ANONYMOUS

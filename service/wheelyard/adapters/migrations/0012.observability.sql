@@ -28,7 +28,7 @@ create table totals_news (
     amount double precision not null
 );
 
--- The bounds are BUCKETS of domain/figures.py; what is only counted has the amount 0.
+-- The bounds are BUCKETS of domain/builds/metrics.py; what is only counted has the amount 0.
 create function wheelyard_tally(named text, labelled text[], measured double precision default 0) returns void
 language sql as $$
     insert into totals_news (name, labels, bucket, count, amount)

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final, Self
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Failure, StageTiming, Status, Wheel
+from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Failure, StageTiming, Status, Wheel
+from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.needed_release import NeededRelease
 from wheelyard.domain.trace import NO_TRACE, Trace
 
 MAX_PAGE_SIZE: Final = 200

@@ -5,12 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from wheelyard.domain.builds.needed_release import AwaitedBuild
+from wheelyard.domain.builds.queue import Demand, Lane, Priority
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.index import Level
-from wheelyard.domain.needed_release import AwaitedBuild
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.queue import Demand, Lane, Priority
 from wheelyard.errors import WheelyardError
 
 MAX_LOG_EXCERPT_LINES: Final = 40
@@ -181,7 +181,7 @@ class BuildOrder:
     """What is to be built: one release for one target by one recipe on one builder; decided, not yet stored."""
 
     key: str
-    """Content key: equal orders are one build (see ``wheelyard.domain.plan``)."""
+    """Content key: equal orders are one build (see ``wheelyard.domain.builds.key``)."""
     requirement: str
     """The requirement as it was asked for."""
     project: str

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wheelyard.domain.network import REMEDY, NetworkCall, calls_in_log, name_calls
+from wheelyard.domain.builds.network import REMEDY, NetworkCall, calls_in_log, name_calls
 from wheelyard.domain.system_libraries import debian_package, package_of_header, package_of_program
 from wheelyard.errors import DiskLimitError, OpenFilesLimitError
 

@@ -1,9 +1,9 @@
 """What stores write into the audit log with each change that they make. Must not write it."""
 
 from wheelyard.domain.access import Action, Change
-from wheelyard.domain.build import Build, BuildOrder
+from wheelyard.domain.builds.build import Build, BuildOrder
+from wheelyard.domain.builds.records import Token
 from wheelyard.domain.index_check import Difference
-from wheelyard.domain.ledger import Token
 from wheelyard.domain.prebuild import Prebuild
 
 

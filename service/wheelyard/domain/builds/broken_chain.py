@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from wheelyard.domain.build import Failure, Status
+from wheelyard.domain.builds.build import Failure, Status
 from wheelyard.errors import RequirementBuildFailedError
 
 _ENDS = {Status.FAILED: "whose build failed", Status.CANCELLED: "whose build was cancelled"}

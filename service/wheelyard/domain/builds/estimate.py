@@ -10,8 +10,8 @@ from datetime import datetime
 from statistics import median
 from typing import Final
 
-from wheelyard.domain.build import BuildSummary
-from wheelyard.domain.queue import Lane, WorkerState, WorkerStatus
+from wheelyard.domain.builds.build import BuildSummary
+from wheelyard.domain.builds.queue import Lane, WorkerState, WorkerStatus
 
 _LEAST_SHARE: Final = 0.1
 """A build that has taken its usual time already is taken to need a tenth of it."""

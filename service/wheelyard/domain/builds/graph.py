@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.queue import Priority
 from wheelyard.errors import (
     RequirementChainError,
     RequirementCycleError,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from wheelyard.domain.build import GraftedLibrary
+from wheelyard.domain.builds.build import GraftedLibrary
 from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.packaging.target import Policy
 
