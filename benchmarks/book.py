@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 
 from wheelyard.cli.connection import find_connection
 from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.recipe_types import BOOK_SUITES
+from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.resources import data_path
 
 ROOT: Final = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wheelyard.client_settings import default_state_dir
 from wheelyard.domain.index import Level
-from wheelyard.domain.recipe_source import parse_recipe_source
+from wheelyard.domain.recipes.source import parse_recipe_source
 from wheelyard.domain.webhook import read_network
 from wheelyard.errors import SettingsInvalidError
 

@@ -34,8 +34,8 @@ from wheelyard.api.services import ApiServices
 from wheelyard.domain.index import Level
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipe_source import parse_recipe_source
-from wheelyard.domain.recipe_types import BOOK_SUITES
+from wheelyard.domain.recipes.source import parse_recipe_source
+from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.image_wiring import (
     builder_facts,
     catalogue,

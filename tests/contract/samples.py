@@ -15,9 +15,9 @@ from wheelyard.domain.builds.build import (
     Wheel,
 )
 from wheelyard.domain.builds.queue import Demand
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
 RECIPE = EffectiveRecipe(

@@ -19,7 +19,7 @@ from tests.hostile.sdist_parts import MARK
 from tests.integration.container_stand import SUITE, ContainerStand, PackageRun, open_stand
 
 from wheelyard.domain.builds.build import Build
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.image_wiring import engine_command, image_builder
 
 pytestmark = pytest.mark.slow_gvisor

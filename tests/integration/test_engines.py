@@ -22,7 +22,7 @@ from wheelyard.adapters.image_checks import check_image
 from wheelyard.adapters.image_finish import read_packages, run_in
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.image_wiring import image_builder
 from wheelyard.resources import data_path
 

@@ -14,7 +14,7 @@ from tests.integration.git_host import git_host
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.recipe_refreshes import fetch_first
-from wheelyard.domain.recipe_source import GitSource
+from wheelyard.domain.recipes.source import GitSource
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 
 DEMO = canonicalize_name("demo")

@@ -42,8 +42,8 @@ from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.build import BuildOrder, SdistSource, Wheel
 from wheelyard.domain.builds.records import Claim
-from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import Job, Tools, known

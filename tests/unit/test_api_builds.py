@@ -18,7 +18,7 @@ from wheelyard.domain.access import Action, AuditFilter, OpenLimits
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import IndexUnavailableError
 
 

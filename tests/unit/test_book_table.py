@@ -12,7 +12,7 @@ from benchmarks.book_table import BUILT, UNSUPPORTED, Row, RowKey, cell, read_ro
 from packaging.requirements import Requirement
 
 from wheelyard.adapters.recipe_folders import list_recipe_files, project_of
-from wheelyard.domain.recipe_types import BOOK_SUITES
+from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.resources import data_path
 
 CORPUS = """

@@ -17,8 +17,8 @@ from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.definition import builder_definition, runtime_definition
-from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.sbom import read_sbom_content, write_sbom
 from wheelyard.domain.suites import ImageSuite
 from wheelyard.domain.toolchain import ToolchainName

@@ -22,7 +22,7 @@ from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives, MemoryCrates
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     CratesRefusedError,
     CratesUnavailableError,

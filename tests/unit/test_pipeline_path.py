@@ -16,7 +16,7 @@ from tests.unit.pipeline_stand import (
 
 from wheelyard.adapters.memory_engine import MemoryEngine
 from wheelyard.domain.builds.build import Stage
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     EngineUnavailableError,
     HashMismatchError,

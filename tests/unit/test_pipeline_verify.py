@@ -8,7 +8,7 @@ from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify,
 
 from wheelyard.adapters.memory_engine import ScriptedAgent
 from wheelyard.domain.builds.expectations import ExtensionSource
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
     IndexUnavailableError,

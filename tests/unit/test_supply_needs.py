@@ -18,7 +18,7 @@ from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError, IndexUnavailableError
 from wheelyard.resources import data_path
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild

@@ -20,8 +20,8 @@ from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.definition import toolchain_definition
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipe import parse_recipe
-from wheelyard.domain.recipe_merge import merge_rules
+from wheelyard.domain.recipes.merge import merge_rules
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import CatalogueInvalidError, RecipeInvalidError, ToolchainTooOldError

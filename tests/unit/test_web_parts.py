@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 
 from wheelyard.domain.builds.statistics import DayBytes, DayCount, Statistics, classify
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.web.charts import (
     HEIGHT,
     bytes_chart,

@@ -11,7 +11,7 @@ from tests.unit.web_stand import METADATA, SeenPage, WebStand, furnish, web_stan
 
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import Standing
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.recipes.recipe import parse_recipe
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from wheelyard.domain.index import Level, PublishedFile
 from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.domain.sbom import ImageContent
 from wheelyard.usecases.tokens import PREFIX
 

@@ -14,10 +14,10 @@ from typing import Final
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
-from wheelyard.domain.problems import TextProblem
-from wheelyard.domain.recipe import Naming, Recipe, judge_text
-from wheelyard.domain.recipe_lint import lint_recipe
-from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
+from wheelyard.domain.recipes.problems import TextProblem
+from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text
+from wheelyard.domain.recipes.recipe_lint import lint_recipe
+from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 
 RECIPE_FILE: Final = "recipe.toml"

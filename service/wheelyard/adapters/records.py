@@ -23,8 +23,8 @@ from wheelyard.domain.builds.build import (
 from wheelyard.domain.builds.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Token
-from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.trace import Trace
 from wheelyard.errors import RecordUnreadableError, WheelyardError
 from wheelyard.logs import get_logger

@@ -14,11 +14,11 @@ from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.packaging.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.problems import TextProblem
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_lint import lint_recipe
-from wheelyard.domain.recipe_merge import Place, merge_rules
-from wheelyard.domain.recipe_origins import KeyOrigin, explain_keys, skipped_rules
+from wheelyard.domain.recipes.merge import Place, merge_rules
+from wheelyard.domain.recipes.origins import KeyOrigin, explain_keys, skipped_rules
+from wheelyard.domain.recipes.problems import TextProblem
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.recipe_lint import lint_recipe
 from wheelyard.errors import NotFoundError, UnknownTargetError
 from wheelyard.image_wiring import catalogue
 from wheelyard.settings import load_settings

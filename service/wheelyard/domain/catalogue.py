@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from wheelyard.domain.packaging.target import Policy, Target
-from wheelyard.domain.problems import describe_problems
-from wheelyard.domain.recipe_types import AlpineName, PackageChoice, RpmName, VariableName
+from wheelyard.domain.recipes.problems import describe_problems
+from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
 from wheelyard.domain.suites import (
     SNAPSHOT,
     AnySuite,

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from wheelyard.domain.packaging.target import Policy
-from wheelyard.domain.recipe_types import PackageName
+from wheelyard.domain.recipes.types import PackageName
 
 SNAPSHOT: Final = "{snapshot}"
 """Stands in a suite's mirrors for its moment."""

@@ -9,8 +9,8 @@ from packaging.utils import NormalizedName
 from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 
 
 class SourceIndex(Protocol):

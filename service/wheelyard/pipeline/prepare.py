@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from wheelyard.domain.stated_toolchains import find_rust_builder
-from wheelyard.domain.system_packages import packages_for
+from wheelyard.domain.recipes.stated_toolchains import find_rust_builder
+from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import ToolchainTooOldError

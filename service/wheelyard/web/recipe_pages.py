@@ -13,10 +13,10 @@ from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.builds.log_text import clean_line
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_merge import Place
-from wheelyard.domain.recipe_origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
-from wheelyard.domain.recipe_source import RecipeStatus
+from wheelyard.domain.recipes.merge import Place
+from wheelyard.domain.recipes.origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.source import RecipeStatus
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError

@@ -7,10 +7,10 @@ from typing import Final, Self
 
 from wheelyard.domain.builds.needed_release import AwaitedBuild
 from wheelyard.domain.builds.queue import Demand, Lane, Priority
-from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.index import Level
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import WheelyardError
 
 MAX_LOG_EXCERPT_LINES: Final = 40

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from wheelyard.domain.builds.build import GraftedLibrary
-from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.packaging.target import Policy
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 
 
 def graft_problems(recipe: EffectiveRecipe, grafted: Sequence[GraftedLibrary]) -> Iterator[str]:

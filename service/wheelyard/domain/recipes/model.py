@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from wheelyard.domain.problems import key_paths
-from wheelyard.domain.recipe_types import (
+from wheelyard.domain.recipes.problems import key_paths
+from wheelyard.domain.recipes.types import (
     AlpineName,
     ArchitectureName,
     ConstraintText,

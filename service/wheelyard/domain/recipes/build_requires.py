@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.untrusted.requirements import find_requirement
 
 

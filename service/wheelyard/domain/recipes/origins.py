@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe, SourceFile
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_merge import MERGES, Place, is_given, matching_rules, merge_rules, mismatches, value_at
-from wheelyard.domain.recipe_model import Rule, Source
-from wheelyard.domain.toml_lines import KeyPath, line_of
+from wheelyard.domain.recipes.effective import EffectiveRecipe, SourceFile
+from wheelyard.domain.recipes.merge import MERGES, Place, is_given, matching_rules, merge_rules, mismatches, value_at
+from wheelyard.domain.recipes.model import Rule, Source
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.toml_lines import KeyPath, line_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

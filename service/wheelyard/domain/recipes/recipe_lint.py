@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from wheelyard.domain.problems import TextProblem
-from wheelyard.domain.recipe import Recipe
+from wheelyard.domain.recipes.problems import TextProblem
+from wheelyard.domain.recipes.recipe import Recipe
 
 
 def lint_recipe(recipe: Recipe) -> Iterator[TextProblem]:

@@ -10,9 +10,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from wheelyard.domain.problems import TextProblem, locate_problems
-from wheelyard.domain.recipe_model import KEY_PATHS, RecipeText, Rule
-from wheelyard.domain.toml_lines import KeyLines, find_lines
+from wheelyard.domain.recipes.model import KEY_PATHS, RecipeText, Rule
+from wheelyard.domain.recipes.problems import TextProblem, locate_problems
+from wheelyard.domain.recipes.toml_lines import KeyLines, find_lines
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.errors import RecipeInvalidError

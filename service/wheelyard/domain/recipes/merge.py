@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_model import Rule, Source, When
-from wheelyard.domain.recipe_types import policy_matches
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.recipes.model import Rule, Source, When
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.types import policy_matches
 from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
 from wheelyard.domain.untrusted.versions import read_specifiers
 

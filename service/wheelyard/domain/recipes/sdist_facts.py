@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from wheelyard.domain.sdist_contents import SdistContents
-from wheelyard.domain.system_libraries import debian_package, package_of_header, package_of_program
+from wheelyard.domain.recipes.sdist_contents import SdistContents
+from wheelyard.domain.recipes.system_libraries import debian_package, package_of_header, package_of_program
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.domain.untrusted.versions import find_version

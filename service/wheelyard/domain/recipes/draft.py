@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from wheelyard.domain.sdist_contents import SdistContents
-from wheelyard.domain.sdist_facts import (
+from wheelyard.domain.recipes.sdist_contents import SdistContents
+from wheelyard.domain.recipes.sdist_facts import (
     Finding,
     build_system,
     count_sources,
@@ -14,7 +14,12 @@ from wheelyard.domain.sdist_facts import (
     find_libraries,
     find_toolchains,
 )
-from wheelyard.domain.system_libraries import debian_package, is_system_library, package_of_header, package_of_program
+from wheelyard.domain.recipes.system_libraries import (
+    debian_package,
+    is_system_library,
+    package_of_header,
+    package_of_program,
+)
 
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _LONGEST: Final = 200

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import PackagesMissingError
 
 

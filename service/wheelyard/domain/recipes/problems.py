@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from wheelyard.domain.toml_lines import KeyLines, KeyPath, line_of
+from wheelyard.domain.recipes.toml_lines import KeyLines, KeyPath, line_of
 
 _OF_A_NAME: Final = "[key]"
 """What pydantic puts behind the place of a name that is wrong itself."""
