@@ -39,7 +39,7 @@ from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_f
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.process import run_program
 from wheelyard.adapters.uv_process import uv_platform
-from wheelyard.domain.catalogue import APT_MIRROR
+from wheelyard.domain.catalogue.catalogue import APT_MIRROR
 from wheelyard.image_wiring import engine_command, image_builder, image_options
 from wheelyard.resources import data_path
 from wheelyard.settings import load_settings

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_records import PROJECT_LABEL, list_images
-from wheelyard.domain.package_managers import CONTAINER_USERS
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.image_wiring import engine_command
 from wheelyard.settings import load_settings
 

@@ -28,11 +28,11 @@ from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.postgres_images import PostgresImageReports
-from wheelyard.domain.builder_status import BuilderStatus, describe_builders
-from wheelyard.domain.catalogue import Catalogue
-from wheelyard.domain.definition import builder_definition
-from wheelyard.domain.sbom import ImageContent, read_sbom_content
-from wheelyard.domain.upkeep import PruneRules
+from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.definition import builder_definition
+from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
+from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
+from wheelyard.domain.catalogue.upkeep import PruneRules
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.metrics import CacheLookups
 from wheelyard.resources import data_path

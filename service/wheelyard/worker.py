@@ -13,8 +13,8 @@ from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.image_refreshes import ImageRefreshes
 from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.adapters.worker_life import WorkerLife
-from wheelyard.domain.builder_status import EngineImages
 from wheelyard.domain.builds.queue import WorkerCard, WorkerState
+from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import OperatorError
 from wheelyard.interfaces import Engine, FigureStore, ImageReports, WorkerBook, WorkQueue
 from wheelyard.logs import get_logger

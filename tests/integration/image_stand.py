@@ -11,7 +11,7 @@ from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord, find_image
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 
 BUILDERS = Path(__file__).parents[2] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.container_stand import ASLEEP, LIMITS, ContainerStand, PackageRun, open_stand
 
 from wheelyard.domain.builds.build import Build, Failure, Stage, Status, Wheel
-from wheelyard.domain.package_managers import CONTAINER_USERS
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 
 ROOT = Path(__file__).parents[2]

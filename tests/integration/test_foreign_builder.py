@@ -15,7 +15,7 @@ from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_checks import check_image
 from wheelyard.adapters.image_finish import read_sbom
 from wheelyard.adapters.image_records import find_image
-from wheelyard.domain.package_managers import APT
+from wheelyard.domain.catalogue.package_managers import APT
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.image_wiring import image_builder, image_options
 from wheelyard.resources import data_path

@@ -24,8 +24,8 @@ from wheelyard.adapters.image_pruning import ImagePruning
 from wheelyard.adapters.image_refreshes import ImageRefreshes
 from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
+from wheelyard.domain.catalogue.upkeep import PruneRules
 from wheelyard.domain.packaging.release import IndexFile
-from wheelyard.domain.upkeep import PruneRules
 from wheelyard.errors import DiskFullError
 
 DISK_BYTES = 24 << 20

@@ -29,9 +29,9 @@ from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.image_updates import find_updates
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.logged_images import LoggedImages
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.packages import digest_lock, write_lock
-from wheelyard.domain.suites import Suite
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.packages import digest_lock, write_lock
+from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import DiskFullError, MirrorUnreachableError, SuiteUnavailableError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -19,7 +19,7 @@ from wheelyard.adapters.image_context import ContextFile
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_pruning import ImagePruning
 from wheelyard.adapters.image_records import ImageRecord, find_image, label_instruction
-from wheelyard.domain.upkeep import PruneRules
+from wheelyard.domain.catalogue.upkeep import PruneRules
 
 LABEL = "org.wheelyard.test"
 MIB = 1 << 20

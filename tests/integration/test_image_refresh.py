@@ -23,7 +23,7 @@ from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
 from wheelyard.adapters.image_shelf import ImageShelf
 from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.upkeep import PruneRules
+from wheelyard.domain.catalogue.upkeep import PruneRules
 
 OWN = CATALOGUE.model_copy(update={"source_date_epoch": CATALOGUE.source_date_epoch + 1})
 """The catalogue with other definitions."""

@@ -16,9 +16,9 @@ from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_plan import environment_build
 from wheelyard.adapters.image_records import ImageRecord, find_image
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.packages import digest_lock
-from wheelyard.domain.sbom import read_sbom_content
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.packages import digest_lock
+from wheelyard.domain.catalogue.sbom import read_sbom_content
 from wheelyard.errors import (
     DownloadFailedError,
     EngineCommandError,

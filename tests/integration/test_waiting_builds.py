@@ -33,7 +33,7 @@ from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.build import Build, Stage, Status
 from wheelyard.domain.builds.queue import Offer
 from wheelyard.domain.builds.records import BuildFilter, Submission
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.resources import data_path

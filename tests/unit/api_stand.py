@@ -39,10 +39,10 @@ from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope
-from wheelyard.domain.builder_status import BuilderStatus, describe_builders
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.index import Level
 from wheelyard.domain.indexed_wheel import Listing
 from wheelyard.domain.packaging.target import Target

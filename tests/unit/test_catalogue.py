@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.definition import (
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
     base_definition,
     builder_definition,

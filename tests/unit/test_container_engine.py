@@ -18,7 +18,7 @@ from wheelyard.adapters.container_leftovers import remove_leftovers
 from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_records import PROJECT_LABEL
-from wheelyard.domain.package_managers import CONTAINER_USERS
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import EngineCommandError, EngineUnavailableError
 from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.resources import data_path

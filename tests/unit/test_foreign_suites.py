@@ -15,14 +15,14 @@ from wheelyard.adapters.image_plan import environment_build
 from wheelyard.adapters.image_records import ImageRecord
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.toolchain_build import toolchain_build
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.definition import builder_definition, runtime_definition
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.definition import builder_definition, runtime_definition
+from wheelyard.domain.catalogue.sbom import read_sbom_content, write_sbom
+from wheelyard.domain.catalogue.suites import ImageSuite
+from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
+from wheelyard.domain.catalogue.toolchains import ToolchainName
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.domain.sbom import read_sbom_content, write_sbom
-from wheelyard.domain.suites import ImageSuite
-from wheelyard.domain.toolchain import ToolchainName
-from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.errors import PackagesMissingError, ToolchainTooOldError
 from wheelyard.pipeline.prepare import prepare
 

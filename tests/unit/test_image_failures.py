@@ -8,7 +8,7 @@ from wheelyard.adapters.image_base import BaseRequest, bootstrap_base
 from wheelyard.adapters.image_failures import explain_failure, find_unknown_packages
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.disk_space import check_free_space
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.errors import (
     DiskFullError,
     ImageBuildFailedError,

@@ -21,10 +21,10 @@ from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.adapters.process import Completed, LineCallback
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.definition import environment_definition
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import OUTDATED, PruneRules, RefreshReport
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.definition import environment_definition
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, RefreshReport
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError, MirrorUnreachableError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -10,7 +10,7 @@ import pytest
 
 from wheelyard.adapters.host_checks import try_catalogue
 from wheelyard.cli.exit_codes import exit_code_of
-from wheelyard.domain.definition import builder_definition
+from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError
 from wheelyard.image_wiring import catalogue, image_builder

@@ -11,7 +11,7 @@ from wheelyard.adapters.image_records import ImageRecord
 from wheelyard.adapters.image_sources import ImageSources
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.process import LineCallback
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorError
 

@@ -17,7 +17,7 @@ from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError, IndexUnavailableError
 from wheelyard.resources import data_path

@@ -16,7 +16,7 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.cli import recipe_trial
 from wheelyard.domain.builds.build import Stage, Status
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import BuildFailedError, UnknownProjectError
 from wheelyard.pipeline.job import Job, Step, Tools

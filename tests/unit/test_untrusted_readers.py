@@ -33,7 +33,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(
         (
             *("adapters/devpi_files.py", "adapters/image_sources.py", "adapters/image_stand_ins.py"),
-            *("adapters/pending_updates.py", "adapters/refresh_reports.py", "backup.py", "domain/sbom.py"),
+            *("adapters/pending_updates.py", "adapters/refresh_reports.py", "backup.py", "domain/catalogue/sbom.py"),
             *("cli/builders_upkeep.py", "cli/completion.py", "cli/connection.py", "cli/demo_service.py"),
             *("domain/builds/log_text.py",),
             *("adapters/lease_keeper.py", "adapters/lease_keeper_child.py"),

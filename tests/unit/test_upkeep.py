@@ -5,9 +5,9 @@ from pathlib import Path
 
 from wheelyard.adapters.image_uses import ImageUses
 from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.domain.builder_status import PendingUpdates
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import GRACE, PruneRules, UsedImage, choose_unused
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.status import PendingUpdates
+from wheelyard.domain.catalogue.upkeep import GRACE, PruneRules, UsedImage, choose_unused
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 CHANGE = PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True)

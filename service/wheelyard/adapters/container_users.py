@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wheelyard.adapters.child_process import FileLock
-from wheelyard.domain.package_managers import CONTAINER_USERS
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import AlreadyRunningError, EngineCommandError
 
 

@@ -11,10 +11,10 @@ from typing import Final
 from wheelyard.adapters.image_build import ImageBuild
 from wheelyard.adapters.image_context import ContextFile
 from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.domain.catalogue import Catalogue
-from wheelyard.domain.definition import DefinitionFacts, builder_definition, builder_pythons
-from wheelyard.domain.package_managers import PackageManager, find_manager
-from wheelyard.domain.suites import ImageSuite
+from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, builder_pythons
+from wheelyard.domain.catalogue.package_managers import PackageManager, find_manager
+from wheelyard.domain.catalogue.suites import ImageSuite
 from wheelyard.errors import SuiteUnsupportedError
 
 _PATH: Final = "/opt/wheelyard/tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -21,8 +21,8 @@ from wheelyard.adapters.catalogue_file import read_catalogue
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.adapters.upstream_http import explain, without_password
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
-from wheelyard.domain.package_managers import CONTAINER_USERS
 from wheelyard.errors import CatalogueInvalidError
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings

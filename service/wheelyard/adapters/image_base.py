@@ -22,8 +22,8 @@ from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
 from wheelyard.adapters.process import LineCallback, run_program
 from wheelyard.disk_space import check_free_space
-from wheelyard.domain.archive import ArchiveDate, write_dates
-from wheelyard.domain.suites import Suite
+from wheelyard.domain.catalogue.archive import ArchiveDate, write_dates
+from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import ImageBuildFailedError
 
 _DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -14,9 +14,9 @@ from wheelyard.adapters.image_context import ContextFile
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
 from wheelyard.adapters.process import LineCallback
-from wheelyard.domain.package_managers import APT, PackageManager, find_manager
-from wheelyard.domain.packages import InstalledPackage, digest_lock, parse_packages, write_lock
-from wheelyard.domain.sbom import ImageContent, read_sbom_content, write_sbom
+from wheelyard.domain.catalogue.package_managers import APT, PackageManager, find_manager
+from wheelyard.domain.catalogue.packages import InstalledPackage, digest_lock, parse_packages, write_lock
+from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content, write_sbom
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 
 FOLDER: Final = "/opt/wheelyard"

@@ -10,8 +10,8 @@ from wheelyard.adapters.image_build import ImageBuild
 from wheelyard.adapters.image_context import ContextFile
 from wheelyard.adapters.image_finish import CONTENT_FOLDER, draft_of, manager_of
 from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.domain.catalogue import Catalogue, Python, PythonSource
-from wheelyard.domain.definition import (
+from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource
+from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
     base_definition,
     builder_definition,
@@ -22,7 +22,7 @@ from wheelyard.domain.definition import (
     pythons_definition,
     runtime_definition,
 )
-from wheelyard.domain.suites import Suite
+from wheelyard.domain.catalogue.suites import Suite
 
 _CERTIFICATES: Final = "ca"
 _GROUNDS: Final = {"runtime": "bare", "builder": "toolchain"}

@@ -16,7 +16,7 @@ from wheelyard.adapters.image_outdated import CurrentDefinitions, find_outdated,
 from wheelyard.adapters.image_records import ImageRecord, find_image, list_images, list_stages
 from wheelyard.adapters.image_uses import ImageUses
 from wheelyard.disk_space import disk_errors
-from wheelyard.domain.upkeep import OUTDATED, PruneRules, UsedImage, choose_unused
+from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, UsedImage, choose_unused
 from wheelyard.errors import EngineCommandError
 
 Clock = Callable[[], datetime]

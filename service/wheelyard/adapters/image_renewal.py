@@ -9,9 +9,9 @@ from wheelyard.adapters.image_finish import manager_of, read_packages
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.process import LineCallback
-from wheelyard.domain.package_managers import APT, PackageManager
-from wheelyard.domain.packages import compare_packages, mark_security
-from wheelyard.domain.upkeep import ImageRefresh
+from wheelyard.domain.catalogue.package_managers import APT, PackageManager
+from wheelyard.domain.catalogue.packages import compare_packages, mark_security
+from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.errors import EngineUnavailableError, NotFoundError, WheelyardError
 
 

@@ -11,9 +11,9 @@ from wheelyard.adapters.image_stand_ins import StandInFile
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.adapters.refresh_reports import RefreshReports
-from wheelyard.domain.builder_status import BuilderStatus, EngineImages, ImageSummary, describe_builders
-from wheelyard.domain.catalogue import Catalogue
-from wheelyard.domain.definition import DefinitionFacts, builder_definition, runtime_definition
+from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, runtime_definition
+from wheelyard.domain.catalogue.status import BuilderStatus, EngineImages, ImageSummary, describe_builders
 from wheelyard.errors import EngineCommandError
 
 

@@ -5,7 +5,7 @@ from wheelyard.adapters.image_failures import explain_failure
 from wheelyard.adapters.image_finish import manager_of
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
-from wheelyard.domain.packages import PackageChange
+from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.errors import EngineCommandError
 
 

@@ -23,7 +23,7 @@ from wheelyard.adapters.pending_updates import PendingFile
 from wheelyard.adapters.process import LineCallback
 from wheelyard.adapters.refresh_reports import RefreshReports
 from wheelyard.disk_space import disk_errors
-from wheelyard.domain.upkeep import ImageRefresh, RefreshReport, UsedImage
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
 from wheelyard.errors import OperatorError
 
 _WARM: Final = timedelta(days=7)

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from wheelyard.adapters.child_process import FileLock
-from wheelyard.domain.builder_status import PendingUpdates
-from wheelyard.domain.packages import PackageChange
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.status import PendingUpdates
 
 
 class PendingFile:

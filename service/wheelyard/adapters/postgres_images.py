@@ -6,7 +6,7 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from wheelyard.adapters.database import Database
-from wheelyard.domain.builder_status import EngineImages
+from wheelyard.domain.catalogue.status import EngineImages
 
 SILENT_SECONDS: Final = 900.0
 """An engine of which nobody has told for so long is not listed."""

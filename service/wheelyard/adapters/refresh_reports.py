@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import ImageRefresh, RefreshReport
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
 
 
 class RefreshReports:

@@ -11,9 +11,9 @@ from wheelyard.adapters.image_build import ImageBuild
 from wheelyard.adapters.image_context import ContextFile
 from wheelyard.adapters.image_finish import manager_of
 from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.domain.catalogue import Catalogue, Toolchain
-from wheelyard.domain.definition import toolchain_definition
-from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.catalogue.catalogue import Catalogue, Toolchain
+from wheelyard.domain.catalogue.definition import toolchain_definition
+from wheelyard.domain.catalogue.toolchains import ToolchainName
 
 _FACTS_DIR: Final = "/opt/wheelyard/toolchains"
 # Java's packages make links among the manuals, which are left out of our images, and fail without their folder:

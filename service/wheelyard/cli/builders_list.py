@@ -9,7 +9,7 @@ from rich.table import Table
 
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.builder_status import BuilderStatus, ImageSummary
+from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
 from wheelyard.image_wiring import image_shelf
 from wheelyard.settings import load_settings
 

@@ -16,8 +16,8 @@ from wheelyard.adapters.process import LineCallback
 from wheelyard.cli.builders import default_suite, warn_about, with_progress
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.builder_status import ROLES
-from wheelyard.domain.upkeep import ImageRefresh
+from wheelyard.domain.catalogue.status import ROLES
+from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.errors import NotFoundError
 from wheelyard.image_wiring import catalogue, engine_command, image_builder, image_pruning, image_upkeep
 from wheelyard.resources import data_path

@@ -13,8 +13,9 @@ from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.key import KeyFacts, build_key
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Submission, Token
-from wheelyard.domain.catalogue import BuilderChoice, Catalogue
-from wheelyard.domain.definition import toolchain_definition
+from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue
+from wheelyard.domain.catalogue.definition import toolchain_definition
+from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
 from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.packaging.target import Target
@@ -22,7 +23,6 @@ from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.system_packages import packages_for
-from wheelyard.domain.toolchain_choice import choose_toolchains
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import (
     NetworkRefusedError,

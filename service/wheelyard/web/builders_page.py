@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from wheelyard.domain.builder_status import BuilderStatus, ImageSummary
-from wheelyard.domain.sbom import ImageContent
+from wheelyard.domain.catalogue.sbom import ImageContent
+from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
 from wheelyard.errors import NotFoundError, WheelyardError
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page

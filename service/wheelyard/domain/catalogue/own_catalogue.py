@@ -7,7 +7,7 @@ tables, and an upgrade still brings the rest of that suite.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wheelyard.domain.catalogue import Catalogue, check_catalogue, read_tables
+from wheelyard.domain.catalogue.catalogue import Catalogue, check_catalogue, read_tables
 from wheelyard.errors import CatalogueInvalidError
 
 _KIND: Final = "kind"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from wheelyard.domain.packages import PackageChange
+from wheelyard.domain.catalogue.packages import PackageChange
 
 GRACE: Final = timedelta(minutes=10)
 """An image that was used this lately stays: a build may be about to start a container of it."""

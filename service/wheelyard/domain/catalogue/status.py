@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.catalogue import Catalogue
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.suites import Suite
-from wheelyard.domain.upkeep import RefreshReport
+from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.suites import Suite
+from wheelyard.domain.catalogue.upkeep import RefreshReport
 
 ROLES: Final = ("builder", "runtime", "toolchain", "environment")
 """What images are for; those that are only made on the way to others are not listed."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.domain.packages import PackageChange, parse_upgrades
+from wheelyard.domain.catalogue.packages import PackageChange, parse_upgrades
 from wheelyard.errors import NotFoundError
 
 

@@ -12,10 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from wheelyard.domain.packaging.target import Policy, Target
-from wheelyard.domain.recipes.problems import describe_problems
-from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
-from wheelyard.domain.suites import (
+from wheelyard.domain.catalogue.suites import (
     SNAPSHOT,
     AnySuite,
     CatalogueTable,
@@ -25,7 +22,10 @@ from wheelyard.domain.suites import (
     Suite,
     SuiteName,
 )
-from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.catalogue.toolchains import ToolchainName
+from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.recipes.problems import describe_problems
+from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.errors import CatalogueInvalidError, UnknownTargetError

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from wheelyard.domain.archive import ArchiveDate
-from wheelyard.domain.packages import InstalledPackage
+from wheelyard.domain.catalogue.archive import ArchiveDate
+from wheelyard.domain.catalogue.packages import InstalledPackage
 
 _ARCHIVE: Final = "wheelyard:archive-date:"
 _SYSTEM: Final = re.compile(

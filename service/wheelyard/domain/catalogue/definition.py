@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.domain.catalogue import Catalogue
-from wheelyard.domain.suites import ImageSuite, Suite
-from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.suites import ImageSuite, Suite
+from wheelyard.domain.catalogue.toolchains import ToolchainName
 from wheelyard.errors import NotFoundError, SuiteUnsupportedError
 
 _AFTER_PYTHON: Final = "\nFROM ${PYTHONS} AS pythons\n"
