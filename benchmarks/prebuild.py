@@ -39,7 +39,7 @@ from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import Origin
+from wheelyard.domain.dependencies.files import Origin
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
 from wheelyard.domain.prebuild_decision import ReleaseFacts, decide

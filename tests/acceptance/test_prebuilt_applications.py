@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.walled_service import WalledService, open_walled
 
-from wheelyard.domain.dependencies import holds
+from wheelyard.domain.dependencies.files import holds
 from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings
 from wheelyard.wiring import pip_wheel

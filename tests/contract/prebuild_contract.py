@@ -10,7 +10,7 @@ from tests.contract.stores import FAILURE, NOWHERE, Stores
 
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import Origin, Skipped
+from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
 from wheelyard.errors import NotFoundError, RequestCancelledError
 

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.adapters.parser_pool import ParserLimits, ParserProcesses
 from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.domain.dependencies import Selection
+from wheelyard.domain.dependencies.files import Selection
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import CallerError, DependencyFileInvalidError

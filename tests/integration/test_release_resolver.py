@@ -11,7 +11,7 @@ from tests.integration.folder_index import FolderIndex, folder_index
 
 from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.domain.dependencies import StatedRelease
+from wheelyard.domain.dependencies.files import StatedRelease
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import IndexUnavailableError, RequirementsUnsatisfiableError
 

@@ -27,7 +27,7 @@ from wheelyard.cli.dependency_files import COMMAND_LINE, gather_files
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.prebuild import Reports, plan, prebuild, watch
 from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml
-from wheelyard.domain.requirements_text import read_requirements
+from wheelyard.domain.dependencies.requirements_file import read_requirements
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
 BUILD_ID = "0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11"

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import BEGINNING, TARGET
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import Origin
+from wheelyard.domain.dependencies.files import Origin
 from wheelyard.domain.estimate import projects_ahead, seconds_left
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
 

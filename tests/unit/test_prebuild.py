@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import Origin
+from wheelyard.domain.dependencies.files import Origin
 from wheelyard.domain.packaging.coverage import WheelKind, wheel_tags
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer

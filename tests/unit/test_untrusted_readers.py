@@ -23,7 +23,7 @@ PARSERS: Final = frozenset(
 OWN_FILES: Final = frozenset({"json.load", "json.loads"})
 EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     # In a parser's process, and after the text's cost was checked.
-    "domain/lock_out.py": frozenset({"tomlkit.parse"}),
+    "domain/dependencies/lock_out.py": frozenset({"tomlkit.parse"}),
     "adapters/requirements_file.py": frozenset({"pip_requirements_parser.RequirementsFile"}),
     "adapters/parser_pool.py": frozenset({"pickle.loads"}),  # of a child of our own
     "adapters/parser_child.py": frozenset({"pickle.loads"}),  # of its parent

@@ -13,7 +13,7 @@ from tests.unit.web_images import sample_builder, sample_image
 from tests.unit.web_stand import WebStand, furnish, web_stand
 
 from wheelyard.domain.catalogue.status import BuilderStatus
-from wheelyard.domain.dependencies import Origin, Skipped
+from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.prebuild import ItemStatus
 
 

@@ -6,7 +6,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
+from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import RequirementsUnsatisfiableError, WheelyardError
 

@@ -17,7 +17,7 @@ from wheelyard.adapters.records import Row, readable, reading, trace_of
 from wheelyard.domain.access import NO_LIMITS, OpenLimits
 from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import Skipped
+from wheelyard.domain.dependencies.files import Skipped
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
 from wheelyard.domain.webhook import Webhook, WebhookState

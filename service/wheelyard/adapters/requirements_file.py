@@ -11,7 +11,7 @@ from typing import Final
 from pip_requirements_parser import EditableRequirement, InstallRequirement, OptionLine, RequirementsFile
 
 from wheelyard.domain.addresses import without_users
-from wheelyard.domain.requirements_text import NestedFile, ParsedLine, RequirementLine, UnusableLine
+from wheelyard.domain.dependencies.requirements_file import NestedFile, ParsedLine, RequirementLine, UnusableLine
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import check_line, read_requirement
 

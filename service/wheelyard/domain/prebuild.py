@@ -10,7 +10,7 @@ from typing import Final
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import Origin, Skipped
+from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.webhook import Webhook

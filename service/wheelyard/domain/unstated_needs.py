@@ -12,7 +12,7 @@ from typing import Final
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.dependencies import InputKind, holds, kind_of_file
+from wheelyard.domain.dependencies.files import InputKind, holds, kind_of_file
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Source
 from wheelyard.domain.untrusted.requirements import find_requirement

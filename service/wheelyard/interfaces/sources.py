@@ -6,7 +6,7 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
-from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
+from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.recipe import Recipe

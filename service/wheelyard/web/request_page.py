@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import BuildOrder
-from wheelyard.domain.dependencies import InputKind
+from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.web.matrix import pythons_of

@@ -14,7 +14,7 @@ from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, V
 from wheelyard.api.schemas.builds import log_path
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, IdRange
-from wheelyard.domain.dependencies import InputKind, Skipped
+from wheelyard.domain.dependencies.files import InputKind, Skipped
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
 from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
 from wheelyard.domain.webhook import Webhook, WebhookState

@@ -9,7 +9,7 @@ from packaging.markers import Marker
 from packaging.pylock import Package, Pylock, PylockValidationError
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.domain.dependencies import (
+from wheelyard.domain.dependencies.files import (
     Dependencies,
     InputKind,
     MarkedPin,

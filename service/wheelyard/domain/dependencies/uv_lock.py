@@ -8,7 +8,7 @@ from typing import Any, Final
 from packaging.markers import Marker
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.domain.dependencies import (
+from wheelyard.domain.dependencies.files import (
     Dependencies,
     InputKind,
     Origin,
@@ -18,7 +18,7 @@ from wheelyard.domain.dependencies import (
     may_hold,
     read_requires_python,
 )
-from wheelyard.domain.lock_files import load_toml, package_origins
+from wheelyard.domain.dependencies.lock_files import load_toml, package_origins
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError

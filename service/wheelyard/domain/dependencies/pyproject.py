@@ -10,7 +10,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.domain.dependencies import (
+from wheelyard.domain.dependencies.files import (
     Dependencies,
     InputKind,
     Origin,
@@ -19,8 +19,8 @@ from wheelyard.domain.dependencies import (
     Wanted,
     read_requires_python,
 )
-from wheelyard.domain.lock_files import load_toml
-from wheelyard.domain.requirements_text import malformed_lines
+from wheelyard.domain.dependencies.lock_files import load_toml
+from wheelyard.domain.dependencies.requirements_file import malformed_lines
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement, read_marker, read_requirement
 from wheelyard.errors import DependencyFileInvalidError

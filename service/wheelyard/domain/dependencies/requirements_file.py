@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelyard.domain.dependencies import (
+from wheelyard.domain.dependencies.files import (
     Dependencies,
     InputKind,
     MarkedPin,

@@ -17,10 +17,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 from tomlkit.exceptions import TOMLKitError
 
-from wheelyard.domain.dependencies import InputKind
-from wheelyard.domain.packaging.coverage import serves
-from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.requirements_text import (
+from wheelyard.domain.dependencies.files import InputKind
+from wheelyard.domain.dependencies.requirements_file import (
     LineParser,
     NestedFile,
     RequirementLine,
@@ -28,6 +26,8 @@ from wheelyard.domain.requirements_text import (
     exact_version,
     nested_path,
 )
+from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import check_cost, read_toml
 from wheelyard.domain.untrusted.versions import read_version
