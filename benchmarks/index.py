@@ -45,7 +45,7 @@ from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.upload_form import read_upload
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.domain.index import IndexEndpoint, Level
+from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.index_wiring import embedded_index, open_index
 from wheelyard.resources import data_path
 

@@ -21,8 +21,8 @@ from wheelyard.adapters.postgres_wheel_edits import PostgresWheelEdits
 from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.adapters.retained_index import RetainedIndex
 from wheelyard.api.index_services import IndexAccess, IndexServices
-from wheelyard.domain.index import Credentials, IndexEndpoint, Level
-from wheelyard.domain.indexed_wheel import Listing
+from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
+from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf

@@ -20,8 +20,8 @@ from wheelyard.adapters.sdist_metadata import read_sdist_metadata
 from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import Listing
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index

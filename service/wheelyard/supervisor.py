@@ -24,7 +24,7 @@ from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.domain.access import Scope
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
 from wheelyard.image_wiring import catalogue, with_engine
 from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index

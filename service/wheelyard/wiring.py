@@ -31,7 +31,7 @@ from wheelyard.adapters.recipe_refreshes import fetch_first
 from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.api.services import ApiServices
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.source import parse_recipe_source

@@ -13,7 +13,7 @@ from wheelyard.domain.builds.metrics import IndexSize, QueueDepth, Tally, Total
 from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Capacity, HostFigures, Priority, WorkerCard, WorkerState
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.index.index import Level, PublishedFile
 
 CARD = WorkerCard(
     name="w",

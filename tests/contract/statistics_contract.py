@@ -8,7 +8,7 @@ from tests.contract.stores import FAILURE, SUCCESS, Stores
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.builds.statistics import Statistics
-from wheelyard.domain.index import PublishedFile
+from wheelyard.domain.index.index import PublishedFile
 
 
 class StatisticsContract:

@@ -11,7 +11,7 @@ import pytest
 from wheelyard.adapters.database import migrate
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.domain.index.index import IndexEndpoint
 
 LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"
 

@@ -28,7 +28,7 @@ from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.records import BuildFilter, Outcome
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.index_wiring import IndexBackends, embedded_index, open_index, worker_index
 from wheelyard.settings import Settings
 from wheelyard.wiring import api_services, source_index

@@ -15,8 +15,8 @@ from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import OwnWheels
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from wheelyard.adapters.parser_pool import ParserProcesses
 from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.domain.access import Scope
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.index_wiring import IndexBackends
 from wheelyard.settings import Settings
 from wheelyard.wiring import api_services

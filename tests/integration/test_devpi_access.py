@@ -15,7 +15,7 @@ import pytest
 
 from wheelyard.adapters.devpi_index import DevpiIndex
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.domain.index import Credentials, IndexEndpoint
+from wheelyard.domain.index.index import Credentials, IndexEndpoint
 
 LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"
 REFUSED = {401, 403}

@@ -24,7 +24,7 @@ from wheelyard.adapters.devpi_serving import DevpiServing
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 from wheelyard.adapters.postgres_files import find_account
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import AlreadyRunningError, DiskFullError, ServiceStartError
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ from wheelyard.adapters.postgres_wheel_contents import PostgresWheelContents
 from wheelyard.adapters.postgres_wheel_edits import PostgresWheelEdits
 from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords
 from wheelyard.adapters.postgres_wheels import PostgresWheels
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.errors import IndexConflictError
 from wheelyard.index_wiring import IndexBackends
 from wheelyard.prebuild_wiring import mirror_wheel

@@ -23,8 +23,8 @@ from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.index import Level
-from wheelyard.domain.offered_files import StandIns
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.placeholder_files import StandIns
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import (

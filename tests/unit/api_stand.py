@@ -43,8 +43,8 @@ from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import Listing
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access

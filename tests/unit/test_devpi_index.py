@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from wheelyard.adapters.devpi_index import DevpiIndex
 from wheelyard.adapters.upload_form import read_upload
-from wheelyard.domain.index import Credentials
+from wheelyard.domain.index.index import Credentials
 from wheelyard.errors import (
     HashMismatchError,
     IndexConflictError,

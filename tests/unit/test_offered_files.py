@@ -4,7 +4,7 @@ import pytest
 from packaging.version import Version
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.offered_files import StandIns, is_usable, offer_files
+from wheelyard.domain.index.placeholder_files import StandIns, is_usable, offer_files
 from wheelyard.domain.packaging.release import IndexFile
 
 

@@ -19,7 +19,7 @@ from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Capacity, WorkerCard, WorkerState
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.usecases.request_build import BuildRequest

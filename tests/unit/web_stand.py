@@ -26,8 +26,8 @@ from wheelyard.domain.builds.queue import Capacity, Lane, WorkerCard, WorkerStat
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
+from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.domain.recipes.recipe import parse_recipe

@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from wheelyard.domain.index import Credentials
+from wheelyard.domain.index.index import Credentials
 
 _UNAUTHORIZED: Final = 401
 

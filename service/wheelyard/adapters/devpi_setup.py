@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 
 from wheelyard.adapters.devpi_session import DevpiSession
-from wheelyard.domain.index import Credentials, IndexEndpoint
+from wheelyard.domain.index.index import Credentials, IndexEndpoint
 
 OWNER: Final = "wheels"
 STAGING: Final = "staging"

@@ -39,7 +39,7 @@ from wheelyard.adapters.devpi_serving import DevpiServing, choose_account, give_
 from wheelyard.adapters.devpi_setup import endpoint_of, ensure_indexes
 from wheelyard.adapters.postgres_files import find_account, hand_over
 from wheelyard.disk_space import check_free_space
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import ServiceStartError
 
 # devpi has no other way to tell which port it got.

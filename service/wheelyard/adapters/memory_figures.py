@@ -10,7 +10,7 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally
 from wheelyard.domain.builds.queue import Lane, Priority
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 
 
 class MemoryFigures:

@@ -17,8 +17,8 @@ from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexEntry
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.webhook import Webhook, WebhookState
 from wheelyard.errors import IndexConflictError, NotFoundError, WorkerLostError

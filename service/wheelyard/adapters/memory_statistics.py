@@ -15,7 +15,7 @@ from wheelyard.domain.builds.statistics import (
     Statistics,
     classify,
 )
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.wheels import IndexedWheel
 
 _SHOWN = 10
 

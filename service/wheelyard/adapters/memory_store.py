@@ -28,7 +28,7 @@ from wheelyard.domain.builds.records import (
     Outcome,
     Submission,
 )
-from wheelyard.domain.indexed_wheel import IndexEntry
+from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError, NotYoursError, RequestCancelledError

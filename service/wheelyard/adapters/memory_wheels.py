@@ -8,9 +8,9 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.domain.access import Action
 from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index import Level
-from wheelyard.domain.index_check import Difference
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.index.check import Difference
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
     IndexEntry,

@@ -12,8 +12,8 @@ from packaging.utils import NormalizedName
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.shared_work import SingleFlight
 from wheelyard.adapters.upload_form import read_metadata
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError

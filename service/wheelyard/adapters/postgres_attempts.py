@@ -19,7 +19,7 @@ from wheelyard.adapters.wheel_rows import record
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.queue import MAX_DEATHS
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
-from wheelyard.domain.indexed_wheel import IndexEntry
+from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.errors import RecordUnreadableError, WorkerLostError
 
 _CLAIM: Final = b"""

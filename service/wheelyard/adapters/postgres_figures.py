@@ -11,7 +11,7 @@ from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.records import Row
 from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally, Total
 from wheelyard.domain.builds.queue import Lane, Priority
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 
 _QUEUE: Final = """
 select lane, priority, count(*) filter (where not_before is null and not waiting) as ready,

@@ -6,7 +6,7 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from wheelyard.adapters.database import Database
-from wheelyard.domain.index_check import Finding, IndexReport, LastReport
+from wheelyard.domain.index.check import Finding, IndexReport, LastReport
 
 _FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
 _SAVE: Final = b"""

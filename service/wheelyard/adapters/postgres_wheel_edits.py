@@ -8,9 +8,9 @@ from wheelyard.adapters.postgres_audit import record_change
 from wheelyard.adapters.wheel_rows import Row, find, touch
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
-from wheelyard.domain.index import Level
-from wheelyard.domain.index_check import Difference
-from wheelyard.domain.indexed_wheel import IndexedWheel, requires_python_of
+from wheelyard.domain.index.check import Difference
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, requires_python_of
 from wheelyard.errors import NotFoundError
 
 _YANK: Final = b"""

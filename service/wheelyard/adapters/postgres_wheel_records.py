@@ -2,7 +2,7 @@
 
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.wheel_rows import record
-from wheelyard.domain.indexed_wheel import IndexEntry
+from wheelyard.domain.index.wheels import IndexEntry
 
 
 class PostgresWheelRecords:

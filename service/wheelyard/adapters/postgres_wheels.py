@@ -6,8 +6,8 @@ from typing import Final
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.wheel_rows import COLUMNS, Row, find, wheel_of
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
     ProjectFilter,

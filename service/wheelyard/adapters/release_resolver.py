@@ -15,7 +15,7 @@ from packaging.pylock import Pylock, PylockValidationError
 from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.uv_process import SERVICE, Question, UvProcess, UvResolverOptions
 from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease, holds
-from wheelyard.domain.offered_files import StandIns
+from wheelyard.domain.index.placeholder_files import StandIns
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, RequirementsUnsatisfiableError
 

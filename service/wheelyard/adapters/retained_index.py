@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.index import PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.errors import IndexConflictError, NotFoundError
 from wheelyard.interfaces import Permit, UploadBook, WheelIndex

@@ -15,7 +15,7 @@ from wheelyard.adapters.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.upstream_http import without_password
 from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
 from wheelyard.adapters.wheel_requirements import applicable_requirements
-from wheelyard.domain.offered_files import StandIns
+from wheelyard.domain.index.placeholder_files import StandIns
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, WheelsMissingError

@@ -6,8 +6,8 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from wheelyard.adapters.database import Connection, Database
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
 

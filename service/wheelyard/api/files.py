@@ -14,8 +14,8 @@ from wheelyard.api.conditional import is_known
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.problem_docs import problems
 from wheelyard.api.services import ApiServices, Services
-from wheelyard.domain.byte_range import ByteRange, parse_range
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.byte_range import ByteRange, parse_range
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import IndexUnavailableError, NotFoundError
 
 _METADATA: Final = ".metadata"

@@ -34,7 +34,7 @@ from wheelyard.api.schemas.requests import (
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.dependencies.files import Selection
 from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, ServedWheel
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Prebuild, releases_of
 from wheelyard.domain.trace import NO_TRACE, Trace

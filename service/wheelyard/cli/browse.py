@@ -19,7 +19,7 @@ from wheelyard.cli.problem import ProblemError
 from wheelyard.cli.wheels import describe
 from wheelyard.domain.builds.build import BuildSummary, Failure
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels
+from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError

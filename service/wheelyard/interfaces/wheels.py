@@ -8,9 +8,9 @@ from typing import Protocol
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.builds.records import Claim
-from wheelyard.domain.index import HeldFile, Level, PublishedFile
-from wheelyard.domain.index_check import IndexReport, LastReport
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.index.check import IndexReport, LastReport
+from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
+from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
     IndexEntry,

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.records import Claim
-from wheelyard.domain.index import PublishedFile
+from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.interfaces import (
     CrateCache,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.index.wheels import (
     IndexedWheel,
     ProjectDetails,
     ProjectFilter,

@@ -18,7 +18,7 @@ from wheelyard.domain.dependencies.files import Pin, kind_of_file
 from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, lock_to_index
 from wheelyard.domain.dependencies.requirements_file import LineParser
 from wheelyard.domain.estimate import projects_ahead, seconds_left
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.coverage import best_wheel
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, ReleaseItems, releases_of, with_releases

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelyard.domain.indexed_wheel import IndexedWheel, Listing, Standing
+from wheelyard.domain.index.wheels import IndexedWheel, Listing, Standing
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.prebuild import ReleaseItems, Source, WheelOffer
 from wheelyard.domain.prebuild_decision import ReleaseFacts

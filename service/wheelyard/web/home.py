@@ -5,7 +5,7 @@ import asyncio
 from wheelyard.api.health import readiness_of
 from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.builds.records import BuildFilter
-from wheelyard.domain.indexed_wheel import Standing, WheelFilter
+from wheelyard.domain.index.wheels import Standing, WheelFilter
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
 from wheelyard.web.visit import Visit

@@ -10,8 +10,8 @@ from packaging.tags import Tag
 from packaging.version import Version
 
 from wheelyard.domain.builds.build import BuildSummary, Status
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels, Standing
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels, Standing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_tag
 from wheelyard.domain.untrusted.refusal import RefusedTextError

@@ -13,8 +13,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from wheelyard.api.index_access import is_open_to
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.errors import NotFoundError, WheelyardError
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
 from wheelyard.web.page_memory import memory_of

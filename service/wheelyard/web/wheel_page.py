@@ -14,8 +14,8 @@ from wheelyard.api.files import in_turn
 from wheelyard.domain.access import Action, AuditFilter
 from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.log_text import plain_text
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import MAX_REASON, IndexedWheel, Standing
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import MAX_REASON, IndexedWheel, Standing
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError

@@ -9,9 +9,9 @@ from pydantic import Field, StringConstraints
 
 from wheelyard.api.schemas.base import NO_NUL, PLAIN_TEXT, Body, View
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index import Level
-from wheelyard.domain.index_check import Difference, IndexReport, LastReport
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.index.check import Difference, IndexReport, LastReport
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import (
     MAX_REASON,
     IndexedWheel,
     ProjectDetails,

@@ -3,7 +3,7 @@
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.build import Build, BuildOrder
 from wheelyard.domain.builds.records import Token
-from wheelyard.domain.index_check import Difference
+from wheelyard.domain.index.check import Difference
 from wheelyard.domain.prebuild import Prebuild
 
 

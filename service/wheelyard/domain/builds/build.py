@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from wheelyard.domain.builds.needed_release import AwaitedBuild
 from wheelyard.domain.builds.queue import Demand, Lane, Priority
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe

@@ -9,8 +9,8 @@ from typing import Final
 
 from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import WheelOrigin
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import WheelOrigin
 
 BUCKETS: Final = (0.0, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
 """Upper ends of the classes of what is measured, in seconds; the last class has none. Migrations have them too."""

@@ -8,7 +8,7 @@ from typing import Final, Self
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Failure, StageTiming, Status, Wheel
 from wheelyard.domain.builds.needed_release import NeededRelease
-from wheelyard.domain.index import PublishedFile
+from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.trace import NO_TRACE, Trace
 
 MAX_PAGE_SIZE: Final = 200

@@ -13,7 +13,7 @@ from typing import Final
 from packaging.version import Version
 
 from wheelyard.domain.builds.build import BuildOrder, Wheel
-from wheelyard.domain.index import Level, PublishedFile
+from wheelyard.domain.index.index import Level, PublishedFile
 from wheelyard.domain.packaging.coverage import targets_served
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.packaging.wheel_contents import WheelContents

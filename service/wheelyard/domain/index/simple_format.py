@@ -12,7 +12,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.untrusted.versions import read_version
 
 API_VERSION: Final = "1.3"

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from wheelyard.domain.index import HeldFile
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.index import HeldFile
+from wheelyard.domain.index.wheels import IndexedWheel
 
 MOST_FINDINGS: Final = 300
 """How many disagreements of a report are kept."""
