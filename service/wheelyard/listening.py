@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from wheelyard.api.problems import Problem, problem_response
 from wheelyard.domain.addresses import caller_of_address, plain_address
-from wheelyard.domain.webhook import read_network
+from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.errors import RequestTooLargeError, ServiceStartError, TooManyConnectionsError, WheelyardError
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings

@@ -23,7 +23,7 @@ from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
-from wheelyard.domain.webhook import AllowedAddresses
+from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
 from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger

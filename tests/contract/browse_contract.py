@@ -8,8 +8,8 @@ from tests.contract.waits_contract import waiting
 
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import IdRange
-from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildState
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildState
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
 
 

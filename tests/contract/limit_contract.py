@@ -11,7 +11,7 @@ from tests.contract.stores import FAILURE, Stores
 
 from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.prebuild import ItemStatus, Prebuild
+from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
 from wheelyard.errors import TooMuchOpenError
 
 

@@ -11,7 +11,7 @@ from tests.contract.stores import FAILURE, NOWHERE, Stores
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies.files import Origin, Skipped
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
 from wheelyard.errors import NotFoundError, RequestCancelledError
 
 PROJECT = canonicalize_name("pyyaml")

@@ -42,7 +42,7 @@ from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Lane
 from wheelyard.domain.builds.records import BuildFilter, Claim, Outcome
-from wheelyard.domain.prebuild_list import PrebuildFilter
+from wheelyard.domain.prebuilds.lists import PrebuildFilter
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, RecordUnreadableError
 
 TABLES = (

@@ -46,7 +46,7 @@ from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.webhook import AllowedAddresses
+from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
 from wheelyard.usecases.browse_index import BrowseIndex

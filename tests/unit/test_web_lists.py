@@ -14,7 +14,7 @@ from tests.unit.web_stand import WebStand, furnish, web_stand
 
 from wheelyard.domain.catalogue.status import BuilderStatus
 from wheelyard.domain.dependencies.files import Origin, Skipped
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from wheelyard.domain.catalogue.status import BuilderStatus
 from wheelyard.domain.index.index import Level, PublishedFile
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import WheelContents
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.usecases.tokens import PREFIX
 

@@ -19,8 +19,8 @@ from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexEntry
+from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.domain.webhook import Webhook, WebhookState
 from wheelyard.errors import IndexConflictError, NotFoundError, WorkerLostError
 
 _POLL_SECONDS: Final = 1.0

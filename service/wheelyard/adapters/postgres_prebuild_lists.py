@@ -6,8 +6,8 @@ from typing import Final
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.records import Row, readable
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildSummary
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildSummary
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
 
 _LIST: Final = """

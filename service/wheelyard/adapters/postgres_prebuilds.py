@@ -19,8 +19,8 @@ from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies.files import Skipped
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
-from wheelyard.domain.webhook import Webhook, WebhookState
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, PrebuildTurn, Prefer, Started
+from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 from wheelyard.errors import NotFoundError, RecordUnreadableError
 from wheelyard.logs import get_logger
 

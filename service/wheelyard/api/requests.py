@@ -36,7 +36,7 @@ from wheelyard.domain.dependencies.files import Selection
 from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, ServedWheel
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuild import Prebuild, releases_of
+from wheelyard.domain.prebuilds.prebuild import Prebuild, releases_of
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError

@@ -21,7 +21,7 @@ from wheelyard.domain.builds.build import BuildSummary, Failure
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
 from wheelyard.web.matrix import Cell, CellState, pythons_of, release_rows, versions_of
 

@@ -7,8 +7,8 @@ from packaging.version import Version
 
 from wheelyard.domain.index.wheels import IndexedWheel, Listing, Standing
 from wheelyard.domain.packaging.release import IndexFile
-from wheelyard.domain.prebuild import ReleaseItems, Source, WheelOffer
-from wheelyard.domain.prebuild_decision import ReleaseFacts
+from wheelyard.domain.prebuilds.decision import ReleaseFacts
+from wheelyard.domain.prebuilds.prebuild import ReleaseItems, Source, WheelOffer
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version

@@ -14,7 +14,7 @@ from wheelyard.api.requests import while_connected
 from wheelyard.domain.dependencies.files import InputKind, kind_of_file
 from wheelyard.domain.dependencies.requirements_file import nested_path
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuild import Prefer
+from wheelyard.domain.prebuilds.prebuild import Prefer
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput, project_beside

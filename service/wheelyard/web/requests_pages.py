@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildState
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildState
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild
 from wheelyard.errors import InvalidRequestError
 from wheelyard.web.project_page import links_of
 from wheelyard.web.rendering import Page

@@ -15,9 +15,9 @@ from wheelyard.api.schemas.builds import log_path
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, IdRange
 from wheelyard.domain.dependencies.files import InputKind, Skipped
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
-from wheelyard.domain.webhook import Webhook, WebhookState
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
+from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 
 _MOST_FILES = 50
 _MOST_REQUIREMENTS = 2000

@@ -4,7 +4,7 @@ from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.build import Build, BuildOrder
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.index.check import Difference
-from wheelyard.domain.prebuild import Prebuild
+from wheelyard.domain.prebuilds.prebuild import Prebuild
 
 
 def creation_of(token: Token, by: str) -> Change:

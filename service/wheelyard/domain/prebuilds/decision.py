@@ -7,7 +7,7 @@ from typing import Final
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.packaging.coverage import WheelKind, assign_builds, best_wheel, is_hopeless, kind_of
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
 
 _NEVER_MIRRORED: Final = "upstream has a wheel that fits, but this service mirrors none (WHEELYARD_MIRROR=never)"
 

@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies.files import InputKind, holds, kind_of_file
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Source
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Source
 from wheelyard.domain.untrusted.requirements import find_requirement
 
 _OPEN: Final = frozenset({InputKind.REQUIREMENTS, InputKind.PYPROJECT})

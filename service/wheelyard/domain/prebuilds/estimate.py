@@ -6,7 +6,7 @@ from datetime import datetime
 from statistics import median
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.prebuild import ItemStatus, Prebuild, ReleaseItems, Started, releases_of
+from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, ReleaseItems, Started, releases_of
 
 
 def seconds_left(prebuild: Prebuild, typical: Mapping[str, float], *, now: datetime, slots: int) -> float | None:

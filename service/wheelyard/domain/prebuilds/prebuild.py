@@ -12,8 +12,8 @@ from packaging.utils import NormalizedName
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.dependencies.files import Origin, Skipped
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.webhook import Webhook
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.domain.webhook import Webhook
 
 
 class Prefer(StrEnum):

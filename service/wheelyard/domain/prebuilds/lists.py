@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from wheelyard.domain.builds.records import IdRange
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 
 class PrebuildState(StrEnum):
