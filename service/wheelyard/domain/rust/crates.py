@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final, Self
 
-from wheelyard.domain.cargo_manifest import Manifest, check_lock, read_manifest
+from wheelyard.domain.rust.cargo_manifest import Manifest, check_lock, read_manifest
 
 MANIFEST: Final = "Cargo.toml"
 LOCK: Final = "Cargo.lock"
