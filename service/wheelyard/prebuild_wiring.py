@@ -7,6 +7,7 @@ from typing import Final
 
 from wheelyard.access_wiring import open_limits
 from wheelyard.adapters.database import Database
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
 from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
@@ -17,7 +18,6 @@ from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
-from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index.index import Level

@@ -18,8 +18,8 @@ from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.adapters.parser_pool import ParserProcesses
-from wheelyard.adapters.shared_work import FairSlots
+from wheelyard.adapters.host.parser_pool import ParserProcesses
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.client_settings import API_FILE, TOKEN_FILE

@@ -13,7 +13,8 @@ from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.database import Database
-from wheelyard.adapters.disk_use import measure_disk
+from wheelyard.adapters.host.disk_use import measure_disk
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.pinned_pip import find_pip
 from wheelyard.adapters.postgres_audit import PostgresAudit
 from wheelyard.adapters.postgres_builds import PostgresBuilds
@@ -28,7 +29,6 @@ from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.recipe_refreshes import fetch_first
-from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.index.index import Level

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.build_queue import BuildQueue
+from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.image_refreshes import ImageRefreshes
 from wheelyard.adapters.lease_keeper import LeaseKeeper
-from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.builds.queue import WorkerCard, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import OperatorError

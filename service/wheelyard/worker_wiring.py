@@ -14,6 +14,8 @@ from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
+from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.host_figures import HostWatch
 from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
@@ -26,9 +28,7 @@ from wheelyard.adapters.postgres_queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
-from wheelyard.adapters.shared_work import FairSlots
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.adapters.worker_life import WorkerLife
 from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.image_wiring import (

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from packaging.utils import canonicalize_name
 
-from wheelyard.adapters.parser_pool import ParserLimits, ParserProcesses
+from wheelyard.adapters.host.parser_pool import ParserLimits, ParserProcesses
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.domain.dependencies.files import Selection
 from wheelyard.domain.packaging.target import Target

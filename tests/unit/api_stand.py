@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
 from tests.fakes.parsers import InlineParsers
 
-from wheelyard.adapters.disk_use import measure_disk
+from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.memory_audit import MemoryAudit
 from wheelyard.adapters.memory_figures import MemoryFigures
 from wheelyard.adapters.memory_images import MemoryRecipeBook

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_problem
 
-from wheelyard.adapters.shared_work import SharedAnswer
+from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.app import create_app
 from wheelyard.api.authentication import AuthenticatedRoute
 from wheelyard.api.health import Readiness

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.host.process import Completed, LineCallback
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_outdated import current_definitions
 from wheelyard.adapters.image_plan import Parts, PythonImage, environment_build
@@ -20,7 +21,6 @@ from wheelyard.adapters.image_shelf import ImageShelf
 from wheelyard.adapters.image_upkeep import ImageUpkeep
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.adapters.process import Completed, LineCallback
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.definition import environment_definition
 from wheelyard.domain.catalogue.packages import PackageChange

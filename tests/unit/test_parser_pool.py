@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.parser_pool import ParserLimits, ParserProcesses
+from wheelyard.adapters.host.parser_pool import ParserLimits, ParserProcesses
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import DependencyFileInvalidError, ParsersBusyError, TextsWaitingError
 

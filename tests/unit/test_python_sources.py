@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord
 from wheelyard.adapters.image_sources import ImageSources
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.process import LineCallback
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorError

@@ -25,8 +25,8 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     # In a parser's process, and after the text's cost was checked.
     "domain/dependencies/lock_out.py": frozenset({"tomlkit.parse"}),
     "adapters/requirements_file.py": frozenset({"pip_requirements_parser.RequirementsFile"}),
-    "adapters/parser_pool.py": frozenset({"pickle.loads"}),  # of a child of our own
-    "adapters/parser_child.py": frozenset({"pickle.loads"}),  # of its parent
+    "adapters/host/parser_pool.py": frozenset({"pickle.loads"}),  # of a child of our own
+    "adapters/host/parser_child.py": frozenset({"pickle.loads"}),  # of its parent
     # An empty set that takes others up; nothing is parsed.
     "usecases/read_dependencies.py": frozenset({"packaging.specifiers.SpecifierSet"}),
     # What Wheelyard itself wrote: state, backups, its own log, its own API.

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.samples import TARGET
 
 from wheelyard.adapters import uv_process
-from wheelyard.adapters.shared_work import FairSlots
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
 

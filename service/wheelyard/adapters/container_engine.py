@@ -20,8 +20,8 @@ from typing import Final
 from wheelyard.adapters.container_leftovers import remove_leftovers
 from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.engine_command import EngineCommand, container_ulimits, is_unreachable
+from wheelyard.adapters.host.process import discard
 from wheelyard.adapters.image_records import PROJECT_LABEL
-from wheelyard.adapters.process import discard
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
 from wheelyard.interfaces import Container, ContainerSpec, Limits, LogSink, Network
 

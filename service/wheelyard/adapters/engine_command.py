@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.process import Completed, LineCallback, run_program
+from wheelyard.adapters.host.process import Completed, LineCallback, run_program
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, ProgramMissingError
 from wheelyard.resources import data_path
 

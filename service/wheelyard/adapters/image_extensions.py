@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_records import ImageRecord, list_images
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.process import LineCallback
 
 EXTENSIONS: Final = frozenset({"environment", "toolchain"})
 

@@ -2,8 +2,8 @@
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.foreign_build import ForeignPlan
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_records import ImageRecord, find_image
-from wheelyard.adapters.process import LineCallback
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.child_process import FileLock
-from wheelyard.adapters.process import LineCallback
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.errors import AlreadyRunningError
 
 _POLL_SECONDS: Final = 0.25

@@ -21,8 +21,8 @@ from urllib.parse import unquote
 import httpx
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
+from wheelyard.adapters.host.process import LineCallback, run_program
 from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.process import LineCallback, run_program
 from wheelyard.adapters.upstream_http import (
     IndexAddress,
     explain,

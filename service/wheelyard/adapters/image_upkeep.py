@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_extensions import built_on, find_extensions
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_pruning import Clock, ImagePruning, utc_now
@@ -20,7 +21,6 @@ from wheelyard.adapters.image_renewal import Renewal
 from wheelyard.adapters.image_updates import find_updates
 from wheelyard.adapters.images import ImageBuilder
 from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.adapters.process import LineCallback
 from wheelyard.adapters.refresh_reports import RefreshReports
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage

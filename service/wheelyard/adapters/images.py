@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_base import make_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile, certificate_files
@@ -24,7 +25,6 @@ from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_plan import Parts, PythonImage, SuitePlan, environment_build
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image, list_images
 from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.process import LineCallback
 from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.adapters.uv_process import uv_platform
 from wheelyard.disk_space import disk_errors

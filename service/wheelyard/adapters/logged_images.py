@@ -4,9 +4,9 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.process import LineCallback
 from wheelyard.interfaces import LogSink
 
 

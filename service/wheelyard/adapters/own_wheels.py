@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
-from wheelyard.adapters.shared_work import SingleFlight
+from wheelyard.adapters.host.shared_work import SingleFlight
 from wheelyard.adapters.upload_form import read_metadata
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel

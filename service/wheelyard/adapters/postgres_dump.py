@@ -9,8 +9,8 @@ import psycopg
 import psycopg.conninfo
 from psycopg.pq import Conninfo
 
+from wheelyard.adapters.host.process import run_program
 from wheelyard.adapters.postgres_files import find_binaries
-from wheelyard.adapters.process import run_program
 from wheelyard.errors import BackupUnusableError, DatabaseUnavailableError
 
 _RESTORE: Final = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")

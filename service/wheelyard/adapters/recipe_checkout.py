@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.child_process import FileLock
-from wheelyard.adapters.process import run_program
+from wheelyard.adapters.host.process import run_program
 from wheelyard.domain.recipes.source import GitSource, SourceStatus
 from wheelyard.errors import AlreadyRunningError, ProgramMissingError, RecipesUnavailableError
 from wheelyard.logs import get_logger

@@ -18,7 +18,7 @@ from packaging.utils import NormalizedName
 from pypi_simple import ACCEPT_JSON_PREFERRED, PYPI_SIMPLE_ENDPOINT
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
-from wheelyard.adapters.shared_work import RecentAnswers, SingleFlight
+from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.simple_page import PageBody, UnreadablePageError, read_page
 from wheelyard.adapters.upstream_http import (
     CONNECTIONS,

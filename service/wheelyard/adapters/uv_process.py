@@ -17,8 +17,8 @@ from typing import Any, Final
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from uv import find_uv_bin
 
-from wheelyard.adapters.process import read_out
-from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
+from wheelyard.adapters.host.process import read_out
+from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
 from wheelyard.adapters.upstream_http import hide_password
 from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError

@@ -10,8 +10,8 @@ from packaging.pylock import Package, PackageWheel, Pylock, PylockSelectError, P
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.upstream_http import without_password
 from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
 from wheelyard.adapters.wheel_requirements import applicable_requirements

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.adapters.shared_work import FairSlots, SharedAnswer
+from wheelyard.adapters.host.shared_work import FairSlots, SharedAnswer
 from wheelyard.api import (
     audit,
     build_log,

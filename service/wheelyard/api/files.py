@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
+from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
 from wheelyard.api.conditional import is_known
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.problem_docs import problems

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from wheelyard.adapters.shared_work import SharedAnswer
+from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.problem_docs import public_problems
 from wheelyard.api.services import Check
 from wheelyard.errors import NotReadyError, WheelyardError

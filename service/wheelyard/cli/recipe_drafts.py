@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.parser_pool import ParserProcesses
+from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.sdist_reader import read_sdist
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
