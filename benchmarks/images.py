@@ -28,7 +28,7 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import run_program
 from wheelyard.adapters.image_base import make_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image

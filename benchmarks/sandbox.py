@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_records import PROJECT_LABEL, list_images
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.image_wiring import engine_command

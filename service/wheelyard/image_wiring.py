@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.agent_program import AgentProgram, pack_agent
 from wheelyard.adapters.catalogue_file import read_catalogue
-from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.database import Database
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.image_finish import read_sbom
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_outdated import current_definitions

@@ -11,8 +11,8 @@ from pathlib import Path
 from wheelyard import __version__
 from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.database import Database
+from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.pinned_pip import find_pip

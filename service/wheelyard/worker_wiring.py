@@ -10,10 +10,10 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
+from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.host_figures import HostWatch

@@ -19,11 +19,11 @@ from tests.fakes.parsers import InlineParsers
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
-from wheelyard.adapters.container_engine import ContainerEngine
-from wheelyard.adapters.container_users import ContainerUsers
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.logged_images import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord, find_image
 from wheelyard.adapters.images import ImageBuilder

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.unit.pipeline_stand import LIMITS, TextLog
 
-from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.errors import EngineCommandError
 from wheelyard.image_wiring import engine_command, image_builder
 from wheelyard.interfaces import ContainerSpec

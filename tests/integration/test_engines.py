@@ -17,7 +17,7 @@ from tests.integration.container_stand import SUITE, TARGET, ContainerStand, ope
 from tests.integration.image_stand import renewing
 from tests.integration.test_container_jobs import succeeded
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_checks import check_image
 from wheelyard.adapters.image_finish import read_packages, run_in
 from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image

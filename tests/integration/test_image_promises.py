@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_base import BaseRequest, bootstrap_base, read_apt_mirror
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_checks import ImageReport, check_image

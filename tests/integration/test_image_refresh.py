@@ -13,7 +13,7 @@ import pytest
 from tests.integration.image_stand import BUILDERS, CATALOGUE, PYTHON, SUITE, make_images
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_finish import read_packages
 from wheelyard.adapters.image_options import ImageOptions

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_finish import read_packages, read_sbom
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_plan import environment_build

@@ -22,11 +22,11 @@ from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
 from tests.unit.pipeline_stand import OpenUploads
 from uv import find_uv_bin
 
-from wheelyard.adapters.agent_program import pack_agent
-from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.crate_cache import CrateArchives
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.agent import pack_agent
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_stand_ins import StandIns
 from wheelyard.adapters.images import ImageBuilder

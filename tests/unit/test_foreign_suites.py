@@ -8,7 +8,7 @@ from tests.unit.pipeline_stand import PipelineStand, make_stand
 from tests.unit.test_catalogue import FACTS, HEAD, problems_of, python_entry, suite_entry
 from tests.unit.test_sbom import CONTENT
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_plan import environment_build

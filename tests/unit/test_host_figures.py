@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host_figures import HostWatch
 
 

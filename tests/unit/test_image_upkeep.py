@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import Completed, LineCallback
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_outdated import current_definitions

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_options import ImageOptions
 from wheelyard.adapters.image_records import ImageRecord

@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 
 from wheelyard.adapters.catalogue_file import read_catalogue
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.adapters.upstream_http import explain, without_password
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_context import ContextFile, stream_context
 from wheelyard.adapters.image_failures import explain_failure

@@ -6,7 +6,7 @@ Must not decide which one is: ``image_upkeep`` does.
 from collections.abc import Iterable
 from typing import Final
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_records import ImageRecord, list_images
 from wheelyard.adapters.images import ImageBuilder

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_build import ImageBuild, build_image
 from wheelyard.adapters.image_context import ContextFile

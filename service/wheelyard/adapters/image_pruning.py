@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_finish import HELD
 from wheelyard.adapters.image_outdated import CurrentDefinitions, find_outdated, find_unfinished
 from wheelyard.adapters.image_records import ImageRecord, find_image, list_images, list_stages

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_extensions import built_on, remake
 from wheelyard.adapters.image_finish import manager_of, read_packages

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_records import ImageRecord, list_images
 from wheelyard.adapters.image_stand_ins import StandInFile
 from wheelyard.adapters.images import ImageBuilder

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.child_process import FileLock
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_pruning import Clock, utc_now
 from wheelyard.adapters.image_records import ImageName, ImageRecord, list_images

@@ -1,6 +1,6 @@
 """Pending updates: what the suite's archive has that an image does not. Must not change any image."""
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_failures import explain_failure
 from wheelyard.adapters.image_finish import manager_of
 from wheelyard.adapters.image_options import ImageOptions

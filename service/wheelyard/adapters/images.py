@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.image_base import make_base, read_apt_mirror

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.cli.console import output

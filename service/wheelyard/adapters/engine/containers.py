@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.container_leftovers import remove_leftovers
-from wheelyard.adapters.container_users import ContainerUsers
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits, is_unreachable
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits, is_unreachable
+from wheelyard.adapters.engine.container_leftovers import remove_leftovers
+from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.process import discard
 from wheelyard.adapters.image_records import PROJECT_LABEL
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
