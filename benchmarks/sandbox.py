@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_records import PROJECT_LABEL, list_images
+from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.image_wiring import engine_command
 from wheelyard.settings import load_settings

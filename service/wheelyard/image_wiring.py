@@ -12,21 +12,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.catalogue_file import read_catalogue
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.users import ContainerUsers
-from wheelyard.adapters.image_finish import read_sbom
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_outdated import current_definitions
-from wheelyard.adapters.image_pruning import ImagePruning
-from wheelyard.adapters.image_refreshes import ImageRefreshes
-from wheelyard.adapters.image_shelf import ImageShelf
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.image_upkeep import ImageUpkeep
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.catalogue_file import read_catalogue
+from wheelyard.adapters.images.contents import read_sbom
+from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.image_refreshes import ImageRefreshes
+from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.outdated import current_definitions
+from wheelyard.adapters.images.progress import LoggedImages
+from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.adapters.images.refresh import ImageUpkeep
 from wheelyard.adapters.postgres_images import PostgresImageReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import builder_definition

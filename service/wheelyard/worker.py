@@ -10,8 +10,8 @@ from typing import Final
 
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.host.worker_life import WorkerLife
-from wheelyard.adapters.host_figures import HostWatch
-from wheelyard.adapters.image_refreshes import ImageRefreshes
+from wheelyard.adapters.images.host_metrics import HostWatch
+from wheelyard.adapters.images.image_refreshes import ImageRefreshes
 from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.domain.builds.queue import WorkerCard, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages

@@ -16,7 +16,7 @@ from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
-from wheelyard.adapters.host_figures import HostWatch
+from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.lease_keeper import LeaseKeeper
 from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.postgres_attempts import BEAT, PostgresAttempts

@@ -24,8 +24,8 @@ from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.engine.users import ContainerUsers
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState

@@ -27,10 +27,10 @@ from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine.agent import pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.adapters.memory_state import MemoryState

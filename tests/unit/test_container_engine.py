@@ -17,7 +17,7 @@ from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.container_leftovers import remove_leftovers
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.engine.users import ContainerUsers
-from wheelyard.adapters.image_records import PROJECT_LABEL
+from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import EngineCommandError, EngineUnavailableError
 from wheelyard.interfaces import ContainerSpec, Network

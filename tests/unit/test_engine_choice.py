@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard import image_wiring
-from wheelyard.adapters import catalogue_file
+from wheelyard.adapters.images import catalogue_file
 from wheelyard.settings import Settings
 
 

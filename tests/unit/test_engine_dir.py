@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.child_process import FileLock
-from wheelyard.adapters.image_lock import locked_image
+from wheelyard.adapters.images.image_lock import locked_image
 from wheelyard.errors import AlreadyRunningError
 from wheelyard.image_wiring import image_options, image_pruning
 from wheelyard.settings import Settings

@@ -8,13 +8,13 @@ import pytest
 from packaging.version import Version
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
-from wheelyard.adapters.image_records import ImageRecord
+from wheelyard.adapters.images.names import ImageRecord
+from wheelyard.adapters.images.toolchain_build import toolchain_build
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipe_folders import list_recipe_files, read_recipe
-from wheelyard.adapters.toolchain_build import toolchain_build
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue

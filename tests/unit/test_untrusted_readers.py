@@ -32,8 +32,13 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     # What Wheelyard itself wrote: state, backups, its own log, its own API.
     **dict.fromkeys(
         (
-            *("adapters/devpi_files.py", "adapters/image_sources.py", "adapters/image_stand_ins.py"),
-            *("adapters/pending_updates.py", "adapters/refresh_reports.py", "backup.py", "domain/catalogue/sbom.py"),
+            *("adapters/devpi_files.py", "adapters/images/sources.py", "adapters/images/fallback.py"),
+            *(
+                "adapters/images/pending_updates.py",
+                "adapters/images/reports.py",
+                "backup.py",
+                "domain/catalogue/sbom.py",
+            ),
             *("cli/builders_upkeep.py", "cli/completion.py", "cli/connection.py", "cli/demo_service.py"),
             *("domain/builds/log_text.py",),
             *("adapters/lease_keeper.py", "adapters/lease_keeper_child.py"),
@@ -42,7 +47,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     ),
     # What docker or podman says.
     **dict.fromkeys(
-        ("adapters/host_checks.py", "adapters/image_checks.py", "adapters/image_records.py"),
+        ("adapters/host_checks.py", "adapters/images/checks.py", "adapters/images/names.py"),
         OWN_FILES,
     ),
     # Doubles of tests, which move to tests/.

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from rich.table import Table
 
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_checks import ImageReport, check_image
-from wheelyard.adapters.image_finish import read_sbom
-from wheelyard.adapters.image_records import find_image
+from wheelyard.adapters.images.checks import ImageReport, check_image
+from wheelyard.adapters.images.contents import read_sbom
+from wheelyard.adapters.images.names import find_image
 from wheelyard.cli.builders import default_suite, warn_about, with_progress
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode

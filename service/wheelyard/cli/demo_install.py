@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_records import PROJECT_LABEL
+from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.cli.console import output
 from wheelyard.cli.exit_codes import ExitCode

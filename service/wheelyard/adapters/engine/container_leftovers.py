@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_records import PROJECT_LABEL
+from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.logs import get_logger
 
 _AGAIN_SECONDS: Final = 1.0

@@ -21,7 +21,7 @@ from wheelyard.adapters.engine.command import EngineCommand, container_ulimits, 
 from wheelyard.adapters.engine.container_leftovers import remove_leftovers
 from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.process import discard
-from wheelyard.adapters.image_records import PROJECT_LABEL
+from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
 from wheelyard.interfaces import Container, ContainerSpec, Limits, LogSink, Network
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.image_base import BaseRequest
-from wheelyard.adapters.image_build import ImageBuild
-from wheelyard.adapters.image_context import ContextFile
-from wheelyard.adapters.image_finish import CONTENT_FOLDER, draft_of, manager_of
-from wheelyard.adapters.image_records import ImageName, ImageRecord
+from wheelyard.adapters.images.base import BaseRequest
+from wheelyard.adapters.images.build import ImageBuild
+from wheelyard.adapters.images.contents import CONTENT_FOLDER, draft_of, manager_of
+from wheelyard.adapters.images.context import ContextFile
+from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,

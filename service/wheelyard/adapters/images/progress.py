@@ -5,8 +5,8 @@ import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.fallback import StandIns
 from wheelyard.interfaces import LogSink
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.image_build import ImageBuild
-from wheelyard.adapters.image_context import ContextFile
-from wheelyard.adapters.image_records import ImageName, ImageRecord
+from wheelyard.adapters.images.build import ImageBuild
+from wheelyard.adapters.images.context import ContextFile
+from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, builder_pythons
 from wheelyard.domain.catalogue.package_managers import PackageManager, find_manager

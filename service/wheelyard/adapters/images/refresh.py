@@ -13,15 +13,15 @@ from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_extensions import built_on, find_extensions
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_pruning import Clock, ImagePruning, utc_now
-from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
-from wheelyard.adapters.image_renewal import Renewal
-from wheelyard.adapters.image_updates import find_updates
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.adapters.refresh_reports import RefreshReports
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.image_extensions import built_on, find_extensions
+from wheelyard.adapters.images.image_updates import find_updates
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.pending_updates import PendingFile
+from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
+from wheelyard.adapters.images.renewal import Renewal
+from wheelyard.adapters.images.reports import RefreshReports
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
 from wheelyard.errors import OperatorError

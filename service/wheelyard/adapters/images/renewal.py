@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_extensions import built_on, remake
-from wheelyard.adapters.image_finish import manager_of, read_packages
-from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
-from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.contents import manager_of, read_packages
+from wheelyard.adapters.images.image_extensions import built_on, remake
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
 from wheelyard.domain.catalogue.package_managers import APT, PackageManager
 from wheelyard.domain.catalogue.packages import compare_packages, mark_security
 from wheelyard.domain.catalogue.upkeep import ImageRefresh

@@ -1,10 +1,10 @@
 """Pending updates: what the suite's archive has that an image does not. Must not change any image."""
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_failures import explain_failure
-from wheelyard.adapters.image_finish import manager_of
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
+from wheelyard.adapters.images.contents import manager_of
+from wheelyard.adapters.images.image_failures import explain_failure
+from wheelyard.adapters.images.names import PROJECT_LABEL, ImageRecord
+from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.errors import EngineCommandError
 

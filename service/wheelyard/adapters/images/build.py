@@ -8,11 +8,11 @@ from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_context import ContextFile, stream_context
-from wheelyard.adapters.image_failures import explain_failure
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import ImageRecord, find_image, label_instruction
-from wheelyard.adapters.image_stages import select_stages
+from wheelyard.adapters.images.context import ContextFile, stream_context
+from wheelyard.adapters.images.image_failures import explain_failure
+from wheelyard.adapters.images.image_stages import select_stages
+from wheelyard.adapters.images.names import ImageRecord, find_image, label_instruction
+from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError
 
 _EXCERPT_LINES: Final = 20

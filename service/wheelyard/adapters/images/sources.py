@@ -22,7 +22,7 @@ import httpx
 
 from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.host.process import LineCallback, run_program
-from wheelyard.adapters.image_options import ImageOptions
+from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.upstream_http import (
     IndexAddress,
     explain,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_finish import HELD
-from wheelyard.adapters.image_outdated import CurrentDefinitions, find_outdated, find_unfinished
-from wheelyard.adapters.image_records import ImageRecord, find_image, list_images, list_stages
-from wheelyard.adapters.image_uses import ImageUses
+from wheelyard.adapters.images.contents import HELD
+from wheelyard.adapters.images.image_uses import ImageUses
+from wheelyard.adapters.images.names import ImageRecord, find_image, list_images, list_stages
+from wheelyard.adapters.images.outdated import CurrentDefinitions, find_outdated, find_unfinished
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, UsedImage, choose_unused
 from wheelyard.errors import EngineCommandError

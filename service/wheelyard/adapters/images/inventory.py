@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_records import ImageRecord, list_images
-from wheelyard.adapters.image_stand_ins import StandInFile
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.adapters.refresh_reports import RefreshReports
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.fallback import StandInFile
+from wheelyard.adapters.images.names import ImageRecord, list_images
+from wheelyard.adapters.images.pending_updates import PendingFile
+from wheelyard.adapters.images.reports import RefreshReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, runtime_definition
 from wheelyard.domain.catalogue.status import BuilderStatus, EngineImages, ImageSummary, describe_builders

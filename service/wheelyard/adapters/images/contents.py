@@ -10,10 +10,10 @@ from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_context import ContextFile
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import PROJECT_LABEL, ImageRecord
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.context import ContextFile
+from wheelyard.adapters.images.names import PROJECT_LABEL, ImageRecord
+from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.domain.catalogue.package_managers import APT, PackageManager, find_manager
 from wheelyard.domain.catalogue.packages import InstalledPackage, digest_lock, parse_packages, write_lock
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content, write_sbom

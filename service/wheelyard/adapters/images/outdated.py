@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.names import ImageName, ImageRecord
 
 CurrentDefinitions = Callable[[], Awaitable[Mapping[str, str]]]
 """Gives the definition that each image of the catalogue has now, by the image's family."""

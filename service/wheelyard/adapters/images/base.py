@@ -16,11 +16,11 @@ from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback, run_program
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_context import stream_file
-from wheelyard.adapters.image_failures import explain_failure
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.context import stream_file
+from wheelyard.adapters.images.image_failures import explain_failure
+from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
+from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.disk_space import check_free_space
 from wheelyard.domain.catalogue.archive import ArchiveDate, write_dates
 from wheelyard.domain.catalogue.suites import Suite

@@ -12,20 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_base import make_base, read_apt_mirror
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_context import ContextFile, certificate_files
-from wheelyard.adapters.image_failures import find_unknown_packages
-from wheelyard.adapters.image_finish import build_extension, build_finished, build_on, describe_tool, manager_of
-from wheelyard.adapters.image_foreign import fetch_foreign
-from wheelyard.adapters.image_lock import locked_image
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_plan import Parts, PythonImage, SuitePlan, environment_build
-from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image, list_images
-from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.toolchain_build import toolchain_build
+from wheelyard.adapters.images.base import make_base, read_apt_mirror
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool, manager_of
+from wheelyard.adapters.images.context import ContextFile, certificate_files
+from wheelyard.adapters.images.external import ForeignPlan, plan_foreign
+from wheelyard.adapters.images.image_failures import find_unknown_packages
+from wheelyard.adapters.images.image_foreign import fetch_foreign
+from wheelyard.adapters.images.image_lock import locked_image
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, list_images
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build
+from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
+from wheelyard.adapters.images.toolchain_build import toolchain_build
 from wheelyard.adapters.uv_process import uv_platform
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.archive import read_dates

@@ -7,10 +7,10 @@ import json
 import shlex
 from typing import Final
 
-from wheelyard.adapters.image_build import ImageBuild
-from wheelyard.adapters.image_context import ContextFile
-from wheelyard.adapters.image_finish import manager_of
-from wheelyard.adapters.image_records import ImageName, ImageRecord
+from wheelyard.adapters.images.build import ImageBuild
+from wheelyard.adapters.images.contents import manager_of
+from wheelyard.adapters.images.context import ContextFile
+from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.domain.catalogue.catalogue import Catalogue, Toolchain
 from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.catalogue.toolchains import ToolchainName

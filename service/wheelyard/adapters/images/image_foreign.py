@@ -1,9 +1,9 @@
 """Images of others: brought here once, and known by what they are. Must not know what is made of them."""
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.foreign_build import ForeignPlan
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_records import ImageRecord, find_image
+from wheelyard.adapters.images.external import ForeignPlan
+from wheelyard.adapters.images.names import ImageRecord, find_image
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError
 
 

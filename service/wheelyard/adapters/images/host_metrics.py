@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.image_records import PROJECT_LABEL, list_images
+from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
 from wheelyard.domain.builds.queue import HostFigures
 from wheelyard.errors import OperatorError
 

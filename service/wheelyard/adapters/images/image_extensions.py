@@ -8,8 +8,8 @@ from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.image_records import ImageRecord, list_images
-from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.names import ImageRecord, list_images
 
 EXTENSIONS: Final = frozenset({"environment", "toolchain"})
 
