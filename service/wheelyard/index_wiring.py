@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.devpi_index import DevpiIndex
@@ -20,6 +19,7 @@ from wheelyard.adapters.postgres_wheel_contents import PostgresWheelContents
 from wheelyard.adapters.postgres_wheel_edits import PostgresWheelEdits
 from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.adapters.retained_index import RetainedIndex
+from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.index.wheels import Listing

@@ -18,8 +18,8 @@ from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.requirements_file import parse_requirements
 from wheelyard.adapters.resolver_pages import ResolverPages
 from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.webhook_http import HttpWebhooks
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects

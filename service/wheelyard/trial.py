@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.memory_index import MemoryIndex
@@ -19,6 +18,7 @@ from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.image_wiring import builder_facts, with_engine
 from wheelyard.pipeline.keep import keep_in
 from wheelyard.pipeline.steps import steps_without_publishing

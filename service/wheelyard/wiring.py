@@ -15,7 +15,6 @@ from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.pinned_pip import find_pip
 from wheelyard.adapters.postgres_audit import PostgresAudit
 from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_figures import PostgresFigures
@@ -29,7 +28,8 @@ from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.recipe_checkout import RecipeCheckout
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.recipe_refreshes import fetch_first
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.upstream.pinned_pip import find_pip
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.own_projects import OwnProjects

@@ -10,8 +10,6 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.content_cache import ContentCache
-from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
@@ -28,6 +26,8 @@ from wheelyard.adapters.postgres_queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError

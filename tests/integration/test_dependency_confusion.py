@@ -17,7 +17,7 @@ from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_wh
 
 from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.packaging.own_projects import OwnProjects

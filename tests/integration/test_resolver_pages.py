@@ -20,7 +20,7 @@ from wheelyard.adapters import resolver_pages
 from wheelyard.adapters.own_wheels import MixedSource
 from wheelyard.adapters.release_resolver import UvReleaseResolver
 from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.index.index import Level

@@ -17,7 +17,6 @@ from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import simple_sdist
 from tests.unit.pipeline_stand import REPAIR_REPORT, make_stand, make_wheel
 
-from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_queue import MemoryQueue
@@ -27,7 +26,8 @@ from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.build import Build, Stage, Status

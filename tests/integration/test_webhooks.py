@@ -12,7 +12,7 @@ import pytest
 from tests.contract.webhook_contract import SenderContract, SenderStand
 from tests.contract.webhook_receiver import Receiver, open_receiver
 
-from wheelyard.adapters.webhook_http import HttpWebhooks
+from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 

@@ -14,11 +14,11 @@ from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
 from tests.fakes.parsers import InlineParsers
 
-from wheelyard.adapters.crate_cache import MemoryCrates
 from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
+from wheelyard.adapters.upstream.crates import MemoryCrates
 from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.records import Claim

@@ -17,11 +17,11 @@ from tests.unit.pipeline_stand import (
     make_wheel,
 )
 
-from wheelyard.adapters.content_cache import ContentCache
-from wheelyard.adapters.crate_cache import CrateArchives, MemoryCrates
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.crates import CrateArchives, MemoryCrates
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     CratesRefusedError,

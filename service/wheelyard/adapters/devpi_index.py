@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName
 
 from wheelyard.adapters.devpi_session import DevpiSession
 from wheelyard.adapters.upload_form import WheelUpload, read_upload
-from wheelyard.adapters.upstream_http import explain
+from wheelyard.adapters.upstream.http import explain
 from wheelyard.domain.index.index import Credentials, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexRefusedError, IndexUnavailableError, PublishUnprovenError
 from wheelyard.interfaces import Permit

@@ -11,7 +11,7 @@ import httpx
 
 from wheelyard.adapters.devpi_index import open_devpi_client, server_of
 from wheelyard.adapters.devpi_session import DevpiSession
-from wheelyard.adapters.upstream_http import explain
+from wheelyard.adapters.upstream.http import explain
 from wheelyard.domain.index.index import Credentials, HeldFile, Level
 from wheelyard.errors import IndexRefusedError, IndexUnavailableError, NotFoundError
 

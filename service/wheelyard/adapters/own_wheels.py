@@ -9,9 +9,9 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.host.shared_work import SingleFlight
 from wheelyard.adapters.upload_form import read_metadata
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles

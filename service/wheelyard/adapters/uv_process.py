@@ -19,7 +19,7 @@ from uv import find_uv_bin
 
 from wheelyard.adapters.host.process import read_out
 from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
-from wheelyard.adapters.upstream_http import hide_password
+from wheelyard.adapters.upstream.http import hide_password
 from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import read_toml

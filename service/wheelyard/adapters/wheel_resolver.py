@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.upstream_http import without_password
+from wheelyard.adapters.upstream.http import without_password
 from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
 from wheelyard.adapters.wheel_requirements import applicable_requirements
 from wheelyard.domain.index.placeholder_files import StandIns

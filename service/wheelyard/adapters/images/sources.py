@@ -20,10 +20,10 @@ from urllib.parse import unquote
 
 import httpx
 
-from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.host.process import LineCallback, run_program
 from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.upstream_http import (
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.adapters.upstream.http import (
     IndexAddress,
     explain,
     hide_password,

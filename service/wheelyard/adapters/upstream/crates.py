@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.disk_space import disk_errors
 from wheelyard.metrics import CacheLookups
 

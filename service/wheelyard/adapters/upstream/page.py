@@ -13,7 +13,7 @@ from packaging.utils import (
 from packaging.version import Version
 from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage, UnsupportedRepoVersionError
 
-from wheelyard.adapters.upstream_http import without_password
+from wheelyard.adapters.upstream.http import without_password
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.file_names import MAX_NAME, find_wheel_name
 from wheelyard.domain.untrusted.json_text import read_json

@@ -17,10 +17,9 @@ import httpx
 from packaging.utils import NormalizedName
 from pypi_simple import ACCEPT_JSON_PREFERRED, PYPI_SIMPLE_ENDPOINT
 
-from wheelyard.adapters.content_cache import ContentCache, PartialFile
 from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
-from wheelyard.adapters.simple_page import PageBody, UnreadablePageError, read_page
-from wheelyard.adapters.upstream_http import (
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.adapters.upstream.http import (
     CONNECTIONS,
     IndexAddress,
     explain,
@@ -28,6 +27,7 @@ from wheelyard.adapters.upstream_http import (
     retrying,
     without_password,
 )
+from wheelyard.adapters.upstream.page import PageBody, UnreadablePageError, read_page
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.refusal import RefusedTextError

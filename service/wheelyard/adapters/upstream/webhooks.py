@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from wheelyard import __version__
-from wheelyard.adapters.upstream_http import explain
+from wheelyard.adapters.upstream.http import explain
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses, WebhookMessage, WebhookTarget
 from wheelyard.domain.public_addresses import Address
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
