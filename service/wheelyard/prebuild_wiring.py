@@ -14,12 +14,12 @@ from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
 from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords
 from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.adapters.postgres_workers import PostgresWorkers
-from wheelyard.adapters.release_resolver import UvReleaseResolver
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.releases import UvReleaseResolver
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
-from wheelyard.adapters.uv_process import UvResolverOptions
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects

@@ -25,10 +25,10 @@ from wheelyard.adapters.postgres_periodic import PostgresPeriodic
 from wheelyard.adapters.postgres_queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.postgres_uploads import PostgresUploads
 from wheelyard.adapters.postgres_workers import PostgresWorkers
-from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.image_wiring import (

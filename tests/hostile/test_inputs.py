@@ -13,7 +13,7 @@ import pytest_asyncio
 from packaging.utils import canonicalize_name
 
 from wheelyard.adapters.host.parser_pool import ParserLimits, ParserProcesses
-from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.domain.dependencies.files import Selection
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError

@@ -29,11 +29,11 @@ from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_uploads import MemoryUploads
-from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.log_text import read_note
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles

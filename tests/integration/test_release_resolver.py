@@ -9,8 +9,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.integration.folder_index import FolderIndex, folder_index
 
-from wheelyard.adapters.release_resolver import UvReleaseResolver
-from wheelyard.adapters.uv_process import UvResolverOptions
+from wheelyard.adapters.resolver.releases import UvReleaseResolver
+from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.domain.dependencies.files import StatedRelease
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import IndexUnavailableError, RequirementsUnsatisfiableError

@@ -34,12 +34,12 @@ from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResol
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.build import BuildOrder, SdistSource, Wheel
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.packaging.target import Target

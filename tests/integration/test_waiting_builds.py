@@ -25,11 +25,11 @@ from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.resolver_pages import ResolverPages
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
 from wheelyard.domain.builds.build import Build, Stage, Status
 from wheelyard.domain.builds.queue import Offer
 from wheelyard.domain.builds.records import BuildFilter, Submission

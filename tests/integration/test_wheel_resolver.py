@@ -11,8 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
-from wheelyard.adapters.uv_process import UV_ARCHITECTURES, UV_GLIBC_MINORS, UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
+from wheelyard.adapters.resolver.uv import UV_ARCHITECTURES, UV_GLIBC_MINORS, UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError

@@ -18,7 +18,7 @@ from tests.contract.samples import BEGINNING
 from tests.unit.cli_stand import URL, client_of, event_text
 from typer.testing import CliRunner
 
-from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.api.schemas.requests import NewRequest, RequestView
 from wheelyard.cli import prebuild as module
 from wheelyard.cli.app import app

@@ -7,7 +7,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.unit.lock_samples import HASH, POETRY_LOCK, PYLOCK, UV_LOCK
 
-from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.domain.dependencies.files import Dependencies, Selection
 from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
 from wheelyard.domain.dependencies.pyproject import read_pyproject

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.unit.lock_samples import POETRY_LOCK, PYLOCK, UV_LOCK
 
-from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, ServedWheel, lock_to_index
 from wheelyard.domain.dependencies.requirements_file import RequirementLine

@@ -17,8 +17,8 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
+from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
-from wheelyard.adapters.wheel_requirements import applicable_requirements
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import (

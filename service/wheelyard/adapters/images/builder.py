@@ -26,7 +26,7 @@ from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
 from wheelyard.adapters.images.toolchain_build import toolchain_build
-from wheelyard.adapters.uv_process import uv_platform
+from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.archive import read_dates
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource

@@ -1,6 +1,6 @@
 """A requirements file and the files that it names, made into one input. Must not parse lines nor read files.
 
-What a line means is pip's to say (``adapters/requirements_file.py``); how files nest is decided here.
+What a line means is pip's to say (``adapters/resolver/requirements.py``); how files nest is decided here.
 """
 
 import posixpath

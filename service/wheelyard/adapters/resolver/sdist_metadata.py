@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.sdist_members import UNREADABLE, open_members
+from wheelyard.adapters.resolver.sdists import UNREADABLE, open_members
 
 _DEPTH: Final = 2
 

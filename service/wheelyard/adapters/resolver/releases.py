@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from packaging.pylock import Pylock, PylockValidationError
 
-from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.uv_process import SERVICE, Question, UvProcess, UvResolverOptions
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.uv import SERVICE, Question, UvProcess, UvResolverOptions
 from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease, holds
 from wheelyard.domain.index.placeholder_files import StandIns
 from wheelyard.domain.packaging.target import Target

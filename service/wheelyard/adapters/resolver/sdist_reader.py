@@ -3,7 +3,7 @@
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from wheelyard.adapters.sdist_members import UNREADABLE, open_members
+from wheelyard.adapters.resolver.sdists import UNREADABLE, open_members
 from wheelyard.domain.recipes.sdist_contents import SdistContents, is_telling
 from wheelyard.errors import InvalidSdistError
 

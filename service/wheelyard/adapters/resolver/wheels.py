@@ -11,10 +11,10 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
-from wheelyard.adapters.resolver_pages import ResolverPages
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.uv import Question, UvProcess, UvResolverOptions
+from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
 from wheelyard.adapters.upstream.http import without_password
-from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
-from wheelyard.adapters.wheel_requirements import applicable_requirements
 from wheelyard.domain.index.placeholder_files import StandIns
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
