@@ -7,8 +7,8 @@ from typing import Final
 
 from wheelyard.access_wiring import open_limits
 from wheelyard.adapters.database import Database
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
 from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
 from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords

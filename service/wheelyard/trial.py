@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.memory_index import MemoryIndex
@@ -16,7 +17,6 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.adapters.own_wheels import OwnWheels
 from wheelyard.adapters.recipe_folders import RecipeFolders
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.image_wiring import builder_facts, with_engine

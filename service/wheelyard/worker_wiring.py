@@ -11,12 +11,12 @@ from uv import find_uv_bin
 
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.database import Database
+from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.lease_keeper import LeaseKeeper
-from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.postgres_attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.postgres_figures import PostgresFigures
 from wheelyard.adapters.postgres_images import PostgresImageReports

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from wheelyard.adapters.devpi_index import DevpiIndex
+from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.domain.index.index import Credentials, IndexEndpoint
 

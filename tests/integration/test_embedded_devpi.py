@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from wheelyard.adapters.child_process import ProcessMark
+from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.devpi_files import remembered_port
-from wheelyard.adapters.devpi_index import DevpiIndex
 from wheelyard.adapters.devpi_serving import DevpiServing
 from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
 from wheelyard.adapters.embedded_postgres import EmbeddedPostgres

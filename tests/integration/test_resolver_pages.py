@@ -16,7 +16,7 @@ from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_sdist, simple_wheel
 
-from wheelyard.adapters.own_wheels import MixedSource
+from wheelyard.adapters.devpi.own_wheels import MixedSource
 from wheelyard.adapters.resolver import pages as resolver_pages
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver

@@ -17,6 +17,7 @@ from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import simple_sdist
 from tests.unit.pipeline_stand import REPAIR_REPORT, make_stand, make_wheel
 
+from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_queue import MemoryQueue
@@ -24,7 +25,6 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver

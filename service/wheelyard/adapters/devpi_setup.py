@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import httpx
 
-from wheelyard.adapters.devpi_session import DevpiSession
+from wheelyard.adapters.devpi.session import DevpiSession
 from wheelyard.domain.index.index import Credentials, IndexEndpoint
 
 OWNER: Final = "wheels"

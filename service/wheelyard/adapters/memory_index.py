@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.adapters.upload_form import WheelUpload, read_upload
+from wheelyard.adapters.devpi.upload import WheelUpload, read_upload
 from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexUnavailableError, NotFoundError, PublishUnprovenError
 from wheelyard.interfaces import Permit

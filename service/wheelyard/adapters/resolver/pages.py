@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from packaging.metadata import RawMetadata
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.adapters.own_wheels import OwnWheels
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
 from wheelyard.domain.index.placeholder_files import OfferedFiles, StandIns, is_usable, offer_files
 from wheelyard.domain.packaging.own_projects import OwnProjects

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from wheelyard.adapters.devpi.upload import read_metadata
 from wheelyard.adapters.host.shared_work import SingleFlight
-from wheelyard.adapters.upload_form import read_metadata
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel

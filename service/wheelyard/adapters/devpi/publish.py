@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx
 from packaging.utils import NormalizedName
 
-from wheelyard.adapters.devpi_session import DevpiSession
-from wheelyard.adapters.upload_form import WheelUpload, read_upload
+from wheelyard.adapters.devpi.session import DevpiSession
+from wheelyard.adapters.devpi.upload import WheelUpload, read_upload
 from wheelyard.adapters.upstream.http import explain
 from wheelyard.domain.index.index import Credentials, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexRefusedError, IndexUnavailableError, PublishUnprovenError

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
-from wheelyard.adapters.devpi_index import open_devpi_client, server_of
-from wheelyard.adapters.devpi_session import DevpiSession
+from wheelyard.adapters.devpi.publish import open_devpi_client, server_of
+from wheelyard.adapters.devpi.session import DevpiSession
 from wheelyard.adapters.upstream.http import explain
 from wheelyard.domain.index.index import Credentials, HeldFile, Level
 from wheelyard.errors import IndexRefusedError, IndexUnavailableError, NotFoundError
