@@ -17,7 +17,7 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.image_wiring import builder_facts, with_engine
 from wheelyard.pipeline.keep import keep_in

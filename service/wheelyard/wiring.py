@@ -25,9 +25,9 @@ from wheelyard.adapters.postgres_needs import PostgresNeeds
 from wheelyard.adapters.postgres_prebuild_lists import PostgresPrebuildLists
 from wheelyard.adapters.postgres_statistics import PostgresStatistics
 from wheelyard.adapters.postgres_workers import PostgresWorkers
-from wheelyard.adapters.recipe_checkout import RecipeCheckout
-from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.recipe_refreshes import fetch_first
+from wheelyard.adapters.recipes.checkout import RecipeCheckout
+from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.upstream.pinned_pip import find_pip
 from wheelyard.api.services import ApiServices

@@ -11,9 +11,9 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.integration.git_host import git_host
 
-from wheelyard.adapters.recipe_checkout import RecipeCheckout
-from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.recipe_refreshes import fetch_first
+from wheelyard.adapters.recipes.checkout import RecipeCheckout
+from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
 from wheelyard.domain.recipes.source import GitSource
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 

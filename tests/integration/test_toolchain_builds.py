@@ -33,7 +33,7 @@ from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
-from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver

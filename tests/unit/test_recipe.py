@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS
 
-from wheelyard.adapters.recipe_folders import list_recipe_files, project_of, read_recipe
+from wheelyard.adapters.recipes.folders import list_recipe_files, project_of, read_recipe
 from wheelyard.domain.recipes.model import KEY_PATHS, recipe_schema
 from wheelyard.domain.recipes.recipe import Naming, Recipe, parse_recipe
 from wheelyard.domain.recipes.recipe_lint import lint_recipe

@@ -14,7 +14,7 @@ from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
-from wheelyard.adapters.recipe_folders import list_recipe_files, read_recipe
+from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue

@@ -9,7 +9,7 @@ from packaging.version import Version
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.adapters.recipe_folders import RecipeFolders, judge_recipe, list_recipe_files
+from wheelyard.adapters.recipes.folders import RecipeFolders, judge_recipe, list_recipe_files
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.packaging.release import ProjectRequirement, choose_release, parse_requirement, pinned_version

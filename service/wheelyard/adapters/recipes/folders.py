@@ -13,7 +13,7 @@ from typing import Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.adapters.recipe_checkout import RecipeCheckout
+from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.domain.recipes.problems import TextProblem
 from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text
 from wheelyard.domain.recipes.recipe_lint import lint_recipe

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from typing import Final
 
-from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.recipes.folders import RecipeFolders
 
 FIRST_FETCH_SECONDS: Final = 15.0
 """How long a start waits for repositories; one that is slower is fetched in the background, as one that is away is."""
