@@ -39,10 +39,10 @@ from uv import find_uv_bin
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.devpi.upload import read_upload
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 from wheelyard.adapters.postgres_attempts import PostgresAttempts
 from wheelyard.adapters.postgres_builds import PostgresBuilds
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import IndexEndpoint, Level

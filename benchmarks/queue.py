@@ -48,7 +48,7 @@ from tests.acceptance.processes import descendants
 from tests.contract.stores import DEFAULT, LANE
 
 from wheelyard.adapters.database import Database, migrate
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.domain.builds.queue import Offer
 from wheelyard.logs import configure_logs
 from wheelyard.pipeline.job import Job, Tools

@@ -27,7 +27,6 @@ from tests.unit.web_stand import FAILING_LOG, TOKEN
 
 from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.database import Database, migrate
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
 from wheelyard.adapters.postgres_attempts import PostgresAttempts
 from wheelyard.adapters.postgres_builds import PostgresBuilds
 from wheelyard.adapters.postgres_line import PostgresLine
@@ -38,6 +37,7 @@ from wheelyard.adapters.postgres_statistics import PostgresStatistics
 from wheelyard.adapters.postgres_wheel_contents import PostgresWheelContents
 from wheelyard.adapters.postgres_wheels import PostgresWheels
 from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.builds.build import Failure, Stage, Status

@@ -22,7 +22,7 @@ from tests.acceptance.processes import (
     wait_for,
 )
 
-from wheelyard.adapters.child_process import ChildCommand, ProcessMark, spawn
+from wheelyard.adapters.servers.processes import ChildCommand, ProcessMark, spawn
 from wheelyard.image_wiring import engine_command
 from wheelyard.settings import Settings
 from wheelyard.worker_wiring import worker_name

@@ -19,8 +19,8 @@ from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import BUILD_SECONDS, FINAL, START_SECONDS, STOP_SECONDS, Launch
 from tests.acceptance.upstream import SLOW, Upstream, open_upstream
 
-from wheelyard.adapters.child_process import ChildCommand, spawn
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.processes import ChildCommand, spawn
 from wheelyard.settings import Settings
 from wheelyard.worker_wiring import worker_name
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from tests.acceptance.processes import command_line, descendants, wait_for
 
-from wheelyard.adapters.child_process import ChildCommand, spawn
+from wheelyard.adapters.servers.processes import ChildCommand, spawn
 from wheelyard.domain.packaging.target import Target
 from wheelyard.image_wiring import catalogue, image_builder
 from wheelyard.settings import Settings

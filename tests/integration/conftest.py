@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.database import migrate
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.domain.index.index import IndexEndpoint
 
 LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"

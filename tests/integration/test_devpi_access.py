@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from wheelyard.adapters.devpi.publish import DevpiIndex
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
 from wheelyard.domain.index.index import Credentials, IndexEndpoint
 
 LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"

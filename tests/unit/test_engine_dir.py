@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.images.image_lock import locked_image
+from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.errors import AlreadyRunningError
 from wheelyard.image_wiring import image_options, image_pruning
 from wheelyard.settings import Settings

@@ -32,7 +32,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     # What Wheelyard itself wrote: state, backups, its own log, its own API.
     **dict.fromkeys(
         (
-            *("adapters/devpi_files.py", "adapters/images/sources.py", "adapters/images/fallback.py"),
+            *("adapters/servers/devpi_files.py", "adapters/images/sources.py", "adapters/images/fallback.py"),
             *(
                 "adapters/images/pending_updates.py",
                 "adapters/images/reports.py",

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.errors import AlreadyRunningError
 
 _POLL_SECONDS: Final = 0.25

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from wheelyard.adapters.child_process import FileLock
 from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.disk_space import disk_errors
 from wheelyard.errors import AlreadyRunningError, DiskFullError, OperatorError, WheelyardError
 from wheelyard.logs import get_logger

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from wheelyard.adapters.child_process import FileLock
+from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.status import PendingUpdates
 

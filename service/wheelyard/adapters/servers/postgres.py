@@ -9,7 +9,20 @@ from typing import Final
 
 import psycopg
 
-from wheelyard.adapters.child_process import (
+from wheelyard.adapters.servers.postgres_files import (
+    DATABASE,
+    SUPERUSER,
+    check_reachable,
+    database_url,
+    find_account,
+    find_binaries,
+    find_server,
+    hand_over,
+    make_private_directory,
+    remove_socket_directory,
+    socket_directory,
+)
+from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
     Account,
     ChildCommand,
@@ -22,19 +35,6 @@ from wheelyard.adapters.child_process import (
     rotate_log,
     run_child,
     spawn,
-)
-from wheelyard.adapters.postgres_files import (
-    DATABASE,
-    SUPERUSER,
-    check_reachable,
-    database_url,
-    find_account,
-    find_binaries,
-    find_server,
-    hand_over,
-    make_private_directory,
-    remove_socket_directory,
-    socket_directory,
 )
 from wheelyard.disk_space import check_free_space
 from wheelyard.errors import ServiceStartError

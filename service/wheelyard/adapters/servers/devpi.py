@@ -11,7 +11,19 @@ from typing import Final
 
 import httpx
 
-from wheelyard.adapters.child_process import (
+from wheelyard.adapters.servers.devpi_files import (
+    ensure_environment,
+    ensure_passwords,
+    ensure_secret,
+    find_base_python,
+    remembered_port,
+    save_passwords,
+    write_private,
+)
+from wheelyard.adapters.servers.devpi_serving import DevpiServing, choose_account, give_home
+from wheelyard.adapters.servers.devpi_setup import endpoint_of, ensure_indexes
+from wheelyard.adapters.servers.postgres_files import find_account, hand_over
+from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
     Account,
     ChildCommand,
@@ -26,18 +38,6 @@ from wheelyard.adapters.child_process import (
     run_child,
     spawn,
 )
-from wheelyard.adapters.devpi_files import (
-    ensure_environment,
-    ensure_passwords,
-    ensure_secret,
-    find_base_python,
-    remembered_port,
-    save_passwords,
-    write_private,
-)
-from wheelyard.adapters.devpi_serving import DevpiServing, choose_account, give_home
-from wheelyard.adapters.devpi_setup import endpoint_of, ensure_indexes
-from wheelyard.adapters.postgres_files import find_account, hand_over
 from wheelyard.disk_space import check_free_space
 from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import ServiceStartError

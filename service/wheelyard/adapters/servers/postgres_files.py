@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from wheelyard.adapters.child_process import Account, ProcessMark
+from wheelyard.adapters.servers.processes import Account, ProcessMark
 from wheelyard.errors import ServiceStartError
 
 DATABASE: Final = "wheelyard"

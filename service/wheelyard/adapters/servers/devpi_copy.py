@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.child_process import make_workshop
+from wheelyard.adapters.servers.processes import make_workshop
 
 _DATABASE: Final = Path("data/.sqlite")
 _FILES: Final = Path("data/+files")

@@ -10,7 +10,7 @@ import psycopg.conninfo
 from psycopg.pq import Conninfo
 
 from wheelyard.adapters.host.process import run_program
-from wheelyard.adapters.postgres_files import find_binaries
+from wheelyard.adapters.servers.postgres_files import find_binaries
 from wheelyard.errors import BackupUnusableError, DatabaseUnavailableError
 
 _RESTORE: Final = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.child_process import Account
-from wheelyard.adapters.devpi_files import LOOPBACK, runs_as
-from wheelyard.adapters.postgres_files import succeeds_as
+from wheelyard.adapters.servers.devpi_files import LOOPBACK, runs_as
+from wheelyard.adapters.servers.postgres_files import succeeds_as
+from wheelyard.adapters.servers.processes import Account
 from wheelyard.logs import get_logger
 
 _WILDCARD: Final = "0.0.0.0"  # noqa: S104 (compared with, not listened on)

@@ -17,8 +17,8 @@ from typing import Final
 
 import uv
 
-from wheelyard.adapters.child_process import Account, ChildCommand, inherited_environment, last_line, run_child
-from wheelyard.adapters.postgres_files import open_to_readers, remove_former, succeeds_as
+from wheelyard.adapters.servers.postgres_files import open_to_readers, remove_former, succeeds_as
+from wheelyard.adapters.servers.processes import Account, ChildCommand, inherited_environment, last_line, run_child
 from wheelyard.errors import ServiceStartError
 
 PUBLISHER: Final = "publisher"
