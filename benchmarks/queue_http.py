@@ -20,9 +20,9 @@ from tests.contract.samples import TARGET, sample_wheel
 from tests.unit.api_stand import access_on, api_stand
 
 from wheelyard.access_wiring import tokens_of
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_figures import PostgresFigures
-from wheelyard.adapters.postgres_logs import PostgresLogs
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.logs import PostgresLogs
+from wheelyard.adapters.store.metrics import PostgresFigures
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope

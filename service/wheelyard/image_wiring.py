@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.users import ContainerUsers
@@ -27,7 +26,8 @@ from wheelyard.adapters.images.outdated import current_definitions
 from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageUpkeep
-from wheelyard.adapters.postgres_images import PostgresImageReports
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.postgres_images import PostgresImageReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wheelyard.access_wiring import open_limits
-from wheelyard.adapters.database import Database
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.postgres_prebuilds import PostgresPrebuilds
-from wheelyard.adapters.postgres_webhooks import PostgresWebhooks
-from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords
-from wheelyard.adapters.postgres_wheels import PostgresWheels
-from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.postgres_wheel_records import PostgresWheelRecords
+from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
+from wheelyard.adapters.store.webhooks import PostgresWebhooks
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing

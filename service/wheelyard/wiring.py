@@ -10,24 +10,24 @@ from pathlib import Path
 
 from wheelyard import __version__
 from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_of
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.postgres_audit import PostgresAudit
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_figures import PostgresFigures
-from wheelyard.adapters.postgres_line import PostgresLine
-from wheelyard.adapters.postgres_logs import PostgresLogs
-from wheelyard.adapters.postgres_names import PostgresNames
-from wheelyard.adapters.postgres_needs import PostgresNeeds
-from wheelyard.adapters.postgres_prebuild_lists import PostgresPrebuildLists
-from wheelyard.adapters.postgres_statistics import PostgresStatistics
-from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.logs import PostgresLogs
+from wheelyard.adapters.store.metrics import PostgresFigures
+from wheelyard.adapters.store.missing_releases import PostgresNeeds
+from wheelyard.adapters.store.postgres_audit import PostgresAudit
+from wheelyard.adapters.store.postgres_line import PostgresLine
+from wheelyard.adapters.store.postgres_names import PostgresNames
+from wheelyard.adapters.store.postgres_prebuild_lists import PostgresPrebuildLists
+from wheelyard.adapters.store.postgres_statistics import PostgresStatistics
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.upstream.pinned_pip import find_pip
 from wheelyard.api.services import ApiServices

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.build_queue import BuildQueue
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.images.image_refreshes import ImageRefreshes
-from wheelyard.adapters.lease_keeper import LeaseKeeper
+from wheelyard.adapters.store.lease_keeper import LeaseKeeper
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.domain.builds.queue import WorkerCard, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import OperatorError

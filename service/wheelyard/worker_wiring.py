@@ -9,24 +9,24 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
 from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
-from wheelyard.adapters.lease_keeper import LeaseKeeper
-from wheelyard.adapters.postgres_attempts import BEAT, PostgresAttempts
-from wheelyard.adapters.postgres_figures import PostgresFigures
-from wheelyard.adapters.postgres_images import PostgresImageReports
-from wheelyard.adapters.postgres_log_packing import PostgresLogPacking
-from wheelyard.adapters.postgres_periodic import PostgresPeriodic
-from wheelyard.adapters.postgres_queue import NOTE_DEATH, PostgresQueue
-from wheelyard.adapters.postgres_uploads import PostgresUploads
-from wheelyard.adapters.postgres_workers import PostgresWorkers
 from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.lease_keeper import LeaseKeeper
+from wheelyard.adapters.store.metrics import PostgresFigures
+from wheelyard.adapters.store.periodic import PostgresPeriodic
+from wheelyard.adapters.store.postgres_images import PostgresImageReports
+from wheelyard.adapters.store.postgres_log_packing import PostgresLogPacking
+from wheelyard.adapters.store.postgres_uploads import PostgresUploads
+from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState

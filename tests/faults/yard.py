@@ -30,10 +30,10 @@ from tests.faults.gates import Gates
 from tests.faults.lines import Line, line_to, to_path, to_port
 from tests.faults.private_engine import PrivateEngine
 
-from wheelyard.adapters.database import migrate
 from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
+from wheelyard.adapters.store.database import migrate
 from wheelyard.image_wiring import engine_command
 from wheelyard.settings import Settings
 from wheelyard.worker_wiring import worker_name

@@ -16,11 +16,11 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order, sample_wheel
 from tests.unit.api_stand import access_on, api_stand
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_tokens import PostgresTokens
+from wheelyard.adapters.store.access import PostgresTokens
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess
 from wheelyard.domain.access import Scope

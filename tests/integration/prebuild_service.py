@@ -18,11 +18,11 @@ import httpx
 import uvicorn
 from tests.contract.samples import sample_wheel
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope

@@ -12,12 +12,12 @@ import pytest
 import uvicorn
 
 from wheelyard import prebuild_wiring
-from wheelyard.adapters.database import Database
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.adapters.memory_source import MemorySourceIndex
+from wheelyard.adapters.store.database import Database
 from wheelyard.api.app import create_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index.index import Level

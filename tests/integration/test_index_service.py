@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.integration.index_service import IndexService, make_wheel, open_index_service
 
-from wheelyard.adapters.postgres_uploads import PostgresUploads
+from wheelyard.adapters.store.postgres_uploads import PostgresUploads
 from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.errors import IndexConflictError, WorkerLostError
 from wheelyard.index_wiring import worker_index

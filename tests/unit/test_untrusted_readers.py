@@ -41,7 +41,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
             ),
             *("cli/builders_upkeep.py", "cli/completion.py", "cli/connection.py", "cli/demo_service.py"),
             *("domain/builds/log_text.py",),
-            *("adapters/lease_keeper.py", "adapters/lease_keeper_child.py"),
+            *("adapters/store/lease_keeper.py", "adapters/store/lease_keeper_child.py"),
         ),
         OWN_FILES,
     ),
