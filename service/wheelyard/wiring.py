@@ -52,10 +52,10 @@ from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.logged_builds import LoggedBuilds
+from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.show_queue import ShowQueue
-from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
 def source_index(

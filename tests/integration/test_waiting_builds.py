@@ -37,9 +37,9 @@ from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.resources import data_path
+from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
-from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
 @dataclass(kw_only=True)

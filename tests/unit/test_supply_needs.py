@@ -21,8 +21,8 @@ from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError, IndexUnavailableError
 from wheelyard.resources import data_path
+from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
-from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
 @dataclass(frozen=True, kw_only=True)
