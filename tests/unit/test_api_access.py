@@ -16,7 +16,7 @@ from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_
 from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.app import create_app
 from wheelyard.api.authentication import AuthenticatedRoute
-from wheelyard.api.health import Readiness
+from wheelyard.api.monitoring import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.metrics import Figures

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
+from wheelyard.api.docs import problems
 from wheelyard.api.examples import shown
-from wheelyard.api.problem_docs import problems
 from wheelyard.api.services import Services
 from wheelyard.domain.catalogue.status import BuilderStatus
 from wheelyard.errors import EngineUnavailableError

@@ -13,9 +13,9 @@ from packaging.utils import canonicalize_name
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, CallerKey, bearer_scheme
+from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.index_access import Links
 from wheelyard.api.log_events import EVENT_STREAM, EventStream
-from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.problems import Problem
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas.links import IndexLinks

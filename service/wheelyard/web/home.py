@@ -2,7 +2,7 @@
 
 import asyncio
 
-from wheelyard.api.health import readiness_of
+from wheelyard.api.monitoring import readiness_of
 from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.index.wheels import Standing, WheelFilter

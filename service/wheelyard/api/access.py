@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
-from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.schemas.base import PLAIN_TEXT, View
 from wheelyard.api.services import Services
 from wheelyard.domain.access import Scope

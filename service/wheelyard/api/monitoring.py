@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from wheelyard.adapters.host.shared_work import SharedAnswer
-from wheelyard.api.problem_docs import public_problems
+from wheelyard.api.docs import public_problems
 from wheelyard.api.services import Check
 from wheelyard.errors import NotReadyError, WheelyardError
 from wheelyard.logs import get_logger
