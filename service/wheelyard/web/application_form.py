@@ -18,10 +18,10 @@ from wheelyard.domain.prebuilds.prebuild import Prefer
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput, project_beside
-from wheelyard.web.project_page import links_of
+from wheelyard.web.context import Upload, Visit
+from wheelyard.web.projects import links_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.request_page import form_page
-from wheelyard.web.visit import Upload, Visit
+from wheelyard.web.request_form import form_page
 
 _THE_FORM: Final = "the form"
 """Stands for a file that names those that were handed in, where there are several."""

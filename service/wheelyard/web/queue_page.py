@@ -2,8 +2,8 @@
 
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import BuildFilter
+from wheelyard.web.context import Visit
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _SHOWN = 100
 _SHOWN_FAILED = 5

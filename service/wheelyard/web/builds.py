@@ -8,11 +8,11 @@ from fastapi.responses import RedirectResponse
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
+from wheelyard.web.context import Visit
 from wheelyard.web.log_window import LogWindow, fold_by_stage
 from wheelyard.web.rendering import Page
 from wheelyard.web.timeline import timeline
 from wheelyard.web.used_recipe import used_keys
-from wheelyard.web.visit import Visit
 
 _SHOWN_LINES: Final = 250
 

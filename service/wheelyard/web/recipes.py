@@ -20,9 +20,9 @@ from wheelyard.domain.recipes.source import RecipeStatus
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
+from wheelyard.web.context import Visit
 from wheelyard.web.log_window import LogSpan, LogWindow, window_from
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _PAGE_SIZE: Final = 100
 _BEFORE: Final = 20

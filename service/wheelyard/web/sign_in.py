@@ -5,8 +5,8 @@ from fastapi.responses import RedirectResponse
 
 from wheelyard.api.session_cookie import clear_session_cookie, set_session_cookie
 from wheelyard.errors import UnauthenticatedError
+from wheelyard.web.context import Visit, local_path
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit, local_path
 
 
 async def show_sign_in(visit: Visit) -> Page:

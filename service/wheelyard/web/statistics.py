@@ -10,9 +10,9 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
+from wheelyard.web.context import Visit
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _CHOICES = (7, 30, 90)
 _FEWEST_DAYS = 7

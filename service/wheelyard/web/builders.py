@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
 from wheelyard.errors import NotFoundError, WheelyardError
+from wheelyard.web.context import Visit
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _SHOWN_PACKAGES = 500
 

@@ -20,10 +20,10 @@ from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError, NotFoundError
-from wheelyard.web.project_page import links_of
+from wheelyard.web.context import Visit
+from wheelyard.web.projects import links_of
 from wheelyard.web.rendering import Page
 from wheelyard.web.used_recipe import used_keys
-from wheelyard.web.visit import Visit
 from wheelyard.web.words import short
 
 _SHOWN_METADATA: Final = (

@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse
 from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildState
 from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild
 from wheelyard.errors import InvalidRequestError
-from wheelyard.web.project_page import links_of
+from wheelyard.web.context import Visit
+from wheelyard.web.projects import links_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _PAGE_SIZE: Final = 30
 _PAGE_OF_ITEMS: Final = 100

@@ -14,10 +14,10 @@ from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
+from wheelyard.web.context import Visit
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _SUGGESTED: Final = 100
 _SHOWN_SUGGESTIONS: Final = 20
