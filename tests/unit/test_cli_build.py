@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text
 
-from wheelyard.cli.build import WantedWheel, build, logs
 from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
+from wheelyard.cli.builds import WantedWheel, build, logs
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.screen import PlainScreen
 from wheelyard.cli.watch import BuildEnded, BuildWaits, BuildWatch, StageBegan, StageEnded

@@ -116,7 +116,7 @@ def requests(
 def queue(*, limit: LimitOption = 50, as_json: JsonOption = False, url: UrlOption = None) -> None:
     """Show what runs, and what waits in the order in which it is taken, with an estimate of when it begins."""
     from wheelyard.cli.client import open_client
-    from wheelyard.cli.figures import show_queue
+    from wheelyard.cli.statistics import show_queue
 
     with open_client(url) as client:
         raise typer.Exit(show_queue(client, limit=limit, as_json=as_json))
@@ -135,7 +135,7 @@ def statistics(
     wheelyard statistics --days 7
     """
     from wheelyard.cli.client import open_client
-    from wheelyard.cli.figures import show_statistics
+    from wheelyard.cli.statistics import show_statistics
 
     with open_client(url) as client:
         raise typer.Exit(show_statistics(client, days=days, as_json=as_json))

@@ -56,8 +56,8 @@ def build(  # noqa: PLR0913  (one parameter an option)
     wheelyard build 'pyyaml>=6,<7' --python 3.13 --follow
     wheelyard build lxml --wait --json | jq -r .wheel.install
     """
-    from wheelyard.cli.build import WantedWheel
-    from wheelyard.cli.build import build as run
+    from wheelyard.cli.builds import WantedWheel
+    from wheelyard.cli.builds import build as run
     from wheelyard.cli.client import open_client
     from wheelyard.domain.builds.queue import Priority
 
@@ -85,7 +85,7 @@ def logs(
     wheelyard logs ID --follow
     wheelyard logs ID > build.log
     """
-    from wheelyard.cli.build import logs as run
+    from wheelyard.cli.builds import logs as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
@@ -98,7 +98,7 @@ def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = N
     It takes the token that the wheel was asked for with, or the scope 'operate'. What others want too goes on for them,
     unless the scope is 'operate'.
     """
-    from wheelyard.cli.build import cancel as run
+    from wheelyard.cli.builds import cancel as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
@@ -117,7 +117,7 @@ def retry(
     One that waits for its next attempt goes on at once. To build with a recipe that has changed, ask for the wheel
     again with 'wheelyard build'.
     """
-    from wheelyard.cli.build import retry as run
+    from wheelyard.cli.builds import retry as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:
@@ -146,7 +146,7 @@ def show(
     url: UrlOption = None,
 ) -> None:
     """Show one build: its wheel, its failure, or where it stands; or one wheel with its files and their sizes."""
-    from wheelyard.cli.build import show as run
+    from wheelyard.cli.builds import show as run
     from wheelyard.cli.client import open_client
 
     with open_client(url) as client:

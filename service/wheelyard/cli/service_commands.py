@@ -91,7 +91,7 @@ def backup(
 
     The service may run meanwhile. Where devpi runs on a host of its own, back up there, too: first the database.
     """
-    from wheelyard.cli.backup import run_backup
+    from wheelyard.cli.operate import run_backup
 
     raise typer.Exit(run_backup(folder, as_json=as_json))
 
@@ -103,7 +103,7 @@ def restore(
 
     Every file is compared with its hash first. The next start brings an older schema up to date.
     """
-    from wheelyard.cli.backup import run_restore
+    from wheelyard.cli.operate import run_restore
 
     raise typer.Exit(run_restore(folder, as_json=as_json))
 
