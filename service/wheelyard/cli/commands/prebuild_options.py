@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wheelyard.cli.completion import complete_platform, complete_python
+from wheelyard.cli.commands.completion import complete_platform, complete_python
 
 RequirementsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Requirements, beside a file or without one.")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wheelyard.cli.options import JsonOption, UrlOption
+from wheelyard.cli.commands.options import JsonOption, UrlOption
 
 WheelName = Annotated[
     str, typer.Argument(metavar="FILE", help="The wheel's file name, as 'wheelyard wheels' shows it.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wheelyard.cli.options import JsonOption, UrlOption
-from wheelyard.cli.prebuild_options import (
+from wheelyard.cli.commands.options import JsonOption, UrlOption
+from wheelyard.cli.commands.prebuild_options import (
     AllowSkippedOption,
     ConstraintsOption,
     DefaultGroupsOption,

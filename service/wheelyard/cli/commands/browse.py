@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wheelyard.cli.options import JsonOption, UrlOption
+from wheelyard.cli.commands.options import JsonOption, UrlOption
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.options import JsonOption
+from wheelyard.cli.commands.options import JsonOption
 
 
 def up() -> None:

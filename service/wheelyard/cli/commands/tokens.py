@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.options import JsonOption
+from wheelyard.cli.commands.options import JsonOption
 from wheelyard.domain.access import Scope
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and end API tokens, on the service's own host.")

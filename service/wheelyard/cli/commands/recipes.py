@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.completion import complete_platform, complete_python
-from wheelyard.cli.options import JsonOption
+from wheelyard.cli.commands.completion import complete_platform, complete_python
+from wheelyard.cli.commands.options import JsonOption
 
 FolderOption = Annotated[
     Path | None,
