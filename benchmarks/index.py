@@ -43,10 +43,10 @@ from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.assembly.index import embedded_index, open_index
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import IndexEndpoint, Level
-from wheelyard.index_wiring import embedded_index, open_index
 from wheelyard.resources import data_path
 
 RELEASES = 30

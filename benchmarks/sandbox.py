@@ -17,8 +17,8 @@ from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
+from wheelyard.assembly.images import engine_command
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
-from wheelyard.image_wiring import engine_command
 from wheelyard.settings import load_settings
 
 PYTHON = "/opt/wheelyard/tools/bin/python"

@@ -40,10 +40,10 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.supervisor import keep_for_good
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.logs import configure_logs
-from wheelyard.supervisor import keep_for_good
 from wheelyard.usecases.browse_index import BrowseIndex
 from wheelyard.usecases.show_queue import ShowQueue
 

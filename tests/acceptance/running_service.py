@@ -23,9 +23,9 @@ from tests.acceptance.processes import (
 )
 
 from wheelyard.adapters.servers.processes import ChildCommand, ProcessMark, spawn
-from wheelyard.image_wiring import engine_command
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_name
 
 FINAL: Final = ("succeeded", "failed", "cancelled")
 START_SECONDS: Final = 240.0

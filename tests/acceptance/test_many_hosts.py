@@ -21,8 +21,8 @@ from tests.acceptance.upstream import SLOW, Upstream, open_upstream
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_name
 
 Document = dict[str, Any]
 

@@ -34,9 +34,9 @@ from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
 from wheelyard.adapters.store.database import migrate
-from wheelyard.image_wiring import engine_command
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_name
 
 LEASE_SECONDS: Final = 6.0
 # Its image is not there, and no test waits until it is.

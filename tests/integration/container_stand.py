@@ -34,20 +34,20 @@ from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.assembly.images import agent_program, container_users, engine_command, image_builder
+from wheelyard.assembly.service import source_index
+from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.log_text import read_note
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.steps import STEPS
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
-from wheelyard.wiring import source_index
-from wheelyard.worker import WORKER_LABEL
 
 SUITE = "bookworm"
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

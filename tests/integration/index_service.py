@@ -23,12 +23,12 @@ from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess
+from wheelyard.assembly.index import IndexBackends, embedded_index, index_services, open_index, worker_index
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.domain.index.wheels import IndexedWheel
-from wheelyard.index_wiring import IndexBackends, embedded_index, index_services, open_index, worker_index
 from wheelyard.settings import Settings
 from wheelyard.usecases.tokens import Tokens
 

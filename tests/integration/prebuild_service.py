@@ -25,13 +25,13 @@ from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
+from wheelyard.assembly.service import api_services, source_index
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.domain.index.index import IndexEndpoint
-from wheelyard.index_wiring import IndexBackends, embedded_index, open_index, worker_index
 from wheelyard.settings import Settings
-from wheelyard.wiring import api_services, source_index
 
 
 def make_wheel(filename: str, files: Mapping[str, str], *metadata: str) -> bytes:

@@ -22,8 +22,8 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.contents import read_packages, run_in
 from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.assembly.images import image_builder
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.image_wiring import image_builder
 from wheelyard.resources import data_path
 
 pytestmark = pytest.mark.slow_engines

@@ -15,9 +15,9 @@ from wheelyard.adapters.images.build import ImageBuild, build_image
 from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
+from wheelyard.assembly.images import image_builder, image_options
 from wheelyard.domain.catalogue.package_managers import APT
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.image_wiring import image_builder, image_options
 from wheelyard.resources import data_path
 
 FOREIGN = "foreign"

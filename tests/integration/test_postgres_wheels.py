@@ -27,10 +27,10 @@ from wheelyard.adapters.store.postgres_wheel_edits import PostgresWheelEdits
 from wheelyard.adapters.store.postgres_wheel_records import PostgresWheelRecords
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.assembly.index import IndexBackends
+from wheelyard.assembly.prebuilds import mirror_wheel
 from wheelyard.domain.index.index import Level
 from wheelyard.errors import IndexConflictError
-from wheelyard.index_wiring import IndexBackends
-from wheelyard.prebuild_wiring import mirror_wheel
 
 TABLES = (
     "index_report, audit, wheels, index_projects, log_chunks, attempts, requests, builds, "

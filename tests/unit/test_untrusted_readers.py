@@ -36,7 +36,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
             *(
                 "adapters/images/pending_updates.py",
                 "adapters/images/reports.py",
-                "backup.py",
+                "assembly/backup.py",
                 "domain/catalogue/sbom.py",
             ),
             *("cli/builders_upkeep.py", "cli/commands/completion.py", "cli/connection.py", "cli/demo_service.py"),
@@ -47,7 +47,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     ),
     # What docker or podman says.
     **dict.fromkeys(
-        ("adapters/host_checks.py", "adapters/images/checks.py", "adapters/images/names.py"),
+        ("assembly/host_checks.py", "adapters/images/checks.py", "adapters/images/names.py"),
         OWN_FILES,
     ),
     # Doubles of tests, which move to tests/.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 
-from wheelyard.backup import Contents, back_up, restore
+from wheelyard.assembly.backup import Contents, back_up, restore
 from wheelyard.cli.console import note, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.settings import Settings, load_settings

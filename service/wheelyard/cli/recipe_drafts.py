@@ -6,6 +6,7 @@ from typing import Final
 
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.resolver.sdist_reader import read_sdist
+from wheelyard.assembly.service import source_index
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
@@ -15,7 +16,6 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
-from wheelyard.wiring import source_index
 
 _SCHEMA: Final = "recipe.schema.json"
 

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from rich.table import Table
 
-from wheelyard.access_wiring import host_user, open_tokens
+from wheelyard.assembly.access import host_user, open_tokens
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.access import Scope

@@ -23,8 +23,8 @@ def up() -> None:
     """
     import asyncio
 
+    from wheelyard.assembly.supervisor import run_up
     from wheelyard.settings import load_settings
-    from wheelyard.supervisor import run_up
 
     asyncio.run(run_up(load_settings()))
 
@@ -36,8 +36,8 @@ def serve() -> None:
     """
     import asyncio
 
+    from wheelyard.assembly.supervisor import run_serve
     from wheelyard.settings import load_settings
-    from wheelyard.supervisor import run_serve
 
     asyncio.run(run_serve(load_settings()))
 
@@ -59,8 +59,8 @@ def worker(
 
         raise typer.Exit(check_worker())
 
+    from wheelyard.assembly.supervisor import run_worker
     from wheelyard.settings import load_settings
-    from wheelyard.supervisor import run_worker
 
     asyncio.run(run_worker(load_settings()))
 
@@ -76,8 +76,8 @@ def devpi(
     """
     import asyncio
 
+    from wheelyard.assembly.supervisor import run_devpi
     from wheelyard.settings import load_settings
-    from wheelyard.supervisor import run_devpi
 
     asyncio.run(run_devpi(load_settings(), host=host, port=port))
 

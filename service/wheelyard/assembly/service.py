@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wheelyard import __version__
-from wheelyard.access_wiring import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
@@ -31,12 +30,8 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.upstream.pinned_pip import find_pip
 from wheelyard.api.services import ApiServices
-from wheelyard.domain.index.index import Level
-from wheelyard.domain.packaging.own_projects import OwnProjects
-from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipes.source import parse_recipe_source
-from wheelyard.domain.recipes.types import BOOK_SUITES
-from wheelyard.image_wiring import (
+from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
+from wheelyard.assembly.images import (
     builder_facts,
     catalogue,
     engine_command,
@@ -44,10 +39,15 @@ from wheelyard.image_wiring import (
     image_shelf,
     reported_builders,
 )
-from wheelyard.index_wiring import IndexBackends, index_services
+from wheelyard.assembly.index import IndexBackends, index_services
+from wheelyard.assembly.prebuilds import make_prebuilds
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.source import parse_recipe_source
+from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups, HttpMetrics
-from wheelyard.prebuild_wiring import make_prebuilds
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog

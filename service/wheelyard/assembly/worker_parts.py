@@ -29,9 +29,7 @@ from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
-from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
-from wheelyard.errors import SettingsInvalidError
-from wheelyard.image_wiring import (
+from wheelyard.assembly.images import (
     agent_program,
     catalogue,
     container_users,
@@ -41,18 +39,20 @@ from wheelyard.image_wiring import (
     logged_images,
     longest_stage_seconds,
 )
-from wheelyard.index_wiring import IndexBackends, own_wheels, regular_check, worker_index
+from wheelyard.assembly.index import IndexBackends, own_wheels, regular_check, worker_index
+from wheelyard.assembly.prebuilds import resolver_pages, uv_options
+from wheelyard.assembly.worker import WORKER_LABEL, Worker
+from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
+from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import Limits, ParserPool, SourceIndex, UploadBook, WheelIndex
 from wheelyard.metrics import CacheLookups
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.steps import STEPS
-from wheelyard.prebuild_wiring import resolver_pages, uv_options
 from wheelyard.settings import Settings
 from wheelyard.usecases.periodic_work import PeriodicWork, Retention
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions
-from wheelyard.worker import WORKER_LABEL, Worker
 
 
 def worker_name(settings: Settings) -> str:

@@ -20,12 +20,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wheelyard.api.problems import Problem, problem_response
+from wheelyard.assembly.signals import Stop
 from wheelyard.domain.addresses import caller_of_address, plain_address
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.errors import RequestTooLargeError, ServiceStartError, TooManyConnectionsError, WheelyardError
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
-from wheelyard.signals import Stop
 
 _log: Final = get_logger(__name__)
 _SWEEP_SECONDS: Final = 1.0

@@ -19,7 +19,9 @@ from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.upstream.cache import ContentCache
-from wheelyard.image_wiring import builder_facts, with_engine
+from wheelyard.assembly.images import builder_facts, with_engine
+from wheelyard.assembly.service import source_index
+from wheelyard.assembly.worker_parts import attempt_options, attempt_tools, worker_name
 from wheelyard.pipeline.keep import keep_in
 from wheelyard.pipeline.steps import steps_without_publishing
 from wheelyard.settings import Settings
@@ -27,8 +29,6 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.run_build import RunBuild
 from wheelyard.usecases.try_recipe import TryRecipe
-from wheelyard.wiring import source_index
-from wheelyard.worker_wiring import attempt_options, attempt_tools, worker_name
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.access_wiring import database_address, host_user, tokens_of
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.servers.devpi import EmbeddedDevpi
@@ -22,24 +21,25 @@ from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.access import database_address, host_user, tokens_of
+from wheelyard.assembly.images import catalogue, with_engine
+from wheelyard.assembly.index import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
+from wheelyard.assembly.listening import holding_port, open_port, serve, url_of
+from wheelyard.assembly.prebuilds import advance_forever, make_webhooks
+from wheelyard.assembly.service import api_services, source_index
+from wheelyard.assembly.signals import Stop, stop_on_signals
+from wheelyard.assembly.worker import Worker
+from wheelyard.assembly.worker_parts import make_worker
 from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
-from wheelyard.image_wiring import catalogue, with_engine
-from wheelyard.index_wiring import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
 from wheelyard.interfaces import ParserPool, SourceIndex
-from wheelyard.listening import holding_port, open_port, serve, url_of
 from wheelyard.logs import configure_logs, get_logger
 from wheelyard.metrics import CacheLookups
-from wheelyard.prebuild_wiring import advance_forever, make_webhooks
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
-from wheelyard.signals import Stop, stop_on_signals
 from wheelyard.usecases.tokens import Tokens
-from wheelyard.wiring import api_services, source_index
-from wheelyard.worker import Worker
-from wheelyard.worker_wiring import make_worker
 
 _FIRST_TOKEN: Final = "first token"  # noqa: S105 - the name of a token
 _log = get_logger(__name__)

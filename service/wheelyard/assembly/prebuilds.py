@@ -5,7 +5,6 @@ import os
 from datetime import UTC, datetime
 from typing import Final
 
-from wheelyard.access_wiring import open_limits
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.resolver.pages import ResolverPages
@@ -20,11 +19,12 @@ from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
+from wheelyard.assembly.access import open_limits
+from wheelyard.assembly.index import IndexBackends, own_wheels, retained_index
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
-from wheelyard.index_wiring import IndexBackends, own_wheels, retained_index
 from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
