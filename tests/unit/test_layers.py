@@ -58,8 +58,8 @@ _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
     "fastapi": ("api", "web"),
-    "starlette": ("api", "web"),
-    "uvicorn": ("listening",),
+    "starlette": ("api", "web", "adapters"),
+    "uvicorn": ("listening", "adapters"),
     "jinja2": ("web",),
     "httpx": ("adapters", "cli.client"),
     "psycopg": ("adapters",),
