@@ -62,6 +62,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "uvicorn": ("listening", "adapters"),
     "jinja2": ("web",),
     "httpx": ("adapters", "cli.client"),
+    "httpx_sse": ("cli.client",),
     "psycopg": ("adapters",),
     "psycopg_pool": ("adapters",),
     "procrastinate": ("adapters",),
