@@ -48,10 +48,11 @@ _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
     "fastapi": ("api", "web"),
-    "starlette": ("api", "web"),
-    "uvicorn": ("assembly",),
+    "starlette": ("adapters.resolver", "api", "web"),
+    "uvicorn": ("adapters.resolver", "assembly"),
     "jinja2": ("web",),
     "httpx": ("adapters", "assembly.host_checks", "cli.client"),
+    "httpx_sse": ("cli.client",),
     "psycopg": ("adapters",),
     "psycopg_pool": ("adapters",),
     "procrastinate": ("adapters",),

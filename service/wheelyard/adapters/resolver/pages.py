@@ -13,8 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+import uvicorn
 from packaging.metadata import RawMetadata
 from packaging.utils import NormalizedName, canonicalize_name
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
@@ -40,18 +49,15 @@ from wheelyard.interfaces import ParserPool, SourceIndex
 _HOST: Final = "127.0.0.1"
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _SECRET_BYTES: Final = 16
-_SECONDS: Final = 30.0
-_CLOSE_SECONDS: Final = 1.0
-_PARTS: Final = 3
+_IDLE_SECONDS: Final = 30
 _MOST_PROJECTS: Final = 2000
 """Whose pages uv may ask for in one run. It asks here before it asks upstream, so this limits both."""
 _MOST_SDISTS: Final = 500
 """That may be fetched for their metadata in one run."""
 MOST_REQUIREMENTS: Final = 2000
 """That one sdist may state; the longest lists of PyPI have some hundreds."""
-_METADATA: Final = ".metadata"
 _BAD_REQUEST: Final = 400
-_REASONS: Final = {200: "OK", _BAD_REQUEST: "Bad Request", 404: "Not Found"}
+_NOT_FOUND: Final = 404
 
 
 class ResolverPages:
@@ -76,13 +82,9 @@ class ResolverPages:
     async def open(self, target: Target, stand_ins: StandIns) -> AsyncIterator["PageVisit"]:
         """Serve pages for a target until the block ends; only whoever is told their address can read them."""
         visit = PageVisit(self, target, stand_ins)
-        server = await asyncio.start_server(visit.answer, _HOST, 0)
-        visit.url = f"http://{_HOST}:{server.sockets[0].getsockname()[1]}{visit.root}/simple"
-        try:
+        async with _serving(visit.app()) as address:
+            visit.url = f"{address}{visit.root}/simple"
             yield visit
-        finally:
-            server.close()
-            await visit.end()
 
     async def files_of(self, project: NormalizedName, target: Target, stand_ins: StandIns) -> OfferedFiles | None:
         """Choose what a project's page lists; None if upstream's own will do."""
@@ -124,7 +126,6 @@ class PageVisit:
         self._pages = pages
         self._target = target
         self._stand_ins = stand_ins
-        self._answering: set[asyncio.Task[Any]] = set()
         self._asked: set[NormalizedName] = set()
         self._fetched: set[str] = set()
         self.root = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
@@ -154,59 +155,32 @@ class PageVisit:
                 self._pages.refuse(project)
             raise
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer requests until the other side hangs up, says nothing more, or asks for what nobody should."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._answering.add(task)
-            task.add_done_callback(self._answering.discard)
-        with contextlib.suppress(OSError, EOFError, TimeoutError):
-            try:
-                while await self._answer_next(reader, writer) != _BAD_REQUEST:
-                    pass
-            finally:
-                await _close(writer)
+    def app(self) -> ASGIApp:
+        """Return the pages as an application.
 
-    async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        async with asyncio.timeout(_SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
-        status, kind, body = await self._respond(head)
-        lines = (
-            f"HTTP/1.1 {status} {_REASONS[status]}",
-            f"Content-Type: {kind}",
-            f"Content-Length: {len(body)}",
-            f"Connection: {'close' if status == _BAD_REQUEST else 'keep-alive'}",
-            "Cache-Control: no-store",
-            "\r\n",
-        )
-        writer.write("\r\n".join(lines).encode() + body)
-        await writer.drain()
-        return status
+        uv asks upstream after a 404 and after nothing else, so whatever goes wrong here is a 400.
+        """
+        pages = [
+            Route("/simple/{project}/", self._answer_page),
+            Route("/files/{name}.metadata", self._answer_metadata),
+        ]
+        answers = {NotFoundError: _not_here, WheelyardError: self._give_up, HTTPException: self._refuse}
+        return Starlette(routes=[Mount(self.root, routes=pages)], exception_handlers=answers)
 
-    async def end(self) -> None:
-        """Stop what is still being answered."""
-        answering = list(self._answering)
-        for task in answering:
-            task.cancel()
-        await asyncio.gather(*answering, return_exceptions=True)
+    async def _answer_page(self, request: Request) -> Response:
+        return _answer(200, await self._page(canonicalize_name(request.path_params["project"])), kind=_JSON)
 
-    async def _respond(self, head: bytes) -> tuple[int, str, bytes]:
-        method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
-        parts = rest.partition(" ")[0].removeprefix(f"{self.root}/").rstrip("/").split("/")
-        if method != "GET" or not rest.startswith(f"{self.root}/"):
-            return _BAD_REQUEST, "text/plain", b""
-        try:
-            match parts:
-                case ["simple", project]:
-                    return 200, _JSON, await self._page(canonicalize_name(unquote(project)))
-                case ["files", name] if name.endswith(_METADATA):
-                    return 200, "text/plain", await self._metadata(unquote(name).removesuffix(_METADATA))
-        except NotFoundError:
-            pass
-        except WheelyardError as error:
+    async def _answer_metadata(self, request: Request) -> Response:
+        return _answer(200, await self._metadata(request.path_params["name"]))
+
+    async def _give_up(self, _: Request, error: Exception) -> Response:
+        if isinstance(error, WheelyardError):
             self.fault = error
-            return _BAD_REQUEST, "text/plain", b""
-        return 404, "text/plain", b""
+        return _answer(_BAD_REQUEST)
+
+    async def _refuse(self, request: Request, _: Exception) -> Response:
+        is_page = request.method == "GET" and request.url.path.startswith(f"{self.root}/")
+        return _answer(_NOT_FOUND if is_page else _BAD_REQUEST)
 
     async def _page(self, project: NormalizedName) -> bytes:
         self._asked.add(project)
@@ -247,13 +221,56 @@ class PageVisit:
         return await self._pages.metadata_of(name, self.listed[name])
 
 
-async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection for good: one whose other side takes nothing more would stay open behind us."""
-    writer.close()
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await writer.wait_closed()
-    writer.transport.abort()
+async def _not_here(_: Request, __: Exception) -> Response:
+    return _answer(_NOT_FOUND)
+
+
+def _answer(status: int, body: bytes = b"", *, kind: str = "text/plain") -> Response:
+    # What uv kept of these pages would be of no use: the next ones have another address.
+    headers = {"Cache-Control": "no-store", "Content-Type": kind}
+    return Response(body, status, headers | ({"Connection": "close"} if status == _BAD_REQUEST else {}))
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on loopback until the block ends, and yield its address.
+
+    This is uvicorn's protocol on a server of asyncio's: uvicorn's own server takes the process's signals, and looks
+    only ten times a second whether it is to end. h11 bounds a request's head, which httptools does not.
+    """
+    config = uvicorn.Config(
+        _without_cancellation(app),
+        http=H11Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=_IDLE_SECONDS,
+    )
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(lambda: H11Protocol(config, state, {}), _HOST, 0)
+    try:
+        yield f"http://{_HOST}:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in tuple(state.connections):
+            connection.transport.abort()
+        # The connections learn of their end first, so that nothing is written to them.
+        await asyncio.sleep(0)
+        answering = tuple(state.tasks)
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+
+
+def _without_cancellation(app: ASGIApp) -> ASGIApp:
+    """Let an answer that is cancelled end in silence: uvicorn would log it as a fault of the application."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return run
 
 
 def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
