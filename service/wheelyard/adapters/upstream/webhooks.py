@@ -15,8 +15,8 @@ import httpx
 
 from wheelyard import __version__
 from wheelyard.adapters.upstream.http import explain
+from wheelyard.domain.addresses import Address
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses, WebhookMessage, WebhookTarget
-from wheelyard.domain.public_addresses import Address
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 
 _SECONDS: Final = 10.0

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import idna
 
-from wheelyard.domain.public_addresses import Address, inner_address, is_public, plain_address
+from wheelyard.domain.addresses import Address, inner_address, is_public, unmapped
 
 MOST_ATTEMPTS: Final = 12
 _LONGEST_PAUSE_SECONDS: Final = 300.0
@@ -134,7 +134,7 @@ class AllowedAddresses:
         """Return why a host must not be connected to at these addresses; None if all of them are allowed."""
         if host in self.entries:
             return None
-        for address in map(plain_address, addresses):
+        for address in map(unmapped, addresses):
             inner = inner_address(address)
             leads_on = inner is None or is_public(inner) or self._holds(inner)
             if self.entries and not (self._holds(address) and leads_on):
