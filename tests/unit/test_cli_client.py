@@ -223,3 +223,13 @@ def test_follower_of_streams_without_events_gives_up_after_half_a_minute() -> No
     ):
         list(client.follow(BUILD_ID))
     assert sum(pauses) == 30
+
+
+def test_follower_of_what_is_no_event_stream_gives_up_too() -> None:
+    pauses = list[float]()
+    with (
+        client_of(lambda _: httpx.Response(200, text="<html>"), sleep=pauses.append) as client,
+        pytest.raises(ServerUnreachableError, match="text/event-stream"),
+    ):
+        list(client.follow(BUILD_ID))
+    assert sum(pauses) == 30

@@ -261,7 +261,7 @@ def test_lines_that_cannot_be_built_are_reported_with_their_line_and_the_rest_go
         ("pyyaml>>6", "Expected"),
         ("pyyaml=6", "Did you mean =="),
         ("pyyaml>=1.*", "can only be used with"),
-        ("pyyaml===", "a version is missing"),
+        ("pyyaml===", "'' is not a version"),
         ('pyyaml; python_versio < "3"', "Expected a marker variable"),
         ("not a requirement", "Expected"),
         ("pyyaml[extra", "RIGHT_BRACKET"),

@@ -17,14 +17,13 @@ PARSERS: Final = frozenset(
         *("packaging.version.Version", "packaging.specifiers.Specifier", "packaging.specifiers.SpecifierSet"),
         *("packaging.requirements.Requirement", "packaging.markers.Marker", "packaging.metadata.parse_email"),
         *("packaging.utils.parse_wheel_filename", "packaging.utils.parse_sdist_filename", "packaging.tags.parse_tag"),
-        *("packaging.dependency_groups", "tomlkit.parse", "tomlkit.load", "pip_requirements_parser.RequirementsFile"),
+        *("packaging.dependency_groups", "tomlkit.parse", "tomlkit.load"),
     }
 )
 OWN_FILES: Final = frozenset({"json.load", "json.loads"})
 EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     # In a parser's process, and after the text's cost was checked.
     "domain/dependencies/lock_out.py": frozenset({"tomlkit.parse"}),
-    "adapters/resolver/requirements.py": frozenset({"pip_requirements_parser.RequirementsFile"}),
     "adapters/host/parser_pool.py": frozenset({"pickle.loads"}),  # of a child of our own
     "adapters/host/parser_child.py": frozenset({"pickle.loads"}),  # of its parent
     # An empty set that takes others up; nothing is parsed.

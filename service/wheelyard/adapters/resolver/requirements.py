@@ -1,31 +1,54 @@
-"""Parse the text of a requirements file as pip does, with a library that carries pip's own parser.
+"""The lines of a requirements file, read as pip reads them; pip offers its own reader to nobody.
 
-Must not follow what the text names: no other file is opened, no variable of the environment is put in.
+What the text names is not opened, and no variable of the environment is put in. The decision is
+``docs/decisions/0036``; ``tests/unit/test_requirements_file.py`` compares this with pip's reader.
 https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 
-import os
+import optparse
+import re
+import shlex
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
-from pip_requirements_parser import EditableRequirement, InstallRequirement, OptionLine, RequirementsFile
+from packaging.requirements import Requirement
 
 from wheelyard.domain.addresses import without_users
 from wheelyard.domain.dependencies.requirements_file import NestedFile, ParsedLine, RequirementLine, UnusableLine
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import check_line, read_requirement
 
-_NESTED: Final = {"requirements": False, "constraints": True}
+_SWITCHES: Final = ("--no-index", "--prefer-binary", "--require-hashes", "--no-require-hashes", "--pre")
+_OPTIONS: Final = (
+    *(("-r", "--requirement", "--requirements"), ("-c", "--constraint"), ("-e", "--editable")),
+    *(("-i", "--index-url", "--pypi-url"), ("-f", "--find-links")),
+    *(("--extra-index-url",), ("--trusted-host",), ("--use-feature",)),
+    *(("--no-binary",), ("--only-binary",), ("--all-releases",), ("--only-final",)),
+    *(("--hash",), ("-C", "--config-settings", "--config-setting")),
+    # Older versions of pip have these.
+    *(("--global-option",), ("--install-option",)),
+)
+_NESTED: Final = {"--requirement": False, "--constraint": True}
+_OF_REQUIREMENTS: Final = frozenset({"--hash", "--config-settings", "--global-option", "--install-option"})
+"""Options that pip ignores in a line of their own."""
 _IGNORED_OPTION: Final = "an option of the installer; the index and its policy are the service's own settings"
-_REASONS: Final = {"no_binary": "an option of the installer; for wheels of our own making alone, ask with --prefer own"}
-_SPELLINGS: Final = {
-    "extra_index_urls": "extra-index-url",
-    "trusted_hosts": "trusted-host",
-    "use_features": "use-feature",
+_REASONS: Final = {
+    "--no-binary": "an option of the installer; for wheels of our own making alone, ask with --prefer own"
 }
-"""What the parser names otherwise than pip does."""
+_OPTION: Final = re.compile(r"(?:^| )-")
+_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(\+[A-Za-z0-9.-]+)?:")
+_OPERATOR: Final = re.compile(r"[<>=!~]=|[<>]")
+_WEB: Final = frozenset({"http", "https", "ftp", "file"})
+_REPOSITORIES: Final = frozenset({"git", "hg", "svn", "bzr"})
+_ARCHIVES: Final = (
+    *(".zip", ".whl", ".tar", ".tgz", ".tbz", ".txz", ".tlz"),
+    *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar.lz", ".tar.lzma"),
+)
 _THIS_HOST: Final = frozenset({"", "file"})
 _SHOWN: Final = 200
+_LONGEST_LINE: Final = 100_000
+"""Characters, with what continues it. A thousand hashes have room in it; the cost of splitting options is a square."""
 _LONGEST_NAME: Final = 255
 """No file of a project with a longer name could be stored."""
 _HASH_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -34,69 +57,151 @@ _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _HASH_FORM: Final = "a hash as installers take it: sha256:, sha384: or sha512: and its hexadecimal digits"
 
 
+class _OptionParser(optparse.OptionParser):
+    """Reads the options that pip knows in a requirements file, abbreviations included."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help_option=False)
+        for switch in _SWITCHES:
+            self.add_option(switch, action="store_true")
+        for names in _OPTIONS:
+            self.add_option(*names, action="append")
+
+    def error(self, msg: str) -> NoReturn:
+        """Raise ValueError instead of ending the program."""
+        raise ValueError(msg)
+
+
 def parse_requirements(text: str) -> tuple[ParsedLine, ...]:
-    """Read each line of a requirements file, in their order; raises RefusedTextError."""
-    text, refused = _without_hostile(text)
-    # The parser wants a file. This one is in memory, so that a process that is ended leaves nothing behind.
-    with os.fdopen(os.memfd_create("requirements"), "wb") as file:
-        file.write(text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace"))
-        file.flush()
-        try:
-            parsed = RequirementsFile.from_file(f"/proc/self/fd/{file.fileno()}", include_nested=False)
-        except (RecursionError, ValueError) as error:
-            raise RefusedTextError(f"it cannot be read ({type(error).__name__}: {str(error)[:_SHOWN]})") from error
-    lines = [
-        *refused,
-        *map(_read_requirement, parsed.requirements),
-        *(line for option in parsed.options for line in _read_option(option)),
-        *(_read_invalid(line.line_number, line.line, line.error_message) for line in parsed.invalid_lines),
-    ]
-    return tuple(sorted(lines, key=lambda line: line.line))
+    """Return what each line of a requirements file asks for, in their order."""
+    # Neither a NUL nor half a surrogate pair could be stored or sent.
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    options = _OptionParser()
+    return tuple(
+        parsed
+        for number, line in _join_lines(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
+        for parsed in _read_line(number, line, options)
+    )
 
 
-def _without_hostile(text: str) -> tuple[str, list[UnusableLine]]:
-    """Take out the lines that the parser could not bear."""
-    lines = text.splitlines(keepends=True)
-    refused: list[UnusableLine] = []
-    for number, line in enumerate(lines):
-        try:
-            check_line(line)
-        except RefusedTextError as error:
-            refused.append(UnusableLine(line=number + 1, text=_shown(line), reason=str(error), is_malformed=True))
-            lines[number] = line[len(line.rstrip("\r\n")) :]
-    return "".join(lines), refused
+def _join_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines with the number of their first one: without comments, and whole where a backslash continues them."""
+    parts: list[str] = []
+    first = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        first = first if parts else number
+        is_comment = line.lstrip().startswith("#")
+        if line.endswith("\\") and not is_comment:
+            parts.append(line.strip("\\"))
+            continue
+        # A comment ends what was continued, and is one though no space is before it.
+        yield from _without_comment(first, "".join([*parts, " " if is_comment else "", line]))
+        parts = []
+    yield from _without_comment(first, "".join(parts))
 
 
-def _read_requirement(parsed: InstallRequirement) -> ParsedLine:
-    number = parsed.line_number
-    if isinstance(parsed, EditableRequirement) and not parsed.is_vcs_url:
-        reason = "it is an editable project of your own; what that depends on, its pyproject.toml or lock file says"
-        return UnusableLine(line=number, text=_shown(parsed.line), reason=reason, is_wanted=False)
-    if parsed.is_vcs_url:
-        reason = "it comes from a version control repository, not from the index"
-        return UnusableLine(line=number, text=_shown(parsed.line), reason=reason)
-    if parsed.link is not None or parsed.req is None:
-        reason = "it is a file or an address, not a release on the index"
-        wanted = parsed.link is None or parsed.link.scheme not in _THIS_HOST
-        return UnusableLine(line=number, text=_shown(parsed.line), reason=reason, is_wanted=wanted)
-    if (problem := _malformed_reason(parsed)) is not None:
-        return UnusableLine(line=number, text=_shown(parsed.line), reason=problem, is_malformed=True)
+def _without_comment(number: int, line: str) -> Iterator[tuple[int, str]]:
+    comment = _COMMENT.search(line)
+    if content := line[: comment.start() if comment else None].strip():
+        yield number, content
+
+
+def _read_line(number: int, line: str, options: _OptionParser) -> Iterator[ParsedLine]:
+    if len(line) > _LONGEST_LINE:
+        yield _malformed(number, line, f"it has {len(line)} characters; {_LONGEST_LINE} are allowed")
+        return
+    begin = _OPTION.search(line)
+    asked, stated = (line[: begin.start()], line[begin.start() :]) if begin else (line, "")
     try:
-        requirement = read_requirement(str(parsed.req))
+        check_line(line)
+        values, ignored = options.parse_args(shlex.split(stated))
     except RefusedTextError as error:
-        return UnusableLine(line=number, text=_shown(parsed.line), reason=str(error), is_malformed=True)
-    requirement.extras = set(parsed.extras or requirement.extras)
-    requirement.marker = parsed.marker
-    return RequirementLine(line=number, requirement=requirement, hashes=tuple(parsed.hash_options))
+        yield _malformed(number, line, str(error))
+    except ValueError as error:
+        # An option of a newer installer asks for nothing that an index has.
+        is_unknown = type(error.__context__) is optparse.BadOptionError
+        if is_unknown and line.startswith("--"):
+            yield UnusableLine(line=number, text=_shown(line), reason=_shown(str(error)), is_wanted=False)
+        else:
+            yield _malformed(number, line, _shown(str(error)))
+    else:
+        if asked and values.editable:
+            yield _malformed(number, line, "an editable project needs a line of its own")
+        elif asked:
+            yield _read_requirement(number, line, asked, tuple(values.hash or ()))
+        elif values.editable:
+            yield _read_editable(number, line, values.editable[0])
+        else:
+            yield from _read_options(number, options, values)
+        if ignored:
+            reason = "installers ignore what follows an option; it needs a line of its own"
+            yield UnusableLine(line=number, text=_shown(" ".join(ignored)), reason=reason, is_wanted=False)
 
 
-def _malformed_reason(parsed: InstallRequirement) -> str | None:
-    """Say what the parser accepts and no installer can use; None if all is well."""
-    if len(parsed.req.name) > _LONGEST_NAME:
-        return f"the project's name has {len(parsed.req.name)} characters; {_LONGEST_NAME} are allowed"
-    if not all(clause.version for clause in parsed.req.specifier):
-        return "a version is missing after '==='"
-    return next((f"{text[:_SHOWN]!r} is not {_HASH_FORM}" for text in parsed.hash_options if not _is_hash(text)), None)
+def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...]) -> ParsedLine:
+    name, _, marker = asked.partition(";")
+    name = name.strip()
+    if _is_address(name):
+        return _read_address(number, line, name)
+    try:
+        # To pip, a semicolon with nothing behind it is no marker.
+        requirement = read_requirement(asked if marker.strip() else name)
+    except RefusedTextError as error:
+        is_single = "=" in name and not _OPERATOR.search(name)
+        return _malformed(number, line, "'=' is not an operator. Did you mean == ?" if is_single else str(error))
+    if requirement.url is not None:
+        return _read_address(number, line, requirement.url)
+    if (problem := _malformed_reason(requirement, hashes)) is not None:
+        return _malformed(number, line, problem)
+    return RequirementLine(line=number, requirement=requirement, hashes=hashes)
+
+
+def _is_address(name: str) -> bool:
+    """Return whether this is an address or a path, and not a project's name with what may follow it."""
+    if _scheme_of(name) in _WEB or _is_repository(name):
+        return True
+    before, at, _ = name.partition("@")
+    if at and not _looks_like_path(before):
+        return False
+    path = name.rpartition("[")[0] if name.endswith("]") else name
+    return _looks_like_path(name) or path.lower().endswith(_ARCHIVES)
+
+
+def _looks_like_path(name: str) -> bool:
+    return "/" in name or name.startswith(".")
+
+
+def _is_repository(address: str) -> bool:
+    scheme = _SCHEME.match(address)
+    return scheme is not None and scheme[1].lower() in _REPOSITORIES
+
+
+def _scheme_of(address: str) -> str:
+    scheme = _SCHEME.match(address)
+    return scheme[0][:-1].lower() if scheme else ""
+
+
+def _read_address(number: int, line: str, address: str) -> UnusableLine:
+    if _is_repository(address):
+        reason = "it comes from a version control repository, not from the index"
+        return UnusableLine(line=number, text=_shown(line), reason=reason)
+    reason = "it is a file or an address, not a release on the index"
+    is_wanted = _scheme_of(address) not in _THIS_HOST
+    return UnusableLine(line=number, text=_shown(line), reason=reason, is_wanted=is_wanted)
+
+
+def _read_editable(number: int, line: str, address: str) -> UnusableLine:
+    if _is_repository(address):
+        return _read_address(number, line, address)
+    reason = "it is an editable project of your own; what that depends on, its pyproject.toml or lock file says"
+    return UnusableLine(line=number, text=_shown(line), reason=reason, is_wanted=False)
+
+
+def _malformed_reason(requirement: Requirement, hashes: tuple[str, ...]) -> str | None:
+    """Return what no installer can use, None if all is well."""
+    if len(requirement.name) > _LONGEST_NAME:
+        return f"the project's name has {len(requirement.name)} characters; {_LONGEST_NAME} are allowed"
+    return next((f"{text[:_SHOWN]!r} is not {_HASH_FORM}" for text in hashes if not _is_hash(text)), None)
 
 
 def _is_hash(text: str) -> bool:
@@ -105,31 +210,22 @@ def _is_hash(text: str) -> bool:
     return len(value) == _HASH_DIGITS.get(algorithm) and set(value) <= _HEXADECIMAL
 
 
-def _read_option(parsed: OptionLine) -> Iterator[ParsedLine]:
-    for option, values in parsed.options.items():
-        if option in _NESTED:
-            for name in values:
-                yield NestedFile(line=parsed.line_number, name=name, is_constraints=_NESTED[option])
+def _read_options(number: int, options: _OptionParser, values: optparse.Values) -> Iterator[ParsedLine]:
+    for option in options.option_list:
+        name, given = option.get_opt_string(), getattr(values, option.dest or "")
+        if not given or name in _OF_REQUIREMENTS:
+            continue
+        if name in _NESTED:
+            # pip opens a file "=a.txt" for "-r=a.txt". What is meant is "a.txt".
+            yield from (NestedFile(line=number, name=one.lstrip("="), is_constraints=_NESTED[name]) for one in given)
         else:
             # Its value may hold a password, so it is not repeated.
-            text = f"--{_SPELLINGS.get(option, option.replace('_', '-'))}"
-            reason = _REASONS.get(option, _IGNORED_OPTION)
-            yield UnusableLine(line=parsed.line_number, text=text, reason=reason, is_wanted=False)
+            reason = _REASONS.get(name, _IGNORED_OPTION)
+            yield UnusableLine(line=number, text=name, reason=reason, is_wanted=False)
 
 
-def _read_invalid(number: int, text: str, message: str) -> UnusableLine:
-    """Report what the parser does not know; an option of a newer installer asks for nothing that an index has."""
-    is_option = text.lstrip().startswith("--")
-    reason = _invalid_reason(message)
-    return UnusableLine(
-        line=number, text=_shown(text), reason=reason, is_wanted=not is_option, is_malformed=not is_option
-    )
-
-
-def _invalid_reason(message: str) -> str:
-    first = (message or "it is not understood").strip().splitlines()[0].removesuffix(":")
-    plain = first.removeprefix("pip_requirements_parser: error: ").removeprefix("Invalid requirement: : ")
-    return _shown(plain)
+def _malformed(number: int, line: str, reason: str) -> UnusableLine:
+    return UnusableLine(line=number, text=_shown(line), reason=reason, is_malformed=True)
 
 
 def _shown(text: str) -> str:
