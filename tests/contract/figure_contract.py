@@ -8,9 +8,8 @@ from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, LANE, SUCCESS, Stores
 
-from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.build import NeededRelease, Status
 from wheelyard.domain.builds.metrics import IndexSize, QueueDepth, Tally, Total
-from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Capacity, HostFigures, Priority, WorkerCard, WorkerState
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import Level, PublishedFile

@@ -15,8 +15,7 @@ from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits
-from wheelyard.domain.builds.build import Failure, Stage, Status
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import Failure, NeededRelease, Stage, Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import IndexUnavailableError

@@ -2,10 +2,8 @@
 
 import pytest
 
-from wheelyard.domain.builds.broken_chain import BrokenChain
-from wheelyard.domain.builds.build import Status
-from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, WaitGraph, refuse_needs
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import NeededRelease, Status
+from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, BrokenChain, WaitGraph, refuse_needs
 
 A, B, C = (NeededRelease(project=name, version="1.0") for name in "abc")
 

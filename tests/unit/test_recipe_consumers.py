@@ -29,7 +29,7 @@ BUILD, REPAIR, VERIFY = ("pipeline/build.py",), ("pipeline/repair.py",), ("pipel
 REQUIRES, LIMITS, GRAFTS = (
     ("domain/recipes/build_requires.py",),
     ("pipeline/limits.py",),
-    ("domain/builds/graft_rules.py",),
+    ("domain/builds/expectations.py",),
 )
 PACKAGES = ("domain/recipes/system_packages.py",)
 USES = {

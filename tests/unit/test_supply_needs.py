@@ -13,8 +13,7 @@ from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
 from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.domain.builds.build import Build, Status
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import Build, NeededRelease, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.catalogue.catalogue import parse_catalogue

@@ -15,8 +15,7 @@ from tests.unit.web_stand import FAILING_LOG, METADATA, RECIPE, TOKEN, WebStand,
 from wheelyard.adapters.memory_sessions import MemorySessions
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.domain.access import Action, AuditFilter, Scope
-from wheelyard.domain.builds.build import Failure, Stage, Status
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import Failure, NeededRelease, Stage, Status
 from wheelyard.domain.builds.queue import Capacity, WorkerCard, WorkerState
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import Level

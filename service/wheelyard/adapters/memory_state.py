@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wheelyard.domain.access import NO_LIMITS, AuditEntry, Change
-from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Failure, Status
+from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Failure, NeededRelease, Status
 from wheelyard.domain.builds.metrics import Tally, tallies_of_change, tally_of_request, tally_of_wheel
-from wheelyard.domain.builds.needed_release import NeededRelease
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.builds.build import Stage
-from wheelyard.domain.builds.expectations import Expectation, NativeContent, find_degradation
-from wheelyard.domain.builds.graft_rules import graft_problems, misses_floor
+from wheelyard.domain.builds.expectations import (
+    Expectation,
+    NativeContent,
+    find_degradation,
+    graft_problems,
+    misses_floor,
+)
 from wheelyard.domain.builds.key import build_tag
 from wheelyard.domain.packaging.target import Policy
 from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError

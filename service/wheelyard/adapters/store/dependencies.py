@@ -11,10 +11,8 @@ from wheelyard.adapters.store.postgres_topics import notify
 from wheelyard.adapters.store.rows import Row, failure_json, failure_of
 from wheelyard.adapters.store.state_log import note_failed, note_rested
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.domain.builds.broken_chain import BrokenChain
-from wheelyard.domain.builds.build import Failure, Status
-from wheelyard.domain.builds.graph import WaitGraph, refuse_needs
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import Failure, NeededRelease, Status
+from wheelyard.domain.builds.graph import BrokenChain, WaitGraph, refuse_needs
 from wheelyard.domain.builds.records import Claim
 
 _SATISFIED: Final = b"select project, version from build_waits where build_id = %(id)s and released_at is not null"

@@ -9,10 +9,8 @@ from wheelyard.adapters.store.postgres_topics import notify
 from wheelyard.adapters.store.rows import Row, reading, trace_of
 from wheelyard.adapters.store.state_log import note_needed
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.domain.builds.broken_chain import BrokenChain
-from wheelyard.domain.builds.build import BuildOrder, Failure, Status
-from wheelyard.domain.builds.graph import Need, WaitGraph
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import BuildOrder, Failure, NeededRelease, Status
+from wheelyard.domain.builds.graph import BrokenChain, Need, WaitGraph
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import RecordUnreadableError, WheelyardError

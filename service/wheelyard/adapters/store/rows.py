@@ -10,17 +10,18 @@ from pydantic import TypeAdapter
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import (
     Attempt,
+    AwaitedBuild,
     Build,
     BuildOrder,
     BuildSummary,
     Failure,
+    NeededRelease,
     SdistSource,
     Stage,
     StageTiming,
     Status,
     Wheel,
 )
-from wheelyard.domain.builds.needed_release import AwaitedBuild, NeededRelease
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.packaging.target import Target

@@ -17,8 +17,7 @@ from pydantic import Field
 from wheelyard.api.schemas.base import ID_BEGINNING, PLAIN_TEXT, Body, View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
-from wheelyard.domain.builds.build import Build, BuildSummary, Stage, Status
-from wheelyard.domain.builds.needed_release import AwaitedBuild
+from wheelyard.domain.builds.build import AwaitedBuild, Build, BuildSummary, Stage, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,

@@ -5,13 +5,33 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from wheelyard.domain.builds.needed_release import AwaitedBuild
 from wheelyard.domain.builds.queue import Demand, Lane, Priority
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import WheelyardError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class NeededRelease:
+    """A release that must have a wheel before something else can be built or verified."""
+
+    project: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.version}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AwaitedBuild:
+    """What a build waits for now."""
+
+    release: NeededRelease
+    build_id: str | None
+    """The build that makes its wheel; None until it is ordered."""
+
 
 MAX_LOG_EXCERPT_LINES: Final = 40
 _MAX_SUMMARY: Final = 2000

@@ -6,8 +6,16 @@ from datetime import datetime
 from typing import Final, Self
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Failure, StageTiming, Status, Wheel
-from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.build import (
+    Build,
+    BuildOrder,
+    BuildSummary,
+    Failure,
+    NeededRelease,
+    StageTiming,
+    Status,
+    Wheel,
+)
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.trace import NO_TRACE, Trace
 
