@@ -6,7 +6,7 @@ import pytest
 from tests.unit.pipeline_stand import PipelineStand
 
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.domain.recipes.stated_toolchains import find_rust_builder
+from wheelyard.domain.recipes.sdist_facts import find_rust_builder
 from wheelyard.errors import ToolchainTooOldError
 from wheelyard.pipeline.crates import wants_crates
 from wheelyard.pipeline.job import Job, known

@@ -4,8 +4,8 @@ import pytest
 
 from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
 from wheelyard.domain.recipes.recipe import Naming, Recipe, parse_recipe
-from wheelyard.domain.recipes.sdist_contents import SdistContents, is_telling
-from wheelyard.domain.recipes.system_libraries import debian_package
+from wheelyard.domain.recipes.sdist_facts import SdistContents, is_telling
+from wheelyard.domain.recipes.system_packages import debian_package
 
 
 def sdist(files: dict[str, str]) -> SdistContents:

@@ -11,7 +11,7 @@ from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
-from wheelyard.domain.recipes.sdist_contents import SdistContents
+from wheelyard.domain.recipes.sdist_facts import SdistContents
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError
 from wheelyard.resources import data_path

@@ -19,8 +19,7 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.merge import Place, merge_rules
 from wheelyard.domain.recipes.origins import KeyOrigin, explain_keys, skipped_rules
 from wheelyard.domain.recipes.problems import TextProblem
-from wheelyard.domain.recipes.recipe import Recipe
-from wheelyard.domain.recipes.recipe_lint import lint_recipe
+from wheelyard.domain.recipes.recipe import Recipe, lint_recipe
 from wheelyard.errors import NotFoundError, UnknownTargetError
 from wheelyard.settings import load_settings
 

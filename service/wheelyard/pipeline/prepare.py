@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from wheelyard.domain.catalogue.toolchains import ToolchainName
-from wheelyard.domain.recipes.stated_toolchains import find_rust_builder
+from wheelyard.domain.recipes.sdist_facts import find_rust_builder
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import ToolchainTooOldError

@@ -15,8 +15,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.domain.recipes.problems import TextProblem
-from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text
-from wheelyard.domain.recipes.recipe_lint import lint_recipe
+from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text, lint_recipe
 from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from wheelyard.adapters.resolver.sdists import UNREADABLE, open_members
-from wheelyard.domain.recipes.sdist_contents import SdistContents, is_telling
+from wheelyard.domain.recipes.sdist_facts import SdistContents, is_telling
 from wheelyard.errors import InvalidSdistError
 
 _MAX_TEXT: Final = 1 << 20

@@ -5,16 +5,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from wheelyard.domain.recipes.sdist_contents import SdistContents
 from wheelyard.domain.recipes.sdist_facts import (
     Finding,
+    SdistContents,
     build_system,
     count_sources,
     find_extensions,
     find_libraries,
     find_toolchains,
 )
-from wheelyard.domain.recipes.system_libraries import (
+from wheelyard.domain.recipes.system_packages import (
     debian_package,
     is_system_library,
     package_of_header,

@@ -4,7 +4,7 @@ Must not read files; whoever finds a recipe brings its files along.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,3 +97,16 @@ def _not_toml(text: str, error: NotTomlError) -> TextProblem:
     reason = _TOML_PLACE.sub("", str(error))
     column = f" (column {place['column']})" if place and place["column"] else ""
     return TextProblem(line=line, key="", message=f"it is not TOML: {reason}{column}")
+
+
+def lint_recipe(recipe: Recipe) -> Iterator[TextProblem]:
+    """Yield files that no rule names."""
+    for file in sorted(recipe.files.keys() - set(_named_files(recipe))):
+        yield TextProblem(line=None, key="", message=f"no rule names the file {file}")
+
+
+def _named_files(recipe: Recipe) -> Iterator[str]:
+    for rule in recipe.rules:
+        yield from (f"patches/{name}" for name in rule.patches)
+        yield from (f"hooks/{name}" for name in (*rule.hooks.before_build, *rule.hooks.after_build))
+        yield from (f"tests/{name}" for name in rule.test.files)

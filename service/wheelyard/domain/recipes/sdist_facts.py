@@ -6,18 +6,56 @@ Build scripts are programs, so that what is found in them by looking may be too 
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelyard.domain.recipes.sdist_contents import SdistContents
-from wheelyard.domain.recipes.system_libraries import debian_package, package_of_header, package_of_program
+from wheelyard.domain.recipes.system_packages import debian_package, package_of_header, package_of_program
 from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.domain.untrusted.versions import find_version
+
+_TELLING: Final = re.compile(
+    r"pyproject\.toml|setup\w*\.py|setup\.cfg|.*/?Cargo\.toml|(.*/)?meson\.build|(.*/)?CMakeLists\.txt|(.*/)?[^/]+\.cmake|"
+    # A backend or a setup script that lies in the sdist; with at most two folders, so that no package's modules count.
+    r"([^/]+/){0,2}[^/]*(build|backend|setup)[^/]*\.py|[^/]*(build|backend)[^/]*/[^/]+\.py"
+)
+# Where sources lie that are not part of what is built.
+_KINDS_ASIDE: Final = ("test", "doc", "demo", "example", "benchmark")
+_ASIDE: Final = frozenset({"testing", *_KINDS_ASIDE, *(f"{kind}s" for kind in _KINDS_ASIDE)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SdistContents:
+    """An sdist without its top folder."""
+
+    names: tuple[str, ...]
+    texts: Mapping[str, str]
+    """The texts that ``is_telling`` names, by path."""
+
+    def text(self, name: str) -> str:
+        """Give a text; empty if there is none."""
+        return self.texts.get(name, "")
+
+    def built_names(self) -> tuple[str, ...]:
+        """List the files that can be part of what is built: not those of tests, docs and examples."""
+        return tuple(name for name in self.names if is_built(name))
+
+
+def is_telling(name: str) -> bool:
+    """Tell whether a file says how the project is built."""
+    return _TELLING.fullmatch(name) is not None and is_built(name)
+
+
+def is_built(name: str) -> bool:
+    """Tell whether a file can be part of what is built."""
+    return _ASIDE.isdisjoint(PurePosixPath(name).parts[:-1])
+
 
 _LANGUAGES: Final = {
     **dict.fromkeys((".c",), "C"),
@@ -204,3 +242,21 @@ def _table(value: object) -> Mapping[str, Any]:
 
 def _column(value: object, key: str) -> list[object]:
     return [_table(row).get(key) for row in value] if isinstance(value, list) else []
+
+
+_COMPILE_RUST: Final = frozenset({"maturin", "setuptools-rust"})
+
+
+def find_rust_builder(pyproject: bytes, dropped: Collection[str] = ()) -> str | None:
+    """Name the build requirement that compiles Rust; None if there is none, or if it cannot be read.
+
+    Args:
+        pyproject: A stranger's ``pyproject.toml``, of which ``build-system.requires`` is read (PEP 518).
+        dropped: Requirements that the recipe leaves out.
+    """
+    try:
+        requires = read_toml(pyproject.decode())["build-system"]["requires"]
+        names = {canonicalize_name(read_requirement(text).name) for text in requires}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return min((names & _COMPILE_RUST).difference(map(canonicalize_name, dropped)), default=None)
