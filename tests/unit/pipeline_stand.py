@@ -12,9 +12,9 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
+from tests.fakes.crates import MemoryCrates
 from tests.fakes.parsers import InlineParsers
 
-from wheelyard.adapters.crate_cache import MemoryCrates
 from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryImages
 from wheelyard.adapters.memory_index import MemoryIndex

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.crates import MemoryCrates
 from tests.unit.pipeline_stand import (
     PURE,
     PipelineStand,
@@ -19,7 +20,7 @@ from tests.unit.pipeline_stand import (
 
 from wheelyard.adapters.container_engine import ContainerEngine
 from wheelyard.adapters.content_cache import ContentCache
-from wheelyard.adapters.crate_cache import CrateArchives, MemoryCrates
+from wheelyard.adapters.crate_cache import CrateArchives
 from wheelyard.adapters.engine_command import EngineCommand
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
 from wheelyard.domain.effective_recipe import EffectiveRecipe
