@@ -35,7 +35,6 @@ from wheelyard.domain.catalogue import parse_catalogue
 from wheelyard.domain.ledger import BuildFilter, Submission
 from wheelyard.domain.own_projects import OwnProjects
 from wheelyard.domain.queue import Offer
-from wheelyard.pipeline.steps import STEPS
 from wheelyard.resources import data_path
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
@@ -107,7 +106,7 @@ class Stand:
             log_ceiling_bytes=1 << 20,
             log_bytes_per_second=1 << 20,
         )
-        self._run = RunBuild(store=self._attempts, steps=STEPS, tools=tools, options=attempt)
+        self._run = RunBuild(store=self._attempts, steps=pipeline.steps, tools=tools, options=attempt)
         self._request = RequestBuild(source=source, store=self._builds, recipes=MemoryRecipeBook(), facts=_facts())
         self._supply = SupplyNeeds(store=MemoryNeeds(state), request_build=self._request)
         self.order: list[str] = []

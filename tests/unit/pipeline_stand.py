@@ -24,8 +24,10 @@ from wheelyard.domain.effective_recipe import EffectiveRecipe
 from wheelyard.domain.extensions import ExtensionSource
 from wheelyard.domain.ledger import Claim
 from wheelyard.interfaces import Limits
-from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools
+from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules
+from wheelyard.pipeline.publish import publish_on
+from wheelyard.pipeline.steps import steps_to
 from wheelyard.pipeline.wheel_file import tag_of
 
 PROJECT, VERSION = "demo", "1.0"
@@ -167,8 +169,6 @@ class PipelineStand:
             resolver=self.resolver,
             engine=self.engine,
             images=self.images,
-            index=self.index,
-            uploads=self.uploads,
             crates=self.crates,
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
@@ -180,6 +180,11 @@ class PipelineStand:
             labels={"org.wheelyard.worker": "worker-1"},
             ca_bundle=self.ca_bundle,
         )
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The stages of a worker."""
+        return steps_to(publish_on(self.index, self.uploads))
 
     @property
     def job(self) -> Job:
