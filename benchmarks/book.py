@@ -25,8 +25,8 @@ from benchmarks.book_table import BUILT, UNSUPPORTED, Row, RowKey, cell, read_ro
 from packaging.requirements import Requirement
 
 from wheelyard.cli.connection import find_connection
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.recipe_types import BOOK_SUITES
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.resources import data_path
 
 ROOT: Final = Path(__file__).parents[1]

@@ -28,19 +28,19 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_base import make_base, read_apt_mirror
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_context import stream_file
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_plan import Parts, PythonImage, SuitePlan
-from wheelyard.adapters.image_records import ImageRecord, find_image
-from wheelyard.adapters.image_sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.process import run_program
-from wheelyard.adapters.uv_process import uv_platform
-from wheelyard.domain.catalogue import APT_MIRROR
-from wheelyard.image_wiring import engine_command, image_builder, image_options
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import run_program
+from wheelyard.adapters.images.base import make_base, read_apt_mirror
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.context import stream_file
+from wheelyard.adapters.images.names import ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan
+from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
+from wheelyard.adapters.resolver.uv import uv_platform
+from wheelyard.assembly.images import engine_command, image_builder, image_options
+from wheelyard.domain.catalogue.catalogue import APT_MIRROR
 from wheelyard.resources import data_path
 from wheelyard.settings import load_settings
 

@@ -36,17 +36,17 @@ from tests.contract.samples import sample_order, sample_wheel
 from tests.integration.index_service import make_wheel
 from uv import find_uv_bin
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database, migrate
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.upload_form import read_upload
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import IndexEndpoint, Level
-from wheelyard.domain.ledger import Outcome
-from wheelyard.index_wiring import embedded_index, open_index
+from wheelyard.adapters.devpi.upload import read_upload
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database, migrate
+from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.assembly.index import embedded_index, open_index
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.resources import data_path
 
 RELEASES = 30

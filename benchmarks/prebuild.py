@@ -38,11 +38,11 @@ import httpx
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import Origin
-from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
-from wheelyard.domain.prebuild_decision import ReleaseFacts, decide
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.dependencies.files import Origin
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.decision import ReleaseFacts, decide
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
 from wheelyard.settings import Settings
 
 PYTHONS: Final = ("3.11", "3.12", "3.13")

@@ -47,9 +47,9 @@ from benchmarks.queue_http import Caller, measure_satisfied, serve_api
 from tests.acceptance.processes import descendants
 from tests.contract.stores import DEFAULT, LANE
 
-from wheelyard.adapters.database import Database, migrate
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.domain.queue import Offer
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.store.database import Database, migrate
+from wheelyard.domain.builds.queue import Offer
 from wheelyard.logs import configure_logs
 from wheelyard.pipeline.job import Job, Tools
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import DEFAULT, LANE
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_queue import PostgresQueue
-from wheelyard.domain.build import Stage
-from wheelyard.domain.queue import Capacity, Priority
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.queue import PostgresQueue
+from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.queue import Capacity, Priority
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.settings import Settings
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild

@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.queue_bench import Bench, Stand, child, milliseconds, nothing, percentile, resident_mib, verdict
 from benchmarks.queue_http import Caller
 
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_log_packing import PostgresLogPacking
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.postgres_log_packing import PostgresLogPacking
 from wheelyard.pipeline.job import Job, Tools
 
 PIECE_BYTES = 64 << 10

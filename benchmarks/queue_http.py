@@ -19,16 +19,16 @@ from benchmarks.queue_bench import Bench, Stand, milliseconds, percentile, proce
 from tests.contract.samples import TARGET, sample_wheel
 from tests.unit.api_stand import access_on, api_stand
 
-from wheelyard.access_wiring import tokens_of
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_figures import PostgresFigures
-from wheelyard.adapters.postgres_logs import PostgresLogs
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.logs import PostgresLogs
+from wheelyard.adapters.store.metrics import PostgresFigures
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.access import tokens_of
+from wheelyard.assembly.listening import holding_port, open_port
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Outcome
-from wheelyard.listening import holding_port, open_port
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.logged_builds import LoggedBuilds

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_records import PROJECT_LABEL, list_images
-from wheelyard.domain.package_managers import CONTAINER_USERS
-from wheelyard.image_wiring import engine_command
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
+from wheelyard.assembly.images import engine_command
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.settings import load_settings
 
 PYTHON = "/opt/wheelyard/tools/bin/python"

@@ -25,25 +25,25 @@ from tests.contract.samples import sample_order, sample_wheel
 from tests.unit.api_stand import api_stand
 from tests.unit.web_stand import FAILING_LOG, TOKEN
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database, migrate
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_line import PostgresLine
-from wheelyard.adapters.postgres_logs import PostgresLogs
-from wheelyard.adapters.postgres_names import PostgresNames
-from wheelyard.adapters.postgres_prebuild_lists import PostgresPrebuildLists
-from wheelyard.adapters.postgres_statistics import PostgresStatistics
-from wheelyard.adapters.postgres_wheel_contents import PostgresWheelContents
-from wheelyard.adapters.postgres_wheels import PostgresWheels
-from wheelyard.adapters.postgres_workers import PostgresWorkers
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database, migrate
+from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.logs import PostgresLogs
+from wheelyard.adapters.store.postgres_line import PostgresLine
+from wheelyard.adapters.store.postgres_names import PostgresNames
+from wheelyard.adapters.store.postgres_prebuild_lists import PostgresPrebuildLists
+from wheelyard.adapters.store.postgres_statistics import PostgresStatistics
+from wheelyard.adapters.store.postgres_wheel_contents import PostgresWheelContents
+from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
-from wheelyard.domain.build import Failure, Stage, Status
-from wheelyard.domain.ledger import Claim, Outcome
+from wheelyard.assembly.supervisor import keep_for_good
+from wheelyard.domain.builds.build import Failure, Stage, Status
+from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.logs import configure_logs
-from wheelyard.supervisor import keep_for_good
 from wheelyard.usecases.browse_index import BrowseIndex
 from wheelyard.usecases.show_queue import ShowQueue
 

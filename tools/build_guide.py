@@ -1,7 +1,6 @@
-"""Builds the guide from docs/ into guide.zip: for a wheel, and with an editable install for a clone.
+"""Builds the guide from docs/ into guide.zip: for a wheel or an sdist, and with an editable install for a clone.
 
-Hatch runs it for each build of a wheel (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends
-it.
+Hatch runs it for each build (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends it.
 """
 
 import functools
@@ -22,6 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT: Final = Path(__file__).resolve().parent.parent
 ARCHIVE: Final = "guide.zip"
 """At the root, and in ``.gitignore``."""
+CONFIGURATION: Final = "zensical.toml"
 PAGES_ELSEWHERE: Final = {
     "recipes/README.md": "recipes.md",
     "builders/README.md": "builders.md",
@@ -64,7 +64,7 @@ def _pack(built: Path, archive: Path) -> None:
 
 def _gather(root: Path, source: Path) -> None:
     """Put the configuration and all pages into a folder, with links that are right there."""
-    shutil.copy(root / "zensical.toml", source)
+    shutil.copy(root / CONFIGURATION, source)
     shutil.copytree(root / "docs", source / "docs")
     for name, to in PAGES_ELSEWHERE.items():
         shutil.copy(root / name, source / "docs" / to)
@@ -95,18 +95,19 @@ def _remove_unshown(guide: Path) -> None:
 
 
 class GuideHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts the guide into the wheel, where ``wheelyard.resources`` looks for it."""
+    """Puts the guide into the wheel, where ``wheelyard.resources`` looks for it, and into the sdist."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the guide if its tool is here; an editable install leaves it in the clone.
+        """Build the guide if its pages and its tool are here; an editable install leaves it in the clone.
 
-        The tool is no build requirement: a client that is installed from a clone, as in CI, needs no guide. Without the
-        tool a wheel has the archive that "make guide" or the sdist left here, if there is one.
+        The tool is no build requirement of a wheel: a client that is installed from a clone, as in CI, needs no guide.
+        Without the tool a wheel has the archive that "make guide" left here, if there is one. An sdist has the archive
+        in the place of the pages.
         """
         root = Path(self.root)
-        if importlib.util.find_spec("zensical") is not None:
+        if (root / CONFIGURATION).is_file() and importlib.util.find_spec("zensical") is not None:
             build_guide(root)
-        if version != "editable" and (root / ARCHIVE).is_file():
+        if self.target_name == "wheel" and version != "editable" and (root / ARCHIVE).is_file():
             build_data["force_include"][str(root / ARCHIVE)] = f"wheelyard/_data/{ARCHIVE}"
 
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 from wheelyard.cli.app import app
 from wheelyard.cli.exit_codes import MEANINGS
 from wheelyard.client_settings import CLIENT_SETTINGS
-from wheelyard.domain.recipe_model import recipe_schema
+from wheelyard.domain.recipes.model import recipe_schema
 from wheelyard.settings import Settings
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"

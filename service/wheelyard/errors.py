@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from wheelyard.domain.network import NetworkCall
-from wheelyard.domain.usage import Use
+from wheelyard.domain.builds.network import NetworkCall
+from wheelyard.domain.builds.usage import Use
 
 # What cargo says of crates, and of a Cargo.lock, that are newer than itself.
 _NEWER_RUST: Final = re.compile(

@@ -16,8 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from wheelyard.domain.figures import BUCKETS, Figures, QueueDepth, Tally, Total
-from wheelyard.domain.queue import Lane, Priority, WorkerState, WorkerStatus
+from wheelyard.domain.builds.metrics import BUCKETS, Figures, QueueDepth, Tally, Total
+from wheelyard.domain.builds.queue import Lane, Priority, WorkerState, WorkerStatus
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wheelyard.client_settings import default_state_dir
-from wheelyard.domain.index import Level
-from wheelyard.domain.recipe_source import parse_recipe_source
-from wheelyard.domain.webhook import read_network
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.prebuilds.webhook import read_network
+from wheelyard.domain.recipes.source import parse_recipe_source
 from wheelyard.errors import SettingsInvalidError
 
 _MIB: Final = 1 << 20

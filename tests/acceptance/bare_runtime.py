@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.acceptance.running_service import Completed, RunningService
 
-from wheelyard.image_wiring import engine_command
+from wheelyard.assembly.images import engine_command
 from wheelyard.settings import Settings
 
 FOLDER = "/tmp/application"  # noqa: S108  in the container

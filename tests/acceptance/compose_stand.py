@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 from tests.acceptance.processes import free_port
 
-from wheelyard.image_wiring import engine_command, image_builder
+from wheelyard.assembly.images import engine_command, image_builder
 from wheelyard.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]

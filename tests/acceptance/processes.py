@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-from wheelyard.adapters.child_process import ProcessMark
+from wheelyard.adapters.servers.processes import ProcessMark
 
 POLL_SECONDS: Final = 0.1
 _PARENT_FIELD: Final = 1  # of what follows the program's name in /proc/PID/stat, see proc(5)

@@ -1,11 +1,10 @@
-"""One ``wheelyard up`` as its users run it: a child process on a state directory, spoken to over HTTP and the CLI."""
+"""One ``wheelyard up`` of the installed wheel: a child process on a state directory, asked over HTTP and the CLI."""
 
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from tests.acceptance.installed import installed_program
 from tests.acceptance.processes import (
     command_line,
     containers,
@@ -22,10 +22,10 @@ from tests.acceptance.processes import (
     wait_for,
 )
 
-from wheelyard.adapters.child_process import ChildCommand, ProcessMark, spawn
-from wheelyard.image_wiring import engine_command
+from wheelyard.adapters.servers.processes import ChildCommand, ProcessMark, spawn
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_name
 
 FINAL: Final = ("succeeded", "failed", "cancelled")
 START_SECONDS: Final = 240.0
@@ -33,6 +33,8 @@ START_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 60.0
 """Only a machine with much else to do takes more than a few of them."""
 BUILD_SECONDS: Final = 300.0
+ELSEWHERE: Final = Path("/")
+"""Where programs are run: not in the clone, of which they must find nothing."""
 
 Document = dict[str, Any]
 Completed = subprocess.CompletedProcess[str]
@@ -45,7 +47,13 @@ class Launch:
     state_dir: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     """By name, without ``WHEELYARD_``."""
-    command: tuple[str, ...] = (sys.executable, "-m", "wheelyard")
+    prefix: tuple[str, ...] = ()
+    """A command that runs the program, for instance as another user."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The program, of the installed wheel."""
+        return (*self.prefix, str(installed_program()))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -63,6 +71,7 @@ class Launch:
         """Run one command line to its end."""
         return subprocess.run(
             [*self.command, *arguments],
+            cwd=ELSEWHERE,
             env=self.environment | {f"WHEELYARD_{name}": value for name, value in settings.items()},
             capture_output=True,
             check=False,
@@ -75,11 +84,11 @@ class Launch:
 
         It is told to stop if the tests are killed: what they have started would stay for ever.
         """
-        program = shutil.which(self.command[0]) or self.command[0]
+        program, *rest = self.command
         command = ChildCommand(
-            argv=(program, *self.command[1:], "up"),
+            argv=(shutil.which(program) or program, *rest, "up"),
             environment=self.environment,
-            directory=Path.cwd(),
+            directory=ELSEWHERE,
             death_signal=signal.SIGINT,
         )
         return spawn(command, log=self.log)

@@ -7,11 +7,11 @@ others look at. Blocks that are not run say why, in a comment (``tests.documente
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.acceptance.installed import installed_program
 from tests.acceptance.running_service import RunningService
 from tests.documented import ROOT, Block, Command, blocks
 
@@ -25,7 +25,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clone")
     for name in ("examples", "recipes"):
         shutil.copytree(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / ".venv").symlink_to(installed_program().parents[1])
     (folder / "home").mkdir()
     return folder
 
@@ -51,7 +51,7 @@ def run_all(commands: Sequence[Command], clone: Path, service: RunningService) -
     ]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHEELYARD_", "PIP_", "GITHUB_"))}
     environment = kept | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{installed_program().parent}:{os.environ['PATH']}",
         "HOME": str(clone / "home"),
         "COLUMNS": "200",
         "WHEELYARD_STATE_DIR": str(service.state_dir),

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Final
 
 import httpx
 import pytest
+from tests.acceptance.installed import installed_program
 from tests.acceptance.passing_index import open_passing_index
 from tests.acceptance.processes import free_port, wait_for
 from tests.acceptance.running_service import RunningService
@@ -144,11 +144,10 @@ def _renamed(text: str, name: str, ports: dict[str, int]) -> str:
 
 
 def _environment(service: RunningService) -> dict[str, str]:
-    programs = Path(sys.executable).parent
     limit = os.environ.get("WHEELYARD_ENGINE_OPEN_FILES", "16384")
     return {
         **service.launch.environment,
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": f"{installed_program().parent}:{os.environ['PATH']}",
         "ENGINE": service.engine,
         "LIMITED": f"--ulimit=nofile={limit}:{limit}",
         "WHEELS": service.index_url,

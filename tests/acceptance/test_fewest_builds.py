@@ -12,8 +12,8 @@ from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.running_service import Document, Launch, RunningService, running
 from tests.acceptance.upstream import ABI3, NATIVE, QUICK, Upstream
 
+from wheelyard.assembly.service import pip_wheel
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 PYTHONS = ("3.11", "3.13")
 SUITES = {

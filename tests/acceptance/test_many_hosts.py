@@ -5,7 +5,6 @@ import re
 import secrets
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,14 +14,15 @@ from typing import Any
 import httpx
 import pytest
 from tests.acceptance.hosts import database_on, open_network
+from tests.acceptance.installed import installed_program
 from tests.acceptance.processes import wait_for
-from tests.acceptance.running_service import BUILD_SECONDS, FINAL, START_SECONDS, STOP_SECONDS, Launch
+from tests.acceptance.running_service import BUILD_SECONDS, ELSEWHERE, FINAL, START_SECONDS, STOP_SECONDS, Launch
 from tests.acceptance.upstream import SLOW, Upstream, open_upstream
 
-from wheelyard.adapters.child_process import ChildCommand, spawn
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.processes import ChildCommand, spawn
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_name
 
 Document = dict[str, Any]
 
@@ -41,9 +41,8 @@ class Site:
     def start(self, *command: str, host: tuple[str, ...] = (), **settings: str) -> "Part":
         """Start a part on a host, with a state directory of its own."""
         launch = Launch(state_dir=self.make_state_dir(), settings={**self.settings, **settings})
-        argv = (*host, sys.executable, "-m", "wheelyard", *command)
-        program = ("/usr/bin/env", *argv)
-        child = ChildCommand(argv=program, environment=launch.environment, directory=Path.cwd())
+        program = ("/usr/bin/env", *host, str(installed_program()), *command)
+        child = ChildCommand(argv=program, environment=launch.environment, directory=ELSEWHERE)
         process = spawn(child, log=launch.log)
         self.parts.append(process)
         return Part(launch=launch, process=process)

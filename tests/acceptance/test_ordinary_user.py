@@ -1,8 +1,7 @@
-"""Wheelyard installed from its own wheel, without a clone, and run by an ordinary user who has no engine."""
+"""Wheelyard run by an ordinary user who has no engine."""
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +10,7 @@ from typing import Final
 import pytest
 from tests.acceptance.running_service import Launch, running
 from tests.acceptance.upstream import Upstream
-from uv import find_uv_bin
 
-_REPOSITORY: Final = Path(__file__).parents[2]
-_PYTHON: Final = "/usr/bin/python3"
-"""One that every user may run, which a Python of root's own need not be."""
 _NOBODY: Final = 65534
 # Nobody may not speak to docker's socket; somebody whose own user runs the tests perhaps may.
 _ENGINE_OUT_OF_REACH: Final = "docker" if os.geteuid() == 0 else "no-such-engine"
@@ -30,19 +25,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture
-def program() -> Iterator[Path]:
-    """Install the program where every user may run it."""
-    venv = Path(tempfile.mkdtemp(prefix="wheelyard-program-", dir="/tmp"))
-    venv.chmod(0o755)
-    _uv("venv", "--allow-existing", "--python", _PYTHON, str(venv))
-    lock = str(_REPOSITORY / "requirements.lock")
-    _uv("pip", "install", "--python", f"{venv}/bin/python", "--constraint", lock, f"{_REPOSITORY}[service]")
-    yield venv / "bin" / "wheelyard"
-    shutil.rmtree(venv)
-
-
-def test_ordinary_user_runs_what_was_installed_from_the_wheel(home: Path, program: Path, upstream: Upstream) -> None:
+def test_ordinary_user_runs_the_service_without_an_engine(home: Path, upstream: Upstream) -> None:
     requirement = upstream.add("ordinary")
     state_dir = home / "state"
     state_dir.mkdir()
@@ -50,7 +33,7 @@ def test_ordinary_user_runs_what_was_installed_from_the_wheel(home: Path, progra
     launch = Launch(
         state_dir=state_dir,
         settings={"UPSTREAM_INDEX_URL": upstream.url, "ENGINE": _ENGINE_OUT_OF_REACH, "MAX_ATTEMPTS": "1"},
-        command=(*_as_ordinary_user(home), str(program)),
+        prefix=_as_ordinary_user(home),
     )
 
     with running(launch) as service:
@@ -76,8 +59,3 @@ def _as_ordinary_user(home: Path) -> tuple[str, ...]:
     if os.geteuid() != 0:
         return environment
     return ("setpriv", "--reuid", str(_NOBODY), "--regid", str(_NOBODY), "--clear-groups", *environment)
-
-
-def _uv(*arguments: str) -> None:
-    completed = subprocess.run([find_uv_bin(), "--quiet", *arguments], capture_output=True, check=False, text=True)
-    assert completed.returncode == 0, completed.stderr

@@ -9,10 +9,10 @@ from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.running_service import RunningService
 from tests.integration.folder_index import folder_index
 
-from wheelyard.domain.coverage import best_wheel
-from wheelyard.domain.target import Target
+from wheelyard.assembly.service import pip_wheel
+from wheelyard.domain.packaging.coverage import best_wheel
+from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 PLATFORMS = {
     "bullseye": "manylinux_2_31_x86_64",

@@ -22,8 +22,8 @@ from tests.integration.index_clients import install_clients
 from tests.integration.prebuild_service import make_wheel
 from uv import find_uv_bin
 
+from wheelyard.assembly.service import pip_wheel
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 SUITES = ("bookworm", "trixie")
 WEBHOOK_SECRET = "a long secret of the tests"

@@ -17,8 +17,8 @@ from tests.acceptance.snippets import action_steps, gitlab_script, repository, s
 from tests.acceptance.walled_service import WalledService, open_walled
 from uv import find_uv_bin
 
+from wheelyard.assembly.service import pip_wheel
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = "manylinux_2_36_x86_64"

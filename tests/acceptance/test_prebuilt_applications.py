@@ -10,10 +10,10 @@ from packaging.requirements import Requirement
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.walled_service import WalledService, open_walled
 
-from wheelyard.domain.dependencies import holds
-from wheelyard.domain.target import Target
+from wheelyard.assembly.service import pip_wheel
+from wheelyard.domain.dependencies.files import holds
+from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prebuild"
 PYTHONS = ("3.11", "3.13")

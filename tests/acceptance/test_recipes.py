@@ -12,10 +12,10 @@ from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import Launch
 from tests.acceptance.upstream import Upstream
 
-from wheelyard.image_wiring import engine_command
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.worker import WORKER_LABEL
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker import WORKER_LABEL
-from wheelyard.worker_wiring import worker_name
 
 TELL_FLAG = "print('flag is', os.environ.get('DEMO_FLAG'))"
 UNSUPPORTED = "[[rule]]\nunsupported = 'it needs libdemo 3, and the suite has 2'\n"

@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.requested import PROJECTS, Event, RequestedWheel, follow
 from tests.acceptance.running_service import RunningService
 
-from wheelyard.domain.log_text import gutter_text
+from wheelyard.domain.builds.log_text import gutter_text
 from wheelyard.web.log_window import split_log
 
 Wheels = dict[str, RequestedWheel]

@@ -25,9 +25,9 @@ from tests.acceptance.running_service import Launch, RunningService, running
 from tests.acceptance.upstream import MISSING_HEADER, SLOW, Upstream, open_upstream
 from tests.integration.git_host import git_host
 
-from wheelyard.adapters.devpi_serving import DevpiServing
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.devpi_serving import DevpiServing
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.resources import data_path
 
 UPSTREAM_PASSWORD: Final = "pl4nted-upstream-password"

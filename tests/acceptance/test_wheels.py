@@ -14,8 +14,8 @@ import pytest
 from tests.acceptance.requested import PROJECTS, RequestedWheel
 from tests.acceptance.running_service import RunningService
 
+from wheelyard.assembly.service import pip_wheel
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 Wheels = dict[str, RequestedWheel]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.acceptance.running_service import Launch, RunningService, running
 
-from wheelyard.image_wiring import engine_command
+from wheelyard.assembly.images import engine_command
 from wheelyard.settings import Settings
 
 

@@ -6,8 +6,8 @@ import pytest
 from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, LEASE_SECONDS, MAX_ATTEMPTS, NOWHERE, SUCCESS, Stores
 
-from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.ledger import BuildFilter, Claim, Outcome
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.records import BuildFilter, Claim, Outcome
 
 
 class ClaimContract:

@@ -6,10 +6,10 @@ from tests.contract.samples import sample_order
 from tests.contract.stores import LANE, NOWHERE, SUCCESS, Stores
 from tests.contract.waits_contract import waiting
 
-from wheelyard.domain.ledger import IdRange
-from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildState
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import IdRange
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildState
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
 
 

@@ -8,9 +8,9 @@ from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, LEASE_SECONDS, NOWHERE, SUCCESS, Stores
 
 from wheelyard.domain.access import AuditFilter
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import BuildFilter, IdRange, Outcome
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import BuildFilter, IdRange, Outcome
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import NotFoundError, NotYoursError
 
 

@@ -8,12 +8,12 @@ from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, LANE, SUCCESS, Stores
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.figures import IndexSize, QueueDepth, Tally, Total
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.needed_release import NeededRelease
-from wheelyard.domain.queue import Capacity, HostFigures, Priority, WorkerCard, WorkerState
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.metrics import IndexSize, QueueDepth, Tally, Total
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import Capacity, HostFigures, Priority, WorkerCard, WorkerState
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.index import Level, PublishedFile
 
 CARD = WorkerCard(
     name="w",

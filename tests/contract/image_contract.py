@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from tests.contract.stores import Stores
 
-from wheelyard.domain.builder_status import EngineImages, ImageSummary, PendingUpdates
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import ImageRefresh, RefreshReport
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.status import EngineImages, ImageSummary, PendingUpdates
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
 
 MOMENT = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 IMAGE = ImageSummary(

@@ -10,8 +10,8 @@ from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, Stores
 
 from wheelyard.domain.access import OpenLimits
-from wheelyard.domain.build import Status
-from wheelyard.domain.prebuild import ItemStatus, Prebuild
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild
 from wheelyard.errors import TooMuchOpenError
 
 

@@ -9,9 +9,9 @@ from tests.contract.samples import BEGINNING, TARGET, sample_order
 from tests.contract.stores import FAILURE, NOWHERE, Stores
 
 from wheelyard.domain.access import AuditFilter
-from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import Origin, Skipped
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.dependencies.files import Origin, Skipped
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
 from wheelyard.errors import NotFoundError, RequestCancelledError
 
 PROJECT = canonicalize_name("pyyaml")

@@ -7,9 +7,9 @@ import pytest
 from tests.contract.samples import sample_failure, sample_order
 from tests.contract.stores import FAILURE, LANE, MAX_ATTEMPTS, NOWHERE, ROOM, SUCCESS, Stores
 
-from wheelyard.domain.build import BuildOrder, Failure, Status
-from wheelyard.domain.ledger import BuildFilter, Outcome
-from wheelyard.domain.queue import Capacity, Demand, Lane, Priority, WorkerCard, WorkerState
+from wheelyard.domain.builds.build import BuildOrder, Failure, Status
+from wheelyard.domain.builds.queue import Capacity, Demand, Lane, Priority, WorkerCard, WorkerState
+from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.errors import IndexUnavailableError, NotFoundError, WorkerStoppedError
 
 DOWN = Failure.of(IndexUnavailableError(index="upstream", reason="it is down"), stage=None)

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from wheelyard.domain.build import (
+from wheelyard.domain.builds.build import (
     BuildOrder,
     BuildRequirement,
     Failure,
@@ -14,10 +14,10 @@ from wheelyard.domain.build import (
     StageTiming,
     Wheel,
 )
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
-from wheelyard.domain.policy_reason import PolicyNeed, PolicyReason
-from wheelyard.domain.queue import Demand
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.queue import Demand
+from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
 RECIPE = EffectiveRecipe(

@@ -3,8 +3,8 @@
 from structlog.testing import capture_logs
 from tests.contract.stores import FAILURE, MAX_ATTEMPTS, Stores
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
 
 
 class StateLogContract:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, SUCCESS, Stores
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.statistics import Statistics
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.builds.statistics import Statistics
+from wheelyard.domain.index.index import PublishedFile
 
 
 class StatisticsContract:

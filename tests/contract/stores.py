@@ -8,9 +8,9 @@ from datetime import datetime
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 
 from wheelyard.domain.access import OpenLimits, Scope
-from wheelyard.domain.build import BuildOrder, Status
-from wheelyard.domain.ledger import Claim, Outcome, Token
-from wheelyard.domain.queue import Capacity, Demand, Lane, Offer
+from wheelyard.domain.builds.build import BuildOrder, Status
+from wheelyard.domain.builds.queue import Capacity, Demand, Lane, Offer
+from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.interfaces import (
     AttemptStore,
     AuditStore,

@@ -8,11 +8,11 @@ from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, MAX_ATTEMPTS, SUCCESS, Stores
 
 from wheelyard.domain.access import AuditFilter
-from wheelyard.domain.build import Build, BuildOrder, Failure, Status
-from wheelyard.domain.build_graph import MAX_CHAIN, MAX_NEEDS, Need
-from wheelyard.domain.ledger import BuildFilter, Outcome
-from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.build import Build, BuildOrder, Failure, Status
+from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, Need
+from wheelyard.domain.builds.needed_release import AwaitedBuild, NeededRelease
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.errors import NotYoursError, ReleaseUnsupportedError, WheelsMissingError
 
 CANCELLED = Outcome(status=Status.CANCELLED)

@@ -8,7 +8,7 @@ from tests.contract.prebuild_contract import sample_prebuild, save
 from tests.contract.samples import BEGINNING
 from tests.contract.stores import Stores
 
-from wheelyard.domain.webhook import Webhook, WebhookMessage, WebhookState
+from wheelyard.domain.prebuilds.webhook import Webhook, WebhookMessage, WebhookState
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 from wheelyard.interfaces import DueWebhook, WebhookSender
 

@@ -7,12 +7,12 @@ import pytest
 from tests.contract.samples import BEGINNING, sample_order, sample_wheel
 
 from wheelyard.domain.access import AuditFilter
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.index_check import Difference, Finding, IndexReport
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, ProjectFilter, Standing, WheelFilter, WheelOrigin
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.wheel_contents import Member, WheelContents
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.check import Difference, Finding, IndexReport
+from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, ProjectFilter, Standing, WheelFilter, WheelOrigin
+from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 from wheelyard.errors import IndexConflictError, NotFoundError
 from wheelyard.interfaces import (
     AttemptStore,

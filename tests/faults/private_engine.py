@@ -16,9 +16,9 @@ from typing import Final
 
 from tests.acceptance.processes import command_line, descendants, wait_for
 
-from wheelyard.adapters.child_process import ChildCommand, spawn
-from wheelyard.domain.target import Target
-from wheelyard.image_wiring import catalogue, image_builder
+from wheelyard.adapters.servers.processes import ChildCommand, spawn
+from wheelyard.assembly.images import catalogue, image_builder
+from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings
 
 _START_SECONDS: Final = 60.0

@@ -30,13 +30,13 @@ from tests.faults.gates import Gates
 from tests.faults.lines import Line, line_to, to_path, to_port
 from tests.faults.private_engine import PrivateEngine
 
-from wheelyard.adapters.child_keeper import keeping
-from wheelyard.adapters.child_process import ChildCommand, spawn
-from wheelyard.adapters.database import migrate
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.image_wiring import engine_command
+from wheelyard.adapters.servers.keeper import keeping
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.processes import ChildCommand, spawn
+from wheelyard.adapters.store.database import migrate
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_name
 
 LEASE_SECONDS: Final = 6.0
 # Its image is not there, and no test waits until it is.

@@ -10,7 +10,7 @@ from tests.hostile.corpus import HERE, Attack
 from tests.hostile.sdist_parts import MARK
 from tests.integration.container_stand import LIMITS, ContainerStand, PackageRun
 
-from wheelyard.domain.build import Build
+from wheelyard.domain.builds.build import Build
 from wheelyard.interfaces import Limits
 
 MIB: Final = 1 << 20

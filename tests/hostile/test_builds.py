@@ -17,7 +17,7 @@ from tests.hostile.corpus import BUILDS, HERE, SDISTS, WHEELS, Attack
 from tests.hostile.traces import changes, what_there_is
 from tests.integration.container_stand import ContainerStand, PackageRun, open_stand
 
-from wheelyard.domain.build import Build
+from wheelyard.domain.builds.build import Build
 
 AT_ONCE: Final = 4
 REFUSED_SDISTS: Final = {name: attack for name, attack in SDISTS.items() if attack.refused}

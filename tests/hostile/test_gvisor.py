@@ -18,9 +18,9 @@ from tests.hostile.corpus import BUILDS, Attack
 from tests.hostile.sdist_parts import MARK
 from tests.integration.container_stand import SUITE, ContainerStand, PackageRun, open_stand
 
-from wheelyard.domain.build import Build
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.image_wiring import engine_command, image_builder
+from wheelyard.assembly.images import engine_command, image_builder
+from wheelyard.domain.builds.build import Build
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 
 pytestmark = pytest.mark.slow_gvisor
 

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from packaging.utils import canonicalize_name
 
-from wheelyard.adapters.parser_pool import ParserLimits, ParserProcesses
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.domain.dependencies import Selection
-from wheelyard.domain.target import Target
+from wheelyard.adapters.host.parser_pool import ParserLimits, ParserProcesses
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.domain.dependencies.files import Selection
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import CallerError, DependencyFileInvalidError
 from wheelyard.usecases.prebuild import lock_files

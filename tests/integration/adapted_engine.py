@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.process import Completed, LineCallback
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import Completed, LineCallback
 
 Adapt = Callable[[Sequence[str]], Sequence[str]]
 

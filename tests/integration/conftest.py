@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.database import migrate
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.store.database import migrate
+from wheelyard.domain.index.index import IndexEndpoint
 
 LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"
 

@@ -19,27 +19,29 @@ from tests.fakes.parsers import InlineParsers
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
-from wheelyard.adapters.container_engine import ContainerEngine
-from wheelyard.adapters.container_users import ContainerUsers
-from wheelyard.adapters.content_cache import ContentCache
-from wheelyard.adapters.crate_cache import CrateArchives
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.engine.users import ContainerUsers
+from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_uploads import MemoryUploads
-from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.build import Build, BuildOrder, SdistSource
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.log_text import read_note
-from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.domain.target import Target
-from wheelyard.image_wiring import agent_program, container_users, engine_command, image_builder
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.assembly.images import agent_program, container_users, engine_command, image_builder
+from wheelyard.assembly.service import source_index
+from wheelyard.assembly.worker import WORKER_LABEL
+from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.log_text import read_note
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -47,8 +49,6 @@ from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
-from wheelyard.wiring import source_index
-from wheelyard.worker import WORKER_LABEL
 
 SUITE = "bookworm"
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import ImageRecord, find_image
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.catalogue import parse_catalogue
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.names import ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
 
 BUILDERS = Path(__file__).parents[2] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())

@@ -16,19 +16,19 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order, sample_wheel
 from tests.unit.api_stand import access_on, api_stand
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_tokens import PostgresTokens
+from wheelyard.adapters.store.access import PostgresTokens
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess
+from wheelyard.assembly.index import IndexBackends, embedded_index, index_services, open_index, worker_index
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import IndexEndpoint, Level
-from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.index_wiring import IndexBackends, embedded_index, index_services, open_index, worker_index
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.index.index import IndexEndpoint, Level
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.settings import Settings
 from wheelyard.usecases.tokens import Tokens
 

@@ -7,11 +7,11 @@ import sys
 import time
 from typing import Any
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.lease_keeper import LeaseKeeper
-from wheelyard.adapters.postgres_attempts import BEAT, PostgresAttempts
-from wheelyard.adapters.postgres_queue import NOTE_DEATH
+from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.lease_keeper import LeaseKeeper
+from wheelyard.adapters.store.queue import NOTE_DEATH
+from wheelyard.adapters.store.wake_ups import BuildQueue
 
 
 def block_by_a_pattern(seconds: float) -> None:

@@ -18,20 +18,20 @@ import httpx
 import uvicorn
 from tests.contract.samples import sample_wheel
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.parser_pool import ParserProcesses
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.shared_work import FairSlots
+from wheelyard.adapters.host.parser_pool import ParserProcesses
+from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
+from wheelyard.assembly.service import api_services, source_index
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Build, Status
-from wheelyard.domain.index import IndexEndpoint
-from wheelyard.domain.ledger import BuildFilter, Outcome
-from wheelyard.index_wiring import IndexBackends, embedded_index, open_index, worker_index
+from wheelyard.domain.builds.build import Build, Status
+from wheelyard.domain.builds.records import BuildFilter, Outcome
+from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.settings import Settings
-from wheelyard.wiring import api_services, source_index
 
 
 def make_wheel(filename: str, files: Mapping[str, str], *metadata: str) -> bytes:

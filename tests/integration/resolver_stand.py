@@ -10,13 +10,13 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 from tests.contract.samples import BEGINNING, TARGET, ManualClock
 
-from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.adapters.own_wheels import OwnWheels
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 
 
 @dataclass(frozen=True, kw_only=True)

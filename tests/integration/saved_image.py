@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
 
 REMOVED = ".wh."
 """Begins the name of a file that says that one of a layer below is gone: OCI image layer specification."""

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from wheelyard import prebuild_wiring
-from wheelyard.adapters.database import Database
+from wheelyard.adapters.host.parser_pool import ParserProcesses
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.parser_pool import ParserProcesses
-from wheelyard.adapters.shared_work import FairSlots
+from wheelyard.adapters.store.database import Database
 from wheelyard.api.app import create_app
+from wheelyard.assembly import prebuilds
+from wheelyard.assembly.index import IndexBackends
+from wheelyard.assembly.service import api_services
 from wheelyard.domain.access import Scope
-from wheelyard.domain.index import Level
-from wheelyard.index_wiring import IndexBackends
+from wheelyard.domain.index.index import Level
 from wheelyard.settings import Settings
-from wheelyard.wiring import api_services
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ def served_api(database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
     resolver = MemoryReleaseResolver()
     resolver.add("pyyaml", "6.0.3")
     # uv would ask upstream for every name that a test makes up.
-    monkeypatch.setattr(prebuild_wiring, "UvReleaseResolver", lambda *_: resolver)
+    monkeypatch.setattr(prebuilds, "UvReleaseResolver", lambda *_: resolver)
     tokens: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(lambda: None, log_level="warning", lifespan="off"))

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from wheelyard import listening
-from wheelyard.listening import ConnectionLimits, holding_port, open_port, serve
+from wheelyard.assembly import listening
+from wheelyard.assembly.listening import ConnectionLimits, holding_port, open_port, serve
+from wheelyard.assembly.signals import Stop
 from wheelyard.settings import Settings
-from wheelyard.signals import Stop
 
 SHORT = {"head_seconds": 1.0, "body_seconds": 1.0, "linger_seconds": 0.5, "reading_seconds": 1.5}
 """Times of real connections, made short."""

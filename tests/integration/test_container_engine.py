@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.unit.pipeline_stand import LIMITS, TextLog
 
-from wheelyard.adapters.container_engine import ContainerEngine
+from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.assembly.images import engine_command, image_builder
+from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.errors import EngineCommandError
-from wheelyard.image_wiring import engine_command, image_builder
 from wheelyard.interfaces import ContainerSpec
 from wheelyard.settings import load_settings
-from wheelyard.worker import WORKER_LABEL
 
 SUITE, PYTHON = "bookworm", "3.13"
 PATIENCE_SECONDS = 90.0

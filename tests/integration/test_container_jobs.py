@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests.integration.container_stand import ASLEEP, LIMITS, ContainerStand, PackageRun, open_stand
 
-from wheelyard.domain.build import Build, Failure, Stage, Status, Wheel
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.package_managers import CONTAINER_USERS
+from wheelyard.domain.builds.build import Build, Failure, Stage, Status, Wheel
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90.0

@@ -15,12 +15,12 @@ from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_wheel
 
-from wheelyard.adapters.release_resolver import UvReleaseResolver
-from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.releases import UvReleaseResolver
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import OwnProjectError
 
 OWN = OwnProjects.of(["acme-*"])

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from wheelyard.adapters.devpi_index import DevpiIndex
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.domain.index import Credentials, IndexEndpoint
+from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.domain.index.index import Credentials, IndexEndpoint
 
 LOCK_FILE = Path(__file__).parents[2] / "devpi.lock"
 REFUSED = {401, 403}

@@ -17,14 +17,14 @@ from typing import Any
 import httpx
 import pytest
 
-from wheelyard.adapters.child_process import ProcessMark
-from wheelyard.adapters.devpi_files import remembered_port
-from wheelyard.adapters.devpi_index import DevpiIndex
-from wheelyard.adapters.devpi_serving import DevpiServing
-from wheelyard.adapters.embedded_devpi import EmbeddedDevpi
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.adapters.postgres_files import find_account
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.servers.devpi import EmbeddedDevpi
+from wheelyard.adapters.servers.devpi_files import remembered_port
+from wheelyard.adapters.servers.devpi_serving import DevpiServing
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.postgres_files import find_account
+from wheelyard.adapters.servers.processes import ProcessMark
+from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import AlreadyRunningError, DiskFullError, ServiceStartError
 
 ROOT = Path(__file__).parents[2]

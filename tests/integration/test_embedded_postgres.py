@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import uv
 
-from wheelyard.adapters.child_process import ProcessMark
-from wheelyard.adapters.embedded_postgres import EmbeddedPostgres
-from wheelyard.adapters.postgres_files import find_account
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.postgres_files import find_account
+from wheelyard.adapters.servers.processes import ProcessMark
 from wheelyard.errors import AlreadyRunningError, DiskFullError, ServiceStartError
 
 SERVICE = Path(__file__).parents[2] / "service"

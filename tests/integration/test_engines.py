@@ -17,13 +17,13 @@ from tests.integration.container_stand import SUITE, TARGET, ContainerStand, ope
 from tests.integration.image_stand import renewing
 from tests.integration.test_container_jobs import succeeded
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_checks import check_image
-from wheelyard.adapters.image_finish import read_packages, run_in
-from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.image_wiring import image_builder
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.checks import check_image
+from wheelyard.adapters.images.contents import read_packages, run_in
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.assembly.images import image_builder
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.resources import data_path
 
 pytestmark = pytest.mark.slow_engines

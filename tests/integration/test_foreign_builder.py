@@ -11,13 +11,13 @@ import pytest
 from tests.integration.container_stand import SUITE, TARGET, ContainerStand, open_stand
 from tests.integration.test_container_jobs import succeeded
 
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_checks import check_image
-from wheelyard.adapters.image_finish import read_sbom
-from wheelyard.adapters.image_records import find_image
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.package_managers import APT
-from wheelyard.image_wiring import image_builder, image_options
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.checks import check_image
+from wheelyard.adapters.images.contents import read_sbom
+from wheelyard.adapters.images.names import find_image
+from wheelyard.assembly.images import image_builder, image_options
+from wheelyard.domain.catalogue.package_managers import APT
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.resources import data_path
 
 FOREIGN = "foreign"

@@ -16,16 +16,16 @@ from tests.integration.test_image_promises import base_request
 from tests.integration.test_images import BUILDERS, CATALOGUE
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.content_cache import ContentCache, PartialFile
-from wheelyard.adapters.image_base import bootstrap_base
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_outdated import current_definitions
-from wheelyard.adapters.image_pruning import ImagePruning
-from wheelyard.adapters.image_refreshes import ImageRefreshes
-from wheelyard.adapters.image_upkeep import ImageUpkeep
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.upkeep import PruneRules
+from wheelyard.adapters.images.base import bootstrap_base
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.image_refreshes import ImageRefreshes
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.outdated import current_definitions
+from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.domain.catalogue.upkeep import PruneRules
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DiskFullError
 
 DISK_BYTES = 24 << 20

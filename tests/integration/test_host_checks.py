@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from wheelyard.adapters.host_checks import inspect_host, try_port
+from wheelyard.assembly.host_checks import inspect_host, try_port
 from wheelyard.settings import Settings
 from wheelyard.usecases.doctor import diagnose
 

@@ -10,8 +10,8 @@ from tests.integration.image_stand import BUILDERS, CATALOGUE, PYTHON, SUITE, St
 from tests.integration.saved_image import Layer, SavedFile, merge_layers, save_layers
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.image_records import ImageRecord
-from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.names import ImageRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,20 +18,20 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
-from wheelyard.adapters.image_base import BaseRequest, bootstrap_base, read_apt_mirror
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_checks import ImageReport, check_image
-from wheelyard.adapters.image_finish import read_packages, read_sbom, run_in
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import ImageRecord, find_image
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.image_updates import find_updates
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.logged_images import LoggedImages
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.packages import digest_lock, write_lock
-from wheelyard.domain.suites import Suite
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.images.base import BaseRequest, bootstrap_base, read_apt_mirror
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.checks import ImageReport, check_image
+from wheelyard.adapters.images.contents import read_packages, read_sbom, run_in
+from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.image_updates import find_updates
+from wheelyard.adapters.images.names import ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.progress import LoggedImages
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.packages import digest_lock, write_lock
+from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import DiskFullError, MirrorUnreachableError, SuiteUnavailableError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -13,13 +13,13 @@ import pytest
 from tests.integration.adapted_engine import adapt_engine
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_context import ContextFile
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_pruning import ImagePruning
-from wheelyard.adapters.image_records import ImageRecord, find_image, label_instruction
-from wheelyard.domain.upkeep import PruneRules
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.context import ContextFile
+from wheelyard.adapters.images.names import ImageRecord, find_image, label_instruction
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.domain.catalogue.upkeep import PruneRules
 
 LABEL = "org.wheelyard.test"
 MIB = 1 << 20

@@ -13,17 +13,17 @@ import pytest
 from tests.integration.image_stand import BUILDERS, CATALOGUE, PYTHON, SUITE, make_images
 from tests.integration.test_toolchain_builds import engine_command
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_finish import read_packages
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_outdated import current_definitions
-from wheelyard.adapters.image_pruning import ImagePruning
-from wheelyard.adapters.image_records import ImageName, ImageRecord, find_image
-from wheelyard.adapters.image_shelf import ImageShelf
-from wheelyard.adapters.image_upkeep import ImageUpkeep
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.upkeep import PruneRules
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.contents import read_packages
+from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.outdated import current_definitions
+from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.domain.catalogue.upkeep import PruneRules
 
 OWN = CATALOGUE.model_copy(update={"source_date_epoch": CATALOGUE.source_date_epoch + 1})
 """The catalogue with other definitions."""

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
-from wheelyard.adapters.image_finish import read_packages, read_sbom
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_plan import environment_build
-from wheelyard.adapters.image_records import ImageRecord, find_image
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.packages import digest_lock
-from wheelyard.domain.sbom import read_sbom_content
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.contents import read_packages, read_sbom
+from wheelyard.adapters.images.names import ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.plans import environment_build
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.packages import digest_lock
+from wheelyard.domain.catalogue.sbom import read_sbom_content
 from wheelyard.errors import (
     DownloadFailedError,
     EngineCommandError,

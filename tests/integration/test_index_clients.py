@@ -11,7 +11,7 @@ import pytest
 from tests.integration.index_clients import Clients, install_clients
 from tests.integration.index_service import IndexService, open_index_service
 
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.domain.index.index import IndexEndpoint
 
 PROJECT = """
 [project]

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from tests.integration.index_service import IndexService, make_wheel, open_index_service
 
-from wheelyard.adapters.postgres_uploads import PostgresUploads
-from wheelyard.domain.index import IndexEndpoint, Level
+from wheelyard.adapters.store.postgres_uploads import PostgresUploads
+from wheelyard.assembly.index import worker_index
+from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.errors import IndexConflictError, WorkerLostError
-from wheelyard.index_wiring import worker_index
 from wheelyard.settings import Settings
 
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}

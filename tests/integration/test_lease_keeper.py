@@ -14,10 +14,10 @@ import pytest
 from tests.acceptance.processes import descendants
 from tests.contract.samples import sample_order
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_queue import PostgresQueue
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.queue import PostgresQueue
+from wheelyard.adapters.store.wake_ups import BuildQueue
 
 LEASE_SECONDS = 2.0
 _STATE = """

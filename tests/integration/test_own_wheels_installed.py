@@ -13,8 +13,8 @@ from tests.integration.folder_index import FolderIndex, folder_index
 from tests.integration.index_clients import Clients, install_clients
 from tests.integration.prebuild_service import PrebuildService, make_wheel, open_prebuild_service
 
-from wheelyard.domain.build import Build
-from wheelyard.domain.index import IndexEndpoint
+from wheelyard.domain.builds.build import Build
+from wheelyard.domain.index.index import IndexEndpoint
 
 PYTHON: Final = "3.11"
 TAG: Final = "cp311-cp311"

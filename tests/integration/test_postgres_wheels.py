@@ -14,23 +14,23 @@ from tests.contract.samples import TARGET, sample_wheel
 from tests.contract.wheel_contract import WheelContract, WheelStores
 from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
 
-from wheelyard.adapters import database as database_module
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import Database, migrate
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_audit import PostgresAudit
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_index_reports import PostgresIndexReports
-from wheelyard.adapters.postgres_wheel_contents import PostgresWheelContents
-from wheelyard.adapters.postgres_wheel_edits import PostgresWheelEdits
-from wheelyard.adapters.postgres_wheel_records import PostgresWheelRecords
-from wheelyard.adapters.postgres_wheels import PostgresWheels
-from wheelyard.domain.index import Level
+from wheelyard.adapters.store import database as database_module
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database, migrate
+from wheelyard.adapters.store.index_records import PostgresIndexReports
+from wheelyard.adapters.store.postgres_audit import PostgresAudit
+from wheelyard.adapters.store.postgres_wheel_contents import PostgresWheelContents
+from wheelyard.adapters.store.postgres_wheel_edits import PostgresWheelEdits
+from wheelyard.adapters.store.postgres_wheel_records import PostgresWheelRecords
+from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.assembly.index import IndexBackends
+from wheelyard.assembly.prebuilds import mirror_wheel
+from wheelyard.domain.index.index import Level
 from wheelyard.errors import IndexConflictError
-from wheelyard.index_wiring import IndexBackends
-from wheelyard.prebuild_wiring import mirror_wheel
 
 TABLES = (
     "index_report, audit, wheels, index_projects, log_chunks, attempts, requests, builds, "

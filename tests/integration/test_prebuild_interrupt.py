@@ -17,7 +17,7 @@ from tests.contract.samples import BEGINNING
 
 from wheelyard.api.schemas.requests import RequestView
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.prebuild import Prefer
+from wheelyard.domain.prebuilds.prebuild import Prefer
 
 REQUEST_ID = "7f8ec1a6-2f9e-4c4e-8f0a-3d54a4d7a001"
 UNDER_WAY = RequestView(

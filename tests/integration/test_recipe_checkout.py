@@ -11,10 +11,10 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.integration.git_host import git_host
 
-from wheelyard.adapters.recipe_checkout import RecipeCheckout
-from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.recipe_refreshes import fetch_first
-from wheelyard.domain.recipe_source import GitSource
+from wheelyard.adapters.recipes.checkout import RecipeCheckout
+from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
+from wheelyard.domain.recipes.source import GitSource
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 
 DEMO = canonicalize_name("demo")

@@ -16,8 +16,8 @@ from dataclasses import replace
 import pytest
 from tests.integration.container_stand import ContainerStand, open_stand
 
-from wheelyard.domain.build import Build, Failure, Stage, Wheel
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.builds.build import Build, Failure, Stage, Wheel
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 
 MIB = 1 << 20
 PATCH = b"""\

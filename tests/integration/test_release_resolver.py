@@ -9,10 +9,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.integration.folder_index import FolderIndex, folder_index
 
-from wheelyard.adapters.release_resolver import UvReleaseResolver
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.domain.dependencies import StatedRelease
-from wheelyard.domain.target import Target
+from wheelyard.adapters.resolver.releases import UvReleaseResolver
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.domain.dependencies.files import StatedRelease
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import IndexUnavailableError, RequirementsUnsatisfiableError
 
 OLD = Target.parse(python="3.11", platform="manylinux_2_31_x86_64")

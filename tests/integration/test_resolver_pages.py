@@ -5,6 +5,7 @@ The upstream index is a test's own, on loopback.
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +17,17 @@ from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_sdist, simple_wheel
 
-from wheelyard.adapters import resolver_pages
-from wheelyard.adapters.own_wheels import MixedSource
-from wheelyard.adapters.release_resolver import UvReleaseResolver
-from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.index import Level
-from wheelyard.domain.offered_files import StandIns
-from wheelyard.domain.own_projects import OwnProjects
-from wheelyard.domain.release import IndexFile
+from wheelyard.adapters.devpi.own_wheels import MixedSource
+from wheelyard.adapters.resolver import pages as resolver_pages
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.releases import UvReleaseResolver
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.placeholder_files import StandIns
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import (
     BuildRequirementsError,
     DatabaseUnavailableError,
@@ -261,6 +262,57 @@ async def test_connection_is_kept_for_the_next_page_and_ends_with_what_nobody_sh
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
+
+
+async def test_page_that_is_still_made_when_the_question_ends_ends_with_it_in_silence(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(_: str) -> tuple[()]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ()
+
+    monkeypatch.setattr(stand.shelf.records, "wheels_of", never)
+    async with asyncio.timeout(5), httpx.AsyncClient(trust_env=False) as client:
+        async with stand.pages.open(TARGET, StandIns.NONE) as visit:
+            asking = asyncio.create_task(client.get(f"{visit.url}/needed/"))
+            await begun.wait()
+        assert ended.is_set()
+        with pytest.raises(httpx.TransportError):
+            await asking
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
+async def test_head_without_end_is_refused(stand: Stand) -> None:
+    async with asyncio.timeout(5), stand.pages.open(TARGET, StandIns.NONE) as visit:
+        host, port = visit.url.split("/")[2].split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {visit.root}/simple/other/ HTTP/1.1\r\nHost: {host}\r\nX: {'x' * 70_000}".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"400"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_pages_of_several_questions_stand_beside_each_other_and_leave_signals_to_the_service(
+    stand: Stand,
+) -> None:
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    await stand.shelf.publish("needed-1.0-1.bookworm-py3-none-any.whl", simple_wheel("needed", "1.0"))
+    async with (
+        stand.pages.open(TARGET, StandIns.NONE) as one,
+        stand.pages.open(TARGET, StandIns.NONE) as other,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        assert (await client.get(f"{one.url}/needed/")).json()["files"]
+        assert (await client.get(f"{other.url}/other/")).status_code == 404
+        assert (list(one.listed), list(other.listed)) == (["needed-1.0-1.bookworm-py3-none-any.whl"], [])
+        assert (await client.get(one.url.replace(one.root, other.root) + "/needed/")).status_code == 400
+        assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 async def test_questions_leave_nothing_of_our_pages_in_uvs_cache(stand: Stand) -> None:

@@ -13,10 +13,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 from tests.integration.loopback_index import Shop, open_shop
 
-from wheelyard.adapters.content_cache import ContentCache
 from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.domain.release import IndexFile, choose_release, parse_requirement
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.domain.packaging.release import IndexFile, choose_release, parse_requirement
 from wheelyard.errors import (
     DiskFullError,
     DownloadFailedError,

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.integration.image_stand import BUILDERS, PYTHON, SUITE, Stand, make_stand
 
-from wheelyard.adapters.image_build import ImageBuild, build_image
-from wheelyard.adapters.image_checks import check_image
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import find_image
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.checks import check_image
+from wheelyard.adapters.images.names import find_image
+from wheelyard.adapters.images.options import ImageOptions
 
 LIBRARY = f"/opt/python/{PYTHON}/lib/python{PYTHON}"
 PIP = f"/opt/venv/lib/python{PYTHON}/site-packages/pip"

@@ -21,26 +21,26 @@ from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
 from tests.unit.pipeline_stand import OpenUploads
 from uv import find_uv_bin
 
-from wheelyard.adapters.agent_program import pack_agent
-from wheelyard.adapters.container_engine import ContainerEngine
-from wheelyard.adapters.content_cache import ContentCache
-from wheelyard.adapters.crate_cache import CrateArchives
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_stand_ins import StandIns
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.logged_images import LoggedImages
+from wheelyard.adapters.engine.agent import pack_agent
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
-from wheelyard.adapters.recipe_folders import RecipeFolders
-from wheelyard.adapters.sdist_metadata import read_sdist_pyproject
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.build import BuildOrder, SdistSource, Wheel
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.target import Target
+from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.domain.builds.build import BuildOrder, SdistSource, Wheel
+from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import Job, Tools, known

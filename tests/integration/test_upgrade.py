@@ -14,14 +14,14 @@ import yoyo
 from procrastinate.schema import SchemaManager
 from tests.contract.stores import LEASE_SECONDS
 
-from wheelyard.adapters.build_queue import BuildQueue
-from wheelyard.adapters.database import MIGRATIONS, Database, _yoyo_url, migrate
-from wheelyard.adapters.postgres_attempts import PostgresAttempts
-from wheelyard.adapters.postgres_builds import PostgresBuilds
-from wheelyard.adapters.postgres_tokens import PostgresTokens
-from wheelyard.adapters.postgres_wheels import PostgresWheels
+from wheelyard.adapters.store.access import PostgresTokens
+from wheelyard.adapters.store.attempts import PostgresAttempts
+from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import MIGRATIONS, Database, _yoyo_url, migrate
+from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.tokens import Tokens
 
 NAME: Final = "upgraded"

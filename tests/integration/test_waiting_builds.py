@@ -17,7 +17,7 @@ from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import simple_sdist
 from tests.unit.pipeline_stand import REPAIR_REPORT, make_stand, make_wheel
 
-from wheelyard.adapters.content_cache import ContentCache
+from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_queue import MemoryQueue
@@ -25,20 +25,20 @@ from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.adapters.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.resolver_pages import ResolverPages
-from wheelyard.adapters.source_index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.uv_process import UvResolverOptions
-from wheelyard.adapters.wheel_resolver import UvWheelResolver
-from wheelyard.domain.build import Build, Stage, Status
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.ledger import BuildFilter, Submission
-from wheelyard.domain.own_projects import OwnProjects
-from wheelyard.domain.queue import Offer
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
+from wheelyard.domain.builds.build import Build, Stage, Status
+from wheelyard.domain.builds.queue import Offer
+from wheelyard.domain.builds.records import BuildFilter, Submission
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.resources import data_path
+from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
-from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
 @dataclass(kw_only=True)

@@ -19,8 +19,8 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.contract.samples import sample_failure
 from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, stage_note, web_stand
 
-from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.records import Outcome
 
 AXE = files("axe_playwright_python") / "axe.min.js"
 SCREENSHOTS = os.environ.get("WHEELYARD_SCREENSHOTS")

@@ -12,8 +12,8 @@ import pytest
 from tests.contract.webhook_contract import SenderContract, SenderStand
 from tests.contract.webhook_receiver import Receiver, open_receiver
 
-from wheelyard.adapters.webhook_http import HttpWebhooks
-from wheelyard.domain.webhook import AllowedAddresses
+from wheelyard.adapters.upstream.webhooks import HttpWebhooks
+from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 
 ALLOWED = AllowedAddresses(entries=frozenset({"127.0.0.1"}))

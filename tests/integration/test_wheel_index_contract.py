@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from packaging.utils import NormalizedName, parse_wheel_filename
 
-from wheelyard.adapters.devpi_index import DevpiIndex
+from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.domain.index import Credentials, IndexEndpoint
+from wheelyard.domain.index.index import Credentials, IndexEndpoint
 from wheelyard.errors import (
     HashMismatchError,
     IndexConflictError,

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
 from tests.fakes.parsers import InlineParsers
 
-from wheelyard.adapters.disk_use import measure_disk
+from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.memory_audit import MemoryAudit
 from wheelyard.adapters.memory_figures import MemoryFigures
 from wheelyard.adapters.memory_images import MemoryRecipeBook
@@ -33,20 +33,20 @@ from wheelyard.adapters.memory_statistics import MemoryStatistics
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.adapters.memory_tokens import MemoryTokens
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.adapters.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
 from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.api.services import ApiServices
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
-from wheelyard.domain.builder_status import BuilderStatus, describe_builders
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import Listing
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.target import Target
-from wheelyard.domain.webhook import AllowedAddresses
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Listing
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
 from wheelyard.usecases.browse_index import BrowseIndex

@@ -11,7 +11,7 @@ from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.connection import Connection
-from wheelyard.domain.build import Build, Status
+from wheelyard.domain.builds.build import Build, Status
 
 BUILD_ID = "308e5031-b22b-43c9-9c3f-d6b54ebf705d"
 URL = "http://wheelyard.test"
@@ -51,7 +51,9 @@ def problem(status: int, code: str, detail: str = "It is so.", hint: str = "Do t
     return httpx.Response(status, json=document, headers={"Content-Type": "application/problem+json"})
 
 
-def event_text(events: Iterable[tuple[str, str, dict[str, object]]]) -> str:
-    """Write events as (id, name, data) in the form of a stream."""
-    written = (f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n" for number, name, data in events)
-    return "retry: 2000\n\n: still here\n\n" + "".join(written)
+def event_answer(events: Iterable[tuple[str, str, dict[str, object]]]) -> httpx.Response:
+    """Answer with events, given as (id, name, data), and end the connection after them."""
+    datas = ((number, name, json.dumps(data, ensure_ascii=False)) for number, name, data in events)
+    written = (f"id: {number}\nevent: {name}\ndata: {data}\n\n" for number, name, data in datas)
+    text = "retry: 2000\n\n: still here\n\n" + "".join(written)
+    return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, text=text)

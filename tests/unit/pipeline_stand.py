@@ -19,10 +19,10 @@ from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
-from wheelyard.domain.build import BuildOrder, SdistSource
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.extensions import ExtensionSource
-from wheelyard.domain.ledger import Claim
+from wheelyard.domain.builds.build import BuildOrder, SdistSource
+from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules

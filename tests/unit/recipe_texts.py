@@ -5,10 +5,10 @@ from typing import Final
 from packaging.version import Version
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.recipe import parse_recipe
-from wheelyard.domain.recipe_merge import merge_rules
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.merge import merge_rules
+from wheelyard.domain.recipes.recipe import parse_recipe
 
 HEAD: Final = 'schema = 1\nname = "demo"\n'
 FILES: Final = {

@@ -12,9 +12,9 @@ from typing import Any
 from tests.contract.samples import sample_failure, sample_wheel
 from tests.unit.api_stand import ApiStand, api_stand
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.index import Level, PublishedFile
 
 METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
 GRID = {"pythons": ["3.11", "3.13"], "platforms": ["manylinux_2_31_x86_64", "manylinux_2_36_x86_64"]}

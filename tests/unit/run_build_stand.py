@@ -11,9 +11,9 @@ from tests.unit.pipeline_stand import PipelineStand
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.domain.build import Build, Stage, Status
-from wheelyard.domain.ledger import Beat, Claim, Outcome
-from wheelyard.domain.log_text import LineSplitter, gutter_text
+from wheelyard.domain.builds.build import Build, Stage, Status
+from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
+from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import LeaseKeeper
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.agent_program import pack_agent
+from wheelyard.adapters.engine.agent import pack_agent
 from wheelyard.resources import data_path
 
 AGENT = data_path("builders") / "agent"

@@ -13,14 +13,14 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_problem
 
-from wheelyard.adapters.shared_work import SharedAnswer
+from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.app import create_app
 from wheelyard.api.authentication import AuthenticatedRoute
-from wheelyard.api.health import Readiness
+from wheelyard.api.monitoring import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
 from wheelyard.domain.access import Scope
-from wheelyard.domain.figures import Figures
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.metrics import Figures
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import DatabaseUnavailableError, TooManyRequestsError, UnauthenticatedError
 from wheelyard.usecases.tokens import PREFIX, Tokens
 

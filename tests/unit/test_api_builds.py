@@ -15,10 +15,10 @@ from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits
-from wheelyard.domain.build import Failure, Stage, Status
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.needed_release import NeededRelease
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.builds.build import Failure, Stage, Status
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import IndexUnavailableError
 
 

@@ -10,8 +10,8 @@ from tests.contract.samples import sample_wheel
 from tests.unit.api_stand import ApiStand, Event, api_stand, assert_problem, read_events
 
 from wheelyard.adapters.memory_store import MemoryLogs
-from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.ledger import LogPart, Outcome
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.records import LogPart, Outcome
 from wheelyard.errors import DatabaseUnavailableError
 
 UNSEEN = {"text": "unseen", "origin": "container", "stage": None, "at": None}

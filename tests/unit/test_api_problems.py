@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.api.problems import Problem
-from wheelyard.domain.ledger import BuildFilter, BuildPage
+from wheelyard.domain.builds.records import BuildFilter, BuildPage
 from wheelyard.errors import (
     AlreadyRunningError,
     DatabaseUnavailableError,

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 from tests.unit.recipe_texts import EVERY_KEY, FILES
 
-from wheelyard.domain.recipe import parse_recipe
-from wheelyard.domain.recipe_model import recipe_schema
+from wheelyard.domain.recipes.model import recipe_schema
+from wheelyard.domain.recipes.recipe import parse_recipe
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from tests.unit.request_stand import (
 )
 
 from wheelyard.domain.access import OpenLimits
-from wheelyard.domain.build import Status
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.prebuild import PrebuildTurn
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.prebuilds.prebuild import PrebuildTurn
 from wheelyard.errors import (
     HashMismatchError,
     IndexConflictError,

@@ -31,9 +31,9 @@ from tests.unit.request_stand import (
 
 from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.api.schemas.requests import RequestView
-from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import ResolvedRelease
-from wheelyard.domain.ledger import Outcome
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.dependencies.files import ResolvedRelease
 from wheelyard.errors import ResolverBusyError
 
 

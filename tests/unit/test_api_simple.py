@@ -13,8 +13,8 @@ from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess
-from wheelyard.domain.index import Level
-from wheelyard.domain.simple_format import Form
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.simple_format import Form
 from wheelyard.usecases.tokens import PREFIX
 
 WHEEL = "demo-1.0-1-py3-none-any.whl"

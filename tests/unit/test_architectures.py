@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.assembly.images import builder_facts
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.image_wiring import builder_facts
 from wheelyard.settings import Settings
 
 BOTH = ("x86_64", "aarch64")

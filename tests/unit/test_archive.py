@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wheelyard.domain.archive import ArchiveDate, read_dates, write_dates
+from wheelyard.domain.catalogue.archive import ArchiveDate, read_dates, write_dates
 
 DATE = datetime(2026, 11, 22, 8, 14, 2, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ import time
 import pytest
 from tests.contract.samples import sample_order
 
-from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, Stage, Status
-from wheelyard.domain.ledger import Beat, Claim, Outcome
-from wheelyard.domain.log_text import gutter_text
+from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES, Stage, Status
+from wheelyard.domain.builds.log_text import gutter_text
+from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.attempt_log import AttemptLog
 from wheelyard.pipeline.pace import Pace

@@ -10,7 +10,7 @@ from tests.unit.web_stand import WebStand, furnish, web_stand
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.domain.access import AuditFilter
-from wheelyard.domain.index import Level
+from wheelyard.domain.index.index import Level
 from wheelyard.usecases.tokens import PREFIX
 from wheelyard.web.app import ROUTES
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from wheelyard.domain.broken_chain import BrokenChain
-from wheelyard.domain.build import Status
-from wheelyard.domain.build_graph import MAX_CHAIN, MAX_NEEDS, WaitGraph, refuse_needs
-from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.builds.broken_chain import BrokenChain
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, WaitGraph, refuse_needs
+from wheelyard.domain.builds.needed_release import NeededRelease
 
 A, B, C = (NeededRelease(project=name, version="1.0") for name in "abc")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wheelyard.domain.build_requires import amend_requirements
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.build_requires import amend_requirements
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 
 
 @pytest.mark.parametrize(

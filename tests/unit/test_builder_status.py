@@ -12,16 +12,16 @@ from rich.console import Console
 from tests.unit.api_stand import CATALOGUE, ApiStand, api_stand
 
 from wheelyard.cli.builders_list import builder_table, format_age, image_table
-from wheelyard.domain.builder_status import (
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.status import (
     BuilderStatus,
     EngineImages,
     ImageSummary,
     PendingUpdates,
     describe_builders,
 )
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import ImageRefresh, RefreshReport
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 CHANGE = PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True)

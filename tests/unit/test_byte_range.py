@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from wheelyard.domain.byte_range import ByteRange, parse_range
+from wheelyard.domain.index.byte_range import ByteRange, parse_range
 
 CONTENT = bytes(range(100))
 

@@ -10,7 +10,7 @@ from tests.unit.api_stand import ApiStand, assert_problem
 from tests.unit.request_stand import look, order, request_stand
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.tokens import Tokens
 
 _NUMBERS = count()

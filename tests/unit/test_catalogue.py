@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.definition import (
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
     base_definition,
     builder_definition,
@@ -15,7 +15,7 @@ from wheelyard.domain.definition import (
     python_definition,
     runtime_definition,
 )
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError, SuiteUnsupportedError, UnknownTargetError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.child_keeper import keep_running, keeping
+from wheelyard.adapters.servers.keeper import keep_running, keeping
 from wheelyard.errors import ServiceStartError
 
 
@@ -40,7 +40,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         noted.append(seconds)
         await real(0)
 
-    monkeypatch.setattr("wheelyard.adapters.child_keeper.asyncio.sleep", sleep)
+    monkeypatch.setattr("wheelyard.adapters.servers.keeper.asyncio.sleep", sleep)
     return noted
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.child_process import (
+from wheelyard.adapters.servers.processes import (
     FileLock,
     ProcessMark,
     inherited_environment,

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from wheelyard.cli.app import app, run
 from wheelyard.cli.connection import find_connection
 from wheelyard.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
-from wheelyard.domain.build import Status
-from wheelyard.domain.indexed_wheel import Standing
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.index.wheels import Standing
 from wheelyard.errors import DiskFullError, ProjectError, RecipeInvalidError, ServerUnreachableError, UnknownTargetError
 
 HEAVY = ("fastapi", "starlette", "psycopg", "httpx", "pydantic", "requests", "procrastinate")

@@ -13,7 +13,7 @@ from tests.contract.prebuild_contract import sample_prebuild
 from tests.unit.cli_stand import client_of
 from tests.unit.web_stand import WebStand, furnish, web_stand
 
-from wheelyard.cli import browse, figures
+from wheelyard.cli import browse, statistics
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.problem import ProblemError
@@ -99,19 +99,19 @@ def test_requests_are_listed_with_their_progress(service: Service, capsys: pytes
 
 
 def test_queue_says_when_a_build_begins(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    figures.show_queue(service.client, limit=5, as_json=False)
+    statistics.show_queue(service.client, limit=5, as_json=False)
     assert "nothing runs or waits" in capsys.readouterr().err
     build_id = service.run(service.stand.api.submit("lxml"))
-    figures.show_queue(service.client, limit=5, as_json=False)
+    statistics.show_queue(service.client, limit=5, as_json=False)
     assert build_id in capsys.readouterr().out
-    figures.show_queue(service.client, limit=5, as_json=True)
+    statistics.show_queue(service.client, limit=5, as_json=True)
     assert json.loads(capsys.readouterr().out)["waiting"][0]["position"] == 1
 
 
 def test_statistics_are_tables(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    figures.show_statistics(service.client, days=7, as_json=False)
+    statistics.show_statistics(service.client, days=7, as_json=False)
     shown = capsys.readouterr().out
     for text in ("67 %", "state directory", "pyyaml 6.0.3", "LARGEST"):
         assert text in shown
-    figures.show_statistics(service.client, days=7, as_json=True)
+    statistics.show_statistics(service.client, days=7, as_json=True)
     assert json.loads(capsys.readouterr().out)["wheels"] == 2

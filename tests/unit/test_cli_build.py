@@ -9,35 +9,33 @@ from typing import cast
 import httpx
 import pytest
 from rich.console import Console
-from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text
+from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_answer
 
-from wheelyard.cli.build import WantedWheel, build, logs
 from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
+from wheelyard.cli.builds import WantedWheel, build, logs
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.screen import PlainScreen
 from wheelyard.cli.watch import BuildEnded, BuildWaits, BuildWatch, StageBegan, StageEnded
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 
 WANTED = WantedWheel(requirement="pyyaml", python=None, platform=None)
 
 
 def service(final: Status) -> Callable[[httpx.Request], httpx.Response]:
     """Answer for one build that runs at first and then ends."""
-    events = event_text(
-        [
-            ("1:0", "status", {"status": "running", "stage": "fetch", "attempt": 1}),
-            ("1:0", "status", {"status": "running", "stage": "build", "attempt": 1}),
-            ("1:9", "log", {"text": "gcc \x1b[31m-c\x1b[0m \x1b]0;evil\x07[bold]x[/bold]\n"}),
-            ("1:9", "status", {"status": str(final), "stage": None, "attempt": 1}),
-            ("1:9", "end", {"status": str(final)}),
-        ]
-    )
+    events: list[tuple[str, str, dict[str, object]]] = [
+        ("1:0", "status", {"status": "running", "stage": "fetch", "attempt": 1}),
+        ("1:0", "status", {"status": "running", "stage": "build", "attempt": 1}),
+        ("1:9", "log", {"text": "gcc \x1b[31m-c\x1b[0m \x1b]0;evil\x07[bold]x[/bold]\n"}),
+        ("1:9", "status", {"status": str(final), "stage": None, "attempt": 1}),
+        ("1:9", "end", {"status": str(final)}),
+    ]
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             return httpx.Response(202, json=build_document(Status.RUNNING, joined=True))
         if request.url.path.endswith("/log"):
-            return httpx.Response(200, text=events)
+            return event_answer(events)
         return httpx.Response(200, json=build_document(final))
 
     return answer

@@ -4,15 +4,14 @@ import json
 
 import httpx
 import pytest
-from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_text, problem
+from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_answer, problem
 
 from wheelyard.api.schemas.builds import BuildSummaryView
 from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
-from wheelyard.cli.events import parse_events
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.listing import list_builds
 from wheelyard.cli.problem import ProblemError
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 
 RUNNING: dict[str, object] = {"status": "running", "stage": "build", "attempt": 1}
@@ -144,13 +143,13 @@ def test_refused_connection_names_address_and_reason() -> None:
 def test_followed_log_is_taken_up_where_the_connection_dropped() -> None:
     asked = list[str | None]()
     answers = [
-        event_text([("1:0", "status", RUNNING), ("1:4", "log", {"text": "one\n"})]),
-        event_text([("1:8", "log", {"text": "two\n"}), ("1:8", "end", END)]),
+        event_answer([("1:0", "status", RUNNING), ("1:4", "log", {"text": "one\n"})]),
+        event_answer([("1:8", "log", {"text": "two\n"}), ("1:8", "end", END)]),
     ]
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.headers.get("Last-Event-ID"))
-        return httpx.Response(200, text=answers[len(asked) - 1])
+        return answers[len(asked) - 1]
 
     with client_of(answer) as client:
         events = list(client.follow(BUILD_ID))
@@ -166,11 +165,11 @@ def test_followed_log_is_taken_up_where_the_connection_dropped() -> None:
 def test_problem_inside_a_stream_is_as_good_as_a_dropped_line() -> None:
     answers = iter(
         [
-            event_text([("1:4", "log", {"text": "one\n"}), ("1:4", "problem", {"code": "database-unavailable"})]),
-            event_text([("1:4", "end", END)]),
+            event_answer([("1:4", "log", {"text": "one\n"}), ("1:4", "problem", {"code": "database-unavailable"})]),
+            event_answer([("1:4", "end", END)]),
         ]
     )
-    with client_of(lambda _: httpx.Response(200, text=next(answers))) as client:
+    with client_of(lambda _: next(answers)) as client:
         assert list(client.follow(BUILD_ID)) == [LogPiece(text="one\n"), Ended(status=Status.SUCCEEDED)]
 
 
@@ -190,10 +189,37 @@ def test_unknown_build_is_not_asked_for_again() -> None:
         list(client.follow(BUILD_ID))
 
 
-def test_events_are_read_as_the_standard_says() -> None:
-    lines = [": comment", "id: 7", "event: log", "data: a", "data:b", "", "data: unnamed", "", "data: cut off"]
-    events = list(parse_events(lines))
-    assert [(event.name, event.data, event.last_id) for event in events] == [
-        ("log", "a\nb", "7"),
-        ("message", "unnamed", "7"),
+def test_log_with_every_kind_of_line_break_arrives_whole() -> None:
+    text = "one\u2028two\x85three\x0bfour\r\n"
+    with client_of(lambda _: event_answer([("1:4", "log", {"text": text}), ("1:4", "end", END)])) as client:
+        assert list(client.follow(BUILD_ID)) == [LogPiece(text=text), Ended(status=Status.SUCCEEDED)]
+
+
+def test_event_without_an_id_leaves_the_place_where_the_log_is_taken_up() -> None:
+    asked = list[str | None]()
+    stream = {"Content-Type": "text/event-stream"}
+    answers = [
+        event_answer([("1:4", "log", {"text": "one\n"})]),
+        httpx.Response(200, headers=stream, text='event: log\ndata: {"text":\ndata: "two"}\n\ndata: cut off'),
+        event_answer([("1:8", "end", END)]),
     ]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("Last-Event-ID"))
+        return answers[len(asked) - 1]
+
+    with client_of(answer) as client:
+        assert [type(event) for event in client.follow(BUILD_ID)] == [LogPiece, LogPiece, Ended]
+    assert asked == [None, "1:4", "1:4"]
+
+
+def test_follower_of_streams_without_events_gives_up_after_half_a_minute() -> None:
+    pauses = list[float]()
+    with (
+        client_of(
+            lambda _: event_answer([("", "problem", {"code": "database-unavailable"})]), sleep=pauses.append
+        ) as client,
+        pytest.raises(ServerUnreachableError),
+    ):
+        list(client.follow(BUILD_ID))
+    assert sum(pauses) == 30

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from rich.console import Console
 from tests.contract.samples import BEGINNING
-from tests.unit.cli_stand import URL, client_of, event_text
+from tests.unit.cli_stand import URL, client_of, event_answer
 from typer.testing import CliRunner
 
-from wheelyard.adapters.requirements_file import parse_requirements
+from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.api.schemas.requests import NewRequest, RequestView
 from wheelyard.cli import prebuild as module
 from wheelyard.cli.app import app
@@ -27,7 +27,7 @@ from wheelyard.cli.dependency_files import COMMAND_LINE, gather_files
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.prebuild import Reports, plan, prebuild, watch
 from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml
-from wheelyard.domain.requirements_text import read_requirements
+from wheelyard.domain.dependencies.requirements_file import read_requirements
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 
 BUILD_ID = "0e3c2b1a-5a5e-4a0e-9d62-5f3f5a7a8b11"
@@ -87,11 +87,11 @@ def document(*items: dict[str, Any], over: bool = False, seconds_left: float | N
 def service(*last: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
     """Answer for a request that is under way at first and over then."""
     views = [document(PRESENT, BUILDING, seconds_left=42.0), document(*last, over=True)]
-    events = event_text([(str(number), "update", view) for number, view in enumerate(views)])
+    events = [(str(number), "update", view) for number, view in enumerate(views)]
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/events"):
-            return httpx.Response(200, text=events)
+            return event_answer(events)
         if request.url.path.endswith("/plan"):
             return httpx.Response(200, json={key: views[0][key] for key in PLAN_KEYS} | {"items": list(last)})
         if request.url.path.endswith("/lock"):
@@ -279,12 +279,12 @@ def test_line_that_is_missing_fails_the_job_and_is_told_everywhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = {**document(PRESENT, over=True), "skipped": [REPOSITORY], "is_installable": False, "install": None}
-    events = event_text([("1", "update", missing)])
+    events = [("1", "update", missing)]
     summary, junit = tmp_path / "summary.md", tmp_path / "junit.xml"
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/events"):
-            return httpx.Response(200, text=events)
+            return event_answer(events)
         return httpx.Response(202, json={**missing, "finished_at": None})
 
     reports = Reports(github=True, github_summary=summary, junit=junit)
@@ -312,7 +312,7 @@ def test_strangers_text_becomes_neither_markup_nor_a_command() -> None:
 
 def test_lock_that_does_not_allow_our_wheels_is_said_to_need_our_hashes(capsys: pytest.CaptureFixture[str]) -> None:
     view = {**document(PRESENT, over=True), "needs_lock": True}
-    with client_of(lambda _: httpx.Response(200, text=event_text([("1", "update", view)]))) as client:
+    with client_of(lambda _: event_answer([("1", "update", view)])) as client:
         assert watch(client, RequestView.model_validate(view), None, Reports()) is ExitCode.OK
     assert "install from what --lock-out writes" in capsys.readouterr().err
 

@@ -13,12 +13,12 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.pipeline_stand import LIMITS, TextLog
 
-from wheelyard.adapters.container_engine import ContainerEngine
-from wheelyard.adapters.container_leftovers import remove_leftovers
-from wheelyard.adapters.container_users import ContainerUsers
-from wheelyard.adapters.engine_command import EngineCommand, container_ulimits
-from wheelyard.adapters.image_records import PROJECT_LABEL
-from wheelyard.domain.package_managers import CONTAINER_USERS
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.container_leftovers import remove_leftovers
+from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.engine.users import ContainerUsers
+from wheelyard.adapters.images.names import PROJECT_LABEL
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import EngineCommandError, EngineUnavailableError
 from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.resources import data_path

@@ -10,8 +10,8 @@ from tests.fakes.parsers import InlineParsers
 from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, TextLog
 
 from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, Script, ScriptedAgent
-from wheelyard.domain.build import Stage
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
 from wheelyard.interfaces import ContainerSpec
 from wheelyard.pipeline.conversation import Conversation, Message

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.tags import Tag
 
-from wheelyard.domain.coverage import WheelKind, assign_builds, best_wheel, kind_of, may_serve, serves
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.coverage import WheelKind, assign_builds, best_wheel, kind_of, may_serve, serves
+from wheelyard.domain.packaging.target import Target
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 FLOORS = ("2_17", "2_31", "2_36", "2_41")

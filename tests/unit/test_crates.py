@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from wheelyard.domain import crates
-from wheelyard.domain.cargo_manifest import OWN_REGISTRY, Manifest, check_lock, read_manifest
-from wheelyard.domain.crates import CratePlan, plan_crates
+from wheelyard.domain.rust import crates
+from wheelyard.domain.rust.cargo_manifest import OWN_REGISTRY, Manifest, check_lock, read_manifest
+from wheelyard.domain.rust.crates import CratePlan, plan_crates
 
 PACKAGE = '[package]\nname = "a"\nversion = "1.0.0"\nedition = "2021"\n'
 REGISTRY = OWN_REGISTRY[0]

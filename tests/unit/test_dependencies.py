@@ -7,13 +7,13 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.unit.lock_samples import HASH, POETRY_LOCK, PYLOCK, UV_LOCK
 
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.domain.dependencies import Dependencies, Selection
-from wheelyard.domain.lock_files import read_poetry_lock, read_pylock
-from wheelyard.domain.pyproject_dependencies import read_pyproject
-from wheelyard.domain.requirements_text import read_requirements
-from wheelyard.domain.target import Target
-from wheelyard.domain.uv_lock import read_uv_lock
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.domain.dependencies.files import Dependencies, Selection
+from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
+from wheelyard.domain.dependencies.pyproject import read_pyproject
+from wheelyard.domain.dependencies.requirements_file import read_requirements
+from wheelyard.domain.dependencies.uv_lock import read_uv_lock
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError
 
 NEW = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

@@ -8,9 +8,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from wheelyard.adapters.devpi_index import DevpiIndex
-from wheelyard.adapters.upload_form import read_upload
-from wheelyard.domain.index import Credentials
+from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.devpi.upload import read_upload
+from wheelyard.domain.index.index import Credentials
 from wheelyard.errors import (
     HashMismatchError,
     IndexConflictError,

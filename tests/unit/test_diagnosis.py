@@ -2,7 +2,7 @@
 
 import pytest
 
-from wheelyard.domain.diagnosis import diagnose
+from wheelyard.domain.builds.diagnosis import diagnose
 
 PKGCONF = """\
 Package libexample was not found in the pkg-config search path.

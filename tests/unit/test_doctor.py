@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from wheelyard.adapters.host_checks import (
+from wheelyard.assembly.host_checks import (
     find_engine,
     find_package_mirror,
     load_certificates,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from wheelyard.adapters.devpi_files import (
+from wheelyard.adapters.servers.devpi_files import (
     USERS,
     ensure_passwords,
     ensure_secret,
@@ -13,8 +13,8 @@ from wheelyard.adapters.devpi_files import (
     save_passwords,
     write_private,
 )
-from wheelyard.adapters.devpi_setup import endpoint_of, wanted_index
-from wheelyard.adapters.postgres_files import (
+from wheelyard.adapters.servers.devpi_setup import endpoint_of, wanted_index
+from wheelyard.adapters.servers.postgres_files import (
     database_url,
     find_server,
     make_private_directory,

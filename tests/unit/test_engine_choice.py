@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard import image_wiring
-from wheelyard.adapters import catalogue_file
+from wheelyard.adapters.images import catalogue_file
+from wheelyard.assembly import images
 from wheelyard.settings import Settings
 
 
@@ -20,20 +20,20 @@ async def test_engine_is_asked_once_for_all_parts_and_not_in_the_event_loop(
         asked.append((program, threading.current_thread() is threading.main_thread()))
         return program == "podman"
 
-    monkeypatch.setattr(image_wiring, "_answers", answers)
-    settings = await image_wiring.with_engine(Settings(state_dir=tmp_path))
+    monkeypatch.setattr(images, "_answers", answers)
+    settings = await images.with_engine(Settings(state_dir=tmp_path))
     assert settings.engine == "podman"
     for make in (
-        image_wiring.image_builder,
-        image_wiring.image_upkeep,
-        image_wiring.image_refreshes,
-        image_wiring.image_pruning,
-        image_wiring.logged_images,
-        image_wiring.image_shelf,
-        image_wiring.image_reader,
+        images.image_builder,
+        images.image_upkeep,
+        images.image_refreshes,
+        images.image_pruning,
+        images.logged_images,
+        images.image_shelf,
+        images.image_reader,
     ):
         make(settings)
-    assert image_wiring.engine_command(settings).program == "podman"
+    assert images.engine_command(settings).program == "podman"
     assert asked == [("docker", False), ("podman", False)]
 
 
@@ -46,8 +46,8 @@ async def test_engine_that_is_slow_to_answer_holds_up_nothing_else(
         loop.call_soon_threadsafe(asked.set)
         return go_on.wait(20)
 
-    monkeypatch.setattr(image_wiring, "_answers", answers)
-    choosing = asyncio.create_task(image_wiring.with_engine(Settings(state_dir=tmp_path)))
+    monkeypatch.setattr(images, "_answers", answers)
+    choosing = asyncio.create_task(images.with_engine(Settings(state_dir=tmp_path)))
     await asyncio.wait_for(asked.wait(), 20)
     assert not choosing.done()
     go_on.set()
@@ -66,8 +66,8 @@ def test_catalogue_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     own = tmp_path / "own.toml"
     own.write_text("schema = 1\n")
     settings = Settings(state_dir=tmp_path / "state", catalogue=own)
-    first = image_wiring.catalogue(settings)
-    image_wiring.image_refreshes(settings)
-    image_wiring.image_shelf(settings)
-    assert image_wiring.catalogue(settings) is first
+    first = images.catalogue(settings)
+    images.image_refreshes(settings)
+    images.image_shelf(settings)
+    assert images.catalogue(settings) is first
     assert reads == [own]

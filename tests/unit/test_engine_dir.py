@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.child_process import FileLock
-from wheelyard.adapters.image_lock import locked_image
+from wheelyard.adapters.images.image_lock import locked_image
+from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.assembly.images import image_options, image_pruning
 from wheelyard.errors import AlreadyRunningError
-from wheelyard.image_wiring import image_options, image_pruning
 from wheelyard.settings import Settings
 
 

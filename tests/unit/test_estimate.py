@@ -7,10 +7,10 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.samples import BEGINNING, TARGET
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.dependencies import Origin
-from wheelyard.domain.estimate import projects_ahead, seconds_left
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.dependencies.files import Origin
+from wheelyard.domain.prebuilds.estimate import projects_ahead, seconds_left
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Started
 
 TYPICAL = {"a": 100.0, "b": 40.0, "c": 60.0}
 

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from wheelyard.domain.extensions import Degradation, Expectation, ExtensionSource, NativeContent, find_degradation
+from wheelyard.domain.builds.expectations import (
+    Degradation,
+    Expectation,
+    ExtensionSource,
+    NativeContent,
+    find_degradation,
+)
 
 FIRM = ExtensionSource(name="demo._c", where="setup.py:3", certain=True, required=True)
 OTHER = ExtensionSource(name="demo._other", where="setup.py:4", certain=True, required=True)

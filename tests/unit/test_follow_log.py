@@ -8,9 +8,9 @@ from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.ledger import Claim, LogPart, Outcome
-from wheelyard.domain.needed_release import NeededRelease
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.records import Claim, LogPart, Outcome
 from wheelyard.errors import NotFoundError
 from wheelyard.usecases.follow_log import FollowLog, LogEvent, LogPosition, LogText, StatusChange
 

@@ -8,21 +8,21 @@ from tests.unit.pipeline_stand import PipelineStand, make_stand
 from tests.unit.test_catalogue import FACTS, HEAD, problems_of, python_entry, suite_entry
 from tests.unit.test_sbom import CONTENT
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.foreign_build import ForeignPlan, plan_foreign
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_plan import environment_build
-from wheelyard.adapters.image_records import ImageRecord
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.toolchain_build import toolchain_build
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.definition import builder_definition, runtime_definition
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.sbom import read_sbom_content, write_sbom
-from wheelyard.domain.suites import ImageSuite
-from wheelyard.domain.target import Target
-from wheelyard.domain.toolchain import ToolchainName
-from wheelyard.domain.toolchain_choice import choose_toolchains
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.external import ForeignPlan, plan_foreign
+from wheelyard.adapters.images.names import ImageRecord
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.plans import environment_build
+from wheelyard.adapters.images.toolchain_build import toolchain_build
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.definition import builder_definition, runtime_definition
+from wheelyard.domain.catalogue.sbom import read_sbom_content, write_sbom
+from wheelyard.domain.catalogue.suites import ImageSuite
+from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
+from wheelyard.domain.catalogue.toolchains import ToolchainName
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import PackagesMissingError, ToolchainTooOldError
 from wheelyard.pipeline.prepare import prepare
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.pipeline_stand import honest_build, honest_repair, honest_verify, make_stand
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.repair import repair

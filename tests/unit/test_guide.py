@@ -172,9 +172,13 @@ def test_every_page_is_in_the_navigation() -> None:
     assert missing == set()
 
 
+def hook_of(root: Path, target: str = "wheel") -> GuideHook:
+    """Make a hook as hatchling does, without the rest of hatchling."""
+    return GuideHook(str(root), {}, None, None, "", target)  # type: ignore[arg-type]
+
+
 def test_hook_puts_the_guide_into_a_wheel_and_leaves_it_in_a_clone(project: Path) -> None:
-    hook = GuideHook.__new__(GuideHook)
-    hook._BuildHookInterface__root = str(project)  # type: ignore[attr-defined]
+    hook = hook_of(project)
     built: dict[str, dict[str, str]] = {"force_include": {}}
     hook.initialize("editable", built)
     assert built == {"force_include": {}}
@@ -194,8 +198,7 @@ def test_wheel_is_built_without_the_tool_and_takes_the_guide_that_is_there(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     if left:
         (tmp_path / "guide.zip").touch()
-    hook = GuideHook.__new__(GuideHook)
-    hook._BuildHookInterface__root = str(tmp_path)  # type: ignore[attr-defined]
+    hook = hook_of(tmp_path)
     built: dict[str, dict[str, str]] = {"force_include": {}}
     hook.initialize("standard", built)
     assert list(built["force_include"]) == ([str(tmp_path / "guide.zip")] if left else [])

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.host_figures import HostWatch
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.host_metrics import HostWatch
 
 
 async def test_engine_that_does_not_answer_is_a_figure_and_the_disk_is_told_all_the_same(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from wheelyard.assembly.images import image_options, image_pruning, image_refreshes
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.image_wiring import image_options, image_pruning, image_refreshes
 from wheelyard.settings import Settings, load_settings
 
 

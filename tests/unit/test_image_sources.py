@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from wheelyard.adapters import image_sources
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_sources import ImageSources, source_file
+from wheelyard.adapters.images import sources as image_sources
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.sources import ImageSources, source_file
 from wheelyard.errors import DownloadFailedError, HashMismatchError
 
 CONTENT = b"the source of Python"

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.image_stages import select_stages
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.definition import DefinitionFacts, builder_definition, python_definition, runtime_definition
+from wheelyard.adapters.images.image_stages import select_stages
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.definition import (
+    DefinitionFacts,
+    builder_definition,
+    python_definition,
+    runtime_definition,
+)
 
 BUILDERS = Path(__file__).parents[2] / "builders"
 DOCKERFILE = (BUILDERS / "Dockerfile").read_text()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.unit.test_image_upkeep import BUILDERS, CATALOGUE, NOW, FakeEngine, FakeImages
 
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import ImageName
-from wheelyard.adapters.image_shelf import ImageShelf
-from wheelyard.adapters.image_stand_ins import StandIn, StandInFile, StandIns
-from wheelyard.adapters.pending_updates import PendingFile
+from wheelyard.adapters.images.fallback import StandIn, StandInFile, StandIns
+from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.names import ImageName
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.pending_updates import PendingFile
 from wheelyard.cli.builders_list import image_table
 from wheelyard.errors import HashMismatchError, NotFoundError, OperatorError, WheelyardError
 

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_outdated import current_definitions
-from wheelyard.adapters.image_plan import Parts, PythonImage, environment_build
-from wheelyard.adapters.image_pruning import ImagePruning
-from wheelyard.adapters.image_records import ImageName, ImageRecord
-from wheelyard.adapters.image_refreshes import ImageRefreshes
-from wheelyard.adapters.image_shelf import ImageShelf
-from wheelyard.adapters.image_upkeep import ImageUpkeep
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.adapters.process import Completed, LineCallback
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.definition import environment_definition
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import OUTDATED, PruneRules, RefreshReport
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import Completed, LineCallback
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.image_refreshes import ImageRefreshes
+from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.names import ImageName, ImageRecord
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.outdated import current_definitions
+from wheelyard.adapters.images.pending_updates import PendingFile
+from wheelyard.adapters.images.plans import Parts, PythonImage, environment_build
+from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.definition import environment_definition
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, RefreshReport
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError, MirrorUnreachableError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tests.contract.samples import BEGINNING
 from tests.unit.wheel_stand import WheelStand, entry_for
 
-from wheelyard.domain.coverage import best_wheel, serves
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, Listing, WheelOrigin
-from wheelyard.domain.simple_format import Form
-from wheelyard.domain.target import Target
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.simple_format import Form
+from wheelyard.domain.index.wheels import IndexedWheel, Listing, WheelOrigin
+from wheelyard.domain.packaging.coverage import best_wheel, serves
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import NotFoundError
 from wheelyard.usecases.simple_pages import SimplePages
 

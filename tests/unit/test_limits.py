@@ -9,9 +9,9 @@ from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, PipelineStand, honest
 from tests.unit.run_build_stand import RunStand
 
 from wheelyard.adapters.memory_engine import ScriptedAgent
-from wheelyard.domain.build import Stage
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.usage import Use
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.usage import Use
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import BuildFailedError, BuildTimeoutError
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import Job, Tools

@@ -2,7 +2,7 @@
 
 import socket
 
-from wheelyard.listening import holding_port, open_port
+from wheelyard.assembly.listening import holding_port, open_port
 from wheelyard.settings import Settings
 
 

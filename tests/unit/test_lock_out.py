@@ -11,11 +11,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.unit.lock_samples import POETRY_LOCK, PYLOCK, UV_LOCK
 
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.domain.dependencies import InputKind
-from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel, lock_to_index
-from wheelyard.domain.requirements_text import RequirementLine
-from wheelyard.domain.target import Target
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.domain.dependencies.files import InputKind
+from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, ServedWheel, lock_to_index
+from wheelyard.domain.dependencies.requirements_file import RequirementLine
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import DependencyFileInvalidError
 
 INDEX = "https://wheels.example.com/simple/"

@@ -18,9 +18,9 @@ from tests.unit.web_stand import WebStand, web_stand
 from wheelyard.cli.build_events import LogPiece
 from wheelyard.cli.log_text import LineSplitter, print_log_line, quote_text
 from wheelyard.cli.watch import BuildWatch, LogLine
-from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.log_text import NOTE_MARK, LogNote, gutter_line, gutter_text, read_note, without_marks
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.log_text import NOTE_MARK, LogNote, gutter_line, gutter_text, read_note, without_marks
+from wheelyard.domain.builds.records import Outcome
 from wheelyard.web.log_window import split_log
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)

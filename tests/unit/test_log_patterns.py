@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from wheelyard.domain import diagnosis, network
-from wheelyard.domain.diagnosis import MAX_CHARACTERS, diagnose
+from wheelyard.domain.builds import diagnosis, network
+from wheelyard.domain.builds.diagnosis import MAX_CHARACTERS, diagnose
 from wheelyard.web import log_window
 
 MOST_STEPS: Final = 8000

@@ -11,9 +11,9 @@ from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, SUCCESS
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
-from wheelyard.domain.figures import BUCKETS, Tally, Total
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.queue import WorkerState
+from wheelyard.domain.builds.metrics import BUCKETS, Tally, Total
+from wheelyard.domain.builds.queue import WorkerState
+from wheelyard.domain.builds.records import Outcome
 from wheelyard.errors import WorkerLostError
 from wheelyard.metrics import CacheLookups, HttpMetrics
 

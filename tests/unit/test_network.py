@@ -6,8 +6,8 @@ import pytest
 from tests.unit.pipeline_stand import PURE, make_stand, make_wheel
 
 from wheelyard.adapters.memory_engine import MemoryEngine, Script, ScriptedAgent
-from wheelyard.domain.diagnosis import diagnose
-from wheelyard.domain.network import NetworkCall, calls_in_log, name_calls, network_warnings
+from wheelyard.domain.builds.diagnosis import diagnose
+from wheelyard.domain.builds.network import NetworkCall, calls_in_log, name_calls, network_warnings
 from wheelyard.errors import UntrustedOutputError
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import known

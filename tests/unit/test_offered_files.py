@@ -4,8 +4,8 @@ import pytest
 from packaging.version import Version
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.offered_files import StandIns, is_usable, offer_files
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.index.placeholder_files import StandIns, is_usable, offer_files
+from wheelyard.domain.packaging.release import IndexFile
 
 
 def file(filename: str, *, own: bool = False, yanked: bool = False, requires_python: str | None = None) -> IndexFile:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.host_checks import try_catalogue
+from wheelyard.assembly.host_checks import try_catalogue
+from wheelyard.assembly.images import catalogue, image_builder
+from wheelyard.assembly.worker_parts import worker_card
 from wheelyard.cli.exit_codes import exit_code_of
-from wheelyard.domain.definition import builder_definition
-from wheelyard.domain.target import Target
+from wheelyard.domain.catalogue.definition import builder_definition
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError
-from wheelyard.image_wiring import catalogue, image_builder
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_card
 
 OWN = """
 schema = 1

@@ -3,7 +3,7 @@
 import pytest
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.own_projects import OwnProjects
+from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.errors import OwnProjectError
 
 

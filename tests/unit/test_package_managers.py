@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.package_managers import (
+from wheelyard.domain.catalogue.package_managers import (
     APK,
     APT,
     CONTAINER_USERS,
@@ -15,7 +15,7 @@ from wheelyard.domain.package_managers import (
     PackageManager,
     find_manager,
 )
-from wheelyard.domain.packages import InstalledPackage, PackageChange, parse_packages
+from wheelyard.domain.catalogue.packages import InstalledPackage, PackageChange, parse_packages
 from wheelyard.errors import NotFoundError
 from wheelyard.resources import data_path
 

@@ -1,6 +1,6 @@
 """System packages: their lock does not depend on order, two locks are compared, pending upgrades are read."""
 
-from wheelyard.domain.packages import (
+from wheelyard.domain.catalogue.packages import (
     InstalledPackage,
     PackageChange,
     compare_packages,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.parser_pool import ParserLimits, ParserProcesses
+from wheelyard.adapters.host.parser_pool import ParserLimits, ParserProcesses
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import DependencyFileInvalidError, ParsersBusyError, TextsWaitingError
 
@@ -178,7 +178,7 @@ async def test_child_has_no_secrets_no_sockets_and_no_web_framework(monkeypatch:
 
 def load_readers() -> None:
     """Load what reads lock files."""
-    from wheelyard.domain import lock_files  # noqa: F401, PLC0415
+    from wheelyard.domain.dependencies import lock_files  # noqa: F401, PLC0415
 
 
 async def test_one_caller_never_has_all_processes() -> None:

@@ -9,7 +9,7 @@ from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
 from wheelyard.adapters.memory_queue import MemoryPeriodic
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.domain.ledger import BuildFilter
+from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.usecases.periodic_work import RETENTION_SECONDS, PeriodicWork, Retention
 
 DAY = 86_400.0

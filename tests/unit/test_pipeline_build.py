@@ -11,9 +11,9 @@ from tests.unit.pipeline_stand import PURE, SDIST, PipelineStand, honest_build, 
 
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
 from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
-from wheelyard.domain.own_projects import OwnProjects
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.errors import (
     BuildRequirementsError,
     BuildTimeoutError,

@@ -18,12 +18,12 @@ from tests.unit.pipeline_stand import (
     make_wheel,
 )
 
-from wheelyard.adapters.container_engine import ContainerEngine
-from wheelyard.adapters.content_cache import ContentCache
-from wheelyard.adapters.crate_cache import CrateArchives
-from wheelyard.adapters.engine_command import EngineCommand
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     CratesRefusedError,
     CratesUnavailableError,

@@ -15,8 +15,8 @@ from tests.unit.pipeline_stand import (
 )
 
 from wheelyard.adapters.memory_engine import MemoryEngine
-from wheelyard.domain.build import Stage
-from wheelyard.domain.effective_recipe import EffectiveRecipe
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     EngineUnavailableError,
     HashMismatchError,

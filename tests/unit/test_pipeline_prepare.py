@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.pipeline_stand import PipelineStand
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.stated_toolchains import find_rust_builder
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.stated_toolchains import find_rust_builder
 from wheelyard.errors import ToolchainTooOldError
 from wheelyard.pipeline.crates import wants_crates
 from wheelyard.pipeline.job import Job, known

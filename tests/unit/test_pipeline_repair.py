@@ -19,8 +19,8 @@ from tests.unit.pipeline_stand import (
 )
 
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.extensions import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     ExtensionMissingError,
     GraftRefusedError,

@@ -7,8 +7,8 @@ import pytest
 from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify, make_wheel
 
 from wheelyard.adapters.memory_engine import ScriptedAgent
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile
-from wheelyard.domain.extensions import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
     IndexUnavailableError,

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import pytest
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.plan import KeyFacts, build_key, build_tag
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.key import KeyFacts, build_key, build_tag
+from wheelyard.domain.packaging.target import Target
 
 FACTS = KeyFacts(
     sdist_sha256="aa",

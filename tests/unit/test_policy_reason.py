@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from wheelyard.domain.policy_reason import PURE, PolicyNeed, PolicyReason
+from wheelyard.domain.packaging.policy_reason import PURE, PolicyNeed, PolicyReason
 
 EXT = "yaml/_yaml.abi3.so"
 NEED = PolicyNeed(file=EXT, grafted=None, library="libc.so.6", version="GLIBC_2.14", symbols=("memcpy",), chain=(EXT,))

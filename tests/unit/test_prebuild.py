@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.coverage import WheelKind, wheel_tags
-from wheelyard.domain.dependencies import Origin
-from wheelyard.domain.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
-from wheelyard.domain.prebuild_decision import Decision, ReleaseFacts, decide, release_kind
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.dependencies.files import Origin
+from wheelyard.domain.packaging.coverage import WheelKind, wheel_tags
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.decision import Decision, ReleaseFacts, decide, release_kind
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prefer, Source, Started, WheelOffer
 
 OLD = Target.parse(python="3.11", platform="manylinux_2_31_x86_64")
 MIDDLE = Target.parse(python="3.11", platform="manylinux_2_36_x86_64")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from wheelyard.adapters.process import run_program
+from wheelyard.adapters.host.process import run_program
 from wheelyard.errors import ProgramMissingError
 
 PROMISED_SECONDS = 20
@@ -69,7 +69,7 @@ async def test_program_whose_line_is_refused_ends_and_the_reason_is_kept() -> No
 
 
 async def test_program_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wheelyard.adapters.process._TERMINATE_SECONDS", 0.1)
+    monkeypatch.setattr("wheelyard.adapters.host.process._TERMINATE_SECONDS", 0.1)
     heard = Heard()
     text = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('go', flush=True); time.sleep(600)"

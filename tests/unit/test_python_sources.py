@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_options import ImageOptions
-from wheelyard.adapters.image_records import ImageRecord
-from wheelyard.adapters.image_sources import ImageSources
-from wheelyard.adapters.images import ImageBuilder
-from wheelyard.adapters.process import LineCallback
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.release import IndexFile
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.names import ImageRecord
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.sources import ImageSources
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorError
 
 BUILDERS = Path(__file__).parents[2] / "builders"

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from tests.contract.samples import BEGINNING, TARGET
 
-from wheelyard.domain.build import BuildSummary, Status
-from wheelyard.domain.queue import Capacity, Lane, WorkerCard, WorkerState, WorkerStatus
-from wheelyard.domain.queue_estimate import Line, LiveBuild, estimate
+from wheelyard.domain.builds.build import BuildSummary, Status
+from wheelyard.domain.builds.estimate import Line, LiveBuild, estimate
+from wheelyard.domain.builds.queue import Capacity, Lane, WorkerCard, WorkerState, WorkerStatus
 
 LANE = Lane(architecture="x86_64", suite="bookworm", python="3.13")
 ELSEWHERE = Lane(architecture="x86_64", suite="trixie", python="3.13")

@@ -9,10 +9,10 @@ from tests.contract.samples import TARGET
 from tests.fakes.parsers import InlineParsers
 
 from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
-from wheelyard.domain.release import ProjectFiles
-from wheelyard.domain.target import Target
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
+from wheelyard.domain.packaging.release import ProjectFiles
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import ResolutionTooLargeError, UnknownProjectError
 from wheelyard.usecases.read_dependencies import MOST_CHOSEN, DependencyInput, ReadDependencies
 

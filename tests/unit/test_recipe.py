@@ -7,11 +7,11 @@ import jsonschema
 import pytest
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS
 
-from wheelyard.adapters.recipe_folders import list_recipe_files, project_of, read_recipe
-from wheelyard.domain.recipe import Naming, Recipe, parse_recipe
-from wheelyard.domain.recipe_lint import lint_recipe
-from wheelyard.domain.recipe_model import KEY_PATHS, recipe_schema
-from wheelyard.domain.recipe_types import BOOK_SUITES
+from wheelyard.adapters.recipes.folders import list_recipe_files, project_of, read_recipe
+from wheelyard.domain.recipes.model import KEY_PATHS, recipe_schema
+from wheelyard.domain.recipes.recipe import Naming, Recipe, parse_recipe
+from wheelyard.domain.recipes.recipe_lint import lint_recipe
+from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.errors import RecipeInvalidError
 from wheelyard.resources import data_path
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.recipe_merge import MERGES
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.merge import MERGES
 
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "service" / "wheelyard"
@@ -26,8 +26,12 @@ class Use:
 
 KEYS, JOBS = "integration/test_recipe_keys.py", "integration/test_container_jobs.py"
 BUILD, REPAIR, VERIFY = ("pipeline/build.py",), ("pipeline/repair.py",), ("pipeline/verify.py",)
-REQUIRES, LIMITS, GRAFTS = ("domain/build_requires.py",), ("pipeline/limits.py",), ("domain/graft_rules.py",)
-PACKAGES = ("domain/system_packages.py",)
+REQUIRES, LIMITS, GRAFTS = (
+    ("domain/recipes/build_requires.py",),
+    ("pipeline/limits.py",),
+    ("domain/builds/graft_rules.py",),
+)
+PACKAGES = ("domain/recipes/system_packages.py",)
 USES = {
     "apt": Use(modules=PACKAGES, tried=KEYS),
     "dnf": Use(modules=PACKAGES, tried="unit/test_recipe_request.py"),

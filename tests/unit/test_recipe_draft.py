@@ -2,10 +2,10 @@
 
 import pytest
 
-from wheelyard.domain.recipe import Naming, Recipe, parse_recipe
-from wheelyard.domain.recipe_draft import draft_recipe, needs_recipe
-from wheelyard.domain.sdist_contents import SdistContents, is_telling
-from wheelyard.domain.system_libraries import debian_package
+from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
+from wheelyard.domain.recipes.recipe import Naming, Recipe, parse_recipe
+from wheelyard.domain.recipes.sdist_contents import SdistContents, is_telling
+from wheelyard.domain.recipes.system_libraries import debian_package
 
 
 def sdist(files: dict[str, str]) -> SdistContents:

@@ -7,7 +7,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.adapters.recipe_folders import RecipeFolders
+from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 
 DEMO = canonicalize_name("demo")

@@ -7,12 +7,12 @@ from packaging.version import Version
 from tests.contract.samples import TARGET
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS, merged
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
-from wheelyard.domain.recipe import parse_recipe
-from wheelyard.domain.recipe_merge import MERGES, Place, merge_rules
-from wheelyard.domain.recipe_model import KEY_PATHS
-from wheelyard.domain.recipe_origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.recipes.merge import MERGES, Place, merge_rules
+from wheelyard.domain.recipes.model import KEY_PATHS
+from wheelyard.domain.recipes.origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
+from wheelyard.domain.recipes.recipe import parse_recipe
 
 PLACE = Place(version=Version("2.1"), target=TARGET, suite="bookworm")
 

@@ -10,9 +10,9 @@ from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.ledger import BuildFilter
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.builds.records import BuildFilter
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import NetworkRefusedError, PackagesMissingError, ReleaseUnsupportedError
 from wheelyard.resources import data_path
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild

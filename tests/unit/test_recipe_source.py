@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.domain.recipe_source import GitSource, parse_recipe_source
+from wheelyard.domain.recipes.source import GitSource, parse_recipe_source
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.settings import load_settings
 

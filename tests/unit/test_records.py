@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.contract.samples import sample_wheel
 
-from wheelyard.adapters.records import _WHEEL, wheel_json
+from wheelyard.adapters.store.rows import _WHEEL, wheel_json
 
 NEW = ("policy_reason", "warnings")
 NEW_OF_GRAFTS = ("origin", "needed_by", "chain")

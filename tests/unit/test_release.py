@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
-from wheelyard.domain.release import (
+from wheelyard.domain.packaging.release import (
     IndexFile,
     ProjectFiles,
     ProjectRequirement,

@@ -8,12 +8,12 @@ from tests.contract.samples import sample_order
 from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
 from tests.unit.wheel_stand import WheelStand
 
+from wheelyard.adapters.devpi.append_only import RetainedIndex
 from wheelyard.adapters.memory_store import MemoryAttempts
 from wheelyard.adapters.memory_uploads import MemoryUploads
-from wheelyard.adapters.retained_index import RetainedIndex
-from wheelyard.domain.build import Failure, Status
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.build import Failure, Status
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.errors import IndexConflictError, WorkerLostError
 
 

@@ -15,7 +15,7 @@ from tests.unit.pipeline_stand import LIMITS, PipelineStand
 from tests.unit.run_build_stand import LEASE_SECONDS, Endless, RunStand, pass_through, running
 
 from wheelyard.adapters.memory_queue import MemoryQueue
-from wheelyard.domain.build import Stage, StageTiming, Status
+from wheelyard.domain.builds.build import Stage, StageTiming, Status
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (
     BuildFailedError,

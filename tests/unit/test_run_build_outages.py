@@ -11,8 +11,8 @@ from tests.contract.samples import sample_wheel
 from tests.unit.pipeline_stand import PipelineStand
 from tests.unit.run_build_stand import Endless, RunStand, pass_through, running
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Claim
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.job import Job, Tools
 

@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from wheelyard.domain.archive import ArchiveDate
-from wheelyard.domain.packages import InstalledPackage
-from wheelyard.domain.sbom import ImageContent, read_sbom_content, write_sbom
+from wheelyard.domain.catalogue.archive import ArchiveDate
+from wheelyard.domain.catalogue.packages import InstalledPackage
+from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content, write_sbom
 
 CONTENT = ImageContent(
     name="wheelyard/runtime-bookworm-3.13",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters import sdist_members, sdist_reader
-from wheelyard.adapters.sdist_reader import read_sdist
+from wheelyard.adapters.resolver import sdist_reader, sdists
+from wheelyard.adapters.resolver.sdist_reader import read_sdist
 from wheelyard.errors import InvalidSdistError
 
 
@@ -72,19 +72,19 @@ def test_header_that_announces_a_large_extension_is_refused_unread(tmp_path: Pat
 
 
 def test_headers_of_all_members_are_limited_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdist_members._BoundedGzip, "_left", 10_000)
+    monkeypatch.setattr(sdists._BoundedGzip, "_left", 10_000)
     archive = tar_of(tmp_path / "demo-1.tar.gz", {f"demo-1/{number}/{'x' * 2000}": b"" for number in range(5)})
     assert "its members' headers have more than 8 MiB" in refusal_of(archive)
 
 
 def test_archive_that_grows_without_measure_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdist_members, "_MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(sdists, "_MAX_BYTES", 1 << 20)
     archive = tar_of(tmp_path / "demo-1.tar.gz", {"demo-1/a": bytes(2 << 20), "demo-1/b": b""})
     assert "when it is decompressed" in refusal_of(archive)
 
 
 def test_archive_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdist_members, "_MAX_MEMBERS", 3)
+    monkeypatch.setattr(sdists, "_MAX_MEMBERS", 3)
     members = {f"demo-1/{number}": b"" for number in range(4)}
     assert "it has more than 3 members" in refusal_of(tar_of(tmp_path / "demo-1.tar.gz", members))
     with zipfile.ZipFile(tmp_path / "demo-1.zip", "w") as bundle:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.access_wiring import database_address
+from wheelyard.assembly.access import database_address
+from wheelyard.assembly.index import devpi_serving, listens_here_alone
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.index_wiring import devpi_serving, listens_here_alone
 from wheelyard.settings import Settings, load_settings
 
 URL = "postgresql://wheelyard@db.example/wheelyard"

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from wheelyard.adapters.shared_work import FairSlots, RecentAnswers, SingleFlight, SlotsBusyError
+from wheelyard.adapters.host.shared_work import FairSlots, RecentAnswers, SingleFlight, SlotsBusyError
 
 
 class Work:

@@ -9,8 +9,8 @@ from pypi_simple import DistributionPackage, ProjectPage
 from tests.contract.samples import BEGINNING
 from tests.unit.wheel_stand import METADATA, entry_for
 
-from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.simple_format import API_VERSION, Form, choose_form, write_names, write_project
+from wheelyard.domain.index.simple_format import API_VERSION, Form, choose_form, write_names, write_project
+from wheelyard.domain.index.wheels import IndexedWheel
 
 PLAIN = entry_for("demo-1.0-1-py3-none-any.whl").wheel
 YANKED = replace(

@@ -7,9 +7,9 @@ import pytest
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexChanges, IndexedWheel, Listing
-from wheelyard.domain.simple_format import Form
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.simple_format import Form
+from wheelyard.domain.index.wheels import IndexChanges, IndexedWheel, Listing
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError
 from wheelyard.usecases.simple_pages import SimplePages
 

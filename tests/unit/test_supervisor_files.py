@@ -12,9 +12,9 @@ import pytest
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_tokens import MemoryTokens
+from wheelyard.assembly.supervisor import _announced, _ensure_first_token, _make_state_dir, _write_private
 from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.settings import Settings
-from wheelyard.supervisor import _announced, _ensure_first_token, _make_state_dir, _write_private
 from wheelyard.usecases.tokens import Tokens
 
 INDEX = "http://127.0.0.1:3141/wheels/prod"

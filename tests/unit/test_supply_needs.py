@@ -13,16 +13,16 @@ from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
 from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.domain.build import Build, Status
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.needed_release import NeededRelease
-from wheelyard.domain.queue import Priority
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.builds.build import Build, Status
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError, IndexUnavailableError
 from wheelyard.resources import data_path
+from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
-from wheelyard.usecases.supply_needs import SupplyNeeds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.suites import ImageSuite
-from wheelyard.domain.system_packages import packages_for
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.suites import ImageSuite
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.errors import PackagesMissingError
 from wheelyard.resources import data_path
 

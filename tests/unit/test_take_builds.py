@@ -13,9 +13,9 @@ from tests.unit.pipeline_stand import PipelineStand
 from tests.unit.run_build_stand import RunStand
 
 from wheelyard.adapters.memory_queue import MemoryQueue
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.queue import Capacity, Demand, Offer
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import Capacity, Demand, Offer
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.job import Job, Tools
 from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions

@@ -6,7 +6,7 @@ import pytest
 from packaging.markers import Marker, default_environment
 from packaging.tags import Tag, sys_tags
 
-from wheelyard.domain.target import Policy, Target
+from wheelyard.domain.packaging.target import Policy, Target
 
 
 def target(python: str = "3.13", platform: str = "manylinux_2_36_x86_64") -> Target:

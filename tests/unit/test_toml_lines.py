@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wheelyard.domain.toml_lines import KeyPath, find_lines, line_of
+from wheelyard.domain.recipes.toml_lines import KeyPath, find_lines, line_of
 
 NESTED = """\
 # A comment with [[rule]] and x = 1 in it.

@@ -8,22 +8,22 @@ import pytest
 from packaging.version import Version
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
-from wheelyard.adapters.image_records import ImageRecord
+from wheelyard.adapters.images.names import ImageRecord
+from wheelyard.adapters.images.toolchain_build import toolchain_build
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
-from wheelyard.adapters.recipe_folders import list_recipe_files, read_recipe
-from wheelyard.adapters.toolchain_build import toolchain_build
-from wheelyard.domain.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.definition import toolchain_definition
-from wheelyard.domain.diagnosis import diagnose
-from wheelyard.domain.ledger import BuildFilter
-from wheelyard.domain.recipe import parse_recipe
-from wheelyard.domain.recipe_merge import merge_rules
-from wheelyard.domain.target import Target
-from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
-from wheelyard.domain.toolchain_choice import choose_toolchains
+from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
+from wheelyard.domain.builds.diagnosis import diagnose
+from wheelyard.domain.builds.records import BuildFilter
+from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.definition import toolchain_definition
+from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
+from wheelyard.domain.catalogue.toolchains import ToolchainName, ToolchainNeed, merge_needs
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.merge import merge_rules
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import CatalogueInvalidError, RecipeInvalidError, ToolchainTooOldError
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 

@@ -14,10 +14,10 @@ from tests.unit.run_build_stand import Endless
 
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.cli import recipe_trial
-from wheelyard.domain.build import Stage, Status
-from wheelyard.domain.catalogue import parse_catalogue
-from wheelyard.domain.log_text import LineSplitter, gutter_text
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import BuildFailedError, EngineUnavailableError, UnknownProjectError, WheelsMissingError
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
 from wheelyard.pipeline.keep import keep_in

@@ -23,26 +23,31 @@ PARSERS: Final = frozenset(
 OWN_FILES: Final = frozenset({"json.load", "json.loads"})
 EXEMPT: Final[Mapping[str, frozenset[str]]] = {
     # In a parser's process, and after the text's cost was checked.
-    "domain/lock_out.py": frozenset({"tomlkit.parse"}),
-    "adapters/requirements_file.py": frozenset({"pip_requirements_parser.RequirementsFile"}),
-    "adapters/parser_pool.py": frozenset({"pickle.loads"}),  # of a child of our own
-    "adapters/parser_child.py": frozenset({"pickle.loads"}),  # of its parent
+    "domain/dependencies/lock_out.py": frozenset({"tomlkit.parse"}),
+    "adapters/resolver/requirements.py": frozenset({"pip_requirements_parser.RequirementsFile"}),
+    "adapters/host/parser_pool.py": frozenset({"pickle.loads"}),  # of a child of our own
+    "adapters/host/parser_child.py": frozenset({"pickle.loads"}),  # of its parent
     # An empty set that takes others up; nothing is parsed.
     "usecases/read_dependencies.py": frozenset({"packaging.specifiers.SpecifierSet"}),
     # What Wheelyard itself wrote: state, backups, its own log, its own API.
     **dict.fromkeys(
         (
-            *("adapters/devpi_files.py", "adapters/image_sources.py", "adapters/image_stand_ins.py"),
-            *("adapters/pending_updates.py", "adapters/refresh_reports.py", "backup.py", "domain/sbom.py"),
-            *("cli/builders_upkeep.py", "cli/completion.py", "cli/connection.py", "cli/demo_service.py"),
-            *("domain/log_text.py",),
-            *("adapters/lease_keeper.py", "adapters/lease_keeper_child.py"),
+            *("adapters/servers/devpi_files.py", "adapters/images/sources.py", "adapters/images/fallback.py"),
+            *(
+                "adapters/images/pending_updates.py",
+                "adapters/images/reports.py",
+                "assembly/backup.py",
+                "domain/catalogue/sbom.py",
+            ),
+            *("cli/builders_upkeep.py", "cli/commands/completion.py", "cli/connection.py", "cli/demo_service.py"),
+            *("domain/builds/log_text.py",),
+            *("adapters/store/lease_keeper.py", "adapters/store/lease_keeper_child.py"),
         ),
         OWN_FILES,
     ),
     # What docker or podman says.
     **dict.fromkeys(
-        ("adapters/host_checks.py", "adapters/image_checks.py", "adapters/image_records.py"),
+        ("assembly/host_checks.py", "adapters/images/checks.py", "adapters/images/names.py"),
         OWN_FILES,
     ),
     # Doubles of tests, which move to tests/.

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 
-from wheelyard.adapters.simple_page import MOST_FILES, PageBody, read_page
-from wheelyard.domain.target import NEWEST_MINOR, Policy, Target
+from wheelyard.adapters.upstream.page import MOST_FILES, PageBody, read_page
+from wheelyard.domain.packaging.target import NEWEST_MINOR, Policy, Target
 from wheelyard.domain.untrusted.file_names import MAX_TAGS, find_wheel_name, read_sdist_name, read_tag, read_wheel_name
 from wheelyard.domain.untrusted.json_text import read_json
 from wheelyard.domain.untrusted.metadata import MAX_HEADERS, MAX_NAMES, parse_metadata

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wheelyard.adapters.image_uses import ImageUses
-from wheelyard.adapters.pending_updates import PendingFile
-from wheelyard.domain.builder_status import PendingUpdates
-from wheelyard.domain.packages import PackageChange
-from wheelyard.domain.upkeep import GRACE, PruneRules, UsedImage, choose_unused
+from wheelyard.adapters.images.image_uses import ImageUses
+from wheelyard.adapters.images.pending_updates import PendingFile
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.status import PendingUpdates
+from wheelyard.domain.catalogue.upkeep import GRACE, PruneRules, UsedImage, choose_unused
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 CHANGE = PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True)

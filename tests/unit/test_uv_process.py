@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import TARGET
 
-from wheelyard.adapters import uv_process
-from wheelyard.adapters.shared_work import FairSlots
-from wheelyard.adapters.uv_process import Question, UvProcess, UvResolverOptions
+from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.resolver import uv as uv_process
+from wheelyard.adapters.resolver.uv import Question, UvProcess, UvResolverOptions
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
 
 QUESTION = Question(requirements=("demo",), constraints=(), target=TARGET)

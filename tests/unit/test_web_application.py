@@ -7,7 +7,7 @@ import httpx
 import pytest
 from tests.unit.web_stand import SeenPage, WebStand, web_stand
 
-from wheelyard.domain.prebuild import Prebuild
+from wheelyard.domain.prebuilds.prebuild import Prebuild
 
 Files = list[tuple[str, tuple[str, bytes, str]]]
 PYLOCK = b"""lock-version = "1.0"

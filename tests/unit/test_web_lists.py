@@ -12,9 +12,9 @@ from tests.unit.test_web_pages import HOSTILE
 from tests.unit.web_images import sample_builder, sample_image
 from tests.unit.web_stand import WebStand, furnish, web_stand
 
-from wheelyard.domain.builder_status import BuilderStatus
-from wheelyard.domain.dependencies import Origin, Skipped
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.catalogue.status import BuilderStatus
+from wheelyard.domain.dependencies.files import Origin, Skipped
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from tests.unit.api_stand import Event, read_events
 from tests.unit.web_stand import FAILING_LOG, WebStand, stage_note, web_stand
 
 from wheelyard.adapters.memory_store import MemoryLogs
-from wheelyard.domain.build import Stage
-from wheelyard.domain.ledger import LogPart
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.records import LogPart
 from wheelyard.web.ansi import Pen, Piece, read_line
 from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
 from wheelyard.web.log_window import (

@@ -15,12 +15,12 @@ from tests.unit.web_stand import FAILING_LOG, METADATA, RECIPE, TOKEN, WebStand,
 from wheelyard.adapters.memory_sessions import MemorySessions
 from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.domain.access import Action, AuditFilter, Scope
-from wheelyard.domain.build import Failure, Stage, Status
-from wheelyard.domain.index import Level
-from wheelyard.domain.ledger import Outcome
-from wheelyard.domain.needed_release import NeededRelease
-from wheelyard.domain.queue import Capacity, WorkerCard, WorkerState
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.builds.build import Failure, Stage, Status
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import Capacity, WorkerCard, WorkerState
+from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.usecases.tokens import Tokens

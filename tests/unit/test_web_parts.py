@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile
-from wheelyard.domain.statistics import DayBytes, DayCount, Statistics, classify
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.statistics import DayBytes, DayCount, Statistics, classify
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.web.charts import (
     HEIGHT,
     bytes_chart,

@@ -9,9 +9,9 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.unit.web_stand import METADATA, SeenPage, WebStand, furnish, web_stand
 
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import Standing
-from wheelyard.domain.recipe import parse_recipe
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Standing
+from wheelyard.domain.recipes.recipe import parse_recipe
 
 
 @pytest.fixture

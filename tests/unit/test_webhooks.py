@@ -19,7 +19,7 @@ from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.adapters.memory_webhooks import MemoryOutbox, MemoryWebhooks
 from wheelyard.domain.access import Scope
-from wheelyard.domain.webhook import (
+from wheelyard.domain.prebuilds.webhook import (
     MOST_ATTEMPTS,
     AllowedAddresses,
     WebhookMessage,

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
-from wheelyard.adapters.uv_process import uv_platform
-from wheelyard.adapters.wheel_requirements import applicable_requirements
-from wheelyard.domain.target import Policy, Target
+from wheelyard.adapters.resolver.uv import uv_platform
+from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
+from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.errors import BuildRequirementsError
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.assembly.images import catalogue
+from wheelyard.assembly.worker_parts import worker_card
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.image_wiring import catalogue
 from wheelyard.settings import Settings
-from wheelyard.worker_wiring import worker_card
 
 
 def test_worker_serves_all_that_its_machine_can_build(tmp_path: Path) -> None:

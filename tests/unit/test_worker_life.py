@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.worker_life import WorkerLife
+from wheelyard.adapters.host.worker_life import WorkerLife
 
 
 @pytest.fixture

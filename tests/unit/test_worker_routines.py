@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from wheelyard.domain.queue import Capacity, Demand, Offer
+from wheelyard.domain.builds.queue import Capacity, Demand, Offer
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import WorkQueue
 from wheelyard.usecases.periodic_work import repeat

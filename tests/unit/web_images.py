@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from wheelyard.domain.builder_status import BuilderStatus, ImageSummary
-from wheelyard.domain.packages import InstalledPackage, PackageChange
-from wheelyard.domain.sbom import ImageContent
-from wheelyard.domain.upkeep import ImageRefresh, RefreshReport
+from wheelyard.domain.catalogue.packages import InstalledPackage, PackageChange
+from wheelyard.domain.catalogue.sbom import ImageContent
+from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
 
 
 def sample_image() -> ImageSummary:

@@ -20,17 +20,17 @@ from tests.unit.api_stand import SECRET, ApiStand, api_stand
 from tests.unit.pipeline_stand import info_folder, pack_wheel
 from tests.unit.web_images import sample_builder, sample_content, sample_image
 
-from wheelyard.domain.build import Stage, StageTiming, Status
-from wheelyard.domain.builder_status import BuilderStatus
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.log_text import LogNote
-from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.queue import Capacity, Lane, WorkerCard, WorkerState
-from wheelyard.domain.recipe import parse_recipe
-from wheelyard.domain.sbom import ImageContent
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.builds.build import Stage, StageTiming, Status
+from wheelyard.domain.builds.log_text import LogNote
+from wheelyard.domain.builds.queue import Capacity, Lane, WorkerCard, WorkerState
+from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.catalogue.sbom import ImageContent
+from wheelyard.domain.catalogue.status import BuilderStatus
+from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
+from wheelyard.domain.packaging.wheel_contents import WheelContents
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
+from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.usecases.tokens import PREFIX
 
 TOKEN = f"{PREFIX}{SECRET}"

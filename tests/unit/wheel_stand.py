@@ -11,9 +11,9 @@ from tests.unit.pipeline_stand import make_wheel
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_wheels import MemoryWheels
-from wheelyard.domain.index import Level, PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin
-from wheelyard.domain.wheel_contents import Member, WheelContents
+from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
+from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
 
 METADATA = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nRequires-Python: >=3.9,<4\n"
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
 from wheelyard.adapters.memory_queue import MemoryWorkers
 from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.domain.build import Build, Status
-from wheelyard.domain.figures import Figures, IndexSize, QueueDepth, Tally
-from wheelyard.domain.index import Level
-from wheelyard.domain.queue import Lane, Priority
+from wheelyard.domain.builds.build import Build, Status
+from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally
+from wheelyard.domain.builds.queue import Lane, Priority
+from wheelyard.domain.index.index import Level
 
 
 class MemoryFigures:

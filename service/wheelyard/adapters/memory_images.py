@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 from packaging.utils import NormalizedName
 
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_lint import lint_recipe
-from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.recipe_lint import lint_recipe
+from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 from wheelyard.errors import OperatorError, RecipeInvalidError, ToolchainTooOldError
 from wheelyard.interfaces import LogSink
 

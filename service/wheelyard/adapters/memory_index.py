@@ -9,8 +9,8 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.adapters.upload_form import WheelUpload, read_upload
-from wheelyard.domain.index import HeldFile, Level, PublishedFile
+from wheelyard.adapters.devpi.upload import WheelUpload, read_upload
+from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
 from wheelyard.errors import IndexConflictError, IndexUnavailableError, NotFoundError, PublishUnprovenError
 from wheelyard.interfaces import Permit
 

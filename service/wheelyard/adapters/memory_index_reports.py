@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.domain.index_check import IndexReport, LastReport
+from wheelyard.domain.index.check import IndexReport, LastReport
 
 
 class MemoryIndexReports:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState
 from wheelyard.adapters.memory_store import summary_of
-from wheelyard.domain.build import Status
-from wheelyard.domain.queue_estimate import Line, LiveBuild
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.estimate import Line, LiveBuild
 
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_store import MemoryBuilds
-from wheelyard.domain.build import Status
-from wheelyard.domain.changes import end_of, prebuild_of
-from wheelyard.domain.prebuild import Prebuild, PrebuildTurn, Started
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildSummary
+from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildSummary
+from wheelyard.domain.prebuilds.prebuild import Prebuild, PrebuildTurn, Started
 from wheelyard.errors import NotFoundError
 
 

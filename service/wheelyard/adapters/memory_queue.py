@@ -10,12 +10,12 @@ from typing import Final
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts
 from wheelyard.adapters.memory_waits import settle
-from wheelyard.adapters.state_log import note_lost, note_rested
-from wheelyard.domain.build import Attempt, Build, Failure, Status
-from wheelyard.domain.builder_status import EngineImages
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.log_text import LogNote
-from wheelyard.domain.queue import MAX_DEATHS, Offer, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.adapters.store.state_log import note_lost, note_rested
+from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
+from wheelyard.domain.builds.log_text import LogNote
+from wheelyard.domain.builds.queue import MAX_DEATHS, Offer, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError, WorkerLostError
 
 _SILENT: Final = timedelta(seconds=30)

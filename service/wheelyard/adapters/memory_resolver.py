@@ -6,8 +6,8 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
-from wheelyard.domain.target import Target
+from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import RequirementsUnsatisfiableError, WheelyardError
 
 

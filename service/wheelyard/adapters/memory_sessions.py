@@ -6,7 +6,7 @@ from datetime import datetime
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.adapters.memory_tokens import is_live
 from wheelyard.domain.access import MOST_SESSIONS, Action, Change
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 
 
 class MemorySessions:

@@ -17,10 +17,10 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from wheelyard.adapters.content_cache import ContentCache, PartialFile
-from wheelyard.adapters.wheel_requirements import applicable_requirements
-from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.domain.target import Target
+from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import (
     BuildRequirementsError,
     DownloadFailedError,

@@ -11,16 +11,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wheelyard.domain.access import NO_LIMITS, AuditEntry, Change
-from wheelyard.domain.build import Attempt, Build, BuildOrder, Failure, Status
-from wheelyard.domain.builder_status import EngineImages
-from wheelyard.domain.figures import Tally, tallies_of_change, tally_of_request, tally_of_wheel
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexEntry
-from wheelyard.domain.ledger import Claim, Outcome, Token
-from wheelyard.domain.needed_release import NeededRelease
-from wheelyard.domain.queue import Lane, Priority, WorkerStatus
+from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Failure, Status
+from wheelyard.domain.builds.metrics import Tally, tallies_of_change, tally_of_request, tally_of_wheel
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
+from wheelyard.domain.builds.records import Claim, Outcome, Token
+from wheelyard.domain.catalogue.status import EngineImages
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexEntry
+from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 from wheelyard.domain.trace import NO_TRACE, Trace
-from wheelyard.domain.webhook import Webhook, WebhookState
 from wheelyard.errors import IndexConflictError, NotFoundError, WorkerLostError
 
 _POLL_SECONDS: Final = 1.0

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.domain.build import Build, Status
-from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.statistics import (
+from wheelyard.domain.builds.build import Build, Status
+from wheelyard.domain.builds.statistics import (
     DayBytes,
     DayCount,
     ProjectBytes,
@@ -16,6 +15,7 @@ from wheelyard.domain.statistics import (
     Statistics,
     classify,
 )
+from wheelyard.domain.index.wheels import IndexedWheel
 
 _SHOWN = 10
 

@@ -14,11 +14,11 @@ from typing import Final
 
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState, RequestRecord
 from wheelyard.adapters.memory_waits import begin_waiting, settle, submit, unwanted
-from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.changes import cancellation_of, leaving_of, retry_of
-from wheelyard.domain.figures import tally_of_request
-from wheelyard.domain.indexed_wheel import IndexEntry
-from wheelyard.domain.ledger import (
+from wheelyard.domain.builds.audit_entries import cancellation_of, leaving_of, retry_of
+from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
+from wheelyard.domain.builds.metrics import tally_of_request
+from wheelyard.domain.builds.queue import MAX_DEATHS, Priority
+from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,
     Beat,
     BuildFilter,
@@ -28,8 +28,8 @@ from wheelyard.domain.ledger import (
     Outcome,
     Submission,
 )
-from wheelyard.domain.queue import MAX_DEATHS, Priority
-from wheelyard.domain.target import Target
+from wheelyard.domain.index.wheels import IndexEntry
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError, NotYoursError, RequestCancelledError
 

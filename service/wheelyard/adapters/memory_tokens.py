@@ -6,8 +6,8 @@ from datetime import datetime
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.domain.access import Scope
-from wheelyard.domain.changes import creation_of, revocation_of
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import NotFoundError
 
 

@@ -1,7 +1,7 @@
 """The in-memory twin of PostgresUploads. Must keep its promises (contract test)."""
 
 from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.domain.ledger import Claim
+from wheelyard.domain.builds.records import Claim
 
 
 class MemoryUploads:

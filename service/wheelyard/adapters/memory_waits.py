@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Final
 
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState
-from wheelyard.adapters.state_log import note_failed, note_needed, note_rested
-from wheelyard.domain.broken_chain import BrokenChain
-from wheelyard.domain.build import BuildOrder, Failure, Status
-from wheelyard.domain.build_graph import Need, WaitGraph, refuse_needs
-from wheelyard.domain.changes import request_of
-from wheelyard.domain.needed_release import AwaitedBuild, NeededRelease
-from wheelyard.domain.queue import Priority
+from wheelyard.adapters.store.state_log import note_failed, note_needed, note_rested
+from wheelyard.domain.builds.audit_entries import request_of
+from wheelyard.domain.builds.broken_chain import BrokenChain
+from wheelyard.domain.builds.build import BuildOrder, Failure, Status
+from wheelyard.domain.builds.graph import Need, WaitGraph, refuse_needs
+from wheelyard.domain.builds.needed_release import AwaitedBuild, NeededRelease
+from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import WheelyardError
 
 _WITHOUT_WHEEL: Final = frozenset({Status.FAILED, Status.CANCELLED})

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.domain.webhook import AllowedAddresses, WebhookMessage, WebhookState
+from wheelyard.domain.prebuilds.webhook import AllowedAddresses, WebhookMessage, WebhookState
 from wheelyard.errors import WebhookRefusedError, WheelyardError
 from wheelyard.interfaces import DueWebhook
 

@@ -6,10 +6,11 @@ from hashlib import sha256
 
 from wheelyard.adapters.memory_state import MemoryState
 from wheelyard.domain.access import Action
-from wheelyard.domain.changes import mending_of, wheel_change
-from wheelyard.domain.index import Level
-from wheelyard.domain.index_check import Difference
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
+from wheelyard.domain.index.check import Difference
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
     IndexEntry,
@@ -20,8 +21,7 @@ from wheelyard.domain.indexed_wheel import (
     WheelPage,
     requires_python_of,
 )
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 
 

@@ -6,27 +6,27 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.adapters.shared_work import FairSlots, SharedAnswer
+from wheelyard.adapters.host.shared_work import FairSlots, SharedAnswer
 from wheelyard.api import (
+    access,
     audit,
     build_log,
     builders,
     builds,
-    figures,
     files,
-    health,
     metrics,
+    monitoring,
     recipes,
     requests,
     simple,
+    statistics,
     targets,
-    tokens,
     wheels,
     workers,
 )
 from wheelyard.api.body_limit import BodyLimitMiddleware
+from wheelyard.api.docs import describe_api
 from wheelyard.api.docs_page import add_docs
-from wheelyard.api.problem_docs import describe_api
 from wheelyard.api.problem_handlers import register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
@@ -61,13 +61,13 @@ _ROUTERS: Final = (
     requests.router,
     targets.router,
     builders.router,
-    tokens.router,
+    access.router,
     audit.router,
     workers.router,
-    figures.router,
+    statistics.router,
     recipes.schema_router,
     recipes.router,
-    health.router,
+    monitoring.router,
     metrics.router,
 )
 
@@ -87,7 +87,7 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
     app.state.page_memories = {}
     app.state.log_maps = LogMaps()
     app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
-    checks = health.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
+    checks = monitoring.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
     app.state.readiness = SharedAnswer(checks.ask)
     app.state.figures = SharedAnswer(services.figures.read, seconds=0)
     # The last one added is the outermost.

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.problem_docs import INVALID_REQUEST, problems
+from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.schemas.base import NO_NUL, View
 from wheelyard.api.services import Services
 from wheelyard.domain.access import MAX_AUDIT_ENTRIES, AuditEntry, AuditFilter

@@ -13,7 +13,7 @@ from wheelyard.api.index_access import require_our_name
 from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 from wheelyard.domain.untrusted.json_text import MAX_FIELDS, read_body
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError

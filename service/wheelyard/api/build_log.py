@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 
 from wheelyard.api.authentication import AuthenticatedRoute, CallerKey, bearer_scheme
+from wheelyard.api.docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.log_events import EVENT_STREAM, EventStream, encode_events
-from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.schemas.builds import LogQuery
 from wheelyard.api.services import ApiServices, Services
-from wheelyard.domain.ledger import LogPart
-from wheelyard.domain.log_text import LineSplitter, gutter_text
+from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
+from wheelyard.domain.builds.records import LogPart
 from wheelyard.errors import InvalidRequestError
 from wheelyard.interfaces import LogStore
 from wheelyard.usecases.follow_log import LogPosition

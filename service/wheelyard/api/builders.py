@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
+from wheelyard.api.docs import problems
 from wheelyard.api.examples import shown
-from wheelyard.api.problem_docs import problems
 from wheelyard.api.services import Services
-from wheelyard.domain.builder_status import BuilderStatus
+from wheelyard.domain.catalogue.status import BuilderStatus
 from wheelyard.errors import EngineUnavailableError
 
 router: Final = APIRouter(

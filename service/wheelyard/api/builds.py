@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
+from wheelyard.api.docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.examples import shown
 from wheelyard.api.index_access import Links
-from wheelyard.api.problem_docs import INVALID_REQUEST, NO_SUCH_BUILD, problems
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas.builds import (
     BuildListView,
@@ -21,7 +21,7 @@ from wheelyard.api.schemas.builds import (
     build_path,
 )
 from wheelyard.api.services import Services
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.usecases.retry_builds import RetryBuilds
 

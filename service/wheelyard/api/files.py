@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from wheelyard.adapters.shared_work import FairSlots, SlotsBusyError
+from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
 from wheelyard.api.conditional import is_known
+from wheelyard.api.docs import problems
 from wheelyard.api.index_access import IndexRoute
-from wheelyard.api.problem_docs import problems
 from wheelyard.api.services import ApiServices, Services
-from wheelyard.domain.byte_range import ByteRange, parse_range
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.byte_range import ByteRange, parse_range
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import IndexUnavailableError, NotFoundError
 
 _METADATA: Final = ".metadata"

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from wheelyard.api.problems import Problem
 from wheelyard.api.schemas.base import View
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogText, StatusChange
 from wheelyard.usecases.request_limits import ParallelLimit

@@ -4,11 +4,11 @@ from typing import Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from wheelyard.adapters.shared_work import SharedAnswer
+from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.problem_docs import problems
+from wheelyard.api.docs import problems
 from wheelyard.api.services import Services
-from wheelyard.domain.figures import Figures
+from wheelyard.domain.builds.metrics import Figures
 from wheelyard.metrics import CONTENT_TYPE, render
 
 router: Final = APIRouter(

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends
 from packaging.utils import canonicalize_name
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.problem_docs import problems
+from wheelyard.api.docs import problems
 from wheelyard.api.schemas.recipes import RecipeListView, RecipeSourceView, RecipeSummaryView, RecipeView
 from wheelyard.api.services import Services
-from wheelyard.domain.recipe_model import recipe_schema
+from wheelyard.domain.recipes.model import recipe_schema
 from wheelyard.errors import NotFoundError, RecipesUnavailableError
 
 router: Final = APIRouter(

@@ -13,9 +13,9 @@ from packaging.utils import canonicalize_name
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, CallerKey, bearer_scheme
+from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.index_access import Links
 from wheelyard.api.log_events import EVENT_STREAM, EventStream
-from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.problems import Problem
 from wheelyard.api.request_context import RequestTrace
 from wheelyard.api.schemas.links import IndexLinks
@@ -32,11 +32,11 @@ from wheelyard.api.schemas.requests import (
     request_path,
 )
 from wheelyard.api.services import ApiServices, Services
-from wheelyard.domain.dependencies import Selection
-from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.lock_out import Release, ServedReleases, ServedWheel
-from wheelyard.domain.prebuild import Prebuild, releases_of
-from wheelyard.domain.target import Target
+from wheelyard.domain.dependencies.files import Selection
+from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, ServedWheel
+from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.prebuild import Prebuild, releases_of
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import InvalidRequestError, UnknownTargetError, WheelyardError

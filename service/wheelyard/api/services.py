@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from wheelyard.api.index_services import IndexServices
-from wheelyard.domain.builder_status import BuilderStatus
-from wheelyard.domain.sbom import ImageContent
-from wheelyard.domain.statistics import DiskUse
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.statistics import DiskUse
+from wheelyard.domain.catalogue.sbom import ImageContent
+from wheelyard.domain.catalogue.status import BuilderStatus
+from wheelyard.domain.packaging.target import Target
 from wheelyard.interfaces import (
     AuditStore,
     BuildStore,

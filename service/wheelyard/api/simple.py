@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from packaging.utils import canonicalize_name
 
 from wheelyard.api.conditional import is_known, takes_gzip
+from wheelyard.api.docs import Responses, problems
 from wheelyard.api.index_access import IndexRoute
-from wheelyard.api.problem_docs import Responses, problems
 from wheelyard.api.services import Services
-from wheelyard.domain.simple_format import Form, choose_form
+from wheelyard.domain.index.simple_format import Form, choose_form
 from wheelyard.errors import NotAcceptableError, NotFoundError, UploadRefusedError
 from wheelyard.usecases.simple_pages import SimplePage, SimplePages
 

@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter, Depends
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
-from wheelyard.api.problem_docs import problems
+from wheelyard.api.docs import problems
 from wheelyard.api.schemas.builds import TargetView
 from wheelyard.api.services import Services
 

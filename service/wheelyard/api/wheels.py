@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
+from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.names import ProjectName, WheelFilename
-from wheelyard.api.problem_docs import INVALID_REQUEST, problems
 from wheelyard.api.schemas.index import (
     CheckOrder,
     ContentsView,

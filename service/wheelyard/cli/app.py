@@ -11,16 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from wheelyard import __version__
-from wheelyard.cli import (
-    browse_commands,
-    build_commands,
-    builders_commands,
-    prebuild_commands,
-    recipe_commands,
-    service_commands,
-    token_commands,
-    wheel_commands,
-)
+from wheelyard.cli.commands import browse, builders, builds, prebuild, recipes, service, tokens, wheels
 from wheelyard.cli.console import print_problem
 from wheelyard.cli.exit_codes import MEANINGS
 from wheelyard.cli.problem import Problem, ProblemError
@@ -44,46 +35,46 @@ app = typer.Typer(
 
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
     _WHEELS: (
-        build_commands.build,
-        prebuild_commands.prebuild,
-        prebuild_commands.request,
-        prebuild_commands.webhook_secret,
-        build_commands.logs,
-        build_commands.show,
-        build_commands.builds,
-        build_commands.cancel,
-        build_commands.retry,
-        build_commands.targets,
-        wheel_commands.wheels,
-        wheel_commands.yank,
-        wheel_commands.unyank,
-        wheel_commands.promote,
-        wheel_commands.delete,
+        builds.build,
+        prebuild.prebuild,
+        prebuild.request,
+        prebuild.webhook_secret,
+        builds.logs,
+        builds.show,
+        builds.builds,
+        builds.cancel,
+        builds.retry,
+        builds.targets,
+        wheels.wheels,
+        wheels.yank,
+        wheels.unyank,
+        wheels.promote,
+        wheels.delete,
     ),
     _SERVICE: (
-        service_commands.up,
-        build_commands.status,
-        build_commands.workers,
-        browse_commands.queue,
-        browse_commands.statistics,
-        service_commands.doctor,
-        service_commands.audit,
-        service_commands.demo,
-        service_commands.serve,
-        service_commands.worker,
-        service_commands.devpi,
-        service_commands.backup,
-        service_commands.restore,
+        service.up,
+        builds.status,
+        builds.workers,
+        browse.queue,
+        browse.statistics,
+        service.doctor,
+        service.audit,
+        service.demo,
+        service.serve,
+        service.worker,
+        service.devpi,
+        service.backup,
+        service.restore,
     ),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.add_typer(browse_commands.app, name="browse", rich_help_panel=_WHEELS)
-app.add_typer(recipe_commands.app, name="recipe", rich_help_panel=_WHEELS)
-app.add_typer(token_commands.app, name="token", rich_help_panel=_SERVICE)
-app.add_typer(wheel_commands.index_app, name="index", rich_help_panel=_SERVICE)
-app.add_typer(builders_commands.app, name="builders", rich_help_panel=_SERVICE)
+app.add_typer(browse.app, name="browse", rich_help_panel=_WHEELS)
+app.add_typer(recipes.app, name="recipe", rich_help_panel=_WHEELS)
+app.add_typer(tokens.app, name="token", rich_help_panel=_SERVICE)
+app.add_typer(wheels.index_app, name="index", rich_help_panel=_SERVICE)
+app.add_typer(builders.app, name="builders", rich_help_panel=_SERVICE)
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001  (typer's form of a callback)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from wheelyard.access_wiring import open_audit
+from wheelyard.assembly.access import open_audit
 from wheelyard.cli.console import output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.access import AuditEntry, AuditFilter

@@ -17,11 +17,11 @@ from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line, plain_text
 from wheelyard.cli.problem import ProblemError
 from wheelyard.cli.wheels import describe
-from wheelyard.domain.build import BuildSummary, Failure
-from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
-from wheelyard.domain.prebuild import ItemStatus
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import BuildSummary, Failure
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
+from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 from wheelyard.errors import NotFoundError
 from wheelyard.web.matrix import Cell, CellState, pythons_of, release_rows, versions_of
 

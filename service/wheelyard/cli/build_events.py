@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 
 
 class _Event(BaseModel):

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from wheelyard.adapters.images import ImageBuilder
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.assembly.images import catalogue, image_builder
 from wheelyard.cli.console import is_live, messages, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line
-from wheelyard.domain.target import Target
-from wheelyard.image_wiring import catalogue, image_builder
+from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings, load_settings
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from wheelyard.assembly.images import image_shelf
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.builder_status import BuilderStatus, ImageSummary
-from wheelyard.image_wiring import image_shelf
+from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
 from wheelyard.settings import load_settings
 
 _ID_DIGITS = 12

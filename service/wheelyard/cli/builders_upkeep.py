@@ -9,17 +9,17 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from wheelyard.adapters.image_checks import ImageReport, check_image
-from wheelyard.adapters.image_finish import read_sbom
-from wheelyard.adapters.image_records import find_image
-from wheelyard.adapters.process import LineCallback
+from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.checks import ImageReport, check_image
+from wheelyard.adapters.images.contents import read_sbom
+from wheelyard.adapters.images.names import find_image
+from wheelyard.assembly.images import catalogue, engine_command, image_builder, image_pruning, image_upkeep
 from wheelyard.cli.builders import default_suite, warn_about, with_progress
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.builder_status import ROLES
-from wheelyard.domain.upkeep import ImageRefresh
+from wheelyard.domain.catalogue.status import ROLES
+from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.errors import NotFoundError
-from wheelyard.image_wiring import catalogue, engine_command, image_builder, image_pruning, image_upkeep
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
 

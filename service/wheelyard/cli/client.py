@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
 from wheelyard import __version__
 from wheelyard.cli.build_events import EVENTS_BY_NAME, BuildEvent, Ended
 from wheelyard.cli.connection import Connection, find_connection
-from wheelyard.cli.events import ServerEvent, parse_events
 from wheelyard.cli.problem import Problem, ProblemError
-from wheelyard.domain.build import Status
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class WheelyardClient:
             try:
                 for event in self._stream(f"/v1/requests/{request_id}/events", ""):
                     failures = 0
-                    if event.name == "update":
+                    if event.event == "update":
                         yield (view := self._parse(RequestView, event.data))
                         if view.finished_at is not None:
                             return
@@ -363,9 +363,9 @@ class WheelyardClient:
         while True:
             try:
                 for event in self._stream(f"/v1/builds/{build_id}/log", last_id):
-                    failures, last_id = 0, event.last_id
-                    if event.name in EVENTS_BY_NAME:
-                        yield (news := self._parse(EVENTS_BY_NAME[event.name], event.data))
+                    failures, last_id = 0, event.id or last_id
+                    if event.event in EVENTS_BY_NAME:
+                        yield (news := self._parse(EVENTS_BY_NAME[event.event], event.data))
                         if isinstance(news, Ended):
                             return
             except ServerUnreachableError:
@@ -374,15 +374,17 @@ class WheelyardClient:
             failures += 1
             self._sleep(_RETRY_SECONDS)
 
-    def _stream(self, path: str, last_id: str) -> Iterator[ServerEvent]:
+    def _stream(self, path: str, last_id: str) -> Iterator[ServerSentEvent]:
         """Yield the events of one connection; a problem that ends it is as good as a dropped line."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
         request = self._http.build_request("GET", path, headers=headers, timeout=_STREAM_TIMEOUT)
         with self._reaching(), self._open(request) as response:
-            for event in parse_events(response.iter_lines(), last_id=last_id):
-                if event.name == _PROBLEM_EVENT:
+            for event in EventSource(response).iter_sse():
+                if event.event == _PROBLEM_EVENT:
                     raise ServerUnreachableError(url=self.url, reason=event.data)
-                yield event
+                # httpx-sse yields one for "retry" and for comments, too. The standard has no event without data.
+                if event.data:
+                    yield event
 
     @contextmanager
     def _open(self, request: httpx.Request) -> Iterator[httpx.Response]:

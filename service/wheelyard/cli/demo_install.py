@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from wheelyard.adapters.engine_command import EngineCommand
-from wheelyard.adapters.image_records import PROJECT_LABEL
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.api.schemas.builds import BuildView
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.service import pip_wheel
 from wheelyard.cli.console import output
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import Problem, ProblemError
 from wheelyard.errors import NotFoundError, VerifyFailedError
-from wheelyard.image_wiring import engine_command
 from wheelyard.settings import Settings
-from wheelyard.wiring import pip_wheel
 
 _CHUNK_BYTES: Final = 1 << 16
 _SHOWN_PROBLEMS: Final = 3

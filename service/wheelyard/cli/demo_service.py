@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
-from wheelyard.adapters.child_process import ChildCommand, end_child, last_line, rotate_log, spawn
+from wheelyard.adapters.servers.processes import ChildCommand, end_child, last_line, rotate_log, spawn
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.connection import Connection, RunningService, read_service
 from wheelyard.cli.console import format_seconds, is_live, messages, note

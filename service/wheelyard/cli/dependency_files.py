@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.requirements_file import parse_requirements
-from wheelyard.domain.dependencies import InputKind, Origin, kind_of_file
-from wheelyard.domain.requirements_text import NestedFile, nested_path
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.domain.dependencies.files import InputKind, Origin, kind_of_file
+from wheelyard.domain.dependencies.requirements_file import NestedFile, nested_path
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 from wheelyard.usecases.read_dependencies import project_beside
 

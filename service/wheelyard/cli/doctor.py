@@ -6,7 +6,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.adapters.host_checks import inspect_host
+from wheelyard.assembly.host_checks import inspect_host
 from wheelyard.cli.connection import read_service
 from wheelyard.cli.console import is_live, messages, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode

@@ -12,8 +12,8 @@ from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_text
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 
 _STYLES: Final = {
     Status.QUEUED: "yellow",

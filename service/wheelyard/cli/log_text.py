@@ -1,4 +1,4 @@
-"""A build's log in a terminal: cleaned lines, with their colours; ``domain/log_text.py`` says what is cleaned away.
+"""A build's log in a terminal: cleaned lines, with their colours; ``domain/builds/log_text.py`` cleans them.
 
 Every row begins with a gutter that says whose it is. A line that is wider than the terminal is broken here and not by
 the terminal: what a container printed must not come to stand in the first column, where our own lines begin.
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Span, Text
 
-from wheelyard.domain.log_text import (
+from wheelyard.domain.builds.log_text import (
     CONTAINER_GUTTER,
     MAX_LINE_CHARACTERS,
     NOTE_GUTTER,

@@ -38,7 +38,7 @@ from wheelyard.cli.prebuild_reports import (
     missing_lines,
     write_outputs,
 )
-from wheelyard.domain.prebuild import ItemStatus, Prefer
+from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prefer
 
 _STYLES: Final = {
     ItemStatus.PRESENT: "green",

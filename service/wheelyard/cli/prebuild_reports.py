@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET  # written only, never parsed
 
 from wheelyard.api.schemas.requests import ItemView, PlanView, RequestView, SkippedView
 from wheelyard.cli.log_text import plain_text
-from wheelyard.domain.prebuild import ItemStatus
+from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 _BAD: Final = frozenset({ItemStatus.FAILED, ItemStatus.IMPOSSIBLE})
 

@@ -4,18 +4,18 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.parser_pool import ParserProcesses
-from wheelyard.adapters.sdist_reader import read_sdist
+from wheelyard.adapters.host.parser_pool import ParserProcesses
+from wheelyard.adapters.resolver.sdist_reader import read_sdist
+from wheelyard.assembly.service import source_index
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.recipe_draft import draft_recipe, needs_recipe
-from wheelyard.domain.release import Release, choose_release, parse_requirement
-from wheelyard.domain.sdist_contents import SdistContents
+from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
+from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
+from wheelyard.domain.recipes.sdist_contents import SdistContents
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
-from wheelyard.wiring import source_index
 
 _SCHEMA: Final = "recipe.schema.json"
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.assembly.service import recipe_book
+from wheelyard.assembly.trial import open_trial
 from wheelyard.cli.console import messages, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import LineSplitter, print_log_line
 from wheelyard.cli.report import exit_code_of_build, report_build
-from wheelyard.domain.build import Build
-from wheelyard.domain.log_text import read_note
+from wheelyard.domain.builds.build import Build
+from wheelyard.domain.builds.log_text import read_note
 from wheelyard.logs import configure_logs
 from wheelyard.settings import Settings, load_settings
-from wheelyard.trial import open_trial
 from wheelyard.usecases.request_build import BuildRequest
-from wheelyard.wiring import recipe_book
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

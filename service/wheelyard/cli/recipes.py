@@ -9,20 +9,20 @@ from packaging.version import Version
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.adapters.recipe_folders import RecipeFolders, judge_recipe, list_recipe_files
+from wheelyard.adapters.recipes.folders import RecipeFolders, judge_recipe, list_recipe_files
+from wheelyard.assembly.images import catalogue
+from wheelyard.assembly.service import known_suites, recipe_book, source_index
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.problems import TextProblem
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_lint import lint_recipe
-from wheelyard.domain.recipe_merge import Place, merge_rules
-from wheelyard.domain.recipe_origins import KeyOrigin, explain_keys, skipped_rules
-from wheelyard.domain.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.merge import Place, merge_rules
+from wheelyard.domain.recipes.origins import KeyOrigin, explain_keys, skipped_rules
+from wheelyard.domain.recipes.problems import TextProblem
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.recipe_lint import lint_recipe
 from wheelyard.errors import NotFoundError, UnknownTargetError
-from wheelyard.image_wiring import catalogue
 from wheelyard.settings import load_settings
-from wheelyard.wiring import known_suites, recipe_book, source_index
 
 
 def open_book(folder: Path | None = None) -> RecipeFolders:

@@ -11,7 +11,7 @@ from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelV
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import CONTAINER_GUTTER, plain_line, plain_text, quote_text
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 
 _SHOWN_MODULES: Final = 6
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}

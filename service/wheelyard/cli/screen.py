@@ -15,7 +15,7 @@ from rich.text import Text
 from wheelyard.cli.console import REMINDER_SECONDS, Reminder, format_seconds, is_live, messages, timestamp
 from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, plain_line, plain_row, print_log_line, styled_line
 from wheelyard.cli.watch import BuildEnded, BuildWaits, LogLine, News, StageBegan, StageEnded
-from wheelyard.domain.build import Status
+from wheelyard.domain.builds.build import Status
 
 _REFRESHES_PER_SECOND: Final = 8
 _WAITING: Final = "waiting for a worker"

@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 
 from rich.table import Table
 
-from wheelyard.access_wiring import host_user, open_tokens
+from wheelyard.assembly.access import host_user, open_tokens
 from wheelyard.cli.console import note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.domain.access import Scope
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import InvalidRequestError
 from wheelyard.settings import load_settings
 from wheelyard.usecases.tokens import Tokens

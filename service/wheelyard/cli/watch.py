@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from wheelyard.cli.build_events import BuildEvent, Ended, LogPiece, StatusChanged
 from wheelyard.cli.log_text import NOTE_GUTTER, LineSplitter
-from wheelyard.domain.build import Stage, Status
+from wheelyard.domain.builds.build import Stage, Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

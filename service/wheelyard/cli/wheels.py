@@ -7,8 +7,8 @@ from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_line
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import Standing
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Standing
 
 
 def list_wheels(

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from wheelyard.access_wiring import open_workers
+from wheelyard.assembly.access import open_workers
+from wheelyard.assembly.worker_parts import worker_name
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.queue import WorkerState
+from wheelyard.domain.builds.queue import WorkerState
 from wheelyard.settings import load_settings
-from wheelyard.worker_wiring import worker_name
 
 _AT_WORK = (WorkerState.ACTIVE, WorkerState.DRAINING)
 

@@ -10,7 +10,7 @@ from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
 from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import plain_text
-from wheelyard.domain.queue import WorkerState
+from wheelyard.domain.builds.queue import WorkerState
 
 _STYLES: Final = {
     WorkerState.ACTIVE: "green",

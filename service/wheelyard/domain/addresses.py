@@ -1,7 +1,7 @@
 """Addresses: of callers as limits count them, and in what people write, shown without users and passwords."""
 
 import re
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 # Up to the last "@" before a path begins: a password may hold one itself.
@@ -30,3 +30,66 @@ def caller_of_address(address: str) -> str:
     except ValueError:
         return address
     return str(IPv6Network((int(read) >> 64 << 64, 64))) if isinstance(read, IPv6Address) else address
+
+
+Address = IPv4Address | IPv6Address
+
+# Lists of our own, because what ipaddress.is_global holds differs between Python's patch releases:
+# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry.
+_CLOSED_IPV4: Final = tuple(
+    map(
+        IPv4Network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+            *("100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15"),  # carriers' NAT, protocols, benchmarks
+            *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # documentation
+            *("192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24"),  # anycast services
+            *("224.0.0.0/4", "240.0.0.0/4"),  # multicast, reserved and broadcast
+            # What Azure tells each of its machines, at an address that looks public:
+            # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+            "168.63.129.16/32",
+        ),
+    )
+)
+# All that is ever given to hosts on the internet; loopback, fc00::/7, fe80::/10, fec0::/10, ff00::/8, 5f00::/16, ::/96
+# and the mapped and translated forms of IPv4 are outside.
+_GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+_CLOSED_IPV6: Final = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # protocols: Teredo, benchmarks, ORCHID
+            *("2001:db8::/32", "3fff::/20"),  # documentation
+            "2002::/16",  # 6to4, which is obsolete (RFC 7526) and has any IPv4 address in it
+            *("2620:4f:8000::/48", "2001:4:112::/48"),  # anycast services
+        ),
+    )
+)
+# The prefix that a network's DNS64 answers with (RFC 6052); it leads to the IPv4 address at its end.
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+# ISATAP (RFC 5214, section 6.1): such an interface identifier has any IPv4 address after it.
+_ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
+
+
+def unmapped(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one of the mapped form is for the kernel; else the address itself."""
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+
+
+def inner_address(address: Address) -> IPv4Address | None:
+    """Return the IPv4 address that a translator of the network (NAT64) connects to; None if there is none."""
+    return IPv4Address(int(address) & 0xFFFFFFFF) if isinstance(address, IPv6Address) and address in _NAT64 else None
+
+
+def is_public(address: Address) -> bool:
+    """Return whether an address is one of the open internet, where nothing of the operator's own network answers."""
+    address = unmapped(address)
+    if isinstance(address, IPv4Address):
+        return address.is_global and not any(address in network for network in _CLOSED_IPV4)
+    if address.scope_id is not None:
+        return False
+    if (inner := inner_address(address)) is not None:
+        return is_public(inner)
+    if address not in _GLOBAL_UNICAST or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+        return False
+    return address.is_global and not any(address in network for network in _CLOSED_IPV6)

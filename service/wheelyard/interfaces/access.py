@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from wheelyard.domain.access import AuditEntry, AuditFilter, Change, Scope
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 
 
 class TokenStore(Protocol):

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.build_graph import Need
-from wheelyard.domain.ledger import Beat, BuildFilter, BuildPage, Claim, LogPart, Outcome, Submission
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
+from wheelyard.domain.builds.graph import Need
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import Beat, BuildFilter, BuildPage, Claim, LogPart, Outcome, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import WheelyardError
 

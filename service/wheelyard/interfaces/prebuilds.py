@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from wheelyard.domain.prebuild import Prebuild, PrebuildTurn
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage
-from wheelyard.domain.webhook import WebhookMessage
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage
+from wheelyard.domain.prebuilds.prebuild import Prebuild, PrebuildTurn
+from wheelyard.domain.prebuilds.webhook import WebhookMessage
 
 
 class PrebuildStore(Protocol):

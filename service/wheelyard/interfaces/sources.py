@@ -6,11 +6,11 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
-from wheelyard.domain.dependencies import ResolvedRelease, StatedRelease
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_source import RecipeStatus, SourceStatus
-from wheelyard.domain.release import IndexFile, ProjectFiles
-from wheelyard.domain.target import Target
+from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 
 
 class SourceIndex(Protocol):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from wheelyard.domain.figures import Figures, Tally
-from wheelyard.domain.queue_estimate import Line
-from wheelyard.domain.statistics import Statistics
+from wheelyard.domain.builds.estimate import Line
+from wheelyard.domain.builds.metrics import Figures, Tally
+from wheelyard.domain.builds.statistics import Statistics
 
 
 class FigureStore(Protocol):

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from packaging.utils import NormalizedName
 
-from wheelyard.domain.index import HeldFile, Level, PublishedFile
-from wheelyard.domain.index_check import IndexReport, LastReport
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.index.check import IndexReport, LastReport
+from wheelyard.domain.index.index import HeldFile, Level, PublishedFile
+from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
     IndexEntry,
@@ -18,8 +19,7 @@ from wheelyard.domain.indexed_wheel import (
     WheelFilter,
     WheelPage,
 )
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 Permit = Callable[[], Awaitable[None]]
 """Asked right before something is sent to an index; raises what stands in the way."""

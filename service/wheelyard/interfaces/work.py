@@ -4,9 +4,9 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
-from wheelyard.domain.builder_status import EngineImages
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.queue import Offer, WorkerCard, WorkerStatus
+from wheelyard.domain.builds.queue import Offer, WorkerCard, WorkerStatus
+from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.catalogue.status import EngineImages
 
 
 class WorkQueue(Protocol):

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Self
 
-from wheelyard.domain.build import MAX_LOG_EXCERPT_LINES, storable
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.log_text import LogNote, without_marks
+from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES, storable
+from wheelyard.domain.builds.log_text import LogNote, without_marks
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import AttemptStore
 from wheelyard.pipeline.pace import Pace

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.build import BuildRequirement, Stage
-from wheelyard.domain.build_requires import amend_requirements
-from wheelyard.domain.effective_recipe import SourceFile
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.builds.build import BuildRequirement, Stage
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.recipes.build_requires import amend_requirements
+from wheelyard.domain.recipes.effective import SourceFile
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates

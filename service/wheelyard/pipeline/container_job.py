@@ -11,9 +11,9 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.build import BuildOrder, Stage
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.network import NetworkCall, name_calls, network_warnings
+from wheelyard.domain.builds.build import BuildOrder, Stage
+from wheelyard.domain.builds.network import NetworkCall, name_calls, network_warnings
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import (
     BuildFailedError,
     CratesRefusedError,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wheelyard.domain.build import Stage, storable
+from wheelyard.domain.builds.build import Stage, storable
 from wheelyard.domain.untrusted.json_text import read_json
 from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError
 from wheelyard.interfaces import Container, ParserPool

@@ -4,8 +4,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from wheelyard.domain.effective_recipe import SourceFile
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.recipes.effective import SourceFile
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import HashMismatchError, SourceMismatchError
 from wheelyard.pipeline.job import Job, Tools

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
-from wheelyard.domain.build import BuildRequirement, GraftedLibrary, Stage, Wheel
-from wheelyard.domain.extensions import ExtensionSource
-from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.policy_reason import PolicyReason
+from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
+from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.index.index import PublishedFile
+from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.interfaces import (
     CrateCache,
     Engine,

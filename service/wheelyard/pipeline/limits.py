@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from wheelyard.domain.build import Stage
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.usage import Use
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.usage import Use
+from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     BuildTimeoutError,
     DiskLimitError,

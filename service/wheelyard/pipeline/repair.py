@@ -8,17 +8,17 @@ import re
 from pathlib import Path
 from typing import Final
 
-from wheelyard.domain.build import Stage
-from wheelyard.domain.extensions import Expectation, NativeContent, find_degradation
-from wheelyard.domain.graft_rules import graft_problems, misses_floor
-from wheelyard.domain.plan import build_tag
-from wheelyard.domain.target import Policy
+from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.expectations import Expectation, NativeContent, find_degradation
+from wheelyard.domain.builds.graft_rules import graft_problems, misses_floor
+from wheelyard.domain.builds.key import build_tag
+from wheelyard.domain.packaging.target import Policy
 from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFloorError
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
+from wheelyard.pipeline.wheel_check import shown
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel
-from wheelyard.pipeline.wheel_members import shown
 from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
 
 _HAD_NETWORK: Final = "It was built with a network, so not all that went into it is known by its hash."

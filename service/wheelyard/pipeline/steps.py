@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wheelyard.domain.build import Stage
+from wheelyard.domain.builds.build import Stage
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.fetch import fetch
 from wheelyard.pipeline.job import StageFunction, Step

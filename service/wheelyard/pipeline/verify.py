@@ -7,9 +7,9 @@ from typing import Final
 
 from packaging.markers import UndefinedEnvironmentName
 
-from wheelyard.domain.build import Stage, Wheel
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import Stage, Wheel
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_requirement

@@ -17,14 +17,14 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, canonicalize_name
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildOrder
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import BuildOrder
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.file_names import read_tag, read_wheel_name
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.domain.wheel_contents import WheelContents
-from wheelyard.pipeline.wheel_members import check_members, shown
+from wheelyard.pipeline.wheel_check import check_members, shown
 from wheelyard.pipeline.wheel_places import check_places, plain
 from wheelyard.pipeline.wheel_record import check_record
 from wheelyard.pipeline.wheel_scripts import check_scripts

@@ -11,7 +11,7 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.pipeline.wheel_members import folded, shown
+from wheelyard.pipeline.wheel_check import folded, shown
 
 SITE: Final = "lib/python3/site-packages"
 """Where modules are, in any version of Python; its schemes purelib and platlib are one in virtual environments."""

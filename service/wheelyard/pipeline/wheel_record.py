@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from zipfile import ZipFile, ZipInfo
 
-from wheelyard.pipeline.wheel_members import shown
+from wheelyard.pipeline.wheel_check import shown
 
 _RECORD_BYTES: Final = 64 << 20
 _BLOCK_BYTES: Final = 1 << 20

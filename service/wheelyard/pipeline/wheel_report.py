@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from wheelyard.domain.build import GraftedLibrary
-from wheelyard.domain.extensions import ExtensionSource, NativeContent
-from wheelyard.domain.network import NetworkCall
-from wheelyard.domain.policy_reason import PolicyNeed, PolicyReason
-from wheelyard.domain.usage import Use
+from wheelyard.domain.builds.build import GraftedLibrary
+from wheelyard.domain.builds.expectations import ExtensionSource, NativeContent
+from wheelyard.domain.builds.network import NetworkCall
+from wheelyard.domain.builds.usage import Use
+from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _Chain = Annotated[tuple[_Text, ...], Field(max_length=100)]

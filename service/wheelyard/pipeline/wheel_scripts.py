@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from wheelyard.pipeline.wheel_members import shown
+from wheelyard.pipeline.wheel_check import shown
 from wheelyard.pipeline.wheel_places import PROGRAMS, installed_path, plain
 
 _GROUPS: Final = frozenset({"console_scripts", "gui_scripts"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from zipfile import ZipFile
 
-from wheelyard.pipeline.wheel_members import shown
+from wheelyard.pipeline.wheel_check import shown
 from wheelyard.pipeline.wheel_places import PROGRAMS, SITE, in_environment, installed_path, plain
 
 _TEXT_BYTES: Final = 64 << 10

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import ForbiddenError, TooManyRequestsError, UnauthenticatedError
 from wheelyard.usecases.request_limits import ParallelLimit, RequestLimit
 from wheelyard.usecases.tokens import Tokens, digest_secret

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
-from wheelyard.domain.prebuild_decision import decide
-from wheelyard.domain.queue import Priority
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
-from wheelyard.domain.unstated_needs import built_for, check_needs
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.decision import decide
+from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
+from wheelyard.domain.prebuilds.unstated_needs import built_for, check_needs
 from wheelyard.errors import (
     CallerError,
     DatabaseUnavailableError,

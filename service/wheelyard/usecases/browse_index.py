@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.index.wheels import (
     IndexedWheel,
     ProjectDetails,
     ProjectFilter,
@@ -15,8 +15,8 @@ from wheelyard.domain.indexed_wheel import (
     WheelPage,
     releases_of,
 )
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.domain.wheel_contents import WheelContents
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import ContentsStore, WheelLists, WheelStore
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from wheelyard.domain.changes import mending_of
-from wheelyard.domain.index import HeldFile, Level
-from wheelyard.domain.index_check import Difference, Finding, IndexReport, LastReport, compare
-from wheelyard.domain.indexed_wheel import IndexedWheel, WheelFilter
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
+from wheelyard.domain.builds.audit_entries import mending_of
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
+from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport, compare
+from wheelyard.domain.index.index import HeldFile, Level
+from wheelyard.domain.index.wheels import IndexedWheel, WheelFilter
 from wheelyard.interfaces import (
     AuditStore,
     ContentsStore,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
-from wheelyard.domain.package_managers import CONTAINER_USERS
 from wheelyard.settings import Settings
 
 _COMFORT_BYTES: Final = 10 << 30

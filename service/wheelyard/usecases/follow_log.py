@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from wheelyard.domain.build import Attempt, Build, Stage, Status
-from wheelyard.domain.log_text import NOTE_MARK, LogNote, read_note
+from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
+from wheelyard.domain.builds.log_text import NOTE_MARK, LogNote, read_note
 from wheelyard.interfaces import BuildStore, LogStore
 
 # Bounded, so that whatever somebody sends fits the stores' integers.

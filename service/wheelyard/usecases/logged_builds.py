@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from wheelyard.domain.build import Build, BuildOrder, BuildSummary, Status
-from wheelyard.domain.ledger import BuildFilter, BuildPage, Submission
-from wheelyard.domain.queue import Priority
+from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Status
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import BuildFilter, BuildPage, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.interfaces import BuildStore, BuildTimes, EqualBuilds, RetryStore
 from wheelyard.logs import get_logger

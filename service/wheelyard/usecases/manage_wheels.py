@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import HashMismatchError, InvalidRequestError, NotFoundError
 from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf, WheelStore
 

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
-from wheelyard.domain.index import PublishedFile
-from wheelyard.domain.indexed_wheel import IndexedWheel, IndexEntry, WheelOrigin, requires_python_of
-from wheelyard.domain.release import IndexFile
-from wheelyard.domain.target import Target
+from wheelyard.domain.index.index import PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin, requires_python_of
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.interfaces import SourceIndex, WheelIndex, WheelRecords
 

@@ -11,21 +11,29 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Status
-from wheelyard.domain.coverage import best_wheel
-from wheelyard.domain.dependencies import Pin, kind_of_file
-from wheelyard.domain.estimate import projects_ahead, seconds_left
-from wheelyard.domain.indexed_wheel import IndexedWheel
-from wheelyard.domain.ledger import Token
-from wheelyard.domain.lock_out import Release, ServedReleases, lock_to_index
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, ReleaseItems, releases_of, with_releases
-from wheelyard.domain.queue import WorkerState
-from wheelyard.domain.requirements_text import LineParser
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.queue import WorkerState
+from wheelyard.domain.builds.records import Token
+from wheelyard.domain.dependencies.files import Pin, kind_of_file
+from wheelyard.domain.dependencies.lock_out import Release, ServedReleases, lock_to_index
+from wheelyard.domain.dependencies.requirements_file import LineParser
+from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.packaging.coverage import best_wheel
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.estimate import projects_ahead, seconds_left
+from wheelyard.domain.prebuilds.prebuild import (
+    Item,
+    ItemStatus,
+    Prebuild,
+    Prefer,
+    ReleaseItems,
+    releases_of,
+    with_releases,
+)
+from wheelyard.domain.prebuilds.webhook import Webhook
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.domain.webhook import Webhook
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
 from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
 from wheelyard.logs import get_logger

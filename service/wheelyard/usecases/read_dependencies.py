@@ -12,8 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.addresses import without_users
-from wheelyard.domain.coverage import serves
-from wheelyard.domain.dependencies import (
+from wheelyard.domain.dependencies.files import (
     Dependencies,
     InputKind,
     Origin,
@@ -26,16 +25,17 @@ from wheelyard.domain.dependencies import (
     holds,
     kind_of_file,
 )
-from wheelyard.domain.lock_files import read_poetry_lock, read_pylock
-from wheelyard.domain.pyproject_dependencies import read_pyproject
-from wheelyard.domain.release import ProjectRequirement, Release, choose_release
-from wheelyard.domain.requirements_text import LineParser, malformed_lines, read_requirements
-from wheelyard.domain.target import Target
+from wheelyard.domain.dependencies.lock_files import read_poetry_lock, read_pylock
+from wheelyard.domain.dependencies.pyproject import read_pyproject
+from wheelyard.domain.dependencies.requirements_file import LineParser, malformed_lines, read_requirements
+from wheelyard.domain.dependencies.uv_lock import read_uv_lock
+from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.release import ProjectRequirement, Release, choose_release
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement, read_requirement
 from wheelyard.domain.untrusted.versions import MAX_CLAUSES
-from wheelyard.domain.uv_lock import read_uv_lock
 from wheelyard.errors import (
     CallerError,
     DependencyFileInvalidError,

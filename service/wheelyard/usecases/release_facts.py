@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelyard.domain.indexed_wheel import IndexedWheel, Listing, Standing
-from wheelyard.domain.prebuild import ReleaseItems, Source, WheelOffer
-from wheelyard.domain.prebuild_decision import ReleaseFacts
-from wheelyard.domain.release import IndexFile
+from wheelyard.domain.index.wheels import IndexedWheel, Listing, Standing
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.prebuilds.decision import ReleaseFacts
+from wheelyard.domain.prebuilds.prebuild import ReleaseItems, Source, WheelOffer
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version

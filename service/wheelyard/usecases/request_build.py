@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.build import Build, BuildOrder, SdistSource
-from wheelyard.domain.catalogue import BuilderChoice, Catalogue
-from wheelyard.domain.coverage import serves
-from wheelyard.domain.definition import toolchain_definition
-from wheelyard.domain.effective_recipe import EffectiveRecipe
-from wheelyard.domain.ledger import Submission, Token
-from wheelyard.domain.plan import KeyFacts, build_key
-from wheelyard.domain.queue import Priority
-from wheelyard.domain.recipe import Recipe
-from wheelyard.domain.recipe_merge import merge_rules
-from wheelyard.domain.release import Release, choose_release, parse_requirement
-from wheelyard.domain.system_packages import packages_for
-from wheelyard.domain.target import Target
-from wheelyard.domain.toolchain_choice import choose_toolchains
+from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
+from wheelyard.domain.builds.key import KeyFacts, build_key
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import Submission, Token
+from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue
+from wheelyard.domain.catalogue.definition import toolchain_definition
+from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
+from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.merge import merge_rules
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import (
     NetworkRefusedError,

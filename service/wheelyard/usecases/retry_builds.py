@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import MAX_RETRIES, BuildFilter, RetriedBuilds, Submission
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter, RetriedBuilds, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import TooMuchOpenError
 from wheelyard.interfaces import BuildStore, RetryStore

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from wheelyard.disk_space import disk_full_error
-from wheelyard.domain.build import Failure, Stage, StageTiming, Status
-from wheelyard.domain.diagnosis import Diagnosis, diagnose
-from wheelyard.domain.ledger import Claim, Outcome
-from wheelyard.domain.needed_release import NeededRelease
-from wheelyard.domain.queue import retry_delay
+from wheelyard.domain.builds.build import Failure, Stage, StageTiming, Status
+from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
+from wheelyard.domain.builds.needed_release import NeededRelease
+from wheelyard.domain.builds.queue import retry_delay
+from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,

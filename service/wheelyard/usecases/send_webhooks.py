@@ -10,8 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.prebuild import Prebuild
-from wheelyard.domain.webhook import AllowedAddresses, WebhookMessage, derive_secret, pause_after, receiver_of, sign
+from wheelyard.domain.prebuilds.prebuild import Prebuild
+from wheelyard.domain.prebuilds.webhook import (
+    AllowedAddresses,
+    WebhookMessage,
+    derive_secret,
+    pause_after,
+    receiver_of,
+    sign,
+)
 from wheelyard.errors import NotFoundError, RecordUnreadableError, WebhookFailedError, WebhookRefusedError
 from wheelyard.interfaces import DueWebhook, PrebuildStore, WebhookOutbox, WebhookSender
 from wheelyard.logs import get_logger

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import UnauthenticatedError
 from wheelyard.interfaces import SessionStore
 from wheelyard.usecases.access import Access

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.queue_estimate import PlaceInLine, Queue, estimate
+from wheelyard.domain.builds.estimate import PlaceInLine, Queue, estimate
 from wheelyard.interfaces import BuildTimes, LineStore, WorkerBook
 
 MOST_PLACES: Final = 500

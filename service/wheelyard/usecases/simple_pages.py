@@ -16,9 +16,9 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import Listing
-from wheelyard.domain.simple_format import Form, write_names, write_project
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.simple_format import Form, write_names, write_project
+from wheelyard.domain.index.wheels import Listing
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import WheelStore
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
-from wheelyard.domain.ledger import Claim
-from wheelyard.domain.queue import Capacity, Demand, Lane, Offer
+from wheelyard.domain.builds.queue import Capacity, Demand, Lane, Offer
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import WorkQueue
 from wheelyard.logs import get_logger

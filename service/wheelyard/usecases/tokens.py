@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.access import Scope
-from wheelyard.domain.ledger import Token
+from wheelyard.domain.builds.records import Token
 from wheelyard.errors import UnauthenticatedError
 from wheelyard.interfaces import TokenStore
 

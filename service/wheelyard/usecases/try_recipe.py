@@ -11,8 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 
-from wheelyard.domain.build import Attempt, Build, BuildOrder, Stage, Status
-from wheelyard.domain.ledger import Beat, Claim, Outcome
+from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Stage, Status
+from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.pipeline.job import Step, Tools
 from wheelyard.usecases.request_build import BuildRequest, PlanBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
-from wheelyard.domain.indexed_wheel import IndexedWheel
+from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import WheelShelf, WheelStore
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from wheelyard.domain.log_text import clean_line
+from wheelyard.domain.builds.log_text import clean_line
 
 _COLOUR: Final = re.compile(r"\x1b\[([0-9;]*)m")
 _STYLES: Final = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}

@@ -11,17 +11,17 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 
 from wheelyard.api.requests import while_connected
-from wheelyard.domain.dependencies import InputKind, kind_of_file
-from wheelyard.domain.prebuild import Prefer
-from wheelyard.domain.requirements_text import nested_path
-from wheelyard.domain.target import Target
+from wheelyard.domain.dependencies.files import InputKind, kind_of_file
+from wheelyard.domain.dependencies.requirements_file import nested_path
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.prebuilds.prebuild import Prefer
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput, project_beside
-from wheelyard.web.project_page import links_of
+from wheelyard.web.context import Upload, Visit
+from wheelyard.web.projects import links_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.request_page import form_page
-from wheelyard.web.visit import Upload, Visit
+from wheelyard.web.request_form import form_page
 
 _THE_FORM: Final = "the form"
 """Stands for a file that names those that were handed in, where there are several."""

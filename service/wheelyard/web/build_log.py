@@ -17,10 +17,11 @@ from fastapi.sse import format_sse_event
 from wheelyard.api.build_log import plain_log
 from wheelyard.api.log_events import EventStream, with_heartbeats
 from wheelyard.api.problems import Problem
-from wheelyard.domain.build import Attempt, Build
+from wheelyard.domain.builds.build import Attempt, Build
 from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
 from wheelyard.web.ansi import Pen
+from wheelyard.web.context import Visit
 from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
 from wheelyard.web.log_window import (
     WINDOW_LINES,
@@ -37,7 +38,6 @@ from wheelyard.web.log_window import (
     window_to_end,
 )
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 from wheelyard.web.words import machine_time
 
 _RECONNECT_MILLISECONDS: Final = 2000

@@ -9,13 +9,13 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import MAX_RETRIES, BuildFilter
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter
 from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.retry_builds import RetryBuilds
+from wheelyard.web.context import Visit
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _PAGE_SIZE = 50
 _FILTERS = ("project", "status", "failure_code", "python", "platform", "requested_by")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from wheelyard.domain.statistics import DURATION_BOUNDS, DayBytes, DayCount
+from wheelyard.domain.builds.statistics import DURATION_BOUNDS, DayBytes, DayCount
 from wheelyard.web.words import size
 
 WIDTH: Final = 720

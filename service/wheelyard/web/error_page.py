@@ -11,8 +11,8 @@ from wheelyard.api.services import services_of
 from wheelyard.api.session_cookie import session_of
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.sessions import Session
+from wheelyard.web.context import Visit
 from wheelyard.web.rendering import Page, render
-from wheelyard.web.visit import Visit
 
 _PATIENCE_SECONDS: Final = 2.0
 _OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/own/", "/files/")

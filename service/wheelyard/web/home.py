@@ -2,13 +2,13 @@
 
 import asyncio
 
-from wheelyard.api.health import readiness_of
-from wheelyard.domain.build import BuildSummary, Status
-from wheelyard.domain.indexed_wheel import Standing, WheelFilter
-from wheelyard.domain.ledger import BuildFilter
+from wheelyard.api.monitoring import readiness_of
+from wheelyard.domain.builds.build import BuildSummary, Status
+from wheelyard.domain.builds.records import BuildFilter
+from wheelyard.domain.index.wheels import Standing, WheelFilter
+from wheelyard.web.context import Visit
 from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _SHOWN = 8
 

@@ -3,9 +3,9 @@
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
-from wheelyard.domain.index_check import Difference
+from wheelyard.domain.index.check import Difference
+from wheelyard.web.context import Visit
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _SHOWN = 100
 MEANINGS = {

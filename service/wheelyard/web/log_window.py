@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from wheelyard.domain.log_text import (
+from wheelyard.domain.builds.log_text import (
     CONTAINER_GUTTER,
     MAX_LINE_CHARACTERS,
     NOTE_GUTTER,

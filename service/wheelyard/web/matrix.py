@@ -9,10 +9,10 @@ from itertools import chain
 from packaging.tags import Tag
 from packaging.version import Version
 
-from wheelyard.domain.build import BuildSummary, Status
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import IndexedWheel, ReleaseWheels, Standing
-from wheelyard.domain.target import Target
+from wheelyard.domain.builds.build import BuildSummary, Status
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels, Standing
+from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_tag
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version

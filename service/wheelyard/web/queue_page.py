@@ -1,9 +1,9 @@
 """The page of the queue: what runs, what waits in which order, and when it will begin by what former builds took."""
 
-from wheelyard.domain.build import Status
-from wheelyard.domain.ledger import BuildFilter
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import BuildFilter
+from wheelyard.web.context import Visit
 from wheelyard.web.rendering import Page
-from wheelyard.web.visit import Visit
 
 _SHOWN = 100
 _SHOWN_FAILED = 5

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.domain.build import Attempt, Build, Stage, Status
+from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
 
 _MEANINGS: Final = {
     Stage.RESOLVE: "Says what is going to happen",

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from wheelyard.domain.effective_recipe import EffectiveRecipe, RecipeFile, SourceFile
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.web.words import some
 
 _NOTHING = EffectiveRecipe()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from wheelyard.domain.log_text import plain_text
+from wheelyard.domain.builds.log_text import plain_text
 
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 _KIB: Final = 1024

@@ -17,8 +17,10 @@ from pydantic import Field
 from wheelyard.api.schemas.base import ID_BEGINNING, PLAIN_TEXT, Body, View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import AttemptView, BriefFailureView, FailureView, WheelView
-from wheelyard.domain.build import Build, BuildSummary, Stage, Status
-from wheelyard.domain.ledger import (
+from wheelyard.domain.builds.build import Build, BuildSummary, Stage, Status
+from wheelyard.domain.builds.needed_release import AwaitedBuild
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,
     MAX_RETRIES,
     BuildFilter,
@@ -27,9 +29,7 @@ from wheelyard.domain.ledger import (
     RetriedBuilds,
     Submission,
 )
-from wheelyard.domain.needed_release import AwaitedBuild
-from wheelyard.domain.queue import Priority
-from wheelyard.domain.target import Target
+from wheelyard.domain.packaging.target import Target
 
 
 class NewBuild(Body):

@@ -4,10 +4,10 @@ from datetime import date, datetime
 from typing import Self
 
 from wheelyard.api.schemas.base import View
-from wheelyard.domain.build import BuildSummary, Stage
-from wheelyard.domain.queue import Priority
-from wheelyard.domain.queue_estimate import Queue
-from wheelyard.domain.statistics import DURATION_BOUNDS, DiskUse, Statistics
+from wheelyard.domain.builds.build import BuildSummary, Stage
+from wheelyard.domain.builds.estimate import Queue
+from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.builds.statistics import DURATION_BOUNDS, DiskUse, Statistics
 
 
 class QueuedView(View):

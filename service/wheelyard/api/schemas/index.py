@@ -8,9 +8,10 @@ from packaging.utils import canonicalize_name
 from pydantic import Field, StringConstraints
 
 from wheelyard.api.schemas.base import NO_NUL, PLAIN_TEXT, Body, View
-from wheelyard.domain.index import Level
-from wheelyard.domain.index_check import Difference, IndexReport, LastReport
-from wheelyard.domain.indexed_wheel import (
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE
+from wheelyard.domain.index.check import Difference, IndexReport, LastReport
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import (
     MAX_REASON,
     IndexedWheel,
     ProjectDetails,
@@ -22,8 +23,7 @@ from wheelyard.domain.indexed_wheel import (
     WheelOrigin,
     WheelPage,
 )
-from wheelyard.domain.ledger import MAX_PAGE_SIZE
-from wheelyard.domain.wheel_contents import WheelContents
+from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 _PROJECT: str = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 

@@ -3,7 +3,7 @@
 from typing import Self
 
 from wheelyard.api.schemas.base import View
-from wheelyard.domain.recipe_source import RecipeStatus
+from wheelyard.domain.recipes.source import RecipeStatus
 
 
 class RecipeSummaryView(View):

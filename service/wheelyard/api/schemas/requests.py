@@ -13,11 +13,11 @@ from pydantic import Field, StringConstraints
 from wheelyard.api.schemas.base import ID_BEGINNING, NO_NUL, PLAIN_TEXT, Body, View
 from wheelyard.api.schemas.builds import log_path
 from wheelyard.api.schemas.links import IndexLinks
-from wheelyard.domain.dependencies import InputKind, Skipped
-from wheelyard.domain.ledger import MAX_PAGE_SIZE, IdRange
-from wheelyard.domain.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
-from wheelyard.domain.prebuild_list import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
-from wheelyard.domain.webhook import Webhook, WebhookState
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, IdRange
+from wheelyard.domain.dependencies.files import InputKind, Skipped
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildState, PrebuildSummary
+from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild, Prefer, Source
+from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
 
 _MOST_FILES = 50
 _MOST_REQUIREMENTS = 2000

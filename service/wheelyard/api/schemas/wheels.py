@@ -6,10 +6,10 @@ from typing import Self
 
 from wheelyard.api.schemas.base import View
 from wheelyard.api.schemas.links import IndexLinks
-from wheelyard.domain.build import Stage, Status, Wheel
-from wheelyard.domain.index import Level
-from wheelyard.domain.indexed_wheel import WheelOrigin
-from wheelyard.domain.policy_reason import PURE
+from wheelyard.domain.builds.build import Stage, Status, Wheel
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import WheelOrigin
+from wheelyard.domain.packaging.policy_reason import PURE
 
 
 class BriefFailureView(View):

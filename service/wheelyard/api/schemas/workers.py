@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Self
 
 from wheelyard.api.schemas.base import View
-from wheelyard.domain.queue import WorkerState, WorkerStatus
+from wheelyard.domain.builds.queue import WorkerState, WorkerStatus
 
 
 class ServedView(View):

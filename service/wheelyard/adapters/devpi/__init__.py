@@ -1,0 +1,1 @@
+"""devpi: publish, read, list and remove wheels."""

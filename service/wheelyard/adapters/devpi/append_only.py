@@ -1,0 +1,66 @@
+"""An index that never takes other bytes under a name that it has had before, though devpi would once one is deleted.
+
+What an attempt uploaded and did not live to record has never been anybody's wheel: it makes way.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from wheelyard.domain.index.index import PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.errors import IndexConflictError, NotFoundError
+from wheelyard.interfaces import Permit, UploadBook, WheelIndex
+from wheelyard.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class RetainedIndex:
+    """A WheelIndex that asks our records before it publishes."""
+
+    def __init__(
+        self,
+        index: WheelIndex,
+        *,
+        find: Callable[[str], Awaitable[IndexedWheel]],
+        uploads: UploadBook,
+        remove: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        """Take the index, our records of wheels and uploads, and what removes a project's file from the index."""
+        self._index = index
+        self._find = find
+        self._uploads = uploads
+        self._remove = remove
+
+    async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
+        """Publish a wheel whose name is new, or has always stood for these bytes; see WheelIndex."""
+        try:
+            former = await self._find(wheel.name)
+        except NotFoundError:
+            return await self._publish_new(wheel, sha256=sha256, permit=permit)
+        if former.sha256 != sha256:
+            raise IndexConflictError(filename=wheel.name, held=former.sha256, ours=sha256)
+        return await self._index.publish(wheel, sha256=sha256, permit=permit)
+
+    async def _publish_new(self, wheel: Path, *, sha256: str, permit: Permit | None) -> PublishedFile:
+        try:
+            return await self._index.publish(wheel, sha256=sha256, permit=permit)
+        except IndexConflictError as conflict:
+            if not await self._uploads.is_orphan(wheel.name, sha256=conflict.held):
+                raise
+        if permit is not None:
+            await permit()
+        _log.warning("orphan-removed", filename=wheel.name)
+        await self._remove(read_wheel_name(wheel.name)[0], wheel.name)
+        return await self._index.publish(wheel, sha256=sha256, permit=permit)
+
+    async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
+        """Tell what the index holds under a file name; see WheelIndex."""
+        return await self._index.sha256_of(project, filename)
+
+    async def ping(self) -> None:
+        """Return if the index answers; see WheelIndex."""
+        await self._index.ping()

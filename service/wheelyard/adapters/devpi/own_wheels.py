@@ -1,0 +1,108 @@
+"""Our own index's wheels as something to build with, and a source of files that takes them from there.
+
+Must not ask upstream for them, nor decide which are used.
+"""
+
+import asyncio
+import functools
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from wheelyard.adapters.devpi.upload import read_metadata
+from wheelyard.adapters.host.shared_work import SingleFlight
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
+from wheelyard.domain.untrusted.versions import find_version
+from wheelyard.errors import DownloadFailedError, NotFoundError
+from wheelyard.interfaces import SourceIndex, WheelShelf, WheelStore
+
+
+class OwnWheels:
+    """What our index lists, down to a level: what comes next on staging may stand on what is there."""
+
+    def __init__(self, *, store: WheelStore, shelf: WheelShelf, cache: ContentCache, level: Level = Level.PROD) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._cache = cache
+        self._level = level
+        self._fetching: SingleFlight[str, Path] = SingleFlight()
+
+    async def files_of(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        """List a project's wheels; raises DatabaseUnavailableError."""
+        listed = (wheel for wheel in await self._store.wheels_of(project) if self._lists(wheel))
+        files = map(_file_of, listed)
+        return tuple(file for file in files if file is not None)
+
+    async def metadata_of(self, file: IndexFile) -> bytes:
+        """Read a wheel's METADATA, out of the wheel itself if it was not kept."""
+        try:
+            return await self._store.metadata_of(file.filename)
+        except NotFoundError:
+            path = await self.fetch(file)
+            return await asyncio.to_thread(read_metadata, path)
+
+    async def fetch(self, file: IndexFile) -> Path:
+        """Bring a wheel into the content cache and return its path, its sha256 checked.
+
+        Raises HashMismatchError, DownloadFailedError, IndexUnavailableError or DiskFullError.
+        """
+        return await self._fetching.run(file.sha256, functools.partial(self._obtain, file))
+
+    def _lists(self, wheel: IndexedWheel) -> bool:
+        return wheel.deleted_at is None and (wheel.level is Level.PROD or self._level is Level.STAGING)
+
+    async def _obtain(self, file: IndexFile) -> Path:
+        held = await asyncio.to_thread(self._cache.find, file)
+        return held if held is not None else await self._download(file)
+
+    async def _download(self, file: IndexFile) -> Path:
+        await asyncio.to_thread(self._cache.check_room, file.size_bytes or 0)
+        partial = PartialFile(self._cache, file)
+        try:
+            async with self._shelf.open(file.url) as chunks:
+                async for chunk in chunks:
+                    await asyncio.to_thread(partial.write, chunk)
+            return await asyncio.to_thread(partial.keep)
+        except NotFoundError as error:
+            raise DownloadFailedError(what=file.filename, tried=["our own index (it does not have it)"]) from error
+        finally:
+            partial.discard()
+
+
+class MixedSource:
+    """A SourceIndex that takes our own wheels from our index, and everything else from upstream."""
+
+    def __init__(self, upstream: SourceIndex, own: OwnWheels) -> None:
+        self._upstream = upstream
+        self._own = own
+
+    async def project(self, name: NormalizedName) -> ProjectFiles:
+        """Read a project's page upstream; see SourceIndex."""
+        return await self._upstream.project(name)
+
+    async def fetch(self, file: IndexFile) -> Path:
+        """Bring a file into the content cache; see SourceIndex."""
+        return await (self._own if file.own else self._upstream).fetch(file)
+
+
+def _file_of(wheel: IndexedWheel) -> IndexFile | None:
+    """Describe a wheel as an index's file; None for a version that PEP 440 does not know."""
+    version = find_version(wheel.version)
+    if version is None:
+        return None
+    return IndexFile(
+        filename=wheel.filename,
+        url=wheel.url,
+        sha256=wheel.sha256,
+        kind="wheel",
+        version=version,
+        size_bytes=wheel.size_bytes,
+        requires_python=wheel.requires_python,
+        yanked=wheel.yanked_at is not None,
+        yanked_reason=wheel.yanked_reason,
+        upload_time=wheel.uploaded_at,
+        own=True,
+    )

@@ -1,0 +1,111 @@
+"""The container engine's command line, ``docker`` or ``podman``: runs one command at a time and nothing more.
+
+Must know neither images nor jobs. A command is ended when the task that runs it is cancelled.
+"""
+
+from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.host.process import Completed, LineCallback, run_program
+from wheelyard.errors import EngineCommandError, EngineUnavailableError, ProgramMissingError
+from wheelyard.resources import data_path
+
+# What docker and podman print when the command is fine and nobody serves it.
+_UNREACHABLE: Final = (
+    "cannot connect to the docker daemon",
+    "permission denied while trying to connect to the docker",
+    "error during connect",
+    "unable to connect to podman",
+)
+_PROCESSES: Final = 16384
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineCommand:
+    """How the engine is called."""
+
+    program: str = "docker"
+    """``docker`` or ``podman``, or a path to one."""
+    prefix: tuple[str, ...] = ()
+    """Arguments before every subcommand, such as ``--host=...``."""
+    ulimits: tuple[str, ...] = ()
+    """Limits for every container that runs or builds, such as ``nofile=16384:16384``."""
+    runtime: str | None = None
+    """The engine's runtime for containers that run strangers' code; None is the engine's default."""
+    seccomp: Path = field(default_factory=lambda: data_path("builders") / "seccomp.json")
+    """What programs in such containers may ask of the kernel. Docker's client reads the file and sends it; Podman opens
+    it where its service runs."""
+
+    @property
+    def is_podman(self) -> bool:
+        """Tell which of the two it is."""
+        return is_podman(self.program)
+
+    @property
+    def ulimit_args(self) -> tuple[str, ...]:
+        """Give the arguments that ``run``, ``create`` and ``build`` take for the limits."""
+        return tuple(part for ulimit in self.ulimits for part in ("--ulimit", ulimit))
+
+    @property
+    def confinement_args(self) -> tuple[str, ...]:
+        """Give the arguments that take every right from a container's programs."""
+        options = ("no-new-privileges", f"seccomp={self.seccomp}")
+        return ("--cap-drop", "ALL", *(part for option in options for part in ("--security-opt", option)))
+
+    @property
+    def runtime_args(self) -> tuple[str, ...]:
+        """Give the arguments that choose the runtime of strangers' containers."""
+        return ("--runtime", self.runtime) if self.runtime else ()
+
+    async def run(
+        self,
+        args: Sequence[str],
+        *,
+        stdin: AsyncIterable[bytes] | None = None,
+        on_line: LineCallback | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run one subcommand to its end.
+
+        Args:
+            args: the subcommand and its arguments.
+            stdin: what the command reads, chunk by chunk; nothing by default.
+            on_line: called with every line of both outputs as it comes.
+            check: raise if the command fails.
+
+        Raises:
+            EngineUnavailableError: the program is missing, or no engine serves it.
+            EngineCommandError: the command failed, and ``check`` is set.
+        """
+        command = [self.program, *self.prefix, *args]
+        try:
+            completed = await run_program(command, stdin=stdin, on_line=on_line)
+        except ProgramMissingError as error:
+            raise EngineUnavailableError(engine=self.program, reason=error.reason) from error
+        if completed.returncode and is_unreachable(completed.error_text):
+            raise EngineUnavailableError(engine=self.program, reason=completed.error_text)
+        if completed.returncode and check:
+            raise EngineCommandError(command=(self.program, *args[:2]), output=completed.error_text)
+        return completed
+
+
+def container_ulimits(program: str, *, open_files: int) -> tuple[str, ...]:
+    """Give the limits that containers get, no higher than a host sets that may not raise its own.
+
+    Podman would set the number of processes to the kernel's highest, which such a host refuses; a build's own number
+    of processes is limited by its control group.
+    """
+    files = f"nofile={open_files}:{open_files}"
+    return (files, f"nproc={_PROCESSES}:{_PROCESSES}") if is_podman(program) else (files,)
+
+
+def is_podman(program: str) -> bool:
+    """Tell podman from docker by its program's name."""
+    return Path(program).name.startswith("podman")
+
+
+def is_unreachable(message: str) -> bool:
+    """Tell whether a command failed because no engine serves it."""
+    return any(phrase in message.lower() for phrase in _UNREACHABLE)

@@ -1,0 +1,315 @@
+"""Run untrusted programs in containers: without root, capabilities, host mounts or a writable root.
+
+They have no network, unless their spec asks for one: the prefetcher of crates does, and a build whose recipe wants one
+if the operator allows it.
+
+Files go in and out over the standard streams (docs/decisions/0001). Must not know what the programs do.
+"""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.engine.command import EngineCommand, container_ulimits, is_unreachable
+from wheelyard.adapters.engine.container_leftovers import remove_leftovers
+from wheelyard.adapters.engine.users import ContainerUsers
+from wheelyard.adapters.host.process import discard
+from wheelyard.adapters.images.names import PROJECT_LABEL
+from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
+from wheelyard.interfaces import Container, ContainerSpec, Limits, LogSink, Network
+
+_RUNTIME_THREADS: Final = 512
+"""For a runtime with a kernel in user space, whose own threads count among the container's; without any it dies."""
+_BLOCK_BYTES: Final = 1 << 16
+_TAIL_BYTES: Final = 2000
+_SMALL_BYTES: Final = 4096
+_GATHER_SECONDS: Final = 0.01
+"""How long to wait for more after a small piece: programs that do not buffer write a few bytes at a time."""
+_GRACE_SECONDS: Final = 1.0
+"""For a program that has said its last word to end by itself."""
+_KILL_SECONDS: Final = 1.0
+_END_SECONDS: Final = 30.0
+_EVIDENCE_SECONDS: Final = 5.0
+_LATE_SECONDS: Final = 0.3
+# docker's and podman's own exit codes: the engine failed; the program cannot be run; the program was not found.
+_ENGINE_EXIT_CODES: Final = (125, 126, 127)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Running:
+    """The engine's client process, whose standard streams are the container's."""
+
+    process: asyncio.subprocess.Process
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    pump: "asyncio.Task[str]"
+    """Brings standard error to the log, and ends with the last of it."""
+    command: EngineCommand
+    name: str
+    folder: Path
+    """Where the client runs, if it is Podman's."""
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes, waiting while the container does not take them."""
+        self.stdin.write(data)
+        await self.stdin.drain()
+
+    async def read_line(self, limit: int) -> bytes:
+        """Read one line of bounded length."""
+        try:
+            line = await self.stdout.readuntil(b"\n")
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+        except asyncio.LimitOverrunError as error:
+            raise ValueError(f"a line is longer than {limit} bytes") from error
+        if len(line) > limit:
+            raise ValueError(f"a line is longer than {limit} bytes")
+        return line
+
+    async def read(self, size: int) -> bytes:
+        """Read some bytes."""
+        return await self.stdout.read(size)
+
+    async def wait(self) -> int:
+        """Wait for the end; raises EngineUnavailableError or EngineCommandError if the engine did not get to run it."""
+        code = await self.process.wait()
+        if code in _ENGINE_EXIT_CODES:
+            raise self._engine_error(await asyncio.shield(self.pump))
+        return code
+
+    def _engine_error(self, output: str) -> OperatorError:
+        if is_unreachable(output):
+            return EngineUnavailableError(engine=self.command.program, reason=output)
+        return EngineCommandError(command=(self.command.program, "run"), output=output)
+
+    async def ran_out_of_memory(self) -> bool:
+        """Ask what the engine noted; what it cannot tell any more did not happen.
+
+        Podman 4.3 looks in the container's folder for the note of its monitor, conmon, which lays it where the client
+        runs.
+        """
+        if await asyncio.to_thread((self.folder / "oom").exists):
+            return True
+        with contextlib.suppress(TimeoutError, OperatorError):
+            async with asyncio.timeout(_EVIDENCE_SECONDS):
+                return bool((await self.command.run(self._evidence())).text.replace("false", "").strip())
+        return False
+
+    def _evidence(self) -> tuple[str, ...]:
+        """Give the command that prints something if memory ran out.
+
+        A container that docker removes by itself lives on in its last events. Podman has no such event, and keeps the
+        container until we remove it.
+        """
+        if self.command.is_podman:
+            return ("container", "inspect", "--format", "{{.State.OOMKilled}}", self.name)
+        filters = ("--filter", f"container={self.name}", "--filter", "event=oom")
+        until = f"{time.time() + _LATE_SECONDS:.3f}"  # the kernel's word may come after the container's end
+        return ("events", "--since", "0", "--until", until, *filters, "--format", "{{.Action}}")
+
+
+class ContainerEngine:
+    """The Engine over a command line."""
+
+    def __init__(
+        self,
+        command: EngineCommand,
+        *,
+        prefetch_network: str | None = None,
+        recipe_network: str | None = None,
+        users: ContainerUsers | None = None,
+        line_limit_bytes: int = 4 << 20,
+    ) -> None:
+        self._command = command
+        self._users = users or ContainerUsers()
+        # None is the engine's own network, where there is one at all.
+        self._networks = {
+            Network.NONE: "none",
+            Network.PREFETCH: prefetch_network,
+            Network.RECIPE: recipe_network or "none",
+        }
+        self._line_limit_bytes = line_limit_bytes
+
+    @contextlib.asynccontextmanager
+    async def run(self, spec: ContainerSpec, *, log: LogSink) -> AsyncIterator[Container]:
+        """Run a container; raises EngineUnavailableError or EngineCommandError if the engine cannot."""
+        name = f"wheelyard-{uuid.uuid4().hex}"
+        with self._users.take() as user, tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
+            arguments = self._run_arguments(spec, name, user)
+            running = await self._start(arguments, name, log, folder=Path(folder))
+            patience = 0.0  # who breaks off does not wait for a container that may never end by itself
+            try:
+                yield running
+                patience = _GRACE_SECONDS
+            finally:
+                await asyncio.shield(self._end(running, patience_seconds=patience))
+            await running.wait()
+
+    async def remove_leftovers(self, labels: Mapping[str, str]) -> int:
+        """Kill and remove what a former worker left."""
+        return await remove_leftovers(self._command, labels)
+
+    async def ping(self) -> None:
+        """Ask the engine for its version."""
+        await self._command.run(["version", "--format", "{{.Server.Version}}"])
+
+    async def _start(self, arguments: Sequence[str], name: str, log: LogSink, *, folder: Path) -> _Running:
+        pipe = asyncio.subprocess.PIPE
+        stderr, stderr_end = await _open_pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._command.program,
+                *self._command.prefix,
+                *arguments,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=stderr_end,
+                limit=self._line_limit_bytes,
+                cwd=folder if self._command.is_podman else None,
+            )
+        except OSError as error:
+            raise EngineUnavailableError(engine=self._command.program, reason=str(error)) from error
+        finally:
+            os.close(stderr_end)
+        if process.stdin is None or process.stdout is None:
+            raise EngineUnavailableError(engine=self._command.program, reason="its client has no standard streams")
+        return _Running(
+            process=process,
+            stdin=process.stdin,
+            stdout=process.stdout,
+            pump=asyncio.create_task(_pump(stderr, log), name=f"log-of-{name}"),
+            command=self._command,
+            name=name,
+            folder=folder,
+        )
+
+    def _run_arguments(self, spec: ContainerSpec, name: str, user: int) -> list[str]:
+        limits = spec.limits
+        scratch = f"rw,exec,nosuid,nodev,mode=1777,size={limits.scratch_bytes}"
+        labels = [PROJECT_LABEL, *(f"{key}={value}" for key, value in spec.labels.items())]
+        return [
+            *(
+                "run",
+                # Our images' names are not ours on a registry.
+                "--pull=never",
+                "--interactive",
+                *self._removal_args(),
+                "--name",
+                name,
+                "--hostname",
+                "wheelyard",
+                "--log-driver",
+                "none",
+            ),
+            *self._network_args(spec),
+            *self._runtime_args(spec),
+            *("--user", f"{user}:{user}", *self._command.confinement_args, "--ipc", "private"),
+            *("--read-only", "--tmpfs", f"/tmp:{scratch}", "--tmpfs", f"/scratch:{scratch}"),  # noqa: S108
+            *("--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)),
+            *("--cpus", f"{limits.cpus:g}", "--pids-limit", str(self._processes(spec)), "--ulimit", "core=0:0"),
+            *(part for ulimit in self._ulimits(limits) for part in ("--ulimit", ulimit)),
+            *(part for label in labels for part in ("--label", label)),
+            *(part for key, value in spec.env.items() for part in ("--env", f"{key}={value}")),
+            *("--workdir", "/scratch", "--entrypoint", spec.command[0], spec.image, *spec.command[1:]),
+        ]
+
+    def _runtime_args(self, spec: ContainerSpec) -> tuple[str, ...]:
+        """Choose the runtime; the prefetcher runs no code of the project's, and its network may be the host's."""
+        return () if spec.network is Network.PREFETCH else self._command.runtime_args
+
+    def _processes(self, spec: ContainerSpec) -> int:
+        return spec.limits.processes + (_RUNTIME_THREADS if self._runtime_args(spec) else 0)
+
+    def _removal_args(self) -> tuple[str, ...]:
+        return () if self._command.is_podman else ("--rm",)
+
+    def _ulimits(self, limits: Limits) -> tuple[str, ...]:
+        return container_ulimits(self._command.program, open_files=limits.open_files)
+
+    def _network_args(self, spec: ContainerSpec) -> tuple[str, ...]:
+        network = self._networks[spec.network]
+        if network == "none":
+            return ("--network", "none", *self._resolver_args())
+        return ("--network", network) if network else ()
+
+    def _resolver_args(self) -> tuple[str, ...]:
+        """Have names asked for on the loopback, where the agent notes them: no query would get anywhere else either.
+
+        Docker warns of 127.0.0.1 in every log, and 0.0.0.0 is the same to Linux. Podman takes no name server where
+        there is no network.
+        """
+        if self._command.is_podman:
+            return ()
+        return ("--dns", "0.0.0.0", "--dns-search", ".")  # noqa: S104  nothing binds to it
+
+    async def _end(self, running: _Running, *, patience_seconds: float) -> None:
+        """Leave neither the client nor the container behind."""
+        process = running.process
+        running.stdin.close()
+        # A client that cannot write would not end, nor would asyncio see its end while a pipe is full.
+        drain = asyncio.create_task(discard(running.stdout))
+        if process.returncode is None and not await _exits(process, seconds=patience_seconds):
+            await self._kill(process, running.name)
+        elif self._command.is_podman or process.returncode in _ENGINE_EXIT_CODES or (process.returncode or 0) < 0:
+            await self._remove(running.name)
+        await asyncio.gather(running.pump, drain)
+
+    async def _remove(self, name: str) -> None:
+        """Remove a container whose client has ended without it, for all that is known."""
+        with contextlib.suppress(TimeoutError, OperatorError):
+            async with asyncio.timeout(_END_SECONDS):
+                await self._command.run(["rm", "--force", name], check=False)
+
+    async def _kill(self, process: asyncio.subprocess.Process, name: str) -> None:
+        """Remove the container until its client has ended: one that is just being created cannot be removed yet.
+
+        An engine that hangs is left to the next search for leftovers.
+        """
+        with contextlib.suppress(TimeoutError, OperatorError):
+            async with asyncio.timeout(_END_SECONDS):
+                while process.returncode is None:
+                    await self._command.run(["rm", "--force", name], check=False)
+                    await _exits(process, seconds=_KILL_SECONDS)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _open_pipe() -> tuple[asyncio.StreamReader, int]:
+    """Give both ends of a pipe that holds little, unlike the one for lines.
+
+    Whoever writes faster than his log is taken shall feel it at once, and what he has written shall not be old.
+    """
+    reader = asyncio.StreamReader(limit=_BLOCK_BYTES)
+    source, end = os.pipe()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
+    )
+    return reader, end
+
+
+async def _pump(stderr: asyncio.StreamReader, log: LogSink) -> str:
+    """Log what comes; return its end, which is the engine's own error if it could not run the container."""
+    tail = b""
+    while data := await stderr.read(_BLOCK_BYTES):
+        tail = (tail + data)[-_TAIL_BYTES:]
+        await log.write(data)
+        if len(data) < _SMALL_BYTES:
+            await asyncio.sleep(_GATHER_SECONDS)
+    return tail.decode(errors="replace").strip()
+
+
+async def _exits(process: asyncio.subprocess.Process, *, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""This host: programs, files, parser processes."""

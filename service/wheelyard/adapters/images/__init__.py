@@ -1,0 +1,1 @@
+"""Images: made, found, refreshed, checked and pruned."""

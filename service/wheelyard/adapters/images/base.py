@@ -1,0 +1,210 @@
+"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so.
+
+Must not know what is built on them.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback, run_program
+from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.context import stream_file
+from wheelyard.adapters.images.image_failures import explain_failure
+from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.disk_space import check_free_space
+from wheelyard.domain.catalogue.archive import ArchiveDate, write_dates
+from wheelyard.domain.catalogue.suites import Suite
+from wheelyard.errors import ImageBuildFailedError
+
+_DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+_EXCERPT_LINES: Final = 12
+# The first address of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
+_MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(\S+://\S+)", re.MULTILINE)
+# Documentation, translations and recommended packages are of no use in an image. The options stay in the image, so
+# they hold for whatever is installed later.
+_SLIM: Final = (
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/info/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+)
+# Without it the essential usrmerge comes in, and 48 MB of Perl with it, to do what is already done.
+_MERGED_USR: Final = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
+
+# A hook of our own that prints: it is the one way out of the bootstrap that works in every mode of mmdebstrap.
+_RELEASE: Final = "wheelyard-release "
+_TELL_DATES: Final = (
+    '--customize-hook=for file in "$1"/var/lib/apt/lists/*Release; do'
+    f""" printf '{_RELEASE}%s %s\\n' "${{file##*/}}" "$(sed -n '/^Date: /{{s///p;q}}' "$file")"; done"""
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseRequest:
+    """Which base is wanted."""
+
+    suite: str
+    definition: str
+    """Digest of what determines it."""
+    source_date_epoch: int
+    entry: Suite
+    """The suite's entry in the catalogue."""
+    revision: str = ""
+
+    @property
+    def name(self) -> ImageName:
+        """The base image's name."""
+        return ImageName(name=f"base-{self.suite}", definition=self.definition, revision=self.revision)
+
+
+async def make_base(
+    engine: EngineCommand, request: BaseRequest, *, options: ImageOptions, on_progress: LineCallback
+) -> ImageRecord:
+    """Make the base and record what it is by digest: of the bootstrapped tar, or of the registry's image."""
+    if (reference := options.base_image_of(request.suite)) is not None:
+        return await _pull(engine, request, reference, options, on_progress)
+    with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
+        tar = Path(folder, "base.tar")
+        dates = await bootstrap_base(request, tar, options=options, on_progress=on_progress)
+        return await _import(engine, request, tar, dates)
+
+
+async def bootstrap_base(
+    request: BaseRequest, tar: Path, *, options: ImageOptions, on_progress: LineCallback
+) -> tuple[ArchiveDate, ...]:
+    """Write a suite's root file system as a tar, the same bytes from the same state of the archive.
+
+    Returns:
+        The state of each archive that it came from.
+
+    Raises:
+        SuiteUnavailableError: the mirror does not have the suite.
+        MirrorUnreachableError: the mirror does not answer.
+        DiskFullError: there is too little space for it.
+    """
+    on_progress(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
+    tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
+    dates: list[ArchiveDate] = []
+
+    def on_line(line: str) -> None:
+        tail.append(line)
+        on_progress(line)
+        if line.startswith(_RELEASE):
+            dates.append(_read_date(request, line))
+
+    await asyncio.to_thread(check_free_space, tar.parent, options.disk_floor_bytes)
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(request.source_date_epoch)}
+    if options.proxy:
+        env |= {"http_proxy": options.proxy, "https_proxy": options.proxy}
+    completed = await run_program(_bootstrap_command(request, tar, options), on_line=on_line, env=env)
+    if completed.returncode:
+        raise explain_failure("\n".join(tail), image=request.name.tag, suite=request.suite)
+    return tuple(sorted(dates))
+
+
+def _read_date(request: BaseRequest, line: str) -> ArchiveDate:
+    """Read a line of the hook; raises ImageBuildFailedError if the archive's Release file has no date to be used."""
+    _, _, text = line.partition(" ")
+    file_name, _, date = text.partition(" ")
+    try:
+        return ArchiveDate.of_release(file_name, date)
+    except ValueError as error:
+        excerpt = f"the archive's Release file {file_name} has the date {date!r}, which is none"
+        raise ImageBuildFailedError(image=request.name.tag, excerpt=excerpt) from error
+
+
+def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -> list[str]:
+    architecture = _DEBIAN_ARCHITECTURES[options.architecture]
+    return [
+        options.mmdebstrap_program,
+        "--variant=minbase",
+        f"--architectures={architecture}",
+        "--include=ca-certificates,tzdata",
+        f"--components={','.join(request.entry.components)}",
+        *_SLIM,
+        _MERGED_USR,
+        _TELL_DATES,
+        request.suite,
+        str(tar),
+        *_mirror_lines(request, options),
+    ]
+
+
+def _mirror_lines(request: BaseRequest, options: ImageOptions) -> list[str]:
+    """Name the suite's or the operator's mirrors; mmdebstrap knows the distribution's own, security among them."""
+    suite, entry = request.suite, request.entry
+    mirrors = entry.mirrors or _operators_mirrors(options)
+    if mirrors is None:
+        return []
+    mirror, security = mirrors
+    # The Release files of a past moment say that they are no longer valid, which is what was asked for.
+    deb, components = "deb [check-valid-until=no]" if entry.snapshot else "deb", " ".join(entry.components)
+    return [
+        f"{deb} {mirror} {suite} {components}",
+        f"{deb} {mirror} {suite}-updates {components}",
+        f"{deb} {security} {suite}-security {components}",
+    ]
+
+
+def _operators_mirrors(options: ImageOptions) -> tuple[str, str] | None:
+    if not options.apt_mirror:
+        return None
+    mirror = options.apt_mirror.rstrip("/")
+    return mirror, (options.apt_security_mirror or f"{mirror}-security").rstrip("/")
+
+
+async def _import(engine: EngineCommand, request: BaseRequest, tar: Path, dates: Sequence[ArchiveDate]) -> ImageRecord:
+    digest = await asyncio.to_thread(_file_digest, tar)
+    changes = label_changes({**_labels(request, digest), "archive-dates": write_dates(dates)})
+    await engine.run(["import", *changes, "-", request.name.tag], stdin=stream_file(tar))
+    image = await find_image(engine, request.name.tag, request.definition)
+    if image is None:
+        raise ImageBuildFailedError(image=request.name.tag, excerpt="the engine did not keep the imported base")
+    return image
+
+
+async def _pull(
+    engine: EngineCommand, request: BaseRequest, reference: str, options: ImageOptions, on_progress: LineCallback
+) -> ImageRecord:
+    """Pull the registry's image and put our labels on it."""
+    on_progress(f"{request.name.tag}: pulling {reference}")
+    await engine.run(["pull", reference], on_line=on_progress)
+    inspected = await engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])
+    build = ImageBuild(
+        tag=request.name.tag,
+        labels=_labels(request, inspected.text.rpartition("@")[2]),
+        dockerfile=f"FROM {reference}\n",
+    )
+    return await build_image(engine, build, options=options, on_progress=on_progress)
+
+
+async def read_apt_mirror(engine: EngineCommand, base: str) -> str | None:
+    """Read the package mirror that an image uses."""
+    script = "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
+    isolation = ["--rm", "--pull=never", "--network", "none", *engine.ulimit_args, "--label", PROJECT_LABEL]
+    listed = await engine.run(["run", *isolation, base, "sh", "-c", script])
+    match = _MIRROR.search(listed.text)
+    return match[1].rstrip("/") if match else None
+
+
+def _labels(request: BaseRequest, digest: str) -> dict[str, str]:
+    labels = {"role": "base", "suite": request.suite, "base-digest": digest, "definition": request.definition}
+    return {**labels, "revision": request.revision} if request.revision else labels
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"

@@ -1,0 +1,135 @@
+"""Older images that serve while their successors cannot be made. Must not make any image.
+
+A changed definition (a new Dockerfile, a Python's new release, an upgrade of Wheelyard) asks for an image that this
+host does not have yet. While the mirror is away, or the catalogue names a wrong hash, builds go on with the newest
+image of the same name: docs/decisions/0022-older-images-stand-in.md.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.names import ImageName, ImageRecord, list_images
+from wheelyard.adapters.images.prune import Clock, utc_now
+from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.disk_space import disk_errors
+from wheelyard.errors import OperatorError
+
+_PAUSE: Final = timedelta(minutes=10)
+"""So long nobody tries again to make an image that has a stand-in: each build would wait for a mirror's silence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StandIn:
+    """An image that serves in another one's place."""
+
+    definition: str
+    """Of the image that could not be made."""
+    image: str
+    """Id of the one that serves."""
+    reason: str
+    since: datetime
+    """When the other one last could not be made."""
+
+
+class StandInFile:
+    """What stands in for what on this host, for those who list images."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> tuple[StandIn, ...]:
+        """Read the stand-ins; a file that is missing or broken has none. Blocks."""
+        try:
+            rows = json.loads(self._path.read_text(encoding="utf-8"))
+            return tuple(StandIn(**{**row, "since": datetime.fromisoformat(row["since"])}) for row in rows)
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
+
+    def replace(self, definition: str, stand_in: StandIn | None) -> None:
+        """Put a stand-in in the place of a definition's, or nothing; those of others stay, whoever writes beside us.
+
+        Blocks. The file is whole at any time.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._path.with_suffix(".lock")).held():
+            others = [one for one in self.read() if one.definition != definition]
+            self._write([*others, stand_in] if stand_in else others)
+
+    def _write(self, stand_ins: Iterable[StandIn]) -> None:
+        rows = [asdict(one) for one in stand_ins]
+        with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream:
+            json.dump(rows, stream, default=str)
+        Path(stream.name).replace(self._path)
+
+
+class StandIns:
+    """Serves an older image where the wanted one cannot be made."""
+
+    def __init__(self, *, engine: EngineCommand, folder: Path, clock: Clock = utc_now) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._file = StandInFile(folder / "stand-ins.json")
+        self._clock = clock
+
+    async def serve(self, name: ImageName, make: Callable[[], Awaitable[str]], on_progress: LineCallback) -> str:
+        """Return the id of the image that is made, or of the newest one of its name if it cannot be.
+
+        Raises:
+            OperatorError: it cannot be made, and there is no older one.
+        """
+        noted = next((one for one in await self._read() if one.definition == name.definition), None)
+        if noted and self._clock() - noted.since < _PAUSE and (older := await self._find_instead(name)):
+            on_progress(_warn(name, older, noted.reason))
+            return older.id
+        try:
+            made = await make()
+        except OperatorError as error:
+            older = await self._find_instead(name)
+            if older is None:
+                raise
+            await self._note(name, older, error.summary)
+            on_progress(_warn(name, older, error.summary))
+            return older.id
+        if noted:
+            await self._forget(name)
+        return made
+
+    async def _find_instead(self, name: ImageName) -> ImageRecord | None:
+        """Find what can serve; nothing if the wanted image is there after all."""
+        images = await list_images(self._engine)
+        is_there = any(image.definition == name.definition and image.family for image in images)
+        return None if is_there else find_older(images, name)
+
+    async def _note(self, name: ImageName, older: ImageRecord, reason: str) -> None:
+        stand_in = StandIn(definition=name.definition, image=older.id, reason=reason, since=self._clock())
+        await self._replace(name, stand_in)
+
+    async def _forget(self, name: ImageName) -> None:
+        await self._replace(name, None)
+
+    async def _read(self) -> tuple[StandIn, ...]:
+        return await asyncio.to_thread(self._file.read)
+
+    async def _replace(self, name: ImageName, stand_in: StandIn | None) -> None:
+        with disk_errors(self._folder):
+            await asyncio.to_thread(self._file.replace, name.definition, stand_in)
+
+
+def find_older(images: Iterable[ImageRecord], name: ImageName) -> ImageRecord | None:
+    """Find the newest complete image of the same suite, Python and role, which are its name."""
+    family = name.current_tag.rpartition(":")[0]
+    kin = [image for image in images if image.family == family and image.definition != name.definition]
+    return max(kin, key=lambda image: image.created_at, default=None)
+
+
+def _warn(name: ImageName, older: ImageRecord, reason: str) -> str:
+    made = older.created_at.strftime("%Y-%m-%d")
+    return f"warning: {name.tag} cannot be made, so {older.name} of {made} stands in: {reason}"

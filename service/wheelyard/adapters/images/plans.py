@@ -1,0 +1,195 @@
+"""What the engine is asked to build for each image of a suite, as data. Must not run anything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.images.base import BaseRequest
+from wheelyard.adapters.images.build import ImageBuild
+from wheelyard.adapters.images.contents import CONTENT_FOLDER, draft_of, manager_of
+from wheelyard.adapters.images.context import ContextFile
+from wheelyard.adapters.images.names import ImageName, ImageRecord
+from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource
+from wheelyard.domain.catalogue.definition import (
+    DefinitionFacts,
+    base_definition,
+    builder_definition,
+    builder_pythons,
+    environment_definition,
+    own_suite,
+    python_definition,
+    pythons_definition,
+    runtime_definition,
+)
+from wheelyard.domain.catalogue.suites import Suite
+
+_CERTIFICATES: Final = "ca"
+_GROUNDS: Final = {"runtime": "bare", "builder": "toolchain"}
+"""Stage that each finished image starts from, and what has all of its system packages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PythonImage:
+    """An image with compiled Pythons."""
+
+    tag: str
+    sources: tuple[tuple[str, str], ...]
+    """The full version and the source's sha256 of each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What lies ready when an image is built from compiled Pythons."""
+
+    base: ImageRecord
+    pythons: PythonImage
+    wheels: tuple[Path, ...] = ()
+    """The tools' wheels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuitePlan:
+    """How the images of one suite are built."""
+
+    catalogue: Catalogue
+    facts: DefinitionFacts
+    suite: str
+    revision: str = ""
+    """Set while images are made that will replace those of the same definition."""
+    certificates: tuple[ContextFile, ...] = field(default=())
+    """The operator's certificates."""
+
+    @property
+    def entry(self) -> Suite:
+        """The suite's entry in the catalogue."""
+        return own_suite(self.catalogue, self.suite)
+
+    def python(self, python: str) -> Python:
+        """Give a Python's entry in the catalogue."""
+        return self.catalogue.python[python]
+
+    def pythons(self, python: str) -> tuple[str, ...]:
+        """Say which Pythons the builder for one Python carries."""
+        return builder_pythons(self.catalogue, python)
+
+    def base(self) -> BaseRequest:
+        """Say which base is wanted."""
+        return BaseRequest(
+            suite=self.suite,
+            definition=base_definition(self.catalogue, self.facts, suite=self.suite),
+            source_date_epoch=self.catalogue.source_date_epoch,
+            entry=self.entry,
+            revision=self.revision,
+        )
+
+    def python_name(self, python: str) -> ImageName:
+        """Name the image with one compiled Python; a refreshed base does not compile it again."""
+        definition = python_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"python-{self.suite}-{python}", definition=definition)
+
+    def pythons_name(self, python: str) -> ImageName:
+        """Name the image that joins the compiled Pythons of one builder."""
+        definition = pythons_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"pythons-{self.suite}-{python}", definition=definition)
+
+    def runtime_name(self, python: str) -> ImageName:
+        """Name the bare image with one Python."""
+        definition = runtime_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"runtime-{self.suite}-{python}", definition=definition, revision=self.revision)
+
+    def builder_name(self, python: str) -> ImageName:
+        """Name the suite's builder for one Python."""
+        definition = builder_definition(self.catalogue, self.facts, suite=self.suite, python=python)
+        return ImageName(name=f"builder-{self.suite}-{python}", definition=definition, revision=self.revision)
+
+    def python_build(self, python: str, *, base: ImageRecord, source: PythonSource, archive: Path) -> ImageBuild:
+        """Compile one Python from the source that could be had."""
+        name = self.python_name(python)
+        labels = {"python": python, "python-version": source.version, "python-sha256": source.sha256}
+        return ImageBuild(
+            tag=name.tag,
+            labels={"role": "python", **self._labels(name, base), **labels},
+            dockerfile=self.facts.dockerfile,
+            files=(ContextFile(name="sources/python.tar", content=archive), *self.certificates),
+            folders=(_CERTIFICATES,),
+            target="python",
+            build_args=self._build_args(python, base),
+        )
+
+    def pythons_build(self, python: str, compiled: Sequence[str]) -> ImageBuild:
+        """Join compiled Pythons, each its own image so that a new one does not compile the others again."""
+        first, *others = compiled
+        copies = "".join(f"COPY --from={image} /opt/python /opt/python\n" for image in others)
+        name = self.pythons_name(python)
+        labels = {"role": "pythons", "python": ",".join(self.pythons(python)), "definition": name.definition}
+        return ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {first}\n{copies}")
+
+    def runtime_build(self, python: str, parts: Parts) -> ImageBuild:
+        """Make the bare image."""
+        return self._build("runtime", self.runtime_name(python), parts, python=python, labels={"python": python})
+
+    def builder_build(self, python: str, parts: Parts) -> ImageBuild:
+        """Make the builder for one Python."""
+        labels = {"python": ",".join(self.pythons(python))}
+        return self._build("builder", self.builder_name(python), parts, python=python, labels=labels)
+
+    def ground_build(self, build: ImageBuild) -> ImageBuild:
+        """Make what a finished image starts from, so that its packages can be read before the rest is made."""
+        stage = _GROUNDS[str(build.target)]
+        return replace(draft_of(build), target=stage, files=self.certificates, folders=(_CERTIFICATES,))
+
+    def _build(
+        self, target: str, name: ImageName, parts: Parts, *, python: str, labels: Mapping[str, str]
+    ) -> ImageBuild:
+        versions = ",".join(version for version, _ in parts.pythons.sources)
+        return ImageBuild(
+            tag=name.tag,
+            labels={"role": target, **self._labels(name, parts.base), **labels, "python-version": versions},
+            dockerfile=self.facts.dockerfile,
+            files=(
+                ContextFile(name="tools.lock", content=self.facts.tools_lock.encode()),
+                *self.certificates,
+                *(ContextFile(name=f"wheels/{wheel.name}", content=wheel) for wheel in parts.wheels),
+            ),
+            folders=(_CERTIFICATES, "wheels", CONTENT_FOLDER),
+            target=target,
+            build_args={**self._build_args(python, parts.base), "PYTHONS": parts.pythons.tag},
+        )
+
+    def _labels(self, name: ImageName, base: ImageRecord) -> dict[str, str]:
+        labels = {
+            "suite": self.suite,
+            "policy": str(self.entry.policy_on(self.facts.architecture)),
+            "architecture": self.facts.architecture,
+            "base-digest": base.labels.get("base-digest", ""),
+            "archive-dates": base.labels.get("archive-dates", ""),
+            "definition": name.definition,
+        }
+        return {**labels, "revision": name.revision} if name.revision else labels
+
+    def _build_args(self, python: str, base: ImageRecord) -> dict[str, str]:
+        packages = self.entry.packages
+        return {
+            "BASE": base.tags[0],
+            "REVISION": self.revision,
+            "RUNTIME_PACKAGES": " ".join(packages.runtime),
+            "BUILD_PACKAGES": " ".join(packages.build),
+            "PYTHON_PACKAGES": " ".join(packages.python),
+            "PYTHON": python,
+            "PYTHON_CONFIGURE": " ".join(self.python(python).configure),
+            "SOURCE_DATE_EPOCH": str(self.catalogue.source_date_epoch),
+            "TOOLS_PYTHON": self.catalogue.tools.python,
+        }
+
+
+def environment_build(builder: ImageRecord, packages: tuple[str, ...]) -> tuple[ImageName, ImageBuild]:
+    """Add system packages to an image of ours; the package manager runs as root, what comes after it does not."""
+    name = ImageName(name="environment", definition=environment_definition(builder=builder.id, packages=packages))
+    dockerfile = (
+        f"FROM {builder.id}\nUSER root\nARG REVISION\n"
+        f"RUN {manager_of(builder).write_install(packages)}\n"
+        "USER 1000:1000\n"
+    )
+    labels = {"role": "environment", "builder": builder.id, "apt": ",".join(packages), "definition": name.definition}
+    return name, ImageBuild(tag=name.tag, labels=labels, dockerfile=dockerfile)

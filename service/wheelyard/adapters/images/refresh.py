@@ -1,0 +1,183 @@
+"""Upkeep of a host's images: security updates come in. Must not decide what an image is, nor which one goes.
+
+An image that is replaced stays in use until the new one is complete: the new ones are made under names of their own,
+and only then take over the old ones' names, all of a suite in one go. Running builds know their image by its id.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.image_extensions import built_on, find_extensions
+from wheelyard.adapters.images.image_updates import find_updates
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.pending_updates import PendingFile
+from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
+from wheelyard.adapters.images.renewal import Renewal
+from wheelyard.adapters.images.reports import RefreshReports
+from wheelyard.disk_space import disk_errors
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
+from wheelyard.errors import OperatorError
+
+_WARM: Final = timedelta(days=7)
+"""An extension that a build used this lately gets a successor together with its builder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Present:
+    """An image of a suite that this host has, and how it is made anew."""
+
+    record: ImageRecord
+    name: ImageName
+    make: Callable[[LineCallback], Awaitable[str]]
+    """Makes its successor, under the name that has the revision."""
+
+
+class ImageUpkeep:
+    """Refreshes the images of one host.
+
+    Args:
+        engine: the host's engine.
+        images: makes images.
+        options: how images are made here.
+        folder: where this host's records are kept.
+        pruning: hears which images were superseded, and removes them when no build can need them any more.
+        clock: tells the time.
+    """
+
+    def __init__(  # noqa: PLR0913  it is assembled in one place
+        self,
+        *,
+        engine: EngineCommand,
+        images: ImageBuilder,
+        options: ImageOptions,
+        folder: Path,
+        pruning: ImagePruning,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._engine = engine
+        self._images = images
+        self._options = options
+        self._pending = PendingFile(folder / "pending.json")
+        self._reports = RefreshReports(folder / "refreshes")
+        self._pruning = pruning
+        self._clock = clock
+
+    async def check(self, suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
+        """Find the pending updates of each image of a suite, of toolchains and environments too."""
+        present = await self._present(suite, self._images)
+        extensions = await find_extensions(self._engine, [one.record.id for one in present])
+        found = await self._check(suite, [*(one.record for one in present), *extensions], on_progress)
+        return tuple(found.values())
+
+    async def refresh(self, suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
+        """Make a suite's images anew if any of them lacks updates, and say what changed.
+
+        A toolchain or an environment that lacks some is made anew by itself. One that cannot be made (its package has
+        left the archive) stays as it is, and the report says why.
+
+        Raises:
+            OperatorError: something else failed; the old images are in use as before.
+        """
+        revision = self._clock().strftime("%Y%m%dT%H%M%S")
+        images = self._images.revised(revision)
+        present = await self._present(suite, images)
+        extensions = await find_extensions(self._engine, [one.record.id for one in present])
+        found = await self._check(suite, [*(one.record for one in present), *extensions], on_progress)
+        if not any(report.pending for report in found.values()):
+            return tuple(found.values())
+        renewal = Renewal(engine=self._engine, images=images, revision=revision, found=found, on_progress=on_progress)
+        try:
+            if any(found[one.record.id].pending for one in present):
+                renewal.names += await images.base_names(suite)
+                for one in present:
+                    await renewal.make(one.record, one.name, one.make)
+            await renewal.extend(extensions, warm=await self._find_warm(extensions))
+            reports = await renewal.report()
+            for name in renewal.names:
+                await self._take_over(name)
+        finally:
+            for name in renewal.names:
+                await self._engine.run(["image", "rm", name.tag], check=False)
+        with disk_errors(self._options.lock_dir):
+            await asyncio.to_thread(self._reports.write, suite, reports, now=self._clock())
+        await self._look_again(suite, on_progress)
+        return reports
+
+    async def last_report(self, suite: str) -> RefreshReport | None:
+        """Say what the last refresh that made images anew changed; None if there was none."""
+        return await asyncio.to_thread(self._reports.read, suite)
+
+    async def _take_over(self, name: ImageName) -> None:
+        """Give a new image the name that is in use."""
+        old = await find_image(self._engine, name.current_tag)
+        if old is not None:
+            await self._pruning.note_superseded(old.id)
+        await self._engine.run(["tag", name.tag, name.current_tag])
+
+    async def _check(
+        self, suite: str, images: Sequence[ImageRecord], on_progress: LineCallback
+    ) -> dict[str, ImageRefresh]:
+        """Look what each image lacks; by id."""
+        reports = {}
+        for image in images:
+            on_progress(f"{image.name}: looking for updates")
+            pending = await find_updates(self._engine, image, self._options)
+            reports[image.id] = ImageRefresh(image=image.name, pending=pending)
+        changes = tuple(sorted({change for report in reports.values() for change in report.pending}))
+        if images:
+            with disk_errors(self._options.lock_dir):
+                await asyncio.to_thread(self._pending.write, suite, changes, now=self._clock())
+        return reports
+
+    async def _look_again(self, suite: str, on_progress: LineCallback) -> None:
+        """Record what the new images still lack; they are in use already, so a silent mirror is no error now."""
+        try:
+            await self.check(suite, on_progress)
+        except OperatorError as error:
+            on_progress(f"what {suite} still lacks is unknown: {error.summary}")
+
+    async def _find_warm(self, extensions: Sequence[ImageRecord]) -> frozenset[str]:
+        """List the extensions that builds used lately, and what those are made from, by id.
+
+        Others are made when somebody asks for them again, from the archive as it is then.
+        """
+        warm = set[str]()
+        for one in reversed(extensions):
+            last = await self._pruning.last_used(one.id)
+            if one.id in warm or (last is not None and self._clock() - last < _WARM):
+                warm |= {one.id, built_on(one)}
+        return frozenset(warm)
+
+    async def _present(self, suite: str, images: ImageBuilder) -> list[_Present]:
+        """Find the suite's images that this host has."""
+        wanted: list[tuple[ImageName, Callable[[LineCallback], Awaitable[str]]]] = []
+        for python in images.pythons(suite):
+            wanted.append((await images.builder_name(suite, python), _builder_maker(images, suite, python)))
+            if await images.base_names(suite):
+                wanted.append((await images.runtime_name(suite, python), _runtime_maker(images, suite, python)))
+        present = []
+        for name, make in wanted:
+            record = await find_image(self._engine, name.current_tag, name.definition)
+            if record is not None:
+                present.append(_Present(record=record, name=name, make=make))
+        return present
+
+    async def prune(self) -> tuple[UsedImage, ...]:
+        """Remove what nothing needs."""
+        return await self._pruning.prune()
+
+
+def _builder_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[LineCallback], Awaitable[str]]:
+    return lambda on_progress: images.ensure_builder(suite, on_progress, python=python)
+
+
+def _runtime_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[LineCallback], Awaitable[str]]:
+    return lambda on_progress: images.ensure_runtime(suite, python, on_progress)

@@ -1,0 +1,45 @@
+"""What the last refresh of each suite changed on this host, kept in files. Must not refresh anything."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from wheelyard.domain.catalogue.packages import PackageChange
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
+
+
+class RefreshReports:
+    """One JSON file for each suite."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, suite: str) -> RefreshReport | None:
+        """Read a suite's last report; None if there is none, or its file is broken. Blocks."""
+        try:
+            document = json.loads((self._folder / f"{suite}.json").read_text(encoding="utf-8"))
+            images = tuple(_read_image(row) for row in document["images"])
+            return RefreshReport(at=datetime.fromisoformat(document["at"]), images=images)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def read_all(self, suites: Iterable[str]) -> dict[str, RefreshReport]:
+        """Read the last report of each suite that has one. Blocks."""
+        found = {suite: self.read(suite) for suite in suites}
+        return {suite: report for suite, report in found.items() if report is not None}
+
+    def write(self, suite: str, images: Sequence[ImageRefresh], *, now: datetime) -> None:
+        """Keep a report in place of the one before; the file is whole at any time. Blocks."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False, encoding="utf-8") as stream:
+            json.dump(asdict(RefreshReport(at=now, images=tuple(images))), stream, default=str)
+        Path(stream.name).replace(self._folder / f"{suite}.json")
+
+
+def _read_image(row: dict[str, Any]) -> ImageRefresh:
+    lists = {name: tuple(PackageChange(**change) for change in row[name]) for name in ("pending", "changes")}
+    return ImageRefresh(**{**row, **lists})

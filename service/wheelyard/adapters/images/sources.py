@@ -1,0 +1,189 @@
+"""What goes into images from outside, fetched and checked by sha256 before any of it runs.
+
+CPython's source comes from the first mirror that has it; the tools' wheels from the index, as uv picks them from the
+lock file. Must not run anything that it fetched.
+"""
+
+import asyncio
+import functools
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+import httpx
+
+from wheelyard.adapters.host.process import LineCallback, run_program
+from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.adapters.upstream.http import (
+    IndexAddress,
+    explain,
+    hide_password,
+    open_client,
+    retrying,
+    without_password,
+)
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.domain.untrusted.versions import read_version
+from wheelyard.errors import DownloadFailedError, HashMismatchError
+
+_CHUNK_BYTES: Final = 1 << 20
+_RETRY_SECONDS: Final = (0.5, 2.0)
+_LOCKED_HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolsTarget:
+    """What the tools' wheels must run on."""
+
+    python: str
+    platform: str
+    """As uv names it, such as ``x86_64-manylinux_2_36``."""
+
+
+class ImageSources:
+    """The fetched files, kept in a cache directory; an equal file is fetched once."""
+
+    def __init__(self, *, cache_dir: Path, options: ImageOptions) -> None:
+        self._cache_dir = cache_dir
+        self._options = options
+        self._cache = ContentCache(root=cache_dir / "files", floor_bytes=options.disk_floor_bytes)
+
+    async def fetch(self, file: IndexFile, *, mirrors: Sequence[str], on_progress: LineCallback) -> Path:
+        """Bring a file from the first mirror that has its bytes.
+
+        Raises:
+            HashMismatchError: every mirror that answered sent other bytes.
+            DownloadFailedError: no mirror has it; names each one and why.
+        """
+        if kept := await asyncio.to_thread(self._cache.find, file):
+            return kept
+        options = self._options
+        auth = IndexAddress(options.index_url) if options.index_url else None
+        async with open_client(
+            ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=auth
+        ) as client:
+            return await self._try_mirrors(client, file, mirrors, on_progress)
+
+    async def _try_mirrors(
+        self, client: httpx.AsyncClient, file: IndexFile, mirrors: Sequence[str], on_progress: LineCallback
+    ) -> Path:
+        tried: list[str] = []
+        mismatches: list[HashMismatchError] = []
+        for url in mirrors:
+            on_progress(f"{file.filename}: fetching from {without_password(url)}")
+            try:
+                download = functools.partial(self._download, client, file, url)
+                return await retrying(download, pauses=_RETRY_SECONDS)
+            except HashMismatchError as error:
+                mismatches.append(error)
+                tried.append(f"{without_password(url)} (its sha256 is {error.found})")
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                tried.append(f"{without_password(url)} ({explain(error)})")
+        if len(mismatches) == len(tried) == 1:
+            raise mismatches[0]
+        raise DownloadFailedError(what=f"{file.filename} with sha256 {file.sha256}", tried=tried)
+
+    async def _download(self, client: httpx.AsyncClient, file: IndexFile, url: str) -> Path:
+        partial = PartialFile(self._cache, file)
+        try:
+            async with client.stream("GET", url) as response:
+                response.raise_for_status()
+                async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+                    await asyncio.to_thread(partial.write, chunk)
+            return await asyncio.to_thread(partial.keep)
+        finally:
+            await asyncio.to_thread(partial.discard)
+
+    async def fetch_tools(self, lock: Path, *, target: ToolsTarget, on_progress: LineCallback) -> tuple[Path, ...]:
+        """Bring the wheels that a lock file comes down to on a target.
+
+        Raises:
+            DownloadFailedError: the index does not answer, or has no wheel of a locked release for the target.
+            HashMismatchError: a wheel is not one of those that the lock file names.
+        """
+        wheels = await self._choose_wheels(lock, target, on_progress)
+        fetches = (self.fetch(wheel, mirrors=[wheel.url], on_progress=on_progress) for wheel in wheels)
+        return tuple(await asyncio.gather(*fetches))
+
+    async def _choose_wheels(self, lock: Path, target: ToolsTarget, on_progress: LineCallback) -> tuple[IndexFile, ...]:
+        """Ask uv which wheels fit the target, as a PEP 751 lock file; the answer is kept, so it is asked once."""
+        text = await asyncio.to_thread(lock.read_text)
+        kept = self._cache_dir / "tools" / f"{_answer_name(text, target)}.json"
+        if await asyncio.to_thread(kept.exists):
+            return _read_wheels(json.loads(await asyncio.to_thread(kept.read_text)), text)
+        on_progress(f"{lock.name}: choosing wheels for Python {target.python} on {target.platform}")
+        answer = await self._ask_uv(lock, target)
+        wheels = _read_wheels(answer, text)
+        await asyncio.to_thread(_write_whole, kept, json.dumps(answer, default=str))
+        return wheels
+
+    async def _ask_uv(self, lock: Path, target: ToolsTarget) -> dict[str, Any]:
+        options = self._options
+        hide = functools.partial(hide_password, url=options.index_url or "")
+        with tempfile.TemporaryDirectory(prefix="wheelyard-tools-") as folder:
+            output = Path(folder, "pylock.toml")
+            command = [
+                options.uv_program, "pip", "compile", str(lock), "--quiet", "--no-deps", "--only-binary", ":all:",
+                "--no-header", "--format", "pylock.toml", "--output-file", str(output), "--no-python-downloads",
+                "--python", sys.executable, "--python-version", target.python, "--python-platform", target.platform,
+            ]  # fmt: skip
+            completed = await run_program(command, env=_environment(options))
+            if completed.returncode:
+                raise DownloadFailedError(what=f"The wheels of {lock.name}", tried=[hide(completed.error_text)])
+            return read_toml(hide(await asyncio.to_thread(output.read_text)))
+
+
+def _answer_name(lock_text: str, target: ToolsTarget) -> str:
+    digest = hashlib.sha256(lock_text.encode()).hexdigest()
+    return f"{digest[:16]}-{target.python}-{target.platform}"
+
+
+def _environment(options: ImageOptions) -> dict[str, str]:
+    """Tell uv the index and the operator's CA where not everybody on the host can read it."""
+    index = {"UV_DEFAULT_INDEX": options.index_url} if options.index_url else {}
+    trust = {"SSL_CERT_FILE": str(options.ca_bundle)} if options.ca_bundle else {}
+    return {**os.environ, **index, **trust}
+
+
+def _read_wheels(answer: dict[str, Any], lock_text: str) -> tuple[IndexFile, ...]:
+    """Read the chosen wheels, each of which the lock file must have named by its hash."""
+    locked = set(_LOCKED_HASH.findall(lock_text))
+    packages: list[dict[str, Any]] = answer.get("packages", [])
+    wheels = tuple(_read_wheel(package, wheel) for package in packages for wheel in package.get("wheels", ()))
+    for wheel in wheels:
+        if wheel.sha256 not in locked:
+            raise HashMismatchError(what=wheel.filename, expected="one of the locked ones", found=wheel.sha256)
+    return wheels
+
+
+def _read_wheel(package: dict[str, Any], wheel: dict[str, Any]) -> IndexFile:
+    return IndexFile(
+        filename=unquote(wheel["url"].rpartition("/")[2]),
+        url=without_password(wheel["url"]),
+        sha256=wheel["hashes"]["sha256"],
+        kind="wheel",
+        version=read_version(package["version"]),
+        size_bytes=wheel.get("size"),
+    )
+
+
+def source_file(*, name: str, version: str, sha256: str) -> IndexFile:
+    """Describe a source tarball, which has no address of its own but mirrors."""
+    return IndexFile(filename=name, url="", sha256=sha256, kind="sdist", version=read_version(version))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as stream:
+        stream.write(text)
+    Path(stream.name).replace(path)

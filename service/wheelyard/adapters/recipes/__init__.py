@@ -1,0 +1,1 @@
+"""Where recipes are read from: folders and git repositories."""

@@ -1,0 +1,209 @@
+"""Recipes in a git repository, fetched with git, one folder for each commit. Must not run anything of the repository.
+
+Hooks, submodules, symbolic links and every transport but the address's own are off. A new commit is complete before it
+is used, and a repository that cannot be reached leaves the old one in use.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.host.process import run_program
+from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.domain.recipes.source import GitSource, SourceStatus
+from wheelyard.errors import AlreadyRunningError, ProgramMissingError, RecipesUnavailableError
+from wheelyard.logs import get_logger
+
+_TIMEOUT_SECONDS: Final = 120.0
+_KEPT_COMMITS: Final = 2
+_POLL_SECONDS: Final = 0.05
+_REFERENCE: Final = "refs/wheelyard/current"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LEFTOVER_SECONDS: Final = 3600.0
+"""A checkout that is not complete by then was broken off: git has a time limit that is far shorter."""
+_SAFE: Final = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.symlinks=false"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "submodule.recurse=false"),
+    *("-c", "transfer.fsckObjects=true"),
+    *("-c", "gc.auto=0"),
+)
+_HELPER: Final = (
+    '!f() { test "$1" != get || printf "username=%s\\npassword=%s\\n" "$WHEELYARD_GIT_USER" "$WHEELYARD_GIT_KEY"; }; f'
+)
+_log = get_logger(__name__)
+
+
+class RecipeCheckout:
+    """One repository's recipes."""
+
+    def __init__(self, source: GitSource, *, root: Path, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        self._source = source
+        self._home = root / hashlib.sha256(f"{source.url}@{source.ref}".encode()).hexdigest()[:16]
+        self._current = self._home / "current"
+        self._timeout_seconds = timeout_seconds
+        self._problem = ""
+
+    @property
+    def folder(self) -> Path:
+        """The recipes of the newest commit; raises RecipesUnavailableError if none was ever fetched."""
+        commit = self._commit()
+        if commit is None:
+            raise RecipesUnavailableError(source=str(self._source), reason=self._problem or "it was not fetched yet")
+        folder = self._commits / commit / self._source.subdirectory
+        # Without this, each project would be built as one that has no recipe.
+        if not folder.is_dir():
+            reason = f"its commit {commit[:12]} has no folder {self._source.subdirectory}"
+            raise RecipesUnavailableError(source=str(self._source), reason=reason)
+        return folder
+
+    def status(self) -> SourceStatus:
+        """Say what is in use, and why it is not newer."""
+        return SourceStatus(place=str(self._source), commit=self._commit(), problem=self._problem)
+
+    async def update(self) -> None:
+        """Fetch the newest commit; what fails is noted and logged, and the old one stays."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await asyncio.to_thread(self._home.mkdir, parents=True, exist_ok=True)
+                async with self._alone():
+                    await self._fetch()
+        except (OSError, ProgramMissingError, TimeoutError, _GitError) as error:
+            reason = str(error) or f"git took more than {self._timeout_seconds:.0f} seconds"
+            if reason != self._problem:
+                _log.warning("recipes-not-updated", source=str(self._source), reason=reason)
+            self._problem = reason
+        else:
+            self._problem = ""
+
+    def _commit(self) -> str | None:
+        """Return the commit in use; one whose files are gone is none, so that it is fetched again."""
+        try:
+            commit = self._current.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        return commit if (self._commits / commit).is_dir() else None
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Keep others away from the repository: one with another folder of it, or another process."""
+        lock = FileLock(self._home / "lock")
+        while True:
+            try:
+                lock.acquire()
+                break
+            except AlreadyRunningError:
+                await asyncio.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _fetch(self) -> None:
+        await self._git("init", "--quiet", "--bare", str(self._repository))
+        refspec = f"+{self._source.ref}:{_REFERENCE}"
+        options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
+        await self._git("fetch", *options, "--", self._source.url, refspec)
+        commit = await self._git("rev-parse", "--verify", f"{_REFERENCE}^{{commit}}")
+        if commit != self._commit():
+            await self._use(commit)
+
+    async def _use(self, commit: str) -> None:
+        commits = self._commits
+        if not (commits / commit).exists():
+            commits.mkdir(exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=commits))
+            try:
+                await self._git(f"--work-tree={partial}", "checkout", "--force", "--quiet", commit, "--", ".")
+                await asyncio.to_thread(partial.rename, commits / commit)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        _write_whole(self._current, commit)
+        _log.info("recipes-updated", source=str(self._source), commit=commit)
+        await asyncio.to_thread(_remove_old, commits, current=commit)
+
+    @property
+    def _commits(self) -> Path:
+        return self._home / "commits"
+
+    @property
+    def _repository(self) -> Path:
+        return self._home / "repository"
+
+    async def _git(self, *arguments: str) -> str:
+        # The variable outranks every setting of the host's git, so no other transport can be reached.
+        env = {
+            **os.environ,
+            "GIT_ALLOW_PROTOCOL": self._source.scheme,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            **_login(self._source),
+        }
+        directory = () if arguments[0] == "init" else (f"--git-dir={self._repository}",)
+        done = await run_program(["git", *_SAFE, *directory, *arguments], env=env)
+        if done.returncode != 0:
+            raise _GitError(done.error_text or f"git ended with {done.returncode}")
+        return done.text
+
+
+def _login(source: GitSource) -> dict[str, str]:
+    """Give git a user and a password through its environment: everybody on the host can read command lines.
+
+    The helper is a line of shell that git runs; it names the variables, so its own command line shows no secret. The
+    empty one in front of it switches the host's own helpers off, which would keep the password. For a user alone, the
+    host's helpers are asked for the password.
+    """
+    if not source.user and not source.password:
+        return {}
+    if not source.password:
+        user = {"GIT_CONFIG_KEY_0": f"credential.{source.url}.username", "GIT_CONFIG_VALUE_0": source.user}
+        return {"GIT_CONFIG_COUNT": "1", **user}
+    return {
+        "WHEELYARD_GIT_USER": source.user,
+        "WHEELYARD_GIT_KEY": source.password,
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "credential.helper",
+        "GIT_CONFIG_VALUE_0": "",
+        "GIT_CONFIG_KEY_1": f"credential.{source.url}.helper",
+        "GIT_CONFIG_VALUE_1": _HELPER,
+    }
+
+
+class _GitError(Exception):
+    """git answered with an error."""
+
+
+def _write_whole(file: Path, text: str) -> None:
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="ascii")
+    partial.replace(file)
+
+
+def _remove_old(commits: Path, *, current: str) -> None:
+    """Keep the newest commits, the one in use whatever its age: a request may still read the one before.
+
+    What is no commit is a checkout that was broken off, or one that another process is at.
+    """
+    complete = [folder for folder in commits.iterdir() if _COMMIT.fullmatch(folder.name) and folder.name != current]
+    leftovers = [folder for folder in commits.iterdir() if _COMMIT.fullmatch(folder.name) is None]
+    old = sorted(complete, key=_modified, reverse=True)[_KEPT_COMMITS - 1 :]
+    broken = [folder for folder in leftovers if _modified(folder) < time.time() - _LEFTOVER_SECONDS]
+    for folder in (*old, *broken):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _modified(folder: Path) -> float:
+    """Return when a folder was last changed; 0 for one that is gone."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

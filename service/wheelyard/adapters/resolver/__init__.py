@@ -1,0 +1,1 @@
+"""uv as the resolver of wheels and releases."""

@@ -1,0 +1,306 @@
+"""Pages of a Simple API (PEP 503, 691, 658) that uv asks before upstream's, on loopback, while one question lasts.
+
+They say what upstream's do not: our own index's wheels, nothing but those for the organisation's own names, and sdists
+in place of wheels that could be built. What they have no page of, uv asks upstream for. Must not choose releases.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import uvicorn
+from packaging.metadata import RawMetadata
+from packaging.utils import NormalizedName, canonicalize_name
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
+from wheelyard.domain.index.placeholder_files import OfferedFiles, StandIns, is_usable, offer_files
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.untrusted.file_names import read_wheel_name
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement
+from wheelyard.errors import (
+    BuildRequirementsError,
+    IndexUnavailableError,
+    InvalidSdistError,
+    NotFoundError,
+    ResolutionTooLargeError,
+    UnknownProjectError,
+    WheelyardError,
+)
+from wheelyard.interfaces import ParserPool, SourceIndex
+
+_HOST: Final = "127.0.0.1"
+_JSON: Final = "application/vnd.pypi.simple.v1+json"
+_SECRET_BYTES: Final = 16
+_IDLE_SECONDS: Final = 30
+_MOST_PROJECTS: Final = 2000
+"""Whose pages uv may ask for in one run. It asks here before it asks upstream, so this limits both."""
+_MOST_SDISTS: Final = 500
+"""That may be fetched for their metadata in one run."""
+MOST_REQUIREMENTS: Final = 2000
+"""That one sdist may state; the longest lists of PyPI have some hundreds."""
+_BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
+
+
+class ResolverPages:
+    """What uv is shown beside upstream's pages."""
+
+    def __init__(
+        self,
+        *,
+        source: SourceIndex,
+        own: OwnWheels | None,
+        own_projects: OwnProjects,
+        parsers: ParserPool,
+        read_metadata: Callable[[Path], bytes | None] = read_sdist_metadata,
+    ) -> None:
+        self._source = source
+        self._own = own
+        self._own_projects = own_projects
+        self._parsers = parsers
+        self._read_metadata = read_metadata
+
+    @contextlib.asynccontextmanager
+    async def open(self, target: Target, stand_ins: StandIns) -> AsyncIterator["PageVisit"]:
+        """Serve pages for a target until the block ends; only whoever is told their address can read them."""
+        visit = PageVisit(self, target, stand_ins)
+        async with _serving(visit.app()) as address:
+            visit.url = f"{address}{visit.root}/simple"
+            yield visit
+
+    async def files_of(self, project: NormalizedName, target: Target, stand_ins: StandIns) -> OfferedFiles | None:
+        """Choose what a project's page lists; None if upstream's own will do."""
+        own = await self._own.files_of(project) if self._own else ()
+        if self._own_projects.include(project):
+            return OfferedFiles(files=own, stand_ins=())
+        if not own and stand_ins is StandIns.NONE:
+            return None
+        try:
+            upstream = (await self._source.project(project)).files
+        except UnknownProjectError:
+            upstream = ()
+        return offer_files(upstream, own, target=target, stand_ins=stand_ins)
+
+    def is_own(self, project: NormalizedName) -> bool:
+        """Tell whether upstream is never asked for the name."""
+        return self._own_projects.include(project)
+
+    def refuse(self, project: NormalizedName) -> None:
+        """Raise OwnProjectError for a name that upstream is never asked for."""
+        self._own_projects.refuse(project)
+
+    async def metadata_of(self, name: str, file: IndexFile) -> bytes:
+        """Give the METADATA of a listed wheel: ours, or what an sdist says that its wheel's will be."""
+        if self._own and file.own:
+            return await self._own.metadata_of(file)
+        stated = await asyncio.to_thread(self._read_metadata, await self._source.fetch(file))
+        what = f"the PKG-INFO of {file.filename}"
+        try:
+            return await self._parsers.run(stand_in_metadata, name, stated or b"", what=what, caller=name)
+        except RefusedTextError as error:
+            raise InvalidSdistError(file=file.filename, reason=str(error)) from error
+
+
+class PageVisit:
+    """The pages while one question lasts, and what was seen of it."""
+
+    def __init__(self, pages: ResolverPages, target: Target, stand_ins: StandIns) -> None:
+        self._pages = pages
+        self._target = target
+        self._stand_ins = stand_ins
+        self._asked: set[NormalizedName] = set()
+        self._fetched: set[str] = set()
+        self.root = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
+        self.url = ""
+        """Address of the pages."""
+        self.listed: dict[str, IndexFile] = {}
+        """Wheels of ours that were listed, and sdists by the name of the wheel that each stands for."""
+        self.unmet: list[NormalizedName] = []
+        """Names of the organisation's own that were asked for and have no usable wheel."""
+        self.fault: WheelyardError | None = None
+        """Why a page could not be given."""
+
+    def find(self, url: str) -> IndexFile | None:
+        """Find what an address on these pages stands for; None if it is not on them."""
+        _, is_here, name = url.partition(f"{self.root}/files/")
+        return self.listed.get(unquote(name)) if is_here else None
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise what really went wrong here where uv only sees that there is nothing to choose."""
+        try:
+            yield
+        except (BuildRequirementsError, IndexUnavailableError) as error:
+            if self.fault is not None:
+                raise self.fault from error
+            for project in self.unmet:
+                self._pages.refuse(project)
+            raise
+
+    def app(self) -> ASGIApp:
+        """Return the pages as an application.
+
+        uv asks upstream after a 404 and after nothing else, so whatever goes wrong here is a 400.
+        """
+        pages = [
+            Route("/simple/{project}/", self._answer_page),
+            Route("/files/{name}.metadata", self._answer_metadata),
+        ]
+        answers = {NotFoundError: _not_here, WheelyardError: self._give_up, HTTPException: self._refuse}
+        return Starlette(routes=[Mount(self.root, routes=pages)], exception_handlers=answers)
+
+    async def _answer_page(self, request: Request) -> Response:
+        return _answer(200, await self._page(canonicalize_name(request.path_params["project"])), kind=_JSON)
+
+    async def _answer_metadata(self, request: Request) -> Response:
+        return _answer(200, await self._metadata(request.path_params["name"]))
+
+    async def _give_up(self, _: Request, error: Exception) -> Response:
+        if isinstance(error, WheelyardError):
+            self.fault = error
+        return _answer(_BAD_REQUEST)
+
+    async def _refuse(self, request: Request, _: Exception) -> Response:
+        is_page = request.method == "GET" and request.url.path.startswith(f"{self.root}/")
+        return _answer(_NOT_FOUND if is_page else _BAD_REQUEST)
+
+    async def _page(self, project: NormalizedName) -> bytes:
+        self._asked.add(project)
+        if len(self._asked) > _MOST_PROJECTS:
+            raise ResolutionTooLargeError(what="what is required leads to more projects", limit=_MOST_PROJECTS)
+        offered = await self._pages.files_of(project, self._target, self._stand_ins)
+        if offered is None:
+            raise NotFoundError(kind="project", name=project)
+        if self._pages.is_own(project) and not any(is_usable(file, self._target) for file in offered.files):
+            self.unmet.append(project)
+        stand_ins = {_wheel_name(project, sdist): sdist for sdist in offered.stand_ins}
+        entries = [self._entry(file.filename, file) for file in offered.files if file.filename not in stand_ins]
+        entries += [self._entry(name, sdist) for name, sdist in stand_ins.items()]
+        return json.dumps({"meta": {"api-version": "1.1"}, "name": project, "files": entries}).encode()
+
+    def _entry(self, name: str, file: IndexFile) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "filename": name,
+            "url": file.url,
+            "hashes": {"sha256": file.sha256},
+            "yanked": (file.yanked_reason or True) if file.yanked else False,
+        }
+        if file.requires_python is not None:
+            entry["requires-python"] = file.requires_python
+        if file.upload_time is not None:
+            entry["upload-time"] = file.upload_time.isoformat()
+        if file.own or name != file.filename:
+            self.listed[name] = file
+            entry |= {"url": f"{self.root}/files/{quote(name)}", "core-metadata": True}
+        return entry
+
+    async def _metadata(self, name: str) -> bytes:
+        if name not in self.listed:
+            raise NotFoundError(kind="file", name=name)
+        self._fetched.add(name)
+        if len(self._fetched) > _MOST_SDISTS:
+            raise ResolutionTooLargeError(what="more sdists would have to be read", limit=_MOST_SDISTS)
+        return await self._pages.metadata_of(name, self.listed[name])
+
+
+async def _not_here(_: Request, __: Exception) -> Response:
+    return _answer(_NOT_FOUND)
+
+
+def _answer(status: int, body: bytes = b"", *, kind: str = "text/plain") -> Response:
+    # What uv kept of these pages would be of no use: the next ones have another address.
+    headers = {"Cache-Control": "no-store", "Content-Type": kind}
+    return Response(body, status, headers | ({"Connection": "close"} if status == _BAD_REQUEST else {}))
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on loopback until the block ends, and yield its address.
+
+    This is uvicorn's protocol on a server of asyncio's: uvicorn's own server takes the process's signals, and looks
+    only ten times a second whether it is to end. h11 bounds a request's head, which httptools does not.
+    """
+    config = uvicorn.Config(
+        _without_cancellation(app),
+        http=H11Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=_IDLE_SECONDS,
+    )
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(lambda: H11Protocol(config, state, {}), _HOST, 0)
+    try:
+        yield f"http://{_HOST}:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in tuple(state.connections):
+            connection.transport.abort()
+        # The connections learn of their end first, so that nothing is written to them.
+        await asyncio.sleep(0)
+        answering = tuple(state.tasks)
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+
+
+def _without_cancellation(app: ASGIApp) -> ASGIApp:
+    """Let an answer that is cancelled end in silence: uvicorn would log it as a fault of the application."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return run
+
+
+def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
+    """Write the METADATA that a wheel of this name is expected to have by its sdist's; what is malformed is left out.
+
+    What the sdist leaves open (PEP 643) shows once its wheel is there.
+    """
+    metadata = _parse(stated)
+    project, version, _, _ = read_wheel_name(wheel)
+    lines = ["Metadata-Version: 2.1", f"Name: {project}", f"Version: {version}"]
+    extras, requires = metadata.get("provides_extra", []), metadata.get("requires_dist", [])
+    if max(len(extras), len(requires)) > MOST_REQUIREMENTS:
+        what = f"the sdist of {project} {version} states {len(requires)} requirements and {len(extras)} extras"
+        raise ResolutionTooLargeError(what=what, limit=MOST_REQUIREMENTS)
+    lines += [f"Provides-Extra: {canonicalize_name(extra)}" for extra in extras]
+    lines += [f"Requires-Dist: {text}" for text in requires if _is_requirement(text)]
+    return "\n".join([*lines, "", ""]).encode(errors="replace")
+
+
+def _parse(stated: bytes) -> RawMetadata:
+    try:
+        return parse_metadata(stated)
+    except RefusedTextError:
+        return {}
+
+
+def _is_requirement(text: str) -> bool:
+    requirement = None if "\n" in text or "\r" in text else find_requirement(text)
+    return requirement is not None and requirement.url is None
+
+
+def _wheel_name(project: NormalizedName, sdist: IndexFile) -> str:
+    return f"{project.replace('-', '_')}-{sdist.version}-py3-none-any.whl"

@@ -1,0 +1,225 @@
+"""Run uv's resolver as a process and read the lock file that it writes. Must not let it build or run anything.
+
+uv is driven by its command line because it has no library; its answer is read as the standard lock file (PEP 751).
+"""
+
+import asyncio
+import contextlib
+import math
+import resource
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+from uv import find_uv_bin
+
+from wheelyard.adapters.host.process import read_out
+from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
+from wheelyard.adapters.upstream.http import hide_password
+from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
+
+# The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
+UV_ARCHITECTURES: Final = ("x86_64", "aarch64")
+UV_GLIBC_MINORS: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+_INHERITED: Final = frozenset(
+    {"HOME", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+)
+_INDEX_OPTION: Final = "--index-strategy"
+_UNREACHABLE: Final = 2
+_UNPARSED: Final = "Couldn't parse requirement"
+"""uv ends with the same status for requirements that it cannot read, and has no other sign for it."""
+_REASON_LENGTH: Final = 1500
+_MIB: Final = 1 << 20
+SERVICE: Final = "service"
+"""Who asks when a worker's build does: its slots bound that already, so it waits its turn however long that takes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UvResolverOptions:
+    """How uv is run."""
+
+    cache_dir: Path
+    """uv's own cache of pages and metadata; may be shared by processes."""
+    environment: Mapping[str, str]
+    """Our own environment, of which uv gets only proxies, certificates, HOME (for netrc) and PATH."""
+    index_url: str = PYPI_SIMPLE_ENDPOINT
+    ca_bundle: Path | None = None
+    """PEM file to trust instead of the system's certificates."""
+    answer_seconds: float = 300.0
+    """How long an equal question gets the earlier answer."""
+    timeout_seconds: float = 120.0
+    """How long one resolution may take."""
+    slots: FairSlots = field(default_factory=lambda: FairSlots(4))
+    """How many runs there may be at once; everything in a process that runs uv shares them."""
+    wait_seconds: float = 60.0
+    """How long a caller waits for others' resolutions."""
+    memory_bytes: int = 2048 * _MIB
+    """What one run may have of memory that it writes to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What uv is asked."""
+
+    requirements: tuple[str, ...]
+    """Checked and without markers: what a stranger wrote never reaches uv as it is."""
+    constraints: tuple[str, ...]
+    target: Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outcome:
+    status: int
+    output: str
+    errors: str
+
+
+class UvProcess:
+    """``uv pip compile`` for a target that is not this machine."""
+
+    def __init__(self, options: UvResolverOptions) -> None:
+        self._options = options
+        self._uv = find_uv_bin()
+
+    async def compile(
+        self, question: Question, *options: str, pages: str | None = None, asked_by: str = SERVICE
+    ) -> dict[str, Any]:
+        """Resolve and return the lock file's content (PEP 751).
+
+        Args:
+            question: What to resolve.
+            *options: Further options of ``uv pip compile``; they must forbid all building.
+            pages: Address of pages on loopback that are asked first; upstream is for what they have no page of.
+            asked_by: Whose request it is; callers share the runs that may go on at once.
+
+        Raises:
+            ResolverBusyError: Too many others are resolved for.
+            BuildRequirementsError: There is no such set of releases, or none was found in time.
+            IndexUnavailableError: The index does not answer.
+        """
+        with tempfile.TemporaryDirectory(prefix="wheelyard-resolve-") as directory:
+            constraints = Path(directory, "constraints.txt")
+            await asyncio.to_thread(constraints.write_text, "\n".join(question.constraints))
+            command = [*self._command(question, constraints), *options]
+            async with self._turn(asked_by):
+                outcome = await self._run(command, question, directory=directory, pages=pages)
+        reason = _explain(hide_password(outcome.errors, self._options.index_url))
+        reason = reason.replace(pages, "our own pages") if pages else reason
+        if outcome.status == _UNREACHABLE and _UNPARSED not in reason:
+            # uv has this status for every fault that is not the requirements' own: nearly always the network.
+            raise IndexUnavailableError(index="upstream", reason=reason)
+        if outcome.status:
+            # Whatever else ends it is in the requirements or in what the index has for them: asking again is no help.
+            ended = "" if outcome.status > 0 else f"the resolver was ended by signal {-outcome.status}; "
+            raise BuildRequirementsError(requirements=question.requirements, reason=f"{ended}{reason}")
+        try:
+            return await asyncio.to_thread(read_toml, outcome.output)
+        except RefusedTextError as error:
+            raise BuildRequirementsError(
+                requirements=question.requirements, reason=f"the answer cannot be read, {error}"
+            ) from error
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, asked_by: str) -> AsyncIterator[None]:
+        wait_seconds = None if asked_by == SERVICE else self._options.wait_seconds
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._options.slots.slot(asked_by, wait_seconds=wait_seconds))
+            except SlotsBusyError as error:
+                raise ResolverBusyError(processes=self._options.slots.count) from error
+            yield
+
+    def _command(self, question: Question, constraints: Path) -> list[str]:
+        options = self._options
+        # --python is only what uv insists on having; --python-version and --python-platform say what is asked for.
+        return [
+            *(self._uv, "pip", "compile", "-", "--format", "pylock.toml"),
+            *("--python-version", question.target.python, "--python-platform", _platform_of(question)),
+            *("--python", sys.executable, "--no-python-downloads", "--constraints", str(constraints)),
+            *("--cache-dir", str(options.cache_dir), "--system-certs"),
+            *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color", "never", "--quiet"),
+        ]
+
+    async def _run(self, command: Sequence[str], question: Question, *, directory: str, pages: str | None) -> _Outcome:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=directory, env=self._environment(pages)
+        )
+        try:
+            # It does nothing before it has read its input, so the limits are there before the work is.
+            _limit(process.pid, memory_bytes=self._options.memory_bytes, seconds=self._options.timeout_seconds)
+            async with asyncio.timeout(self._options.timeout_seconds):
+                output, errors = await process.communicate("\n".join(question.requirements).encode())
+        except TimeoutError as error:
+            # An index that is slow or silent ends with uv's own, shorter limits. This is a search without end, which a
+            # stranger's requirements can cause at will, so it is not tried again by itself.
+            reason = f"no set of releases was found within {self._options.timeout_seconds:g} seconds"
+            raise BuildRequirementsError(requirements=question.requirements, reason=reason) from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await read_out(process)
+        status = await process.wait()
+        return _Outcome(status=status, output=output.decode(), errors=errors.decode(errors="replace"))
+
+    def _environment(self, pages: str | None) -> dict[str, str]:
+        """Keep secrets and foreign settings (UV_*, PIP_*) away from uv.
+
+        The index is named here and not on the command line, which everybody on the host can read.
+        """
+        kept = {key: value for key, value in self._options.environment.items() if key.upper() in _INHERITED}
+        kept["UV_DEFAULT_INDEX"] = self._options.index_url
+        if pages is not None:
+            # uv looks for a project on these first, and goes no further once it has found a page, though it be empty.
+            kept |= {"UV_INDEX": pages, "UV_INDEX_STRATEGY": "first-index"}
+            kept["NO_PROXY"] = ",".join(filter(None, (_no_proxy(kept), "127.0.0.1")))
+        if self._options.ca_bundle is not None:
+            kept.pop("SSL_CERT_DIR", None)
+            kept["SSL_CERT_FILE"] = str(self._options.ca_bundle)
+        return kept
+
+
+def _limit(pid: int, *, memory_bytes: int, seconds: float) -> None:
+    """Bound a process by the kernel: should we die, nobody else ends it."""
+    processor_seconds = math.ceil(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        # Not its address space, of which uv reserves far more than it uses.
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        resource.prlimit(pid, resource.RLIMIT_CPU, (processor_seconds, processor_seconds))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+
+
+def _no_proxy(environment: dict[str, str]) -> str:
+    """Take what is reached without a proxy, in either spelling, out of an environment."""
+    return environment.pop("no_proxy", "") or environment.pop("NO_PROXY", "")
+
+
+def uv_platform(policy: Policy) -> str | None:
+    """Name the newest platform that uv knows whose wheels all run where the policy's do, if there is one."""
+    major, minor = policy.glibc
+    fitting = [known for known in UV_GLIBC_MINORS if known <= minor]
+    if policy.architecture not in UV_ARCHITECTURES or major != 2 or not fitting:  # noqa: PLR2004  glibc 2
+        return None
+    return f"{policy.architecture}-manylinux_2_{fitting[-1]}"
+
+
+def _platform_of(question: Question) -> str:
+    platform = uv_platform(question.target.policy)
+    if platform is None:
+        reason = f"the resolver knows no platform that is compatible with {question.target.platform}"
+        raise BuildRequirementsError(requirements=question.requirements, reason=reason)
+    return platform
+
+
+def _explain(errors: str) -> str:
+    """Put uv's explanation on one line of bearable length, without advice on options that nobody can give it here."""
+    lines = (line.strip().removeprefix("error: ").removeprefix("cause: ").rstrip(".") for line in errors.splitlines())
+    text = "; ".join(line for line in lines if line and _INDEX_OPTION not in line) or "uv gave no reason"
+    return text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + " …"

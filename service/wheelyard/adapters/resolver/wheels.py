@@ -1,0 +1,117 @@
+"""Resolve requirements to wheels with uv, for a target that is not this machine. Must not install or run anything."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from packaging.markers import Environment
+from packaging.pylock import Package, PackageWheel, Pylock, PylockSelectError, PylockValidationError
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.uv import Question, UvProcess, UvResolverOptions
+from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
+from wheelyard.adapters.upstream.http import without_password
+from wheelyard.domain.index.placeholder_files import StandIns
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.packaging.target import Target
+from wheelyard.errors import BuildRequirementsError, WheelsMissingError
+
+FindFile = Callable[[str], IndexFile | None]
+"""Finds a file that stands for an address of our own pages."""
+
+
+class UvWheelResolver:
+    """``uv pip compile`` as WheelResolver.
+
+    No project's code runs: uv may use wheels only, and reads their metadata. An equal question within
+    ``answer_seconds`` gets the earlier answer without asking uv, so a release that appears meanwhile is seen that
+    much later; equal questions at the same time share one run. Failures are not remembered.
+
+    Where there is no such set of wheels, uv is asked again with sdists in the place of wheels that are missing: what it
+    chooses then says what to build. Projects that have no usable wheel at all come first, then all releases.
+    """
+
+    def __init__(self, options: UvResolverOptions, pages: ResolverPages | None = None) -> None:
+        self._uv = UvProcess(options)
+        self._pages = pages
+        self._answers: RecentAnswers[Question, tuple[IndexFile, ...]] = RecentAnswers(seconds=options.answer_seconds)
+        self._running: SingleFlight[Question, tuple[IndexFile, ...]] = SingleFlight()
+
+    async def resolve(
+        self, requirements: Sequence[str], *, target: Target, constraints: Sequence[str] = ()
+    ) -> tuple[IndexFile, ...]:
+        """Choose one wheel for each project that the requirements need on the target.
+
+        Raises BuildRequirementsError with uv's own explanation if there is no such set of wheels, WheelsMissingError if
+        builds of some releases would complete it, OwnProjectError if one of them has a name of our own and is not on
+        our index, and IndexUnavailableError if an index does not answer.
+        """
+        question = Question(
+            requirements=tuple(map(str, applicable_requirements(requirements, target=target))),
+            constraints=tuple(map(str, applicable_requirements(constraints, target=target))),
+            target=target,
+        )
+        if not question.requirements:
+            return ()
+        known = self._answers.fresh(question)
+        return known if known is not None else await self._running.run(question, functools.partial(self._ask, question))
+
+    async def _ask(self, question: Question) -> tuple[IndexFile, ...]:
+        try:
+            chosen = await self._choose(question, StandIns.NONE)
+            return self._answers.keep(question, tuple(chosen.values()))
+        except BuildRequirementsError as error:
+            if self._pages is None or not (missing := await self._missing(question)):
+                raise
+            raise WheelsMissingError(releases=missing, target=str(question.target)) from error
+
+    async def _missing(self, question: Question) -> list[tuple[str, str]]:
+        """Find the releases whose wheels would complete a set, project and version; none if nothing would."""
+        for stand_ins in (StandIns.WHEELLESS, StandIns.ALL):
+            with contextlib.suppress(BuildRequirementsError):
+                chosen = await self._choose(question, stand_ins)
+                return [(name, str(file.version)) for name, file in chosen.items() if file.kind == "sdist"]
+        return []
+
+    async def _choose(self, question: Question, stand_ins: StandIns) -> dict[NormalizedName, IndexFile]:
+        if self._pages is None:
+            return _read_lock(await self._compile(question), question, lambda _: None)
+        async with self._pages.open(question.target, stand_ins) as visit:
+            with visit.explained():
+                lock = await self._compile(question, visit.url)
+            return _read_lock(lock, question, visit.find)
+
+    async def _compile(self, question: Question, pages: str | None = None) -> dict[str, Any]:
+        return await self._uv.compile(question, "--only-binary", ":all:", pages=pages)
+
+
+def _read_lock(content: dict[str, Any], question: Question, find: FindFile) -> dict[NormalizedName, IndexFile]:
+    environment = cast("Environment", question.target.marker_environment())
+    try:
+        lock = Pylock.from_dict(content)
+        selected = list(lock.select(environment=environment, tags=question.target.tags()))
+    except (PylockSelectError, PylockValidationError) as error:
+        raise BuildRequirementsError(requirements=question.requirements, reason=str(error)) from error
+    return {package.name: _read_wheel(package, chosen, question, find) for package, chosen in selected}
+
+
+def _read_wheel(package: Package, chosen: object, question: Question, find: FindFile) -> IndexFile:
+    match package, chosen:
+        case Package(version=Version() as version), PackageWheel(url=str(url), hashes={"sha256": str(sha256)}):
+            pass
+        case _:
+            reason = f"{package.name} has no wheel with an address and a sha256"
+            raise BuildRequirementsError(requirements=question.requirements, reason=reason)
+    return find(url) or IndexFile(
+        filename=chosen.filename,
+        url=without_password(url),
+        sha256=sha256.lower(),
+        kind="wheel",
+        version=version,
+        size_bytes=chosen.size,
+        upload_time=chosen.upload_time,
+    )

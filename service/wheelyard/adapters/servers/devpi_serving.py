@@ -1,0 +1,82 @@
+"""How the embedded devpi is served: where it listens, who logs in how, and which system user it runs as.
+
+Must not start the server.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wheelyard.adapters.servers.devpi_files import LOOPBACK, runs_as
+from wheelyard.adapters.servers.postgres_files import succeeds_as
+from wheelyard.adapters.servers.processes import Account
+from wheelyard.logs import get_logger
+
+_WILDCARD: Final = "0.0.0.0"  # noqa: S104 (compared with, not listened on)
+_OURS: Final = frozenset({"passwords.json"})
+_OPTIONS: Final = (
+    *("--restrict-modify", "root"),
+    *("--threads", "8"),
+    *("--max-request-body-size", str(4 << 30)),
+    # The secret is random and long, so that stretching it buys nothing; devpi's own costs are 5 s and 580 MB a start.
+    *("--argon2-memory-cost", "8192"),
+    *("--argon2-parallelism", "1"),
+    *("--argon2-time-cost", "1"),
+)
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DevpiServing:
+    """What an operator may say about it."""
+
+    host: str = LOOPBACK
+    """Address to listen on."""
+    port: int = 0
+    """Port to listen on; 0 takes that of the last start, or any free one."""
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of users whose passwords others need to know; the rest get random ones."""
+    python: Path | None = None
+    """Python of an environment that has devpi. Default: one is made."""
+
+    def url(self, port: int) -> str:
+        """Give the address that this host reaches it at."""
+        return f"http://{LOOPBACK if self.host == _WILDCARD else self.host}:{port}"
+
+    def options(self, port: int) -> tuple[str, ...]:
+        """Give the server's options for listening on a port."""
+        return (*_OPTIONS, "--host", self.host, "--port", str(port))
+
+
+def choose_account(account: Account | None, python: Path, home: Path, environment: Mapping[str, str]) -> Account | None:
+    """Return the account to run as: none for an ordinary user; ours for root, if it can reach what it needs.
+
+    A state directory that the operator has closed, or a Python that the operator has chosen, is not opened to it: devpi
+    then runs as root, as the log says.
+    """
+    if account is None:
+        return None
+    if runs_as(account, python, environment) and succeeds_as(account, "test", "-x", str(home.parent)):
+        return account
+    reason = (
+        f"the system user cannot enter {home.parent} or run {python}; let everyone enter the one and read the other"
+    )
+    _log.warning("devpi-runs-as-root", reason=reason)
+    return None
+
+
+def give_home(home: Path, account: Account | None) -> None:
+    """Give devpi's folder to the account, but for the passwords that we keep.
+
+    The folder itself goes last: a handing over that was interrupted begins anew.
+    """
+    if account is None:
+        return
+    if home.stat().st_uid != account.uid:
+        for path in home.rglob("*"):
+            if path.name not in _OURS:
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    os.chown(home / "secret", account.uid, account.gid)
+    os.chown(home, account.uid, account.gid)

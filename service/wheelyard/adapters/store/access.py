@@ -1,0 +1,85 @@
+"""API tokens in PostgreSQL. Must not see secrets, only their digests.
+
+A token is looked up by the digest of its secret; how long that takes depends on the digest, which tells nothing of
+the secret, so a comparison in constant time has nothing to add.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from wheelyard.adapters.store.database import Connection, Database, Row
+from wheelyard.adapters.store.postgres_audit import record_change
+from wheelyard.adapters.store.rows import token_of
+from wheelyard.domain.access import Scope
+from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
+from wheelyard.domain.builds.records import Token
+from wheelyard.errors import DatabaseUnavailableError, NotFoundError
+
+LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())"
+LONG_AGO: Final = "(tokens.last_used_at is null or tokens.last_used_at < now() - interval '5 s')"
+"""When the use of a token is noted again."""
+_CREATE: Final = b"""
+insert into tokens (id, name, scope, secret_digest, expires_at)
+values (%(id)s, %(name)s, %(scope)s, %(digest)s, %(expires_at)s) returning *
+"""
+# Its use is noted every few seconds: a write at each request would make all requests of a token wait for one another,
+# each with a connection of the pool.
+_FIND: Final = f"""
+with found as (select * from tokens where secret_digest = %(digest)s and {LIVE}),
+     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
+              returning tokens.*)
+select * from used union all select * from found where not exists (select from used)
+"""  # noqa: S608  (constants)
+_LIST: Final = "select * from tokens order by created_at desc, id"
+_SELECT: Final = b"select * from tokens where id = %(id)s for update"
+_REVOKE: Final = b"update tokens set revoked_at = now() where id = %(id)s returning *"
+
+
+class PostgresTokens:
+    """The TokenStore on PostgreSQL."""
+
+    def __init__(self, database: Database, *, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
+        self._database = database
+        self._new_id = new_id
+
+    async def create(
+        self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
+    ) -> Token:
+        """Record a token, and who made it."""
+        new = {"id": self._new_id(), "name": name, "scope": scope.value}
+        async with self._database.transaction() as connection:
+            row = await _one(connection, _CREATE, {**new, "digest": secret_digest, "expires_at": expires_at})
+            if row is None:
+                raise DatabaseUnavailableError(reason="it returned no row for a new token")
+            await record_change(connection, creation_of(token_of(row), created_by))
+        return token_of(row)
+
+    async def find(self, secret_digest: str) -> Token | None:
+        """Find a live token and note its use."""
+        row = await self._database.fetch_one(_FIND, {"digest": secret_digest})
+        return None if row is None else token_of(row)
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """List every token, newest first."""
+        return tuple(token_of(row) for row in await self._database.fetch_all(_LIST, {}))
+
+    async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
+        """End a token; ending it twice is no error, and changes nothing."""
+        try:
+            wanted: Row = {"id": uuid.UUID(token_id)}
+        except ValueError as error:
+            raise NotFoundError(kind="token", name=token_id) from error
+        async with self._database.transaction() as connection:
+            held = await _one(connection, _SELECT, wanted)
+            if held is None:
+                raise NotFoundError(kind="token", name=token_id)
+            if held["revoked_at"] is not None:
+                return token_of(held)
+            await record_change(connection, revocation_of(token_of(held), revoked_by))
+            return token_of(await _one(connection, _REVOKE, wanted) or held)
+
+
+async def _one(connection: Connection, query: bytes, parameters: Row) -> Row | None:
+    return await (await connection.execute(query, parameters)).fetchone()

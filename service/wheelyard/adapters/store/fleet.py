@@ -1,0 +1,73 @@
+"""The workers in PostgreSQL, as they report themselves. Must not decide which build goes where."""
+
+from typing import Final
+
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
+
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.rows import Row
+from wheelyard.domain.builds.queue import Capacity, HostFigures, Lane, WorkerCard, WorkerState, WorkerStatus
+
+SILENT_SECONDS: Final = 30.0
+"""After so long without a word, a worker is taken for lost."""
+
+_HOST: Final = TypeAdapter(HostFigures)
+_REPORT: Final = """
+insert into workers (name, host, architecture, builders, slots, cpus, memory_bytes, state, host_figures)
+values (%(name)s, %(host)s, %(architecture)s, %(builders)s, %(slots)s, %(cpus)s, %(memory_bytes)s, %(state)s,
+        %(host_figures)s)
+on conflict (name) do update set host = excluded.host, architecture = excluded.architecture,
+    builders = excluded.builders, slots = excluded.slots, cpus = excluded.cpus, memory_bytes = excluded.memory_bytes,
+    state = excluded.state, host_figures = excluded.host_figures, seen_at = now(),
+    started_at = case when workers.state = 'stopped' then now() else workers.started_at end
+returning name
+"""
+_LIST: Final = """
+select w.*, seen_at < now() - make_interval(secs => %(silent)s) as silent,
+       array(select id::text from builds b where b.worker = w.name and b.status = 'running' order by sequence) as held
+from workers w order by name
+"""
+
+
+class PostgresWorkers:
+    """The WorkerBook on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def report(self, card: WorkerCard) -> None:
+        """Insert or renew the worker's row."""
+        values = {
+            "name": card.name,
+            "host": card.host,
+            "architecture": card.architecture,
+            "builders": Jsonb([[lane.suite, lane.python] for lane in card.lanes]),
+            "slots": card.capacity.slots,
+            "cpus": card.capacity.cpus,
+            "memory_bytes": card.capacity.memory_bytes,
+            "state": card.state.value,
+            "host_figures": None if card.host_figures is None else Jsonb(_HOST.dump_python(card.host_figures)),
+        }
+        await self._database.fetch_one(_REPORT, values)
+
+    async def list_workers(self) -> tuple[WorkerStatus, ...]:
+        """Read every worker."""
+        rows = await self._database.fetch_all(_LIST, {"silent": SILENT_SECONDS})
+        return tuple(map(_worker_of, rows))
+
+
+def _worker_of(row: Row) -> WorkerStatus:
+    state = WorkerState(row["state"])
+    if row["silent"] and state is not WorkerState.STOPPED:
+        state = WorkerState.LOST
+    lanes = (Lane(architecture=row["architecture"], suite=suite, python=python) for suite, python in row["builders"])
+    card = WorkerCard(
+        name=row["name"],
+        host=row["host"],
+        lanes=tuple(lanes),
+        capacity=Capacity(slots=row["slots"], cpus=row["cpus"], memory_bytes=row["memory_bytes"]),
+        state=state,
+        host_figures=None if row["host_figures"] is None else _HOST.validate_python(row["host_figures"]),
+    )
+    return WorkerStatus(card=card, started_at=row["started_at"], seen_at=row["seen_at"], builds=tuple(row["held"]))

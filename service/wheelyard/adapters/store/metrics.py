@@ -1,0 +1,120 @@
+"""Figures for monitoring from PostgreSQL: what there is now is counted, what there has been is kept in totals.
+
+What is read grows with what waits, runs and is listed, not with what was ever built. Must not know how it is shown.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.rows import Row
+from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally, Total
+from wheelyard.domain.builds.queue import Lane, Priority
+from wheelyard.domain.index.index import Level
+
+_QUEUE: Final = """
+select lane, priority, count(*) filter (where not_before is null and not waiting) as ready,
+       count(*) filter (where not_before is not null) as paused,
+       count(*) filter (where not_before is null and waiting) as waiting,
+       coalesce(extract(epoch from now() - min(created_at) filter (
+           where not_before is null and not waiting)), 0)::float8 as oldest
+from builds where status = 'queued' group by lane, priority order by lane, priority
+"""
+_RUNNING: Final = "select lane, count(*) as builds from builds where status = 'running' group by lane order by lane"
+_INDEX: Final = """
+select level, count(*) as wheels, coalesce(sum(size_bytes), 0)::bigint as size
+from wheels where deleted_at is null group by level order by level
+"""
+_TALLIES: Final = """
+select name, labels, bucket, sum(count)::bigint as count, sum(amount) as amount
+from (select * from totals union all select * from totals_news) all_of_them
+group by name, labels, bucket order by name, labels, bucket
+"""
+_REST: Final = """
+select (select count(*) from prebuilds where finished_at is null) as prebuilds,
+       pg_database_size(current_database()) as database_bytes
+"""
+_ADD: Final = b"""
+insert into totals_news (name, labels, bucket, count, amount)
+values (%(name)s, %(labels)s, %(bucket)s, %(count)s, %(amount)s)
+"""
+# One statement: whoever reads sees each row in one of the two tables, whenever that is.
+_FOLD: Final = """
+with news as (delete from totals_news returning *), added as (
+    insert into totals select name, labels, bucket, sum(count), sum(amount) from news
+    group by name, labels, bucket order by name, labels, bucket
+    on conflict (name, labels, bucket) do update
+        set count = totals.count + excluded.count, amount = totals.amount + excluded.amount
+    returning 1)
+select count(*) as rows from added
+"""
+
+
+class PostgresFigures:
+    """The FigureStore on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self) -> Figures:
+        """Count what there is, and add up what there has been."""
+        rest = (await self._database.ask(_REST, {}))[0]
+        return Figures(
+            queue=tuple(map(_depth_of, await self._database.ask(_QUEUE, {}))),
+            running=tuple((_lane_of(row), row["builds"]) for row in await self._database.ask(_RUNNING, {})),
+            index=tuple(map(_size_of, await self._database.ask(_INDEX, {}))),
+            unfinished_prebuilds=rest["prebuilds"],
+            tallies=tuple(map(_tally_of, await self._database.ask(_TALLIES, {}))),
+            workers=await PostgresWorkers(self._database).list_workers(),
+            database_bytes=rest["database_bytes"],
+        )
+
+    async def add(self, tallies: Sequence[Tally]) -> None:
+        """Add rows; nobody waits for anybody."""
+        async with self._database.transaction() as connection, connection.cursor() as cursor:
+            await cursor.executemany(_ADD, list(map(_columns, tallies)))
+
+    async def fold(self) -> None:
+        """Add up what has come since the last time."""
+        await self._database.fetch_one(_FOLD, {})
+
+
+def _columns(tally: Tally) -> Row:
+    return {
+        "name": tally.name.value,
+        "labels": list(tally.labels),
+        "bucket": tally.bucket,
+        "count": tally.count,
+        "amount": tally.amount,
+    }
+
+
+def _lane_of(row: Row) -> Lane:
+    architecture, suite, python = row["lane"].split("/")
+    return Lane(architecture=architecture, suite=suite, python=python)
+
+
+def _depth_of(row: Row) -> QueueDepth:
+    return QueueDepth(
+        lane=_lane_of(row),
+        priority=list(Priority)[row["priority"]],
+        ready=row["ready"],
+        paused=row["paused"],
+        waiting=row["waiting"],
+        oldest_seconds=row["oldest"],
+    )
+
+
+def _size_of(row: Row) -> IndexSize:
+    return IndexSize(level=Level(row["level"]), wheels=row["wheels"], size_bytes=row["size"])
+
+
+def _tally_of(row: Row) -> Tally:
+    return Tally(
+        name=Total(row["name"]),
+        labels=tuple(row["labels"]),
+        bucket=row["bucket"],
+        count=row["count"],
+        amount=row["amount"],
+    )

@@ -1,0 +1,186 @@
+"""The order of builds in PostgreSQL: which one a worker does next, and what becomes of those whose worker is gone.
+
+What a claim costs does not depend on how many builds wait: it reads the beginning of an index. Must not run builds.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from wheelyard.adapters.store.attempts import claim_on, close_lost
+from wheelyard.adapters.store.database import Connection, Database, prefer_order
+from wheelyard.adapters.store.dependencies import repair, settle
+from wheelyard.adapters.store.postgres_topics import notify
+from wheelyard.adapters.store.rows import Row, failure_json
+from wheelyard.adapters.store.state_log import note_lost, note_rested
+from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.domain.builds.build import Failure, Status
+from wheelyard.domain.builds.queue import MAX_DEATHS, Demand, Offer
+from wheelyard.domain.builds.records import Claim
+from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError
+from wheelyard.logs import get_logger
+
+_log = get_logger(__name__)
+
+# A few from the beginning of each lane; which of them are just being taken by others shows when one is locked.
+NEXT_BUILDS: Final = b"""
+select first.id from unnest(%(lanes)s::text[]) as served(lane) cross join lateral (
+    select id, priority, turn, sequence from builds
+    where lane = served.lane and status = 'queued' and not_before is null and not waiting
+      and coalesce(need_memory_bytes, 0) <= %(memory)s
+    order by lane, priority, turn, sequence limit 16
+) first
+order by first.priority, first.turn, first.sequence limit 16
+"""
+# The status and "not_before is null" are spelt in a way that no index of queued builds answers: with statistics of an
+# empty queue, the planner would rather read all of such an index than look up a few ids.
+LOCK_FIRST: Final = b"""
+select id, need_cpus, need_memory_bytes, deaths from builds
+where id = any(%(ids)s) and coalesce(status, '') = 'queued' and coalesce(not_before, '-infinity') = '-infinity'
+  and not waiting
+order by priority, turn, sequence limit 1 for update skip locked
+"""
+SWEEP_LOCK: Final = b"select pg_try_advisory_xact_lock(hashtext('wheelyard-sweep')) as mine, now() as now"
+# One lease of grace for those whose lease seems to be over, and no more than that for those who got it from a clock
+# that was ahead. Who lives beats within a second.
+_GRANT_GRACE: Final = b"""
+update builds set lease_until = now() + make_interval(secs => %(grace)s) where status = 'running'
+and (lease_until < now() or lease_until > now() + make_interval(secs => %(grace)s))
+"""
+_OVERDUE: Final = b"""
+select id, lane, worker, attempt - uncounted as tries, max_attempts, cancel_requested, deaths,
+       array(select worker from attempts a where a.build_id = builds.id and worker_died order by number) as dead
+from builds
+where status = 'running' and lease_until < now() order by lease_until limit 100 for update skip locked
+"""
+_END: Final = b"""
+update builds set status = %(status)s, stage = null, lease_until = null, failure = %(failure)s,
+       finished_at = case when %(status)s = 'queued' then null else now() end
+where id = %(id)s
+"""
+# Also of attempts that were taken for lost before it was known how: a host may take longer to start its worker again.
+NOTE_DEATH: Final = b"""
+with died as (
+    update attempts a set worker_died = true from builds b
+    where b.id = a.build_id and b.status in ('queued', 'running') and a.number > b.uncounted
+      and a.worker = %(worker)s and a.started_at > now() - make_interval(secs => %(seconds)s) and not a.worker_died
+      and (a.finished_at is null or a.failure->>'code' = 'worker-lost')
+    returning a.build_id
+)
+update builds set deaths = deaths + 1 from died where builds.id = died.build_id returning builds.id
+"""
+_DOOMED: Final = b"""
+select id, lane, worker, attempt - uncounted as tries, max_attempts, cancel_requested, deaths,
+       array(select worker from attempts a where a.build_id = builds.id and worker_died order by number) as dead
+from builds where id = any(%(ids)s) and status = 'queued' and deaths >= %(most_deaths)s for update
+"""
+_END_PAUSES: Final = b"""
+update builds set not_before = null where status = 'queued' and not_before <= now() returning id, lane
+"""
+# Jobs of workers that procrastinate has pruned would stay "doing" for ever.
+_DROP_DEAD_JOBS: Final = b"delete from procrastinate_jobs where status = 'doing' and worker_id is null"
+
+
+class PostgresQueue:
+    """The WorkQueue on PostgreSQL."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: BuildQueue,
+        *,
+        lease_seconds: float = 20.0,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the lease that our own claims have, and a clock that never jumps."""
+        self._database = database
+        self._queue = queue
+        self._lease_seconds = lease_seconds
+        self._elapsed = elapsed
+        self._ahead_seconds: float | None = None
+        """How far the database's clock was ahead of ours at the last sweep."""
+
+    async def claim_next(self, offer: Offer) -> Claim | None:
+        """Lock the first build in line and take it, if there is room for it."""
+        async with self._database.transaction() as connection:
+            await prefer_order(connection)
+            values = {"lanes": [str(lane) for lane in offer.lanes], "memory": offer.total.memory_bytes}
+            first = [row["id"] for row in await (await connection.execute(NEXT_BUILDS, values)).fetchall()]
+            if not first:
+                return None
+            row = await (await connection.execute(LOCK_FIRST, {"ids": first})).fetchone()
+            if row is None or not _fits(row, offer):
+                return None
+            return await claim_on(
+                connection, self._queue, str(row["id"]), worker=offer.worker, lease_seconds=offer.lease_seconds
+            )
+
+    async def sweep(self) -> int:
+        """Look after overdue builds and those whose pause is over; an advisory lock lets one worker do it at a time."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(SWEEP_LOCK)).fetchone()
+            if row is None:
+                return 0
+            jump = self._jump_seconds(row["now"])
+            if not row["mine"]:
+                return 0
+            if abs(jump) > self._lease_seconds / 4:
+                _log.warning("clock-jumped", seconds=round(jump, 1))
+                await connection.execute(_GRANT_GRACE, {"grace": self._lease_seconds})
+            await connection.execute(_DROP_DEAD_JOBS)
+            overdue = await (await connection.execute(_OVERDUE)).fetchall()
+            for row in overdue:
+                await self._end_lost(connection, row)
+            rested = await (await connection.execute(_END_PAUSES)).fetchall()
+            for row in rested:
+                await self._queue.wake(connection, row["lane"])
+                await notify(connection, str(row["id"]))
+                note_rested(str(row["id"]))
+            return len(overdue) + len(rested) + await repair(connection, self._queue)
+
+    async def note_death(self, worker: str, *, seconds: float) -> int:
+        """Count it for each build that the worker had; end those that wait and have had enough."""
+        async with self._database.transaction() as connection:
+            values = {"worker": worker, "seconds": seconds}
+            ids = [row["id"] for row in await (await connection.execute(NOTE_DEATH, values)).fetchall()]
+            doomed = await connection.execute(_DOOMED, {"ids": ids, "most_deaths": MAX_DEATHS})
+            for row in await doomed.fetchall():
+                await self._end_lost(connection, row)
+            return len(ids)
+
+    def _jump_seconds(self, now: datetime) -> float:
+        """Tell how far the database's clock has moved since the last sweep, beyond the time that has passed."""
+        ahead = now.timestamp() - self._elapsed()
+        former, self._ahead_seconds = self._ahead_seconds, ahead
+        return 0.0 if former is None else ahead - former
+
+    async def _end_lost(self, connection: Connection, row: Row) -> None:
+        """Put a build back whose worker is gone, or end it: cancelled, or with no attempt left."""
+        status, failure = _status_of_lost(row)
+        values = {"id": row["id"], "status": status.value, "failure": failure_json(failure)}
+        await connection.execute(_END, values)
+        await close_lost(connection, str(row["id"]))
+        await notify(connection, str(row["id"]))
+        note_lost(str(row["id"]), worker=row["worker"], status=status, failure=failure)
+        if status is Status.QUEUED:
+            await self._queue.wake(connection, row["lane"])
+        else:
+            await settle(connection, self._queue, str(row["id"]))
+
+
+def _fits(row: Row, offer: Offer) -> bool:
+    if row["deaths"]:
+        return offer.free.covers(offer.total)
+    demand = Demand(cpus=row["need_cpus"], memory_bytes=row["need_memory_bytes"])
+    return offer.free.covers(offer.total.share(demand, offer.default))
+
+
+def _status_of_lost(row: Row) -> tuple[Status, Failure | None]:
+    if row["cancel_requested"]:
+        return Status.CANCELLED, None
+    if row["deaths"] >= MAX_DEATHS:
+        return Status.FAILED, Failure.of(WorkerKilledError(workers=row["dead"][-row["deaths"] :]), stage=None)
+    if row["tries"] < row["max_attempts"]:
+        return Status.QUEUED, None
+    return Status.FAILED, Failure.of(AttemptsExhaustedError(attempts=row["tries"]), stage=None)

@@ -1,0 +1,1 @@
+"""Assembly: settings in, running parts out."""

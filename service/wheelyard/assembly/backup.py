@@ -1,0 +1,176 @@
+"""Backup and restore of what cannot be made again: the database and devpi's files. Must not change what it copies."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wheelyard import __version__
+from wheelyard.adapters.servers.devpi_copy import copy_devpi, put_back_devpi
+from wheelyard.adapters.servers.postgres import EmbeddedPostgres
+from wheelyard.adapters.servers.postgres_dump import dump_database, is_empty, restore_database
+from wheelyard.adapters.servers.processes import FileLock, make_workshop
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.postgres_audit import PostgresAudit
+from wheelyard.assembly.access import database_address, host_user
+from wheelyard.domain.access import Action, Change
+from wheelyard.errors import BackupUnusableError, DatabaseUnavailableError
+from wheelyard.settings import Settings
+
+_MANIFEST: Final = "manifest.json"
+_DATABASE: Final = "database.dump"
+_DEVPI: Final = "devpi"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """What a backup has."""
+
+    database: bool
+    devpi: bool
+    size_bytes: int
+
+
+async def back_up(settings: Settings, target: Path) -> Contents:
+    """Write a backup of what the settings and the state directory say is here; the service may be running.
+
+    The database goes first, so that the index never lists a wheel whose bytes the backup lacks.
+
+    Raises:
+        BackupUnusableError: the folder exists, or there is nothing here to back up.
+        DatabaseUnavailableError: the database does not answer.
+    """
+    has_database, has_devpi = await asyncio.to_thread(_find, settings, target)
+    fresh = await asyncio.to_thread(_workshop_of, target)
+    async with contextlib.AsyncExitStack() as undo:
+        undo.push_async_callback(asyncio.to_thread, shutil.rmtree, fresh)
+        if has_database:
+            async with _database(settings) as conninfo:
+                await dump_database(conninfo, fresh / _DATABASE)
+        if has_devpi:
+            await asyncio.to_thread(copy_devpi, settings.state_dir / _DEVPI, fresh / _DEVPI)
+        await asyncio.to_thread(_seal, fresh)
+        fresh.rename(target)
+        undo.pop_all()
+    return _contents(target)
+
+
+def _find(settings: Settings, target: Path) -> tuple[bool, bool]:
+    """Tell whether the database and devpi's files are here to be backed up."""
+    if target.exists():
+        raise BackupUnusableError(reason=f"{target} exists already")
+    has_database = settings.database_url is not None or (settings.state_dir / "postgres").exists()
+    has_devpi = (settings.state_dir / _DEVPI / "data").exists()
+    if not has_database and not has_devpi:
+        raise BackupUnusableError(reason=f"neither a database nor devpi's files are in {settings.state_dir}")
+    return has_database, has_devpi
+
+
+async def restore(settings: Settings, source: Path) -> Contents:
+    """Put a backup back where nothing is yet: into an empty database and a state directory without devpi's files.
+
+    Raises:
+        BackupUnusableError: the backup is damaged, or there is something already.
+        AlreadyRunningError: the service runs on this state directory.
+    """
+    await asyncio.to_thread(_check, source)
+    contents = _contents(source)
+    await asyncio.to_thread(_make_state_dir, settings.state_dir)
+    home = settings.state_dir / _DEVPI
+    with _locked(settings.state_dir):
+        if contents.devpi and home.exists():
+            raise BackupUnusableError(reason=f"{home} exists already: a backup is never mixed with what is there")
+        if contents.database:
+            await _restore_database(settings, source / _DATABASE)
+        if contents.devpi:
+            await asyncio.to_thread(put_back_devpi, source / _DEVPI, home)
+    return contents
+
+
+async def _restore_database(settings: Settings, dump: Path) -> None:
+    async with _database(settings) as conninfo:
+        if not await is_empty(conninfo):
+            raise BackupUnusableError(reason="the database has tables already: a backup is never mixed with others")
+        await restore_database(conninfo, dump)
+        # What is restored has the audit log of then; that it was restored is the first entry after it.
+        async with Database(conninfo, pool_size=1) as database:
+            restored = Change(actor=host_user(), action=Action.BACKUP_RESTORED, object=dump.parent.name)
+            await PostgresAudit(database).record(restored)
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[str]:
+    """Give the database's address; an embedded one that does not run is started for the block."""
+    conninfo = database_address(settings)
+    if settings.database_url is None and not await _answers(conninfo):
+        async with EmbeddedPostgres(settings.state_dir) as url:
+            yield url
+    else:
+        yield conninfo
+
+
+async def _answers(conninfo: str) -> bool:
+    try:
+        await is_empty(conninfo)
+    except DatabaseUnavailableError:
+        return False
+    return True
+
+
+def _workshop_of(target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return make_workshop(target.parent, target.name)
+
+
+def _make_state_dir(path: Path) -> None:
+    """Make the state directory as ``wheelyard up`` does: others may pass through it."""
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o711)
+
+
+@contextlib.contextmanager
+def _locked(state_dir: Path) -> Iterator[None]:
+    lock = FileLock(state_dir / "wheelyard.lock")
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _seal(folder: Path) -> None:
+    """Write down every file with its hash."""
+    files = {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    text = json.dumps({"wheelyard": __version__, "files": files}, indent=1)
+    (folder / _MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _check(folder: Path) -> None:
+    """Raise BackupUnusableError unless every file is there with the hash that was written down."""
+    try:
+        files = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError) as error:
+        raise BackupUnusableError(reason=f"{folder} has no readable {_MANIFEST}") from error
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file() or _digest(path) != digest:
+            raise BackupUnusableError(reason=f"{path} is missing or is not what was written")
+
+
+def _contents(folder: Path) -> Contents:
+    return Contents(
+        database=(folder / _DATABASE).exists(),
+        devpi=(folder / _DEVPI).exists(),
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

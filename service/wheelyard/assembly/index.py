@@ -1,0 +1,174 @@
+"""Assembly of our index: devpi's indexes, the records of them, the use cases on both. The rest is in wiring."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from wheelyard.adapters.devpi.append_only import RetainedIndex
+from wheelyard.adapters.devpi.files import DevpiPlace, DevpiShelf
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
+from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
+from wheelyard.adapters.servers.devpi_serving import DevpiServing
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.index_records import PostgresIndexReports
+from wheelyard.adapters.store.periodic import PostgresPeriodic
+from wheelyard.adapters.store.postgres_audit import PostgresAudit
+from wheelyard.adapters.store.postgres_uploads import PostgresUploads
+from wheelyard.adapters.store.postgres_wheel_contents import PostgresWheelContents
+from wheelyard.adapters.store.postgres_wheel_edits import PostgresWheelEdits
+from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.api.index_services import IndexAccess, IndexServices
+from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
+from wheelyard.domain.index.wheels import Listing
+from wheelyard.domain.packaging.target import Target
+from wheelyard.errors import SettingsInvalidError
+from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf
+from wheelyard.settings import Settings
+from wheelyard.usecases.browse_index import BrowseIndex
+from wheelyard.usecases.check_index import CheckIndex
+from wheelyard.usecases.index_watch import RegularCheck
+from wheelyard.usecases.manage_wheels import ManageWheels
+from wheelyard.usecases.simple_pages import SimplePages
+from wheelyard.usecases.wheel_bytes import WheelBytes
+
+Places = Mapping[Level, DevpiPlace]
+"""Our indexes on devpi; prod is always there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexBackends:
+    """Open connections to our indexes on devpi."""
+
+    indexes: Mapping[Level, WheelIndex]
+    shelf: WheelShelf
+
+
+def external_index(settings: Settings) -> Places:
+    """Say which indexes to publish on, if they are not the embedded ones; raises SettingsInvalidError."""
+    if settings.index_url is None or settings.index_password is None:
+        problem = "WHEELYARD_INDEX_URL and WHEELYARD_INDEX_PASSWORD are needed where no embedded index runs"
+        raise SettingsInvalidError(problems=[problem])
+    server = settings.index_url.rstrip("/")
+    promoter = Credentials(user=settings.index_user, password=settings.index_password.get_secret_value())
+    places = {Level.PROD: DevpiPlace(url=f"{server}/{settings.index_name}", credentials=promoter)}
+    if settings.staging_password is not None:
+        publisher = Credentials(user=settings.staging_user, password=settings.staging_password.get_secret_value())
+        places[Level.STAGING] = DevpiPlace(url=f"{server}/{settings.staging_name}", credentials=publisher)
+    elif settings.publish_level == Level.STAGING:
+        raise SettingsInvalidError(problems=["WHEELYARD_PUBLISH_LEVEL=staging needs WHEELYARD_STAGING_PASSWORD"])
+    return places
+
+
+def embedded_index(endpoint: IndexEndpoint) -> Places:
+    """Say which indexes of an embedded devpi to publish on."""
+    return {
+        Level.PROD: DevpiPlace(url=endpoint.prod_url, credentials=endpoint.promoter),
+        Level.STAGING: DevpiPlace(url=endpoint.staging_url, credentials=endpoint.publisher),
+    }
+
+
+def devpi_serving(settings: Settings, host: str, port: int) -> DevpiServing:
+    """Say how a devpi that others use is served; raises SettingsInvalidError without the users' passwords."""
+    if settings.index_password is None or settings.staging_password is None:
+        problem = "WHEELYARD_INDEX_PASSWORD and WHEELYARD_STAGING_PASSWORD are needed: others log in with them"
+        raise SettingsInvalidError(problems=[problem])
+    passwords = {
+        PUBLISHER: settings.staging_password.get_secret_value(),
+        PROMOTER: settings.index_password.get_secret_value(),
+    }
+    return DevpiServing(host=host, port=port, passwords=passwords, python=settings.devpi_python)
+
+
+@contextlib.asynccontextmanager
+async def open_index(places: Places) -> AsyncIterator[IndexBackends]:
+    """Open connections to our indexes."""
+    async with contextlib.AsyncExitStack() as stack:
+        indexes = {
+            level: await stack.enter_async_context(DevpiIndex(place.url, credentials=place.credentials, level=level))
+            for level, place in places.items()
+        }
+        shelf = await stack.enter_async_context(DevpiShelf(places))
+        yield IndexBackends(indexes=indexes, shelf=shelf)
+
+
+def listens_here_alone(host: str) -> bool:
+    """Return whether only programs on this host reach what listens on an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def index_services(
+    settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
+) -> IndexServices:
+    """Assemble the use cases of our index, whose wheels are for these targets."""
+    wheels = PostgresWheels(database)
+    listing = Listing(targets=tuple(targets))
+    pages = SimplePages(wheels, listing=listing)
+    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING))
+    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True))
+
+    def doubt_pages() -> None:
+        for one in (pages, staged_pages, own_pages):
+            one.doubt()
+
+    edits = PostgresWheelEdits(database, on_change=doubt_pages)
+    local = listens_here_alone(settings.host)
+    alone = local and settings.index_url is None and settings.public_url is None
+    return IndexServices(
+        pages=pages,
+        staged_pages=staged_pages,
+        own_pages=own_pages,
+        files=WheelBytes(store=wheels, shelf=index.shelf),
+        browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
+        manage=ManageWheels(store=wheels, edits=edits, shelf=index.shelf, indexes=index.indexes),
+        check=check_index(database, index, edits),
+        access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
+        public_url=settings.public_url,
+    )
+
+
+def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> OwnWheels:
+    """Give our own wheels as something to build with: those of the level that is published on, and above."""
+    cache = ContentCache(root=settings.state_dir / "cache" / "files", floor_bytes=settings.disk_floor_bytes)
+    return OwnWheels(
+        store=PostgresWheels(database), shelf=index.shelf, cache=cache, level=Level(settings.publish_level)
+    )
+
+
+def check_index(database: Database, index: IndexBackends, edits: WheelEdits) -> CheckIndex:
+    """Make what compares devpi with the database."""
+    return CheckIndex(
+        lists=PostgresWheels(database),
+        edits=edits,
+        contents=PostgresWheelContents(database),
+        reports=PostgresIndexReports(database),
+        shelf=index.shelf,
+        indexes=index.indexes,
+        audit=PostgresAudit(database),
+    )
+
+
+def regular_check(database: Database, index: IndexBackends) -> RegularCheck:
+    """Make what a worker does to have devpi and the database compared now and then."""
+    check = check_index(database, index, PostgresWheelEdits(database))
+    return RegularCheck(PostgresPeriodic(database), check)
+
+
+def worker_index(settings: Settings, database: Database, index: IndexBackends) -> WheelIndex:
+    """Give the index that a worker publishes on."""
+    return retained_index(database, index, settings.publish_level)
+
+
+def retained_index(database: Database, index: IndexBackends, level: Level) -> WheelIndex:
+    """Give an index to publish on: no name ever gets other bytes, even after a deletion."""
+    return RetainedIndex(
+        index.indexes[level],
+        find=PostgresWheels(database).find,
+        uploads=PostgresUploads(database),
+        remove=index.shelf.remove,
+    )

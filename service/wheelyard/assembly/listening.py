@@ -1,0 +1,364 @@
+"""The API's port and who is connected to it: taken before anything is started, and held against those who take all.
+
+uvicorn ends idle connections, but waits for ever for the rest of a request that was begun, and for a reader that reads
+no more. Here every connection has a time for what it is at, a bound by its address, and one of all.
+"""
+
+import asyncio
+import contextlib
+import functools
+import resource
+import socket
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Final, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from wheelyard.api.problems import Problem, problem_response
+from wheelyard.assembly.signals import Stop
+from wheelyard.domain.addresses import caller_of_address, plain_address
+from wheelyard.domain.prebuilds.webhook import read_network
+from wheelyard.errors import RequestTooLargeError, ServiceStartError, TooManyConnectionsError, WheelyardError
+from wheelyard.logs import get_logger
+from wheelyard.settings import Settings
+
+_log: Final = get_logger(__name__)
+_SWEEP_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 5
+_RESERVED_FILES: Final = 256
+"""Of a process's open files, for the database, programs and everything else that is not a caller."""
+# Linux' struct tcp_info up to tcpi_bytes_acked.
+_TCP_INFO: Final = struct.Struct("=120xQ")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionLimits:
+    """What a connection may take."""
+
+    head_seconds: float = 10.0
+    """For a request's head, from the first byte, or from the beginning of the connection."""
+    head_bytes: int = 64 << 10
+    """For a request's head, and for what is around its body."""
+    idle_seconds: int = 5
+    """Until the next request."""
+    body_seconds: float = 20.0
+    """For a body, beside what its bytes get."""
+    bytes_per_second: int = 1 << 10
+    """How fast a body has to come, and an answer that waits has to be read, at least."""
+    reading_seconds: float = 60.0
+    """How often it is looked whether an answer that waits is read fast enough."""
+    linger_seconds: float = 5.0
+    """For who still sends a body after its answer."""
+    per_address: int = 1024
+    """Connections of one address; 0 is no limit. Of an IPv6 address the first half counts, which is one customer's."""
+    total: int = 4096
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Proxies, which hold connections for many callers."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ConnectionLimits":
+        """Take over what the operator says, as far as this process may open files."""
+        return cls(
+            per_address=settings.connections_per_address,
+            total=max(16, min(settings.connections, _allowed_files() - _RESERVED_FILES)),
+            trusted=tuple(filter(None, map(read_network, settings.trusted_proxies))),
+        )
+
+
+def _allowed_files() -> int:
+    """Let this process open more files where it may do that by itself; the usual limit of 1,024 is a relic."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which knows since when it waits for what."""
+
+    def __init__(self, *, open_connections: "Connections", **arguments: Any) -> None:  # noqa: ANN401  uvicorn's own
+        super().__init__(**arguments)
+        self._open = open_connections
+        self._limits = open_connections.limits
+        self._head_since: float | None = None
+        """Set while a head is awaited: from the beginning, then from the first byte of each further request."""
+        self._body_since: float | None = None
+        self._linger_since: float | None = None
+        self._refused = False
+        self._around_bytes = 0
+        """Received of the request that comes now, without its body."""
+        self._body_bytes = 0
+        self._reading: tuple[float, int] | None = None
+        """Since when an answer waits for its reader, and what that had taken by then."""
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether a request is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def awaits_caller(self) -> bool:
+        """Tell whether nothing goes on here until more of a request comes."""
+        return not self.answers or self._body_since is not None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, if there is room."""
+        super().connection_made(transport)
+        if self.client is not None:
+            # On a socket for both families, an IPv4 address would else be none that anybody has named.
+            self.client = (plain_address(self.client[0]), self.client[1])
+        self._head_since = self.loop.time()
+        if not self._open.admit(self):
+            self.refuse(TooManyConnectionsError(limit=self._limits.per_address))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room for another."""
+        self._open.forget(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, within the limits of a head."""
+        if self._refused or self.transport.is_closing():
+            return
+        if self._head_since is None and self._body_since is None:
+            self._begin_head()
+        body_bytes = self._body_bytes
+        self._around_bytes += len(data)
+        super().data_received(data)
+        self._around_bytes -= self._body_bytes - body_bytes
+        # A body in pieces has some bytes around each.
+        if self._around_bytes > self._limits.head_bytes + 8 * self._body_bytes and not self.transport.is_closing():
+            self.refuse(RequestTooLargeError(limit_bytes=self._limits.head_bytes))
+
+    def _begin_head(self) -> None:
+        self._head_since = self.loop.time()
+        self._around_bytes = self._body_bytes = 0
+
+    def on_message_begin(self) -> None:
+        """Count anew; a further request may begin within what came of the one before."""
+        super().on_message_begin()
+        if self._head_since is None:
+            self._begin_head()
+
+    def on_headers_complete(self) -> None:
+        """Begin to wait for the body."""
+        self._head_since, self._body_since = None, self.loop.time()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what gives a body more time."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing but our own answer."""
+        self._body_since = self._linger_since = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request; who still sends a body that was answered does not do so for ever."""
+        super().on_response_complete()
+        if self._body_since is not None and not self.answers:
+            self._linger_since = self.loop.time()
+
+    def look(self, now: float) -> None:
+        """End the connection if its time is over."""
+        limits = self._limits
+        if self._is_read_too_slowly(now):
+            self.transport.abort()
+        elif self._linger_since is not None:
+            if now - self._linger_since > limits.linger_seconds:
+                self.transport.abort()
+        elif self._body_since is not None:
+            if self.flow.read_paused:
+                self._body_since += _SWEEP_SECONDS
+            elif now - self._body_since > limits.body_seconds + self._body_bytes / limits.bytes_per_second:
+                self.transport.abort()
+        elif self._head_since is not None:
+            if self.answers:
+                self._head_since = now
+            elif now - self._head_since > limits.head_seconds:
+                self.transport.abort()
+
+    def _is_read_too_slowly(self, now: float) -> bool:
+        if not self.transport.get_write_buffer_size():
+            self._reading = None
+            return False
+        acknowledged = self._acknowledged_bytes()
+        since, before = self._reading = self._reading or (now, acknowledged)
+        if now - since < self._limits.reading_seconds:
+            return False
+        self._reading = (now, acknowledged)
+        return acknowledged - before < self._limits.bytes_per_second * (now - since)
+
+    def _acknowledged_bytes(self) -> int:
+        """Ask the kernel how much of what we sent has arrived: our own buffer is behind its buffer."""
+        line: socket.socket = self.transport.get_extra_info("socket")
+        acknowledged: int = _TCP_INFO.unpack(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))[0]
+        return acknowledged
+
+    def refuse(self, error: WheelyardError) -> None:
+        """Answer with a problem, unless an answer has begun, and read no more of it.
+
+        Hanging up at once would reset the connection, and with it the answer, while the caller still sends.
+        """
+        if self.answers:
+            self.transport.abort()
+            return
+        answer = problem_response(Problem.of(error), headers={"Connection": "close"})
+        fields = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
+        status = f"HTTP/1.1 {answer.status_code} \r\n".encode()
+        self.transport.write(status + fields + b"\r\n" + bytes(answer.body))
+        self.transport.write_eof()
+        self._unset_keepalive_if_required()
+        self._refused, self._linger_since = True, self.loop.time()
+
+
+class Connections:
+    """All connections of this process, by address; who waits longest for nothing makes way for others."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self._open: defaultdict[str, dict[BoundedProtocol, None]] = defaultdict(dict)
+        self._count = 0
+
+    def admit(self, new: BoundedProtocol) -> bool:
+        """Note a connection; False if there is no room for it, since all others are being answered."""
+        address = new.client[0] if new.client else ""
+        key, limit = caller_of_address(address), self.limits.per_address
+        own = self._open[key]
+        own[new] = None
+        self._count += 1
+        crowded = bool(limit) and len(own) > limit and not self._is_trusted(address)
+        if crowded and not _make_way(own, new):
+            return False
+        if self._count > self.limits.total:
+            # Whoever has most gives first.
+            return _make_way(max(self._open.values(), key=len), new)
+        return True
+
+    def forget(self, gone: BoundedProtocol) -> None:
+        """Note that a connection has ended."""
+        key = caller_of_address(gone.client[0] if gone.client else "")
+        if gone in self._open.get(key, ()):
+            del self._open[key][gone]
+            self._count -= 1
+            if not self._open[key]:
+                del self._open[key]
+
+    async def watch(self) -> None:
+        """End what takes too long, each second, until cancelled."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for connection in [one for own in self._open.values() for one in own]:
+                _look(connection, now)
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            return any(ip_address(address) in network for network in self.limits.trusted)
+        except ValueError:
+            return False
+
+
+def _look(connection: BoundedProtocol, now: float) -> None:
+    try:
+        connection.look(now)
+    except Exception:  # noqa: BLE001  one connection must not end the watch over all others
+        _log.exception("connection-not-watched")
+        connection.transport.abort()
+
+
+def _make_way(connections: dict[BoundedProtocol, None], new: BoundedProtocol) -> bool:
+    """Close the oldest connection that waits for its caller, at best one that has begun no request."""
+    others = [one for one in connections if one is not new]
+    idle = (one for one in others if not one.answers)
+    oldest = next(idle, None) or next((one for one in others if one.awaits_caller), None)
+    if oldest is None:
+        return False
+    oldest.transport.abort()
+    return True
+
+
+async def serve(app: Any, settings: Settings, listener: socket.socket, stop: Stop) -> None:  # noqa: ANN401  ASGI
+    """Answer requests until it is said to stop."""
+    connections = Connections(ConnectionLimits.of(settings))
+    config = uvicorn.Config(
+        app,
+        # uvicorn takes whatever makes a protocol.
+        http=cast("type[asyncio.Protocol]", functools.partial(BoundedProtocol, open_connections=connections)),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=connections.limits.idle_seconds,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        # What nobody named is not believed; without this uvicorn reads an environment variable of its own.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="api")
+    watching = asyncio.create_task(connections.watch(), name="connections")
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    server.should_exit = True
+    await serving
+    watching.cancel()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: signals end the whole process, not only the API."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+@contextlib.contextmanager
+def holding_port(settings: Settings) -> Iterator[socket.socket]:
+    """Hold the API's port without listening yet, so that early callers are refused and do not wait.
+
+    Raises ServiceStartError if somebody else has it.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as listener:
+        # As servers do, so that connections of the last one that linger do not count.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # An answer is two writes, and without this the second waits up to 40 ms for the caller's acknowledgement of the
+        # first. asyncio sets it only on connections whose protocol is spelt out (base_events._set_nodelay), not
+        # with a socket that is made here. Connections take it over from the socket that listens.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise _cannot_be_had(settings, error) from error
+        yield listener
+
+
+def open_port(settings: Settings, listener: socket.socket) -> None:
+    """Let callers in; raises ServiceStartError if somebody who held the same port was quicker."""
+    try:
+        listener.listen()
+    except OSError as error:
+        raise _cannot_be_had(settings, error) from error
+
+
+def _cannot_be_had(settings: Settings, error: OSError) -> ServiceStartError:
+    reason = f"{settings.host}:{settings.port} cannot be had ({error.strerror}); choose another WHEELYARD_PORT"
+    return ServiceStartError(service="The API", reason=reason)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Give the address that the port is reached at."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

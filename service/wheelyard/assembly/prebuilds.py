@@ -1,0 +1,155 @@
+"""Assembly of prebuilds, and the loop that brings them on beside the API. The rest is in wiring."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from typing import Final
+
+from wheelyard.adapters.devpi.own_wheels import OwnWheels
+from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.resolver.pages import ResolverPages
+from wheelyard.adapters.resolver.releases import UvReleaseResolver
+from wheelyard.adapters.resolver.requirements import parse_requirements
+from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.postgres_wheel_records import PostgresWheelRecords
+from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
+from wheelyard.adapters.store.webhooks import PostgresWebhooks
+from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.upstream.webhooks import HttpWebhooks
+from wheelyard.assembly.access import open_limits
+from wheelyard.assembly.index import IndexBackends, own_wheels, retained_index
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Listing
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.prebuilds.webhook import AllowedAddresses
+from wheelyard.interfaces import ParserPool, SourceIndex
+from wheelyard.logs import get_logger
+from wheelyard.settings import Settings
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild
+from wheelyard.usecases.logged_builds import LoggedBuilds
+from wheelyard.usecases.mirror_wheel import MirrorWheel
+from wheelyard.usecases.periodic_work import repeat
+from wheelyard.usecases.prebuild import Prebuilds
+from wheelyard.usecases.read_dependencies import ReadDependencies
+from wheelyard.usecases.release_facts import FindRelease
+from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
+
+_POLL_SECONDS: Final = 1.0
+_log = get_logger(__name__)
+
+
+def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
+    """Say how uv is run; whatever runs it in a process is given the same slots."""
+    return UvResolverOptions(
+        cache_dir=settings.state_dir / "cache" / "uv",
+        environment=os.environ,
+        index_url=settings.upstream_index_url,
+        ca_bundle=settings.ca_bundle,
+        slots=slots,
+    )
+
+
+def resolver_pages(
+    settings: Settings, source: SourceIndex, own: OwnWheels | None, parsers: ParserPool
+) -> ResolverPages:
+    """Say what uv is shown beside upstream's pages."""
+    own_projects = OwnProjects.of(settings.own_projects)
+    return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
+
+
+def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
+    settings: Settings,
+    *,
+    database: Database,
+    source: SourceIndex,
+    parsers: ParserPool,
+    index: IndexBackends,
+    builds: LoggedBuilds,
+    request_build: RequestBuild,
+    uv_slots: FairSlots,
+) -> Prebuilds:
+    """Assemble the use cases of requests for whole applications."""
+    wheels = PostgresWheels(database)
+    store = PostgresPrebuilds(database, limits=open_limits(settings))
+    advance = AdvancePrebuild(
+        turns=store,
+        equal_builds=builds,
+        find=FindRelease(
+            source=source,
+            wheels=wheels,
+            listing=Listing(targets=request_build.targets()),
+            may_mirror=settings.mirror == "allow",
+        ),
+        request_build=request_build,
+        mirror=mirror_wheel(database, source, index),
+        now=_now,
+    )
+    read = ReadDependencies(
+        source=source,
+        resolver=UvReleaseResolver(
+            uv_options(settings, uv_slots),
+            resolver_pages(settings, source, own_wheels(settings, database, index), parsers),
+        ),
+        parsers=parsers,
+        parse_lines=parse_requirements,
+        read_metadata=read_sdist_metadata,
+    )
+    return Prebuilds(
+        read=read,
+        store=store,
+        wheels=wheels,
+        times=builds,
+        workers=PostgresWorkers(database),
+        advance=advance,
+        webhooks=webhook_rules(settings),
+        parsers=parsers,
+        parse_lines=parse_requirements,
+        now=_now,
+    )
+
+
+def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) -> MirrorWheel:
+    """Assemble what brings upstream wheels to our index."""
+    return MirrorWheel(
+        source=source,
+        index=retained_index(database, index, Level.PROD),
+        records=PostgresWheelRecords(database),
+        now=_now,
+    )
+
+
+def webhook_rules(settings: Settings) -> WebhookRules:
+    """Say with what webhooks are signed and where they may go."""
+    secret, former = settings.webhook_secret, settings.webhook_former_secret
+    return WebhookRules(
+        secret=secret.get_secret_value() if secret else None,
+        former_secret=former.get_secret_value() if former else None,
+        allowed=AllowedAddresses(entries=frozenset(settings.webhook_hosts)),
+    )
+
+
+def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
+    """Assemble what empties the outbox of webhooks."""
+    rules = webhook_rules(settings)
+    return SendWebhooks(
+        outbox=PostgresWebhooks(database),
+        store=PostgresPrebuilds(database),
+        sender=HttpWebhooks(rules.allowed, ca_bundle=settings.ca_bundle),
+        rules=rules,
+        now=_now,
+    )
+
+
+async def advance_forever(advance: AdvancePrebuild, webhooks: SendWebhooks) -> None:
+    """Bring prebuilds on, and tell of those that are over, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(repeat("prebuilds", advance.once, seconds=_POLL_SECONDS, eager=True))
+        group.create_task(repeat("webhooks", webhooks.once, seconds=_POLL_SECONDS, eager=True))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

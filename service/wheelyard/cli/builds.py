@@ -1,0 +1,149 @@
+"""Ask for a wheel, watch builds, show logs. Must not know how a screen draws or how HTTP is spoken."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wheelyard.api.schemas.builds import BuildView
+from wheelyard.cli.build_events import BuildEvent, LogPiece
+from wheelyard.cli.client import WheelyardClient
+from wheelyard.cli.console import note, output, print_json
+from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_row, print_log_line
+from wheelyard.cli.report import exit_code_of_build, report_build
+from wheelyard.cli.screen import open_screen
+from wheelyard.cli.watch import BuildWatch, LogLine, read_lines
+from wheelyard.domain.builds.queue import Priority
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedWheel:
+    """What is asked for; None takes the service's default."""
+
+    requirement: str
+    python: str | None
+    platform: str | None
+    priority: Priority = Priority.INTERACTIVE
+
+
+def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: bool, as_json: bool) -> ExitCode:
+    """Ask for a wheel; with ``wait`` or ``follow``, stay until it is there or has failed."""
+    submitted = client.submit(
+        wanted.requirement, python=wanted.python, platform=wanted.platform, priority=wanted.priority
+    )
+    if not as_json:
+        note(f"{submitted.project} {submitted.version}: {_describe_submission(submitted, joined=submitted.joined)}")
+    if wait or follow:
+        return watch(client, submitted, follow=follow, as_json=as_json)
+    if as_json or submitted.status.is_final:
+        show(submitted, as_json=as_json)
+    else:
+        note(f"follow it with: wheelyard logs {submitted.id} --follow")
+    return ExitCode.OK
+
+
+def cancel(client: WheelyardClient, build_id: str, *, as_json: bool) -> None:
+    """End a build, and say so if it goes on for others."""
+    build = client.cancel(build_id)
+    if not build.status.is_final and not build.cancel_requested:
+        note("others want this wheel too, so its build goes on for them")
+    show(build, as_json=as_json)
+
+
+def retry(client: WheelyardClient, build_id: str, *, wait: bool, as_json: bool) -> ExitCode:
+    """Ask for another try; with ``wait``, stay until it is over."""
+    again = client.retry(build_id)
+    if not as_json:
+        note(f"{again.project} {again.version}: {_describe_submission(again, joined=again.joined)}")
+    if wait:
+        return watch(client, again, follow=False, as_json=as_json)
+    if as_json:
+        show(again, as_json=True)
+    return ExitCode.OK
+
+
+def _describe_submission(build: BuildView, *, joined: bool) -> str:
+    if not joined:
+        return f"queued as {build.id}"
+    return f"there already as {build.id}" if build.status.is_final else f"joined {build.id}, which is {build.status}"
+
+
+def watch(client: WheelyardClient, build: BuildView, *, follow: bool, as_json: bool) -> ExitCode:
+    """Show a build's stages (and its log) until it is over, then what became of it."""
+    if not build.status.is_final:
+        label = f"{build.project} {build.version}"
+        try:
+            _show_events(client.follow(build.id), label=label, with_log=follow)
+        except KeyboardInterrupt:
+            note(f"the build goes on: 'wheelyard logs {build.id} --follow' comes back to it")
+            note(f"'wheelyard cancel {build.id}' ends it")
+            return ExitCode.INTERRUPTED
+    finished = client.build(build.id)
+    show(finished, as_json=as_json)
+    return exit_code_of_build(finished)
+
+
+def _show_events(events: Iterable[BuildEvent], *, label: str, with_log: bool) -> None:
+    watcher = BuildWatch()
+    with open_screen(with_log=with_log) as screen:
+        screen.add(label)
+        for event in events:
+            for news in watcher.apply(event):
+                screen.show(label, news)
+
+
+def show(build: BuildView, *, as_json: bool) -> None:
+    """Print a build."""
+    if as_json:
+        print_json(build.model_dump(mode="json"))
+    else:
+        output().print(report_build(build), soft_wrap=True)
+
+
+def logs(client: WheelyardClient, build_id: str, *, follow: bool, as_json: bool) -> ExitCode:
+    """Print a log as it is, or until the build is over; then the exit code says how it ended."""
+    if not follow:
+        _print_pieces(client.log(build_id), as_json=as_json)
+        return ExitCode.OK
+    _print_events(client.follow(build_id), as_json=as_json)
+    return exit_code_of_build(client.build(build_id))
+
+
+def _print_events(events: Iterable[BuildEvent], *, as_json: bool) -> None:
+    """Print only the log on standard output; as JSON, one event a line."""
+    if as_json:
+        for event in events:
+            # Not through rich: one line an event, at once, for a program that reads along.
+            print(event.model_dump_json(), flush=True)  # noqa: T201
+        return
+    splitter = LineSplitter()
+    for event in events:
+        if isinstance(event, LogPiece):
+            _print_lines(read_lines(event, splitter))
+    _print_lines(LogLine(text=text) for text in splitter.end())
+
+
+def _print_pieces(pieces: Iterable[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"log": "".join(pieces)})
+        return
+    splitter = LineSplitter()
+    for piece in pieces:
+        _print_lines(map(_without_gutter, splitter.feed(piece)))
+    _print_lines(map(_without_gutter, splitter.end()))
+
+
+def _without_gutter(line: str) -> LogLine:
+    """Read a line of a log as the service sends it as text."""
+    if line.startswith(NOTE_GUTTER):
+        return LogLine(text=line.removeprefix(NOTE_GUTTER), is_note=True)
+    return LogLine(text=line.removeprefix(CONTAINER_GUTTER))
+
+
+def _print_lines(lines: Iterable[LogLine]) -> None:
+    console = output()
+    for line in lines:
+        if console.is_terminal:
+            print_log_line(console, line.text, is_note=line.is_note)
+        else:
+            # Not through rich: it is slow for logs of many thousand lines, and adds nothing here.
+            print(plain_row(line.text, is_note=line.is_note))  # noqa: T201

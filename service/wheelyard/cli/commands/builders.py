@@ -1,0 +1,134 @@
+"""Builder and runtime images: an operator's commands on a host with a container engine."""
+# ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
+# command needs is imported when it runs, so that --help takes a fraction of a second.
+
+from typing import Annotated
+
+import typer
+
+from wheelyard.cli.commands.completion import complete_python
+from wheelyard.cli.commands.options import JsonOption
+
+SuiteArgument = Annotated[
+    str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: that of the default target.")
+]
+PythonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="X.Y",
+        autocompletion=complete_python,
+        help="Python of the images. Default: the default target's.",
+    ),
+]
+
+app = typer.Typer(
+    no_args_is_help=True, help="List, make, refresh, test and prune the images that wheels are built and proven in."
+)
+
+
+@app.command("list")
+def list_command(*, as_json: JsonOption = False) -> None:
+    """List the suites, their policies and Pythons, and the images that this host's engine has of them."""
+    from wheelyard.cli.builders_list import list_builders
+
+    raise typer.Exit(list_builders(as_json=as_json))
+
+
+@app.command()
+def build(
+    suite: SuiteArgument = None,
+    *,
+    python: PythonOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a suite's builder image and its runtime image, unless they are there.
+
+    Builds do so by themselves when they first need an image; this shows the whole output.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard builders build bookworm --python 3.13
+    """
+    from wheelyard.cli.builders import build_images
+
+    raise typer.Exit(build_images(suite, python=python, as_json=as_json))
+
+
+@app.command()
+def refresh(
+    suite: Annotated[str | None, typer.Argument(help="Suite of the catalogue. Default: every one.")] = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only look for updates.")] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help="Only show what the last refresh changed, by whomever it was begun.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the archive's updates into the images that this host has, and say what changed.
+
+    An image that lacks none is left alone. The old images stay in use until the new ones are complete; compiled Pythons
+    are kept. A worker does this by itself, see WHEELYARD_REFRESH_INTERVAL_HOURS.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard builders refresh bookworm --check
+    """
+    from wheelyard.cli.builders_upkeep import print_last_refreshes, refresh_images
+
+    if last:
+        raise typer.Exit(print_last_refreshes(suite, as_json=as_json))
+    raise typer.Exit(refresh_images(suite, check_only=check, as_json=as_json))
+
+
+@app.command("test")
+def check(suite: SuiteArgument = None, *, python: PythonOption = None, as_json: JsonOption = False) -> None:
+    """Test a suite's images: read what they promise off them, and print the size of each part.
+
+    Images that are missing are made first. The exit code is 0 if every promise is kept.
+    """
+    from wheelyard.cli.builders_upkeep import check_images
+
+    raise typer.Exit(check_images(suite, python=python, as_json=as_json))
+
+
+@app.command()
+def sbom(
+    suite: SuiteArgument = None,
+    *,
+    python: PythonOption = None,
+    role: Annotated[str, typer.Option("--role", help="builder or runtime.")] = "runtime",
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="NAME", help="Any image of 'builders list', by name or id, instead of these."),
+    ] = None,
+) -> None:
+    """Print what is in an image that this host has, as CycloneDX JSON.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard builders sbom bookworm --python 3.13 --role builder
+    wheelyard builders sbom --image wheelyard/environment:6f1f0c9e1d2a
+    """
+    from wheelyard.cli.builders_upkeep import print_sbom
+
+    raise typer.Exit(print_sbom(suite, python=python, role=role, image=image))
+
+
+@app.command()
+def prune(
+    *,
+    budget: Annotated[
+        int | None,
+        typer.Option("--budget", metavar="BYTES", help="What may stay. Default: WHEELYARD_ENVIRONMENT_BUDGET_BYTES."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove images with toolchains or system packages, used longest ago first, until the rest fits the budget.
+
+    Images that a refresh has superseded go too, once no build can need them any more. Workers do this by themselves
+    whenever they make a new image. What a container uses stays, and a build that needs a removed image makes it again.
+    """
+    from wheelyard.cli.builders_upkeep import prune_images
+
+    raise typer.Exit(prune_images(budget_bytes=budget, as_json=as_json))

@@ -1,0 +1,205 @@
+"""The commands of people who want wheels: their options and help. What they do is in ``build`` and ``listing``."""
+# ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
+# command needs is imported when it runs, so that --help takes a fraction of a second.
+
+from typing import Annotated, Literal
+
+import typer
+
+from wheelyard.cli.commands.completion import complete_platform, complete_python
+from wheelyard.cli.commands.options import JsonOption, UrlOption
+
+BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, or the beginning of it.")]
+BuildIdOrProject = Annotated[
+    str,
+    typer.Argument(metavar="ID|PROJECT", help="A build's id, the beginning of it, or a project: its newest build."),
+]
+
+
+def build(  # noqa: PLR0913  (one parameter an option)
+    requirement: Annotated[
+        str, typer.Argument(metavar="NAME", help="Project, with a version specifier if you like: 'pyyaml>=6,<7'.")
+    ],
+    *,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            metavar="X.Y",
+            autocompletion=complete_python,
+            help="Python that the wheel is for, such as 3.13.",
+        ),
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="TAG",
+            autocompletion=complete_platform,
+            help="Platform, such as manylinux_2_36_x86_64.",
+        ),
+    ] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Let the builds of people who wait go before it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is built, showing the stages.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="As --wait, and show the log too.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Ask for a wheel.
+
+    An equal request joins the build that is there already. Without --wait or --follow the command returns at once.
+    Ctrl-C while it waits leaves the build running.
+
+    \b
+    [bold]Examples[/bold]
+    wheelyard build markupsafe --wait
+    wheelyard build 'pyyaml>=6,<7' --python 3.13 --follow
+    wheelyard build lxml --wait --json | jq -r .wheel.install
+    """
+    from wheelyard.cli.builds import WantedWheel
+    from wheelyard.cli.builds import build as run
+    from wheelyard.cli.client import open_client
+    from wheelyard.domain.builds.queue import Priority
+
+    priority = Priority.BATCH if batch else Priority.INTERACTIVE
+    wanted = WantedWheel(requirement=requirement, python=python, platform=platform, priority=priority)
+    with open_client(url) as client:
+        raise typer.Exit(run(client, wanted, wait=wait, follow=follow, as_json=as_json))
+
+
+def logs(
+    wanted: BuildIdOrProject,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the build is over; exit as the build did.")
+    ] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Print a build's log.
+
+    With --follow, a connection that drops is taken up where it was. Control sequences other than colours are removed.
+
+    \b
+    [bold]Examples[/bold]
+    wheelyard logs ID --follow
+    wheelyard logs ID > build.log
+    """
+    from wheelyard.cli.builds import logs as run
+    from wheelyard.cli.client import open_client
+
+    with open_client(url) as client:
+        raise typer.Exit(run(client, client.find_build(wanted, or_project=True), follow=follow, as_json=as_json))
+
+
+def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """End a build that is queued or running.
+
+    It takes the token that the wheel was asked for with, or the scope 'operate'. What others want too goes on for them,
+    unless the scope is 'operate'.
+    """
+    from wheelyard.cli.builds import cancel as run
+    from wheelyard.cli.client import open_client
+
+    with open_client(url) as client:
+        run(client, client.find_build(build_id), as_json=as_json)
+
+
+def retry(
+    build_id: BuildId,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is over, showing the stages.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Try a build again that failed or was cancelled, as it was ordered.
+
+    One that waits for its next attempt goes on at once. To build with a recipe that has changed, ask for the wheel
+    again with 'wheelyard build'.
+    """
+    from wheelyard.cli.builds import retry as run
+    from wheelyard.cli.client import open_client
+
+    with open_client(url) as client:
+        raise typer.Exit(run(client, client.find_build(build_id), wait=wait, as_json=as_json))
+
+
+def workers(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """List the workers: where they are, what they build with, what they do."""
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.worker_list import list_workers
+
+    with open_client(url) as client:
+        raise typer.Exit(list_workers(client, as_json=as_json))
+
+
+def show(
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|PROJECT|FILE",
+            help="A build's id or its beginning, a project (its newest build), or a wheel's file.",
+        ),
+    ],
+    *,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Show one build: its wheel, its failure, or where it stands; or one wheel with its files and their sizes."""
+    from wheelyard.cli.builds import show as run
+    from wheelyard.cli.client import open_client
+
+    with open_client(url) as client:
+        if wanted.endswith(".whl"):
+            from wheelyard.cli.browse import show_wheel
+
+            raise typer.Exit(show_wheel(client, wanted, as_json=as_json))
+        run(client.build(client.find_build(wanted, or_project=True)), as_json=as_json)
+
+
+def builds(
+    *,
+    project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only this project.")] = None,
+    status: Annotated[
+        Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
+        typer.Option("--status", help="Only those of this status."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")] = 20,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """List builds, newest first.
+
+    \b
+    [bold]Examples[/bold]
+    wheelyard builds --status failed
+    wheelyard builds --project pyyaml --json
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.listing import list_builds
+    from wheelyard.domain.builds.build import Status
+
+    chosen = Status(status) if status is not None else None
+    with open_client(url) as client:
+        raise typer.Exit(list_builds(client, project=project, status=chosen, limit=limit, as_json=as_json))
+
+
+def targets(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """List the Pythons and platforms that can be asked for."""
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.listing import list_targets
+
+    with open_client(url) as client:
+        raise typer.Exit(list_targets(client, as_json=as_json))
+
+
+def status(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
+    """Show whether the service can work, and what it has to do.
+
+    The exit code is 0 if the service is ready, 4 if it is not or does not answer.
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.listing import show_status
+
+    with open_client(url) as client:
+        raise typer.Exit(show_status(client, as_json=as_json))

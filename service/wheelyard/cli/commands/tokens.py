@@ -1,0 +1,55 @@
+"""API tokens: an operator's commands on the service's host, which speak to the database and not to the API."""
+# ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
+# command needs is imported when it runs, so that --help takes a fraction of a second.
+
+from typing import Annotated
+
+import typer
+
+from wheelyard.cli.commands.options import JsonOption
+from wheelyard.domain.access import Scope
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and end API tokens, on the service's own host.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what will use it, such as 'ci'.")],
+    *,
+    scope: Annotated[
+        Scope, typer.Option("--scope", help="What it opens; each scope includes those before it.")
+    ] = Scope.REQUEST,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="End it after this time, such as 12h or 90d.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token and print its secret, which cannot be had again.
+
+    \b
+    [bold]Example[/bold]
+    export WHEELYARD_TOKEN=$(wheelyard token create ci --scope request --expires 90d)
+    """
+    from wheelyard.cli.tokens import create_token
+
+    raise typer.Exit(create_token(name, scope=scope, expires=expires, as_json=as_json))
+
+
+@app.command("list")
+def list_command(*, as_json: JsonOption = False) -> None:
+    """List every token, without secrets."""
+    from wheelyard.cli.tokens import list_tokens
+
+    raise typer.Exit(list_tokens(as_json=as_json))
+
+
+@app.command()
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as 'wheelyard token list' shows it.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """End a token at once."""
+    from wheelyard.cli.tokens import revoke_token
+
+    raise typer.Exit(revoke_token(token_id, as_json=as_json))

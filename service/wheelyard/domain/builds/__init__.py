@@ -1,0 +1,1 @@
+"""Builds: what is asked for, what became of it, and how it is explained."""

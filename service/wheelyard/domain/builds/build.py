@@ -1,0 +1,252 @@
+"""Builds, their attempts and their wheels, as everybody else sees them. Must not know where they are stored."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from wheelyard.domain.builds.needed_release import AwaitedBuild
+from wheelyard.domain.builds.queue import Demand, Lane, Priority
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.errors import WheelyardError
+
+MAX_LOG_EXCERPT_LINES: Final = 40
+_MAX_SUMMARY: Final = 2000
+
+
+def storable(text: str) -> str:
+    """Replace what untrusted text may hold and no database's can: NUL and half surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+class Status(StrEnum):
+    """Where a build, or one attempt at it, stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing more will happen by itself."""
+        return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+
+
+class Stage(StrEnum):
+    """The steps of an attempt, in order."""
+
+    RESOLVE = "resolve"
+    FETCH = "fetch"
+    PREPARE = "prepare"
+    BUILD = "build"
+    REPAIR = "repair"
+    VERIFY = "verify"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why an attempt did not make a wheel: data, not an exception."""
+
+    stage: Stage | None
+    """None if the attempt ended outside of any stage (its worker was lost)."""
+    code: str
+    """A stable code of ``wheelyard.errors``."""
+    summary: str
+    hint: str
+    retryable: bool = False
+    log_excerpt: str = ""
+    """The log's lines that matter, at most forty."""
+
+    @classmethod
+    def of(cls, error: WheelyardError, *, stage: Stage | None, log_excerpt: str = "") -> Self:
+        """Turn an error into data."""
+        return cls(
+            stage=stage,
+            code=error.code,
+            summary=storable(error.summary)[:_MAX_SUMMARY],
+            hint=storable(error.hint)[:_MAX_SUMMARY],
+            retryable=error.retryable,
+            log_excerpt=log_excerpt,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageTiming:
+    """When a stage began and how long it took."""
+
+    stage: Stage
+    started_at: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraftedLibrary:
+    """A shared library that repair copied into a wheel, and where it came from."""
+
+    soname: str
+    """The name that extensions asked for, such as ``libyaml-0.so.2``."""
+    path: str
+    """Its path inside the wheel."""
+    sha256: str
+    """Digest of the copy in the wheel, whose name and search path were changed."""
+    package: str | None
+    """The system package that owns it, None if no package does."""
+    package_version: str | None
+    source_package: str | None = None
+    """The source package and its version, such as ``libyaml 0.2.5-1``."""
+    origin: str | None = None
+    """Where the builder had it; None if it is not known."""
+    origin_sha256: str | None = None
+    """Digest of the library as the builder had it; None if that is not known."""
+    needed_by: tuple[str, ...] = ()
+    """What asks for it: paths inside the wheel, and names of other grafted libraries."""
+    chain: tuple[str, ...] = ()
+    """The shortest way to it from a file of the project's own, both included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRequirement:
+    """One wheel that was installed into the isolated build environment."""
+
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wheel:
+    """A wheel that was built, repaired and proven."""
+
+    filename: str
+    sha256: str
+    size_bytes: int
+    tag: str
+    """Its compatibility tags after repair, such as ``cp313-cp313-manylinux_2_17_x86_64``."""
+    tag_before_repair: str
+    policy: str | None
+    """The most portable policy that it complies with, None for a pure wheel."""
+    is_pure: bool
+    extensions: tuple[str, ...]
+    """Importable names of its extension modules."""
+    grafted: tuple[GraftedLibrary, ...]
+    build_requirements: tuple[BuildRequirement, ...]
+    imported_modules: tuple[str, ...]
+    """What verification imported in the bare runtime image."""
+    builder_image: str
+    runtime_image: str
+    url: str | None = None
+    """Address of its bytes, once it is published."""
+    index_url: str | None = None
+    """Address of devpi's page of it; None if it is deleted. Our own pages' address depends on who asks."""
+    level: Level = Level.PROD
+    """How far it has come on the index."""
+    policy_reason: PolicyReason | None = None
+    """What sets its policy; None for a pure wheel, and for wheels from before this was recorded."""
+    warnings: tuple[str, ...] = ()
+    """What its user should know, a sentence each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One run of a build by one worker."""
+
+    number: int
+    worker: str
+    status: Status
+    started_at: datetime
+    finished_at: datetime | None
+    timings: tuple[StageTiming, ...]
+    failure: Failure | None
+    log_size_bytes: int
+    log_truncated: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SdistSource:
+    """The sdist that a build starts from; fixed when the build is created."""
+
+    filename: str
+    url: str
+    sha256: str
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOrder:
+    """What is to be built: one release for one target by one recipe on one builder; decided, not yet stored."""
+
+    key: str
+    """Content key: equal orders are one build (see ``wheelyard.domain.builds.key``)."""
+    requirement: str
+    """The requirement as it was asked for."""
+    project: str
+    version: str
+    sdist: SdistSource
+    target: Target
+    builder: str
+    """The catalogue's name of the builder's suite."""
+    recipe_digest: str
+    recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
+    """What the recipe said when this was ordered: workers need no recipe files."""
+
+    @property
+    def demand(self) -> Demand:
+        """What it takes of a worker's capacity: what its recipe's limits say."""
+        return Demand(cpus=self.recipe.cpus, memory_bytes=self.recipe.memory_bytes)
+
+    @property
+    def lane(self) -> Lane:
+        """Say where it can run."""
+        return Lane(architecture=self.target.policy.architecture, suite=self.builder, python=self.target.python)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """A build order, and how far it has come."""
+
+    id: str
+    order: BuildOrder
+    status: Status
+    stage: Stage | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested: bool
+    attempts: tuple[Attempt, ...]
+    failure: Failure | None
+    wheel: Wheel | None
+    priority: Priority = Priority.INTERACTIVE
+    not_before: datetime | None = None
+    """When it may be tried again, while it is queued after an attempt that failed."""
+    waits_for: tuple[AwaitedBuild, ...] = ()
+    """What has to be built before it goes on; it is queued, and nobody takes it, while there is any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSummary:
+    """A build without its attempts, as lists show it."""
+
+    id: str
+    project: str
+    version: str
+    target: Target
+    status: Status
+    stage: Stage | None
+    created_at: datetime
+    finished_at: datetime | None
+    wheel_filename: str | None
+    failure: Failure | None
+    priority: Priority = Priority.INTERACTIVE
+    not_before: datetime | None = None
+    waits: bool = False
+    """True while it waits for other builds."""
+
+    @property
+    def failure_code(self) -> str | None:
+        """The failure's code, if it failed."""
+        return None if self.failure is None else self.failure.code

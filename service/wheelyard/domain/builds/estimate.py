@@ -1,0 +1,114 @@
+"""When builds that wait will begin, by what former builds took. Must not read the queue.
+
+An estimate, not a promise: it takes each worker's places one after the other, in the order in which builds are claimed,
+and knows nothing of what somebody asks for later.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Final
+
+from wheelyard.domain.builds.build import BuildSummary
+from wheelyard.domain.builds.queue import Lane, WorkerState, WorkerStatus
+
+_LEAST_SHARE: Final = 0.1
+"""A build that has taken its usual time already is taken to need a tenth of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveBuild:
+    """A build that waits or runs, and where it can run."""
+
+    build: BuildSummary
+    lane: Lane
+    started_at: datetime | None = None
+    """When its attempt began, if it runs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """What runs, and what waits in the order in which it is taken."""
+
+    running: tuple[LiveBuild, ...]
+    waiting: tuple[LiveBuild, ...]
+    """The first of those that wait."""
+    total: int
+    """How many wait for their turn."""
+    blocked: int = 0
+    """How many more wait for other builds, whose wheels they require."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlaceInLine:
+    """A build that waits, and for how long."""
+
+    position: int
+    """Counted from 1."""
+    build: BuildSummary
+    wait_seconds: float | None
+    """Until it begins; None if nothing is known of how long builds take, or nobody could take it."""
+    has_worker: bool
+    """False if no worker that is there serves its Python on its suite."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A place of a worker."""
+
+    lanes: frozenset[Lane]
+    free_in: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queue:
+    """The queue as it is now."""
+
+    line: Line
+    places: tuple[PlaceInLine, ...]
+    """The first builds that wait, in the order in which they are taken."""
+
+
+def estimate(
+    line: Line, workers: Sequence[WorkerStatus], typical: Mapping[str, float], *, now: datetime
+) -> tuple[PlaceInLine, ...]:
+    """Say of each build that waits when it begins."""
+    usual = median(typical.values()) if typical else None
+    slots = _slots(line, workers, typical, usual, now)
+    return tuple(
+        _place(position, one, slots, typical.get(one.build.project, usual), now)
+        for position, one in enumerate(line.waiting, start=1)
+    )
+
+
+def _slots(
+    line: Line, workers: Sequence[WorkerStatus], typical: Mapping[str, float], usual: float | None, now: datetime
+) -> list[_Slot]:
+    running = {one.build.id: one for one in line.running}
+    slots: list[_Slot] = []
+    for worker in workers:
+        if worker.card.state is not WorkerState.ACTIVE:
+            continue
+        lanes = frozenset(worker.card.lanes)
+        held = [running[build_id] for build_id in worker.builds if build_id in running]
+        left = [_left(one, typical.get(one.build.project, usual or 0.0), now) for one in held]
+        idle = [0.0] * max(worker.card.capacity.slots - len(held), 0)
+        slots += [_Slot(lanes=lanes, free_in=seconds) for seconds in (*left, *idle)]
+    return slots
+
+
+def _left(one: LiveBuild, takes: float, now: datetime) -> float:
+    passed = (now - one.started_at).total_seconds() if one.started_at else 0.0
+    return max(takes - passed, takes * _LEAST_SHARE)
+
+
+def _place(position: int, one: LiveBuild, slots: Sequence[_Slot], takes: float | None, now: datetime) -> PlaceInLine:
+    able = [slot for slot in slots if one.lane in slot.lanes]
+    if not able or takes is None:
+        return PlaceInLine(position=position, build=one.build, wait_seconds=None, has_worker=bool(able))
+    slot = min(able, key=lambda slot: slot.free_in)
+    pause = (one.build.not_before - now).total_seconds() if one.build.not_before else 0.0
+    begins = max(slot.free_in, pause, 0.0)
+    slot.free_in = begins + takes
+    return PlaceInLine(position=position, build=one.build, wait_seconds=begins, has_worker=True)

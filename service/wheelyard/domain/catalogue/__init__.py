@@ -1,0 +1,1 @@
+"""The catalogue of builders, and what an image is made of."""

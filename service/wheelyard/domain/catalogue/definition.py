@@ -1,0 +1,153 @@
+"""What determines an image, as one digest: images are found again by it and are made anew when it changes.
+
+Pure functions over the catalogue and the texts beside it. Must not read files, and knows no engine.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.suites import ImageSuite, Suite
+from wheelyard.domain.catalogue.toolchains import ToolchainName
+from wheelyard.errors import NotFoundError, SuiteUnsupportedError
+
+_AFTER_PYTHON: Final = "\nFROM ${PYTHONS} AS pythons\n"
+_COMMENT: Final = re.compile(r"^#.*\n", re.MULTILINE)
+# Raised when the layers that are added to builders are made in another way; 2: they have a lock and an SBOM.
+_FINISHED: Final = 2
+# Raised when the layer on builders of others is made in another way; 2: nothing is setuid;
+# 3: each container has a user.
+_FOREIGN: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DefinitionFacts:
+    """What is outside the catalogue and still goes into an image."""
+
+    dockerfile: str
+    """Text of builders/Dockerfile."""
+    tools_lock: str
+    """Text of builders/tools.lock."""
+    architecture: str
+    """Machine that the images are for, such as ``x86_64``."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What the operator adds, such as a package mirror or the digest of a CA bundle."""
+
+    @property
+    def instructions(self) -> str:
+        """The Dockerfile without its comments: a better one makes no image anew."""
+        return _COMMENT.sub("", self.dockerfile)
+
+
+def base_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
+    """Digest what determines a suite's base image: a sha256 in hexadecimal."""
+    archive = own_suite(catalogue, suite).model_dump(
+        include={"components", "mirror", "security_mirror", "snapshot"}, exclude_defaults=True
+    )
+    return _digest(
+        "base",
+        suite,
+        facts.architecture,
+        facts.environment,
+        catalogue.source_date_epoch,
+        *([archive] if archive else []),
+    )
+
+
+def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Digest what determines a compiled Python.
+
+    Where its source comes from does not, its hash does; nor does what the Dockerfile says of later stages.
+    """
+    base = base_definition(catalogue, facts, suite=suite)
+    entry = catalogue.python[python]
+    sources = [source.sha256 for source in entry.source]
+    packages = own_suite(catalogue, suite).packages.model_dump()
+    stages = facts.instructions.partition(_AFTER_PYTHON)[0]
+    return _digest("python", base, stages, sources, entry.configure, packages)
+
+
+def pythons_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Digest what determines the compiled Pythons of one builder together: a sha256 in hexadecimal."""
+    names = builder_pythons(catalogue, python)
+    return _digest([python_definition(catalogue, facts, suite=suite, python=name) for name in names])
+
+
+def builder_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Digest what determines a suite's builder image for one Python: a sha256 in hexadecimal."""
+    entry = catalogue.suite.get(suite)
+    if isinstance(entry, ImageSuite) and entry.is_buildable:
+        return _foreign_definition(catalogue, facts, entry, python=python)
+    pythons = pythons_definition(catalogue, facts, suite=suite, python=python)
+    policy = own_suite(catalogue, suite).policy
+    return _digest("builder", facts.instructions, pythons, policy, catalogue.tools.model_dump(), facts.tools_lock)
+
+
+def _foreign_definition(catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, python: str) -> str:
+    """Digest what determines the layer on a builder that others make."""
+    image = entry.model_dump(include={"image", "package_manager", "python_path", "policy"})
+    pythons = builder_pythons(catalogue, python)
+    tools = (catalogue.tools.model_dump(), facts.tools_lock, catalogue.source_date_epoch)
+    return _digest(_FOREIGN, "foreign", image, facts.architecture, facts.environment, pythons, tools)
+
+
+def runtime_suite(catalogue: Catalogue, suite: str) -> str:
+    """Name the suite made here whose runtime proves the wheels of a suite: itself, unless others make its builder.
+
+    Raises:
+        NotFoundError: the catalogue has no such suite.
+        SuiteUnsupportedError: it is an image of others without one.
+    """
+    entry = catalogue.suite.get(suite)
+    if isinstance(entry, ImageSuite) and entry.is_buildable and entry.runtime is not None:
+        return entry.runtime
+    own_suite(catalogue, suite)
+    return suite
+
+
+def runtime_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
+    """Digest what determines a suite's runtime image for one Python: a sha256 in hexadecimal."""
+    suite = runtime_suite(catalogue, suite)
+    compiled = python_definition(catalogue, facts, suite=suite, python=python)
+    return _digest("runtime", facts.instructions, compiled, own_suite(catalogue, suite).policy)
+
+
+def builder_pythons(catalogue: Catalogue, python: str) -> tuple[str, ...]:
+    """Say which Pythons a builder carries: the one that its tools run on, and the one that it builds for."""
+    return tuple(dict.fromkeys((catalogue.tools.python, python)))
+
+
+def own_suite(catalogue: Catalogue, name: str) -> Suite:
+    """Return the entry of a suite whose images are made here.
+
+    Raises:
+        NotFoundError: the catalogue has no such suite.
+        SuiteUnsupportedError: it is an image that others make.
+    """
+    entry = catalogue.suite.get(name)
+    if entry is None:
+        raise NotFoundError(kind="suite", name=name)
+    if not isinstance(entry, Suite):
+        raise SuiteUnsupportedError(suite=name, image=entry.image, package_manager=entry.package_manager)
+    return entry
+
+
+def toolchain_definition(catalogue: Catalogue, name: ToolchainName, *, suite: str, builder: str) -> str:
+    """Digest a builder image's id (or definition) and the toolchain added to it: a sha256 in hexadecimal."""
+    toolchain = catalogue.toolchain[name]
+    packages = toolchain.suite[suite].packages_for(catalogue.suite[suite].package_manager)
+    parts = (toolchain.version_command, toolchain.env, sorted(packages))
+    return _digest(_FINISHED, "toolchain", builder, name, *parts)
+
+
+def environment_definition(*, builder: str, packages: Sequence[str]) -> str:
+    """Digest a builder image's id and the system packages added to it, in any order: a sha256 in hexadecimal."""
+    return _digest(_FINISHED, "environment", builder, sorted(set(packages)))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

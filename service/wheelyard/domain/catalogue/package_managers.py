@@ -1,0 +1,158 @@
+"""Package managers of builder images: what is run to install, to list and to look for updates, and what it says.
+
+One entry for each manager that a catalogue may name. Must not run anything.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.domain.catalogue.packages import PackageChange, parse_upgrades
+from wheelyard.errors import NotFoundError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageManager:
+    """One package manager, as shell scripts."""
+
+    name: str
+    """``apt``, ``dnf`` or ``apk``."""
+    package_url: str
+    """Type of its packages' URLs: https://github.com/package-url/purl-spec."""
+    name_form: re.Pattern[str]
+    """What its package names look like; nothing else reaches a shell."""
+    install: str
+    """Installs ``{packages}`` and leaves no lists or caches behind."""
+    hold: str = ""
+    """Keeps ``{packages}`` as they are when the rest is brought up to date; only apt takes one from another release."""
+    upgrade: str
+    """Brings everything up to date and leaves no lists or caches behind."""
+    list_packages: str
+    """Prints name, version and architecture of each package, with tabs between."""
+    list_updates: str
+    """Asks the archive what it has that the image has not."""
+    parse_updates: Callable[[str], tuple[PackageChange, ...]]
+    """Reads what ``list_updates`` prints."""
+    add_user: str
+    """Adds the user that builds run as."""
+
+    def write_install(self, packages: Sequence[str]) -> str:
+        """Give the command that installs packages; one with a release after a slash is kept at it from then on."""
+        command = self.install.format(packages=" ".join(packages))
+        chosen = [name for name, slash, _ in (one.partition("/") for one in packages) if slash]
+        return f"{command} && {self.hold.format(packages=' '.join(chosen))}" if chosen else command
+
+    def reject_names(self, packages: Iterable[str]) -> list[str]:
+        """List what is no name of a package; one that ends in a hyphen is read as "remove" by apt-get."""
+        return [name for name in packages if self.name_form.fullmatch(name) is None]
+
+
+def find_manager(name: str) -> PackageManager:
+    """Return a manager by its name; raises NotFoundError."""
+    try:
+        return MANAGERS[name]
+    except KeyError:
+        raise NotFoundError(kind="package manager", name=name) from None
+
+
+# "openssl-libs.x86_64    1:3.2.2-6.el9_5.1    baseos", dnf(8), check-update: one line a package, no old version.
+_DNF_UPDATE: Final = re.compile(
+    r"^(?P<name>[^\s.]\S*)\.[a-z0-9_]+\s+(?P<new>[0-9]\S*)\s+(?P<origin>\S+)$", re.MULTILINE
+)
+# "libssl3-3.3.1-r0    < 3.3.2-r1", apk(8), version.
+_APK_UPDATE: Final = re.compile(r"^(?P<name>\S+)-(?P<old>[0-9][^\s-]*-r[0-9]+)\s+<\s+(?P<new>\S+)", re.MULTILINE)
+
+
+def _parse_dnf(text: str) -> tuple[PackageChange, ...]:
+    """Read what dnf prints: the installed packages of the list before the updates have the old versions."""
+    listed, _, updates = text.partition("\n\n")
+    old = dict(line.split("\t")[:2] for line in listed.splitlines() if line.count("\t") > 1)
+    security = set(re.findall(r"^security (\S+)$", updates, re.MULTILINE))
+    found = (match.groupdict() for match in _DNF_UPDATE.finditer(updates))
+    return tuple(sorted(_dnf_changes(found, old, security)))
+
+
+def _dnf_changes(
+    found: Iterable[dict[str, str]], old: dict[str, str], security: Iterable[str]
+) -> Iterator[PackageChange]:
+    names = set(security)
+    for one in found:
+        yield PackageChange(
+            package=one["name"],
+            from_version=old.get(one["name"], ""),
+            to_version=one["new"],
+            is_security=one["name"] in names,
+        )
+
+
+def _parse_apk(text: str) -> tuple[PackageChange, ...]:
+    """Read what apk prints; Alpine has no archive of security updates alone."""
+    found = (match.groupdict() for match in _APK_UPDATE.finditer(text))
+    changes = (PackageChange(package=one["name"], from_version=one["old"], to_version=one["new"]) for one in found)
+    return tuple(sorted(changes))
+
+
+_APT_CLEAN: Final = "apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log"
+_RPMS: Final = r"rpm --query --all --queryformat '%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n'"
+# Somebody may have the number already, as in Ubuntu's images: then that is the user.
+_NOT_THERE: Final = "grep -q '^[^:]*:[^:]*:1000:' /etc/passwd"
+CONTAINER_USERS: Final = range(60706, 61184)
+"""One for each container that runs, as builders/Dockerfile adds them: it says why these."""
+_ADD_CONTAINER_USERS: Final = (
+    f"seq {CONTAINER_USERS[0]} {CONTAINER_USERS[-1]}"
+    " | sed 's|.*|wheelyard:x:&:&::/scratch/home:/bin/sh|' >> /etc/passwd"
+    f" && seq {CONTAINER_USERS[0]} {CONTAINER_USERS[-1]} | sed 's|.*|wheelyard:x:&:|' >> /etc/group"
+)
+_USERADD: Final = (
+    f"{{ {_NOT_THERE} || {{ groupadd --gid 1000 wheelyard; "
+    f"useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh wheelyard; }}; }} && {_ADD_CONTAINER_USERS}"
+)
+
+APT: Final = PackageManager(
+    name="apt",
+    package_url="deb",
+    # Debian Policy 5.6.1, without names that end in a hyphen.
+    name_form=re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"),
+    install=(
+        "export DEBIAN_FRONTEND=noninteractive && apt-get update"
+        f" && apt-get install --yes --no-install-recommends {{packages}} && {_APT_CLEAN}"
+    ),
+    hold="apt-mark hold {packages}",
+    upgrade=f"export DEBIAN_FRONTEND=noninteractive && apt-get update && apt-get upgrade --yes && {_APT_CLEAN}",
+    list_packages=r"dpkg-query --show --showformat '${Package}\t${Version}\t${Architecture}\n'",
+    # --error-on=any: without it apt-get goes on with the lists that it has, which are none.
+    list_updates="apt-get update --error-on=any >/dev/null && apt-get --simulate upgrade",
+    parse_updates=parse_upgrades,
+    add_user=_USERADD,
+)
+DNF: Final = PackageManager(
+    name="dnf",
+    package_url="rpm",
+    name_form=re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*"),
+    install="dnf --assumeyes --setopt=install_weak_deps=False install {packages} && dnf clean all",
+    upgrade="dnf --assumeyes upgrade && dnf clean all",
+    list_packages=_RPMS,
+    # check-update ends with 100 if there is anything.
+    list_updates=(
+        f"{_RPMS}; echo; dnf --quiet check-update || test $? -eq 100; "
+        "dnf --quiet updateinfo list --security --updates | sed -nE 's/.* (\\S+)-[^-]+-[^-]+$/security \\1/p'"
+    ),
+    parse_updates=_parse_dnf,
+    add_user=_USERADD,
+)
+APK: Final = PackageManager(
+    name="apk",
+    package_url="apk",
+    name_form=re.compile(r"[a-z0-9][a-z0-9+._-]*"),
+    install="apk add --no-cache {packages}",
+    upgrade="apk upgrade --no-cache",
+    list_packages=('apk info -v | sed -nE "s/^(.*)-([^-]*-r[0-9]+)\\$/\\\\1\\\\t\\\\2\\\\t$(apk --print-arch)/p"'),
+    list_updates="apk update >/dev/null && apk version --limit '<'",
+    parse_updates=_parse_apk,
+    add_user=(
+        f"{{ {_NOT_THERE} || {{ addgroup -g 1000 wheelyard; adduser -D -u 1000 -G wheelyard wheelyard; }}; }}"
+        f" && {_ADD_CONTAINER_USERS}"
+    ),
+)
+MANAGERS: Final = {manager.name: manager for manager in (APT, DNF, APK)}

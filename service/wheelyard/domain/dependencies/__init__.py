@@ -1,0 +1,1 @@
+"""What an application depends on, as its files say it."""

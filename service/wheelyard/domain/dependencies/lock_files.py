@@ -1,0 +1,211 @@
+"""Read lock files that list where each release applies: pylock.toml (PEP 751) and poetry.lock. Must not read files."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from packaging.markers import Marker
+from packaging.pylock import Package, Pylock, PylockValidationError
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelyard.domain.dependencies.files import (
+    Dependencies,
+    InputKind,
+    MarkedPin,
+    Origin,
+    Pin,
+    PinList,
+    Selection,
+    Skipped,
+    read_requires_python,
+)
+from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_marker
+from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
+from wheelyard.domain.untrusted.versions import check_specifiers, read_version
+from wheelyard.errors import DependencyFileInvalidError
+
+_TABLE: Final = re.compile(r"\[\[packages?\]\]\s*(#.*)?")
+_MAIN: Final = canonicalize_name("main")
+
+
+def load_toml(text: str, *, file: str) -> dict[str, Any]:
+    """Read TOML; raises DependencyFileInvalidError."""
+    try:
+        return read_toml(text)
+    except NotTomlError as error:
+        raise DependencyFileInvalidError(file=file, problems=[f"it is not TOML: {error}"]) from error
+    except RefusedTextError as error:
+        raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
+
+
+def package_origins(text: str, *, file: str) -> Iterator[Origin]:
+    """Yield where each package's table begins, in the order of the tables; without a line once they run out."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _TABLE.fullmatch(line.strip()):
+            yield Origin(file=file, line=number)
+    while True:
+        yield Origin(file=file)
+
+
+def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
+    """Read a standard lock file; raises DependencyFileInvalidError and SelectionUnknownError."""
+    try:
+        lock = Pylock.from_dict(load_toml(text, file=file))
+        _check_pylock(lock)
+    except (PylockValidationError, RefusedTextError) as error:
+        raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
+    selection.check(
+        file, extras=_names(lock.extras), groups=_names(lock.dependency_groups) | _names(lock.default_groups)
+    )
+    entries: list[MarkedPin] = []
+    skipped: list[Skipped] = []
+    for package, origin in zip(lock.packages, package_origins(text, file=file), strict=False):
+        if (reason := _why_not_from_an_index(package)) or package.version is None:
+            reason = reason or "it has no version"
+            wanted = package.directory is None
+            skipped.append(Skipped(origin=origin, text=package.name, reason=reason, is_wanted=wanted))
+        else:
+            pin = Pin(
+                project=package.name, version=package.version, origin=origin, hashes=frozenset(_pylock_hashes(package))
+            )
+            entries.append(MarkedPin(pin=pin, marker=package.marker))
+    groups = selection.groups | (_names(lock.default_groups) if selection.default_groups else frozenset())
+    values = {"extras": frozenset(map(str, selection.extras)), "dependency_groups": frozenset(map(str, groups))}
+    locked = PinList(entries=tuple(entries), lock_values=values)
+    return Dependencies(
+        kind=InputKind.PYLOCK, lock=locked, skipped=tuple(skipped), requires_python=lock.requires_python
+    )
+
+
+def _check_pylock(lock: Pylock) -> None:
+    """See that what packaging has read can be used; raises RefusedTextError."""
+    if lock.requires_python is not None:
+        check_specifiers(lock.requires_python)
+    for package in lock.packages:
+        read_project_name(package.name)
+        tuple(_pylock_hashes(package))
+        if package.version is not None:
+            read_version(str(package.version))
+        if package.marker is not None:
+            read_marker(str(package.marker))
+
+
+def _names(names: Iterable[str] | None) -> frozenset[NormalizedName]:
+    return frozenset(map(canonicalize_name, names or ()))
+
+
+def _why_not_from_an_index(package: Package) -> str | None:
+    if package.vcs is not None:
+        return "it comes from a version control repository, not from the index"
+    if package.directory is not None:
+        return "it is a directory"
+    if package.archive is not None:
+        return "it is an archive at an address of its own, not a release on the index"
+    return None
+
+
+def _pylock_hashes(package: Package) -> Iterator[str]:
+    files = (*(package.wheels or ()), *((package.sdist,) if package.sdist else ()))
+    for file in files:
+        if digest := file.hashes.get("sha256"):
+            yield read_hash(f"sha256:{digest}")
+
+
+def read_poetry_lock(
+    text: str, *, file: str, selection: Selection, project: str | None = None, files_url: str = ""
+) -> Dependencies:
+    """Read Poetry's lock file: the main group, the groups that are named, and those that Poetry installs by itself.
+
+    Format 2.1 says of each package to which groups it belongs and under which marker; older ones list neither, so
+    everything that is not optional is taken. Which groups are optional is in the pyproject.toml beside the lock: its
+    text is ``project``. A package at an address below ``files_url`` is one that our index served when the lock was
+    written for it. Raises DependencyFileInvalidError and SelectionUnknownError.
+    """
+    lock = load_toml(text, file=file)
+    wanted = _poetry_optionals(lock, selection)
+    packages = lock.get("package")
+    if not isinstance(packages, list):
+        raise DependencyFileInvalidError(file=file, problems=["it has no packages as Poetry writes them"])
+    groups = _poetry_groups(packages)
+    selection.check(file, extras=_names(lock.get("extras", {})), groups=groups)
+    selection = _with_poetry_groups(selection, groups, project)
+    entries: list[MarkedPin] = []
+    skipped: list[Skipped] = []
+    for package, origin in zip(packages, package_origins(text, file=file), strict=False):
+        try:
+            entry = _poetry_entry(package, origin, selection, wanted, files_url)
+        except (KeyError, TypeError, AttributeError, RefusedTextError) as error:
+            problem = f"{origin}: not a package as Poetry writes it ({type(error).__name__}: {error})"
+            raise DependencyFileInvalidError(file=file, problems=[problem]) from error
+        if isinstance(entry, Skipped):
+            skipped.append(entry)
+        elif entry is not None:
+            entries.append(entry)
+    metadata = lock.get("metadata")
+    return Dependencies(
+        kind=InputKind.POETRY_LOCK,
+        lock=PinList(entries=tuple(entries)),
+        skipped=tuple(skipped),
+        requires_python=read_requires_python(metadata.get("python-versions") if isinstance(metadata, dict) else None),
+    )
+
+
+def _poetry_groups(packages: Iterable[Mapping[str, Any]]) -> frozenset[NormalizedName]:
+    """List the groups that packages belong to; the lock does not list them otherwise."""
+    return frozenset({_MAIN}).union(*(_names(package.get("groups")) for package in packages))
+
+
+def _with_poetry_groups(selection: Selection, groups: frozenset[NormalizedName], project: str | None) -> Selection:
+    """Add what ``poetry sync`` installs without being asked: every group that the project does not call optional.
+
+    https://python-poetry.org/docs/managing-dependencies/#optional-groups
+    """
+    defaults = groups - _optional_groups(project) if selection.default_groups else frozenset()
+    return replace(selection, groups=selection.groups | defaults | {_MAIN})
+
+
+def _optional_groups(project: str | None) -> frozenset[NormalizedName]:
+    try:
+        tables = read_toml(project or "").get("tool", {}).get("poetry", {}).get("group", {})
+        return _names(name for name, table in tables.items() if table.get("optional") is True)
+    except (RefusedTextError, AttributeError):
+        return frozenset()
+
+
+def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozenset[str]:
+    """List the optional packages that the wanted extras bring in."""
+    extras = {canonicalize_name(extra): names for extra, names in lock.get("extras", {}).items()}
+    texts = (text for extra in selection.extras for text in extras.get(extra, ()))
+    return frozenset(canonicalize_name(re.split(r"[^\w.\-]", text, maxsplit=1)[0]) for text in texts)
+
+
+def _poetry_entry(
+    package: Mapping[str, Any], origin: Origin, selection: Selection, optionals: frozenset[str], files_url: str
+) -> MarkedPin | Skipped | None:
+    name = read_project_name(package["name"])
+    groups = {canonicalize_name(group) for group in package.get("groups", ["main"])}
+    if not groups & selection.groups:
+        return None
+    if package.get("optional") and groups == {_MAIN} and name not in optionals:
+        return None
+    source = package.get("source", {}).get("type", "legacy")
+    is_ours = source == "url" and bool(files_url) and str(package["source"].get("url", "")).startswith(files_url)
+    if source not in {"legacy", "pypi"} and not is_ours:
+        reason, wanted = f"it comes from a {source}, not from the index", source != "directory"
+        return Skipped(origin=origin, text=name, reason=reason, is_wanted=wanted)
+    hashes = frozenset(read_hash(entry["hash"]) for entry in package.get("files", ()))
+    pin = Pin(project=name, version=read_version(package["version"]), origin=origin, hashes=hashes)
+    return MarkedPin(pin=pin, marker=_poetry_marker(package.get("markers"), selection))
+
+
+def _poetry_marker(markers: str | Mapping[str, str] | None, selection: Selection) -> Marker | None:
+    """Join the markers of the wanted groups: a package is installed if any of them wants it."""
+    if markers is None or isinstance(markers, str):
+        return read_marker(markers) if markers else None
+    texts = [text for group, text in markers.items() if canonicalize_name(group) in selection.groups]
+    if not texts or not all(texts):
+        return None
+    return read_marker(" or ".join(f"({text})" for text in texts))

@@ -1,0 +1,391 @@
+"""Turn the lock file that a prebuild was made for into one that installs from our index, and from nowhere else.
+
+What the index serves for a release takes the place of the files that the lock had for it, sdists among them. Everything
+else stays as it was: markers, groups, dependencies, comments, the hash of the project.
+"""
+
+import copy
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import tomlkit
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+from tomlkit.exceptions import TOMLKitError
+
+from wheelyard.domain.dependencies.files import InputKind
+from wheelyard.domain.dependencies.requirements_file import (
+    LineParser,
+    NestedFile,
+    RequirementLine,
+    UnusableLine,
+    exact_version,
+    nested_path,
+)
+from wheelyard.domain.packaging.coverage import serves
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.toml_text import check_cost, read_toml
+from wheelyard.domain.untrusted.versions import read_version
+from wheelyard.errors import DependencyFileInvalidError
+
+Release = tuple[NormalizedName, Version]
+
+_HASH: Final = re.compile(r"\s+--hash[=\s]\s*\S+")
+_INDEX_OPTION: Final = re.compile(
+    r"(?:^|\s)(?:(?:--index-url|--extra-index-url|--find-links|-i|-f)(?:\s*=\s*|\s+)?\S+|--no-index)(?=\s|$)"
+)
+"""What says where pip finds files, and the address that it is given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedWheel:
+    """A wheel that our index serves."""
+
+    filename: str
+    url: str
+    """Where our index serves it."""
+    sha256: str
+    size_bytes: int
+    targets: tuple[Target, ...]
+    """The targets of the prebuild that it is for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedReleases:
+    """What our index serves of what a prebuild was to bring, and where the index is."""
+
+    simple_url: str
+    """Address for ``--index-url``."""
+    files_url: str
+    """Address that file names are below."""
+    wheels: Mapping[Release, Sequence[ServedWheel]]
+    """By release; one that is wanted and not served has none."""
+    pythons: Mapping[Release, Sequence[str]]
+    """The Pythons that each release is wanted for."""
+    trusted_host: str | None = None
+    """The index's host, if pip has to be told that it may trust it: it has no TLS."""
+
+
+def lock_to_index(
+    kind: InputKind, files: Mapping[str, str], served: ServedReleases, *, start: str, parse_lines: LineParser
+) -> dict[str, str]:
+    """Return the lock's files as they install from our index, by name.
+
+    Args:
+        kind: What the file to begin with is; a pyproject.toml is no lock and comes back as it is.
+        files: The lock file, those that it names, and the pyproject.toml beside it if there is one.
+        served: What the index serves.
+        start: The file to begin with.
+        parse_lines: What tells the lines of a requirements file.
+
+    Raises:
+        DependencyFileInvalidError: It is not TOML, or not of the form that its kind has.
+    """
+    texts = {name: text.replace("\r\n", "\n") if _is_windows(text) else text for name, text in files.items()}
+    if kind is InputKind.REQUIREMENTS:
+        written = _lock_requirements(texts, served, start, parse_lines)
+    else:
+        project = texts.get(posixpath.join(posixpath.dirname(start), InputKind.PYPROJECT.value))
+        written = {start: _lock_toml(kind, texts[start], served, project, file=start)}
+    # What is new ends as the file's other lines do.
+    return {
+        name: text.replace("\n", "\r\n") if _is_windows(files.get(name, "")) else text for name, text in written.items()
+    }
+
+
+def is_open(files: Iterable[str], parse_lines: LineParser) -> bool:
+    """Tell whether requirements files leave anything to a resolver, by their texts: none of them has a hash."""
+    lines = (line for text in files for line in parse_lines(text))
+    return not any(isinstance(line, RequirementLine) and line.hashes for line in lines)
+
+
+def _is_windows(text: str) -> bool:
+    return "\r\n" in text and "\n" not in text.replace("\r\n", "")
+
+
+# Requirements
+
+
+def _lock_requirements(
+    texts: Mapping[str, str], served: ServedReleases, start: str, parse_lines: LineParser
+) -> dict[str, str]:
+    if is_open(texts.values(), parse_lines):
+        return {**texts, start: _pinned(served)}
+    constraints = _constraint_files(texts, parse_lines)
+    return {
+        name: _lock_lines(text, served, parse_lines, heads=() if name in constraints else _index_options(served))
+        for name, text in texts.items()
+    }
+
+
+def _index_options(served: ServedReleases) -> tuple[str, ...]:
+    trust = (f"--trusted-host {served.trusted_host}",) if served.trusted_host else ()
+    return (f"--index-url {served.simple_url}", *trust)
+
+
+def _constraint_files(texts: Mapping[str, str], parse_lines: LineParser) -> set[str]:
+    """Name the files that are only constraints: where pip finds files is not theirs to say."""
+    nested = [
+        (nested_path(name, line.name), line.is_constraints)
+        for name, text in texts.items()
+        for line in parse_lines(text)
+        if isinstance(line, NestedFile)
+    ]
+    requirements = {path for path, is_constraints in nested if not is_constraints}
+    return {path for path, is_constraints in nested if is_constraints and path and path not in requirements}
+
+
+def _pinned(served: ServedReleases) -> str:
+    """Write what a resolver has chosen as requirements that pip takes with ``--require-hashes``."""
+    every = {python for pythons in served.pythons.values() for python in pythons}
+    lines = [
+        _with_hashes(f"{project}=={version}{_marker(served.pythons[project, version], every)}", wheels)
+        for (project, version), wheels in sorted(served.wheels.items())
+    ]
+    return "".join(f"{line}\n" for line in (*_index_options(served), *lines))
+
+
+def _marker(pythons: Iterable[str], every: set[str]) -> str:
+    some = sorted(set(pythons), key=read_version)
+    return "" if set(some) == every else "; " + " or ".join(f'python_version == "{python}"' for python in some)
+
+
+def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, heads: Sequence[str]) -> str:
+    lines = text.splitlines(keepends=True)
+    # From the end, so that what is put in moves no line that is still to come.
+    for line in reversed(parse_lines(text)):
+        place = slice(line.line - 1, _last_line(lines, line.line - 1) + 1)
+        if isinstance(line, UnusableLine) and _INDEX_OPTION.search(_joined(lines[place])):
+            left = _INDEX_OPTION.sub("", _joined(lines[place])).strip()
+            lines[place] = [f"{left}\n"] if left and not left.startswith("#") else []
+        elif isinstance(line, RequirementLine) and line.hashes and (wheels := _wheels_of(line, served)):
+            lines[place] = [_replace_hashes(lines[place], wheels)]
+    return "".join(f"{head}\n" for head in heads) + "".join(lines)
+
+
+def _wheels_of(line: RequirementLine, served: ServedReleases) -> Sequence[ServedWheel]:
+    version = exact_version(line.requirement)
+    return served.wheels.get((canonicalize_name(line.requirement.name), version), ()) if version else ()
+
+
+def _last_line(lines: Sequence[str], first: int) -> int:
+    """Find where a requirement that goes on over several lines ends, if need be with the file."""
+    ends = (number for number in range(first, len(lines)) if not lines[number].rstrip("\r\n").endswith("\\"))
+    return next(ends, len(lines) - 1)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    """Join what goes on over several lines."""
+    return " ".join(line.rstrip("\r\n").removesuffix("\\").strip() for line in lines)
+
+
+def _replace_hashes(lines: Sequence[str], wheels: Sequence[ServedWheel]) -> str:
+    """Write one requirement anew with other hashes; a comment stays at the end."""
+    end = lines[-1][len(lines[-1].rstrip("\r\n")) :]
+    code, mark, comment = f"{_joined(lines)} ".partition(" #")
+    requirement = _HASH.sub("", f" {code}").strip()
+    return _with_hashes(requirement, wheels) + (f"  #{comment.rstrip()}" if mark else "") + end
+
+
+def _with_hashes(requirement: str, wheels: Iterable[ServedWheel]) -> str:
+    hashes = dict.fromkeys(f"--hash=sha256:{wheel.sha256}" for wheel in wheels)
+    return " \\\n    ".join((requirement, *hashes))
+
+
+# Lock files in TOML
+
+
+def _lock_toml(kind: InputKind, text: str, served: ServedReleases, project: str | None, *, file: str) -> str:
+    if kind not in {InputKind.UV_LOCK, InputKind.PYLOCK, InputKind.POETRY_LOCK}:
+        return text
+    try:
+        check_cost(text)
+        document = tomlkit.parse(text)
+        if kind is InputKind.UV_LOCK:
+            _lock_uv(document, served)
+        elif kind is InputKind.PYLOCK:
+            _lock_pylock(document, served)
+        else:
+            _lock_poetry(document, served, _source_name(project, served))
+        return tomlkit.dumps(document)
+    except (TOMLKitError, TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+        raise DependencyFileInvalidError(file=file, problems=[str(error)]) from error
+
+
+def _release_of(package: Mapping[str, Any]) -> Release | None:
+    try:
+        return canonicalize_name(str(package["name"])), read_version(str(package["version"]))
+    except (KeyError, RefusedTextError):
+        return None
+
+
+def _served(package: Mapping[str, Any], served: ServedReleases) -> Sequence[ServedWheel]:
+    release = _release_of(package)
+    return served.wheels.get(release, ()) if release else ()
+
+
+def _put(package: Any, key: str, entries: Iterable[Mapping[str, Any]]) -> None:  # noqa: ANN401  (tomlkit's own)
+    """Put files into a package as the tools write them: a line for each."""
+    files = tomlkit.array()
+    for entry in entries:
+        table = tomlkit.inline_table()
+        table.update(entry)
+        files.append(table)
+    package[key] = files.multiline(multiline=bool(files))
+
+
+def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (tomlkit's own)
+    """Let every package of an index come from ours; one that is not served keeps no file, and uv says so."""
+    for package in document.get("package", ()):
+        for edge in _uv_edges(package):
+            if "registry" in edge.get("source", {}):
+                edge["source"]["registry"] = served.simple_url
+        if "registry" not in package["source"]:
+            continue
+        package["source"]["registry"] = served.simple_url
+        package.pop("sdist", None)
+        package.pop("wheels", None)
+        if wheels := _served(package, served):
+            _put(
+                package,
+                "wheels",
+                ({"url": one.url, "hash": f"sha256:{one.sha256}", "size": one.size_bytes} for one in wheels),
+            )
+
+
+def _uv_edges(package: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what a package needs; an edge names the source where the lock has a project from several."""
+    yield from package.get("dependencies", ())
+    for tables in ("optional-dependencies", "dev-dependencies"):
+        for edges in package.get(tables, {}).values():
+            yield from edges
+
+
+def _lock_pylock(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (tomlkit's own)
+    """Let every package of an index come from ours.
+
+    The format wants files of each package, so one that is not served keeps the names that it had, at an address where
+    our index has nothing: an installer that wants it fails, and goes nowhere else.
+    """
+    for package in document.get("packages", ()):
+        if {"vcs", "directory", "archive"} & package.keys():
+            continue
+        package["index"] = served.simple_url
+        package.pop("attestation-identities", None)  # of other files
+        if wheels := _served(package, served):
+            package.pop("sdist", None)
+            package.pop("wheels", None)
+            _put(package, "wheels", map(_pylock_entry, wheels))
+        else:
+            for file in (*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())):
+                file["url"] = _nowhere(file.get("name") or posixpath.basename(urlsplit(str(file["url"])).path), served)
+                file.pop("path", None)
+
+
+def _pylock_entry(wheel: ServedWheel) -> dict[str, Any]:
+    hashes = tomlkit.inline_table()
+    hashes["sha256"] = wheel.sha256
+    return {"name": wheel.filename, "url": wheel.url, "size": wheel.size_bytes, "hashes": hashes}
+
+
+def _nowhere(filename: str, served: ServedReleases) -> str:
+    return f"{served.files_url.rstrip('/')}/{filename}"
+
+
+def _source_name(project: str | None, served: ServedReleases) -> str | None:
+    """Name the source of the pyproject.toml that is our index, if it has one."""
+    try:
+        sources = read_toml(project or "").get("tool", {}).get("poetry", {}).get("source", [])
+        ours = served.simple_url.rstrip("/")
+        names = [str(source["name"]) for source in sources if source.get("url", "").rstrip("/") == ours]
+    except (RefusedTextError, AttributeError, KeyError, TypeError):
+        return None
+    return next(iter(names), None)
+
+
+def _lock_poetry(document: Any, served: ServedReleases, source: str | None) -> None:  # noqa: ANN401  (tomlkit's own)
+    """Let every package of an index come from ours.
+
+    Poetry looks for a package in a source of the pyproject.toml, and takes the lock for outdated once that file names
+    another one. So unless it names our index, each package gets its wheel's address, and where no single wheel serves
+    all, an entry for each Python. One that is not served gets an address where our index has nothing.
+    """
+    packages: list[Any] = []
+    for package in document.get("package", ()):
+        packages += _poetry_entries(package, served, source)
+    if len(packages) > len(document.get("package", ())):
+        document["package"] = tomlkit.aot()
+        for package in packages:
+            document["package"].append(package)
+
+
+def _poetry_entries(package: Any, served: ServedReleases, source: str | None) -> Iterable[Any]:  # noqa: ANN401  (tomlkit's own)
+    if package.get("source", {}).get("type", "legacy") not in {"legacy", "pypi"}:
+        return [package]
+    wheels = _served(package, served)
+    if wheels and source is None:
+        return list(_entries_by_python(package, wheels))
+    if wheels:
+        _put_poetry(package, wheels, type="legacy", url=served.simple_url.rstrip("/"), reference=str(source))
+    else:
+        names = [str(file["file"]) for file in package.get("files", ())]
+        package["source"] = _table(type="url", url=_nowhere(names[0] if names else "", served))
+    return [package]
+
+
+def _table(**values: str) -> Any:  # noqa: ANN401  (tomlkit's own)
+    table = tomlkit.table()
+    table.update(values)
+    return table
+
+
+def _put_poetry(package: Any, wheels: Iterable[ServedWheel], **source: str) -> None:  # noqa: ANN401  (tomlkit's own)
+    _put(package, "files", ({"file": wheel.filename, "hash": f"sha256:{wheel.sha256}"} for wheel in wheels))
+    package.pop("source", None)
+    package["source"] = _table(**source)
+
+
+def _entries_by_python(package: Any, wheels: Sequence[ServedWheel]) -> Iterator[Any]:  # noqa: ANN401  (tomlkit's own)
+    pythons = _pythons_by_wheel(wheels)
+    for number, (wheel, versions) in enumerate(pythons.items()):
+        entry = copy.deepcopy(package) if number + 1 < len(pythons) else package
+        _put_poetry(entry, [wheel], type="url", url=wheel.url)
+        if len(pythons) > 1:
+            _narrow(entry, " or ".join(f'python_version == "{version}"' for version in versions))
+        yield entry
+
+
+def _pythons_by_wheel(wheels: Sequence[ServedWheel]) -> dict[ServedWheel, list[str]]:
+    """Choose a wheel for each Python, as few as do: an address has no tags that an installer could choose by."""
+    targets = list(dict.fromkeys(target for wheel in wheels for target in wheel.targets))
+    chosen: dict[ServedWheel, list[str]] = {}
+    for python in sorted({target.python for target in targets}, key=read_version):
+        own = [target for target in targets if target.python == python]
+        best = max(wheels, key=lambda wheel: (_reach(wheel, own), _reach(wheel, targets)))
+        chosen.setdefault(best, []).append(python)
+    return chosen
+
+
+def _reach(wheel: ServedWheel, targets: Iterable[Target]) -> int:
+    return sum(serves(wheel.filename, target) for target in targets)
+
+
+def _narrow(package: Any, marker: str) -> None:  # noqa: ANN401  (tomlkit's own)
+    """Add a condition to a package's markers: one text, or one for each group."""
+    former = package.get("markers")
+    if isinstance(former, Mapping):
+        groups = package.get("groups", ["main"])
+        narrowed = tomlkit.inline_table()
+        narrowed.update({group: _and(former.get(group, ""), marker) for group in groups})
+        package["markers"] = narrowed
+    else:
+        package["markers"] = _and(former, marker)
+
+
+def _and(former: object, marker: str) -> str:
+    return f"({former}) and ({marker})" if former else marker

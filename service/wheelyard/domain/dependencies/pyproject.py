@@ -1,0 +1,205 @@
+"""Read what a pyproject.toml depends on: project dependencies, extras, dependency groups. Must not read files."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelyard.domain.dependencies.files import (
+    Dependencies,
+    InputKind,
+    Origin,
+    Selection,
+    Skipped,
+    Wanted,
+    read_requires_python,
+)
+from wheelyard.domain.dependencies.lock_files import load_toml
+from wheelyard.domain.dependencies.requirements_file import malformed_lines
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import find_requirement, read_marker, read_requirement
+from wheelyard.errors import DependencyFileInvalidError
+
+_SHOWN: Final = 200
+_QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
+_MOST_EXTRAS: Final = 500
+_NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
+_POETRY: Final = "; what is in Poetry's own tables, its poetry.lock says"
+
+
+def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencies:
+    """Read dependencies (PEP 621) and the wanted extras and dependency groups (PEP 735).
+
+    Raises DependencyFileInvalidError if there are none to be read, and SelectionUnknownError.
+    """
+    document = load_toml(text, file=file)
+    project = _project_of(document, file)
+    application = _Application(
+        file=file,
+        name=canonicalize_name(str(project.get("name", ""))),
+        extras={
+            canonicalize_name(name): _texts(texts, f"the extra {name}", file)
+            for name, texts in project.get("optional-dependencies", {}).items()
+        },
+        lines=_lines_of(text),
+    )
+    groups = document.get("dependency-groups", {})
+    selection.check(file, extras=application.extras.keys(), groups=frozenset(map(canonicalize_name, groups)))
+    texts = _texts(project.get("dependencies", []), "dependencies", file)
+    for extra in sorted(selection.extras):
+        texts += application.extras[extra]
+    texts += _grouped(groups, selection.groups, file=file)
+    read = list(application.read(texts))
+    return Dependencies(
+        kind=InputKind.PYPROJECT,
+        lock=None,
+        wanted=tuple(one for one in read if isinstance(one, Wanted)),
+        skipped=tuple(one for one in read if isinstance(one, Skipped)),
+        requires_python=read_requires_python(project.get("requires-python")),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Application:
+    """The project itself: where its requirements are, and what its name means in them."""
+
+    file: str
+    name: NormalizedName
+    extras: Mapping[NormalizedName, Sequence[str]]
+    lines: Mapping[str, int]
+    """Where each requirement is, by how it is written in the end."""
+
+    def read(self, texts: Sequence[str]) -> Iterator[Wanted | Skipped]:
+        """Read requirements; where the project names extras of its own, what is in these takes their place.
+
+        Raises DependencyFileInvalidError if these name one another beyond all measure.
+        """
+        waiting: list[tuple[str, Marker | None]] = [(text, None) for text in reversed(texts)]
+        seen: set[tuple[str, str]] = set()
+        given: set[str] = set()
+        while waiting:
+            text, marker = waiting.pop()
+            one = self._read(text, marker)
+            if not isinstance(one, Wanted) or canonicalize_name(one.requirement.name) != self.name:
+                written = str(one.requirement) if isinstance(one, Wanted) else one.text
+                if written not in given:
+                    given.add(written)
+                    yield one
+                continue
+            for extra in sorted(map(canonicalize_name, one.requirement.extras), reverse=True):
+                if extra not in self.extras:
+                    yield self._skip(text, f"the project has no extra {extra!r}", wanted=False)
+                elif (extra, str(one.requirement.marker)) not in seen:
+                    seen.add((extra, str(one.requirement.marker)))
+                    waiting += [(inner, one.requirement.marker) for inner in reversed(self.extras[extra])]
+            if len(seen) > _MOST_EXTRAS:
+                raise DependencyFileInvalidError(file=self.file, problems=["its extras name one another too often"])
+
+    def _read(self, text: str, marker: Marker | None) -> Wanted | Skipped:
+        try:
+            requirement = _limited(read_requirement(text), marker)
+        except RefusedTextError as error:
+            raise malformed_lines(self.file, [f"{self._origin(text)}: {text[:_SHOWN]!r}: {error}"]) from error
+        if requirement.url is not None:
+            return self._skip(text, "it is a direct reference, not a release on the index")
+        return Wanted(requirement=requirement, origin=self._origin(text))
+
+    def _skip(self, text: str, reason: str, *, wanted: bool = True) -> Skipped:
+        return Skipped(origin=self._origin(text), text=text, reason=reason, is_wanted=wanted)
+
+    def _origin(self, text: str) -> Origin:
+        return Origin(file=self.file, line=self.lines.get(_as_written(text)))
+
+
+def _project_of(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
+    project = document.get("project", {})
+    if not isinstance(project, dict) or not ({"project", "dependency-groups"} & document.keys()):
+        problem = _NO_TABLE + (_POETRY if "poetry" in document.get("tool", {}) else "")
+        raise DependencyFileInvalidError(file=file, problems=[problem])
+    dynamic = [key for key in ("dependencies", "optional-dependencies") if key in project.get("dynamic", ())]
+    if dynamic:
+        problem = f"its {' and '.join(dynamic)} are dynamic: only running the project's code would tell them"
+        raise DependencyFileInvalidError(file=file, problems=[problem])
+    return project
+
+
+def _texts(value: object, what: str, file: str) -> list[str]:
+    """Return a copy of a list of requirements; raises DependencyFileInvalidError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise DependencyFileInvalidError(file=file, problems=[f"{what[:_SHOWN]}: not a list of requirements"])
+    return [*value]
+
+
+def _grouped(groups: Mapping[str, Any], wanted: AbstractSet[NormalizedName], *, file: str) -> Iterator[str]:
+    """Yield the requirements of dependency groups (PEP 735), each group's once, however often others include it."""
+    texts = {canonicalize_name(name): content for name, content in groups.items()}
+    if len(texts) < len(groups):
+        raise DependencyFileInvalidError(file=file, problems=["dependency groups: two have the same name"])
+    seen: set[NormalizedName] = set()
+    waiting: list[tuple[NormalizedName, Iterator[Any]]] = []
+    for group in sorted(wanted):
+        waiting.append((group, _content(texts, group, seen, file=file)))
+        while waiting:
+            name, content = waiting[-1]
+            one = next(content, None)
+            if one is None:
+                waiting.pop()
+            elif isinstance(one, str):
+                yield _checked(one, file)
+            elif isinstance(one, dict) and one.keys() == {"include-group"}:
+                included = canonicalize_name(str(one["include-group"]))
+                if any(included == outer for outer, _ in waiting):
+                    problem = f"dependency groups: {included} includes itself"
+                    raise DependencyFileInvalidError(file=file, problems=[problem])
+                waiting.append((included, _content(texts, included, seen, file=file)))
+            else:
+                problem = f"dependency groups: {name!r} has something that is neither a requirement nor a group"
+                raise DependencyFileInvalidError(file=file, problems=[problem])
+
+
+def _checked(text: str, file: str) -> str:
+    try:
+        read_requirement(text)
+    except RefusedTextError as error:
+        raise DependencyFileInvalidError(file=file, problems=[f"dependency groups: {text[:100]!r}, {error}"]) from error
+    return text
+
+
+def _content(
+    texts: Mapping[NormalizedName, Any], group: NormalizedName, seen: set[NormalizedName], *, file: str
+) -> Iterator[Any]:
+    """Iterate over a group's entries, over none if it has been seen."""
+    content = texts.get(group)
+    if not isinstance(content, list):
+        raise DependencyFileInvalidError(file=file, problems=[f"dependency groups: {group!r} not found"])
+    is_new = group not in seen
+    seen.add(group)
+    return iter(content if is_new else ())
+
+
+def _limited(requirement: Requirement, marker: Marker | None) -> Requirement:
+    """Let a requirement hold only where the one that stands for it does."""
+    if marker is not None:
+        own = requirement.marker
+        requirement.marker = marker if own is None else read_marker(f"({marker}) and ({own})")
+    return requirement
+
+
+def _lines_of(text: str) -> Mapping[str, int]:
+    """Find the lines of all that is in quotation marks."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        for quoted in _QUOTED.findall(line):
+            lines.setdefault(_as_written("".join(quoted)), number)
+    return lines
+
+
+def _as_written(text: str) -> str:
+    """Write a requirement in one way, since dependency groups come back so."""
+    requirement = find_requirement(text)
+    return text if requirement is None else str(requirement)

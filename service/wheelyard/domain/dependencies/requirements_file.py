@@ -1,0 +1,178 @@
+"""A requirements file and the files that it names, made into one input. Must not parse lines nor read files.
+
+What a line means is pip's to say (``adapters/resolver/requirements.py``); how files nest is decided here.
+"""
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from wheelyard.domain.dependencies.files import (
+    Dependencies,
+    InputKind,
+    MarkedPin,
+    Origin,
+    Pin,
+    PinList,
+    Skipped,
+    Wanted,
+)
+from wheelyard.domain.packaging.release import pinned_version
+from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
+
+_DEEPEST: Final = 20
+_SHOWN_LINES: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequirementLine:
+    """One requirement of a file."""
+
+    line: int
+    requirement: Requirement
+    hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NestedFile:
+    """A file that another one names with ``-r`` or ``-c``."""
+
+    line: int
+    name: str
+    is_constraints: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnusableLine:
+    """A line that says something that has no meaning here."""
+
+    line: int
+    text: str
+    reason: str
+    is_wanted: bool = True
+    """True if it asks for something that is on no index."""
+    is_malformed: bool = False
+    """True if no installer could read it."""
+
+
+ParsedLine = RequirementLine | NestedFile | UnusableLine
+LineParser = Callable[[str], tuple[ParsedLine, ...]]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read so far."""
+
+    files: Mapping[str, str]
+    parse: LineParser
+    lines: list[tuple[Origin, RequirementLine]] = field(default_factory=list)
+    constraints: list[tuple[Origin, RequirementLine]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    malformed: list[str] = field(default_factory=list)
+    seen: set[tuple[str, bool]] = field(default_factory=set)
+
+
+def read_requirements(files: Mapping[str, str], *, start: str, parse: LineParser) -> Dependencies:
+    """Read a requirements file and all that it names.
+
+    It is locked if every requirement is one exact version with a hash, as ``pip install --require-hashes`` has it:
+    then it must name everything that is installed. Else it is open.
+
+    Args:
+        files: Texts by relative path.
+        start: The file to begin with.
+        parse: What tells the lines of a text.
+
+    Raises:
+        DependencyFileMissingError: A file is not there.
+        DependencyFileInvalidError: Files name one another without end, or lines cannot be read.
+    """
+    reading = _Reading(files=files, parse=parse)
+    _read_file(reading, start, constraints=False)
+    if reading.malformed:
+        raise malformed_lines(start, reading.malformed)
+    lock = _as_lock([line for _, line in reading.lines], reading.lines)
+    return Dependencies(
+        kind=InputKind.REQUIREMENTS,
+        lock=lock,
+        wanted=() if lock else tuple(_wanted(reading.lines)),
+        constraints=tuple(_wanted(reading.constraints)),
+        skipped=tuple(reading.skipped),
+    )
+
+
+def _read_file(reading: _Reading, name: str, *, constraints: bool, depth: int = 0, named_by: str | None = None) -> None:
+    if (name, constraints) in reading.seen:
+        return
+    reading.seen.add((name, constraints))
+    if name not in reading.files:
+        raise DependencyFileMissingError(file=name, reason="its content was not given", named_by=named_by)
+    if depth > _DEEPEST:
+        raise DependencyFileInvalidError(file=name, problems=[f"it is the {depth}th file that the one before names"])
+    for line in reading.parse(reading.files[name]):
+        origin = Origin(file=name, line=line.line)
+        match line:
+            case RequirementLine():
+                (reading.constraints if constraints else reading.lines).append((origin, line))
+            case UnusableLine(text=text, reason=reason, is_malformed=True):
+                reading.malformed.append(f"{origin}: {text!r}: {reason}")
+            case UnusableLine(text=text, reason=reason, is_wanted=wanted):
+                wanted = wanted and not constraints
+                reading.skipped.append(Skipped(origin=origin, text=text, reason=reason, is_wanted=wanted))
+            case NestedFile(name=nested, is_constraints=nested_constraints):
+                _read_nested(reading, origin, nested, constraints=constraints or nested_constraints, depth=depth)
+
+
+def malformed_lines(file: str, problems: Sequence[str]) -> DependencyFileInvalidError:
+    """Return the error for lines that cannot be read, each with its place."""
+    shown = [*problems[:_SHOWN_LINES]]
+    if len(problems) > _SHOWN_LINES:
+        shown.append(f"and {len(problems) - _SHOWN_LINES} more such lines")
+    return DependencyFileInvalidError(file=file, problems=shown, hint="Correct each line that is named.")
+
+
+def _read_nested(reading: _Reading, origin: Origin, nested: str, *, constraints: bool, depth: int) -> None:
+    path = nested_path(origin.file, nested)
+    if path is None:
+        reason = "a file at an address of its own, or outside of the folder, is not read"
+        reading.skipped.append(Skipped(origin=origin, text=nested, reason=reason))
+    else:
+        _read_file(reading, path, constraints=constraints, depth=depth + 1, named_by=str(origin))
+
+
+def nested_path(parent: str, nested: str) -> str | None:
+    """Say which file ``-r`` or ``-c`` means, relative to the first file's folder; None if it is elsewhere."""
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(parent), nested))
+    return None if "://" in nested or path.startswith(("/", "..")) else path
+
+
+def _as_lock(lines: Iterable[RequirementLine], entries: Iterable[tuple[Origin, RequirementLine]]) -> PinList | None:
+    if not all(line.hashes and exact_version(line.requirement) for line in lines):
+        return None
+    pins = tuple(
+        MarkedPin(pin=_pin(origin, line, version), marker=line.requirement.marker)
+        for origin, line in entries
+        if (version := exact_version(line.requirement)) is not None
+    )
+    return PinList(entries=pins) if pins else None
+
+
+def _pin(origin: Origin, line: RequirementLine, version: Version) -> Pin:
+    name = canonicalize_name(line.requirement.name)
+    return Pin(project=name, version=version, origin=origin, hashes=frozenset(line.hashes))
+
+
+def exact_version(requirement: Requirement) -> Version | None:
+    """Return the one version that a requirement allows, None if it allows more."""
+    return pinned_version(requirement.specifier)
+
+
+def _wanted(lines: Iterable[tuple[Origin, RequirementLine]]) -> Iterator[Wanted]:
+    return (
+        Wanted(requirement=line.requirement, origin=origin, hashes=frozenset(line.hashes)) for origin, line in lines
+    )

@@ -1,0 +1,238 @@
+"""Read uv.lock: a graph of releases, walked from the workspace's own projects. Must not read files nor resolve."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from packaging.markers import Marker
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelyard.domain.dependencies.files import (
+    Dependencies,
+    InputKind,
+    Origin,
+    Pin,
+    Selection,
+    Skipped,
+    may_hold,
+    read_requires_python,
+)
+from wheelyard.domain.dependencies.lock_files import load_toml, package_origins
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.untrusted.file_names import read_hash, read_project_name
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_marker
+from wheelyard.domain.untrusted.toml_text import read_toml
+from wheelyard.domain.untrusted.versions import read_version
+from wheelyard.errors import DependencyFileInvalidError
+
+_OWN: Final = frozenset({"editable", "virtual"})
+_DEFAULT_GROUPS: Final = ["dev"]
+_FOLDER: Final = "directory"
+"""A project of one's own that is not a member of the workspace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Edge:
+    """One package's need of another."""
+
+    project: NormalizedName
+    version: str | None
+    """Given only where the lock has several versions of the project."""
+    extras: tuple[NormalizedName, ...]
+    marker: Marker | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Node:
+    """One package of the lock."""
+
+    project: NormalizedName
+    version: str | None
+    source: str
+    origin: Origin
+    needs: tuple[_Edge, ...]
+    extras: Mapping[NormalizedName, tuple[_Edge, ...]]
+    groups: Mapping[NormalizedName, tuple[_Edge, ...]]
+    hashes: frozenset[str]
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is one of the workspace's own projects."""
+        return self.source in _OWN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UvLock:
+    """A graph of releases; which of them are installed depends on the target's markers."""
+
+    nodes: tuple[_Node, ...]
+    selection: Selection
+
+    def pins(self, target: Target) -> tuple[Pin, ...]:
+        """List what is reached from the workspace's own projects on a target, by name."""
+        nodes = (node for node in self._reached(target) if not node.is_own and _is_from_an_index(node))
+        return tuple(sorted(map(_pin_of, nodes), key=lambda pin: (pin.project, pin.version)))
+
+    def skipped(self) -> Iterator[Skipped]:
+        """List what is reached on any target and comes from elsewhere than an index."""
+        for node in self._reached(None):
+            if not node.is_own and not _is_from_an_index(node):
+                reason = f"it comes from a {node.source}, not from the index"
+                wanted = node.source != _FOLDER
+                yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=wanted)
+
+    def _reached(self, target: Target | None) -> list[_Node]:
+        """Walk from the workspace's own projects, along the needs that hold on a target, or along all of them.
+
+        Each node's needs, and those of each of its extras, are looked at once.
+        """
+        index = _Index(self.nodes)
+        reached: dict[tuple[str, str | None], _Node] = {}
+        seen: set[tuple[str, str | None, str]] = set()
+        waiting = list(self._roots(target))
+        while waiting:
+            edge = waiting.pop()
+            for extra in ("", *edge.extras):
+                key = (edge.project, edge.version, extra)
+                if key in seen:
+                    continue
+                seen.add(key)
+                for node, needs in index.take(key):
+                    reached[node.project, node.version] = node
+                    waiting.extend(need for need in needs if _applies(need, target))
+        return list(reached.values())
+
+    def _roots(self, target: Target | None) -> Iterator[_Edge]:
+        for node in filter(lambda node: node.is_own, self.nodes):
+            for edges in (
+                node.needs,
+                *(edges for extra, edges in node.extras.items() if extra in self.selection.extras),
+                *(edges for group, edges in node.groups.items() if group in self.selection.groups),
+            ):
+                yield from (edge for edge in edges if _applies(edge, target))
+
+
+class _Index:
+    """Finds the nodes that an edge means, and gives out each of them, and each of its extras, once."""
+
+    def __init__(self, nodes: Iterable[_Node]) -> None:
+        self._left: defaultdict[tuple[str, str | None, str], list[_Node]] = defaultdict(list)
+        self._given: set[tuple[int, str]] = set()
+        for node in nodes:
+            for extra in ("", *node.extras):
+                for version in dict.fromkeys((node.version, None)):
+                    self._left[node.project, version, extra].append(node)
+
+    def take(self, key: tuple[str, str | None, str]) -> Iterator[tuple[_Node, Sequence[_Edge]]]:
+        """Yield what a project, a version (None for any) and an extra ("" for none) mean, less what was given out."""
+        extra = key[2]
+        for node in self._left.pop(key, ()):
+            if (id(node), extra) not in self._given:
+                self._given.add((id(node), extra))
+                yield node, node.extras[canonicalize_name(extra)] if extra else node.needs
+
+
+def read_uv_lock(text: str, *, file: str, selection: Selection, project: str | None = None) -> Dependencies:
+    """Read uv's lock file; raises DependencyFileInvalidError and SelectionUnknownError.
+
+    What the workspace's own projects need is wanted, and of their extras and dependency groups those that are named.
+    ``uv sync`` also installs the default groups, which are in the pyproject.toml beside the lock: its text is
+    ``project``. https://docs.astral.sh/uv/concepts/projects/dependencies/#default-groups
+    """
+    lock = load_toml(text, file=file)
+    nodes = _read_nodes(lock, package_origins(text, file=file), file=file)
+    own = [node for node in nodes if node.is_own]
+    if not own:
+        raise DependencyFileInvalidError(file=file, problems=["it has no project of its own to start from"])
+    extras = frozenset(name for node in own for name in node.extras)
+    selection.check(file, extras=extras, groups=frozenset(name for node in own for name in node.groups))
+    if selection.default_groups:
+        selection = replace(selection, groups=selection.groups | _default_groups(project))
+    walked = UvLock(nodes=nodes, selection=selection)
+    return Dependencies(
+        kind=InputKind.UV_LOCK,
+        lock=walked,
+        skipped=tuple(sorted(walked.skipped(), key=lambda one: one.text)),
+        requires_python=read_requires_python(lock.get("requires-python")),
+    )
+
+
+def _read_nodes(lock: Mapping[str, Any], origins: Iterator[Origin], *, file: str) -> tuple[_Node, ...]:
+    try:
+        packages = tuple(_read_node(*one) for one in zip(lock["package"], origins, strict=False))
+        return (*_read_manifest(lock.get("manifest", {}), Origin(file=file)), *packages)
+    except (KeyError, TypeError, AttributeError, RefusedTextError) as error:
+        problem = f"not a lock file as uv writes it ({type(error).__name__}: {error})"
+        raise DependencyFileInvalidError(file=file, problems=[problem]) from error
+
+
+def _read_manifest(manifest: Mapping[str, Any], origin: Origin) -> Iterator[_Node]:
+    """Read the groups of a pyproject.toml that has no project, as if they were a project's."""
+    if tables := manifest.get("dependency-groups"):
+        yield _read_node({"name": "", "source": {"virtual": "."}, "dev-dependencies": tables}, origin)
+
+
+def _default_groups(project: str | None) -> frozenset[NormalizedName]:
+    """Read which groups uv installs by itself: ``dev``, unless the project says otherwise."""
+    try:
+        document = read_toml(project or "")
+        wanted = document.get("tool", {}).get("uv", {}).get("default-groups", _DEFAULT_GROUPS)
+        every = list(document.get("dependency-groups", {}))
+    except (RefusedTextError, AttributeError, TypeError):
+        wanted, every = _DEFAULT_GROUPS, []
+    names = every if wanted == "all" else wanted
+    return frozenset(canonicalize_name(name) for name in names if isinstance(name, str))
+
+
+def _applies(edge: _Edge, target: Target | None) -> bool:
+    return target is None or may_hold(edge.marker, target)
+
+
+def _is_from_an_index(node: _Node) -> bool:
+    return node.source == "registry" and node.version is not None
+
+
+def _pin_of(node: _Node) -> Pin:
+    return Pin(project=node.project, version=read_version(node.version or ""), origin=node.origin, hashes=node.hashes)
+
+
+def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
+    version, metadata = package.get("version"), package.get("metadata", {})
+    source = next(iter(package["source"]), "")
+    # The groups of a workspace without a project come as a package of its own without a name.
+    is_nameless = package["name"] == "" and source in _OWN
+    files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+    return _Node(
+        project=canonicalize_name("") if is_nameless else read_project_name(package["name"]),
+        version=None if version is None else str(read_version(version)),
+        source=source,
+        origin=origin,
+        needs=_read_edges(package.get("dependencies", ())),
+        extras=_read_tables(package.get("optional-dependencies", {}), metadata.get("provides-extras", ())),
+        groups=_read_tables(package.get("dev-dependencies", {}), metadata.get("requires-dev", ())),
+        hashes=frozenset(read_hash(file["hash"]) for file in files if "hash" in file),
+    )
+
+
+def _read_tables(
+    tables: Mapping[str, Sequence[Mapping[str, Any]]], empty: Iterable[str]
+) -> dict[NormalizedName, tuple[_Edge, ...]]:
+    """Read an extra's or a group's needs; of those that have none the lock tells but the name."""
+    named: dict[NormalizedName, tuple[_Edge, ...]] = {canonicalize_name(name): () for name in empty}
+    return named | {canonicalize_name(name): _read_edges(edges) for name, edges in tables.items()}
+
+
+def _read_edges(edges: Iterable[Mapping[str, Any]]) -> tuple[_Edge, ...]:
+    return tuple(map(_read_edge, edges))
+
+
+def _read_edge(edge: Mapping[str, Any]) -> _Edge:
+    version = edge.get("version")
+    return _Edge(
+        project=read_project_name(edge["name"]),
+        version=None if version is None else str(read_version(version)),
+        extras=tuple(canonicalize_name(extra) for extra in edge.get("extra", edge.get("extras", ()))),
+        marker=read_marker(edge["marker"]) if "marker" in edge else None,
+    )

@@ -1,0 +1,1 @@
+"""The index: which wheels it lists, and how its pages are written."""

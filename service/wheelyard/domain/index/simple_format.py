@@ -1,0 +1,135 @@
+"""Writes the pages of the Simple API: HTML (PEP 503) and JSON (PEP 691), with 592, 658, 700, 714 and 740's keys.
+
+Everything that a project or a person may have written is escaped, and equal wheels make equal bytes. Must not decide
+which wheels a page lists. Why not a library's writer: docs/decisions/0014.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from enum import StrEnum
+from html import escape
+from typing import Any, Final
+from urllib.parse import quote
+
+from wheelyard.domain.index.wheels import IndexedWheel
+from wheelyard.domain.untrusted.versions import read_version
+
+API_VERSION: Final = "1.3"
+"""1.1 is PEP 700; 1.3 is PEP 740, whose ``provenance`` is null until wheels are attested."""
+
+
+class Form(StrEnum):
+    """The media types that a page can have (PEP 691)."""
+
+    JSON = "application/vnd.pypi.simple.v1+json"
+    HTML = "application/vnd.pypi.simple.v1+html"
+    LEGACY = "text/html"
+
+
+_LATEST: Final = {
+    "application/vnd.pypi.simple.latest+json": Form.JSON,
+    "application/vnd.pypi.simple.latest+html": Form.HTML,
+}
+# For equal preference, and for wildcards: what a person's browser can show comes first where nothing is said.
+_ANYTHING: Final = {"*/*": Form.LEGACY, "text/*": Form.LEGACY, "application/*": Form.JSON}
+_KNOWN: Final[Mapping[str, Form]] = {**{form.value: form for form in Form}, **_LATEST, **_ANYTHING}
+
+
+def choose_form(accept: str | None) -> Form | None:
+    """Choose a page's form by an Accept header (RFC 9110, section 12.5.1); None if none of ours is acceptable."""
+    if accept is None or not accept.strip():
+        return Form.LEGACY
+    preferences = [_preference(item) for item in accept.split(",")]
+    refused = {media for media, weight in preferences if weight <= 0}
+    wanted = [(weight, _KNOWN[media]) for media, weight in preferences if weight > 0 and media in _KNOWN]
+    acceptable = [(weight, form) for weight, form in wanted if form.value not in refused]
+    return max(acceptable, key=lambda pair: pair[0])[1] if acceptable else None
+
+
+def _preference(item: str) -> tuple[str, float]:
+    media, *parameters = (part.strip().lower() for part in item.split(";"))
+    weights = [text.removeprefix("q=") for text in parameters if text.startswith("q=")]
+    try:
+        return media, float(weights[0]) if weights else 1.0
+    except ValueError:
+        return media, 0.0
+
+
+def write_project(project: str, wheels: Sequence[IndexedWheel], form: Form, *, files: str = "../../files") -> bytes:
+    """Write a project's page; ``files`` is the address below which the wheels are, relative to the page."""
+    if form is Form.JSON:
+        return _project_json(project, wheels, files)
+    return _html(f"Links for {project}", (_link(wheel, files) for wheel in wheels))
+
+
+def write_names(names: Iterable[str], form: Form) -> bytes:
+    """Write the page that lists all projects."""
+    if form is Form.JSON:
+        return _encode({"meta": {"api-version": API_VERSION}, "projects": [{"name": name} for name in names]})
+    links = (f'<a href="{quote(name)}/">{escape(name)}</a><br>' for name in names)
+    return _html("Simple index", links)
+
+
+def _project_json(project: str, wheels: Sequence[IndexedWheel], files: str) -> bytes:
+    versions = sorted({wheel.version for wheel in wheels}, key=read_version)
+    entries = [_file(wheel, files) for wheel in wheels]
+    return _encode({"meta": {"api-version": API_VERSION}, "name": project, "versions": versions, "files": entries})
+
+
+def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "filename": wheel.filename,
+        "url": _url(wheel, files),
+        "hashes": {"sha256": wheel.sha256},
+        "size": wheel.size_bytes,
+        "upload-time": wheel.uploaded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "yanked": _yanked(wheel),
+        "provenance": None,
+        # Names with an underscore are an index' own (PEP 691); installers pass over them.
+        "_origin": wheel.origin.value,
+    }
+    if wheel.requires_python is not None:
+        entry["requires-python"] = wheel.requires_python
+    if wheel.metadata_sha256 is not None:
+        entry["core-metadata"] = {"sha256": wheel.metadata_sha256}
+    return entry
+
+
+def _yanked(wheel: IndexedWheel) -> bool | str:
+    """Say it as PEP 691 does: a reason, or true if none was given."""
+    return False if wheel.yanked_at is None else wheel.yanked_reason or True
+
+
+def _url(wheel: IndexedWheel, files: str) -> str:
+    return f"{files}/{quote(wheel.filename)}"
+
+
+def _link(wheel: IndexedWheel, files: str) -> str:
+    attributes = {"href": f"{_url(wheel, files)}#sha256={wheel.sha256}"}
+    if wheel.requires_python is not None:
+        attributes["data-requires-python"] = wheel.requires_python
+    if wheel.metadata_sha256 is not None:
+        # PEP 714: the second name is for installers that were written before the first was agreed upon.
+        attributes["data-core-metadata"] = f"sha256={wheel.metadata_sha256}"
+        attributes["data-dist-info-metadata"] = f"sha256={wheel.metadata_sha256}"
+    if wheel.yanked_at is not None:
+        attributes["data-yanked"] = wheel.yanked_reason or ""
+    written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<a {written}>{escape(wheel.filename)}</a><br>"
+
+
+def _html(title: str, lines: Iterable[str]) -> bytes:
+    head = (
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        f'<head><meta charset="utf-8"><meta name="pypi:repository-version" content="{API_VERSION}">',
+        f"<title>{escape(title)}</title></head>",
+        "<body>",
+        f"<h1>{escape(title)}</h1>",
+    )
+    return "\n".join((*head, *lines, "</body>", "</html>", "")).encode()
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

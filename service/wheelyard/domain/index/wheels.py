@@ -1,0 +1,265 @@
+"""A wheel as our index lists it, and the lists that are made of such wheels. Must not know where they are kept.
+
+What a page says of a file follows the Simple API: PEP 503, 592 (yanked), 658 and 714 (metadata), 691 and 700.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from packaging.version import Version
+
+from wheelyard.domain.builds.build import BuildOrder, Wheel
+from wheelyard.domain.index.index import Level, PublishedFile
+from wheelyard.domain.packaging.coverage import targets_served
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.wheel_contents import WheelContents
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import read_version
+
+MAX_REASON: Final = 500
+"""Longest reason of a yank, in characters."""
+
+
+class Standing(StrEnum):
+    """What installers make of a listed wheel."""
+
+    OFFERED = "offered"
+    YANKED = "yanked"
+    DELETED = "deleted"
+
+
+class WheelOrigin(StrEnum):
+    """Where a wheel on our index comes from."""
+
+    BUILT = "built"
+    """A build of this service made it."""
+    MIRRORED = "mirrored"
+    """The upstream index has it; the same bytes are served here."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexedWheel:
+    """A file name on our index, and the only bytes that it will ever stand for."""
+
+    filename: str
+    project: str
+    version: str
+    origin: WheelOrigin
+    build_id: str | None
+    """The build that made it; None if upstream did, or if the build is no longer kept."""
+    python: str
+    platform: str
+    tag: str
+    """Its compatibility tags, such as ``cp313-cp313-manylinux_2_17_x86_64``."""
+    sha256: str
+    size_bytes: int
+    requires_python: str | None
+    metadata_sha256: str | None
+    """Digest of its METADATA; None if the bytes of that are not kept, and so not served (PEP 658)."""
+    level: Level
+    url: str
+    """Where devpi holds its bytes."""
+    uploaded_at: datetime
+    yanked_at: datetime | None = None
+    yanked_reason: str | None = None
+    deleted_at: datetime | None = None
+    file_count: int | None = None
+    """How many files it contains; None if nobody has looked."""
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is this organisation's own, and not a copy of upstream's."""
+        return self.origin is not WheelOrigin.MIRRORED
+
+    @property
+    def standing(self) -> Standing:
+        """Say what installers make of it."""
+        if self.deleted_at is not None:
+            return Standing.DELETED
+        return Standing.OFFERED if self.yanked_at is None else Standing.YANKED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexEntry:
+    """A wheel that was just published, its METADATA and what it contains, as they are recorded."""
+
+    wheel: IndexedWheel
+    metadata: bytes
+    contents: WheelContents | None = None
+
+    @classmethod
+    def of(
+        cls, order: BuildOrder, wheel: Wheel, published: PublishedFile, *, build_id: str, now: datetime
+    ) -> "IndexEntry":
+        """Describe what a build has published."""
+        indexed = IndexedWheel(
+            filename=wheel.filename,
+            project=order.project,
+            version=order.version,
+            origin=WheelOrigin.BUILT,
+            build_id=build_id,
+            python=order.target.python,
+            platform=order.target.platform,
+            tag=wheel.tag,
+            sha256=wheel.sha256,
+            size_bytes=wheel.size_bytes,
+            requires_python=requires_python_of(published.metadata),
+            metadata_sha256=hashlib.sha256(published.metadata).hexdigest(),
+            level=published.level,
+            url=published.url,
+            uploaded_at=now,
+            file_count=published.contents.total if published.contents else None,
+        )
+        return cls(wheel=indexed, metadata=published.metadata, contents=published.contents)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What a page for installers lists of a project's wheels.
+
+    Installers rank tags, not origins: beside a ``manylinux_2_17`` wheel of our own they take upstream's
+    ``manylinux_2_28`` one. So a mirrored wheel is left out once wheels of our own serve all that it serves
+    (docs/decisions/0033).
+    """
+
+    targets: tuple[Target, ...] = ()
+    """Every target that this service builds for."""
+    level: Level = Level.PROD
+    own_only: bool = False
+    """List no mirrored wheel at all."""
+
+    def choose(self, wheels: Iterable[IndexedWheel]) -> list[IndexedWheel]:
+        """Choose from among a project's wheels, and keep their order."""
+        seen = [wheel for wheel in wheels if self._shows(wheel)]
+        own: dict[Version | str, list[IndexedWheel]] = {}
+        for wheel in seen:
+            if wheel.is_own:
+                own.setdefault(_release_of(wheel), []).append(wheel)
+        return [wheel for wheel in seen if wheel.is_own or not self._is_replaced(wheel, own)]
+
+    def replaces(self, own: Iterable[IndexedWheel], filename: str, requires_python: str | None) -> bool:
+        """Tell whether wheels of our own of a release serve every target that an upstream wheel of it serves.
+
+        A wheel that serves no target of the catalogue is replaced by nothing. Yanked wheels replace nothing, since
+        installers pass over them.
+        """
+        left = targets_served(filename, requires_python, self.targets)
+        offered = [wheel for wheel in own if wheel.is_own and wheel.standing is Standing.OFFERED and self._shows(wheel)]
+        serving = (targets_served(wheel.filename, wheel.requires_python, left) for wheel in offered)
+        return bool(left) and left == frozenset[Target]().union(*serving)
+
+    def _is_replaced(self, wheel: IndexedWheel, own: Mapping[Version | str, Sequence[IndexedWheel]]) -> bool:
+        return self.replaces(own.get(_release_of(wheel), ()), wheel.filename, wheel.requires_python)
+
+    def _shows(self, wheel: IndexedWheel) -> bool:
+        """Tell whether a wheel is on this level: staging shows what prod has too, as what comes next stands on it."""
+        is_on_level = wheel.level is Level.PROD or self.level is Level.STAGING
+        return wheel.deleted_at is None and is_on_level and (wheel.is_own or not self.own_only)
+
+
+def _release_of(wheel: IndexedWheel) -> Version | str:
+    """Return the version as PEP 440 compares it; what is no version is only equal to itself."""
+    try:
+        return read_version(wheel.version)
+    except RefusedTextError:
+        return wheel.version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexChanges:
+    """Which projects' pages have changed since a serial number."""
+
+    serial: int
+    projects: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFilter:
+    """Which wheels a list shows, newest first."""
+
+    project: str | None = None
+    origin: WheelOrigin | None = None
+    standing: Standing | None = None
+    level: Level | None = None
+    before: str | None = None
+    """Show what was uploaded before this file name (keyset paging)."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelPage:
+    """One page of a list of wheels."""
+
+    wheels: tuple[IndexedWheel, ...]
+    next_before: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectFilter:
+    """Which projects a list shows, by name."""
+
+    prefix: str = ""
+    """Only names that begin so."""
+    after: str | None = None
+    """Only names that sort after this one (keyset paging)."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectSummary:
+    """A project of which wheels were published."""
+
+    name: str
+    releases: int
+    """How many versions have a wheel that was not deleted."""
+    wheels: int
+    origins: tuple[WheelOrigin, ...]
+    """Where these wheels come from, each once, sorted."""
+    newest_upload_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectPage:
+    """One page of a list of projects."""
+
+    projects: tuple[ProjectSummary, ...]
+    next_after: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseWheels:
+    """A release and its wheels, the newest upload first."""
+
+    version: str
+    wheels: tuple[IndexedWheel, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectDetails:
+    """A project with everything that was ever published of it."""
+
+    name: str
+    releases: tuple[ReleaseWheels, ...]
+    """The newest version first."""
+
+
+def releases_of(wheels: Iterable[IndexedWheel]) -> tuple[ReleaseWheels, ...]:
+    """Sort wheels into releases, the newest version first."""
+    by_version: dict[str, list[IndexedWheel]] = {}
+    for wheel in sorted(wheels, key=lambda wheel: (wheel.uploaded_at, wheel.filename), reverse=True):
+        by_version.setdefault(wheel.version, []).append(wheel)
+    versions = sorted(by_version, key=read_version, reverse=True)
+    return tuple(ReleaseWheels(version=version, wheels=tuple(by_version[version])) for version in versions)
+
+
+def requires_python_of(metadata: bytes) -> str | None:
+    """Read Requires-Python off core metadata; None if it says nothing."""
+    try:
+        return parse_metadata(metadata).get("requires_python")
+    except RefusedTextError:
+        return None

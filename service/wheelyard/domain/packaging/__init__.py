@@ -1,0 +1,1 @@
+"""Releases, wheels and tags, as the packaging standards have them."""

@@ -1,0 +1,1 @@
+"""Requests for whole applications, and the webhooks that report their end."""

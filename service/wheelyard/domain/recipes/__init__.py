@@ -1,0 +1,1 @@
+"""Recipes: what a project needs beyond its sdist."""

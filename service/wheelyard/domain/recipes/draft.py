@@ -1,0 +1,89 @@
+"""Drafts a recipe from what an sdist says, with comments for whoever goes on with it. Must not read any file."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from wheelyard.domain.recipes.sdist_contents import SdistContents
+from wheelyard.domain.recipes.sdist_facts import (
+    Finding,
+    build_system,
+    count_sources,
+    find_extensions,
+    find_libraries,
+    find_toolchains,
+)
+from wheelyard.domain.recipes.system_libraries import (
+    debian_package,
+    is_system_library,
+    package_of_header,
+    package_of_program,
+)
+
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+_LONGEST: Final = 200
+_MOST: Final = 40
+
+
+def draft_recipe(contents: SdistContents, *, project: str, filename: str, schema: str) -> str:
+    """Write a recipe that says what is known and asks for what is not; ``schema`` is the format's JSON schema."""
+    rule = list(_rule(contents))
+    head = [f"#:schema {schema}", *_head(contents, project=project, filename=filename)]
+    return "\n".join([*head, *(["", "[[rule]]", *rule] if rule else [])]) + "\n"
+
+
+def needs_recipe(contents: SdistContents) -> bool:
+    """Tell whether anything was found that a plain builder lacks, or that a recipe should watch over."""
+    return bool(list(_rule(contents)))
+
+
+def _head(contents: SdistContents, *, project: str, filename: str) -> Iterator[str]:
+    backend, requires = build_system(contents)
+    sources = ", ".join(f"{language} ({count})" for language, count in sorted(count_sources(contents).items()))
+    yield "schema = 1"
+    yield f"name = {json.dumps(project)}"
+    yield ""
+    yield _comment(f"Drafted from {filename}. Look at every line, then try it: wheelyard recipe test {project}")
+    yield _comment(f"Build backend: {backend}; it requires: {', '.join(requires) or 'nothing'}")
+    yield _comment(f"Sources: {sources or 'Python only'}")
+
+
+def _rule(contents: SdistContents) -> Iterator[str]:
+    toolchains, extensions = find_toolchains(contents), find_extensions(contents)
+    yield from _apt([one for one in find_libraries(contents) if is_system_library(one.name)])
+    if toolchains:
+        yield _comment(f"{'; '.join(one.place for one in toolchains)}:")
+        yield f"toolchains = {json.dumps([one.name for one in toolchains])}"
+    if extensions:
+        yield _comment("What the build may leave out silently; take out those that are optional:")
+        yield from _list("expect.extensions", extensions)
+    elif set(count_sources(contents)) - {"Java"}:
+        yield _comment('The sdist has sources of extensions: name the modules, such as expect.extensions = ["a._b"].')
+
+
+def _apt(libraries: Sequence[Finding]) -> Iterator[str]:
+    known = {package: one for one in libraries if (package := _package_of(one.name)) is not None}
+    if known:
+        yield _comment("Some of these may be optional or carried by the sdist:")
+        named = [Finding(name=package, place=f"{one.name} in {one.place}") for package, one in sorted(known.items())]
+        yield from _list("apt", named)
+    for one in [one for one in libraries if _package_of(one.name) is None][:_MOST]:
+        yield _comment(f"{one.place} looks for {one.name}: which Debian package is that? (apt-file search {one.name})")
+
+
+def _package_of(name: str) -> str | None:
+    header = package_of_header(name) if name.endswith(".h") else None
+    return header or debian_package(name) or package_of_program(name)
+
+
+def _list(key: str, findings: Sequence[Finding]) -> Iterator[str]:
+    yield f"{key} = ["
+    for one in findings[:_MOST]:
+        yield f"  {json.dumps(one.name)}, {_comment(one.place)}"
+    yield "]"
+
+
+def _comment(text: str) -> str:
+    """Write a comment; what an sdist says may hold anything, line breaks too."""
+    return "# " + _UNPRINTABLE.sub("?", text)[:_LONGEST]

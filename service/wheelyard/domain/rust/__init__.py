@@ -1,0 +1,1 @@
+"""Crates that a project in Rust needs."""

@@ -1,0 +1,165 @@
+"""Projects: the list, the search, and each with its releases by Python and platform."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import quote, urlencode
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelyard.api.index_access import is_open_to
+from wheelyard.api.schemas.links import IndexLinks
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
+from wheelyard.errors import NotFoundError, WheelyardError
+from wheelyard.web.context import Visit
+from wheelyard.web.matrix import pythons_of, release_rows, versions_of
+from wheelyard.web.page_memory import memory_of
+from wheelyard.web.rendering import Page
+
+_PAGE_SIZE = 50
+_SHOWN_RELEASES = 8
+_SHOWN_UPSTREAM = 12
+_PATIENCE_SECONDS = 2.0
+"""How long a page waits for upstream before it does without."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _NewestRelease:
+    """What the list of projects says of a project's newest version."""
+
+    version: str
+    state: str
+    """The best of its wheels: one that installers take, else a staged one, else a yanked one."""
+    origins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, release: ReleaseWheels) -> Self:
+        offered = [wheel for wheel in release.wheels if wheel.standing is Standing.OFFERED]
+        is_on_prod = any(wheel.level is Level.PROD for wheel in offered)
+        state = "offered" if is_on_prod else "staged" if offered else "yanked"
+        origins = {wheel.origin for wheel in release.wheels}
+        return cls(version=release.version, state=state, origins=tuple(sorted(origins)))
+
+
+def links_of(visit: Visit) -> IndexLinks:
+    """Make the index's addresses as this visitor reaches them."""
+    index = visit.services.index
+    base = (index.public_url or str(visit.request.base_url)).rstrip("/")
+    return IndexLinks(base=base, is_open=is_open_to(visit.request, index))
+
+
+async def search(visit: Visit) -> Response:
+    """Go to the project of this very name if there is one, else to the list of those that begin so."""
+    wanted = visit.asked("q")[:200]
+    if not wanted:
+        return RedirectResponse("/projects", status_code=303)
+    name = canonicalize_name(wanted)
+    page = await visit.services.index.browse.projects(ProjectFilter(prefix=name, limit=1))
+    exact = any(project.name == name for project in page.projects) or await _was_built(visit, name)
+    return RedirectResponse(f"/projects/{quote(name)}" if exact else f"/projects?{urlencode({'q': wanted})}", 303)
+
+
+async def _was_built(visit: Visit, name: str) -> bool:
+    """Tell whether there is a build of a project, even if none ever made a wheel."""
+    return bool((await visit.services.builds.list_builds(BuildFilter(project=name, limit=1))).builds)
+
+
+async def list_projects(visit: Visit) -> Page:
+    """List projects that have a wheel, by name."""
+    wanted, after = visit.asked("q")[:200], visit.asked("after")[:200]
+    prefix = canonicalize_name(wanted) if wanted else ""
+    page = await visit.services.index.browse.projects(
+        ProjectFilter(prefix=prefix, after=after or None, limit=_PAGE_SIZE)
+    )
+    kept = {"q": wanted} if wanted else {}
+    following = urlencode({**kept, "after": page.next_after}) if page.next_after else ""
+    listed = {project.name for project in page.projects}
+    newest = await visit.services.index.browse.newest_releases(listed)
+    last = await visit.services.builds.newest_of(listed)
+    known = await visit.services.names.names(prefix, limit=_PAGE_SIZE) if wanted and not after else ()
+    values = {
+        "projects": page.projects,
+        "newest": {name: _NewestRelease.of(release) for name, release in newest.items()},
+        "last": last,
+        "without": [name for name in known if name not in listed],
+        "wanted": wanted,
+        "name": prefix,
+        "following": following,
+        "after": after,
+    }
+    return Page(template="projects.html", title="Projects", values=values)
+
+
+async def show_project(visit: Visit) -> Page:
+    """Show a project's releases, and what there is of each for every target."""
+    name = canonicalize_name(visit.part("name"))
+    page = await visit.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
+    releases = await _releases(visit, name)
+    if not releases and not page.builds:
+        raise NotFoundError(kind="project", name=name)
+    targets = visit.services.request_build.targets()
+    versions = versions_of((one.version for one in releases), (build.version for build in page.builds))
+    offset = _offset(visit)
+    shown = versions[offset : offset + _SHOWN_RELEASES]
+    newest = _installable(versions, releases)
+    values = {
+        "name": name,
+        "rows": release_rows(shown, releases, page.builds, targets),
+        "releases": len(versions),
+        "offset": offset,
+        "page_size": _SHOWN_RELEASES,
+        "builds": page.builds[:10],
+        "newest": newest,
+        "install": _install_line(visit, newest) if newest else "",
+        "pythons": pythons_of(targets),
+        "has_recipe": await asyncio.to_thread(_has_recipe, visit, name),
+        "upstream": await _not_built(visit, name, versions) if offset == 0 else None,
+    }
+    return Page(template="project.html", title=name, values=values)
+
+
+def _has_recipe(visit: Visit, name: NormalizedName) -> bool:
+    return visit.services.recipes.describe(name) is not None
+
+
+def _installable(versions: Sequence[str], releases: Sequence[ReleaseWheels]) -> IndexedWheel | None:
+    """Find a wheel of the newest version that installers take, from prod if there is any; None if there is none."""
+    offered = [wheel for one in releases for wheel in one.wheels if wheel.standing is Standing.OFFERED]
+    order = {version: place for place, version in enumerate(versions)}
+    return min(offered, key=lambda one: (one.level is not Level.PROD, order[one.version]), default=None)
+
+
+def _install_line(visit: Visit, wheel: IndexedWheel) -> str:
+    staged = wheel.level is Level.STAGING
+    return links_of(visit).install_command(f"{wheel.project}=={wheel.version}", staged=staged)
+
+
+async def _not_built(visit: Visit, name: str, known: Sequence[str]) -> tuple[str, ...] | None:
+    """List upstream's newest releases that nobody has built; None if upstream cannot be asked just now."""
+
+    async def ask() -> tuple[str, ...]:
+        return tuple(map(str, await visit.services.request_build.versions(name)))
+
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            versions = await memory_of(visit.request, f"upstream {name}", ask, seconds=300).get()
+    except (WheelyardError, TimeoutError):
+        return None
+    return tuple(version for version in versions if version not in known)[:_SHOWN_UPSTREAM]
+
+
+async def _releases(visit: Visit, name: str) -> tuple[ReleaseWheels, ...]:
+    try:
+        return (await visit.services.index.browse.project(name)).releases
+    except NotFoundError:
+        return ()
+
+
+def _offset(visit: Visit) -> int:
+    text = visit.asked("from")
+    return int(text) if text.isdecimal() and len(text) < 6 else 0  # noqa: PLR2004  no project has more releases

@@ -1,0 +1,163 @@
+"""Recipes: which there are and whether they can be used, and each with where every key comes from."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelyard.domain.builds.build import BuildSummary, Status
+from wheelyard.domain.builds.log_text import clean_line
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
+from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.merge import Place
+from wheelyard.domain.recipes.origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
+from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.source import RecipeStatus
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.versions import find_version, read_version
+from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
+from wheelyard.web.context import Visit
+from wheelyard.web.log_window import LogSpan, LogWindow, window_from
+from wheelyard.web.rendering import Page
+
+_PAGE_SIZE: Final = 100
+_BEFORE: Final = 20
+_MAX_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """What a recipe means for one release on one target."""
+
+    place: Place
+    keys: tuple[KeyOrigin, ...]
+    skipped: tuple[SkippedRule, ...]
+
+
+async def list_recipes(visit: Visit) -> Page:
+    """List recipes by project, a page at a time, and where they come from."""
+    book = visit.services.recipes
+    # Recipes are files, so they are read in threads: a slow disk must not hold up other requests.
+    recipes, sources = await asyncio.gather(asyncio.to_thread(book.list_recipes), asyncio.to_thread(book.list_sources))
+    wanted, after = visit.asked("q")[:200], visit.asked("after")[:200]
+    prefix = canonicalize_name(wanted) if wanted else ""
+    fitting = [one for one in recipes if one.name.startswith(prefix) and one.name > after]
+    shown = fitting[:_PAGE_SIZE]
+    names = [canonicalize_name(one.name) for one in shown]
+    packages = await asyncio.to_thread(_packages, visit, names)
+    following = urlencode({"q": wanted, "after": shown[-1].name}) if len(fitting) > len(shown) else ""
+    values = {
+        "recipes": shown,
+        "packages": packages,
+        "last": await visit.services.builds.newest_of(names, is_final=True),
+        "total": len(recipes),
+        "broken": sum(bool(one.problems) for one in recipes),
+        "sources": sources,
+        "wanted": wanted,
+        "after": after,
+        "following": following,
+    }
+    return Page(template="recipes.html", title="Recipes", values=values)
+
+
+def _packages(visit: Visit, names: Sequence[NormalizedName]) -> dict[str, tuple[str, ...]]:
+    """Name the system packages and toolchains that recipes ask for, in any of their rules."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        # What is wrong with one, or with where they come from, stands beside it.
+        with contextlib.suppress(WheelyardError):
+            recipe = visit.services.recipes.find(name)
+            rules = recipe.rules if recipe else ()
+            found[name] = tuple(dict.fromkeys(one for rule in rules for one in (*rule.apt, *rule.toolchains)))
+    return found
+
+
+async def show_recipe(visit: Visit) -> Page:
+    """Show a recipe's text, and what it means for a release."""
+    name = canonicalize_name(visit.part("name"))
+    book = visit.services.recipes
+    status = await asyncio.to_thread(book.describe, name)
+    builds = await visit.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
+    if status is None:
+        return _no_recipe(name, builds.builds)
+    version = visit.asked("version") or next((one.version for one in builds.builds if _is_version(one.version)), "1.0")
+    target = _target(visit)
+    values = {
+        "recipe": status,
+        "window": _lines(visit, status),
+        "explanation": await asyncio.to_thread(_explain, visit, status, version, target),
+        "builds": builds.builds[:10],
+        "results": last_results(builds.builds),
+        "version": version,
+        "target": target,
+        "targets": visit.services.request_build.targets(),
+    }
+    return Page(template="recipe.html", title=f"Recipe of {name}", values=values)
+
+
+def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:
+    """Say of a project that was built that it has none; raises NotFoundError for any other name."""
+    if not builds:
+        raise NotFoundError(kind="recipe", name=name)
+    results = last_results(builds)
+    has_failed = any(one.status is Status.FAILED for one in results)
+    values = {"name": name, "builds": builds[:10], "results": results, "has_failed": has_failed}
+    return Page(template="no_recipe.html", title=f"Recipe of {name}", values=values)
+
+
+def last_results(builds: Sequence[BuildSummary]) -> tuple[BuildSummary, ...]:
+    """Give the newest finished build for each target, by platform and Python."""
+    newest: dict[Target, BuildSummary] = {}
+    for build in builds:
+        if build.status.is_final:
+            newest.setdefault(build.target, build)
+    order = sorted(newest, key=lambda target: (target.policy, target.version_info))
+    return tuple(newest[target] for target in order)
+
+
+def _lines(visit: Visit, status: RecipeStatus) -> LogWindow:
+    """Cut out the part of its text that a page can show: around a line that was asked for, else from the first."""
+    lines = [clean_line(line) for line in status.text.splitlines()]
+    wanted = visit.asked("line")
+    first = int(wanted) if wanted.isdecimal() and len(wanted) <= _MAX_DIGITS else 1
+    first = min(max(first - _BEFORE, 1), max(len(lines), 1)) if wanted else 1
+    return window_from(LogSpan(first=first, lines=lines[first - 1 :], total=len(lines)))
+
+
+def _target(visit: Visit) -> Target:
+    """Read a target as the form sends it: a Python and a platform with a space between."""
+    python, _, platform = visit.asked("target").partition(" ")
+    if not python:
+        return visit.services.defaults
+    try:
+        return Target.parse(python=python, platform=platform)
+    except ValueError as error:
+        raise InvalidRequestError(problems=[f"target: {error}"]) from error
+
+
+def _explain(visit: Visit, status: RecipeStatus, version: str, target: Target) -> Explanation | None:
+    """Say where each key comes from; None for a recipe that cannot be used."""
+    recipe = _usable(visit, status)
+    if recipe is None:
+        return None
+    try:
+        suite = visit.services.request_build.suite_for(target)
+        place = Place(version=read_version(version), target=target, suite=suite)
+    except RefusedTextError as error:
+        raise InvalidRequestError(problems=[f"version: {error}"]) from error
+    return Explanation(place=place, keys=explain_keys(recipe, place), skipped=skipped_rules(recipe, place))
+
+
+def _is_version(text: str) -> bool:
+    return find_version(text) is not None
+
+
+def _usable(visit: Visit, status: RecipeStatus) -> Recipe | None:
+    try:
+        return visit.services.recipes.find(canonicalize_name(status.name))
+    except RecipeInvalidError:
+        return None

@@ -1,0 +1,145 @@
+"""Ask for a wheel: project and release with completion, then the plan, then the request itself."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from packaging.utils import canonicalize_name
+
+from wheelyard.domain.builds.build import BuildOrder
+from wheelyard.domain.dependencies.files import InputKind
+from wheelyard.errors import WheelyardError
+from wheelyard.usecases.request_build import BuildRequest
+from wheelyard.web.context import Visit
+from wheelyard.web.matrix import pythons_of
+from wheelyard.web.page_memory import memory_of
+from wheelyard.web.rendering import Page
+
+_SUGGESTED: Final = 100
+_SHOWN_SUGGESTIONS: Final = 20
+_PATIENCE_SECONDS: Final = 3.0
+_REFUSED: Final = 422
+_PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[._-]*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What the form says."""
+
+    requirement: str
+    python: str
+    platform: str
+
+    @classmethod
+    def of(cls, visit: Visit) -> "Wish":
+        """Read it off a visit; what is not said is the default target."""
+        defaults = visit.services.defaults
+        python, _, platform = visit.asked("target").partition(" ")
+        return cls(
+            requirement=visit.asked("requirement")[:500],
+            python=python or visit.asked("python") or defaults.python,
+            platform=platform or visit.asked("platform") or defaults.platform,
+        )
+
+    def ask(self, visit: Visit) -> BuildRequest:
+        """Say it as a request of the visitor."""
+        return BuildRequest(
+            requirement=self.requirement,
+            python=self.python,
+            platform=self.platform,
+            requested_by=visit.token.actor,
+            trace=visit.trace,
+        )
+
+
+async def show_form(visit: Visit) -> Page:
+    """Show the form; once it names a project, also its releases and what a request would lead to."""
+    return await form_page(visit)
+
+
+async def form_page(visit: Visit, *, refused: WheelyardError | None = None) -> Page:
+    """Make the page of the forms.
+
+    Args:
+        visit: Who asks, and what the forms say.
+        refused: Why the files of an application were refused.
+    """
+    wish = Wish.of(visit)
+    order, problem = await _plan(visit, wish)
+    targets = visit.services.request_build.targets()
+    values = {
+        "wish": wish,
+        "order": order,
+        "problem": problem,
+        "targets": targets,
+        "names": await _known_names(visit),
+        "versions": await _versions(visit, order),
+        "refused": refused,
+        "application": visit.form,
+        "kinds": tuple(InputKind),
+        "pythons": pythons_of(targets),
+        "platforms": tuple(dict.fromkeys(target.platform for target in targets)),
+        "chosen_pythons": visit.chosen("python") or (visit.services.defaults.python,),
+        "chosen_platforms": visit.chosen("platform") or (visit.services.defaults.platform,),
+    }
+    status = _REFUSED if refused else 200
+    return Page(template="request.html", title="Request a wheel", values=values, status=status)
+
+
+async def _plan(visit: Visit, wish: Wish) -> tuple[BuildOrder | None, WheelyardError | None]:
+    """Decide what would be built; what stands in the way is shown beside the form, which keeps what was typed."""
+    if not wish.requirement:
+        return None, None
+    try:
+        return await visit.services.request_build.decide(wish.ask(visit)), None
+    except WheelyardError as error:
+        return None, error
+
+
+async def _versions(visit: Visit, order: BuildOrder | None) -> tuple[str, ...]:
+    if order is None:
+        return ()
+    versions = await visit.services.request_build.versions(order.project)
+    return tuple(str(version) for version in versions[:30])
+
+
+async def _known_names(visit: Visit) -> Sequence[str]:
+    """Suggest the projects that begin as what was typed does, for browsers without script."""
+    typed = _PROJECT.match(visit.asked("requirement"))
+    return await visit.services.names.names(canonicalize_name(typed[0]) if typed else "", limit=_SUGGESTED)
+
+
+async def suggest(visit: Visit) -> Response:
+    """Say how what was typed may go on: names of projects, and after ``==`` releases of one, the newest first."""
+    typed = visit.asked("q")[:200]
+    name, exactly, version = typed.partition("==")
+    found = _PROJECT.fullmatch(name.strip())
+    if not found:
+        known: Sequence[str] = ()
+    elif exactly:
+        known = await _releases(visit, canonicalize_name(found[0]), version.strip())
+    else:
+        known = await visit.services.names.names(canonicalize_name(found[0]), limit=_SHOWN_SUGGESTIONS)
+    return JSONResponse({"suggestions": list(known)}, headers={"Cache-Control": "private, no-cache"})
+
+
+async def _releases(visit: Visit, name: str, begins: str) -> Sequence[str]:
+    async def ask() -> tuple[str, ...]:
+        return tuple(map(str, await visit.services.request_build.versions(name)))
+
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            versions = await memory_of(visit.request, f"upstream {name}", ask, seconds=300).get()
+    except (WheelyardError, TimeoutError):
+        return ()
+    return [f"{name}=={version}" for version in versions if version.startswith(begins)][:_SHOWN_SUGGESTIONS]
+
+
+async def send_request(visit: Visit) -> Response:
+    """Ask for the wheel, and go to the build that was made or joined."""
+    submission = await visit.services.request_build(Wish.of(visit).ask(visit))
+    return RedirectResponse(f"/builds/{submission.build.id}", status_code=303)

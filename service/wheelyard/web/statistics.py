@@ -1,0 +1,51 @@
+"""Statistics as drawings, each with a table that says the same."""
+
+from wheelyard.web.charts import (
+    HEIGHT,
+    WIDTH,
+    bytes_chart,
+    days_chart,
+    duration_names,
+    durations_chart,
+    rates_chart,
+    shares,
+)
+from wheelyard.web.context import Visit
+from wheelyard.web.page_memory import memory_of
+from wheelyard.web.rendering import Page
+
+_CHOICES = (7, 30, 90)
+_FEWEST_DAYS = 7
+
+
+async def show_statistics(visit: Visit) -> Page:
+    """Show what happened in the last days."""
+    days = next((days for days in _CHOICES if str(days) == visit.asked("days")), 30)
+    store = visit.services.statistics
+    found = await memory_of(visit.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60).get()
+    disk = await memory_of(visit.request, "disk", visit.services.disk, seconds=600).get()
+    today = visit.now.date()
+    dates = sorted({one.day for one in found.days} | {one.day for one in found.published})
+    # Days before the first of which anything is known would only be empty columns.
+    drawn = min(days, max((today - dates[0]).days + 1, _FEWEST_DAYS)) if dates else days
+    values = {
+        "days": days,
+        "choices": _CHOICES,
+        "found": found,
+        "disk": disk,
+        "per_day": days_chart(found.days, today=today, days=drawn),
+        "rates": rates_chart(found.days, today=today, days=drawn),
+        "published": bytes_chart(found.published, today=today, days=drawn),
+        "has_history": len(dates) > 1,
+        "only_day": dates[0] if len(dates) == 1 else None,
+        "slow_shares": shares([one.seconds for one in found.slowest]),
+        "asked_shares": shares([one.requests for one in found.requested]),
+        "large_shares": shares([one.size_bytes for one in found.largest]),
+        "folder_shares": shares([one.size_bytes for one in disk.folders]),
+        "waits": durations_chart(found.waits),
+        "durations": durations_chart(found.durations),
+        "classes": duration_names(),
+        "width": WIDTH,
+        "height": HEIGHT,
+    }
+    return Page(template="statistics.html", title="Statistics", values=values)

@@ -1,0 +1,201 @@
+"""The page of a wheel: what it is, why it has its tag, what is in it, how it came to be; yank and un-yank."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+
+from wheelyard.api.files import in_turn
+from wheelyard.domain.access import Action, AuditFilter
+from wheelyard.domain.builds.build import Attempt, Build, Status
+from wheelyard.domain.builds.log_text import plain_text
+from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import MAX_REASON, IndexedWheel, Standing
+from wheelyard.domain.packaging.wheel_contents import WheelContents
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.errors import InvalidRequestError, NotFoundError
+from wheelyard.web.context import Visit
+from wheelyard.web.projects import links_of
+from wheelyard.web.rendering import Page
+from wheelyard.web.used_recipe import used_keys
+from wheelyard.web.words import short
+
+_SHOWN_METADATA: Final = (
+    "summary",
+    "license_expression",
+    "license",
+    "requires_python",
+    "requires_dist",
+    "provides_extra",
+    "classifiers",
+    "project_urls",
+    "home_page",
+    "author",
+    "keywords",
+)
+_LONGEST: Final = 1000
+_LONGEST_DESCRIPTION: Final = 12_000
+_SHOWN_VALUES: Final = 40
+_LISTED_FILES: Final = 25
+_PAGE_OF_FILES: Final = 200
+_MOST_DIGITS: Final = 6
+
+
+async def show_wheel(visit: Visit) -> Page:
+    """Show a wheel, deleted or not."""
+    wheel = await visit.services.index.browse.wheel(visit.part("filename"))
+    build = await _build_of(visit, wheel)
+    values = {
+        "wheel": wheel,
+        "build": build,
+        "made": build.wheel if build else None,
+        "contents": await _contents_of(visit, wheel),
+        "largest": _LISTED_FILES,
+        "metadata": await _metadata_of(visit, wheel),
+        "install": links_of(visit).install_command(
+            f"{wheel.project}=={wheel.version}", staged=wheel.level is Level.STAGING
+        ),
+        "is_staged": wheel.level is Level.STAGING,
+        "recipe": used_keys(build.order.recipe) if build else (),
+        "attempt": _made_by(build),
+        "requested_by": await _requester_of(visit, build) if build else "",
+        "is_deleted": wheel.standing is Standing.DELETED,
+        "is_yanked": wheel.standing is Standing.YANKED,
+        "max_reason": MAX_REASON,
+    }
+    return Page(template="wheel.html", title=wheel.filename, values=values)
+
+
+async def _build_of(visit: Visit, wheel: IndexedWheel) -> Build | None:
+    """Read the build that made a wheel; None for upstream's wheels, and if it is no longer kept."""
+    if wheel.build_id is None:
+        return None
+    try:
+        return await visit.services.builds.get(wheel.build_id)
+    except NotFoundError:
+        return None
+
+
+async def _contents_of(visit: Visit, wheel: IndexedWheel) -> WheelContents | None:
+    try:
+        return await visit.services.index.browse.contents(wheel.filename)
+    except NotFoundError:
+        return None
+
+
+async def list_files(visit: Visit) -> Page:
+    """List the files of a wheel, a page at a time."""
+    wheel = await visit.services.index.browse.wheel(visit.part("filename"))
+    contents = await visit.services.index.browse.contents(wheel.filename)
+    text = visit.asked("from", "0")
+    offset = int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
+    members = contents.members[offset : offset + _PAGE_OF_FILES]
+    last = offset + len(members)
+    values = {"wheel": wheel, "contents": contents, "members": members, "offset": offset, "last": last}
+    return Page(template="files.html", title=f"Files of {wheel.filename}", values={**values, "step": _PAGE_OF_FILES})
+
+
+def _made_by(build: Build | None) -> Attempt | None:
+    """Give the attempt that made the wheel."""
+    made = [one for one in build.attempts if one.status is Status.SUCCEEDED] if build else []
+    return made[-1] if made else None
+
+
+async def _requester_of(visit: Visit, build: Build) -> str:
+    """Name who asked for the build first; empty if the audit log does not say."""
+    entries = await visit.services.audit.list_entries(AuditFilter(object=build.id))
+    actors = [one.change.actor for one in entries if one.change.action == Action.BUILD_REQUESTED]
+    return actors[-1] if actors else ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownMetadata:
+    """What a wheel's METADATA says, each value cut to what a page can show."""
+
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    description: str = ""
+    """As it was written: text, never markup."""
+
+
+async def _metadata_of(visit: Visit, wheel: IndexedWheel) -> ShownMetadata:
+    try:
+        content = await visit.services.index.files.metadata_of(wheel.filename)
+    except NotFoundError:
+        return ShownMetadata()
+    # In a thread: a description may have megabytes.
+    return await asyncio.to_thread(_shown, content)
+
+
+def _shown(content: bytes) -> ShownMetadata:
+    try:
+        raw = parse_metadata(content)
+    except RefusedTextError as error:
+        return ShownMetadata(fields=(("Unreadable", (str(error),)),), description="")
+    found = ((name, raw.get(name)) for name in _SHOWN_METADATA)
+    fields = tuple((name.replace("_", " ").capitalize(), _in_short(value)) for name, value in found if value)
+    description = raw.get("description", "")
+    return ShownMetadata(fields=fields, description=plain_text(short(description, _LONGEST_DESCRIPTION)))
+
+
+def _in_short(value: object) -> tuple[str, ...]:
+    values = [f"{name}: {one}" for name, one in value.items()] if isinstance(value, Mapping) else value
+    if not isinstance(values, list):
+        return (short(str(values), _LONGEST),)
+    more = [f"and {len(values) - _SHOWN_VALUES} more"] if len(values) > _SHOWN_VALUES else []
+    return (*(short(str(one), 200) for one in values[:_SHOWN_VALUES]), *more)
+
+
+async def download_wheel(visit: Visit) -> Response:
+    """Send a wheel's bytes to somebody who is signed in; installers use the index's own address."""
+    wheel = await visit.services.index.files.find(visit.part("filename"))
+    headers = {
+        "Content-Length": str(wheel.size_bytes),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(wheel.filename)}",
+        "Cache-Control": "private, no-cache",
+    }
+    opened = in_turn(visit.request, visit.services.index.files.open(wheel), caller=visit.caller)
+    chunks = _read(opened)
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+async def _read(opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> AsyncIterator[bytes]:
+    async with opened as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def yank_wheel(visit: Visit) -> Response:
+    """Let installers take the wheel only if it is asked for by its exact version."""
+    reason = visit.asked("reason")
+    if not 0 < len(reason) <= MAX_REASON:
+        raise InvalidRequestError(problems=[f"reason: must have 1 to {MAX_REASON} characters"])
+    return _to_wheel(
+        await visit.services.index.manage.yank(visit.part("filename"), reason=reason, by=visit.token.actor)
+    )
+
+
+async def unyank_wheel(visit: Visit) -> Response:
+    """Offer the wheel again."""
+    return _to_wheel(await visit.services.index.manage.unyank(visit.part("filename"), by=visit.token.actor))
+
+
+async def promote_wheel(visit: Visit) -> Response:
+    """Publish a staged wheel's proven bytes for everybody."""
+    return _to_wheel(await visit.services.index.manage.promote(visit.part("filename"), by=visit.token.actor))
+
+
+async def delete_wheel(visit: Visit) -> Response:
+    """Take the wheel off for good, if its name was typed."""
+    filename = visit.part("filename")
+    confirm = visit.asked("confirm")
+    return _to_wheel(await visit.services.index.manage.delete(filename, confirm=confirm, by=visit.token.actor))
+
+
+def _to_wheel(wheel: IndexedWheel) -> Response:
+    return RedirectResponse(f"/wheels/{quote(wheel.filename)}", status_code=303)
