@@ -1,6 +1,7 @@
 """Recipes as their authors meet them: drafted, tried without a service, and fetched by one from a repository."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,11 @@ from tests.acceptance.conftest import StartService
 from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import Launch
 from tests.acceptance.upstream import Upstream
+
+from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.worker import WORKER_LABEL
+from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.settings import Settings
 
 TELL_FLAG = "print('flag is', os.environ.get('DEMO_FLAG'))"
 UNSUPPORTED = "[[rule]]\nunsupported = 'it needs libdemo 3, and the suite has 2'\n"
@@ -40,6 +46,24 @@ def test_recipe_is_tried_without_a_service_and_the_proven_wheel_kept(
     assert build["wheel"]["url"] is None
     assert "flag is up" in done.stderr
     assert [file.name for file in (tmp_path / "dist").iterdir()] == [build["wheel"]["filename"]]
+
+
+def test_interrupt_ends_a_trial_with_its_container(author: Launch, upstream: Upstream, tmp_path: Path) -> None:
+    requirement = upstream.add("endless", "print('it runs', flush=True); import time; time.sleep(300)")
+    arguments = [*author.command, "recipe", "test", requirement, "--output", str(tmp_path / "dist")]
+    with subprocess.Popen(arguments, env=author.environment, stderr=subprocess.PIPE, text=True) as trial:
+        assert trial.stderr is not None
+        before = list(iter(trial.stderr.readline, "| it runs\n"))
+        trial.send_signal(signal.SIGINT)
+        after = trial.stderr.read()
+        assert trial.wait(60) == 130, after
+    assert any(line.startswith("==> stage build") for line in before)
+    settings = Settings(state_dir=author.state_dir)
+    label = f"label={WORKER_LABEL}={worker_name(settings)}-trial-{trial.pid}"
+    engine = engine_command(settings).program
+    listed = subprocess.run([engine, "ps", "--all", "--quiet", "--filter", label], capture_output=True, check=True)
+    assert listed.stdout == b""
+    assert not (tmp_path / "dist").exists()
 
 
 def test_release_that_the_recipe_rules_out_is_refused_before_anything_runs(

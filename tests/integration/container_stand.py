@@ -45,7 +45,8 @@ from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.interfaces import Limits, SourceIndex
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
-from wheelyard.pipeline.steps import STEPS
+from wheelyard.pipeline.publish import publish_on
+from wheelyard.pipeline.steps import steps_to
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 
@@ -141,7 +142,8 @@ class PackageRun:
             log_bytes_per_second=self.log_bytes_per_second,
         )
         tools = self._tools(PackagesAndUpstream(own, self.stand.upstream))
-        await RunBuild(store=MemoryAttempts(self.state), steps=STEPS, tools=tools, options=options)(self.build_id)
+        steps = steps_to(publish_on(self.index, MemoryUploads(self.state)))
+        await RunBuild(store=MemoryAttempts(self.state), steps=steps, tools=tools, options=options)(self.build_id)
         return await self.builds.get(self.build_id)
 
     def log(self) -> str:
@@ -190,8 +192,6 @@ class PackageRun:
                 stand_ins=StandIns(engine=self.stand.command, folder=self.stand.folder / "images"),
                 note_use=self._note_use,
             ),
-            index=self.index,
-            uploads=MemoryUploads(self.state),
             crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,

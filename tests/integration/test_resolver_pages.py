@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -113,6 +113,15 @@ async def test_constraint_that_no_wheel_satisfies_leads_to_a_release_that_can_be
     stand.wheel("helper", "1.0")
     assert await releases(stand, "needed", constraints=("needed<2",)) == {"needed": "1.9", "helper": "1.0"}
     assert await releases(stand, "needed") == {"needed": "2.0"}, "a wheel goes before a build"
+
+
+async def test_without_wheels_of_our_own_upstreams_are_chosen_and_sdists_still_stand_in(stand: Stand) -> None:
+    await stand.shelf.publish("helper-9.0-1.bookworm-py3-none-any.whl", simple_wheel("helper", "9.0"))
+    stand.wheel("helper", "1.0")
+    stand.sdist("needed", "1.0", "helper")
+    pages = ResolverPages(source=stand.source, own=None, own_projects=OwnProjects(), parsers=InlineParsers())
+    assert await releases(replace(stand, pages=pages), "needed") == {"needed": "1.0", "helper": "1.0"}
+    assert await releases(stand, "needed") == {"needed": "1.0", "helper": "9.0"}
 
 
 async def test_contradiction_stays_one_with_everything_that_could_be_built(stand: Stand) -> None:

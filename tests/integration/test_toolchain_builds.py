@@ -11,7 +11,6 @@ import shutil
 import ssl
 import tarfile
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,6 @@ from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
@@ -48,8 +45,9 @@ from wheelyard.errors import CratesUnavailableError
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import Job, Tools, known
 from wheelyard.pipeline.limits import LimitRules
-from wheelyard.pipeline.steps import STEPS
-from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
+from wheelyard.pipeline.publish import publish_on
+from wheelyard.pipeline.steps import steps_to
+from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, PlanBuild
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
@@ -93,7 +91,7 @@ class Workshop:
         claim = Claim(build_id=order.project, attempt=1, worker="test", order=order)
         job = Job(claim=claim, folder=folder, log=log)
         try:
-            for step in STEPS:
+            for step in steps_to(publish_on(MemoryIndex(), OpenUploads())):
                 job = await step.act(job, tools)
         finally:
             print(log.data.decode(errors="replace"))  # noqa: T201  pytest shows it if the test fails
@@ -152,8 +150,6 @@ def workshop(tmp_path: Path) -> Workshop:
         resolver=MemoryWheelResolver(),
         engine=ContainerEngine(command),
         images=LoggedImages(images, stand_ins=StandIns(engine=command, folder=tmp_path / "notes"), note_use=ignore_use),
-        index=MemoryIndex(),
-        uploads=OpenUploads(),
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
         parsers=InlineParsers(),
         read_pyproject=read_sdist_pyproject,
@@ -224,12 +220,11 @@ async def order_for(requirement: str, source: SimpleSourceIndex) -> BuildOrder:
         build_number=1,
     )
     recipes = RecipeFolders((BUILDERS.parent / "recipes",))
-    store = MemoryBuilds(MemoryState(clock=lambda: datetime.now(UTC)))
-    request = RequestBuild(source=source, store=store, recipes=recipes, facts=facts)
+    plan = PlanBuild(source=source, recipes=recipes, facts=facts)
     asked = BuildRequest(
         requirement=requirement, python=TARGET.python, platform=str(TARGET.policy), requested_by="test"
     )
-    return (await request(asked)).build.order
+    return await plan.decide(asked)
 
 
 @pytest.mark.slow_toolchains

@@ -35,7 +35,6 @@ from wheelyard.domain.builds.queue import Offer
 from wheelyard.domain.builds.records import BuildFilter, Submission
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.packaging.own_projects import OwnProjects
-from wheelyard.pipeline.steps import STEPS
 from wheelyard.resources import data_path
 from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
@@ -107,7 +106,7 @@ class Stand:
             log_ceiling_bytes=1 << 20,
             log_bytes_per_second=1 << 20,
         )
-        self._run = RunBuild(store=self._attempts, steps=STEPS, tools=tools, options=attempt)
+        self._run = RunBuild(store=self._attempts, steps=pipeline.steps, tools=tools, options=attempt)
         self._request = RequestBuild(source=source, store=self._builds, recipes=MemoryRecipeBook(), facts=_facts())
         self._supply = SupplyNeeds(store=MemoryNeeds(state), request_build=self._request)
         self.order: list[str] = []

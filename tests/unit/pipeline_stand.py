@@ -12,20 +12,22 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
+from tests.fakes.crates import MemoryCrates
 from tests.fakes.parsers import InlineParsers
 
 from wheelyard.adapters.memory_engine import MemoryEngine, ScriptedAgent
 from wheelyard.adapters.memory_images import MemoryImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
-from wheelyard.adapters.upstream.crates import MemoryCrates
 from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.interfaces import Limits
-from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Tools
+from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules
+from wheelyard.pipeline.publish import publish_on
+from wheelyard.pipeline.steps import steps_to
 from wheelyard.pipeline.wheel_file import tag_of
 
 PROJECT, VERSION = "demo", "1.0"
@@ -167,8 +169,6 @@ class PipelineStand:
             resolver=self.resolver,
             engine=self.engine,
             images=self.images,
-            index=self.index,
-            uploads=self.uploads,
             crates=self.crates,
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
@@ -180,6 +180,11 @@ class PipelineStand:
             labels={"org.wheelyard.worker": "worker-1"},
             ca_bundle=self.ca_bundle,
         )
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The stages of a worker."""
+        return steps_to(publish_on(self.index, self.uploads))
 
     @property
     def job(self) -> Job:

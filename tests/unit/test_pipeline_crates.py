@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.crates import MemoryCrates
 from tests.unit.pipeline_stand import (
     PURE,
     PipelineStand,
@@ -21,7 +22,7 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.memory_engine import Script, ScriptedAgent
 from wheelyard.adapters.upstream.cache import ContentCache
-from wheelyard.adapters.upstream.crates import CrateArchives, MemoryCrates
+from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     CratesRefusedError,

@@ -26,12 +26,11 @@ from wheelyard.errors import (
     WorkerLostError,
 )
 from wheelyard.pipeline.job import Job, known
-from wheelyard.pipeline.steps import STEPS
 
 
 async def go(pipeline: PipelineStand) -> Job:
     job = pipeline.job
-    for step in STEPS:
+    for step in pipeline.steps:
         job = await step.act(job, pipeline.tools)
     return job
 
@@ -41,8 +40,8 @@ def honest(pipeline: PipelineStand) -> PipelineStand:
     return pipeline
 
 
-def test_there_is_one_step_for_each_stage_in_order() -> None:
-    assert tuple(step.stage for step in STEPS) == tuple(Stage)
+def test_there_is_one_step_for_each_stage_in_order(pipeline: PipelineStand) -> None:
+    assert tuple(step.stage for step in pipeline.steps) == tuple(Stage)
 
 
 async def test_proven_wheel_is_published_byte_by_byte(pipeline: PipelineStand) -> None:

@@ -53,7 +53,9 @@ def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
     )
 
 
-def resolver_pages(settings: Settings, source: SourceIndex, own: OwnWheels, parsers: ParserPool) -> ResolverPages:
+def resolver_pages(
+    settings: Settings, source: SourceIndex, own: OwnWheels | None, parsers: ParserPool
+) -> ResolverPages:
     """Say what uv is shown beside upstream's pages."""
     own_projects = OwnProjects.of(settings.own_projects)
     return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)

@@ -44,11 +44,12 @@ from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.assembly.worker import WORKER_LABEL, Worker
 from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.interfaces import Limits, ParserPool, SourceIndex, UploadBook, WheelIndex
+from wheelyard.interfaces import Limits, ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups
 from wheelyard.pipeline.job import Tools
 from wheelyard.pipeline.limits import LimitRules
-from wheelyard.pipeline.steps import STEPS
+from wheelyard.pipeline.publish import publish_on
+from wheelyard.pipeline.steps import steps_to
 from wheelyard.settings import Settings
 from wheelyard.usecases.periodic_work import PeriodicWork, Retention
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
@@ -81,8 +82,6 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         source=source,
         parsers=parsers,
         own=own_wheels(settings, database, index),
-        index=worker_index(settings, database, index),
-        uploads=PostgresUploads(database),
         lookups=lookups,
         uv_slots=uv_slots,
     )
@@ -93,7 +92,8 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         lease_seconds=settings.lease_seconds,
         statements={"beat": BEAT.encode(), "note_death": NOTE_DEATH},
     )
-    run_build = RunBuild(store=attempts, steps=STEPS, tools=tools, options=options, keeper=keeper)
+    steps = steps_to(publish_on(worker_index(settings, database, index), PostgresUploads(database)))
+    run_build = RunBuild(store=attempts, steps=steps, tools=tools, options=options, keeper=keeper)
     card = worker_card(settings)
     figures = PostgresFigures(database)
     work = PostgresQueue(database, queue, lease_seconds=settings.lease_seconds)
@@ -127,21 +127,19 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
     )
 
 
-def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has others of
+def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     settings: Settings,
     name: str,
     *,
     source: SourceIndex,
     parsers: ParserPool,
-    own: OwnWheels,
-    index: WheelIndex,
-    uploads: UploadBook,
+    own: OwnWheels | None,
     uv_slots: FairSlots,
     lookups: CacheLookups | None = None,
 ) -> Tools:
-    """Gather what the stages of a worker's attempts use."""
+    """Gather what the stages of attempts use; without wheels of our own, they build with upstream's alone."""
     return Tools(
-        source=MixedSource(source, own),
+        source=MixedSource(source, own) if own else source,
         resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers)),
         engine=ContainerEngine(
             engine_command(settings),
@@ -150,8 +148,6 @@ def attempt_tools(  # noqa: PLR0913  all but the first two are what a trial has 
             users=container_users(settings),
         ),
         images=logged_images(settings, lookups),
-        index=index,
-        uploads=uploads,
         crates=CrateArchives(
             ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
             lookups=lookups,

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import LineSplitter, print_log_line
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.domain.builds.build import Build
+from wheelyard.domain.builds.log_text import read_note
 from wheelyard.logs import configure_logs
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.request_build import BuildRequest
@@ -57,30 +59,28 @@ async def _run(release: str, options: TrialOptions, settings: Settings) -> Build
     async with open_trial(settings, recipes=recipes, keep=options.keep) as trial:
         screen = _Screen()
         try:
-            return await trial(request, log=screen)
+            return await trial(request, show=screen.show)
         finally:
             screen.end()
 
 
 class _Screen:
-    """A LogSink that prints whole lines."""
+    """Prints the whole lines of a log that comes in pieces."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._splitter = LineSplitter()
 
-    async def write(self, data: bytes) -> None:
+    def show(self, data: bytes) -> None:
         """Print the lines that are complete."""
-        for line in self._splitter.feed(self._decoder.decode(data)):
-            print_log_line(messages(), line, is_note=False)
-
-    async def note(self, text: str, *, stage: str | None = None) -> None:  # noqa: ARG002  the text says which it is
-        """Print a line of our own, below what has come of the line before."""
-        self.end()
-        print_log_line(messages(), text, is_note=True)
+        self._print(self._splitter.feed(self._decoder.decode(data)))
 
     def end(self) -> None:
-        """Print what has come of a line that has no end."""
-        for line in self._splitter.feed(self._decoder.decode(b"", final=True)) + self._splitter.end():
-            print_log_line(messages(), line, is_note=False)
-        self._decoder.reset()
+        """Print a last line that has no end."""
+        self._print([*self._splitter.feed(self._decoder.decode(b"", final=True)), *self._splitter.end()])
+
+    @staticmethod
+    def _print(lines: Iterable[str]) -> None:
+        for line in lines:
+            note = read_note(line)
+            print_log_line(messages(), note.text if note else line, is_note=note is not None)

@@ -17,8 +17,6 @@ from wheelyard.interfaces import (
     LogSink,
     ParserPool,
     SourceIndex,
-    UploadBook,
-    WheelIndex,
     WheelResolver,
 )
 from wheelyard.pipeline.limits import LimitRules
@@ -34,8 +32,6 @@ class Tools:
     resolver: WheelResolver
     engine: Engine
     images: Images
-    index: WheelIndex
-    uploads: UploadBook
     crates: CrateCache
     parsers: ParserPool
     """Reads what strangers wrote, with limits."""

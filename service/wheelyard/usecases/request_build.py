@@ -61,57 +61,28 @@ class BuilderFacts:
     """True if the operator has a network for builds whose recipe asks for one."""
 
 
-class RequestBuild:
-    """The use case behind ``POST /v1/builds``."""
+class PlanBuild:
+    """Decides what to build, and submits nothing."""
 
     def __init__(
         self,
         *,
         source: SourceIndex,
-        store: BuildStore,
         recipes: RecipeBook,
         facts: BuilderFacts,
         equal_builds: EqualBuilds | None = None,
     ) -> None:
         self._source = source
-        self._store = store
         self._equal_builds = equal_builds
         self._recipes = recipes
         self._facts = facts
 
-    async def __call__(self, request: BuildRequest) -> Submission:
-        """Decide and submit.
-
-        Raises a CallerError, a RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError or
-        IndexUnavailableError if
-        that cannot be done.
-        """
-        order = await self.decide(request)
-        return await self._store.submit(
-            order,
-            requested_by=request.requested_by,
-            priority=request.priority,
-            prebuild_id=request.prebuild_id,
-            trace=request.trace,
-        )
-
-    async def cancel(self, build_id: str, *, by: Token) -> Build:
-        """Cancel a build for whoever asks: for all who want it if the scope allows that, else for this one alone.
-
-        Raises NotFoundError, and NotYoursError for somebody who has not asked for it.
-        """
-        if by.scope.allows(Scope.OPERATE):
-            return await self._store.request_cancel(build_id, requested_by=by.actor)
-        return await self._store.leave(build_id, requested_by=by.actor)
-
-    async def may_cancel(self, build: Build, *, by: Token) -> bool:
-        """Tell whether ``cancel`` would do anything."""
-        if build.status.is_final or not by.scope.allows(Scope.REQUEST):
-            return False
-        return by.scope.allows(Scope.OPERATE) or await self._store.is_wanted_by(build.id, by.actor)
-
     async def decide(self, request: BuildRequest) -> BuildOrder:
-        """Decide what to build, and submit nothing; raises as the call does."""
+        """Return what to build.
+
+        Raise a CallerError, a RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError or
+        IndexUnavailableError if that cannot be done.
+        """
         requirement = parse_requirement(request.requirement)
         wanted, builder = self._choose_builder(request)
         page = await self._source.project(requirement.project)
@@ -143,7 +114,7 @@ class RequestBuild:
         return None
 
     async def versions(self, project: str) -> tuple[Version, ...]:
-        """List the releases that have an sdist upstream, the newest first; raises as the call does."""
+        """List the releases that have an sdist upstream, the newest first; raises as ``decide`` does."""
         page = await self._source.project(parse_requirement(project).project)
         return tuple(sorted({file.version for file in page.files if file.kind == "sdist"}, reverse=True))
 
@@ -232,6 +203,48 @@ class RequestBuild:
         book, builder = self._facts.catalogue, self._definition(suite, target)
         names = choose_toolchains(book, recipe.toolchains, suite=suite)
         return tuple(toolchain_definition(book, name, suite=suite, builder=builder) for name in names)
+
+
+class RequestBuild(PlanBuild):
+    """The use case behind ``POST /v1/builds``: decides what to build, and submits it."""
+
+    def __init__(
+        self,
+        *,
+        source: SourceIndex,
+        store: BuildStore,
+        recipes: RecipeBook,
+        facts: BuilderFacts,
+        equal_builds: EqualBuilds | None = None,
+    ) -> None:
+        super().__init__(source=source, recipes=recipes, facts=facts, equal_builds=equal_builds)
+        self._store = store
+
+    async def __call__(self, request: BuildRequest) -> Submission:
+        """Decide and submit; raises as ``decide`` does."""
+        order = await self.decide(request)
+        return await self._store.submit(
+            order,
+            requested_by=request.requested_by,
+            priority=request.priority,
+            prebuild_id=request.prebuild_id,
+            trace=request.trace,
+        )
+
+    async def cancel(self, build_id: str, *, by: Token) -> Build:
+        """Cancel a build for whoever asks: for all who want it if the scope allows that, else for this one alone.
+
+        Raises NotFoundError, and NotYoursError for somebody who has not asked for it.
+        """
+        if by.scope.allows(Scope.OPERATE):
+            return await self._store.request_cancel(build_id, requested_by=by.actor)
+        return await self._store.leave(build_id, requested_by=by.actor)
+
+    async def may_cancel(self, build: Build, *, by: Token) -> bool:
+        """Tell whether ``cancel`` would do anything."""
+        if build.status.is_final or not by.scope.allows(Scope.REQUEST):
+            return False
+        return by.scope.allows(Scope.OPERATE) or await self._store.is_wanted_by(build.id, by.actor)
 
 
 def _source_of(release: Release) -> SdistSource:

@@ -1,47 +1,119 @@
 """Build and prove a release without publishing it: what whoever writes a recipe does again and again.
 
-The same planner and the same stages as in the service, on a store that is forgotten afterwards. Must not publish.
+The same planner and the same stages as in the service. The build has one attempt, and nobody else knows of it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import contextlib
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import datetime
 
-from wheelyard.domain.builds.build import Build
-from wheelyard.interfaces import BuildStore, LogSink
-from wheelyard.usecases.follow_log import FollowLog, LogEvent, LogPosition, LogText
-from wheelyard.usecases.request_build import BuildRequest, RequestBuild
-from wheelyard.usecases.run_build import RunBuild
+from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Stage, Status
+from wheelyard.domain.builds.records import Beat, Claim, Outcome
+from wheelyard.pipeline.job import Step, Tools
+from wheelyard.usecases.request_build import BuildRequest, PlanBuild
+from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 
 
 class TryRecipe:
     """The use case behind ``wheelyard recipe test``."""
 
-    def __init__(
-        self, *, request_build: RequestBuild, run_build: RunBuild, follow_log: FollowLog, builds: BuildStore
-    ) -> None:
-        self._request_build = request_build
-        self._run_build = run_build
-        self._follow_log = follow_log
-        self._builds = builds
+    def __init__(self, *, plan: PlanBuild, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
+        """Take what attempts need; nothing else builds what one finds missing."""
+        self._plan = plan
+        self._steps = steps
+        self._tools = tools
+        self._options = replace(options, may_wait=False)
 
-    async def __call__(self, request: BuildRequest, *, log: LogSink) -> Build:
-        """Run to the end, with the log handed on as it comes; a build that fails is a result, not an error.
+    async def __call__(self, request: BuildRequest, *, show: Callable[[bytes], None]) -> Build:
+        """Run to the end, and show the log as it comes; a build that fails is a result, not an error.
 
-        Raises what RequestBuild raises.
+        ``show`` gets the log as stores keep it (see ``wheelyard.domain.log_text``). Raises what PlanBuild raises.
         """
-        submission = await self._request_build(request)
-        build_id = submission.build.id
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hand_on(self._follow_log(build_id, start=LogPosition()), log))
-            tasks.create_task(self._run_build(build_id))
-        return await self._builds.get(build_id)
+        trial = _Trial(await self._plan.decide(request), show=show, now=self._options.now)
+        await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)
+        return trial.build
 
-    @staticmethod
-    async def _hand_on(events: AsyncGenerator[LogEvent, None], log: LogSink) -> None:
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, LogText) and event.note:
-                    await log.note(event.note.text, stage=event.note.stage)
-                elif isinstance(event, LogText):
-                    await log.write(event.text.encode())
+
+class _Trial:
+    """A build that is not stored, with its only attempt: the FencedStore of a RunBuild that no other knows of."""
+
+    def __init__(self, order: BuildOrder, *, show: Callable[[bytes], None], now: Callable[[], datetime]) -> None:
+        self._show = show
+        self._now = now
+        self.build = Build(
+            id=str(uuid.uuid4()),
+            order=order,
+            status=Status.QUEUED,
+            stage=None,
+            created_at=now(),
+            started_at=None,
+            finished_at=None,
+            cancel_requested=False,
+            attempts=(),
+            failure=None,
+            wheel=None,
+        )
+
+    async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim:  # noqa: ARG002  it is ours
+        """Begin the attempt."""
+        now = self._now()
+        attempt = Attempt(
+            number=1,
+            worker=worker,
+            status=Status.RUNNING,
+            started_at=now,
+            finished_at=None,
+            timings=(),
+            failure=None,
+            log_size_bytes=0,
+            log_truncated=False,
+        )
+        self.build = replace(self.build, status=Status.RUNNING, started_at=now, attempts=(attempt,))
+        return Claim(build_id=build_id, attempt=attempt.number, worker=worker, order=self.build.order)
+
+    async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:  # noqa: ARG002
+        """Say that all is well: nobody else can take the build or cancel it."""
+        return Beat(holds_lease=True, cancel_requested=False)
+
+    async def enter_stage(self, claim: Claim, stage: Stage) -> bool:  # noqa: ARG002  the log tells of it
+        """Let the stage begin."""
+        return True
+
+    async def append_log(self, claim: Claim, data: bytes) -> bool:  # noqa: ARG002
+        """Show a piece of the log, and count it."""
+        self._show(data)
+        (attempt,) = self.build.attempts
+        longer = replace(attempt, log_size_bytes=attempt.log_size_bytes + len(data))
+        self.build = replace(self.build, attempts=(longer,))
+        return True
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> Status:  # noqa: ARG002
+        """End the attempt, and the build with it: it is not tried again."""
+        now = self._now()
+        status = Status.FAILED if outcome.status is Status.QUEUED else outcome.status
+        (attempt,) = self.build.attempts
+        ended = replace(
+            attempt,
+            status=status,
+            finished_at=now,
+            timings=outcome.timings,
+            failure=outcome.failure,
+            log_truncated=outcome.log_truncated,
+        )
+        self.build = replace(
+            self.build,
+            status=status,
+            finished_at=now,
+            attempts=(ended,),
+            failure=outcome.failure,
+            wheel=outcome.wheel,
+        )
+        return status
+
+    def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:  # noqa: ARG002
+        """Give an event that is never set."""
+        return contextlib.nullcontext(asyncio.Event())

@@ -67,7 +67,7 @@ class ResolverPages:
         self,
         *,
         source: SourceIndex,
-        own: OwnWheels,
+        own: OwnWheels | None,
         own_projects: OwnProjects,
         parsers: ParserPool,
         read_metadata: Callable[[Path], bytes | None] = read_sdist_metadata,
@@ -88,7 +88,7 @@ class ResolverPages:
 
     async def files_of(self, project: NormalizedName, target: Target, stand_ins: StandIns) -> OfferedFiles | None:
         """Choose what a project's page lists; None if upstream's own will do."""
-        own = await self._own.files_of(project)
+        own = await self._own.files_of(project) if self._own else ()
         if self._own_projects.include(project):
             return OfferedFiles(files=own, stand_ins=())
         if not own and stand_ins is StandIns.NONE:
@@ -109,7 +109,7 @@ class ResolverPages:
 
     async def metadata_of(self, name: str, file: IndexFile) -> bytes:
         """Give the METADATA of a listed wheel: ours, or what an sdist says that its wheel's will be."""
-        if file.own:
+        if self._own and file.own:
             return await self._own.metadata_of(file)
         stated = await asyncio.to_thread(self._read_metadata, await self._source.fetch(file))
         what = f"the PKG-INFO of {file.filename}"

@@ -58,19 +58,3 @@ class CrateArchives:
         with archive.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return self._folder / f"{key}-{digest}.tar.gz"
-
-
-class MemoryCrates:
-    """The twin of CrateArchives: remembers where the archives are, and copies none."""
-
-    def __init__(self) -> None:
-        self.archives: dict[str, Path] = {}
-        """What was kept, by key."""
-
-    async def find(self, key: str) -> Path | None:
-        """Return what was kept under a key."""
-        return self.archives.get(key)
-
-    async def keep(self, key: str, archive: Path) -> Path:
-        """Remember an archive."""
-        return self.archives.setdefault(key, archive)
