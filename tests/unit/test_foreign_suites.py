@@ -20,9 +20,9 @@ from wheelyard.domain.catalogue.definition import builder_definition, runtime_de
 from wheelyard.domain.catalogue.sbom import read_sbom_content, write_sbom
 from wheelyard.domain.catalogue.suites import ImageSuite
 from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
-from wheelyard.domain.catalogue.toolchains import ToolchainName
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.errors import PackagesMissingError, ToolchainTooOldError
 from wheelyard.pipeline.prepare import prepare
 

@@ -20,10 +20,10 @@ from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
-from wheelyard.domain.catalogue.toolchains import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import parse_recipe
+from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.errors import CatalogueInvalidError, RecipeInvalidError, ToolchainTooOldError
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.builds.build import Stage
-from wheelyard.domain.catalogue.toolchains import ToolchainName, ToolchainNeed
 from wheelyard.domain.rust.crates import CratePlan, plan_crates
+from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
 from wheelyard.errors import CratesRefusedError
 from wheelyard.pipeline.container_job import expect_report, open_prefetcher
 from wheelyard.pipeline.conversation import Conversation, Message

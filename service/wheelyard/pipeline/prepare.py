@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from wheelyard.domain.catalogue.toolchains import ToolchainName
 from wheelyard.domain.recipes.sdist_facts import find_rust_builder
 from wheelyard.domain.recipes.system_packages import packages_for
+from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import ToolchainTooOldError
 from wheelyard.pipeline.crates import wants_crates

@@ -31,7 +31,7 @@ class TryRecipe:
     async def __call__(self, request: BuildRequest, *, show: Callable[[bytes], None]) -> Build:
         """Run to the end, and show the log as it comes; a build that fails is a result, not an error.
 
-        ``show`` gets the log as stores keep it (see ``wheelyard.domain.log_text``). Raises what PlanBuild raises.
+        ``show`` gets the log as stores keep it (``wheelyard.domain.builds.log_text``). Raises what PlanBuild raises.
         """
         trial = _Trial(await self._plan.decide(request), show=show, now=self._options.now)
         await RunBuild(store=trial, steps=self._steps, tools=self._tools, options=self._options)(trial.build.id)

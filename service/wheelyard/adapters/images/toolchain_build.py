@@ -13,7 +13,7 @@ from wheelyard.adapters.images.context import ContextFile
 from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.domain.catalogue.catalogue import Catalogue, Toolchain
 from wheelyard.domain.catalogue.definition import toolchain_definition
-from wheelyard.domain.catalogue.toolchains import ToolchainName
+from wheelyard.domain.toolchain import ToolchainName
 
 _FACTS_DIR: Final = "/opt/wheelyard/toolchains"
 # Java's packages make links among the manuals, which are left out of our images, and fail without their folder:

@@ -3,7 +3,7 @@
 Must use nothing but the standard library, and is run by path, never imported. It takes the place of subprocess's
 ``preexec_fn``, which may deadlock in a process with threads (as the Python documentation of subprocess says).
 
-Usage: child_launcher.py PARENT_PID DEATH_SIGNAL UID GID PROGRAM [ARGUMENT ...]; a UID of -1 keeps the account.
+Usage: launcher.py PARENT_PID DEATH_SIGNAL UID GID PROGRAM [ARGUMENT ...]; a UID of -1 keeps the account.
 """
 
 import ctypes

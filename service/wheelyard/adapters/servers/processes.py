@@ -21,7 +21,7 @@ from typing import Final, Self
 from wheelyard.errors import AlreadyRunningError
 
 POLL_SECONDS: Final = 0.02
-_LAUNCHER: Final = Path(__file__).with_name("child_launcher.py")
+_LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _LOG_LIMIT_BYTES: Final = 10 << 20
 _START_TICKS_FIELD: Final = 19  # of what follows the program's name in /proc/PID/stat, see proc(5)
 

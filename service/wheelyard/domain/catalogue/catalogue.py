@@ -22,10 +22,10 @@ from wheelyard.domain.catalogue.suites import (
     Suite,
     SuiteName,
 )
-from wheelyard.domain.catalogue.toolchains import ToolchainName
 from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.domain.recipes.problems import describe_problems
 from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
+from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.errors import CatalogueInvalidError, UnknownTargetError

@@ -12,7 +12,7 @@ from typing import Final
 
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
-from wheelyard.domain.catalogue.toolchains import ToolchainName
+from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.errors import NotFoundError, SuiteUnsupportedError
 
 _AFTER_PYTHON: Final = "\nFROM ${PYTHONS} AS pythons\n"

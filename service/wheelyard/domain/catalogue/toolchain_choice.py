@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from packaging.version import Version
 
 from wheelyard.domain.catalogue.catalogue import Catalogue
-from wheelyard.domain.catalogue.toolchains import ToolchainName, ToolchainNeed
+from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import ToolchainTooOldError
 

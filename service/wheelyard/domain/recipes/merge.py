@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from wheelyard.domain.catalogue.toolchains import ToolchainNeed, merge_needs
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.recipes.model import Rule, Source, When
 from wheelyard.domain.recipes.recipe import Recipe
 from wheelyard.domain.recipes.types import policy_matches
+from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
 from wheelyard.domain.untrusted.versions import read_specifiers
 
 Merge = Callable[[Sequence[Any], Mapping[str, bytes]], Any]

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from wheelyard.domain.catalogue.toolchains import ToolchainNeed
 from wheelyard.domain.packaging.target import Policy
+from wheelyard.domain.toolchain import ToolchainNeed
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.domain.untrusted.versions import read_specifiers
