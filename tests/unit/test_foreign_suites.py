@@ -15,11 +15,10 @@ from wheelyard.adapters.images.names import ImageRecord
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import environment_build
 from wheelyard.adapters.images.toolchain_build import toolchain_build
-from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.catalogue import Catalogue, choose_toolchains, parse_catalogue
 from wheelyard.domain.catalogue.definition import builder_definition, runtime_definition
 from wheelyard.domain.catalogue.sbom import read_sbom_content, write_sbom
 from wheelyard.domain.catalogue.suites import ImageSuite
-from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.toolchain import ToolchainName

@@ -17,9 +17,8 @@ from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.records import BuildFilter
-from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.catalogue import Catalogue, choose_toolchains, parse_catalogue
 from wheelyard.domain.catalogue.definition import toolchain_definition
-from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import parse_recipe

@@ -13,9 +13,8 @@ from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.key import KeyFacts, build_key
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Submission, Token
-from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue
+from wheelyard.domain.catalogue.catalogue import BuilderChoice, Catalogue, choose_toolchains
 from wheelyard.domain.catalogue.definition import toolchain_definition
-from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
 from wheelyard.domain.packaging.coverage import serves
 from wheelyard.domain.packaging.release import Release, choose_release, parse_requirement
 from wheelyard.domain.packaging.target import Target

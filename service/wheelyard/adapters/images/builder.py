@@ -29,11 +29,10 @@ from wheelyard.adapters.images.toolchain_build import toolchain_build
 from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.archive import read_dates
-from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource
+from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource, choose_toolchains
 from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, runtime_suite
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
-from wheelyard.domain.catalogue.toolchain_choice import choose_toolchains
 from wheelyard.errors import (
     DownloadFailedError,
     HashMismatchError,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
-from wheelyard.domain.catalogue.own_catalogue import lay_over
+from wheelyard.domain.catalogue.catalogue import Catalogue, lay_over, parse_catalogue
 from wheelyard.errors import CatalogueInvalidError
 
 

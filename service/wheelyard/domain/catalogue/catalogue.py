@@ -6,10 +6,11 @@ read files, and knows no engine.
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
 
+from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from wheelyard.domain.catalogue.suites import (
@@ -25,10 +26,11 @@ from wheelyard.domain.catalogue.suites import (
 from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.domain.recipes.problems import describe_problems
 from wheelyard.domain.recipes.types import AlpineName, PackageChoice, RpmName, VariableName
-from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
-from wheelyard.errors import CatalogueInvalidError, UnknownTargetError
+from wheelyard.domain.untrusted.versions import read_version
+from wheelyard.errors import CatalogueInvalidError, ToolchainTooOldError, UnknownTargetError
 
 APT_MIRROR: Final = "{apt}"
 """Stands in a mirror's address for the package mirror of the suite's base image."""
@@ -308,3 +310,68 @@ def _check_snapshot(name: str, suite: Suite) -> Iterator[str]:
 def _nearest(name: str, known: Mapping[str, object]) -> str:
     nearest = difflib.get_close_matches(name, sorted(known), n=1)
     return f", did you mean {nearest[0]!r}?" if nearest else ""
+
+
+_SUITE_KIND: Final = "kind"
+_DEFAULT_KIND: Final = "mmdebstrap"
+
+
+def lay_over(shipped: str, own: str, *, source: str) -> Catalogue:
+    """Read both catalogues as one.
+
+    Args:
+        shipped: text of the built-in one.
+        own: text of the operator's.
+        source: the operator's file, to name in the error.
+
+    Raises:
+        CatalogueInvalidError: with every problem.
+    """
+    tables = read_tables(own, source=source)
+    if "schema" not in tables:
+        raise CatalogueInvalidError(problems=["schema: it is missing; this is the format 'schema = 1'"], source=source)
+    return check_catalogue(_merge(read_tables(shipped), tables), source=source)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Put tables over tables, key by key; a list or a value replaces the whole one."""
+    kind = below.get(_SUITE_KIND, _DEFAULT_KIND)
+    if above.get(_SUITE_KIND, kind) != kind:
+        return dict(above)  # An entry of another kind has other keys.
+    return {**below, **{key: _put_over(below.get(key), value) for key, value in above.items()}}
+
+
+def _put_over(below: object, above: object) -> object:
+    return _merge(below, above) if isinstance(below, dict) and isinstance(above, dict) else above
+
+
+def choose_toolchains(catalogue: Catalogue, texts: Sequence[str], *, suite: str) -> tuple[ToolchainName, ...]:
+    """Name the toolchains that a recipe asks for; raises ToolchainTooOldError for the first that will not do."""
+    needs = [ToolchainNeed.parse(text) for text in texts]
+    for need in needs:
+        have = _version_in(catalogue, need.name, suite)
+        if have is None or not need.is_met_by(have):
+            others = tuple(_suites_that_meet(catalogue, need))
+            raise ToolchainTooOldError(
+                toolchain=need.name.value,
+                suite=suite,
+                have=str(have) if have else None,
+                want=str(need),
+                others=others,
+            )
+    return tuple(need.name for need in needs)
+
+
+def _version_in(catalogue: Catalogue, name: ToolchainName, suite: str) -> Version | None:
+    toolchain = catalogue.toolchain.get(name)
+    entry = toolchain.suite.get(suite) if toolchain else None
+    if entry is None or not entry.packages_for(catalogue.suite[suite].package_manager):
+        return None
+    return read_version(entry.version)
+
+
+def _suites_that_meet(catalogue: Catalogue, need: ToolchainNeed) -> Iterator[str]:
+    for suite in catalogue.suite:
+        version = _version_in(catalogue, need.name, suite)
+        if version is not None and need.is_met_by(version):
+            yield suite
