@@ -15,9 +15,8 @@ from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.prebuilds.decision import decide
+from wheelyard.domain.prebuilds.decision import built_for, check_needs, decide
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
-from wheelyard.domain.prebuilds.unstated_needs import built_for, check_needs
 from wheelyard.errors import (
     CallerError,
     DatabaseUnavailableError,
