@@ -14,7 +14,7 @@ from benchmarks.queue_bench import Bench, Stand, child, milliseconds, nothing, p
 from benchmarks.queue_http import Caller
 
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.postgres_log_packing import PostgresLogPacking
+from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.pipeline.job import Job, Tools
 
 PIECE_BYTES = 64 << 10

@@ -31,13 +31,11 @@ from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.postgres_line import PostgresLine
-from wheelyard.adapters.store.postgres_names import PostgresNames
-from wheelyard.adapters.store.postgres_prebuild_lists import PostgresPrebuildLists
-from wheelyard.adapters.store.postgres_statistics import PostgresStatistics
-from wheelyard.adapters.store.postgres_wheel_contents import PostgresWheelContents
+from wheelyard.adapters.store.metrics import PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
+from wheelyard.adapters.store.queue import PostgresLine
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.supervisor import keep_for_good

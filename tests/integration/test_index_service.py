@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.integration.index_service import IndexService, make_wheel, open_index_service
 
-from wheelyard.adapters.store.postgres_uploads import PostgresUploads
+from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.assembly.index import worker_index
 from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.errors import IndexConflictError, WorkerLostError

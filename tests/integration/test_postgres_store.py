@@ -16,26 +16,18 @@ from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LANE, LEASE_SECONDS, MAX_ATTEMPTS, SUCCESS, Stores
 from tests.contract.waits_contract import needing, order_of, waiting
 
-from wheelyard.adapters.store.access import PostgresTokens
+from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, PostgresTokens
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import MIGRATIONS, Database, migrate, prefer_order
-from wheelyard.adapters.store.fleet import PostgresWorkers
-from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresFigures
+from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
+from wheelyard.adapters.store.index_records import PostgresUploads
+from wheelyard.adapters.store.logs import PostgresLogPacking, PostgresLogs
+from wheelyard.adapters.store.metrics import PostgresFigures, PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.missing_releases import PostgresNeeds
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.postgres_audit import PostgresAudit
-from wheelyard.adapters.store.postgres_images import PostgresImageReports
-from wheelyard.adapters.store.postgres_line import PostgresLine
-from wheelyard.adapters.store.postgres_log_packing import PostgresLogPacking
-from wheelyard.adapters.store.postgres_names import PostgresNames
-from wheelyard.adapters.store.postgres_prebuild_lists import PostgresPrebuildLists
-from wheelyard.adapters.store.postgres_sessions import PostgresSessions
-from wheelyard.adapters.store.postgres_statistics import PostgresStatistics
-from wheelyard.adapters.store.postgres_uploads import PostgresUploads
-from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
-from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresQueue
+from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists, PostgresPrebuilds
+from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresLine, PostgresQueue
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.domain.access import OpenLimits

@@ -17,16 +17,18 @@ from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.store import database as database_module
+from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.adapters.store.index_records import PostgresIndexReports
-from wheelyard.adapters.store.postgres_audit import PostgresAudit
-from wheelyard.adapters.store.postgres_wheel_contents import PostgresWheelContents
-from wheelyard.adapters.store.postgres_wheel_edits import PostgresWheelEdits
-from wheelyard.adapters.store.postgres_wheel_records import PostgresWheelRecords
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import (
+    PostgresWheelContents,
+    PostgresWheelEdits,
+    PostgresWheelRecords,
+    PostgresWheels,
+)
 from wheelyard.assembly.index import IndexBackends
 from wheelyard.assembly.prebuilds import mirror_wheel
 from wheelyard.domain.index.index import Level

@@ -10,7 +10,7 @@ from typing import Final
 from wheelyard.adapters.memory_state import BuildRecord, MemoryState
 from wheelyard.adapters.memory_store import MemoryAttempts
 from wheelyard.adapters.memory_waits import settle
-from wheelyard.adapters.store.state_log import note_lost, note_rested
+from wheelyard.adapters.store.dependencies import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
 from wheelyard.domain.builds.log_text import LogNote
 from wheelyard.domain.builds.queue import MAX_DEATHS, Offer, WorkerCard, WorkerState, WorkerStatus

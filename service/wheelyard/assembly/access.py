@@ -9,11 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
-from wheelyard.adapters.store.access import PostgresTokens
+from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, PostgresTokens
 from wheelyard.adapters.store.database import Database, complete_address
 from wheelyard.adapters.store.fleet import PostgresWorkers
-from wheelyard.adapters.store.postgres_audit import PostgresAudit
-from wheelyard.adapters.store.postgres_sessions import PostgresSessions
 from wheelyard.domain.access import OpenLimits
 from wheelyard.interfaces import AuditStore, WorkerBook
 from wheelyard.settings import Settings

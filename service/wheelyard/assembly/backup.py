@@ -15,8 +15,8 @@ from wheelyard.adapters.servers.devpi_copy import copy_devpi, put_back_devpi
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.postgres_dump import dump_database, is_empty, restore_database
 from wheelyard.adapters.servers.processes import FileLock, make_workshop
+from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.postgres_audit import PostgresAudit
 from wheelyard.assembly.access import database_address, host_user
 from wheelyard.domain.access import Action, Change
 from wheelyard.errors import BackupUnusableError, DatabaseUnavailableError

@@ -27,7 +27,7 @@ from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageUpkeep
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.postgres_images import PostgresImageReports
+from wheelyard.adapters.store.fleet import PostgresImageReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content

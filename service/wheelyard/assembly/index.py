@@ -11,14 +11,11 @@ from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
+from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.index_records import PostgresIndexReports
+from wheelyard.adapters.store.index_records import PostgresIndexReports, PostgresUploads
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.postgres_audit import PostgresAudit
-from wheelyard.adapters.store.postgres_uploads import PostgresUploads
-from wheelyard.adapters.store.postgres_wheel_contents import PostgresWheelContents
-from wheelyard.adapters.store.postgres_wheel_edits import PostgresWheelEdits
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level

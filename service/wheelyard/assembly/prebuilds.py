@@ -14,10 +14,9 @@ from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
-from wheelyard.adapters.store.postgres_wheel_records import PostgresWheelRecords
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
-from wheelyard.adapters.store.wheels import PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheelRecords, PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.assembly.access import open_limits
 from wheelyard.assembly.index import IndexBackends, own_wheels, retained_index

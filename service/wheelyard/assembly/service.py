@@ -15,17 +15,15 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
+from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresFigures
+from wheelyard.adapters.store.metrics import PostgresFigures, PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.missing_releases import PostgresNeeds
-from wheelyard.adapters.store.postgres_audit import PostgresAudit
-from wheelyard.adapters.store.postgres_line import PostgresLine
-from wheelyard.adapters.store.postgres_names import PostgresNames
-from wheelyard.adapters.store.postgres_prebuild_lists import PostgresPrebuildLists
-from wheelyard.adapters.store.postgres_statistics import PostgresStatistics
+from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
+from wheelyard.adapters.store.queue import PostgresLine
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.adapters.upstream.pinned_pip import find_pip

@@ -18,13 +18,12 @@ from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
+from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
+from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresFigures
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.postgres_images import PostgresImageReports
-from wheelyard.adapters.store.postgres_log_packing import PostgresLogPacking
-from wheelyard.adapters.store.postgres_uploads import PostgresUploads
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.cache import ContentCache

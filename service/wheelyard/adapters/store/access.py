@@ -9,13 +9,64 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from psycopg.types.json import Jsonb
+
 from wheelyard.adapters.store.database import Connection, Database, Row
-from wheelyard.adapters.store.postgres_audit import record_change
 from wheelyard.adapters.store.rows import token_of
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import MAX_AUDIT_ENTRIES, MOST_SESSIONS, Action, AuditEntry, AuditFilter, Change, Scope
 from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import DatabaseUnavailableError, NotFoundError
+
+_INSERT: Final = b"""
+insert into audit (actor, action, object, details) values (%(actor)s, %(action)s, %(object)s, %(details)s)
+"""
+_LIST_ENTRIES: Final = """
+select * from audit
+where (%(object)s::text is null or object = %(object)s)
+  and (%(actor)s::text is null or actor = %(actor)s)
+  and (%(before)s::bigint is null or id < %(before)s)
+order by id desc limit %(limit)s
+"""
+
+
+class PostgresAudit:
+    """The AuditStore on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, change: Change) -> None:
+        """Write down a change in a transaction of its own."""
+        async with self._database.transaction() as connection:
+            await record_change(connection, change)
+
+    async def list_entries(self, wanted: AuditFilter) -> tuple[AuditEntry, ...]:
+        """List entries, newest first."""
+        parameters = {
+            "object": wanted.object,
+            "actor": wanted.actor,
+            "before": wanted.before,
+            "limit": min(wanted.limit, MAX_AUDIT_ENTRIES),
+        }
+        return tuple(_entry_of(row) for row in await self._database.fetch_all(_LIST_ENTRIES, parameters))
+
+
+async def record_change(connection: Connection, change: Change) -> None:
+    """Write down a change in the transaction that makes it."""
+    values = {
+        "actor": change.actor,
+        "action": change.action,
+        "object": change.object,
+        "details": Jsonb(dict(change.details)),
+    }
+    await connection.execute(_INSERT, values)
+
+
+def _entry_of(row: Row) -> AuditEntry:
+    change = Change(actor=row["actor"], action=row["action"], object=row["object"], details=row["details"])
+    return AuditEntry(id=row["id"], at=row["at"], change=change)
+
 
 LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())"
 LONG_AGO: Final = "(tokens.last_used_at is null or tokens.last_used_at < now() - interval '5 s')"
@@ -83,3 +134,56 @@ class PostgresTokens:
 
 async def _one(connection: Connection, query: bytes, parameters: Row) -> Row | None:
     return await (await connection.execute(query, parameters)).fetchone()
+
+
+_FORGET: Final = b"delete from sessions where expires_at < now()"
+_FORGET_OLDEST: Final = b"""
+delete from sessions where secret_digest in (
+    select secret_digest from sessions where token_id = %(token)s
+    order by expires_at desc, secret_digest offset %(most)s)
+"""
+_OPEN: Final = b"""
+insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
+"""
+_FIND_SESSION: Final = f"""
+with found as (select tokens.* from sessions join tokens on tokens.id = sessions.token_id
+               where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and {LIVE}),
+     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
+              returning tokens.*)
+select * from used union all select * from found where not exists (select from used)
+"""  # noqa: S608  (constants)
+_CLOSE: Final = b"""
+delete from sessions using tokens where sessions.secret_digest = %(digest)s and tokens.id = sessions.token_id
+returning tokens.*
+"""
+
+
+class PostgresSessions:
+    """The SessionStore on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
+        """Record a session, and forget those that are over."""
+        values = {"digest": secret_digest, "token": uuid.UUID(token.id), "expires_at": expires_at}
+        async with self._database.transaction() as connection:
+            await connection.execute(_FORGET)
+            await connection.execute(_OPEN, values)
+            await connection.execute(_FORGET_OLDEST, {**values, "most": MOST_SESSIONS})
+            change = Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id)
+            await record_change(connection, change)
+
+    async def find(self, secret_digest: str) -> Token | None:
+        """Find the live token of a live session and note its use."""
+        row = await self._database.fetch_one(_FIND_SESSION, {"digest": secret_digest})
+        return None if row is None else token_of(row)
+
+    async def close(self, secret_digest: str) -> None:
+        """End a session."""
+        async with self._database.transaction() as connection:
+            row = await (await connection.execute(_CLOSE, {"digest": secret_digest})).fetchone()
+            if row is not None:
+                token = token_of(row)
+                change = Change(actor=token.actor, action=Action.SESSION_CLOSED, object=token.id)
+                await record_change(connection, change)

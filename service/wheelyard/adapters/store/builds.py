@@ -7,10 +7,9 @@ from typing import Final
 
 from psycopg.errors import UniqueViolation
 
-from wheelyard.adapters.store.database import Connection, Database, hold_caller, prefer_order
+from wheelyard.adapters.store.access import record_change
+from wheelyard.adapters.store.database import Connection, Database, cancel_topic, hold_caller, notify, prefer_order
 from wheelyard.adapters.store.dependencies import forget_waits
-from wheelyard.adapters.store.postgres_audit import record_change
-from wheelyard.adapters.store.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.store.rows import Row, build_of, order_columns, readable, reading, summary_of
 from wheelyard.adapters.store.subscribers import LIVE, leave, leave_cancelled, leave_for_all, want_again
 from wheelyard.adapters.store.wake_ups import BuildQueue

@@ -17,12 +17,53 @@ import psycopg
 import psycopg.conninfo
 import psycopg.errors
 import yoyo
+from procrastinate.schema import SchemaManager
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from wheelyard.adapters.store.queue_schema import bring_queue_up_to_date
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
 from wheelyard.logs import get_logger
+
+# The newest that the first release had: it did not write down yet which ones it had.
+_UNWRITTEN: Final = "03.04.00_50_post_add_retry_failed_job_procedure.sql"
+_RECORD: Final = b"create table if not exists queue_migrations (name text primary key)"
+_INDEX: Final = b"create index on procrastinate_jobs ((args->>'build_id'))"
+_NOTE: Final = b"insert into queue_migrations (name) values (%s)"
+
+_SyncConnection = psycopg.Connection[Any]
+
+
+def bring_queue_up_to_date(connection: _SyncConnection) -> None:
+    """Make the queue's tables, or apply the migrations that they lack; the connection must be in autocommit mode.
+
+    The names of procrastinate's migrations are in order:
+    https://procrastinate.readthedocs.io/en/stable/howto/production/migrations.html
+    """
+    shipped = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"), key=lambda path: path.name)
+    connection.execute(_RECORD)
+    if _is_missing(connection):
+        with connection.transaction():
+            connection.execute(SchemaManager.get_schema().encode())
+            connection.execute(_INDEX)
+            connection.execute(_NOTE, [shipped[-1].name])
+        return
+    newest = _newest(connection)
+    for file in shipped:
+        if file.name > newest:
+            with connection.transaction():
+                connection.execute(file.read_bytes())
+                connection.execute(_NOTE, [file.name])
+
+
+def _is_missing(connection: _SyncConnection) -> bool:
+    row = connection.execute(b"select to_regclass('procrastinate_jobs') is null").fetchone()
+    return bool(row and row[0])
+
+
+def _newest(connection: _SyncConnection) -> str:
+    row = connection.execute(b"select max(name) from queue_migrations").fetchone()
+    return (row and row[0]) or _UNWRITTEN
+
 
 CHANNEL: Final = "wheelyard_build"
 """NOTIFY on it carries a topic: the id of the build that changed, or a wish that concerns one."""
@@ -278,3 +319,13 @@ def _typed_errors() -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+async def notify(connection: Connection, topic: str) -> None:
+    """Wake whoever watches a build (its id is the topic), when the transaction commits."""
+    await connection.execute(b"select pg_notify(%s, %s)", (CHANNEL, topic))
+
+
+def cancel_topic(build_id: str) -> str:
+    """Name what the worker of a build watches."""
+    return f"cancel {build_id}"

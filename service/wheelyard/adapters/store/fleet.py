@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.rows import Row
 from wheelyard.domain.builds.queue import Capacity, HostFigures, Lane, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.domain.catalogue.status import EngineImages
 
 SILENT_SECONDS: Final = 30.0
 """After so long without a word, a worker is taken for lost."""
@@ -71,3 +72,35 @@ def _worker_of(row: Row) -> WorkerStatus:
         host_figures=None if row["host_figures"] is None else _HOST.validate_python(row["host_figures"]),
     )
     return WorkerStatus(card=card, started_at=row["started_at"], seen_at=row["seen_at"], builds=tuple(row["held"]))
+
+
+_SILENT_ENGINE_SECONDS: Final = 900.0
+"""An engine of which nobody has told for so long is not listed."""
+
+_FORM: Final = TypeAdapter(EngineImages)
+_REPORT_IMAGES: Final = """
+insert into image_reports (engine, host, found) values (%(engine)s, %(host)s, %(found)s)
+on conflict (engine) do update set host = excluded.host, found = excluded.found, seen_at = now()
+returning engine
+"""
+_LIST_IMAGES: Final = """
+select found from image_reports where seen_at >= now() - make_interval(secs => %(silent)s) order by host, engine
+"""
+
+
+class PostgresImageReports:
+    """The ImageReports on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def report(self, found: EngineImages) -> None:
+        """Insert or renew the engine's row."""
+        document = Jsonb(_FORM.dump_python(found, mode="json"))
+        values = {"engine": found.engine, "host": found.host, "found": document}
+        await self._database.fetch_one(_REPORT_IMAGES, values)
+
+    async def list_engines(self) -> tuple[EngineImages, ...]:
+        """Read what was reported lately."""
+        rows = await self._database.fetch_all(_LIST_IMAGES, {"silent": _SILENT_ENGINE_SECONDS})
+        return tuple(_FORM.validate_python(row["found"]) for row in rows)

@@ -3,11 +3,9 @@
 from typing import Final
 
 from wheelyard.adapters.store.builds import PostgresBuilds
-from wheelyard.adapters.store.database import Connection, Database
-from wheelyard.adapters.store.dependencies import fail, go_on, read_graph
-from wheelyard.adapters.store.postgres_topics import notify
+from wheelyard.adapters.store.database import Connection, Database, notify
+from wheelyard.adapters.store.dependencies import fail, go_on, note_needed, read_graph
 from wheelyard.adapters.store.rows import Row, reading, trace_of
-from wheelyard.adapters.store.state_log import note_needed
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.domain.builds.build import BuildOrder, Failure, NeededRelease, Status
 from wheelyard.domain.builds.graph import BrokenChain, Need, WaitGraph

@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.adapters.store.attempts import claim_on, close_lost
-from wheelyard.adapters.store.database import Connection, Database, prefer_order
-from wheelyard.adapters.store.dependencies import repair, settle
-from wheelyard.adapters.store.postgres_topics import notify
-from wheelyard.adapters.store.rows import Row, failure_json
-from wheelyard.adapters.store.state_log import note_lost, note_rested
+from wheelyard.adapters.store.database import Connection, Database, notify, prefer_order
+from wheelyard.adapters.store.dependencies import note_lost, note_rested, repair, settle
+from wheelyard.adapters.store.rows import Row, failure_json, readable, summary_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.domain.builds.build import Failure, Status
-from wheelyard.domain.builds.queue import MAX_DEATHS, Demand, Offer
+from wheelyard.domain.builds.estimate import Line, LiveBuild
+from wheelyard.domain.builds.queue import MAX_DEATHS, Demand, Lane, Offer
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError
 from wheelyard.logs import get_logger
@@ -184,3 +183,39 @@ def _status_of_lost(row: Row) -> tuple[Status, Failure | None]:
     if row["tries"] < row["max_attempts"]:
         return Status.QUEUED, None
     return Status.FAILED, Failure.of(AttemptsExhaustedError(attempts=row["tries"]), stage=None)
+
+
+_COLUMNS: Final = """
+id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority, not_before,
+waiting, lane, started_at
+"""
+# Builds that pause come last: those before them are taken first, whatever their turn.
+_WAITING: Final = f"""
+select {_COLUMNS} from builds where status = 'queued' and not waiting
+order by not_before nulls first, priority, turn, sequence limit %(limit)s
+"""  # noqa: S608  (a constant)
+_RUNNING: Final = f"select {_COLUMNS} from builds where status = 'running' order by sequence limit 500"  # noqa: S608
+_TOTAL: Final = """
+select count(*) filter (where not waiting) as total, count(*) filter (where waiting) as blocked
+from builds where status = 'queued'
+"""
+
+
+class PostgresLine:
+    """The LineStore on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, *, limit: int) -> Line:
+        """Read what runs and the first of what waits."""
+        running = await self._database.fetch_all(_RUNNING, {})
+        waiting = await self._database.fetch_all(_WAITING, {"limit": limit})
+        counts = await self._database.fetch_one(_TOTAL, {}) or {}
+        return Line(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
+
+
+def _live(row: Row) -> LiveBuild:
+    architecture, suite, python = row["lane"].split("/")
+    lane = Lane(architecture=architecture, suite=suite, python=python)
+    return LiveBuild(build=summary_of(row), lane=lane, started_at=row["started_at"])

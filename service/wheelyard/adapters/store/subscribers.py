@@ -6,10 +6,9 @@ A build is wanted by every request for it that was not withdrawn, and by every b
 from collections.abc import Collection
 from typing import Final
 
-from wheelyard.adapters.store.database import Connection
+from wheelyard.adapters.store.access import record_change
+from wheelyard.adapters.store.database import Connection, cancel_topic, notify
 from wheelyard.adapters.store.dependencies import fail_dependents, stop_waiting
-from wheelyard.adapters.store.postgres_audit import record_change
-from wheelyard.adapters.store.postgres_topics import cancel_topic, notify
 from wheelyard.adapters.store.rows import Row
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.build import Status

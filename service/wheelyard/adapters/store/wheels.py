@@ -1,23 +1,113 @@
 """What is on our index, in PostgreSQL, for those who read it. Must not change it."""
 
-from collections.abc import Collection
-from typing import Final
+import uuid
+from collections.abc import Callable, Collection
+from typing import Any, Final
 
-from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.wheel_rows import COLUMNS, Row, find, wheel_of
+from psycopg.types.json import Jsonb
+
+from wheelyard.adapters.store.access import record_change
+from wheelyard.adapters.store.database import Connection, Database
+from wheelyard.domain.access import Action, Change
+from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
+from wheelyard.domain.index.check import Difference
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import (
     IndexChanges,
     IndexedWheel,
+    IndexEntry,
     ProjectFilter,
     ProjectPage,
     ProjectSummary,
     WheelFilter,
     WheelOrigin,
     WheelPage,
+    requires_python_of,
 )
-from wheelyard.errors import NotFoundError
+from wheelyard.domain.packaging.wheel_contents import Member, WheelContents
+from wheelyard.errors import IndexConflictError, NotFoundError
+
+Row = dict[str, Any]
+
+COLUMNS: Final = """
+filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes, requires_python,
+metadata_sha256, level, url, uploaded_at, yanked_at, yanked_reason, deleted_at, file_count
+"""
+"""Everything but METADATA itself and the list of files, which lists do not need."""
+# The same bytes under the same name come back after a deletion; other bytes never do. What was built here stays ours,
+# though upstream has the same bytes.
+_RECORD: Final = b"""
+insert into wheels (filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes,
+                    requires_python, metadata, level, url, contents, file_count)
+values (%(filename)s, %(project)s, %(version)s, %(origin)s, %(build_id)s, %(python)s, %(platform)s, %(tag)s, %(sha256)s,
+        %(size_bytes)s, %(requires_python)s, %(metadata)s, %(level)s, %(url)s, %(contents)s, %(file_count)s)
+on conflict (filename) do update set requires_python = excluded.requires_python,
+    origin = case when wheels.origin = 'mirrored' then excluded.origin else wheels.origin end,
+    build_id = case when wheels.origin = 'mirrored' then excluded.build_id
+                    else coalesce(excluded.build_id, wheels.build_id) end,
+    metadata = excluded.metadata, url = excluded.url, deleted_at = null,
+    contents = coalesce(excluded.contents, wheels.contents),
+    file_count = coalesce(excluded.file_count, wheels.file_count),
+    level = case when wheels.deleted_at is null and wheels.level = 'prod' then 'prod' else excluded.level end
+where wheels.sha256 = excluded.sha256 returning filename
+"""
+_HELD: Final = b"select sha256 from wheels where filename = %(filename)s"
+_TOUCH: Final = b"""
+with next as (update index_serial set value = value + 1 returning value)
+insert into index_projects (name, serial) select %(project)s, value from next
+on conflict (name) do update set serial = excluded.serial
+"""
+_FIND: Final = f"select {COLUMNS} from wheels where filename = %(filename)s"  # noqa: S608  (a constant)
+
+
+async def record(connection: Connection, entry: IndexEntry) -> None:
+    """Record what was published, in the transaction of its build; raises IndexConflictError for other bytes."""
+    row = {
+        **{name: getattr(entry.wheel, name) for name in ("filename", "project", "version", "python", "platform")},
+        **{name: getattr(entry.wheel, name) for name in ("tag", "sha256", "size_bytes", "requires_python", "url")},
+        "build_id": None if entry.wheel.build_id is None else uuid.UUID(entry.wheel.build_id),
+        "origin": entry.wheel.origin.value,
+        "level": entry.wheel.level.value,
+        "metadata": entry.metadata,
+        "contents": contents_json(entry.contents),
+        "file_count": entry.wheel.file_count,
+    }
+    if await (await connection.execute(_RECORD, row)).fetchone() is None:
+        held = await (await connection.execute(_HELD, row)).fetchone()
+        digest = held["sha256"] if held else ""
+        raise IndexConflictError(filename=entry.wheel.filename, held=digest, ours=entry.wheel.sha256)
+    await touch(connection, entry.wheel.project)
+
+
+def contents_json(contents: WheelContents | None) -> Jsonb | None:
+    """Write what a wheel contains for the database: pairs, because there are many."""
+    if contents is None:
+        return None
+    files = [[member.path, member.size_bytes] for member in contents.members]
+    return Jsonb({"files": files, "total": contents.total, "size_bytes": contents.size_bytes})
+
+
+async def touch(connection: Connection, project: str) -> None:
+    """Give the project's page the next serial; from here on until it commits, no other change goes on."""
+    await connection.execute(_TOUCH, {"project": project})
+
+
+async def find(database: Database, filename: str) -> IndexedWheel:
+    """Read one wheel; raises NotFoundError."""
+    rows = await database.ask(_FIND, {"filename": filename})
+    if not rows:
+        raise NotFoundError(kind="wheel", name=filename)
+    return wheel_of(rows[0])
+
+
+def wheel_of(row: Row) -> IndexedWheel:
+    """Read a wheel off its row."""
+    facts = {name: row[name] for name in COLUMNS.replace(",", " ").split()}
+    build_id = None if row["build_id"] is None else str(row["build_id"])
+    typed = {"build_id": build_id, "level": Level(row["level"]), "origin": WheelOrigin(row["origin"])}
+    return IndexedWheel(**{**facts, **typed})
+
 
 _CHANGES: Final = "select name, serial from index_projects where serial > %(since)s"
 _NAMES: Final = """
@@ -126,3 +216,121 @@ class PostgresWheels:
         projects = tuple(ProjectSummary(**{**row, "origins": tuple(map(WheelOrigin, row["origins"]))}) for row in rows)
         next_after = projects[limit - 1].name if len(projects) > limit else None
         return ProjectPage(projects=projects[:limit], next_after=next_after)
+
+
+_YANK: Final = b"""
+update wheels set yanked_at = coalesce(yanked_at, now()), yanked_reason = %(reason)s
+where filename = %(filename)s and deleted_at is null returning project
+"""
+_UNYANK: Final = b"""
+update wheels set yanked_at = null, yanked_reason = null
+where filename = %(filename)s and deleted_at is null returning project
+"""
+_PROMOTE: Final = b"""
+update wheels set level = %(level)s, url = %(url)s where filename = %(filename)s and deleted_at is null
+returning project
+"""
+_SET_METADATA: Final = b"""
+update wheels set metadata = %(metadata)s, requires_python = %(requires_python)s where filename = %(filename)s
+returning project
+"""
+_DELETE: Final = b"""
+update wheels set deleted_at = coalesce(deleted_at, now()) where filename = %(filename)s returning project
+"""
+# Whoever asks for the build later must not be sent to a wheel that is gone.
+_FORGET: Final = b"""
+update builds set wheel = wheel || '{"url": null, "index_url": null}'::jsonb where wheel->>'filename' = %(filename)s
+"""
+# A build's answer names the level too; a devpi address that points to staging stays good.
+_PROMOTE_BUILD: Final = b"""
+update builds set wheel = wheel || '{"level": "prod"}'::jsonb where wheel->>'filename' = %(filename)s
+"""
+
+
+class PostgresWheelEdits:
+    """The WheelEdits on PostgreSQL."""
+
+    def __init__(self, database: Database, *, on_change: Callable[[], None] = lambda: None) -> None:
+        self._database = database
+        self._on_change = on_change
+
+    async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
+        """Mark a wheel as yanked."""
+        change = wheel_change(filename, Action.WHEEL_YANKED, by=by, reason=reason)
+        return await self._change(_YANK, {"filename": filename, "reason": reason}, change)
+
+    async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
+        """Take the mark away."""
+        return await self._change(_UNYANK, {"filename": filename}, wheel_change(filename, Action.WHEEL_UNYANKED, by=by))
+
+    async def promote(self, filename: str, *, url: str, by: str) -> IndexedWheel:
+        """Record that prod holds the wheel."""
+        change = wheel_change(filename, Action.WHEEL_PROMOTED, by=by)
+        values = {"filename": filename, "level": Level.PROD.value, "url": url}
+        return await self._change(_PROMOTE, values, change, _PROMOTE_BUILD)
+
+    async def keep_metadata(self, filename: str, metadata: bytes, *, by: str) -> IndexedWheel:
+        """Keep a METADATA that was not kept before."""
+        requires_python = requires_python_of(metadata)
+        values = {"filename": filename, "metadata": metadata, "requires_python": requires_python}
+        return await self._change(_SET_METADATA, values, mending_of(filename, Difference.NO_METADATA, by))
+
+    async def delete(self, filename: str, *, by: str) -> IndexedWheel:
+        """Take a wheel off the lists for good; its name stays taken."""
+        change = wheel_change(filename, Action.WHEEL_DELETED, by=by)
+        return await self._change(_DELETE, {"filename": filename}, change, _FORGET)
+
+    async def _change(self, statement: bytes, values: Row, change: Change, *first: bytes) -> IndexedWheel:
+        async with self._database.transaction() as connection:
+            # Builds before wheels, in the order in which a build that ends locks them.
+            for preceding in first:
+                await connection.execute(preceding, values)
+            row = await (await connection.execute(statement, values)).fetchone()
+            if row is None:
+                raise NotFoundError(kind="wheel", name=str(values["filename"]))
+            # Before the index is touched, which lets nobody else change it until the end.
+            await record_change(connection, change)
+            await touch(connection, row["project"])
+        self._on_change()
+        return await find(self._database, str(values["filename"]))
+
+
+_READ: Final = "select contents from wheels where filename = %(filename)s"
+_KEEP: Final = b"""
+update wheels set contents = %(contents)s, file_count = %(total)s where filename = %(filename)s returning filename
+"""
+
+
+class PostgresWheelContents:
+    """The ContentsStore on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def contents_of(self, filename: str) -> WheelContents:
+        """Read what a wheel contains."""
+        row = await self._database.fetch_one(_READ, {"filename": filename})
+        if row is None or row["contents"] is None:
+            raise NotFoundError(kind="contents", name=filename)
+        found = row["contents"]
+        members = tuple(Member(path=path, size_bytes=size) for path, size in found["files"])
+        return WheelContents(members=members, total=found["total"], size_bytes=found["size_bytes"])
+
+    async def keep_contents(self, filename: str, contents: WheelContents) -> None:
+        """Take note of what a wheel contains."""
+        values = {"filename": filename, "contents": contents_json(contents), "total": contents.total}
+        async with self._database.transaction() as connection:
+            if await (await connection.execute(_KEEP, values)).fetchone() is None:
+                raise NotFoundError(kind="wheel", name=filename)
+
+
+class PostgresWheelRecords:
+    """The WheelRecords on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, entry: IndexEntry) -> None:
+        """Record a wheel in a transaction of its own."""
+        async with self._database.transaction() as connection:
+            await record(connection, entry)
