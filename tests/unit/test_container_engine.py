@@ -14,8 +14,7 @@ from structlog.testing import capture_logs
 from tests.unit.pipeline_stand import LIMITS, TextLog
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
-from wheelyard.adapters.engine.container_leftovers import remove_leftovers
-from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.engine.containers import ContainerEngine, remove_leftovers
 from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
