@@ -18,11 +18,10 @@ from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.images.base import bootstrap_base
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.image_refreshes import ImageRefreshes
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.outdated import current_definitions
 from wheelyard.adapters.images.prune import ImagePruning
-from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.domain.catalogue.upkeep import PruneRules
 from wheelyard.domain.packaging.release import IndexFile

@@ -25,10 +25,10 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_packages, read_sbom, run_in
 from wheelyard.adapters.images.fallback import StandIns
-from wheelyard.adapters.images.image_updates import find_updates
 from wheelyard.adapters.images.names import ImageRecord, find_image
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.progress import LoggedImages
+from wheelyard.adapters.images.refresh import find_updates
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.catalogue.packages import digest_lock, write_lock
 from wheelyard.domain.catalogue.suites import Suite

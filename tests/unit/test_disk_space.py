@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.images.image_failures import explain_failure
+from wheelyard.adapters.images.build import explain_failure
 from wheelyard.disk_space import disk_errors, disk_full_error
 from wheelyard.errors import DiskFullError
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.images.image_lock import locked_image
+from wheelyard.adapters.images.builder import locked_image
 from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.assembly.images import image_options, image_pruning
 from wheelyard.errors import AlreadyRunningError

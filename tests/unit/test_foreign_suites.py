@@ -13,8 +13,7 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.external import ForeignPlan, plan_foreign
 from wheelyard.adapters.images.names import ImageRecord
 from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.plans import environment_build
-from wheelyard.adapters.images.toolchain_build import toolchain_build
+from wheelyard.adapters.images.plans import environment_build, toolchain_build
 from wheelyard.domain.catalogue.catalogue import Catalogue, choose_toolchains, parse_catalogue
 from wheelyard.domain.catalogue.definition import builder_definition, runtime_definition
 from wheelyard.domain.catalogue.sbom import read_sbom_content, write_sbom

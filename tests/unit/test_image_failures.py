@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.images.base import BaseRequest, bootstrap_base
-from wheelyard.adapters.images.image_failures import explain_failure, find_unknown_packages
+from wheelyard.adapters.images.build import explain_failure, find_unknown_packages
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.disk_space import check_free_space
 from wheelyard.domain.catalogue.catalogue import parse_catalogue

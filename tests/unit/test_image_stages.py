@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.images.image_stages import select_stages
+from wheelyard.adapters.images.build import select_stages
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,

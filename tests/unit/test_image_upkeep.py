@@ -12,15 +12,14 @@ import pytest
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import Completed, LineCallback
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.image_refreshes import ImageRefreshes
 from wheelyard.adapters.images.inventory import ImageShelf
 from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.outdated import current_definitions
-from wheelyard.adapters.images.pending_updates import PendingFile
 from wheelyard.adapters.images.plans import Parts, PythonImage, environment_build
 from wheelyard.adapters.images.prune import ImagePruning
-from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
+from wheelyard.adapters.images.reports import PendingFile
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.definition import environment_definition
 from wheelyard.domain.catalogue.packages import PackageChange

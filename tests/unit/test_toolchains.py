@@ -9,7 +9,7 @@ from packaging.version import Version
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
 from wheelyard.adapters.images.names import ImageRecord
-from wheelyard.adapters.images.toolchain_build import toolchain_build
+from wheelyard.adapters.images.plans import toolchain_build
 from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.memory_state import MemoryState

@@ -33,7 +33,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
         (
             *("adapters/servers/devpi_files.py", "adapters/images/sources.py", "adapters/images/fallback.py"),
             *(
-                "adapters/images/pending_updates.py",
+                "adapters/images/reports.py",
                 "adapters/images/reports.py",
                 "assembly/backup.py",
                 "domain/catalogue/sbom.py",

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wheelyard.adapters.images.image_uses import ImageUses
-from wheelyard.adapters.images.pending_updates import PendingFile
+from wheelyard.adapters.images.prune import ImageUses
+from wheelyard.adapters.images.reports import PendingFile
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.status import PendingUpdates
 from wheelyard.domain.catalogue.upkeep import GRACE, PruneRules, UsedImage, choose_unused

@@ -19,13 +19,12 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.fallback import StandIns
-from wheelyard.adapters.images.image_refreshes import ImageRefreshes
 from wheelyard.adapters.images.inventory import ImageShelf
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.outdated import current_definitions
 from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.images.prune import ImagePruning
-from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresImageReports
 from wheelyard.domain.catalogue.catalogue import Catalogue

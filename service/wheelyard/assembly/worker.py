@@ -10,7 +10,7 @@ from typing import Final
 
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
-from wheelyard.adapters.images.image_refreshes import ImageRefreshes
+from wheelyard.adapters.images.refresh import ImageRefreshes
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.domain.builds.queue import WorkerCard, WorkerState

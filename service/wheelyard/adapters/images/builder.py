@@ -7,26 +7,25 @@ parts are made one by one, each found again the same way: base, each CPython, th
 import asyncio
 import copy
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.base import make_base, read_apt_mirror
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.build import ImageBuild, build_image, find_unknown_packages
 from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool, manager_of
 from wheelyard.adapters.images.context import ContextFile, certificate_files
-from wheelyard.adapters.images.external import ForeignPlan, plan_foreign
-from wheelyard.adapters.images.image_failures import find_unknown_packages
-from wheelyard.adapters.images.image_foreign import fetch_foreign
-from wheelyard.adapters.images.image_lock import locked_image
+from wheelyard.adapters.images.external import ForeignPlan, fetch_foreign, plan_foreign
 from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, list_images
 from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build
+from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build, toolchain_build
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.images.toolchain_build import toolchain_build
 from wheelyard.adapters.resolver.uv import uv_platform
+from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.archive import read_dates
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource, choose_toolchains
@@ -34,6 +33,7 @@ from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, ru
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
 from wheelyard.errors import (
+    AlreadyRunningError,
     DownloadFailedError,
     HashMismatchError,
     ImageBuildFailedError,
@@ -41,6 +41,35 @@ from wheelyard.errors import (
     PackageUnknownError,
     RecipeInvalidError,
 )
+
+_POLL_SECONDS: Final = 0.25
+
+
+@asynccontextmanager
+async def locked_image(lock_dir: Path, image: str, on_progress: LineCallback) -> AsyncIterator[None]:
+    """Hold an image's lock; wait while another worker holds it.
+
+    It polls: a thread that blocks in flock could not be cancelled.
+    """
+    await asyncio.to_thread(lock_dir.mkdir, parents=True, exist_ok=True)
+    lock = FileLock(lock_dir / (image.replace("/", "_").replace(":", "_") + ".lock"))
+    await _acquire(lock, image, on_progress)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _acquire(lock: FileLock, image: str, on_progress: LineCallback) -> None:
+    waiting = False
+    while True:
+        try:
+            return lock.acquire()
+        except AlreadyRunningError:
+            if not waiting:
+                on_progress(f"{image}: another worker is making it, waiting")
+            waiting = True
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 class ImageBuilder:

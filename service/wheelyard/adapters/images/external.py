@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import ImageBuild
 from wheelyard.adapters.images.context import ContextFile
-from wheelyard.adapters.images.names import ImageName, ImageRecord
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, builder_pythons
 from wheelyard.domain.catalogue.package_managers import PackageManager, find_manager
 from wheelyard.domain.catalogue.suites import ImageSuite
-from wheelyard.errors import SuiteUnsupportedError
+from wheelyard.errors import EngineCommandError, ImageBuildFailedError, SuiteUnsupportedError
 
 _PATH: Final = "/opt/wheelyard/tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -108,3 +110,29 @@ def plan_foreign(
     if not entry.is_buildable:
         raise SuiteUnsupportedError(suite=suite, image=entry.image, package_manager=entry.package_manager)
     return ForeignPlan(catalogue=catalogue, facts=facts, suite=suite, entry=entry, revision=revision)
+
+
+async def fetch_foreign(engine: EngineCommand, plan: ForeignPlan, on_progress: LineCallback) -> tuple[ImageRecord, str]:
+    """Return the image and its digest: that of the registry, or its own id if it is of this host alone.
+
+    It is asked for again at a refresh; if the registry does not answer then, the one that is here will do.
+
+    Raises:
+        ImageBuildFailedError: it is not here and cannot be pulled.
+    """
+    reference = plan.entry.image
+    found = None if plan.revision else await find_image(engine, reference)
+    if found is None:
+        on_progress(f"{plan.suite}: pulling {reference}")
+        try:
+            await engine.run(["pull", reference], on_line=on_progress)
+        except EngineCommandError as error:
+            on_progress(f"{plan.suite}: {reference} cannot be pulled")
+            found = await find_image(engine, reference)
+            if found is None:
+                raise ImageBuildFailedError(image=reference, excerpt=error.output) from error
+        found = found or await find_image(engine, reference)
+    if found is None:
+        raise ImageBuildFailedError(image=reference, excerpt="the engine reports success, but has no such image")
+    digests = (await engine.run(["image", "inspect", "--format", '{{join .RepoDigests " "}}', reference])).text.split()
+    return found, digests[0].rpartition("@")[2] if digests else found.id

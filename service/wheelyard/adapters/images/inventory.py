@@ -9,8 +9,7 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.fallback import StandInFile
 from wheelyard.adapters.images.names import ImageRecord, list_images
-from wheelyard.adapters.images.pending_updates import PendingFile
-from wheelyard.adapters.images.reports import RefreshReports
+from wheelyard.adapters.images.reports import PendingFile, RefreshReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, runtime_definition
 from wheelyard.domain.catalogue.status import BuilderStatus, EngineImages, ImageSummary, describe_builders

@@ -1,5 +1,7 @@
 """What the engine is asked to build for each image of a suite, as data. Must not run anything."""
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from wheelyard.adapters.images.build import ImageBuild
 from wheelyard.adapters.images.contents import CONTENT_FOLDER, draft_of, manager_of
 from wheelyard.adapters.images.context import ContextFile
 from wheelyard.adapters.images.names import ImageName, ImageRecord
-from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource
+from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource, Toolchain
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
     base_definition,
@@ -21,8 +23,10 @@ from wheelyard.domain.catalogue.definition import (
     python_definition,
     pythons_definition,
     runtime_definition,
+    toolchain_definition,
 )
 from wheelyard.domain.catalogue.suites import Suite
+from wheelyard.domain.toolchain import ToolchainName
 
 _CERTIFICATES: Final = "ca"
 _GROUNDS: Final = {"runtime": "bare", "builder": "toolchain"}
@@ -193,3 +197,43 @@ def environment_build(builder: ImageRecord, packages: tuple[str, ...]) -> tuple[
     )
     labels = {"role": "environment", "builder": builder.id, "apt": ",".join(packages), "definition": name.definition}
     return name, ImageBuild(tag=name.tag, labels=labels, dockerfile=dockerfile)
+
+
+_FACTS_DIR: Final = "/opt/wheelyard/toolchains"
+# Java's packages make links among the manuals, which are left out of our images, and fail without their folder:
+# https://bugs.debian.org/863199
+_MANUALS: Final = "/usr/share/man/man1"
+
+
+def toolchain_build(
+    catalogue: Catalogue, name: ToolchainName, *, suite: str, builder: ImageRecord
+) -> tuple[ImageName, ImageBuild]:
+    """Add a toolchain to a builder, or to a builder that has another one already."""
+    toolchain = catalogue.toolchain[name]
+    definition = toolchain_definition(catalogue, name, suite=suite, builder=builder.id)
+    image = ImageName(name=f"toolchain-{suite}-{name}", definition=definition)
+    held = [part for part in builder.labels.get("toolchains", "").split(",") if part]
+    labels = {
+        "role": "toolchain",
+        "builder": builder.id,
+        "toolchains": ",".join([*held, name]),
+        "definition": definition,
+    }
+    facts = json.dumps(toolchain.model_dump(mode="json", include={"version_command", "env"}), sort_keys=True)
+    return image, ImageBuild(
+        tag=image.tag,
+        labels=labels,
+        dockerfile=_write_dockerfile(name, toolchain, suite=suite, builder=builder),
+        files=(ContextFile(name=f"{name}.json", content=facts.encode()),),
+    )
+
+
+def _write_dockerfile(name: ToolchainName, toolchain: Toolchain, *, suite: str, builder: ImageRecord) -> str:
+    manager = manager_of(builder)
+    packages = toolchain.suite[suite].packages_for(manager.name)
+    return (
+        f"FROM {builder.id}\nUSER root\n"
+        f"COPY {name}.json {_FACTS_DIR}/{name}.json\nARG REVISION\n"
+        f"RUN mkdir -p {_MANUALS} && {manager.write_install(packages)} && {shlex.join(toolchain.version_command)}\n"
+        "USER 1000:1000\n"
+    )

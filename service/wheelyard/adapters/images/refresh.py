@@ -5,26 +5,48 @@ and only then take over the old ones' names, all of a suite in one go. Running b
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.build import explain_failure
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.image_extensions import built_on, find_extensions
-from wheelyard.adapters.images.image_updates import find_updates
-from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.contents import manager_of
+from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image
 from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.pending_updates import PendingFile
 from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
-from wheelyard.adapters.images.renewal import Renewal
-from wheelyard.adapters.images.reports import RefreshReports
+from wheelyard.adapters.images.renewal import Renewal, built_on, find_extensions
+from wheelyard.adapters.images.reports import PendingFile, RefreshReports
+from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.disk_space import disk_errors
+from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
-from wheelyard.errors import OperatorError
+from wheelyard.errors import AlreadyRunningError, DiskFullError, EngineCommandError, OperatorError, WheelyardError
+from wheelyard.logs import get_logger
+
+
+async def find_updates(engine: EngineCommand, image: ImageRecord, options: ImageOptions) -> tuple[PackageChange, ...]:
+    """Ask the archive, as root in a container that is thrown away; no code of any project is in the image.
+
+    Raises:
+        MirrorUnreachableError: the archive does not answer.
+        SuiteUnavailableError: the archive no longer has the suite.
+    """
+    network = ["--network", options.build_network] if options.build_network else []
+    proxy = ["--env", f"http_proxy={options.proxy}", "--env", f"https_proxy={options.proxy}"] if options.proxy else []
+    manager = manager_of(image)
+    args = ["run", "--rm", "--user", "0:0", "--env", "LC_ALL=C.UTF-8", "--label", PROJECT_LABEL, *network, *proxy]
+    try:
+        simulated = await engine.run([*args, *engine.ulimit_args, image.id, "sh", "-euc", manager.list_updates])
+    except EngineCommandError as error:
+        raise explain_failure(error.output, image=image.tags[0], suite=image.labels.get("suite", "")) from error
+    return manager.parse_updates(simulated.text)
+
 
 _WARM: Final = timedelta(days=7)
 """An extension that a build used this lately gets a successor together with its builder."""
@@ -181,3 +203,86 @@ def _builder_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[L
 
 def _runtime_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[LineCallback], Awaitable[str]]:
     return lambda on_progress: images.ensure_runtime(suite, python, on_progress)
+
+
+_log = get_logger(__name__)
+
+
+class ImageRefreshes:
+    """Refreshes the suites of which this host has images.
+
+    The time of the last one is that of a file, because images belong to a host and not to the service; a lock keeps
+    several workers on one state directory from doing it twice. A new host has nothing to refresh, so its first interval
+    begins when it is first asked.
+    """
+
+    def __init__(
+        self, upkeep: ImageUpkeep, *, suites: Sequence[str], folder: Path, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._upkeep = upkeep
+        self._suites = suites
+        self._stamp = folder / "last-refresh"
+        self._clock = clock
+
+    async def run_if_due(self, interval_seconds: float) -> bool:
+        """Refresh if the interval is over; True if it was. What fails is logged, and tried again later."""
+        try:
+            with disk_errors(self._stamp.parent):
+                return await self._run_alone(interval_seconds)
+        except AlreadyRunningError:
+            return False
+        except DiskFullError as error:
+            _log.warning("refresh-failed", code=error.code, reason=error.summary)
+            return False
+
+    async def _run_alone(self, interval_seconds: float) -> bool:
+        await asyncio.to_thread(self._stamp.parent.mkdir, parents=True, exist_ok=True)
+        lock = FileLock(self._stamp.with_suffix(".lock"))
+        lock.acquire()
+        try:
+            return await self._run_if_due(interval_seconds)
+        finally:
+            lock.release()
+
+    async def _run_if_due(self, interval_seconds: float) -> bool:
+        last = await asyncio.to_thread(self._read_time)
+        if last is not None and self._clock() - last < interval_seconds:
+            return False
+        # The time is noted first: with a disk that is full it fails at once and not after an hour's work.
+        await asyncio.to_thread(self._note_time)
+        if last is None:
+            return False
+        for suite in self._suites:
+            await self._refresh(suite)
+        await self._prune()
+        return True
+
+    def _read_time(self) -> float | None:
+        """Read when it last began; a file that is broken counts as none."""
+        try:
+            return float(self._stamp.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _note_time(self) -> None:
+        fresh = self._stamp.with_suffix(".new")
+        fresh.write_text(str(self._clock()))
+        fresh.replace(self._stamp)
+
+    async def _refresh(self, suite: str) -> None:
+        try:
+            for report in await self._upkeep.refresh(suite, lambda _: None):
+                changes = [asdict(change) for change in report.changes]
+                event = "image-refreshed" if report.refreshed else "image-current"
+                _log.info(event, image=report.image, changes=changes, problem=report.problem)
+        except (WheelyardError, ValueError) as error:
+            # Of one suite; the others are refreshed, and this one again when it is time.
+            code, reason = (error.code, error.summary) if isinstance(error, WheelyardError) else ("", str(error))
+            _log.warning("refresh-failed", suite=suite, code=code, reason=reason)
+
+    async def _prune(self) -> None:
+        try:
+            for image in await self._upkeep.prune():
+                _log.info("image-removed", image=image.name, size_bytes=image.size_bytes)
+        except OperatorError as error:
+            _log.warning("prune-failed", code=error.code, reason=error.summary)

@@ -1,18 +1,45 @@
 """One renewal of a suite's images: each is made anew beside the old one. Must not give any image the name in use."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.contents import manager_of, read_packages
-from wheelyard.adapters.images.image_extensions import built_on, remake
-from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, list_images
 from wheelyard.domain.catalogue.package_managers import APT, PackageManager
 from wheelyard.domain.catalogue.packages import compare_packages, mark_security
 from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.errors import EngineUnavailableError, NotFoundError, WheelyardError
+
+EXTENSIONS: Final = frozenset({"environment", "toolchain"})
+
+
+async def find_extensions(engine: EngineCommand, bases: Iterable[str]) -> tuple[ImageRecord, ...]:
+    """List the toolchains and environments that are made from images, directly or not; none before what is below it."""
+    present = [image for image in await list_images(engine) if image.role in EXTENSIONS and image.family]
+    found: list[ImageRecord] = []
+    level = set(bases)
+    while layer := [image for image in present if built_on(image) in level]:
+        found += layer
+        level = {image.id for image in layer}
+    return tuple(found)
+
+
+def built_on(image: ImageRecord) -> str:
+    """Give the id of the image that an extension is made from."""
+    return image.labels.get("builder", "")
+
+
+async def remake(images: ImageBuilder, image: ImageRecord, *, below: str, on_progress: LineCallback) -> str:
+    """Make an extension anew on an image, and return the new one's id; raises what making images raises."""
+    labels = image.labels
+    if image.role == "toolchain":
+        newest = labels["toolchains"].rpartition(",")[2]
+        return await images.ensure_toolchains(below, labels["suite"], [newest], on_progress)
+    return await images.ensure_environment(below, labels["apt"].split(","), on_progress)
 
 
 @dataclass(kw_only=True, slots=True)
