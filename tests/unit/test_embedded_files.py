@@ -13,7 +13,7 @@ from wheelyard.adapters.servers.devpi_files import (
     save_passwords,
     write_private,
 )
-from wheelyard.adapters.servers.devpi_setup import endpoint_of, wanted_index
+from wheelyard.adapters.servers.devpi_serving import endpoint_of, wanted_index
 from wheelyard.adapters.servers.postgres_files import (
     database_url,
     find_server,

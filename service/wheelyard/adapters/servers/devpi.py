@@ -20,8 +20,13 @@ from wheelyard.adapters.servers.devpi_files import (
     save_passwords,
     write_private,
 )
-from wheelyard.adapters.servers.devpi_serving import DevpiServing, choose_account, give_home
-from wheelyard.adapters.servers.devpi_setup import endpoint_of, ensure_indexes
+from wheelyard.adapters.servers.devpi_serving import (
+    DevpiServing,
+    choose_account,
+    endpoint_of,
+    ensure_indexes,
+    give_home,
+)
 from wheelyard.adapters.servers.postgres_files import find_account, hand_over
 from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
