@@ -12,8 +12,7 @@ from packaging.utils import canonicalize_name
 from tests.integration.git_host import git_host
 
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
-from wheelyard.adapters.recipes.folders import RecipeFolders
-from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
+from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.domain.recipes.source import GitSource
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 

@@ -13,8 +13,7 @@ from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
-from wheelyard.adapters.recipes.folders import RecipeFolders
-from wheelyard.adapters.recipes.recipe_refreshes import fetch_first
+from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
