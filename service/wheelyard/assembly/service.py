@@ -24,8 +24,7 @@ from wheelyard.adapters.store.missing_releases import PostgresNeeds
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLine
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
-from wheelyard.adapters.upstream.pinned_pip import find_pip
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.assembly.images import (

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import httpx
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from pypi_simple import ACCEPT_JSON_PREFERRED, PYPI_SIMPLE_ENDPOINT
 
 from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
@@ -32,7 +32,7 @@ from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import DownloadFailedError, IndexUnavailableError, SettingsInvalidError, UnknownProjectError
-from wheelyard.interfaces import ParserPool
+from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -233,3 +233,16 @@ def _digest(body: PageBody) -> str:
     """Identify what a page is read from."""
     head = f"{body.url}\n{body.content_type}\n{body.charset}\n".encode()
     return hashlib.sha256(head + body.content).hexdigest()
+
+
+_FILENAME: Final = "pip-26.2.1-py3-none-any.whl"
+_SHA256: Final = "71138adf1f4ca900cdb7d289c21b7494329f2332b6d85f0e1c42108c0384ed3e"
+
+
+async def find_pip(source: SourceIndex) -> IndexFile:
+    """Find the pinned pip on the upstream index; raises DownloadFailedError if it is not there."""
+    page = await source.project(canonicalize_name("pip"))
+    for file in page.files:
+        if file.filename == _FILENAME and file.sha256 == _SHA256:
+            return file
+    raise DownloadFailedError(what=_FILENAME, tried=["the upstream index does not list it with the pinned sha256"])
