@@ -12,8 +12,7 @@ import pytest
 from tests.hostile.corpus import SDISTS, Attack
 from tests.hostile.sdist_parts import MARK, Archive, file, tar_of
 
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata, read_sdist_pyproject
-from wheelyard.adapters.resolver.sdist_reader import read_sdist
+from wheelyard.adapters.resolver.sdists import read_sdist, read_sdist_metadata, read_sdist_pyproject
 from wheelyard.errors import InvalidSdistError
 from wheelyard_agent import sdist
 from wheelyard_agent.job import JobError

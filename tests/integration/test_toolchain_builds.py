@@ -31,7 +31,7 @@ from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.adapters.recipes.folders import RecipeFolders
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache

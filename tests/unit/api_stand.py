@@ -34,7 +34,7 @@ from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, Memory
 from wheelyard.adapters.memory_tokens import MemoryTokens
 from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.api.app import create_app
 from wheelyard.api.index_services import IndexAccess, IndexServices
 from wheelyard.api.services import ApiServices

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata, read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_sdist_metadata, read_sdist_pyproject
 
 FILES = {
     "demo-1.0/vendored/pyproject.toml": b"deeper",

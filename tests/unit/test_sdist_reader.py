@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.resolver import sdist_reader, sdists
-from wheelyard.adapters.resolver.sdist_reader import read_sdist
+from wheelyard.adapters.resolver import sdists
+from wheelyard.adapters.resolver.sdists import read_sdist
 from wheelyard.errors import InvalidSdistError
 
 
@@ -100,7 +100,7 @@ def test_long_text_is_cut(tmp_path: Path) -> None:
 
 
 def test_many_long_texts_are_not_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdist_reader, "_MAX_TEXTS", 1000)
+    monkeypatch.setattr(sdists, "_MAX_TEXTS", 1000)
     members = {f"demo-1/{number}/meson.build": b"x" * 600 for number in range(4)}
     contents = read_sdist(tar_of(tmp_path / "demo-1.tar.gz", members), filename="demo-1.tar.gz")
     assert (len(contents.names), len(contents.texts)) == (4, 2)

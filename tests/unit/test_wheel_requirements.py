@@ -5,7 +5,7 @@ import pytest
 
 from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.adapters.resolver.uv import uv_platform
-from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
+from wheelyard.adapters.resolver.wheels import applicable_requirements
 from wheelyard.domain.packaging.target import Policy, Target
 from wheelyard.errors import BuildRequirementsError
 

@@ -17,7 +17,7 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
+from wheelyard.adapters.resolver.wheels import applicable_requirements
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target

@@ -10,7 +10,7 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.requirements import parse_requirements
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers

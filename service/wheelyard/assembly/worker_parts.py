@@ -14,7 +14,7 @@ from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.host.parser_pool import ParserProcesses
-from wheelyard.adapters.resolver.sdist_reader import read_sdist
+from wheelyard.adapters.resolver.sdists import read_sdist
 from wheelyard.assembly.service import source_index
 from wheelyard.cli.console import note
 from wheelyard.cli.exit_codes import ExitCode

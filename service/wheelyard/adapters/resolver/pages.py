@@ -26,7 +26,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
-from wheelyard.adapters.resolver.sdist_metadata import read_sdist_metadata
+from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.domain.index.placeholder_files import OfferedFiles, StandIns, is_usable, offer_files
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile

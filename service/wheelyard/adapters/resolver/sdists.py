@@ -14,9 +14,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
+from wheelyard.domain.recipes.sdist_facts import SdistContents, is_telling
+from wheelyard.errors import InvalidSdistError
 from wheelyard.zip_files import MAX_MEMBERS, open_zip
 
 _MAX_BYTES: Final = 1 << 30
@@ -130,3 +132,58 @@ class _BoundedGzip(gzip.GzipFile):
     def _check(place: int) -> None:
         if place > _MAX_BYTES:
             raise ValueError(f"it has more than {_MAX_BYTES >> 30} GiB when it is decompressed")
+
+
+_DEPTH: Final = 2
+
+
+def read_sdist_metadata(path: Path) -> bytes | None:
+    """Return the content of the sdist's ``NAME-VERSION/PKG-INFO``; None if it has none that can be read."""
+    return _read_at_top(path, "PKG-INFO")
+
+
+def read_sdist_pyproject(path: Path) -> bytes | None:
+    """Return the content of the sdist's ``NAME-VERSION/pyproject.toml``; None if it has none that can be read."""
+    return _read_at_top(path, "pyproject.toml")
+
+
+def _read_at_top(path: Path, file: str) -> bytes | None:
+    try:
+        with open_members(path, filename=path.name) as members:
+            return next((read() for name, read in members if read is not None and _is_at_top(name, file)), None)
+    except UNREADABLE:
+        return None
+
+
+def _is_at_top(name: str, file: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == _DEPTH and parts[1] == file
+
+
+_MAX_TEXT: Final = 1 << 20
+_MAX_TEXTS: Final = 16 << 20
+"""How much of all texts together is kept."""
+
+
+def read_sdist(archive: Path, *, filename: str) -> SdistContents:
+    """List an sdist and read the texts that tell how it is built; raises InvalidSdistError."""
+    names: list[str] = []
+    texts: dict[str, str] = {}
+    left = _MAX_TEXTS
+    try:
+        with open_members(archive, filename=filename) as members:
+            for name, read in members:
+                if read is not None:
+                    path = _below_top(name)
+                    names.append(path)
+                    if left > 0 and is_telling(path):
+                        texts[path] = read()[:_MAX_TEXT].decode(errors="replace")
+                        left -= len(texts[path])
+    except UNREADABLE as error:
+        raise InvalidSdistError(file=filename, reason=f"it cannot be read ({error})") from error
+    return SdistContents(names=tuple(names), texts=texts)
+
+
+def _below_top(name: str) -> str:
+    """Give a member's path without the one top folder of an sdist (PEP 625)."""
+    return str(PurePosixPath(*PurePosixPath(name).parts[1:]))

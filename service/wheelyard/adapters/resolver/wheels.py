@@ -2,23 +2,71 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, cast
 
-from packaging.markers import Environment
+from packaging.markers import Environment, UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import Package, PackageWheel, Pylock, PylockSelectError, PylockValidationError
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import Question, UvProcess, UvResolverOptions
-from wheelyard.adapters.resolver.wheel_requirements import applicable_requirements
 from wheelyard.adapters.upstream.http import without_password
 from wheelyard.domain.index.placeholder_files import StandIns
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import BuildRequirementsError, WheelsMissingError
+
+_SHOWN: Final = 200
+MOST_REQUIREMENTS: Final = 2000
+"""Of one build, or of one wheel on a target."""
+
+
+def applicable_requirements(requirements: Iterable[str], *, target: Target) -> tuple[Requirement, ...]:
+    """Parse requirements, evaluate and drop their markers for the target, and sort them.
+
+    A project's own text must never reach a resolver's requirements file as it is: a line there may also be an
+    option, a path or an address. Direct references are refused, for nothing vouches for their hash.
+
+    Raises:
+        BuildRequirementsError: One is malformed, a direct reference, equal to what is no version, or has a marker that
+            has no value.
+    """
+    texts = list(requirements)
+    if len(texts) > MOST_REQUIREMENTS:
+        raise _refused(texts[0], f"there are {len(texts)} requirements; {MOST_REQUIREMENTS} are allowed")
+    applicable = [one for one in map(_parse, texts) if _applies(one, target)]
+    for one in applicable:
+        one.marker = None
+    return tuple(sorted(set(applicable), key=str))
+
+
+def _parse(text: str) -> Requirement:
+    try:
+        requirement = read_requirement(text)
+    except RefusedTextError as error:
+        raise _refused(text, str(error)) from error
+    if requirement.url is not None:
+        raise _refused(text, "it is a direct reference, and build requirements come from the index only")
+    return requirement
+
+
+def _applies(requirement: Requirement, target: Target) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(target.marker_environment())
+    except (UndefinedComparison, UndefinedEnvironmentName) as error:
+        raise _refused(str(requirement), f"its marker cannot be evaluated ({error})") from error
+
+
+def _refused(text: str, reason: str) -> BuildRequirementsError:
+    shown = " ".join(text.split())[:_SHOWN]
+    return BuildRequirementsError(requirements=[shown], reason=reason)
+
 
 FindFile = Callable[[str], IndexFile | None]
 """Finds a file that stands for an address of our own pages."""
