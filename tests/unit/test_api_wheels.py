@@ -8,7 +8,7 @@ from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.domain.index.index import Level
-from wheelyard.usecases.wheel_bytes import WheelBytes
+from wheelyard.usecases.browse_index import WheelBytes
 
 OLD, NEW = "demo-1.0-1-py3-none-any.whl", "demo-2.0-1-py3-none-any.whl"
 

@@ -14,7 +14,7 @@ from tests.unit.api_stand import ApiStand, access_on, api_stand, assert_problem
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.api.app import create_app
 from wheelyard.domain.access import Scope
-from wheelyard.usecases.request_limits import ParallelLimit
+from wheelyard.usecases.access import ParallelLimit
 from wheelyard.usecases.tokens import Tokens
 
 

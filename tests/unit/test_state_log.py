@@ -17,7 +17,7 @@ from tests.unit.run_build_stand import Endless, RunStand, pass_through, running
 from wheelyard.adapters.memory_queue import MemoryQueue
 from wheelyard.errors import BuildFailedError, EngineUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Tools
-from wheelyard.usecases.logged_builds import LoggedBuilds
+from wheelyard.usecases.retry_builds import LoggedBuilds
 
 _ROOT = Path(__file__).parents[2]
 Entries = list[dict[str, Any]]

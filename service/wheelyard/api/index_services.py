@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from wheelyard.usecases.browse_index import BrowseIndex
+from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.simple_pages import SimplePages
-from wheelyard.usecases.wheel_bytes import WheelBytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,8 +15,8 @@ from wheelyard.api.problems import Problem
 from wheelyard.api.schemas.base import View
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.errors import WheelyardError
+from wheelyard.usecases.access import ParallelLimit
 from wheelyard.usecases.follow_log import LogEvent, LogText, StatusChange
-from wheelyard.usecases.request_limits import ParallelLimit
 
 EVENT_STREAM: Final = "text/event-stream"
 _RECONNECT_MILLISECONDS: Final = 2000

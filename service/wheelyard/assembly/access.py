@@ -15,8 +15,7 @@ from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.domain.access import OpenLimits
 from wheelyard.interfaces import AuditStore, WorkerBook
 from wheelyard.settings import Settings
-from wheelyard.usecases.access import Access
-from wheelyard.usecases.request_limits import ParallelLimit, RequestLimit
+from wheelyard.usecases.access import Access, ParallelLimit, RequestLimit
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.tokens import Tokens
 

@@ -24,12 +24,10 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf
 from wheelyard.settings import Settings
-from wheelyard.usecases.browse_index import BrowseIndex
-from wheelyard.usecases.check_index import CheckIndex
-from wheelyard.usecases.index_watch import RegularCheck
+from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
+from wheelyard.usecases.check_index import CheckIndex, RegularCheck
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.simple_pages import SimplePages
-from wheelyard.usecases.wheel_bytes import WheelBytes
 
 Places = Mapping[Level, DevpiPlace]
 """Our indexes on devpi; prod is always there."""

@@ -28,13 +28,13 @@ from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild
-from wheelyard.usecases.logged_builds import LoggedBuilds
 from wheelyard.usecases.mirror_wheel import MirrorWheel
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
 
 _POLL_SECONDS: Final = 1.0

@@ -47,10 +47,10 @@ from wheelyard.metrics import CacheLookups, HttpMetrics
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
-from wheelyard.usecases.logged_builds import LoggedBuilds
 from wheelyard.usecases.order_dependencies import SupplyNeeds
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.show_queue import ShowQueue
 
 

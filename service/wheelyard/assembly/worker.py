@@ -19,7 +19,7 @@ from wheelyard.errors import OperatorError
 from wheelyard.interfaces import Engine, FigureStore, ImageReports, WorkerBook, WorkQueue
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
-from wheelyard.usecases.index_watch import RegularCheck
+from wheelyard.usecases.check_index import RegularCheck
 from wheelyard.usecases.periodic_work import PeriodicWork, repeat
 from wheelyard.usecases.take_builds import TakeBuilds
 

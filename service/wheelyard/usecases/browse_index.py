@@ -1,7 +1,8 @@
 """What is on our index, for people and programs that look around: wheels, projects, releases. Must not change it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 
 from packaging.utils import canonicalize_name
 
@@ -18,7 +19,7 @@ from wheelyard.domain.index.wheels import (
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import NotFoundError
-from wheelyard.interfaces import ContentsStore, WheelLists, WheelStore
+from wheelyard.interfaces import ContentsStore, WheelLists, WheelShelf, WheelStore
 
 
 class BrowseIndex:
@@ -63,3 +64,26 @@ class BrowseIndex:
         if not wheels:
             raise NotFoundError(kind="project", name=name)
         return ProjectDetails(name=project, releases=releases_of(wheels))
+
+
+class WheelBytes:
+    """The use cases behind ``/files/``."""
+
+    def __init__(self, *, store: WheelStore, shelf: WheelShelf) -> None:
+        self._store = store
+        self._shelf = shelf
+
+    async def find(self, filename: str) -> IndexedWheel:
+        """Find a wheel that may be fetched, yanked or not; raises NotFoundError."""
+        wheel = await self._store.find(filename)
+        if wheel.deleted_at is not None:
+            raise NotFoundError(kind="wheel", name=filename)
+        return wheel
+
+    def open(self, wheel: IndexedWheel) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Read a wheel's bytes."""
+        return self._shelf.open(wheel.url)
+
+    async def metadata_of(self, filename: str) -> bytes:
+        """Read the METADATA of a wheel that may be fetched; raises NotFoundError."""
+        return await self._store.metadata_of(filename)

@@ -20,11 +20,13 @@ from wheelyard.interfaces import (
     AuditStore,
     ContentsStore,
     IndexReports,
+    PeriodicStore,
     WheelEdits,
     WheelIndex,
     WheelLists,
     WheelShelf,
 )
+from wheelyard.logs import get_logger
 from wheelyard.pipeline.wheel_file import read_contents, read_metadata
 from wheelyard.usecases.manage_wheels import fetch_wheel
 
@@ -121,3 +123,23 @@ class CheckIndex:
 
 def _is_copy(file: HeldFile, wheel: IndexedWheel) -> bool:
     return file.filename == wheel.filename and file.sha256 == wheel.sha256
+
+
+CHECK_SECONDS: Final = 6 * 3600.0
+_log = get_logger(__name__)
+
+
+class RegularCheck:
+    """What any worker may do, but only one at a time does; the report is kept for the pages."""
+
+    def __init__(self, store: PeriodicStore, check: CheckIndex) -> None:
+        self._store = store
+        self._check = check
+
+    async def __call__(self) -> bool:
+        """Compare if it is time; True if this worker was the one to do it; raises IndexUnavailableError."""
+        if not await self._store.begin("index-check", interval_seconds=CHECK_SECONDS):
+            return False
+        report = await self._check(mend=False, by="a worker")
+        _log.info("index-checked", wheels=report.wheels, files=report.files, differences=len(report.findings))
+        return True
