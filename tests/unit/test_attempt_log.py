@@ -10,8 +10,7 @@ from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES, Stage, Status
 from wheelyard.domain.builds.log_text import gutter_text
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError
-from wheelyard.pipeline.attempt_log import AttemptLog
-from wheelyard.pipeline.pace import Pace
+from wheelyard.pipeline.attempt_log import AttemptLog, Pace
 
 CLAIM = Claim(build_id="b1", attempt=1, worker="worker-1", order=sample_order())
 

@@ -9,8 +9,8 @@ from tests.unit.pipeline_stand import honest_build, honest_repair, honest_verify
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.pipeline.build import build
+from wheelyard.pipeline.prepare import resolve
 from wheelyard.pipeline.repair import repair
-from wheelyard.pipeline.resolve import resolve
 from wheelyard.pipeline.verify import verify
 
 ASKING = EffectiveRecipe(network=True)

@@ -16,7 +16,7 @@ from wheelyard.errors import BuildFailedError, BuildTimeoutError
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import Job, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
-from wheelyard.pipeline.resolve import resolve
+from wheelyard.pipeline.prepare import resolve
 
 MIB = 1 << 20
 SMALL = EffectiveRecipe(memory_bytes=96 * MIB, cpus=0.5, time_seconds=7, scratch_bytes=8 * MIB, log_bytes=50)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wheelyard.pipeline.pace import Pace
+from wheelyard.pipeline.attempt_log import Pace
 
 RATE = 1000
 

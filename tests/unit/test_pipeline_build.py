@@ -27,7 +27,7 @@ from wheelyard.errors import (
     WheelyardError,
 )
 from wheelyard.pipeline.build import build
-from wheelyard.pipeline.fetch import fetch
+from wheelyard.pipeline.prepare import fetch
 
 
 def reporting(kind: str = "report", **fields: object) -> Script:

@@ -45,7 +45,7 @@ USES = {
     "build_requires": Use(modules=REQUIRES, tried=KEYS),
     "dropped_requires": Use(modules=REQUIRES, tried=KEYS),
     "build_constraints": Use(modules=BUILD, tried=KEYS),
-    "sources": Use(modules=("pipeline/fetch.py", *BUILD), tried=KEYS),
+    "sources": Use(modules=("pipeline/prepare.py", *BUILD), tried=KEYS),
     "patches": Use(modules=BUILD, tried=KEYS),
     "before_build": Use(modules=BUILD, tried=KEYS),
     "after_build": Use(modules=BUILD, tried=KEYS),
@@ -66,7 +66,7 @@ USES = {
     "test_requires": Use(modules=VERIFY, tried=KEYS),
     "test_files": Use(modules=VERIFY, tried=KEYS),
     "test_apt": Use(modules=("pipeline/prepare.py",), tried=KEYS),
-    "network": Use(modules=("pipeline/granted_network.py", "usecases/request_build.py"), tried=KEYS),
+    "network": Use(modules=("pipeline/job.py", "usecases/request_build.py"), tried=KEYS),
     "unsupported": Use(modules=("usecases/request_build.py",), tried="unit/test_recipe_request.py"),
 }
 FIELDS = [field.name for field in dataclasses.fields(EffectiveRecipe)]

@@ -20,7 +20,7 @@ from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import BuildFailedError, EngineUnavailableError, UnknownProjectError, WheelsMissingError
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
-from wheelyard.pipeline.keep import keep_in
+from wheelyard.pipeline.publish import keep_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings

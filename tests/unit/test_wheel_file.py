@@ -172,7 +172,7 @@ def test_compression_that_not_every_installer_knows_is_refused(tmp_path: Path, c
 
 
 def test_wheel_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wheelyard.pipeline.wheel_check.MAX_MEMBERS", 3)
+    monkeypatch.setattr("wheelyard.pipeline.wheel_members.MAX_MEMBERS", 3)
     with pytest.raises(ValueError, match="it has 4 members, and 3 are allowed"):
         read(tmp_path, make_wheel())
 

@@ -13,7 +13,7 @@ from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.assembly.images import builder_facts, with_engine
 from wheelyard.assembly.service import source_index
 from wheelyard.assembly.worker_parts import attempt_options, attempt_tools, worker_name
-from wheelyard.pipeline.keep import keep_in
+from wheelyard.pipeline.publish import keep_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.settings import Settings
 from wheelyard.usecases.request_build import PlanBuild

@@ -16,8 +16,7 @@ from wheelyard.domain.recipes.effective import SourceFile
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates
-from wheelyard.pipeline.granted_network import granted_network
-from wheelyard.pipeline.job import BuiltWheel, Job, Tools, known
+from wheelyard.pipeline.job import BuiltWheel, Job, Tools, granted_network, known
 from wheelyard.pipeline.wheel_report import read_sources
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more for a backend that thinks again

@@ -10,11 +10,13 @@ from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
     CrateCache,
     Engine,
     Images,
     LogSink,
+    Network,
     ParserPool,
     SourceIndex,
     WheelResolver,
@@ -131,3 +133,17 @@ def known(fact: T | None) -> T:
     if fact is None:
         raise AssertionError("a stage ran before the one that it builds on")
     return fact
+
+
+def granted_network(job: Job, tools: Tools) -> Network:
+    """Say what the build container may reach.
+
+    Raises:
+        NetworkRefusedError: its recipe asks for a network, and there is none for it.
+    """
+    order = job.claim.order
+    if not order.recipe.network:
+        return Network.NONE
+    if not tools.network_for_recipes:
+        raise NetworkRefusedError(release=f"{order.project} {order.version}")
+    return Network.RECIPE

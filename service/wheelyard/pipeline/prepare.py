@@ -2,14 +2,22 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import urlsplit
 
+from wheelyard.domain.packaging.release import IndexFile
+from wheelyard.domain.recipes.effective import SourceFile
 from wheelyard.domain.recipes.sdist_facts import find_rust_builder
 from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.errors import ToolchainTooOldError
+from wheelyard.domain.untrusted.versions import read_version
+from wheelyard.errors import HashMismatchError, SourceMismatchError, ToolchainTooOldError
+from wheelyard.interfaces import Network
 from wheelyard.pipeline.crates import wants_crates
-from wheelyard.pipeline.job import Job, PreparedImages, Tools, known
+from wheelyard.pipeline.job import Job, PreparedImages, Tools, granted_network, known
+from wheelyard.pipeline.limits import grant_limits, unmet_wishes
 
 
 async def prepare(job: Job, tools: Tools) -> Job:
@@ -72,3 +80,66 @@ async def _builder_of(job: Job, tools: Tools) -> str:
     return await tools.images.builder(
         suite=suite, python=order.target.python, apt=packages, toolchains=recipe.toolchains, log=job.log
     )
+
+
+async def resolve(job: Job, tools: Tools) -> Job:
+    """Put the order into the log, so that it can be read without anything else at hand.
+
+    Raises:
+        NetworkRefusedError: its recipe asks for a network, and this worker gives builds none.
+    """
+    order = job.claim.order
+    network = granted_network(job, tools)
+    limits = grant_limits(order.recipe, tools.limits).limits
+    await job.note(f"{order.project} {order.version} for {order.target}, on the builder of {order.builder}")
+    await job.note(f"{order.sdist.filename} sha256={order.sdist.sha256}")
+    if needs := (*order.recipe.toolchains, *order.recipe.apt):
+        await job.note(f"recipe {order.recipe_digest[:12]}: {', '.join(needs)}")
+    await job.note(f"limits: {limits.memory_bytes >> 20} MiB, {limits.cpus:g} cpus, {limits.time_seconds} s a stage")
+    if network is not Network.NONE:
+        await job.note("network: the build has one, because its recipe asks for it and the operator allows it")
+    for wish in unmet_wishes(order.recipe, tools.limits.ceiling):
+        await job.note(wish)
+    return job
+
+
+_PREFIX: Final = "source-"
+
+
+async def fetch(job: Job, tools: Tools) -> Job:
+    """Fetch the sdist and the recipe's sources into the cache, or find them there."""
+    order = job.claim.order
+    file = IndexFile(
+        filename=order.sdist.filename,
+        url=order.sdist.url,
+        sha256=order.sdist.sha256,
+        kind="sdist",
+        version=read_version(order.version),
+        size_bytes=order.sdist.size_bytes,
+    )
+    sdist = await tools.source.fetch(file)
+    return job.knowing(
+        sdist=sdist, sources=tuple([await _fetch_source(job, tools, one) for one in order.recipe.sources])
+    )
+
+
+async def _fetch_source(job: Job, tools: Tools, source: SourceFile) -> Path:
+    """Fetch a file that the recipe names; raises SourceMismatchError, since the hash is the recipe's, too."""
+    order = job.claim.order
+    await job.note(f"source {source.url} sha256={source.sha256}")
+    try:
+        return await tools.source.fetch(_file_of(source, order.version))
+    except HashMismatchError as error:
+        release = f"{order.project} {order.version}"
+        raise SourceMismatchError(
+            release=release, url=source.url, expected=error.expected, found=error.found
+        ) from error
+
+
+def _file_of(source: SourceFile, version: str) -> IndexFile:
+    """Describe a source as the cache knows files.
+
+    The prefix keeps it from passing for a release of a project, whose name might be one of the operator's own.
+    """
+    name = f"{_PREFIX}{PurePosixPath(urlsplit(source.url).path).name}"
+    return IndexFile(filename=name, url=source.url, sha256=source.sha256, kind="sdist", version=read_version(version))

@@ -1,6 +1,9 @@
 """Stage publish: put the proven wheel on the index and read it back."""
 
+import asyncio
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 from wheelyard.errors import WorkerLostError
 from wheelyard.interfaces import UploadBook, WheelIndex
@@ -28,3 +31,17 @@ def publish_on(index: WheelIndex, uploads: UploadBook) -> StageFunction:
         return job.knowing(wheel=on_index, published=published)
 
     return publish
+
+
+def keep_in(folder: Path) -> StageFunction:
+    """Make a stage that copies the wheel, exactly as it was verified, into a folder."""
+
+    async def keep(job: Job, tools: Tools) -> Job:
+        del tools
+        wheel = known(job.repaired).path
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(shutil.copyfile, wheel, folder / wheel.name)
+        await job.note(f"kept {folder / wheel.name}")
+        return job
+
+    return keep

@@ -22,8 +22,8 @@ from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFlo
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
-from wheelyard.pipeline.wheel_check import shown
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel
+from wheelyard.pipeline.wheel_members import shown
 from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
 
 _HAD_NETWORK: Final = "It was built with a network, so not all that went into it is known by its hash."

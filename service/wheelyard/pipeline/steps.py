@@ -4,11 +4,9 @@ from typing import Final
 
 from wheelyard.domain.builds.build import Stage
 from wheelyard.pipeline.build import build
-from wheelyard.pipeline.fetch import fetch
 from wheelyard.pipeline.job import StageFunction, Step
-from wheelyard.pipeline.prepare import prepare
+from wheelyard.pipeline.prepare import fetch, prepare, resolve
 from wheelyard.pipeline.repair import repair
-from wheelyard.pipeline.resolve import resolve
 from wheelyard.pipeline.verify import verify
 
 _STEPS: Final[tuple[Step, ...]] = (

@@ -24,10 +24,8 @@ from wheelyard.domain.untrusted.file_names import read_tag, read_wheel_name
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.pipeline.wheel_check import check_members, shown
-from wheelyard.pipeline.wheel_places import check_places, plain
-from wheelyard.pipeline.wheel_record import check_record
-from wheelyard.pipeline.wheel_scripts import check_scripts
+from wheelyard.pipeline.wheel_members import check_members, check_places, plain, shown
+from wheelyard.pipeline.wheel_record import check_record, check_scripts
 from wheelyard.pipeline.wheel_startup import Startup, find_startup
 from wheelyard.zip_files import open_zip
 

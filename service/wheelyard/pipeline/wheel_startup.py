@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from zipfile import ZipFile
 
-from wheelyard.pipeline.wheel_check import shown
-from wheelyard.pipeline.wheel_places import PROGRAMS, SITE, in_environment, installed_path, plain
+from wheelyard.pipeline.wheel_members import PROGRAMS, SITE, in_environment, installed_path, plain, shown
 
 _TEXT_BYTES: Final = 64 << 10
 _MOST_LINES: Final = 3

@@ -32,11 +32,10 @@ from wheelyard.errors import (
 )
 from wheelyard.interfaces import AttemptStore, CancelSignals, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
-from wheelyard.pipeline.attempt_log import AttemptLog
+from wheelyard.pipeline.attempt_log import AttemptLog, Pace
 from wheelyard.pipeline.container_job import BUILD_LABEL
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
-from wheelyard.pipeline.pace import Pace
 
 _log = get_logger(__name__)
 _unheard: Final[set[asyncio.Task[Any]]] = set()
