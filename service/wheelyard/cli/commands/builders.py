@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.commands.completion import complete_python
-from wheelyard.cli.commands.options import JsonOption
+from wheelyard.cli.commands.options import JsonOption, complete_python
 
 SuiteArgument = Annotated[
     str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: that of the default target.")

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from wheelyard.cli.commands.completion import complete_platform, complete_python
-from wheelyard.cli.commands.options import JsonOption, UrlOption
+from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platform, complete_python
 
 BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, or the beginning of it.")]
 BuildIdOrProject = Annotated[

@@ -1,4 +1,5 @@
 """Options that several commands share, so that they are called and explained alike."""
+# ruff: noqa: PLC0415  what only a completion needs is not imported for every command
 
 import re
 from typing import Annotated
@@ -24,3 +25,45 @@ UrlOption = Annotated[
         "The token comes from $WHEELYARD_TOKEN, else from the same place.",
     ),
 ]
+
+
+_TIMEOUT_SECONDS = 1.0
+"""A shell waits while its user does."""
+_MOST_BYTES = 1 << 20
+
+
+def complete_python(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the Pythons that the service builds for."""
+    return _offered(context, "python", incomplete)
+
+
+def complete_platform(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the platforms that the service builds for."""
+    return _offered(context, "platform", incomplete)
+
+
+def _offered(context: typer.Context, name: str, incomplete: str) -> list[str]:
+    given = context.params.get(name)
+    chosen = frozenset(given if isinstance(given, list | tuple) else ())
+    values = dict.fromkeys(target[name] for target in _targets(context.params.get("url")))
+    return [value for value in values if value.startswith(incomplete) and value not in chosen]
+
+
+def _targets(url: str | None) -> list[dict[str, str]]:
+    """Read the service's targets with what Python itself has: importing the client takes longer than the answer."""
+    import json
+    from http.client import HTTPException
+    from urllib.request import Request, urlopen
+
+    from wheelyard.cli.connection import find_connection
+    from wheelyard.errors import WheelyardError
+
+    try:
+        connection = find_connection(url)
+        headers = {"Authorization": f"Bearer {connection.token}"} if connection.token else {}
+        request = Request(f"{connection.url.rstrip('/')}/v1/targets", headers=headers)  # noqa: S310  checked by --url
+        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  as above
+            targets = json.loads(answer.read(_MOST_BYTES))
+        return [{name: str(target[name]) for name in ("python", "platform")} for target in targets]
+    except (WheelyardError, HTTPException, OSError, ValueError, LookupError, TypeError):
+        return []

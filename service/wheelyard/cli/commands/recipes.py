@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.commands.completion import complete_platform, complete_python
-from wheelyard.cli.commands.options import JsonOption
+from wheelyard.cli.commands.options import JsonOption, complete_platform, complete_python
 
 FolderOption = Annotated[
     Path | None,
