@@ -6,12 +6,15 @@ from wheelyard.interfaces.builds import (
     BuildStore,
     BuildTimes,
     EqualBuilds,
+    FigureStore,
+    LineStore,
     LogStore,
+    NameStore,
     NeedStore,
     RetryStore,
+    StatisticsStore,
 )
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
-from wheelyard.interfaces.parsers import ParserPool
 from wheelyard.interfaces.prebuilds import (
     DueWebhook,
     PrebuildLists,
@@ -20,8 +23,7 @@ from wheelyard.interfaces.prebuilds import (
     WebhookOutbox,
     WebhookSender,
 )
-from wheelyard.interfaces.sources import CrateCache, RecipeBook, ReleaseResolver, SourceIndex, WheelResolver
-from wheelyard.interfaces.views import FigureStore, LineStore, NameStore, StatisticsStore
+from wheelyard.interfaces.sources import CrateCache, ParserPool, RecipeBook, ReleaseResolver, SourceIndex, WheelResolver
 from wheelyard.interfaces.wheels import (
     ContentsStore,
     IndexReports,

@@ -1,13 +1,16 @@
 """Builds, their attempts and logs, as their stores give them. Must not import what implements it."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
+from wheelyard.domain.builds.estimate import Line
 from wheelyard.domain.builds.graph import Need
+from wheelyard.domain.builds.metrics import Figures, Tally
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Beat, BuildFilter, BuildPage, Claim, LogPart, Outcome, Submission
+from wheelyard.domain.builds.statistics import Statistics
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import WheelyardError
 
@@ -146,4 +149,44 @@ class BuildTimes(Protocol):
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
         """Give the median of each project's successful builds; projects without any are left out."""
+        ...
+
+
+class FigureStore(Protocol):
+    """Figures of everything that the processes of this Wheelyard have in common, for monitoring."""
+
+    async def read(self) -> Figures:
+        """Read all of them, as of one moment; totals never go down."""
+        ...
+
+    async def add(self, tallies: Sequence[Tally]) -> None:
+        """Add to the totals what this process alone has counted."""
+        ...
+
+    async def fold(self) -> None:
+        """Bring the totals into short form; they stay what they are. Any number of workers may call it at any time."""
+        ...
+
+
+class LineStore(Protocol):
+    """Who waits."""
+
+    async def read(self, *, limit: int) -> Line:
+        """Read what runs, and the first builds that wait, in the order in which they are taken."""
+        ...
+
+
+class NameStore(Protocol):
+    """Names that somebody may be about to type."""
+
+    async def names(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name, sorted, projects of which there is a wheel or a build and whose normalised name begins so."""
+        ...
+
+
+class StatisticsStore(Protocol):
+    """Figures of what was built."""
+
+    async def summarise(self, *, days: int) -> Statistics:
+        """Count what ended in the last days, by the store's clock."""
         ...
