@@ -22,7 +22,7 @@ from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
-from wheelyard.api.index_services import IndexAccess
+from wheelyard.api.services import IndexAccess
 from wheelyard.assembly.index import IndexBackends, embedded_index, index_services, open_index, worker_index
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status

@@ -36,8 +36,7 @@ from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.api.app import create_app
-from wheelyard.api.index_services import IndexAccess, IndexServices
-from wheelyard.api.services import ApiServices
+from wheelyard.api.services import ApiServices, IndexAccess, IndexServices
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome

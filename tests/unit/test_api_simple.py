@@ -12,7 +12,7 @@ from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.api.app import create_app
-from wheelyard.api.index_services import IndexAccess
+from wheelyard.api.services import IndexAccess
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.simple_format import Form
 from wheelyard.usecases.tokens import PREFIX

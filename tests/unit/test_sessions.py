@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand
 
+from wheelyard.api.authentication import clear_session_cookie, session_of, set_session_cookie
 from wheelyard.api.problem_handlers import register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware
-from wheelyard.api.session_cookie import clear_session_cookie, session_of, set_session_cookie
 from wheelyard.domain.access import Scope
 from wheelyard.errors import TooManyRequestsError, UnauthenticatedError
 from wheelyard.metrics import HttpMetrics

@@ -9,24 +9,19 @@ from wheelyard import __version__
 from wheelyard.adapters.host.shared_work import FairSlots, SharedAnswer
 from wheelyard.api import (
     access,
-    audit,
     build_log,
     builders,
     builds,
     files,
-    metrics,
     monitoring,
     recipes,
     requests,
     simple,
     statistics,
-    targets,
     wheels,
-    workers,
 )
 from wheelyard.api.body_limit import BodyLimitMiddleware
-from wheelyard.api.docs import describe_api
-from wheelyard.api.docs_page import add_docs
+from wheelyard.api.docs import add_docs, describe_api
 from wheelyard.api.problem_handlers import register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
@@ -59,16 +54,16 @@ _ROUTERS: Final = (
     build_log.router,
     wheels.router,
     requests.router,
-    targets.router,
+    builders.targets_router,
     builders.router,
     access.router,
-    audit.router,
-    workers.router,
+    access.audit_router,
+    builders.workers_router,
     statistics.router,
     recipes.schema_router,
     recipes.router,
     monitoring.router,
-    metrics.router,
+    monitoring.metrics_router,
 )
 
 

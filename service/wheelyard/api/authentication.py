@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from json import JSONDecodeError
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
@@ -13,11 +13,13 @@ from wheelyard.api.index_access import require_our_name
 from wheelyard.api.request_context import address_of
 from wheelyard.api.scopes import needed_scope
 from wheelyard.api.services import services_of
+from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.untrusted.json_text import MAX_FIELDS, read_body
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError
-from wheelyard.usecases.access import ANONYMOUS
+from wheelyard.usecases.access import ANONYMOUS, allowed
+from wheelyard.usecases.sessions import Session, Sessions
 
 bearer_scheme = HTTPBearer(
     auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` makes one."
@@ -88,3 +90,41 @@ async def _caller_key(request: Request) -> str:
 
 CallerKey = Annotated[str, Depends(_caller_key)]
 """Says what limits count as the caller: the token, or without one the address."""
+
+
+_NAME: Final = "wheelyard_session"
+CSRF_FIELD: Final = "csrf_token"
+"""Name of the hidden field that every form has."""
+
+
+def set_session_cookie(request: Request, response: Response, session: Session, sessions: Sessions) -> None:
+    """Let the browser keep a session for as long as it lasts."""
+    response.set_cookie(
+        _name_for(request),
+        session.secret,
+        max_age=int(sessions.lifetime.total_seconds()),
+        path="/",
+        secure=_is_secure(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def clear_session_cookie(request: Request, response: Response) -> None:
+    """Let the browser forget the session."""
+    response.delete_cookie(_name_for(request), path="/", secure=_is_secure(request), httponly=True, samesite="lax")
+
+
+async def session_of(request: Request, sessions: Sessions, *, needed: Scope = Scope.READ) -> Session:
+    """Give the request's session; raises UnauthenticatedError, or ForbiddenError if its token lacks the scope."""
+    session = await sessions.resume(request.cookies.get(_name_for(request)))
+    allowed(session.token, needed)
+    return session
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
+
+
+def _name_for(request: Request) -> str:
+    return f"__Host-{_NAME}" if _is_secure(request) else _NAME

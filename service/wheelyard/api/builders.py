@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import problems
 from wheelyard.api.examples import shown
+from wheelyard.api.schemas.builds import TargetView
+from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.api.services import Services
 from wheelyard.domain.catalogue.status import BuilderStatus
 from wheelyard.errors import EngineUnavailableError
@@ -140,3 +142,25 @@ async def list_builders(services: Services) -> list[BuilderView]:
     What workers tell is at most a minute old.
     """
     return [BuilderView.of(status) for status in await services.builders()]
+
+
+targets_router: Final = APIRouter(
+    prefix="/v1/targets", tags=["targets"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
+)
+
+
+@targets_router.get("", operation_id="list_targets", summary="List targets", responses=problems())
+async def list_targets(services: Services) -> list[TargetView]:
+    """List every Python and platform that this Wheelyard builds for, and which pair a request means by default."""
+    return [TargetView.of(target, default=services.defaults) for target in services.request_build.targets()]
+
+
+workers_router: Final = APIRouter(
+    prefix="/v1/workers", tags=["workers"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
+)
+
+
+@workers_router.get("", operation_id="list_workers", summary="List workers", responses=problems())
+async def list_workers(services: Services) -> list[WorkerView]:
+    """List the workers that there are, or were in the last week, by name."""
+    return [WorkerView.of(worker) for worker in await services.workers.list_workers()]

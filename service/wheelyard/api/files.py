@@ -10,13 +10,26 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
-from wheelyard.api.conditional import is_known
 from wheelyard.api.docs import problems
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.services import ApiServices, Services
 from wheelyard.domain.index.byte_range import ByteRange, parse_range
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import IndexUnavailableError, NotFoundError
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Tell whether the reader has this very answer, by its If-None-Match; ``*`` is whatever there is."""
+    given = [one.strip() for one in request.headers.get("If-None-Match", "").split(",")]
+    return "*" in given or etag.removeprefix("W/") in (one.removeprefix("W/") for one in given)
+
+
+def takes_gzip(request: Request) -> bool:
+    """Tell whether the reader can unpack gzip."""
+    accepted = request.headers.get("Accept-Encoding", "")
+    codings = (item.replace(" ", "").lower().split(";") for item in accepted.split(","))
+    return any(name == "gzip" and "q=0" not in parameters for name, *parameters in codings)
+
 
 _METADATA: Final = ".metadata"
 _OK, _PART, _NOT_MODIFIED, _NO_SUCH_PART = 200, 206, 304, 416

@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from wheelyard.api.index_services import IndexServices
 from wheelyard.api.request_context import address_of
 from wheelyard.api.schemas.links import TOKEN_USER, IndexLinks
-from wheelyard.api.services import services_of
+from wheelyard.api.services import IndexServices, services_of
 from wheelyard.errors import UnauthenticatedError
 
 _THIS_HOST: Final = "this host"

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from wheelyard.adapters.host.shared_work import SharedAnswer
-from wheelyard.api.docs import public_problems
-from wheelyard.api.services import Check
+from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
+from wheelyard.api.docs import problems, public_problems
+from wheelyard.api.services import Check, Services
+from wheelyard.domain.builds.metrics import Figures
 from wheelyard.errors import NotReadyError, WheelyardError
 from wheelyard.logs import get_logger
+from wheelyard.metrics import CONTENT_TYPE, render
 
 _log: Final = get_logger(__name__)
 
@@ -103,3 +106,33 @@ def readiness_of(request: Request) -> SharedAnswer[dict[str, str | None]]:
     """Give what this application last knew of what it needs."""
     answer: SharedAnswer[dict[str, str | None]] = request.app.state.readiness
     return answer
+
+
+metrics_router: Final = APIRouter(
+    tags=["health"],
+    route_class=AuthenticatedRoute,
+    dependencies=[Depends(bearer_scheme)],
+    default_response_class=Response,
+)
+
+
+@metrics_router.get(
+    "/metrics",
+    operation_id="read_metrics",
+    summary="Figures for Prometheus",
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text format."},
+        **problems(),
+    },
+)
+async def read_metrics(request: Request, services: Services) -> Response:
+    """Give the figures of the whole service, whichever API process is asked, and this process's own ones.
+
+    It needs a token of the scope `read`, unless reading is open to everybody. Scrapes at the same
+    time share one count.
+    """
+    shared: SharedAnswer[Figures] = request.app.state.figures
+    figures = await shared.get()
+    return Response(
+        render(services.http_metrics, figures), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+    )

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from wheelyard.api.index_services import IndexServices
 from wheelyard.domain.builds.statistics import DiskUse
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus
@@ -27,12 +26,48 @@ from wheelyard.interfaces import (
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
+from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
+from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
+from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.show_queue import ShowQueue
+from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import Tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexAccess:
+    """Who may read the index without a token (docs/decisions/0014)."""
+
+    anonymous: bool = False
+    """Everybody."""
+    this_host: bool = False
+    """Programs on this host, for a service that nobody else can reach."""
+    local: bool = False
+    """The service listens on this host alone: without a token it answers to this host's names only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexServices:
+    """The use cases of our index."""
+
+    pages: SimplePages
+    """What users install from."""
+    staged_pages: SimplePages
+    """The same, and what is staged."""
+    own_pages: SimplePages
+    """What users install from, without what was mirrored."""
+    files: WheelBytes
+    browse: BrowseIndex
+    manage: ManageWheels
+    check: CheckIndex
+    access: IndexAccess
+    public_url: str | None = None
+    """Where users reach the API, if it is not where a request came to."""
+
 
 Check = Callable[[], Awaitable[None]]
 """Returns if something answers, else raises a WheelyardError."""

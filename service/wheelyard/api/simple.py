@@ -6,8 +6,8 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from packaging.utils import canonicalize_name
 
-from wheelyard.api.conditional import is_known, takes_gzip
 from wheelyard.api.docs import Responses, problems
+from wheelyard.api.files import is_known, takes_gzip
 from wheelyard.api.index_access import IndexRoute
 from wheelyard.api.services import Services
 from wheelyard.domain.index.simple_format import Form, choose_form

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from wheelyard import errors
 from wheelyard.api.authentication import AuthenticatedRoute, Caller, bearer_scheme
 from wheelyard.api.docs import INVALID_REQUEST, problems
-from wheelyard.api.names import ProjectName, WheelFilename
+from wheelyard.api.schemas.base import PLAIN_TEXT
 from wheelyard.api.schemas.index import (
     CheckOrder,
     ContentsView,
@@ -22,6 +22,14 @@ from wheelyard.api.schemas.index import (
     YankReason,
 )
 from wheelyard.api.services import Services
+
+_LONGEST_FILE: Final = 400
+
+WheelFilename = Annotated[str, Path(max_length=_LONGEST_FILE, pattern=PLAIN_TEXT)]
+"""The file name of a wheel in a path."""
+ProjectName = Annotated[str, Path(max_length=200, pattern=PLAIN_TEXT)]
+"""The name of a project in a path, in any spelling."""
+
 
 _NO_SUCH_WHEEL: Final = errors.NotFoundError(kind="wheel", name="pyyaml-6.0.3-py3-none-any.whl")
 _NO_SUCH_PROJECT: Final = errors.NotFoundError(kind="project", name="pyyaml")

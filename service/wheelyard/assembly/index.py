@@ -17,7 +17,7 @@ from wheelyard.adapters.store.index_records import PostgresIndexReports, Postgre
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
-from wheelyard.api.index_services import IndexAccess, IndexServices
+from wheelyard.api.services import IndexAccess, IndexServices
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target

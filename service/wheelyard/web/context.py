@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
+from wheelyard.api.authentication import CSRF_FIELD, session_of
 from wheelyard.api.body_limit import MAX_FILES_BYTES
 from wheelyard.api.index_access import require_our_name
 from wheelyard.api.request_context import address_of, trace_of
 from wheelyard.api.services import ApiServices, services_of
-from wheelyard.api.session_cookie import CSRF_FIELD, session_of
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.trace import Trace

@@ -6,9 +6,9 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from wheelyard.api.authentication import session_of
 from wheelyard.api.problems import Problem
 from wheelyard.api.services import services_of
-from wheelyard.api.session_cookie import session_of
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.sessions import Session
 from wheelyard.web.context import Visit

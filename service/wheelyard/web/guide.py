@@ -13,7 +13,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from wheelyard.api.conditional import is_known
+from wheelyard.api.files import is_known
 from wheelyard.errors import NotFoundError
 from wheelyard.resources import data_path
 

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wheelyard import __version__
-from wheelyard.api.conditional import is_known, takes_gzip
+from wheelyard.api.files import is_known, takes_gzip
 from wheelyard.web.words import FILTERS, show_hidden
 
 _OK: Final = 200

@@ -3,7 +3,7 @@
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
-from wheelyard.api.session_cookie import clear_session_cookie, set_session_cookie
+from wheelyard.api.authentication import clear_session_cookie, set_session_cookie
 from wheelyard.errors import UnauthenticatedError
 from wheelyard.web.context import Visit, local_path
 from wheelyard.web.rendering import Page
