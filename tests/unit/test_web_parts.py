@@ -18,9 +18,9 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
+from wheelyard.web.context import Remembered
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
-from wheelyard.web.remembered import Remembered
-from wheelyard.web.used_recipe import used_keys
+from wheelyard.web.recipes import used_keys
 from wheelyard.web.words import about, ago, duration, plural, short, show_hidden, size, some
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -20,7 +20,7 @@ from wheelyard.errors import (
     WheelyardError,
 )
 from wheelyard.logs import get_logger
-from wheelyard.web.error_page import error_page, wants_page
+from wheelyard.web.rendering import error_page, wants_page
 
 _log: Final = get_logger(__name__)
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
 from wheelyard.errors import NotFoundError, WheelyardError
-from wheelyard.web.context import Visit
-from wheelyard.web.page_memory import memory_of
+from wheelyard.web.context import Visit, memory_of
 from wheelyard.web.rendering import Page
 
 _SHOWN_PACKAGES = 500

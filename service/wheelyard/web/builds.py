@@ -1,18 +1,179 @@
 """The page of a build: its stages, its log as it grows, why it failed and what to do, its wheel; cancel and retry."""
 
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import Response
 from fastapi.responses import RedirectResponse
+from packaging.utils import canonicalize_name
 
-from wheelyard.domain.builds.build import Build, Status
+from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
+from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter
+from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.follow_log import LogPosition
+from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
 from wheelyard.web.context import Visit
 from wheelyard.web.log_window import LogWindow, fold_by_stage
+from wheelyard.web.matrix import pythons_of
+from wheelyard.web.recipes import used_keys
 from wheelyard.web.rendering import Page
-from wheelyard.web.timeline import timeline
-from wheelyard.web.used_recipe import used_keys
+
+_PAGE_SIZE = 50
+_FILTERS = ("project", "status", "failure_code", "python", "platform", "requested_by")
+_IN_VAIN = (Status.FAILED, Status.CANCELLED)
+
+
+async def list_builds(visit: Visit) -> Page:
+    """List builds, newest first."""
+    asked = _asked(visit)
+    before = _before(visit.asked("before"))
+    page = await visit.services.builds.list_builds(_filter(asked, before=before))
+    following = urlencode({**asked, "before": page.next_before}) if page.next_before else ""
+    targets = visit.services.request_build.targets()
+    values = {
+        "builds": page.builds,
+        "following": following,
+        "asked": asked,
+        "statuses": tuple(Status),
+        "codes": _codes(),
+        "pythons": pythons_of(targets),
+        "platforms": sorted({target.platform for target in targets}),
+        "first_page": f"/builds?{urlencode(asked)}" if before else "",
+        "may_retry": asked.get("status") in _IN_VAIN and bool(page.builds) and visit.may("request"),
+        "max_retries": MAX_RETRIES,
+        "retried": visit.asked("retried") if visit.asked("retried").isdecimal() else "",
+        "workers": await visit.services.workers.list_workers(),
+    }
+    return Page(template="builds.html", title="Builds", values=values)
+
+
+async def retry_builds(visit: Visit) -> Response:
+    """Try again what the list shows, and what is on its next pages, as far as one request may."""
+    asked = _asked(visit)
+    if asked.get("status") not in _IN_VAIN:
+        raise InvalidRequestError(problems=["status: must be failed or cancelled"])
+    retry = RetryBuilds(builds=visit.services.builds, retries=visit.services.retries)
+    wanted = _filter(asked, before=None, limit=MAX_RETRIES)
+    retried = await retry(wanted, requested_by=visit.token.actor, trace=visit.trace)
+    kept = {**asked, "retried": str(len(retried.submissions))}
+    return RedirectResponse(f"/builds?{urlencode(kept)}", status_code=303)
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    """Read the filters that are set."""
+    found = {name: visit.asked(name)[:200] for name in _FILTERS}
+    return {name: text for name, text in found.items() if text}
+
+
+def _filter(asked: Mapping[str, str], *, before: str | None, limit: int = _PAGE_SIZE) -> BuildFilter:
+    return BuildFilter(
+        project=canonicalize_name(asked["project"]) if "project" in asked else None,
+        status=_status(asked.get("status", "")),
+        failure_code=asked.get("failure_code"),
+        python=asked.get("python"),
+        platform=asked.get("platform"),
+        requested_by=asked.get("requested_by"),
+        before=before,
+        limit=limit,
+    )
+
+
+@cache
+def _codes() -> tuple[str, ...]:
+    """Name the codes that a failure can have."""
+    return tuple(sorted({kind.code for kind in _kinds(WheelyardError)}))
+
+
+def _kinds(parent: type[WheelyardError]) -> Iterator[type[WheelyardError]]:
+    for kind in parent.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def _status(text: str) -> Status | None:
+    try:
+        return Status(text) if text else None
+    except ValueError as error:
+        raise InvalidRequestError(problems=[f"status: must be one of {', '.join(Status)}"]) from error
+
+
+def _before(text: str) -> str | None:
+    try:
+        return str(uuid.UUID(text)) if text else None
+    except ValueError as error:
+        raise InvalidRequestError(problems=["before: must be the id of a build"]) from error
+
+
+_MEANINGS: Final = {
+    Stage.RESOLVE: "Says what is going to happen",
+    Stage.FETCH: "Brings the sdist in, by its hash",
+    Stage.PREPARE: "Finds or makes the images",
+    Stage.BUILD: "Runs the build backend, without a network",
+    Stage.REPAIR: "Audits the wheel and grafts libraries",
+    Stage.VERIFY: "Installs and imports it in a bare image",
+    Stage.PUBLISH: "Uploads the wheel and reads it back",
+}
+_SHORTEST_SHARE: Final = 2.0
+"""Width of the shortest bar, in percent, so that every stage that ran can be seen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageBar:
+    """One stage of an attempt."""
+
+    name: str
+    meaning: str
+    state: str
+    """``done``, ``running``, ``failed``, ``waiting`` or ``not reached``."""
+    seconds: float | None
+    """None if it has not ended, or was not measured."""
+    offset: float
+    """Where its bar begins, in percent of the attempt."""
+    share: float
+    """How long its bar is, in percent of the attempt."""
+
+
+def timeline(build: Build, attempt: Attempt) -> tuple[StageBar, ...]:
+    """Put an attempt's stages in order."""
+    return tuple(_bars(build, attempt))
+
+
+def _bars(build: Build, attempt: Attempt) -> Iterator[StageBar]:
+    seconds = {timing.stage: timing.seconds for timing in attempt.timings}
+    total = sum(seconds.values()) or 1.0
+    passed = 0.0
+    for stage in Stage:
+        took = seconds.get(stage)
+        share = max(100 * took / total, _SHORTEST_SHARE) if took is not None else 0.0
+        yield StageBar(
+            name=stage.value,
+            meaning=_MEANINGS[stage],
+            state=_state(stage, build, attempt),
+            seconds=took,
+            offset=round(min(100 * passed / total, 100 - share), 2),
+            share=round(share, 2),
+        )
+        passed += took or 0.0
+
+
+def _state(stage: Stage, build: Build, attempt: Attempt) -> str:
+    if attempt.finished_at is None and build.stage is not None:
+        order = list(Stage)
+        if stage is build.stage:
+            return "running"
+        return "done" if order.index(stage) < order.index(build.stage) else "waiting"
+    if attempt.finished_at is None:
+        return "waiting"
+    if attempt.failure is not None and attempt.failure.stage is stage:
+        return "failed"
+    measured = any(timing.stage is stage for timing in attempt.timings)
+    return "done" if measured or attempt.status is Status.SUCCEEDED else "not reached"
+
 
 _SHOWN_LINES: Final = 250
 

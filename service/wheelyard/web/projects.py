@@ -16,9 +16,8 @@ from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.errors import NotFoundError, WheelyardError
-from wheelyard.web.context import Visit
+from wheelyard.web.context import Visit, memory_of
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
-from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
 
 _PAGE_SIZE = 50

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.builds.log_text import clean_line
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.recipes.merge import Place
 from wheelyard.domain.recipes.origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
 from wheelyard.domain.recipes.recipe import Recipe
@@ -23,6 +24,7 @@ from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidEr
 from wheelyard.web.context import Visit
 from wheelyard.web.log_window import LogSpan, LogWindow, window_from
 from wheelyard.web.rendering import Page
+from wheelyard.web.words import some
 
 _PAGE_SIZE: Final = 100
 _BEFORE: Final = 20
@@ -161,3 +163,30 @@ def _usable(visit: Visit, status: RecipeStatus) -> Recipe | None:
         return visit.services.recipes.find(canonicalize_name(status.name))
     except RecipeInvalidError:
         return None
+
+
+_NOTHING = EffectiveRecipe()
+
+
+def used_keys(recipe: EffectiveRecipe) -> tuple[tuple[str, str], ...]:
+    """List what the recipe came to; empty if there is none."""
+    found = ((one.name, getattr(recipe, one.name)) for one in fields(recipe))
+    return tuple(
+        (name.replace("_", " ").capitalize(), _words(value))
+        for name, value in found
+        if value != getattr(_NOTHING, name)
+    )
+
+
+def _words(value: object) -> str:
+    match value:
+        case RecipeFile():
+            return value.name
+        case SourceFile():
+            return value.url
+        case (str(name), str(given)):
+            return f"{name} = {given}"
+        case tuple():
+            return some([_words(one) for one in value])
+        case _:
+            return str(value)

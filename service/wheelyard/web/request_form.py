@@ -14,9 +14,8 @@ from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
-from wheelyard.web.context import Visit
+from wheelyard.web.context import Visit, memory_of
 from wheelyard.web.matrix import pythons_of
-from wheelyard.web.page_memory import memory_of
 from wheelyard.web.rendering import Page
 
 _SUGGESTED: Final = 100

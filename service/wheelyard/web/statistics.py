@@ -1,5 +1,7 @@
 """Statistics as drawings, each with a table that says the same."""
 
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.web.charts import (
     HEIGHT,
     WIDTH,
@@ -10,8 +12,7 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
-from wheelyard.web.context import Visit
-from wheelyard.web.page_memory import memory_of
+from wheelyard.web.context import Visit, memory_of
 from wheelyard.web.rendering import Page
 
 _CHOICES = (7, 30, 90)
@@ -49,3 +50,22 @@ async def show_statistics(visit: Visit) -> Page:
         "height": HEIGHT,
     }
     return Page(template="statistics.html", title="Statistics", values=values)
+
+
+_SHOWN = 100
+_SHOWN_FAILED = 5
+
+
+async def show_queue(visit: Visit) -> Page:
+    """Show the queue."""
+    queue = await visit.services.queue(limit=_SHOWN)
+    failed = await visit.services.builds.list_builds(BuildFilter(status=Status.FAILED, limit=_SHOWN_FAILED))
+    values = {
+        "running": queue.line.running[:_SHOWN],
+        "places": queue.places,
+        "total": queue.line.total,
+        "blocked": queue.line.blocked,
+        "failed": failed.builds,
+        "workers": await visit.services.workers.list_workers(),
+    }
+    return Page(template="queue.html", title="Queue", values=values)

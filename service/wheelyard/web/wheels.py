@@ -22,8 +22,8 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError, NotFoundError
 from wheelyard.web.context import Visit
 from wheelyard.web.projects import links_of
+from wheelyard.web.recipes import used_keys
 from wheelyard.web.rendering import Page
-from wheelyard.web.used_recipe import used_keys
 from wheelyard.web.words import short
 
 _SHOWN_METADATA: Final = (
