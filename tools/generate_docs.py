@@ -17,7 +17,7 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from wheelyard.cli.app import app
-from wheelyard.cli.exit_codes import MEANINGS
+from wheelyard.cli.problem import MEANINGS
 from wheelyard.client_settings import CLIENT_SETTINGS
 from wheelyard.domain.recipes.model import recipe_schema
 from wheelyard.settings import Settings

@@ -23,7 +23,7 @@ from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.requests import NewRequest
 from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.console import note
-from wheelyard.cli.demo_service import running_service
+from wheelyard.cli.demo import running_service
 from wheelyard.domain.builds.build import Status
 from wheelyard.settings import load_settings
 

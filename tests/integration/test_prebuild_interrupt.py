@@ -16,7 +16,7 @@ import pytest
 from tests.contract.samples import BEGINNING
 
 from wheelyard.api.schemas.requests import RequestView
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.prebuilds.prebuild import Prefer
 
 REQUEST_ID = "7f8ec1a6-2f9e-4c4e-8f0a-3d54a4d7a001"

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from tests.unit.api_stand import CATALOGUE, ApiStand, api_stand
 
-from wheelyard.cli.builders_list import builder_table, format_age, image_table
+from wheelyard.cli.builders import builder_table, format_age, image_table
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.status import (

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from wheelyard.cli.app import app, run
 from wheelyard.cli.connection import find_connection
-from wheelyard.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
+from wheelyard.cli.problem import MEANINGS, ExitCode, exit_code_of
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.index.wheels import Standing
 from wheelyard.errors import DiskFullError, ProjectError, RecipeInvalidError, ServerUnreachableError, UnknownTargetError
@@ -204,7 +204,7 @@ def test_completion_asks_the_address_of_the_line(service_url: str) -> None:
 def test_command_of_the_service_without_it_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("wheelyard.cli.doctor", "wheelyard.settings", "pydantic_settings"):
+    for name in ("wheelyard.cli.operate", "wheelyard.settings", "pydantic_settings"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pydantic_settings", None)
     assert run(["doctor"]) == ExitCode.OPERATOR

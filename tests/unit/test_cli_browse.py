@@ -15,8 +15,7 @@ from tests.unit.web_stand import WebStand, furnish, web_stand
 
 from wheelyard.cli import browse, statistics
 from wheelyard.cli.client import WheelyardClient
-from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.problem import ProblemError
+from wheelyard.cli.problem import ExitCode, ProblemError
 from wheelyard.errors import NotFoundError
 
 

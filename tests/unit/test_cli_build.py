@@ -11,11 +11,10 @@ import pytest
 from rich.console import Console
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_answer
 
-from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
 from wheelyard.cli.builds import WantedWheel, build, logs
-from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.screen import PlainScreen
-from wheelyard.cli.watch import BuildEnded, BuildWaits, BuildWatch, StageBegan, StageEnded
+from wheelyard.cli.client import Ended, LogPiece, StatusChanged
+from wheelyard.cli.problem import ExitCode
+from wheelyard.cli.watch import BuildEnded, BuildWaits, BuildWatch, PlainScreen, StageBegan, StageEnded
 from wheelyard.domain.builds.build import Stage, Status
 
 WANTED = WantedWheel(requirement="pyyaml", python=None, platform=None)

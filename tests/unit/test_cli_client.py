@@ -7,10 +7,9 @@ import pytest
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_answer, problem
 
 from wheelyard.api.schemas.builds import BuildSummaryView
-from wheelyard.cli.build_events import Ended, LogPiece, StatusChanged
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.client import Ended, LogPiece, StatusChanged
 from wheelyard.cli.listing import list_builds
-from wheelyard.cli.problem import ProblemError
+from wheelyard.cli.problem import ExitCode, ProblemError
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
 

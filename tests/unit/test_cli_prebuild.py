@@ -24,9 +24,9 @@ from wheelyard.cli import prebuild as module
 from wheelyard.cli.app import app
 from wheelyard.cli.console import Reminder
 from wheelyard.cli.dependency_files import COMMAND_LINE, gather_files
-from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.prebuild import Reports, plan, prebuild, watch
 from wheelyard.cli.prebuild_reports import annotate, job_summary, junit_xml
+from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.dependencies.requirements_file import read_requirements
 from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingError
 

@@ -10,10 +10,9 @@ from tests.contract.samples import BEGINNING
 from tests.unit.cli_stand import BUILD_ID, build_document, client_of
 
 from wheelyard.api.schemas.builds import BuildSummaryView
-from wheelyard.cli.builds import WantedWheel, build, retry, show
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.builds import WantedWheel, build, list_workers, retry, show
 from wheelyard.cli.listing import list_builds
-from wheelyard.cli.worker_list import list_workers
+from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import IndexUnavailableError

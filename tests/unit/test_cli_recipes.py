@@ -10,7 +10,7 @@ from tests.unit.request_stand import make_sdist
 
 from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.cli.app import run
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.problem import ExitCode
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 

@@ -8,7 +8,7 @@ from tests.unit.cli_stand import client_of
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.api.schemas.index import IndexedWheelView
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.problem import ExitCode
 from wheelyard.cli.wheels import list_wheels, report_check, show_wheel
 
 WHEEL = "demo-1.0-1-py3-none-any.whl"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.api.problems import STATUSES
-from wheelyard.cli.exit_codes import exit_code_of
+from wheelyard.cli.problem import exit_code_of
 from wheelyard.errors import InternalError, WheelyardError
 
 TEXT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()

@@ -13,7 +13,7 @@ from wheelyard.adapters.images.inventory import ImageShelf
 from wheelyard.adapters.images.names import ImageName
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.reports import PendingFile
-from wheelyard.cli.builders_list import image_table
+from wheelyard.cli.builders import image_table
 from wheelyard.errors import HashMismatchError, NotFoundError, OperatorError, WheelyardError
 
 SUITE, PYTHON = "bookworm", "3.13"

@@ -15,7 +15,7 @@ from tests.unit.api_stand import read_events
 from tests.unit.test_attempt_log import CLAIM, LogKeeper, log_on
 from tests.unit.web_stand import WebStand, web_stand
 
-from wheelyard.cli.build_events import LogPiece
+from wheelyard.cli.client import LogPiece
 from wheelyard.cli.log_text import LineSplitter, print_log_line, quote_text
 from wheelyard.cli.watch import BuildWatch, LogLine
 from wheelyard.domain.builds.build import Stage, Status

@@ -11,7 +11,7 @@ import pytest
 from wheelyard.assembly.host_checks import try_catalogue
 from wheelyard.assembly.images import catalogue, image_builder
 from wheelyard.assembly.worker_parts import worker_card
-from wheelyard.cli.exit_codes import exit_code_of
+from wheelyard.cli.problem import exit_code_of
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError

@@ -13,7 +13,7 @@ from tests.unit.recipe_texts import HEAD
 from tests.unit.run_build_stand import Endless
 
 from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.cli import recipe_trial
+from wheelyard.cli import recipes
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
@@ -196,8 +196,8 @@ async def test_last_line_without_an_end_is_shown_and_each_line_says_whose_it_is(
     async def open_trial(*_: object, **__: object) -> AsyncIterator[TryRecipe]:
         yield trial
 
-    monkeypatch.setattr(recipe_trial, "open_trial", open_trial)
-    options = recipe_trial.TrialOptions(python="3.13", platform=REQUEST.platform, folder=None, keep=None)
-    await recipe_trial._run("demo", options, Settings(state_dir=tmp_path / "state"))
+    monkeypatch.setattr(recipes, "open_trial", open_trial)
+    options = recipes.TrialOptions(python="3.13", platform=REQUEST.platform, folder=None, keep=None)
+    await recipes._run("demo", options, Settings(state_dir=tmp_path / "state"))
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["==> stage verify", "| one", "| ==> half", "==> between", "| \ufffd the last words"]

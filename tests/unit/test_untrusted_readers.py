@@ -38,7 +38,7 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
                 "assembly/backup.py",
                 "domain/catalogue/sbom.py",
             ),
-            *("cli/builders_upkeep.py", "cli/commands/options.py", "cli/connection.py", "cli/demo_service.py"),
+            *("cli/builders.py", "cli/commands/options.py", "cli/connection.py", "cli/demo.py"),
             *("domain/builds/log_text.py",),
             *("adapters/store/lease_keeper.py", "adapters/store/lease_keeper_child.py"),
         ),

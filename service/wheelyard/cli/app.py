@@ -13,8 +13,7 @@ import typer
 from wheelyard import __version__
 from wheelyard.cli.commands import browse, builders, builds, prebuild, recipes, service, tokens, wheels
 from wheelyard.cli.console import print_problem
-from wheelyard.cli.exit_codes import MEANINGS
-from wheelyard.cli.problem import Problem, ProblemError
+from wheelyard.cli.problem import MEANINGS, Problem, ProblemError
 from wheelyard.errors import ServiceNotInstalledError, WheelyardError
 
 _PACKAGE: Final = "wheelyard"

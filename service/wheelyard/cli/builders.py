@@ -1,17 +1,31 @@
 """Make images with this host's engine, and show how it goes. Must not decide what is in an image."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import functools
+import json
+import platform
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
+from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.assembly.images import catalogue, image_builder
-from wheelyard.cli.console import is_live, messages, note, output, print_json
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.adapters.images.checks import ImageReport, check_image
+from wheelyard.adapters.images.contents import read_sbom
+from wheelyard.adapters.images.names import find_image
+from wheelyard.assembly.images import catalogue, engine_command, image_builder, image_pruning, image_shelf, image_upkeep
+from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
 from wheelyard.cli.log_text import plain_line
+from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.catalogue.status import ROLES, BuilderStatus, ImageSummary
+from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.domain.packaging.target import Target
+from wheelyard.errors import NotFoundError
+from wheelyard.resources import data_path
 from wheelyard.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -69,3 +83,194 @@ def with_progress(label: str, make: Callable[[Callable[[str], None]], Awaitable[
     with Progress(*columns, console=console, transient=True) as progress:
         progress.add_task(label, total=None)
         return asyncio.run(run(lambda line: console.print(plain_line(line), style="dim", soft_wrap=True)))
+
+
+_ID_DIGITS = 12
+
+
+def list_builders(*, as_json: bool) -> ExitCode:
+    """Print the catalogue's suites and this host's images of them."""
+    builders = asyncio.run(image_shelf(load_settings()).describe())
+    if as_json:
+        print_json([asdict(builder) for builder in builders])
+        return ExitCode.OK
+    output().print(builder_table(builders))
+    output().print()
+    output().print(image_table(builders, now=datetime.now(tz=UTC)))
+    for builder in builders:
+        if builder.warning:
+            note(f"warning: {builder.suite}: {builder.warning}")
+    for image in (image for builder in builders for image in builder.images if image.stands_in):
+        note(f"warning: {image.name} stands in for its successor, which could not be made: {image.stands_in}")
+    if not any(builder.images for builder in builders):
+        note("no image yet: 'wheelyard builders build' makes them, and so does the first build")
+    return ExitCode.OK
+
+
+def builder_table(builders: Sequence[BuilderStatus]) -> Table:
+    """Show the suites."""
+    table = Table("SUITE", "KIND", "POLICY", "PYTHONS", "UPDATES", box=None, pad_edge=False)
+    for one in builders:
+        table.add_row(one.suite, one.kind, one.policy, ", ".join(one.pythons), _updates(one))
+    return table
+
+
+def _updates(builder: BuilderStatus) -> str:
+    if builder.pending is None:
+        return "not looked for"
+    changes, when = builder.pending.changes, builder.pending.checked.strftime("%Y-%m-%d")
+    security = sum(change.is_security for change in changes)
+    return f"{len(changes)} pending, {security} of security ({when})" if changes else f"none ({when})"
+
+
+def image_table(builders: Sequence[BuilderStatus], *, now: datetime) -> Table:
+    """Show the images."""
+    table = Table("IMAGE", "PYTHON", "WITH", "ID", "SIZE", "AGE", "", box=None, pad_edge=False)
+    for image in (image for builder in builders for image in builder.images):
+        digits = image.id.rpartition(":")[2][:_ID_DIGITS]
+        size, age = format_size(image.size_bytes), format_age((now - image.created).total_seconds())
+        table.add_row(image.name, image.python, image.added, digits, size, age, _state(image))
+    return table
+
+
+def _state(image: ImageSummary) -> str:
+    if image.stands_in:
+        return "stands in"
+    return "" if image.current else "outdated"
+
+
+def format_age(seconds: float) -> str:
+    """Write an age in the unit that reads best."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now"
+
+
+def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
+    """Bring updates into the images that this host has, or only look for them."""
+    settings = load_settings()
+    upkeep = image_upkeep(settings)
+    reports: list[ImageRefresh] = []
+    for name in [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites):
+        warn_about(settings, name)
+        act = upkeep.check if check_only else upkeep.refresh
+        reports += with_progress(f"updates of {name}", functools.partial(act, name))
+    if as_json:
+        print_json([asdict(report) for report in reports])
+        return ExitCode.OK
+    output().print(change_table(reports))
+    for report in reports:
+        note(f"{report.image}: {_summary(report)}")
+    if not reports:
+        note("no image yet, so nothing to refresh")
+    return ExitCode.OK
+
+
+def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
+    """Print what the last refresh of each suite, or of one, changed on this host."""
+    settings = load_settings()
+    upkeep = image_upkeep(settings)
+    suites = [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites)
+    kept = {name: asyncio.run(upkeep.last_report(name)) for name in suites}
+    if as_json:
+        print_json({name: asdict(report) for name, report in kept.items() if report is not None})
+        return ExitCode.OK
+    for name, report in kept.items():
+        if report is None:
+            note(f"{name}: no image was made anew yet")
+            continue
+        note(f"{name}: {report.at:%Y-%m-%d %H:%M} UTC")
+        output().print(change_table(report.images))
+    return ExitCode.OK
+
+
+def _summary(report: ImageRefresh) -> str:
+    if report.problem:
+        return f"{len(report.pending)} updates pending; it could not be made anew: {report.problem}"
+    if report.refreshed:
+        return f"made anew, {len(report.changes)} packages changed"
+    return f"{len(report.pending)} updates pending" if report.pending else "up to date"
+
+
+def change_table(reports: Sequence[ImageRefresh]) -> Table:
+    """Show what changed, or what would."""
+    table = Table("IMAGE", "PACKAGE", "FROM", "TO", "", box=None, pad_edge=False)
+    for report in reports:
+        for change in report.changes if report.refreshed else report.pending:
+            kind = "security" if change.is_security else ""
+            table.add_row(report.image, change.package, change.from_version, change.to_version, kind)
+    return table
+
+
+def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
+    """Test a suite's images by their own promises, made first if they are missing."""
+    settings = load_settings()
+    chosen, version = suite or default_suite(settings), python or settings.default_python
+    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(settings, chosen, version, on_line))
+    if as_json:
+        print_json([{**asdict(report), "passed": report.passed} for report in reports])
+    else:
+        for report in reports:
+            _print_report(report)
+    return ExitCode.OK if all(report.passed for report in reports) else ExitCode.OPERATOR
+
+
+async def _check(settings: Settings, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
+    images, engine = image_builder(settings), engine_command(settings)
+    ids = [
+        await images.ensure_builder(suite, on_line, python=python),
+        await images.ensure_runtime(suite, python, on_line),
+    ]
+    found = [await find_image(engine, one) for one in ids]
+    probes = data_path("builders") / "probes"
+    return [await check_image(engine, image, probes=probes) for image in found if image is not None]
+
+
+def _print_report(report: ImageReport) -> None:
+    output().print(f"{report.image}  {format_size(report.size_bytes)}", style="bold", soft_wrap=True)
+    for check in report.checks:
+        mark = "FAIL" if check.problems else "ok"
+        output().print(f"  {mark:<4}  {check.promise}", soft_wrap=True)
+        for problem in check.problems[:10]:
+            output().print(f"          {problem}", soft_wrap=True)
+    for part, size in report.part_sizes[:8]:
+        output().print(f"  {format_size(size):>10}  {part}")
+
+
+def print_sbom(suite: str | None, *, python: str | None, role: str, image: str | None) -> ExitCode:
+    """Print the SBOM of an image that this host has."""
+    settings = load_settings()
+    chosen, version = suite or default_suite(settings), python or settings.default_python
+    print_json(json.loads(asyncio.run(_read_sbom(settings, image or (chosen, version, role)))))
+    return ExitCode.OK
+
+
+async def _read_sbom(settings: Settings, wanted: str | tuple[str, str, str]) -> str:
+    engine = engine_command(settings)
+    name = wanted if isinstance(wanted, str) else await _name_image(settings, *wanted)
+    image = await find_image(engine, name)
+    if image is None or not image.name or image.role not in ROLES:
+        raise NotFoundError(kind="image", name=name)
+    return await read_sbom(engine, image.id)
+
+
+async def _name_image(settings: Settings, suite: str, python: str, role: str) -> str:
+    images = image_builder(settings)
+    name = images.builder_name if role == "builder" else images.runtime_name
+    return (await name(suite, python)).tag
+
+
+def prune_images(*, budget_bytes: int | None, as_json: bool) -> ExitCode:
+    """Remove superseded images, and environments and toolchains until the rest fits the budget."""
+    settings = load_settings()
+    if budget_bytes is not None:
+        settings = settings.model_copy(update={"environment_budget_bytes": budget_bytes})
+    removed = asyncio.run(image_pruning(settings).prune())
+    if as_json:
+        print_json([asdict(image) for image in removed])
+        return ExitCode.OK
+    for image in removed:
+        output().print(f"removed {image.name}  {format_size(image.size_bytes)}", soft_wrap=True)
+    note(f"{len(removed)} removed; the budget is {format_size(settings.environment_budget_bytes)}")
+    return ExitCode.OK

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from wheelyard.api.schemas.builds import BuildView
-from wheelyard.cli.build_events import BuildEvent, LogPiece
-from wheelyard.cli.client import WheelyardClient
-from wheelyard.cli.console import note, output, print_json
-from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_row, print_log_line
+from wheelyard.api.schemas.workers import WorkerView
+from wheelyard.cli.client import BuildEvent, LogPiece, WheelyardClient
+from wheelyard.cli.console import format_size, note, output, print_json
+from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_row, plain_text, print_log_line
+from wheelyard.cli.problem import ExitCode
 from wheelyard.cli.report import exit_code_of_build, report_build
-from wheelyard.cli.screen import open_screen
-from wheelyard.cli.watch import BuildWatch, LogLine, read_lines
-from wheelyard.domain.builds.queue import Priority
+from wheelyard.cli.watch import BuildWatch, LogLine, open_screen, read_lines
+from wheelyard.domain.builds.queue import Priority, WorkerState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,3 +150,44 @@ def _print_lines(lines: Iterable[LogLine]) -> None:
         else:
             # Not through rich: it is slow for logs of many thousand lines, and adds nothing here.
             print(plain_row(line.text, is_note=line.is_note))  # noqa: T201
+
+
+_STYLES: Final = {
+    WorkerState.ACTIVE: "green",
+    WorkerState.DRAINING: "yellow",
+    WorkerState.STOPPED: "dim",
+    WorkerState.LOST: "bold red",
+}
+
+
+def list_workers(client: WheelyardClient, *, as_json: bool) -> ExitCode:
+    """Print every worker."""
+    workers = client.workers()
+    if as_json:
+        print_json([worker.model_dump(mode="json") for worker in workers])
+        return ExitCode.OK
+    for worker in workers:
+        output().print(_describe(worker), soft_wrap=True)
+    if not any(worker.state is WorkerState.ACTIVE for worker in workers):
+        note("no worker is active: nothing is built until one is ('wheelyard up' has one, 'wheelyard worker' is one)")
+    return ExitCode.OK
+
+
+def _describe(worker: WorkerView) -> RenderableType:
+    room = f"{worker.slots} builds, {worker.cpus:g} cpus, {format_size(worker.memory_bytes)}"
+    state = Text(str(worker.state), style=_STYLES[worker.state])
+    return Group(
+        Text.assemble(
+            (plain_text(worker.name), "bold"), f" on {plain_text(worker.host)} ({worker.architecture})  ", state
+        ),
+        Text(f"  room for {room}"),
+        *(Text(f"  builds with {builder}") for builder in _builders(worker)),
+        *(Text(f"  runs {build}") for build in worker.builds),
+    )
+
+
+def _builders(worker: WorkerView) -> list[str]:
+    suites: dict[str, list[str]] = {}
+    for served in worker.builders:
+        suites.setdefault(served.suite, []).append(served.python)
+    return [f"{suite}: Python {', '.join(pythons)}" for suite, pythons in suites.items()]

@@ -11,20 +11,57 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wheelyard import __version__
-from wheelyard.cli.build_events import EVENTS_BY_NAME, BuildEvent, Ended
 from wheelyard.cli.connection import Connection, find_connection
 from wheelyard.cli.problem import Problem, ProblemError
-from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import AmbiguousIdError, NotFoundError, ServerUnreachableError
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+
+class LogPiece(_Event):
+    """More of the log, all of one origin."""
+
+    text: str
+    origin: str = "container"
+    """"service" for a line of the service; all that an older one sends is shown as a container's."""
+    stage: str | None = None
+    at: datetime | None = None
+
+
+class StatusChanged(_Event):
+    """Where the build stands now; sent at the start of a stream too."""
+
+    status: Status
+    stage: Stage | None
+    attempt: int
+    """0 before the first attempt."""
+    waits_for: tuple[str, ...] = ()
+    """Releases that have to be built before it goes on."""
+
+
+class Ended(_Event):
+    """The build is over, and so is the stream."""
+
+    status: Status
+
+
+BuildEvent = LogPiece | StatusChanged | Ended
+
+EVENTS_BY_NAME: Final[Mapping[str, type[BuildEvent]]] = {"log": LogPiece, "status": StatusChanged, "end": Ended}
+
 
 if TYPE_CHECKING:
     from wheelyard.api.schemas.builds import BuildListView, BuildView, SubmittedBuildView, TargetView

@@ -1,14 +1,27 @@
 """The commands that copy what cannot be made again, and put it back: what they print."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+from rich.table import Table
+from rich.text import Text
+
+from wheelyard.assembly.access import open_audit, open_workers
 from wheelyard.assembly.backup import Contents, back_up, restore
-from wheelyard.cli.console import note, print_json
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.assembly.host_checks import inspect_host
+from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.cli.connection import read_service
+from wheelyard.cli.console import is_live, messages, note, output, print_json
+from wheelyard.cli.log_text import plain_line
+from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.access import AuditEntry, AuditFilter
+from wheelyard.domain.builds.queue import WorkerState
+from wheelyard.domain.host import HostFacts
 from wheelyard.settings import Settings, load_settings
+from wheelyard.usecases.doctor import Check, CheckStatus, diagnose, has_failure
 
 
 def run_backup(folder: Path, *, as_json: bool) -> ExitCode:
@@ -33,3 +46,83 @@ def _run(
     for name in (name for name, there in parts.items() if not there):
         note(f"{name} not: they are elsewhere, run this there, too" if name.endswith("s files") else f"{name} not")
     return ExitCode.OK
+
+
+def show_audit(wanted: AuditFilter, *, as_json: bool) -> ExitCode:
+    """Print entries, newest first."""
+    entries = asyncio.run(_read(wanted))
+    if as_json:
+        print_json([{"id": entry.id, "at": entry.at, **asdict(entry.change)} for entry in entries])
+    else:
+        output().print(_audit_table(entries))
+    return ExitCode.OK
+
+
+async def _read(wanted: AuditFilter) -> tuple[AuditEntry, ...]:
+    async with open_audit(load_settings()) as audit:
+        return await audit.list_entries(wanted)
+
+
+def _audit_table(entries: Iterable[AuditEntry]) -> Table:
+    table = Table("WHEN", "WHO", "WHAT", "OBJECT", "DETAILS", box=None, pad_edge=False)
+    for entry in entries:
+        change = entry.change
+        details = " ".join(f"{name}={value}" for name, value in change.details.items())
+        when = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(when, change.actor, change.action, change.object, details)
+    return table
+
+
+_STYLES: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red"}
+
+
+def run_doctor(*, as_json: bool) -> ExitCode:
+    """Check everything; the exit code tells whether something must be mended."""
+    settings = load_settings()
+    checks = diagnose(_inspect(settings), settings)
+    failed = has_failure(checks)
+    if as_json:
+        print_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
+    else:
+        output().print(_check_table(checks))
+        if failed:
+            note("what fails must be mended before Wheelyard can work")
+    return ExitCode.OPERATOR if failed else ExitCode.OK
+
+
+def _inspect(settings: Settings) -> HostFacts:
+    service = read_service(settings.state_dir)
+    own_url = service.url if service else None
+    console = messages()
+    if not is_live(console):
+        return inspect_host(settings, own_url=own_url)
+    with console.status("looking at this host"):
+        return inspect_host(settings, own_url=own_url)
+
+
+def _check_table(checks: tuple[Check, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("CHECK", "", "FOUND"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        table.add_row(check.name, Text(str(check.status), style=_STYLES[check.status]), plain_line(check.found))
+        if check.remedy:
+            table.add_row("", "", Text(check.remedy, style="italic"))
+    return table
+
+
+_AT_WORK = (WorkerState.ACTIVE, WorkerState.DRAINING)
+
+
+def check_worker() -> ExitCode:
+    """Look for the worker's last report in the database."""
+    settings = load_settings()
+    name = worker_name(settings)
+
+    async def look() -> WorkerState | None:
+        async with open_workers(settings) as book:
+            return next((one.card.state for one in await book.list_workers() if one.card.name == name), None)
+
+    state = asyncio.run(look())
+    note(f"worker {name} is {state.value if state else 'unknown'}")
+    return ExitCode.OK if state in _AT_WORK else ExitCode.OPERATOR

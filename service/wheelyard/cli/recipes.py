@@ -1,27 +1,50 @@
 """Check and explain recipes on this host. Must not judge or merge any: the domain does."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+import codecs
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from packaging.version import Version
 from rich.table import Table
 from rich.text import Text
 
+from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.recipes.folders import RecipeFolders, judge_recipe, list_recipe_files
+from wheelyard.adapters.resolver.sdists import read_sdist
+from wheelyard.api.schemas.builds import BuildView
+from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.assembly.images import catalogue
 from wheelyard.assembly.service import known_suites, recipe_book, source_index
-from wheelyard.cli.console import note, output, print_json
-from wheelyard.cli.exit_codes import ExitCode
-from wheelyard.domain.packaging.release import ProjectRequirement, choose_release, parse_requirement, pinned_version
+from wheelyard.assembly.trial import open_trial
+from wheelyard.cli.console import messages, note, output, print_json
+from wheelyard.cli.log_text import LineSplitter, print_log_line
+from wheelyard.cli.problem import ExitCode
+from wheelyard.cli.report import exit_code_of_build, report_build
+from wheelyard.domain.builds.build import Build
+from wheelyard.domain.builds.log_text import read_note
+from wheelyard.domain.packaging.release import (
+    ProjectRequirement,
+    Release,
+    choose_release,
+    parse_requirement,
+    pinned_version,
+)
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
 from wheelyard.domain.recipes.merge import Place, merge_rules
 from wheelyard.domain.recipes.origins import KeyOrigin, explain_keys, skipped_rules
 from wheelyard.domain.recipes.problems import TextProblem
 from wheelyard.domain.recipes.recipe import Recipe, lint_recipe
-from wheelyard.errors import NotFoundError, UnknownTargetError
-from wheelyard.settings import load_settings
+from wheelyard.domain.recipes.sdist_facts import SdistContents
+from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError, NotFoundError, UnknownTargetError
+from wheelyard.logs import configure_logs
+from wheelyard.resources import data_path
+from wheelyard.settings import Settings, load_settings
+from wheelyard.usecases.request_build import BuildRequest
 
 
 def open_book(folder: Path | None = None) -> RecipeFolders:
@@ -128,3 +151,116 @@ def _origin_table(origins: Sequence[KeyOrigin]) -> Table:
         remark = "" if one.counts else "another rule has the last word"
         table.add_row(one.key, Text(value), str(one.rule), str(one.line), Text(remark, style="dim"))
     return table
+
+
+_SCHEMA: Final = "recipe.schema.json"
+
+
+def draft(requirement: str, *, target: Path | None) -> ExitCode:
+    """Print a draft, or write it to a file that must not be there."""
+    if target is not None and target.exists():
+        raise FileExistsAlreadyError(path=target)
+    release, (text, is_needed) = asyncio.run(_fetch_and_draft(requirement, load_settings()))
+    if target is None:
+        print(text, end="")  # noqa: T201  (as it is, for a file)
+    else:
+        _write(text, target)
+    if not is_needed:
+        note(f"{release.project} {release.version} seems to need no recipe: try 'wheelyard recipe test' without one")
+    return ExitCode.OK
+
+
+def _write(text: str, target: Path) -> None:
+    """Write a draft, and beside it the schema that its first line names, unless it is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    note(f"wrote {target}")
+    schema = target.parent / _SCHEMA
+    if not schema.exists():
+        schema.write_bytes((data_path("recipes") / _SCHEMA).read_bytes())
+        note(f"wrote {schema}, by which editors check it")
+
+
+async def _fetch_and_draft(requirement: str, settings: Settings) -> tuple[Release, tuple[str, bool]]:
+    wanted = parse_requirement(requirement)
+    async with source_index(settings) as source, ParserProcesses() as parsers:
+        page = await source.project(wanted.project)
+        release = choose_release(wanted, page, python=settings.default_python)
+        archive = await source.fetch(release.sdist)
+        file = release.sdist.filename
+        contents = await asyncio.to_thread(read_sdist, archive, filename=file)
+        try:
+            return release, await parsers.run(_draft, contents, release.project, file, what="its content")
+        except RefusedTextError as error:
+            raise InvalidSdistError(file=file, reason=str(error)) from error
+
+
+def _draft(contents: SdistContents, project: str, filename: str) -> tuple[str, bool]:
+    """Write a draft, and tell whether a recipe is needed at all."""
+    text = draft_recipe(contents, project=project, filename=filename, schema=_SCHEMA)
+    return text, needs_recipe(contents)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialOptions:
+    """What is tried; None takes the default."""
+
+    python: str | None
+    platform: str | None
+    folder: Path | None
+    """Recipes that come after all others."""
+    keep: Path | None
+    """Where the wheel is kept."""
+
+
+def try_recipe(release: str, options: TrialOptions, *, as_json: bool) -> ExitCode:
+    """Build and prove; the log goes to standard error, the result to standard output."""
+    settings = load_settings()
+    configure_logs(log_format=settings.log_format, level="error")
+    build = asyncio.run(_run(release, options, settings))
+    # The wheel is not published, so it has no address.
+    view = BuildView.of(build, links=IndexLinks(base="", is_open=True))
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        output().print(report_build(view), soft_wrap=True)
+    return exit_code_of_build(view)
+
+
+async def _run(release: str, options: TrialOptions, settings: Settings) -> Build:
+    request = BuildRequest(
+        requirement=release,
+        python=options.python or settings.default_python,
+        platform=options.platform or settings.default_platform,
+        requested_by="recipe test",
+    )
+    recipes = recipe_book(settings, *([options.folder] if options.folder else []))
+    await recipes.update()
+    async with open_trial(settings, recipes=recipes, keep=options.keep) as trial:
+        screen = _Screen()
+        try:
+            return await trial(request, show=screen.show)
+        finally:
+            screen.end()
+
+
+class _Screen:
+    """Prints the whole lines of a log that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._splitter = LineSplitter()
+
+    def show(self, data: bytes) -> None:
+        """Print the lines that are complete."""
+        self._print(self._splitter.feed(self._decoder.decode(data)))
+
+    def end(self) -> None:
+        """Print a last line that has no end."""
+        self._print([*self._splitter.feed(self._decoder.decode(b"", final=True)), *self._splitter.end()])
+
+    @staticmethod
+    def _print(lines: Iterable[str]) -> None:
+        for line in lines:
+            note = read_note(line)
+            print_log_line(messages(), note.text if note else line, is_note=note is not None)

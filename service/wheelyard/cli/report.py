@@ -9,8 +9,8 @@ from rich.text import Text
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
 from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
-from wheelyard.cli.exit_codes import ExitCode
 from wheelyard.cli.log_text import CONTAINER_GUTTER, plain_line, plain_text, quote_text
+from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Status
 
 _SHOWN_MODULES: Final = 6

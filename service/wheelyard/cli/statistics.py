@@ -9,7 +9,7 @@ from rich.text import Text
 from wheelyard.api.schemas.figures import QueuedView, StatisticsView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_seconds, format_size, note, output, print_json
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.problem import ExitCode
 
 _DAYS = 10
 _BAR = 24

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from wheelyard.assembly.access import host_user, open_tokens
 from wheelyard.cli.console import note, output, print_json
-from wheelyard.cli.exit_codes import ExitCode
+from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import InvalidRequestError

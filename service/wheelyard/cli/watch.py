@@ -3,12 +3,30 @@
 Must not print.
 """
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Protocol, Self
 
-from wheelyard.cli.build_events import BuildEvent, Ended, LogPiece, StatusChanged
-from wheelyard.cli.log_text import NOTE_GUTTER, LineSplitter
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from wheelyard.cli.client import BuildEvent, Ended, LogPiece, StatusChanged
+from wheelyard.cli.console import REMINDER_SECONDS, Reminder, format_seconds, is_live, messages, timestamp
+from wheelyard.cli.log_text import (
+    CONTAINER_GUTTER,
+    NOTE_GUTTER,
+    LineSplitter,
+    plain_line,
+    plain_row,
+    print_log_line,
+    styled_line,
+)
 from wheelyard.domain.builds.build import Stage, Status
 
 
@@ -114,3 +132,180 @@ def read_lines(piece: LogPiece, splitter: LineSplitter) -> Iterator[LogLine]:
 
 def _line(text: str) -> LogLine:
     return LogLine(text=text)
+
+
+_REFRESHES_PER_SECOND: Final = 8
+_WAITING: Final = "waiting for a worker"
+
+
+class Screen(Protocol):
+    """Where news of builds are shown; may be called from several threads."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the screen as it shall stay."""
+        ...
+
+    def add(self, label: str) -> None:
+        """Begin to show a build."""
+        ...
+
+    def show(self, label: str, news: News) -> None:
+        """Show what is new about a build."""
+        ...
+
+
+def open_screen(*, with_log: bool, tail_lines: int = 0) -> Screen:
+    """Choose the form that suits standard error.
+
+    Args:
+        with_log: show every line of the log for good.
+        tail_lines: on a terminal, show this many of the newest lines in passing.
+    """
+    console = messages()
+    if is_live(console):
+        return TerminalScreen(console, with_log=with_log, tail_lines=tail_lines)
+    return PlainScreen(console, with_log=with_log or tail_lines > 0)
+
+
+def _waits_for(news: BuildWaits) -> str:
+    return f"waiting for builds of {plain_line(', '.join(news.releases))}"
+
+
+def _heading(news: StageEnded | BuildEnded) -> Text:
+    took = format_seconds(news.seconds)
+    if isinstance(news, StageEnded):
+        mark, style = ("done", "green") if news.passed else ("failed", "red")
+        return Text.assemble((f"{news.stage} ", "bold"), (mark, style), f" {took}")
+    style = "bold green" if news.status is Status.SUCCEEDED else "bold red"
+    return Text.assemble((str(news.status), style), f" {took}")
+
+
+class PlainScreen:
+    """Lines for files, pipes and CI logs: the time, the build, what happened."""
+
+    def __init__(self, console: Console, *, with_log: bool, reminder_seconds: float = REMINDER_SECONDS) -> None:
+        self._console = console
+        self._with_log = with_log
+        self._doing: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+        self._reminder = Reminder(self._remind, seconds=reminder_seconds)
+
+    def __enter__(self) -> Self:
+        self._reminder.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reminder.__exit__()
+
+    def add(self, label: str) -> None:
+        """Say that the build is followed from now on."""
+        self._begin(label, _WAITING)
+        self._print(label, _WAITING)
+
+    def show(self, label: str, news: News) -> None:
+        """Print a line."""
+        if isinstance(news, LogLine):
+            if self._with_log:
+                self._print(label, plain_row(news.text, is_note=news.is_note))
+        elif isinstance(news, StageBegan):
+            again = f" (attempt {news.attempt})" if news.attempt > 1 else ""
+            self._begin(label, f"{news.stage}{again}")
+            self._print(label, f"{news.stage}{again} ...")
+        elif isinstance(news, BuildWaits):
+            self._begin(label, _waits_for(news))
+            self._print(label, _waits_for(news))
+        else:
+            if isinstance(news, BuildEnded):
+                with self._lock:
+                    self._doing.pop(label, None)
+            self._print(label, _heading(news).plain)
+
+    def _begin(self, label: str, doing: str) -> None:
+        with self._lock:
+            self._doing[label] = doing, time.monotonic()
+
+    def _remind(self) -> None:
+        with self._lock:
+            doing = dict(self._doing)
+        for label, (text, since) in doing.items():
+            self._print(label, f"{text} for {format_seconds(time.monotonic() - since)}")
+
+    def _print(self, label: str, text: str) -> None:
+        self._console.print(f"{timestamp()} {label} {text}", soft_wrap=True)
+        self._reminder.note_printed()
+
+
+@dataclass(kw_only=True, slots=True)
+class _Row:
+    """What the terminal shows of one build at the moment."""
+
+    spinner: Spinner
+    doing: str
+    since: float
+    tail: deque[Text] = field(default_factory=deque)
+
+
+class TerminalScreen:
+    """A spinner for each build that runs, with the stage's elapsed time; what is over scrolls away above."""
+
+    def __init__(self, console: Console, *, with_log: bool, tail_lines: int) -> None:
+        self._console = console
+        self._with_log = with_log
+        self._tail_lines = tail_lines
+        self._rows: dict[str, _Row] = {}
+        self._lock = threading.Lock()
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def add(self, label: str) -> None:
+        """Begin a spinner."""
+        row = _Row(spinner=Spinner("dots"), doing=_WAITING, since=time.monotonic(), tail=deque(maxlen=self._tail_lines))
+        with self._lock:
+            self._rows[label] = row
+
+    def show(self, label: str, news: News) -> None:
+        """Change the spinner, or print above it."""
+        with self._lock:
+            row = self._rows[label]
+            if isinstance(news, StageBegan):
+                row.doing, row.since = str(news.stage), time.monotonic()
+            elif isinstance(news, BuildWaits):
+                row.doing, row.since = _waits_for(news), time.monotonic()
+            elif isinstance(news, LogLine):
+                gutter = NOTE_GUTTER if news.is_note else CONTAINER_GUTTER
+                row.tail.append(Text.assemble(gutter, styled_line(news.text)))
+            elif isinstance(news, BuildEnded):
+                del self._rows[label]
+        if isinstance(news, (StageEnded, BuildEnded)):
+            self._console.print(Text.assemble((f"{label} ", "cyan"), _heading(news)))
+        elif isinstance(news, LogLine) and self._with_log:
+            print_log_line(self._console, news.text, is_note=news.is_note)
+
+    def _render(self) -> RenderableType:
+        with self._lock:
+            return Group(*(part for label, row in self._rows.items() for part in self._render_row(label, row)))
+
+    def _render_row(self, label: str, row: _Row) -> list[RenderableType]:
+        elapsed = format_seconds(time.monotonic() - row.since)
+        row.spinner.update(text=Text.assemble((f"{label} ", "cyan"), f"{row.doing} {elapsed}"))
+        return [row.spinner, *(_shorten(line, self._console.width) for line in row.tail)]
+
+
+def _shorten(line: Text, width: int) -> Text:
+    shown = Text.assemble("  ", line, style="dim")
+    shown.truncate(width, overflow="ellipsis")
+    return shown

@@ -29,7 +29,7 @@ app = typer.Typer(
 @app.command("list")
 def list_command(*, as_json: JsonOption = False) -> None:
     """List the suites, their policies and Pythons, and the images that this host's engine has of them."""
-    from wheelyard.cli.builders_list import list_builders
+    from wheelyard.cli.builders import list_builders
 
     raise typer.Exit(list_builders(as_json=as_json))
 
@@ -73,7 +73,7 @@ def refresh(
     [bold]Example[/bold]
     wheelyard builders refresh bookworm --check
     """
-    from wheelyard.cli.builders_upkeep import print_last_refreshes, refresh_images
+    from wheelyard.cli.builders import print_last_refreshes, refresh_images
 
     if last:
         raise typer.Exit(print_last_refreshes(suite, as_json=as_json))
@@ -86,7 +86,7 @@ def check(suite: SuiteArgument = None, *, python: PythonOption = None, as_json: 
 
     Images that are missing are made first. The exit code is 0 if every promise is kept.
     """
-    from wheelyard.cli.builders_upkeep import check_images
+    from wheelyard.cli.builders import check_images
 
     raise typer.Exit(check_images(suite, python=python, as_json=as_json))
 
@@ -109,7 +109,7 @@ def sbom(
     wheelyard builders sbom bookworm --python 3.13 --role builder
     wheelyard builders sbom --image wheelyard/environment:6f1f0c9e1d2a
     """
-    from wheelyard.cli.builders_upkeep import print_sbom
+    from wheelyard.cli.builders import print_sbom
 
     raise typer.Exit(print_sbom(suite, python=python, role=role, image=image))
 
@@ -128,6 +128,6 @@ def prune(
     Images that a refresh has superseded go too, once no build can need them any more. Workers do this by themselves
     whenever they make a new image. What a container uses stays, and a build that needs a removed image makes it again.
     """
-    from wheelyard.cli.builders_upkeep import prune_images
+    from wheelyard.cli.builders import prune_images
 
     raise typer.Exit(prune_images(budget_bytes=budget, as_json=as_json))

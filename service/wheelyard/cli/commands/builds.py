@@ -125,8 +125,8 @@ def retry(
 
 def workers(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
     """List the workers: where they are, what they build with, what they do."""
+    from wheelyard.cli.builds import list_workers
     from wheelyard.cli.client import open_client
-    from wheelyard.cli.worker_list import list_workers
 
     with open_client(url) as client:
         raise typer.Exit(list_workers(client, as_json=as_json))

@@ -101,7 +101,7 @@ def new(
     [bold]Example[/bold]
     wheelyard recipe new shapely --output recipes/shapely.toml
     """
-    from wheelyard.cli.recipe_drafts import draft
+    from wheelyard.cli.recipes import draft
 
     raise typer.Exit(draft(release, target=target))
 
@@ -129,7 +129,7 @@ def check(  # noqa: PLR0913  (typer's form of options)
     [bold]Example[/bold]
     wheelyard recipe test lxml --recipes ./recipes --output dist
     """
-    from wheelyard.cli.recipe_trial import TrialOptions, try_recipe
+    from wheelyard.cli.recipes import TrialOptions, try_recipe
 
     options = TrialOptions(python=python, platform=platform, folder=folder, keep=keep)
     raise typer.Exit(try_recipe(release, options, as_json=as_json))

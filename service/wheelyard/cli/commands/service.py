@@ -55,7 +55,7 @@ def worker(
     import asyncio
 
     if check:
-        from wheelyard.cli.worker_check import check_worker
+        from wheelyard.cli.operate import check_worker
 
         raise typer.Exit(check_worker())
 
@@ -124,7 +124,7 @@ def doctor(*, as_json: JsonOption = False) -> None:
 
     The exit code is 0 if nothing fails; warnings do not count.
     """
-    from wheelyard.cli.doctor import run_doctor
+    from wheelyard.cli.operate import run_doctor
 
     raise typer.Exit(run_doctor(as_json=as_json))
 
@@ -139,7 +139,7 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Show who changed what, newest first, on the service's own host."""
-    from wheelyard.cli.audit import show_audit
+    from wheelyard.cli.operate import show_audit
     from wheelyard.domain.access import AuditFilter
 
     raise typer.Exit(show_audit(AuditFilter(object=of, actor=by, limit=limit), as_json=as_json))
