@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
 from tests.hostile.corpus import FRAMES, Attack
 from tests.unit.pipeline_stand import make_stand
 
-from wheelyard.adapters.memory_engine import MemoryEngine, Script, ScriptedAgent
 from wheelyard.errors import WheelyardError
 from wheelyard.pipeline.build import build
 

@@ -15,7 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.index import MemoryIndex
+from tests.fakes.memory_uploads import MemoryUploads
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.records import MemoryState
+from tests.fakes.sources import MemorySourceIndex
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
@@ -24,11 +29,6 @@ from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.images.fallback import StandIns
 from wheelyard.adapters.images.progress import LoggedImages
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver

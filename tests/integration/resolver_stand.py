@@ -9,11 +9,11 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 from tests.contract.samples import BEGINNING, TARGET, ManualClock
+from tests.fakes.index import MemoryIndex
+from tests.fakes.records import MemoryState
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin

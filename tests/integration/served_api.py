@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from tests.fakes.index import MemoryIndex
+from tests.fakes.memory_resolver import MemoryReleaseResolver
+from tests.fakes.sources import MemorySourceIndex
 
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
-from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.store.database import Database
 from wheelyard.api.app import create_app
 from wheelyard.assembly import prebuilds

@@ -12,10 +12,10 @@ import pytest
 import yoyo
 from tests.contract.samples import TARGET, sample_wheel
 from tests.contract.wheel_contract import WheelContract, WheelStores
+from tests.fakes.index import MemoryIndex
+from tests.fakes.sources import MemorySourceIndex
 from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
 
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.store import database as database_module
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.attempts import PostgresAttempts

@@ -11,9 +11,9 @@ from typing import Protocol
 import pytest
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
+from tests.fakes.sources import MemorySourceIndex
 from tests.integration.loopback_index import Shop, open_shop
 
-from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.domain.packaging.release import IndexFile, choose_release, parse_requirement

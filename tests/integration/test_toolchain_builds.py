@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
 from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
 from tests.unit.pipeline_stand import OpenUploads
 from uv import find_uv_bin
@@ -28,8 +30,6 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.fallback import StandIns
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.progress import LoggedImages
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions

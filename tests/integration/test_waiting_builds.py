@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import TARGET
 from tests.contract.stores import DEFAULT, LANE, LEASE_SECONDS, ROOM
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds
+from tests.fakes.engine import ContainerExitError, MemoryEngine, ScriptedAgent
+from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.memory_waits import MemoryNeeds
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.queue import MemoryQueue
+from tests.fakes.records import MemoryState
+from tests.fakes.wheels import MemoryWheels
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_stand import simple_sdist
 from tests.unit.pipeline_stand import REPAIR_REPORT, make_stand, make_wheel
 
 from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, ScriptedAgent
-from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.adapters.memory_queue import MemoryQueue
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
-from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver

@@ -8,9 +8,9 @@ import httpx
 import pytest
 import pytest_asyncio
 from packaging.utils import NormalizedName, parse_wheel_filename
+from tests.fakes.index import MemoryIndex
 
 from wheelyard.adapters.devpi.publish import DevpiIndex
-from wheelyard.adapters.memory_index import MemoryIndex
 from wheelyard.domain.index.index import Credentials, IndexEndpoint
 from wheelyard.errors import (
     HashMismatchError,

@@ -13,26 +13,26 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
+from tests.fakes.access import MemoryTokens
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.index import MemoryIndex
+from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_index_reports import MemoryIndexReports
+from tests.fakes.memory_line import MemoryLine
+from tests.fakes.memory_names import MemoryNames
+from tests.fakes.memory_resolver import MemoryReleaseResolver
+from tests.fakes.memory_sessions import MemorySessions
+from tests.fakes.memory_statistics import MemoryStatistics
+from tests.fakes.metrics import MemoryFigures
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.prebuilds import MemoryPrebuilds
+from tests.fakes.queue import MemoryWorkers
+from tests.fakes.records import MemoryState
+from tests.fakes.sources import MemorySourceIndex
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.host.disk_use import measure_disk
-from wheelyard.adapters.memory_audit import MemoryAudit
-from wheelyard.adapters.memory_figures import MemoryFigures
-from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_index_reports import MemoryIndexReports
-from wheelyard.adapters.memory_line import MemoryLine
-from wheelyard.adapters.memory_names import MemoryNames
-from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
-from wheelyard.adapters.memory_queue import MemoryWorkers
-from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
-from wheelyard.adapters.memory_sessions import MemorySessions
-from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_statistics import MemoryStatistics
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.adapters.memory_tokens import MemoryTokens
-from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.api.app import create_app

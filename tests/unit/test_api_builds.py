@@ -9,9 +9,9 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.queue_contract import CARD
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
+from tests.fakes.memory_waits import MemoryNeeds
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
-from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits

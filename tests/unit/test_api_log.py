@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.contract.samples import sample_wheel
+from tests.fakes.builds import MemoryLogs
 from tests.unit.api_stand import ApiStand, Event, api_stand, assert_problem, read_events
 
-from wheelyard.adapters.memory_store import MemoryLogs
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.records import LogPart, Outcome
 from wheelyard.errors import DatabaseUnavailableError

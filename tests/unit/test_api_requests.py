@@ -14,6 +14,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_failure, sample_wheel
+from tests.fakes.memory_resolver import MemoryReleaseResolver
 from tests.unit.api_stand import ApiStand, assert_problem, read_events
 from tests.unit.request_stand import (
     GRID,
@@ -29,7 +30,6 @@ from tests.unit.request_stand import (
     statuses,
 )
 
-from wheelyard.adapters.memory_resolver import MemoryReleaseResolver
 from wheelyard.api.schemas.requests import RequestView
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.fakes.sources import MemorySourceIndex
 from tests.unit.request_stand import make_sdist
 
-from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.cli.app import run
 from wheelyard.cli.problem import ExitCode
 from wheelyard.resources import data_path

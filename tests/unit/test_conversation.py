@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import ContainerExitError, MemoryEngine, Script, ScriptedAgent
 from tests.fakes.parsers import InlineParsers
 from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, TextLog
 
-from wheelyard.adapters.memory_engine import ContainerExitError, MemoryEngine, Script, ScriptedAgent
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import ContainerLostError, OutOfMemoryError, OutputLimitError, UntrustedOutputError

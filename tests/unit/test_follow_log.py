@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_wheel
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.records import MemoryState
 
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.domain.builds.build import NeededRelease, Stage, Status
 from wheelyard.domain.builds.records import Claim, LogPart, Outcome
 from wheelyard.errors import NotFoundError

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import ScriptedAgent
 from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, PipelineStand, honest_build, make_stand
 from tests.unit.run_build_stand import RunStand
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.builds.usage import Use
 from wheelyard.domain.recipes.effective import EffectiveRecipe

@@ -6,21 +6,21 @@ import pytest
 from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
+from tests.fakes.access import MemoryTokens
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_line import MemoryLine
+from tests.fakes.memory_names import MemoryNames
+from tests.fakes.memory_sessions import MemorySessions
+from tests.fakes.memory_statistics import MemoryStatistics
+from tests.fakes.memory_uploads import MemoryUploads
+from tests.fakes.memory_waits import MemoryNeeds
+from tests.fakes.memory_webhooks import MemoryOutbox
+from tests.fakes.metrics import MemoryFigures
+from tests.fakes.prebuilds import MemoryPrebuilds
+from tests.fakes.queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
+from tests.fakes.records import MemoryState
 
-from wheelyard.adapters.memory_audit import MemoryAudit
-from wheelyard.adapters.memory_figures import MemoryFigures
-from wheelyard.adapters.memory_line import MemoryLine
-from wheelyard.adapters.memory_names import MemoryNames
-from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
-from wheelyard.adapters.memory_queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
-from wheelyard.adapters.memory_sessions import MemorySessions
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_statistics import MemoryStatistics
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
-from wheelyard.adapters.memory_tokens import MemoryTokens
-from wheelyard.adapters.memory_uploads import MemoryUploads
-from wheelyard.adapters.memory_waits import MemoryNeeds
-from wheelyard.adapters.memory_webhooks import MemoryOutbox
 from wheelyard.domain.access import OpenLimits
 from wheelyard.errors import DatabaseUnavailableError
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 import pytest
 from tests.contract.samples import BEGINNING, ManualClock
 from tests.contract.wheel_contract import WheelContract, WheelStores
-
-from wheelyard.adapters.memory_audit import MemoryAudit
-from wheelyard.adapters.memory_index_reports import MemoryIndexReports
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
-from wheelyard.adapters.memory_wheels import MemoryWheels
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds
+from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_index_reports import MemoryIndexReports
+from tests.fakes.records import MemoryState
+from tests.fakes.wheels import MemoryWheels
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
 from tests.unit.pipeline_stand import PURE, make_stand, make_wheel
 
-from wheelyard.adapters.memory_engine import MemoryEngine, Script, ScriptedAgent
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.network import NetworkCall, calls_in_log, name_calls, network_warnings
 from wheelyard.errors import UntrustedOutputError

@@ -3,12 +3,12 @@
 import pytest
 from tests.contract.samples import BEGINNING, ManualClock, sample_order
 from tests.contract.stores import FAILURE
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.metrics import MemoryFigures
+from tests.fakes.prebuilds import MemoryPrebuilds
+from tests.fakes.queue import MemoryPeriodic
+from tests.fakes.records import MemoryState
 
-from wheelyard.adapters.memory_figures import MemoryFigures
-from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
-from wheelyard.adapters.memory_queue import MemoryPeriodic
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds, MemoryLogs
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.usecases.periodic_work import RETENTION_SECONDS, PeriodicWork, Retention
 

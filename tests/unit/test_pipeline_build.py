@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.engine import Script, ScriptedAgent
+from tests.fakes.sources import MemorySourceIndex
 from tests.unit.pipeline_stand import PURE, SDIST, PipelineStand, honest_build, make_stand, make_wheel
 
-from wheelyard.adapters.memory_engine import Script, ScriptedAgent
-from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile

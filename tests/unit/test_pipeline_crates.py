@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.crates import MemoryCrates
+from tests.fakes.engine import Script, ScriptedAgent
 from tests.unit.pipeline_stand import (
     PURE,
     PipelineStand,
@@ -20,7 +21,6 @@ from tests.unit.pipeline_stand import (
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.adapters.memory_engine import Script, ScriptedAgent
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.domain.recipes.effective import EffectiveRecipe

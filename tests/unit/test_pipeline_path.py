@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from tests.fakes.engine import MemoryEngine
 from tests.unit.pipeline_stand import (
     PURE_TAGGED,
     PipelineStand,
@@ -14,7 +15,6 @@ from tests.unit.pipeline_stand import (
     make_wheel,
 )
 
-from wheelyard.adapters.memory_engine import MemoryEngine
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.engine import Script, ScriptedAgent
 from tests.unit.pipeline_stand import (
     NATIVE,
     NATIVE_REPAIRED,
@@ -18,7 +19,6 @@ from tests.unit.pipeline_stand import (
     make_wheel,
 )
 
-from wheelyard.adapters.memory_engine import Script, ScriptedAgent
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fakes.engine import ScriptedAgent
 from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify, make_wheel
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (

@@ -7,8 +7,8 @@ import pytest
 from packaging.utils import NormalizedName
 from tests.contract.samples import TARGET
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.sources import MemorySourceIndex
 
-from wheelyard.adapters.memory_source import MemorySourceIndex
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import ProjectFiles

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
+from tests.fakes.images import MemoryRecipeBook
 
-from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 

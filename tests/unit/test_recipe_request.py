@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.fakes.builds import MemoryBuilds
+from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.records import MemoryState
+from tests.fakes.sources import MemorySourceIndex
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD
 
-from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe

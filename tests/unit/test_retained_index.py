@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from tests.contract.samples import sample_order
+from tests.fakes.builds import MemoryAttempts
+from tests.fakes.memory_uploads import MemoryUploads
 from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
 from tests.unit.wheel_stand import WheelStand
 
 from wheelyard.adapters.devpi.append_only import RetainedIndex
-from wheelyard.adapters.memory_store import MemoryAttempts
-from wheelyard.adapters.memory_uploads import MemoryUploads
 from wheelyard.domain.builds.build import Failure, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Claim, Outcome

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tests.contract.samples import BEGINNING, sample_wheel
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.queue import MemoryQueue
 from tests.unit.pipeline_stand import LIMITS, PipelineStand
 from tests.unit.run_build_stand import LEASE_SECONDS, Endless, RunStand, pass_through, running
 
-from wheelyard.adapters.memory_queue import MemoryQueue
 from wheelyard.domain.builds.build import Stage, StageTiming, Status
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (

@@ -4,9 +4,9 @@ import asyncio
 import gzip
 
 import pytest
+from tests.fakes.wheels import MemoryWheels
 from tests.unit.wheel_stand import WheelStand
 
-from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.simple_format import Form
 from wheelyard.domain.index.wheels import IndexChanges, IndexedWheel, Listing

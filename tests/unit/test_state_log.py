@@ -10,11 +10,11 @@ import pytest
 from structlog.testing import capture_logs
 from tests.contract.figure_contract import PUBLISHED
 from tests.contract.samples import sample_order, sample_wheel
+from tests.fakes.queue import MemoryQueue
 from tests.unit.api_stand import ApiStand, api_stand
 from tests.unit.pipeline_stand import PipelineStand
 from tests.unit.run_build_stand import Endless, RunStand, pass_through, running
 
-from wheelyard.adapters.memory_queue import MemoryQueue
 from wheelyard.errors import BuildFailedError, EngineUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Tools
 from wheelyard.usecases.retry_builds import LoggedBuilds

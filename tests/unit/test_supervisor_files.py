@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.fakes.access import MemoryTokens
+from tests.fakes.records import MemoryState
 
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_tokens import MemoryTokens
 from wheelyard.assembly.supervisor import _announced, _ensure_first_token, _make_state_dir, _write_private
 from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.settings import Settings

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.contract.samples import TARGET, sample_order
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds
+from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.memory_waits import MemoryNeeds
+from tests.fakes.records import MemoryState
+from tests.fakes.sources import MemorySourceIndex
 from tests.unit.recipe_texts import HEAD
 
-from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts, MemoryBuilds
-from wheelyard.adapters.memory_waits import MemoryNeeds
 from wheelyard.domain.builds.build import Build, NeededRelease, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Outcome

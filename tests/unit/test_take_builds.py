@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import sample_order
 from tests.contract.stores import LANE
+from tests.fakes.queue import MemoryQueue
 from tests.unit.pipeline_stand import PipelineStand
 from tests.unit.run_build_stand import RunStand
 
-from wheelyard.adapters.memory_queue import MemoryQueue
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Capacity, Demand, Offer
 from wheelyard.domain.builds.records import Claim

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 from tests.contract.samples import BEGINNING, ManualClock
+from tests.fakes.access import MemoryTokens
+from tests.fakes.records import MemoryState
 
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_tokens import MemoryTokens
 from wheelyard.errors import NotFoundError, UnauthenticatedError
 from wheelyard.usecases.tokens import Tokens, digest_secret
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from packaging.version import Version
+from tests.fakes.builds import MemoryBuilds
+from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.records import MemoryState
+from tests.fakes.sources import MemorySourceIndex
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
 from wheelyard.adapters.images.names import ImageRecord
 from wheelyard.adapters.images.plans import toolchain_build
-from wheelyard.adapters.memory_images import MemoryRecipeBook
-from wheelyard.adapters.memory_source import MemorySourceIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryBuilds
 from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.records import BuildFilter

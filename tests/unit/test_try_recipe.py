@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.contract.samples import sample_wheel
+from tests.fakes.images import MemoryRecipeBook
 from tests.unit.pipeline_stand import make_stand
 from tests.unit.recipe_texts import HEAD
 from tests.unit.run_build_stand import Endless
 
-from wheelyard.adapters.memory_images import MemoryRecipeBook
 from wheelyard.cli import recipes
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text

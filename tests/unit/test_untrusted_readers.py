@@ -49,11 +49,6 @@ EXEMPT: Final[Mapping[str, frozenset[str]]] = {
         ("assembly/host_checks.py", "adapters/images/checks.py", "adapters/images/names.py"),
         OWN_FILES,
     ),
-    # Doubles of tests, which move to tests/.
-    **dict.fromkeys(
-        ("adapters/memory_engine.py", "adapters/memory_resolver.py", "adapters/memory_source.py"),
-        frozenset(PARSERS),
-    ),
 }
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.builds import MemoryLogs
 from tests.unit.api_stand import Event, read_events
 from tests.unit.web_stand import FAILING_LOG, WebStand, stage_note, web_stand
 
-from wheelyard.adapters.memory_store import MemoryLogs
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.builds.records import LogPart
 from wheelyard.web.ansi import Pen, Piece, read_line

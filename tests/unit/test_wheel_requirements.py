@@ -2,8 +2,8 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
 
-from wheelyard.adapters.memory_source import MemorySourceIndex, MemoryWheelResolver
 from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.adapters.resolver.wheels import applicable_requirements
 from wheelyard.domain.packaging.target import Policy, Target

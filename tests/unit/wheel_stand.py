@@ -6,11 +6,11 @@ from datetime import datetime
 
 from packaging.utils import canonicalize_name
 from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_wheel
+from tests.fakes.index import MemoryIndex
+from tests.fakes.records import MemoryState
+from tests.fakes.wheels import MemoryWheels
 from tests.unit.pipeline_stand import make_wheel
 
-from wheelyard.adapters.memory_index import MemoryIndex
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_wheels import MemoryWheels
 from wheelyard.domain.index.index import Level, PublishedFile
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import Member, WheelContents

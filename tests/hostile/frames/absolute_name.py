@@ -1,6 +1,6 @@
 """Have a file of the worker's host overwritten."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "is not a file name that a wheel can have"

@@ -1,6 +1,6 @@
 """Have the worker fetch from an address of the project's choice: its own network's, say."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "build-requirements"
 SAID = "it is a direct reference"

@@ -1,6 +1,6 @@
 """Send a header that no parser's stack survives."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "nested too deep"

@@ -1,8 +1,7 @@
 """Have a file written outside of the outbox."""
 
+from tests.fakes.engine import ScriptedAgent
 from tests.unit.pipeline_stand import make_wheel
-
-from wheelyard.adapters.memory_engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "is not a file name that a wheel can have"

@@ -1,6 +1,6 @@
 """Have the worker read a file of its host as a requirement."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "build-requirements"
 SAID = "it is a direct reference"

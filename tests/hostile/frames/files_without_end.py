@@ -1,6 +1,6 @@
 """Send very many empty files."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "more than 16 files"

@@ -1,9 +1,8 @@
 """Put a terminal's escapes into the report, as a host that was called for."""
 
+from tests.fakes.engine import ScriptedAgent
 from tests.hostile.frame_parts import REPORT
 from tests.unit.pipeline_stand import PURE, make_wheel
-
-from wheelyard.adapters.memory_engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "should match pattern"

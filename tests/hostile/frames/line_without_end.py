@@ -1,6 +1,6 @@
 """Send a header that never ends."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "a line is longer than 2097152 bytes"

@@ -1,6 +1,6 @@
 """Print to the channel, as any program does to its standard output."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "a header cannot be read"

@@ -1,6 +1,6 @@
 """Smuggle an option for the resolver into the build requirements."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "build-requirements"
 SAID = "Expected package name"

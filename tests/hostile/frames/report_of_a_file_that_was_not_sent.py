@@ -1,8 +1,7 @@
 """Name a file of the worker's own as the wheel."""
 
+from tests.fakes.engine import ScriptedAgent
 from tests.hostile.frame_parts import REPORT
-
-from wheelyard.adapters.memory_engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "which is no wheel that it sent"

@@ -1,9 +1,8 @@
 """Put lists where text is due, and text where lists are."""
 
+from tests.fakes.engine import ScriptedAgent
 from tests.hostile.frame_parts import REPORT
 from tests.unit.pipeline_stand import PURE, make_wheel
-
-from wheelyard.adapters.memory_engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "should be a valid array"

@@ -1,6 +1,6 @@
 """Ask for build requirements again and again."""
 
-from wheelyard.adapters.memory_engine import ScriptedAgent
+from tests.fakes.engine import ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "it asks for 0 build requirements in round 4"

@@ -2,9 +2,8 @@
 
 import json
 
+from tests.fakes.engine import ContainerExitError, ScriptedAgent
 from tests.unit.pipeline_stand import PURE
-
-from wheelyard.adapters.memory_engine import ContainerExitError, ScriptedAgent
 
 REFUSED = "untrusted-output"
 SAID = "without a report"

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wheelyard.adapters.memory_prebuilds import MemoryPrebuilds
-from wheelyard.adapters.memory_queue import MemoryWorkers
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.prebuilds import MemoryPrebuilds
+from tests.fakes.queue import MemoryWorkers
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally
 from wheelyard.domain.builds.queue import Lane, Priority

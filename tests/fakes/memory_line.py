@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
-from wheelyard.adapters.memory_state import BuildRecord, MemoryState
-from wheelyard.adapters.memory_store import summary_of
+from tests.fakes.builds import summary_of
+from tests.fakes.records import BuildRecord, MemoryState
+
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.estimate import Line, LiveBuild
 

@@ -12,8 +12,9 @@ from datetime import timedelta
 from statistics import median
 from typing import Final
 
-from wheelyard.adapters.memory_state import BuildRecord, MemoryState, RequestRecord
-from wheelyard.adapters.memory_waits import begin_waiting, settle, submit, unwanted
+from tests.fakes.memory_waits import begin_waiting, settle, submit, unwanted
+from tests.fakes.records import BuildRecord, MemoryState, RequestRecord
+
 from wheelyard.domain.builds.audit_entries import cancellation_of, leaving_of, retry_of
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
 from wheelyard.domain.builds.metrics import tally_of_request

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.statistics import (
     DayBytes,

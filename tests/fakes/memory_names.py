@@ -1,6 +1,6 @@
 """Names of projects by their beginning, in memory: the twin of the PostgreSQL one."""
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
 
 
 class MemoryNames:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses, WebhookMessage, WebhookState
 from wheelyard.errors import WebhookRefusedError, WheelyardError
 from wheelyard.interfaces import DueWebhook

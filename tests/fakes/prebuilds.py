@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_store import MemoryBuilds
+from tests.fakes.builds import MemoryBuilds
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.builds.audit_entries import end_of, prebuild_of
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage, PrebuildSummary

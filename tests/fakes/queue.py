@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from wheelyard.adapters.memory_state import BuildRecord, MemoryState
-from wheelyard.adapters.memory_store import MemoryAttempts
-from wheelyard.adapters.memory_waits import settle
+from tests.fakes.builds import MemoryAttempts
+from tests.fakes.memory_waits import settle
+from tests.fakes.records import BuildRecord, MemoryState
+
 from wheelyard.adapters.store.dependencies import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
 from wheelyard.domain.builds.log_text import LogNote

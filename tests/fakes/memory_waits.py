@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from wheelyard.adapters.memory_state import BuildRecord, MemoryState
+from tests.fakes.records import BuildRecord, MemoryState
+
 from wheelyard.adapters.store.dependencies import note_failed, note_needed, note_rested
 from wheelyard.domain.builds.audit_entries import request_of
 from wheelyard.domain.builds.build import AwaitedBuild, BuildOrder, Failure, NeededRelease, Status

@@ -1,6 +1,7 @@
 """The audit log in memory: the twin of the PostgreSQL one."""
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.access import MAX_AUDIT_ENTRIES, AuditEntry, AuditFilter, Change
 
 

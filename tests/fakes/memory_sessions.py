@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from wheelyard.adapters.memory_state import MemoryState
-from wheelyard.adapters.memory_tokens import is_live
+from tests.fakes.access import is_live
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.access import MOST_SESSIONS, Action, Change
 from wheelyard.domain.builds.records import Token
 

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from hashlib import sha256
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.access import Action
 from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE

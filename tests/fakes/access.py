@@ -4,7 +4,8 @@ import hmac
 from dataclasses import replace
 from datetime import datetime
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
 from wheelyard.domain.builds.records import Token

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.index.check import IndexReport, LastReport
 
 

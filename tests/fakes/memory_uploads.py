@@ -1,6 +1,7 @@
 """The in-memory twin of PostgresUploads. Must keep its promises (contract test)."""
 
-from wheelyard.adapters.memory_state import MemoryState
+from tests.fakes.records import MemoryState
+
 from wheelyard.domain.builds.records import Claim
 
 
