@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tests.fakes.records import MemoryState
 
-from wheelyard.domain.access import Scope
+from wheelyard.domain.access import MAX_AUDIT_ENTRIES, MOST_SESSIONS, Action, AuditEntry, AuditFilter, Change, Scope
 from wheelyard.domain.builds.audit_entries import creation_of, revocation_of
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import NotFoundError
@@ -59,3 +59,62 @@ class MemoryTokens:
 def is_live(token: Token, now: datetime) -> bool:
     """Tell whether a token is neither revoked nor expired."""
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
+
+
+class MemorySessions:
+    """The SessionStore in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
+        """Record a session."""
+        sessions = self._state.sessions
+        sessions[secret_digest] = (token.id, expires_at)
+        own = sorted(
+            (digest for digest in sessions if sessions[digest][0] == token.id), key=lambda one: sessions[one][1]
+        )
+        for digest in own[:-MOST_SESSIONS]:
+            del sessions[digest]
+        self._state.record_change(Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id))
+
+    async def find(self, secret_digest: str) -> Token | None:
+        """Find the live token of a live session and note its use."""
+        token_id, expires_at = self._state.sessions.get(secret_digest, ("", self._state.clock()))
+        digest, token = self._state.tokens.get(token_id, ("", None))
+        if token is None or expires_at <= self._state.clock() or not is_live(token, self._state.clock()):
+            return None
+        used = replace(token, last_used_at=self._state.clock())
+        self._state.tokens[token.id] = (digest, used)
+        return used
+
+    async def close(self, secret_digest: str) -> None:
+        """End a session."""
+        token_id, _ = self._state.sessions.pop(secret_digest, ("", None))
+        if token_id:
+            _, token = self._state.tokens[token_id]
+            self._state.record_change(Change(actor=token.actor, action=Action.SESSION_CLOSED, object=token.id))
+
+
+class MemoryAudit:
+    """The AuditStore in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def record(self, change: Change) -> None:
+        """Write down a change."""
+        self._state.record_change(change)
+
+    async def list_entries(self, wanted: AuditFilter) -> tuple[AuditEntry, ...]:
+        """List entries, newest first."""
+        fitting = [entry for entry in reversed(self._state.audit) if _fits(entry, wanted)]
+        return tuple(fitting[: min(wanted.limit, MAX_AUDIT_ENTRIES)])
+
+
+def _fits(entry: AuditEntry, wanted: AuditFilter) -> bool:
+    return (
+        wanted.object in {None, entry.change.object}
+        and wanted.actor in {None, entry.change.actor}
+        and (wanted.before is None or entry.id < wanted.before)
+    )

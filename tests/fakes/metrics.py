@@ -1,8 +1,9 @@
 """Figures for monitoring in memory: the twin of the PostgreSQL ones, on the other stores' state."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryWorkers
@@ -11,7 +12,17 @@ from tests.fakes.records import MemoryState
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally
 from wheelyard.domain.builds.queue import Lane, Priority
+from wheelyard.domain.builds.statistics import (
+    DayBytes,
+    DayCount,
+    ProjectBytes,
+    ProjectCount,
+    SlowBuild,
+    Statistics,
+    classify,
+)
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import IndexedWheel
 
 
 class MemoryFigures:
@@ -85,3 +96,97 @@ def _added_up(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
         former = sums.get(key, replace(one, count=0, amount=0.0))
         sums[key] = replace(former, count=former.count + one.count, amount=former.amount + one.amount)
     return tuple(sums[key] for key in sorted(sums))
+
+
+_SHOWN = 10
+
+
+class MemoryStatistics:
+    """The StatisticsStore in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def summarise(self, *, days: int) -> Statistics:
+        """Count what ended in the last days."""
+        since = self._state.clock() - timedelta(days=days)
+        builds = [record.build for record in self._state.records.values()]
+        ended = [build for build in builds if build.finished_at is not None and build.finished_at >= since]
+        begun = [build for build in ended if build.started_at is not None]
+        wheels = [entry.wheel for entry in self._state.wheels.values()]
+        kept = [wheel for wheel in wheels if wheel.deleted_at is None]
+        return Statistics(
+            days=_days(ended),
+            waits=classify([_seconds(build.created_at, build.started_at) for build in begun]),
+            durations=classify([_took(build) for build in begun if build.status is Status.SUCCEEDED]),
+            slowest=_slowest(begun),
+            requested=self._requested(),
+            published=_published([wheel for wheel in wheels if wheel.uploaded_at >= since]),
+            largest=_largest(kept),
+            wheels=len(kept),
+            index_bytes=sum(wheel.size_bytes for wheel in kept),
+            log_bytes=sum(attempt.log_size_bytes for build in builds for attempt in build.attempts),
+        )
+
+    def _requested(self) -> tuple[ProjectCount, ...]:
+        """Count requests; their times are not kept in memory, where nothing gets old."""
+        counts = Counter(self._state.records[request.build_id].build.order.project for request in self._state.requests)
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+        return tuple(ProjectCount(project=project, requests=count) for project, count in ranked)
+
+
+def _days(builds: Sequence[Build]) -> tuple[DayCount, ...]:
+    by_day = Counter((build.finished_at.astimezone(UTC).date(), build.status) for build in builds if build.finished_at)
+    return tuple(
+        DayCount(
+            day=day,
+            succeeded=by_day[day, Status.SUCCEEDED],
+            failed=by_day[day, Status.FAILED],
+            cancelled=by_day[day, Status.CANCELLED],
+        )
+        for day in sorted({day for day, _ in by_day})
+    )
+
+
+def _published(wheels: Sequence[IndexedWheel]) -> tuple[DayBytes, ...]:
+    by_day: defaultdict[date, list[int]] = defaultdict(list)
+    for wheel in wheels:
+        by_day[wheel.uploaded_at.astimezone(UTC).date()].append(wheel.size_bytes)
+    return tuple(DayBytes(day=day, wheels=len(by_day[day]), size_bytes=sum(by_day[day])) for day in sorted(by_day))
+
+
+def _largest(wheels: Sequence[IndexedWheel]) -> tuple[ProjectBytes, ...]:
+    by_project: defaultdict[str, list[int]] = defaultdict(list)
+    for wheel in wheels:
+        by_project[wheel.project].append(wheel.size_bytes)
+    found = (ProjectBytes(project=name, wheels=len(one), size_bytes=sum(one)) for name, one in by_project.items())
+    return tuple(sorted(found, key=lambda one: (-one.size_bytes, one.project))[:_SHOWN])
+
+
+def _slowest(builds: Sequence[Build]) -> tuple[SlowBuild, ...]:
+    found = (
+        SlowBuild(build_id=one.id, project=one.order.project, version=one.order.version, seconds=_took(one))
+        for one in builds
+    )
+    return tuple(sorted(found, key=lambda one: (-one.seconds, one.build_id))[:_SHOWN])
+
+
+def _took(build: Build) -> float:
+    return _seconds(build.started_at, build.finished_at)
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float:
+    return (end - begin).total_seconds() if begin and end else 0.0
+
+
+class MemoryNames:
+    """The NameStore in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def names(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects of which there is a wheel or a build."""
+        built = {record.build.order.project for record in self._state.records.values()}
+        known = built | {entry.wheel.project for entry in self._state.wheels.values()}
+        return tuple(sorted(name for name in known if name.startswith(prefix))[:limit])

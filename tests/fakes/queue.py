@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tests.fakes.builds import MemoryAttempts
-from tests.fakes.memory_waits import settle
+from tests.fakes.dependencies import settle
 from tests.fakes.records import BuildRecord, MemoryState
 
 from wheelyard.adapters.store.dependencies import note_lost, note_rested

@@ -19,11 +19,13 @@ from packaging.version import Version
 
 from wheelyard.adapters.resolver.wheels import applicable_requirements
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
+from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import (
     BuildRequirementsError,
     DownloadFailedError,
+    RequirementsUnsatisfiableError,
     UnknownProjectError,
     WheelsMissingError,
     WheelyardError,
@@ -171,3 +173,65 @@ def _read_filename(filename: str) -> tuple[NormalizedName, Version, Literal["sdi
         return name, version, "wheel"
     name, version = parse_sdist_filename(filename)
     return name, version, "sdist"
+
+
+class MemoryReleaseResolver:
+    """The twin of UvReleaseResolver. It knows no release's own requirements; name all that a test needs."""
+
+    def __init__(self) -> None:
+        self.releases: dict[NormalizedName, list[Version]] = {}
+        """What there is to choose from."""
+        self.stated: list[StatedRelease] = []
+        """What it was told of releases that have no wheel."""
+        self.asked_by = ""
+        """For whom it was asked last."""
+        self.fault: WheelyardError | None = None
+        """Raised by every ``resolve`` while it is set."""
+
+    def add(self, project: str, *versions: str) -> None:
+        """Let there be releases."""
+        self.releases.setdefault(canonicalize_name(project), []).extend(map(Version, versions))
+
+    async def resolve(
+        self,
+        requirements: Sequence[str],
+        *,
+        constraints: Sequence[str],
+        stated: Sequence[StatedRelease],
+        target: Target,
+        asked_by: str = "",
+    ) -> tuple[ResolvedRelease, ...]:
+        """Choose; raises RequirementsUnsatisfiableError or the fault that is switched on."""
+        if self.fault is not None:
+            raise self.fault
+        self.stated, self.asked_by = list(stated), asked_by
+        limits = [Requirement(text) for text in constraints]
+        return tuple(self._choose(Requirement(text), limits, target) for text in requirements)
+
+    def _choose(self, wanted: Requirement, limits: Sequence[Requirement], target: Target) -> ResolvedRelease:
+        project = canonicalize_name(wanted.name)
+        specifiers = [one.specifier for one in (wanted, *limits) if canonicalize_name(one.name) == project]
+        fitting = [
+            version
+            for version in self.releases.get(project, ())
+            if all(specifier.contains(version) for specifier in specifiers)
+        ]
+        if not fitting:
+            raise RequirementsUnsatisfiableError(target=str(target), reason=f"there is no release for '{wanted}'")
+        return ResolvedRelease(project=project, version=max(fitting))
+
+
+class MemoryCrates:
+    """CrateCache that remembers where the archives are, and copies none."""
+
+    def __init__(self) -> None:
+        self.archives: dict[str, Path] = {}
+        """What was kept, by key."""
+
+    async def find(self, key: str) -> Path | None:
+        """Return what was kept under a key."""
+        return self.archives.get(key)
+
+    async def keep(self, key: str, archive: Path) -> Path:
+        """Remember an archive."""
+        return self.archives.setdefault(key, archive)

@@ -8,8 +8,8 @@ from tests.fakes.records import MemoryState
 
 from wheelyard.domain.access import Action
 from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
-from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.check import Difference
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, Claim
+from wheelyard.domain.index.check import Difference, IndexReport, LastReport
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import (
     IndexChanges,
@@ -184,3 +184,42 @@ def _fits(wheel: IndexedWheel, wanted: WheelFilter) -> bool:
         and wanted.level in {None, wheel.level}
         and wanted.standing in {None, wheel.standing}
     )
+
+
+class MemoryIndexReports:
+    """The IndexReports in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+        self._last: LastReport | None = None
+
+    async def save(self, report: IndexReport) -> None:
+        """Put a report in the place of the last one."""
+        self._last = replace(LastReport.of(report), checked_at=self._state.clock())
+
+    async def last(self) -> LastReport | None:
+        """Read the newest report."""
+        return self._last
+
+
+class MemoryUploads:
+    """The UploadBook on the state in memory."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def begin(self, claim: Claim, *, filename: str, sha256: str) -> bool:
+        """Note the upload, if the claim still holds."""
+        if not self._is_live(claim):
+            return False
+        self._state.uploads.setdefault((filename, sha256), []).append(claim)
+        return True
+
+    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
+        """Look for the upload, its attempt and its wheel."""
+        claims = self._state.uploads.get((filename, sha256), [])
+        return bool(claims) and not any(map(self._is_live, claims)) and filename not in self._state.wheels
+
+    def _is_live(self, claim: Claim) -> bool:
+        record = self._state.records.get(claim.build_id)
+        return record is not None and record.is_held_by(claim)

@@ -17,10 +17,10 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.index import MemoryIndex
-from tests.fakes.memory_uploads import MemoryUploads
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
+from tests.fakes.wheels import MemoryUploads
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from tests.fakes.index import MemoryIndex
-from tests.fakes.memory_resolver import MemoryReleaseResolver
-from tests.fakes.sources import MemorySourceIndex
+from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots

@@ -13,9 +13,9 @@ import pytest
 from tests.contract.samples import TARGET
 from tests.contract.stores import DEFAULT, LANE, LEASE_SECONDS, ROOM
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
+from tests.fakes.dependencies import MemoryNeeds
 from tests.fakes.engine import ContainerExitError, MemoryEngine, ScriptedAgent
 from tests.fakes.images import MemoryRecipeBook
-from tests.fakes.memory_waits import MemoryNeeds
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.records import MemoryState

@@ -13,24 +13,17 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
-from tests.fakes.access import MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
+from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLine, MemoryLogs
 from tests.fakes.images import MemoryRecipeBook
 from tests.fakes.index import MemoryIndex
-from tests.fakes.memory_audit import MemoryAudit
-from tests.fakes.memory_index_reports import MemoryIndexReports
-from tests.fakes.memory_line import MemoryLine
-from tests.fakes.memory_names import MemoryNames
-from tests.fakes.memory_resolver import MemoryReleaseResolver
-from tests.fakes.memory_sessions import MemorySessions
-from tests.fakes.memory_statistics import MemoryStatistics
-from tests.fakes.metrics import MemoryFigures
+from tests.fakes.metrics import MemoryFigures, MemoryNames, MemoryStatistics
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryWorkers
 from tests.fakes.records import MemoryState
-from tests.fakes.sources import MemorySourceIndex
-from tests.fakes.wheels import MemoryWheels
+from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
+from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
 
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.resolver.requirements import parse_requirements

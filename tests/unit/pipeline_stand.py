@@ -12,12 +12,11 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import TARGET
-from tests.fakes.crates import MemoryCrates
 from tests.fakes.engine import MemoryEngine, ScriptedAgent
 from tests.fakes.images import MemoryImages
 from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
-from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
+from tests.fakes.sources import MemoryCrates, MemorySourceIndex, MemoryWheelResolver
 
 from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource

@@ -9,7 +9,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.queue_contract import CARD
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
-from tests.fakes.memory_waits import MemoryNeeds
+from tests.fakes.dependencies import MemoryNeeds
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.api.schemas.links import IndexLinks

@@ -14,7 +14,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_failure, sample_wheel
-from tests.fakes.memory_resolver import MemoryReleaseResolver
+from tests.fakes.sources import MemoryReleaseResolver
 from tests.unit.api_stand import ApiStand, assert_problem, read_events
 from tests.unit.request_stand import (
     GRID,

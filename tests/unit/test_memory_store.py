@@ -6,20 +6,14 @@ import pytest
 from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
-from tests.fakes.access import MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
-from tests.fakes.memory_audit import MemoryAudit
-from tests.fakes.memory_line import MemoryLine
-from tests.fakes.memory_names import MemoryNames
-from tests.fakes.memory_sessions import MemorySessions
-from tests.fakes.memory_statistics import MemoryStatistics
-from tests.fakes.memory_uploads import MemoryUploads
-from tests.fakes.memory_waits import MemoryNeeds
-from tests.fakes.memory_webhooks import MemoryOutbox
-from tests.fakes.metrics import MemoryFigures
-from tests.fakes.prebuilds import MemoryPrebuilds
+from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLine, MemoryLogs
+from tests.fakes.dependencies import MemoryNeeds
+from tests.fakes.metrics import MemoryFigures, MemoryNames, MemoryStatistics
+from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
 from tests.fakes.queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
 from tests.fakes.records import MemoryState
+from tests.fakes.wheels import MemoryUploads
 
 from wheelyard.domain.access import OpenLimits
 from wheelyard.errors import DatabaseUnavailableError

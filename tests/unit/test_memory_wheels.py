@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 from tests.contract.samples import BEGINNING, ManualClock
 from tests.contract.wheel_contract import WheelContract, WheelStores
+from tests.fakes.access import MemoryAudit
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
-from tests.fakes.memory_audit import MemoryAudit
-from tests.fakes.memory_index_reports import MemoryIndexReports
 from tests.fakes.records import MemoryState
-from tests.fakes.wheels import MemoryWheels
+from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.crates import MemoryCrates
 from tests.fakes.engine import Script, ScriptedAgent
+from tests.fakes.sources import MemoryCrates
 from tests.unit.pipeline_stand import (
     PURE,
     PipelineStand,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import sample_order
 from tests.fakes.builds import MemoryAttempts
-from tests.fakes.memory_uploads import MemoryUploads
+from tests.fakes.wheels import MemoryUploads
 from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
 from tests.unit.wheel_stand import WheelStand
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import TARGET, sample_order
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
+from tests.fakes.dependencies import MemoryNeeds
 from tests.fakes.images import MemoryRecipeBook
-from tests.fakes.memory_waits import MemoryNeeds
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
 from tests.unit.recipe_texts import HEAD

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order
-from tests.fakes.memory_sessions import MemorySessions
-from tests.fakes.memory_waits import MemoryNeeds
+from tests.fakes.access import MemorySessions
+from tests.fakes.dependencies import MemoryNeeds
 from tests.unit.web_stand import FAILING_LOG, METADATA, RECIPE, TOKEN, WebStand, furnish, web_stand
 
 from wheelyard.domain.access import Action, AuditFilter, Scope

@@ -15,7 +15,7 @@ import standardwebhooks
 from pydantic import SecretStr, ValidationError
 from standardwebhooks import WebhookVerificationError
 from tests.contract.webhook_contract import SenderContract, SenderStand
-from tests.fakes.memory_webhooks import MemoryOutbox, MemoryWebhooks
+from tests.fakes.prebuilds import MemoryOutbox, MemoryWebhooks
 from tests.unit.api_stand import ApiStand, api_stand, assert_problem
 
 from wheelyard.domain.access import Scope
