@@ -85,6 +85,7 @@ CLIENT = frozenset(
         "h11",
         "httpcore",
         "httpx",
+        "httpx_sse",
         "idna",
         "packaging",
         "pydantic",

@@ -143,8 +143,7 @@ class Upstream:
 @pytest.fixture
 def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemorySourceIndex:
     made = Upstream(tmp_path / "cache")
-    for module in ("recipes", "recipe_drafts"):
-        monkeypatch.setattr(f"wheelyard.cli.{module}.source_index", made.open)
+    monkeypatch.setattr("wheelyard.cli.recipes.source_index", made.open)
     return made.source
 
 
