@@ -6,7 +6,8 @@ import signal
 
 import httpx
 from tests.acceptance.conftest import StartService
-from tests.acceptance.running_service import Document, RunningService
+from tests.acceptance.processes import wait_for
+from tests.acceptance.running_service import BUILD_SECONDS, Document, RunningService
 from tests.acceptance.upstream import SLOW, Upstream
 
 
@@ -94,6 +95,9 @@ def test_build_whose_worker_is_killed_twice_is_given_to_no_third_until_somebody_
         build_id = _begun(spare, upstream.add("killstwice", SLOW))
         spare.kill_everything()
     with start_spare() as spare:
+        # Until the lease of the worker that was killed ends, its attempt looks as if it went on.
+        taken_over = lambda: len(spare.build(build_id)["attempts"]) == 2  # noqa: E731
+        wait_for("the second attempt", taken_over, seconds=BUILD_SECONDS)
         spare.in_stage(build_id, "build", saying="tick 1")
         spare.kill_everything()
     with start_spare() as spare:
