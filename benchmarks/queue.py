@@ -33,8 +33,8 @@ from benchmarks.queue_bench import (
     ELSEWHERE,
     ROOM,
     Bench,
+    Harness,
     Sizes,
-    Stand,
     child,
     milliseconds,
     nothing,
@@ -49,7 +49,7 @@ from tests.contract.stores import DEFAULT, LANE
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.store.database import Database, migrate
-from wheelyard.domain.builds.queue import Offer
+from wheelyard.domain.builds.queue import Allocation
 from wheelyard.logs import configure_logs
 from wheelyard.pipeline.job import Job, Tools
 
@@ -59,10 +59,10 @@ _UP_SECONDS = 600
 _SETTLE_SECONDS = 20
 
 
-async def measure_pick_up(stand: Stand) -> None:
+async def measure_pick_up(harness: Harness) -> None:
     """Submit builds one after another to an idle worker."""
-    for waiting in (0, *stand.sizes.waiting[1:]):
-        await _measure_pick_up(stand.bench, waiting=waiting, count=stand.sizes.pick_ups)
+    for waiting in (0, *harness.sizes.waiting[1:]):
+        await _measure_pick_up(harness.bench, waiting=waiting, count=harness.sizes.pick_ups)
 
 
 async def _measure_pick_up(bench: Bench, *, waiting: int, count: int) -> None:
@@ -85,15 +85,15 @@ async def _measure_pick_up(bench: Bench, *, waiting: int, count: int) -> None:
     await bench.clear()
 
 
-async def measure_claims(stand: Stand) -> None:
+async def measure_claims(harness: Harness) -> None:
     """Take builds from queues of several lengths."""
-    bench, first, ratio = stand.bench, 0.0, 1.0
-    for waiting in stand.sizes.waiting:
+    bench, first, ratio = harness.bench, 0.0, 1.0
+    for waiting in harness.sizes.waiting:
         await bench.fill(waiting, builder="bookworm")
         lanes = (LANE, replace(LANE, suite=ELSEWHERE))
-        offer = Offer(worker="bench", lease_seconds=600, lanes=lanes, total=ROOM, free=ROOM, default=DEFAULT)
+        offer = Allocation(worker="bench", lease_seconds=600, lanes=lanes, total=ROOM, free=ROOM, default=DEFAULT)
         times = []
-        for _ in range(stand.sizes.claims):
+        for _ in range(harness.sizes.claims):
             start = time.monotonic()
             assert await bench.queue.claim_next(offer) is not None
             times.append(time.monotonic() - start)
@@ -106,23 +106,23 @@ async def measure_claims(stand: Stand) -> None:
     print(f"            {goal}")
 
 
-async def measure_throughput(stand: Stand) -> None:
+async def measure_throughput(harness: Harness) -> None:
     """Empty a full queue with one worker process and with two."""
-    bench, rates = stand.bench, list[float]()
+    bench, rates = harness.bench, list[float]()
     for workers in (1, 2):
         async with AsyncExitStack() as stack:
             for _ in range(workers):
-                await stack.enter_async_context(child("worker", stand.conninfo, str(bench.folder)))
-            await bench.fill(stand.sizes.builds, builder="bookworm")
+                await stack.enter_async_context(child("worker", harness.conninfo, str(bench.folder)))
+            await bench.fill(harness.sizes.builds, builder="bookworm")
             start, left = time.monotonic(), await bench.unfinished()
             rates.append(left / (await bench.drained() - start))
         print(f"throughput  {workers} worker(s)   {rates[-1]:6.1f} builds/s   ratio {rates[-1] / rates[0]:.2f}")
         await bench.clear()
 
 
-async def measure_cancel(stand: Stand) -> None:
+async def measure_cancel(harness: Harness) -> None:
     """Cancel attempts that would go on for ever."""
-    bench = stand.bench
+    bench = harness.bench
     begun: asyncio.Queue[str] = asyncio.Queue()
     ended: asyncio.Queue[float] = asyncio.Queue()
 
@@ -137,7 +137,7 @@ async def measure_cancel(stand: Stand) -> None:
 
     times = []
     async with bench.worker(for_ever):
-        for _ in range(stand.sizes.cancels):
+        for _ in range(harness.sizes.cancels):
             await bench.submit(1)
             build_id = await begun.get()
             await asyncio.sleep(0.05)
@@ -149,21 +149,21 @@ async def measure_cancel(stand: Stand) -> None:
     await bench.clear()
 
 
-async def measure_scrape(stand: Stand) -> None:
+async def measure_scrape(harness: Harness) -> None:
     """Read the metrics while many wait."""
-    waiting = stand.sizes.waiting[-1]
-    await stand.bench.fill(waiting, builder="bookworm")
+    waiting = harness.sizes.waiting[-1]
+    await harness.bench.fill(waiting, builder="bookworm")
     times = []
     for _ in range(20):
-        async with Caller(stand.api) as caller:
+        async with Caller(harness.api) as caller:
             start = time.monotonic()
             await caller.send("GET", "/metrics")
             times.append(time.monotonic() - start)
     print(f"scrape      {waiting:6} waiting             {milliseconds(times)}")
-    await stand.bench.clear()
+    await harness.bench.clear()
 
 
-PARTS: dict[str, Callable[[Stand], Awaitable[None]]] = {
+PARTS: dict[str, Callable[[Harness], Awaitable[None]]] = {
     "pick-up": measure_pick_up,
     "claim": measure_claims,
     "satisfied": measure_satisfied,
@@ -182,9 +182,9 @@ async def run(parts: list[str], sizes: Sizes) -> None:
             await asyncio.to_thread(migrate, conninfo)
             async with Database(conninfo) as database, child("api", conninfo) as (api, announced):
                 bench = Bench(database, folder / "attempts")
-                stand = Stand(bench=bench, conninfo=conninfo, api=announced, api_pid=api.pid, sizes=sizes)
+                harness = Harness(bench=bench, conninfo=conninfo, api=announced, api_pid=api.pid, sizes=sizes)
                 for part in parts:
-                    await PARTS[part](stand)
+                    await PARTS[part](harness)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -139,7 +139,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class Harness:
     """What the parts run on."""
 
     bench: Bench

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.queue_bench import Bench, Stand, child, milliseconds, nothing, percentile, resident_mib, verdict
+from benchmarks.queue_bench import Bench, Harness, child, milliseconds, nothing, percentile, resident_mib, verdict
 from benchmarks.queue_http import Caller
 
 from wheelyard.adapters.store.database import Database
@@ -74,22 +74,22 @@ class Reader:
                 rest = text[max(len(text) - 64, marks[-1].end() if marks else 0) :]
 
 
-async def measure_flood(stand: Stand) -> None:
+async def measure_flood(harness: Harness) -> None:
     """Let a build write a lot while some follow it."""
-    bench, size_mib = stand.bench, stand.sizes.flood_mib
-    before = resident_mib(stand.api_pid)
-    async with child("flood", stand.conninfo, str(bench.folder), str(size_mib << 20)) as (worker, _):
+    bench, size_mib = harness.bench, harness.sizes.flood_mib
+    before = resident_mib(harness.api_pid)
+    async with child("flood", harness.conninfo, str(bench.folder), str(size_mib << 20)) as (worker, _):
         worker_before = resident_mib(worker.pid)
         start = time.monotonic()
         (build_id,) = await bench.submit(1)
-        following = [Reader(stand.api, build_id) for _ in range(_READERS)]
+        following = [Reader(harness.api, build_id) for _ in range(_READERS)]
         tasks = [asyncio.create_task(one.read()) for one in following]
         await bench.drained()
         seconds = time.monotonic() - start
         await asyncio.wait_for(asyncio.gather(*tasks), _END_SECONDS)
         packing = await _packed(bench, build_id) - start - seconds
         grown = resident_mib(worker.pid) - worker_before
-    _report(following, size_mib=size_mib, seconds=seconds, grown=(grown, resident_mib(stand.api_pid) - before))
+    _report(following, size_mib=size_mib, seconds=seconds, grown=(grown, resident_mib(harness.api_pid) - before))
     print(f"            its log was compressed {packing:.1f} s later")
     await bench.clear()
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Self
 
 import uvicorn
-from benchmarks.queue_bench import Bench, Stand, milliseconds, percentile, processor_seconds, verdict
+from benchmarks.queue_bench import Bench, Harness, milliseconds, percentile, processor_seconds, verdict
 from tests.contract.samples import TARGET, sample_wheel
-from tests.unit.api_stand import access_on, api_stand
+from tests.unit.api_harness import access_on, api_harness
 
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresFigures
+from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import tokens_of
@@ -42,10 +42,10 @@ async def serve_api(conninfo: str) -> None:
     """Serve until ended; writes address and token as the first line."""
     settings = Settings(host="127.0.0.1", port=0)
     with tempfile.TemporaryDirectory() as cache, holding_port(settings) as listener:
-        async with Database(conninfo) as database, api_stand(Path(cache)) as stand:
+        async with Database(conninfo) as database, api_harness(Path(cache)) as harness:
             tokens = tokens_of(database)
             _, secret = await tokens.create(name="bench", scope=Scope.ADMIN, created_by="bench")
-            services = _on_database(stand.services, database, Path(cache))
+            services = _on_database(harness.services, database, Path(cache))
             services = replace(services, tokens=tokens, access=access_on(tokens))
             open_port(settings, listener)
             config = uvicorn.Config(create_app(services), log_config=None, access_log=False)
@@ -69,7 +69,7 @@ def _on_database(services: ApiServices, database: Database, folder: Path) -> Api
         retries=builds,
         logs=logs,
         follow_log=FollowLog(builds=builds, logs=logs),
-        figures=PostgresFigures(database),
+        figures=PostgresMetrics(database),
         defaults=TARGET,
     )
 
@@ -110,9 +110,9 @@ class Caller:
         return answer
 
 
-async def measure_satisfied(stand: Stand) -> None:
+async def measure_satisfied(harness: Harness) -> None:
     """Ask for a wheel that is there, in turn and eight at a time."""
-    bench, announced, count = stand.bench, stand.api, stand.sizes.requests
+    bench, announced, count = harness.bench, harness.api, harness.sizes.requests
     body = {"requirement": "pyyaml"}
     async with Caller(announced) as caller:
         build_id = str((await caller.post("/v1/builds", body))["id"])
@@ -120,9 +120,9 @@ async def measure_satisfied(stand: Stand) -> None:
         assert claim is not None
         assert await bench.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=sample_wheel()))
         await _ask(caller, body, min(count, 50))  # until everything is warm
-        used = processor_seconds(stand.api_pid)
+        used = processor_seconds(harness.api_pid)
         times = await _ask(caller, body, count)
-        used = processor_seconds(stand.api_pid) - used
+        used = processor_seconds(harness.api_pid) - used
     callers = [Caller(announced) for _ in range(8)]
     start = time.monotonic()
     await asyncio.gather(*(_ask_alone(caller, body, count // 8) for caller in callers))

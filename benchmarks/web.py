@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 import httpx
 from tests.contract.samples import sample_order, sample_wheel
-from tests.unit.api_stand import api_stand
-from tests.unit.web_stand import FAILING_LOG, TOKEN
+from tests.unit.api_harness import api_harness
+from tests.unit.web_harness import FAILING_LOG, TOKEN
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.store.attempts import PostgresAttempts
@@ -33,7 +33,7 @@ from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
-from wheelyard.adapters.store.queue import PostgresLine
+from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheels
 from wheelyard.api.app import create_app
@@ -90,9 +90,9 @@ async def measure(arguments: argparse.Namespace) -> int:
         await asyncio.to_thread(Path(folder).chmod, 0o711)
         async with EmbeddedPostgres(Path(folder) / "state") as url:
             await asyncio.to_thread(migrate, url)
-            async with Database(url) as database, api_stand(Path(folder)) as stand:
+            async with Database(url) as database, api_harness(Path(folder)) as harness:
                 pages = await fill(database, arguments)
-                services = on_database(stand.services, database)
+                services = on_database(harness.services, database)
                 async with reader(services) as client:
                     keep_for_good()  # as the service does
                     return report([(path, await ask(client, path, arguments.rounds)) for path in pages])
@@ -144,7 +144,7 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
         statistics=PostgresStatistics(database),
         workers=PostgresWorkers(database),
         queue=ShowQueue(
-            line=PostgresLine(database),
+            line=PostgresLiveQueue(database),
             workers=PostgresWorkers(database),
             times=builds,
             now=lambda: datetime.now(UTC),

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from wheelyard.domain.builds.metrics import BUCKETS, Figures, QueueDepth, Tally, Total
+from wheelyard.domain.builds.metrics import BUCKETS, Count, Metrics, QueueDepth, Total
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerState, WorkerStatus
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -81,17 +81,17 @@ class CacheLookups:
         with self._lock:
             self._counts[cache, "hit" if found else "miss"] += 1
 
-    def take(self) -> tuple[Tally, ...]:
+    def take(self) -> tuple[Count, ...]:
         """Give the counts, and begin anew."""
         with self._lock:
             taken = dict(self._counts)
             self._counts.clear()
         return tuple(
-            Tally(name=Total.CACHE_LOOKUPS, labels=labels, bucket=BUCKETS[0], count=count)
+            Count(name=Total.CACHE_LOOKUPS, labels=labels, bucket=BUCKETS[0], count=count)
             for labels, count in sorted(taken.items())
         )
 
-    def put_back(self, tallies: Iterable[Tally]) -> None:
+    def put_back(self, tallies: Iterable[Count]) -> None:
         """Take counts back that nobody wanted."""
         with self._lock:
             for one in tallies:
@@ -99,7 +99,7 @@ class CacheLookups:
                 self._counts[cache, result] += one.count
 
 
-def render(http: HttpMetrics, figures: Figures) -> bytes:
+def render(http: HttpMetrics, figures: Metrics) -> bytes:
     """Write everything as Prometheus reads it."""
     shared = CollectorRegistry(auto_describe=False)
     shared.register(_Shared(figures))
@@ -110,7 +110,7 @@ def render(http: HttpMetrics, figures: Figures) -> bytes:
 class _Shared(Collector):
     """Figures that are the same whichever process is asked."""
 
-    figures: Figures
+    figures: Metrics
 
     def collect(self) -> Iterator[Metric]:
         """Give every family, those without any value too."""
@@ -120,7 +120,7 @@ class _Shared(Collector):
         yield from _workers(self.figures.workers)
 
 
-def _queue(figures: Figures) -> Iterator[Metric]:
+def _queue(figures: Metrics) -> Iterator[Metric]:
     builds = GaugeMetricFamily(
         "wheelyard_queue_builds",
         "Builds in line: ready to be taken now, paused until their next attempt, or waiting for other builds.",
@@ -143,13 +143,13 @@ def _queue(figures: Figures) -> Iterator[Metric]:
     yield from (builds, oldest, running, prebuilds)
 
 
-def _lanes(figures: Figures) -> list[Lane]:
+def _lanes(figures: Metrics) -> list[Lane]:
     """List the lanes that somebody serves or waits in, so that a lane whose queue is empty says 0."""
-    served = {lane for worker in figures.workers for lane in worker.card.lanes}
+    served = {lane for worker in figures.workers for lane in worker.registration.lanes}
     return sorted(served | {depth.lane for depth in figures.queue}, key=str)
 
 
-def _depths(figures: Figures) -> list[QueueDepth]:
+def _depths(figures: Metrics) -> list[QueueDepth]:
     known = {(depth.lane, depth.priority): depth for depth in figures.queue}
     places = [(lane, priority) for lane in _lanes(figures) for priority in Priority]
     return [known.get(place, QueueDepth(lane=place[0], priority=place[1])) for place in places]
@@ -159,8 +159,8 @@ def _labels_of(lane: Lane) -> list[str]:
     return [lane.architecture, lane.suite, lane.python]
 
 
-def _totals(tallies: Sequence[Tally]) -> Iterator[Metric]:
-    by_name: defaultdict[Total, defaultdict[tuple[str, ...], list[Tally]]] = defaultdict(lambda: defaultdict(list))
+def _totals(tallies: Sequence[Count]) -> Iterator[Metric]:
+    by_name: defaultdict[Total, defaultdict[tuple[str, ...], list[Count]]] = defaultdict(lambda: defaultdict(list))
     for one in tallies:
         by_name[one.name][one.labels].append(one)
     for total, (name, text, labels) in _COUNTERS.items():
@@ -179,7 +179,7 @@ def _totals(tallies: Sequence[Tally]) -> Iterator[Metric]:
     yield takeovers
 
 
-def _cumulated(tallies: Sequence[Tally]) -> list[tuple[str, float]]:
+def _cumulated(tallies: Sequence[Count]) -> list[tuple[str, float]]:
     """Count what is at most as large as each bound."""
     counts = Counted[float]()
     for one in tallies:
@@ -192,7 +192,7 @@ def _bound(bound: float) -> str:
     return "+Inf" if bound == inf else str(bound)
 
 
-def _index(figures: Figures) -> Iterator[Metric]:
+def _index(figures: Metrics) -> Iterator[Metric]:
     wheels = GaugeMetricFamily("wheelyard_index_wheels", "Wheels that the index lists, by level.", labels=("level",))
     size = GaugeMetricFamily("wheelyard_index_bytes", "Size of the wheels that the index lists.", labels=("level",))
     for level in figures.index:
@@ -206,9 +206,9 @@ def _index(figures: Figures) -> Iterator[Metric]:
 def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
     states = GaugeMetricFamily("wheelyard_workers", "Workers, by state.", labels=("state",))
     for state in WorkerState:
-        states.add_metric([state.value], sum(worker.card.state is state for worker in workers))
+        states.add_metric([state.value], sum(worker.registration.state is state for worker in workers))
     yield states
-    live = [worker for worker in workers if worker.card.state in {WorkerState.ACTIVE, WorkerState.DRAINING}]
+    live = [worker for worker in workers if worker.registration.state in {WorkerState.ACTIVE, WorkerState.DRAINING}]
     for name, text, values in _worker_figures(live):
         family = GaugeMetricFamily(f"wheelyard_worker_{name}", text, labels=("worker",))
         for worker, value in values.items():
@@ -218,10 +218,10 @@ def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
 
 def _worker_figures(workers: Sequence[WorkerStatus]) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """Give name, help and each worker's value of what is told of workers that are there."""
-    slots = {worker.card.name: worker.card.capacity.slots for worker in workers}
+    slots = {worker.registration.name: worker.registration.capacity.slots for worker in workers}
     yield "slots", "Builds that a worker can run at the same time.", slots
-    yield "slots_used", "Builds that a worker holds.", {one.card.name: len(one.builds) for one in workers}
-    hosts = {worker.card.name: worker.card.host_figures for worker in workers}
+    yield "slots_used", "Builds that a worker holds.", {one.registration.name: len(one.builds) for one in workers}
+    hosts = {worker.registration.name: worker.registration.host_figures for worker in workers}
     known = {name: host for name, host in hosts.items() if host is not None}
     yield "disk_size_bytes", "Size of its state directory's disk.", {n: h.disk_size_bytes for n, h in known.items()}
     yield "disk_free_bytes", "Free space of that disk.", {n: h.disk_free_bytes for n, h in known.items()}

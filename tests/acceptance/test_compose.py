@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from tests.acceptance.compose_stand import FILES, ROOT, Stack, find_compose, make_secrets, stack_up
+from tests.acceptance.compose_harness import FILES, ROOT, Stack, find_compose, make_secrets, stack_up
 from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import BUILD_SECONDS, FINAL, START_SECONDS
 from tests.acceptance.upstream import Upstream, open_upstream

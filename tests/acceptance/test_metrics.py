@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.acceptance.conftest import StartService
 from tests.acceptance.processes import wait_for
-from tests.acceptance.prometheus_stand import Prometheus, dashboard_queries, program, scraping
+from tests.acceptance.prometheus_harness import Prometheus, dashboard_queries, program, scraping
 from tests.acceptance.upstream import Upstream
 
 

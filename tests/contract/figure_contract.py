@@ -1,4 +1,4 @@
-"""What every FigureStore must keep: what there is, and totals that never go down."""
+"""What every MetricStore must keep: what there is, and totals that never go down."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,19 +8,19 @@ from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import FAILURE, LANE, SUCCESS, Stores
 
-from wheelyard.domain.builds.build import NeededRelease, Status
-from wheelyard.domain.builds.metrics import IndexSize, QueueDepth, Tally, Total
-from wheelyard.domain.builds.queue import Capacity, HostFigures, Priority, WorkerCard, WorkerState
+from wheelyard.domain.builds.build import MissingRelease, Status
+from wheelyard.domain.builds.metrics import Count, IndexSize, QueueDepth, Total
+from wheelyard.domain.builds.queue import Capacity, HostMetrics, Priority, WorkerRegistration, WorkerState
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import Level, PublishedFile
 
-CARD = WorkerCard(
+CARD = WorkerRegistration(
     name="w",
     host="h",
     lanes=(LANE,),
     capacity=Capacity(slots=2, cpus=4.0, memory_bytes=8 << 30),
     state=WorkerState.ACTIVE,
-    host_figures=HostFigures(disk_size_bytes=1 << 40, disk_free_bytes=1 << 39, engine_answers=True, images=3),
+    host_figures=HostMetrics(disk_size_bytes=1 << 40, disk_free_bytes=1 << 39, engine_answers=True, images=3),
 )
 PUBLISHED = PublishedFile(
     filename=sample_wheel().filename,
@@ -42,7 +42,7 @@ async def counts(stores: Stores, name: Total) -> Counter[tuple[str, ...]]:
     return found
 
 
-class FigureContract:
+class MetricContract:
     """Figures for monitoring."""
 
     async def test_there_is_nothing_at_first(self, stores: Stores) -> None:
@@ -77,7 +77,7 @@ class FigureContract:
         assert await counts(stores, Total.BUILDS) == Counter()
 
     async def test_build_that_waits_for_others_is_not_ready(self, stores: Stores) -> None:
-        needed = NeededRelease(project=canonicalize_name("setuptools"), version="80.0")
+        needed = MissingRelease(project=canonicalize_name("setuptools"), version="80.0")
         await stores.finished(Outcome(status=Status.QUEUED, needs=(needed,), counts=False))
         (depth,) = (await stores.figures.read()).queue
         assert (depth.ready, depth.waiting, depth.oldest_seconds) == (0, 1, 0.0)
@@ -105,7 +105,7 @@ class FigureContract:
     async def test_stages_are_measured(self, stores: Stores) -> None:
         await stores.finished(SUCCESS)
         found = [one for one in (await stores.figures.read()).tallies if one.name is Total.STAGE_DURATION]
-        expected = [Tally.of(Total.STAGE_DURATION, one.stage.value, measured=one.seconds) for one in SUCCESS.timings]
+        expected = [Count.of(Total.STAGE_DURATION, one.stage.value, measured=one.seconds) for one in SUCCESS.timings]
         assert found == sorted(expected, key=lambda one: (one.labels, one.bucket))
 
     async def test_requests_are_counted_by_what_they_led_to(self, stores: Stores) -> None:
@@ -129,7 +129,7 @@ class FigureContract:
         await stores.workers.report(CARD)
         await stores.prebuilds.create(sample_prebuild())
         found = await stores.figures.read()
-        assert [worker.card for worker in found.workers] == [CARD]
+        assert [worker.registration for worker in found.workers] == [CARD]
         assert found.unfinished_prebuilds == 1
 
     async def test_totals_outlive_what_they_were_counted_from(self, stores: Stores) -> None:
@@ -152,7 +152,7 @@ class FigureContract:
         assert await counts(stores, Total.BUILDS) == Counter({("failed", FAILURE.failure.code): 2})
 
     async def test_what_a_process_has_counted_is_added(self, stores: Stores) -> None:
-        found = Tally(name=Total.CACHE_LOOKUPS, labels=("files", "hit"), bucket=0.0, count=3)
+        found = Count(name=Total.CACHE_LOOKUPS, labels=("files", "hit"), bucket=0.0, count=3)
         await stores.figures.add([found])
         await stores.figures.add([found])
         assert await counts(stores, Total.CACHE_LOOKUPS) == Counter({("files", "hit"): 6})

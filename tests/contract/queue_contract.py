@@ -1,4 +1,4 @@
-"""What every WorkQueue, RetryStore, WorkerBook and PeriodicStore must keep."""
+"""What every WorkQueue, RetryStore, WorkerStore and PeriodicStore must keep."""
 
 import asyncio
 from dataclasses import replace
@@ -8,7 +8,7 @@ from tests.contract.samples import sample_failure, sample_order
 from tests.contract.stores import FAILURE, LANE, MAX_ATTEMPTS, NOWHERE, ROOM, SUCCESS, Stores
 
 from wheelyard.domain.builds.build import BuildOrder, Failure, Status
-from wheelyard.domain.builds.queue import Capacity, Demand, Lane, Priority, WorkerCard, WorkerState
+from wheelyard.domain.builds.queue import Capacity, Lane, Priority, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.errors import IndexUnavailableError, NotFoundError, WorkerStoppedError
 
@@ -107,7 +107,7 @@ class OrderContract:
         assert [await stores.taken(lanes=lanes) for _ in range(4)] == ids
 
     async def test_build_that_needs_more_memory_than_a_worker_has_is_left_to_another(self, stores: Stores) -> None:
-        large = sample_order(key="large", demand=Demand(memory_bytes=16 * GIB))
+        large = sample_order(key="large", demand=ResourceRequest(memory_bytes=16 * GIB))
         first = await submitted(stores, "large", order=large)
         second = await submitted(stores, "small")
         more = replace(ROOM, memory_bytes=32 * GIB)
@@ -120,7 +120,7 @@ class OrderContract:
     async def test_first_in_line_waits_for_its_room_and_nobody_overtakes_it(
         self, stores: Stores, free: Capacity
     ) -> None:
-        demand = Demand(cpus=2.0, memory_bytes=4 * GIB)
+        demand = ResourceRequest(cpus=2.0, memory_bytes=4 * GIB)
         first = await submitted(stores, "k", order=sample_order(key="k", demand=demand))
         await submitted(stores, "small")
         assert await stores.taken(free=free) is None
@@ -132,12 +132,12 @@ class OrderContract:
         assert await stores.taken(free=replace(ROOM, cpus=1.0)) == build_id
 
     async def test_build_that_wants_all_processors_of_a_larger_machine_gets_all_of_this(self, stores: Stores) -> None:
-        build_id = await submitted(stores, "k", order=sample_order(key="k", demand=Demand(cpus=64.0)))
+        build_id = await submitted(stores, "k", order=sample_order(key="k", demand=ResourceRequest(cpus=64.0)))
         assert await stores.taken(free=replace(ROOM, cpus=3.0)) is None
         assert await stores.taken() == build_id
 
     async def test_demand_is_kept_with_the_order(self, stores: Stores) -> None:
-        order = sample_order(demand=Demand(cpus=1.5, memory_bytes=5 * GIB))
+        order = sample_order(demand=ResourceRequest(cpus=1.5, memory_bytes=5 * GIB))
         assert (await stores.builds.get(await stores.queued(order))).order == order
 
 
@@ -386,7 +386,7 @@ class TakeoverContract:
             assert not asked.is_set()
 
 
-CARD = WorkerCard(name="w1", host="host-1", lanes=(LANE, TRIXIE), capacity=ROOM, state=WorkerState.ACTIVE)
+CARD = WorkerRegistration(name="w1", host="host-1", lanes=(LANE, TRIXIE), capacity=ROOM, state=WorkerState.ACTIVE)
 
 
 class WorkerContract:
@@ -394,9 +394,9 @@ class WorkerContract:
         await stores.workers.report(replace(CARD, name="w2"))
         await stores.workers.report(CARD)
         first, second = await stores.workers.list_workers()
-        assert (first.card, second.card) == (CARD, replace(CARD, name="w2"))
+        assert (first.registration, second.registration) == (CARD, replace(CARD, name="w2"))
         assert first.builds == ()
-        assert first.card.architecture == "x86_64"
+        assert first.registration.architecture == "x86_64"
 
     async def test_worker_that_reports_again_stays_the_same(self, stores: Stores) -> None:
         await stores.workers.report(CARD)
@@ -407,22 +407,22 @@ class WorkerContract:
         )
         await stores.workers.report(draining)
         (after,) = await stores.workers.list_workers()
-        assert (after.card, after.started_at) == (draining, before.started_at)
+        assert (after.registration, after.started_at) == (draining, before.started_at)
         assert after.seen_at >= before.seen_at
 
     async def test_silent_worker_is_lost_until_it_reports_again(self, stores: Stores) -> None:
         await stores.workers.report(CARD)
         await stores.pass_time(31)
-        assert (await stores.workers.list_workers())[0].card.state is WorkerState.LOST
+        assert (await stores.workers.list_workers())[0].registration.state is WorkerState.LOST
         await stores.workers.report(CARD)
-        assert (await stores.workers.list_workers())[0].card.state is WorkerState.ACTIVE
+        assert (await stores.workers.list_workers())[0].registration.state is WorkerState.ACTIVE
 
     async def test_stopped_worker_is_not_lost_and_begins_anew(self, stores: Stores) -> None:
         await stores.workers.report(CARD)
         await stores.workers.report(replace(CARD, state=WorkerState.STOPPED))
         await stores.pass_time(100)
         (before,) = await stores.workers.list_workers()
-        assert before.card.state is WorkerState.STOPPED
+        assert before.registration.state is WorkerState.STOPPED
         await stores.workers.report(CARD)
         assert (await stores.workers.list_workers())[0].started_at > before.started_at
 
@@ -487,4 +487,4 @@ class PeriodicContract:
         await stores.pass_time(2 * 86_400)
         await stores.workers.report(replace(CARD, name="w2"))
         assert await stores.periodic.drop_workers(days=1) == 1
-        assert [worker.card.name for worker in await stores.workers.list_workers()] == ["w2"]
+        assert [worker.registration.name for worker in await stores.workers.list_workers()] == ["w2"]

@@ -14,7 +14,7 @@ from wheelyard.domain.builds.build import (
     StageTiming,
     Wheel,
 )
-from wheelyard.domain.builds.queue import Demand
+from wheelyard.domain.builds.queue import ResourceRequest
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
@@ -47,9 +47,9 @@ class ManualClock:
 
 
 def sample_order(
-    *, key: str = "k1", project: str = "pyyaml", builder: str = "bookworm", demand: Demand | None = None
+    *, key: str = "k1", project: str = "pyyaml", builder: str = "bookworm", demand: ResourceRequest | None = None
 ) -> BuildOrder:
-    demand = demand or Demand()
+    demand = demand or ResourceRequest()
     recipe = replace(RECIPE, cpus=demand.cpus, memory_bytes=demand.memory_bytes)
     return BuildOrder(
         key=hashlib.sha256(key.encode()).hexdigest(),

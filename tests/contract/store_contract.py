@@ -14,7 +14,7 @@ from tests.contract.build_contract import (
     ListContract,
     SubmitContract,
 )
-from tests.contract.figure_contract import FigureContract
+from tests.contract.figure_contract import MetricContract
 from tests.contract.image_contract import ImageContract
 from tests.contract.limit_contract import LimitContract
 from tests.contract.log_contract import LogContract
@@ -29,7 +29,7 @@ from tests.contract.queue_contract import (
 from tests.contract.state_log_contract import StateLogContract
 from tests.contract.statistics_contract import StatisticsContract
 from tests.contract.upload_contract import UploadContract
-from tests.contract.waits_contract import WaitContract
+from tests.contract.waits_contract import DependencyContract
 from tests.contract.webhook_contract import OutboxContract
 
 
@@ -44,13 +44,13 @@ class StoreContract(
     OrderContract,
     RetryContract,
     TakeoverContract,
-    WaitContract,
+    DependencyContract,
     WorkerContract,
     ImageContract,
     PeriodicContract,
     LogContract,
     StatisticsContract,
-    FigureContract,
+    MetricContract,
     StateLogContract,
     TokenContract,
     SessionContract,

@@ -9,7 +9,7 @@ from tests.contract.samples import sample_failure, sample_order, sample_timings,
 
 from wheelyard.domain.access import OpenLimits, Scope
 from wheelyard.domain.builds.build import BuildOrder, Status
-from wheelyard.domain.builds.queue import Capacity, Demand, Lane, Offer
+from wheelyard.domain.builds.queue import Allocation, Capacity, Lane, ResourceRequest
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.interfaces import (
     AttemptStore,
@@ -17,12 +17,12 @@ from wheelyard.interfaces import (
     BuildStore,
     CancelSignals,
     EqualBuilds,
-    FigureStore,
     ImageReports,
-    LineStore,
+    LiveQueueStore,
     LogStore,
+    MetricStore,
+    MissingReleaseStore,
     NameStore,
-    NeedStore,
     PeriodicStore,
     PrebuildLists,
     PrebuildStore,
@@ -31,9 +31,9 @@ from wheelyard.interfaces import (
     SessionStore,
     StatisticsStore,
     TokenStore,
-    UploadBook,
+    UploadStore,
     WebhookOutbox,
-    WorkerBook,
+    WorkerStore,
     WorkQueue,
 )
 
@@ -41,7 +41,7 @@ MAX_ATTEMPTS = 3
 LEASE_SECONDS = 20.0
 LANE = Lane(architecture="x86_64", suite="bookworm", python="3.13")
 ROOM = Capacity(slots=4, cpus=4.0, memory_bytes=8 << 30)
-DEFAULT = Demand(cpus=1.0, memory_bytes=1 << 30)
+DEFAULT = ResourceRequest(cpus=1.0, memory_bytes=1 << 30)
 NOWHERE = str(uuid.UUID(int=1))
 SUCCESS = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel(), timings=sample_timings())
 FAILURE = Outcome(status=Status.FAILED, failure=sample_failure(), timings=sample_timings(), log_truncated=True)
@@ -57,22 +57,22 @@ class Stores:
     attempts: AttemptStore
     signals: CancelSignals
     queue: WorkQueue
-    workers: WorkerBook
+    workers: WorkerStore
     images: ImageReports
     periodic: PeriodicStore
     logs: LogStore
     statistics: StatisticsStore
-    figures: FigureStore
+    figures: MetricStore
     tokens: TokenStore
     sessions: SessionStore
     audit: AuditStore
     prebuilds: PrebuildStore
     turns: PrebuildTurns
-    uploads: UploadBook
-    needs: NeedStore
+    uploads: UploadStore
+    needs: MissingReleaseStore
     outbox: WebhookOutbox
     prebuild_lists: PrebuildLists
-    line: LineStore
+    line: LiveQueueStore
     names: NameStore
     expire_leases: Callable[[], Awaitable[None]]
     """Let every lease that is held run out."""
@@ -95,7 +95,9 @@ class Stores:
         free: Capacity = ROOM,
     ) -> str | None:
         """Let a worker take what is next, and tell its id."""
-        offer = Offer(worker=worker, lease_seconds=LEASE_SECONDS, lanes=lanes, total=total, free=free, default=DEFAULT)
+        offer = Allocation(
+            worker=worker, lease_seconds=LEASE_SECONDS, lanes=lanes, total=total, free=free, default=DEFAULT
+        )
         claim = await self.queue.claim_next(offer)
         return claim.build_id if claim else None
 

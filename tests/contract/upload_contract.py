@@ -1,4 +1,4 @@
-"""What every UploadBook must keep: whose upload a file is, and from when on it is nobody's."""
+"""What every UploadStore must keep: whose upload a file is, and from when on it is nobody's."""
 
 from tests.contract.stores import FAILURE, LEASE_SECONDS, Stores
 

@@ -1,4 +1,4 @@
-"""What stores must keep of builds that wait for other builds (NeedStore, and all that ends a build)."""
+"""What stores must keep of builds that wait for other builds (MissingReleaseStore, and all that ends a build)."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from tests.contract.samples import sample_order
 from tests.contract.stores import FAILURE, MAX_ATTEMPTS, SUCCESS, Stores
 
 from wheelyard.domain.access import AuditFilter
-from wheelyard.domain.builds.build import AwaitedBuild, Build, BuildOrder, Failure, NeededRelease, Status
+from wheelyard.domain.builds.build import AwaitedBuild, Build, BuildOrder, Failure, MissingRelease, Status
 from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, Need
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import BuildFilter, Outcome
@@ -24,8 +24,8 @@ def order_of(project: str) -> BuildOrder:
     return sample_order(key=project, project=project)
 
 
-def release_of(project: str) -> NeededRelease:
-    return NeededRelease(project=project, version=order_of(project).version)
+def release_of(project: str) -> MissingRelease:
+    return MissingRelease(project=project, version=order_of(project).version)
 
 
 def needing_outcome(*projects: str) -> Outcome:
@@ -47,7 +47,7 @@ async def needing(
 
 async def supplied(stores: Stores) -> None:
     """Order everything that is needed."""
-    for need in await stores.needs.open_needs():
+    for need in await stores.needs.open_dependencies():
         await stores.needs.supply(need, order_of(need.release.project))
 
 
@@ -77,7 +77,7 @@ async def failure_of(stores: Stores, build_id: str) -> tuple[str, str]:
     return build.failure.code, build.failure.summary
 
 
-class WaitContract:
+class DependencyContract:
     async def test_build_that_needs_a_wheel_waits_and_its_attempt_does_not_count(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", "needed", priority=Priority.BATCH)
         build = await stores.builds.get(build_id)
@@ -86,7 +86,7 @@ class WaitContract:
         assert build.attempts[0].status is Status.CANCELLED
         assert build.attempts[0].failure is not None
         assert build.attempts[0].failure.code == "wheels-missing"
-        (need,) = await stores.needs.open_needs()
+        (need,) = await stores.needs.open_dependencies()
         assert need == Need(
             build_id=build_id,
             release=release_of("needed"),
@@ -102,7 +102,7 @@ class WaitContract:
     async def test_needed_build_is_taken_first_with_the_priority_of_what_waits(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", "needed")
         await supplied(stores)
-        assert await stores.needs.open_needs() == ()
+        assert await stores.needs.open_dependencies() == ()
         needed = (await awaited(stores, build_id))["needed"]
         assert (await stores.builds.get(needed)).priority is Priority.INTERACTIVE
         assert [await stores.taken(), await stores.taken()] == [needed, None]
@@ -111,7 +111,7 @@ class WaitContract:
 
     async def test_supplying_twice_is_no_harm(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", "needed")
-        (need,) = await stores.needs.open_needs()
+        (need,) = await stores.needs.open_dependencies()
         for _ in range(2):
             await stores.needs.supply(need, order_of("needed"))
         await stores.needs.give_up(need, UNSUPPORTED)
@@ -200,9 +200,9 @@ class WaitContract:
 
     async def test_requirement_that_cannot_be_ordered_fails_who_waits(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", "needed")
-        (need,) = await stores.needs.open_needs()
+        (need,) = await stores.needs.open_dependencies()
         above = await needing(stores, "above", "top")
-        await stores.needs.supply((await stores.needs.open_needs())[1], order_of("top"))
+        await stores.needs.supply((await stores.needs.open_dependencies())[1], order_of("top"))
         await stores.needs.give_up(need, UNSUPPORTED)
         code, summary = await failure_of(stores, build_id)
         assert code == "requirement-build-failed"
@@ -229,7 +229,7 @@ class WaitContract:
         }
         assert (await stores.builds.get(deepest)).status is Status.CANCELLED
         assert (await awaited(stores, other)).keys() == {"shared"}
-        assert await stores.needs.open_needs() == ()
+        assert await stores.needs.open_dependencies() == ()
 
     async def test_end_of_a_prebuild_takes_along_what_its_builds_need_and_leaves_what_others_wait_for(
         self, stores: Stores
@@ -259,10 +259,10 @@ class WaitContract:
 
     async def test_cancelled_build_orders_nothing_any_more(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", "needed")
-        (need,) = await stores.needs.open_needs()
+        (need,) = await stores.needs.open_dependencies()
         await stores.builds.request_cancel(build_id, requested_by="bob")
         await stores.needs.supply(need, order_of("needed"))
-        assert (await stores.needs.open_needs(), await stores.taken()) == ((), None)
+        assert (await stores.needs.open_dependencies(), await stores.taken()) == ((), None)
 
     async def test_build_whose_end_was_asked_for_does_not_begin_to_wait(self, stores: Stores) -> None:
         build_id = await stores.queued(order_of("top"))
@@ -271,7 +271,7 @@ class WaitContract:
         assert await stores.attempts.finish(claim, needing_outcome("needed"))
         build = await stores.builds.get(build_id)
         assert (build.status, build.waits_for) == (Status.CANCELLED, ())
-        assert await stores.needs.open_needs() == ()
+        assert await stores.needs.open_dependencies() == ()
 
     async def test_builds_that_need_each_other_are_named(self, stores: Stores) -> None:
         left = await waiting(stores, "left", "right")
@@ -301,7 +301,7 @@ class WaitContract:
         await ended(stores, await stores.queued(order_of(f"p{MAX_CHAIN - 1}")), needing_outcome("too-deep"))
         assert (await failure_of(stores, build_id))[0] == "requirement-build-failed"
         assert "would wait for more builds than are allowed" in (await failure_of(stores, first))[1]
-        assert await stores.needs.open_needs() == ()
+        assert await stores.needs.open_dependencies() == ()
 
     async def test_number_of_needed_builds_has_a_limit(self, stores: Stores) -> None:
         build_id = await needing(stores, "top", *(f"p{number}" for number in range(MAX_NEEDS + 1)))

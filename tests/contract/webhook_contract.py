@@ -101,7 +101,7 @@ class OutboxContract:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SenderStand:
+class SenderHarness:
     """A sender that may send to one address, and what arrived there."""
 
     sender: WebhookSender
@@ -118,20 +118,22 @@ class SenderStand:
 class SenderContract:
     """Tests of a sender; ``stand`` gives one."""
 
-    async def test_message_arrives_as_it_is(self, stand: SenderStand) -> None:
-        await stand.sender.send(stand.message())
-        ((body, headers),) = stand.received()
+    async def test_message_arrives_as_it_is(self, harness: SenderHarness) -> None:
+        await harness.sender.send(harness.message())
+        ((body, headers),) = harness.received()
         assert body == b'{"a":1}'
         assert headers["webhook-id"] == "request-1"
 
-    async def test_message_that_does_not_arrive_is_a_failure_and_can_be_sent_again(self, stand: SenderStand) -> None:
-        stand.fail_next()
+    async def test_message_that_does_not_arrive_is_a_failure_and_can_be_sent_again(
+        self, harness: SenderHarness
+    ) -> None:
+        harness.fail_next()
         with pytest.raises(WebhookFailedError):
-            await stand.sender.send(stand.message())
-        await stand.sender.send(stand.message())
+            await harness.sender.send(harness.message())
+        await harness.sender.send(harness.message())
 
     @pytest.mark.parametrize("url", ["http://10.1.2.3/", "http://[::1]/", "ftp://ci.example.org/", "no address"])
-    async def test_nothing_goes_to_an_address_that_is_not_allowed(self, stand: SenderStand, url: str) -> None:
+    async def test_nothing_goes_to_an_address_that_is_not_allowed(self, harness: SenderHarness, url: str) -> None:
         with pytest.raises(WebhookRefusedError):
-            await stand.sender.send(stand.message(url))
-        assert stand.received() == []
+            await harness.sender.send(harness.message(url))
+        assert harness.received() == []

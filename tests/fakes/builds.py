@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Final
 
-from tests.fakes.dependencies import begin_waiting, settle, submit, unwanted
+from tests.fakes.dependencies import begin_waiting, release_dependents, submit, unwanted
 from tests.fakes.records import BuildRecord, MemoryState, RequestRecord
 
 from wheelyard.domain.builds.audit_entries import cancellation_of, leaving_of, retry_of
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.builds.estimate import Line, LiveBuild
-from wheelyard.domain.builds.metrics import tally_of_request
+from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
+from wheelyard.domain.builds.metrics import count_of_request
 from wheelyard.domain.builds.queue import MAX_DEATHS, Priority
 from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,
@@ -73,7 +73,7 @@ class MemoryBuilds:
         )
         self._state.requests.append(request)
         build = self._state.find(build_id).build
-        self._state.tallies.append(tally_of_request(joined=joined, status=build.status))
+        self._state.tallies.append(count_of_request(joined=joined, status=build.status))
         return Submission(build=build, joined=joined)
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
@@ -149,7 +149,7 @@ class MemoryBuilds:
             record.change(cancel_requested=True)
         self._state.notify(build_id)
         self._state.notify(cancel_topic(build_id))
-        settle(self._state, build_id)
+        release_dependents(self._state, build_id)
         for one in unwanted(self._state, awaited):
             await self.request_cancel(one, requested_by=requested_by)
         return record.build
@@ -267,7 +267,7 @@ class MemoryAttempts:
         record.finish(outcome, self._state.clock(), max_attempts=self._state.max_attempts)
         if record.build.status is Status.QUEUED and outcome.needs:
             begin_waiting(self._state, record, outcome.needs)
-        settle(self._state, record.build.id)
+        release_dependents(self._state, record.build.id)
         self._state.notify(record.build.id)
         return record.build.status
 
@@ -352,19 +352,19 @@ def cancel_topic(build_id: str) -> str:
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
-class MemoryLine:
-    """The LineStore in memory."""
+class MemoryLiveQueue:
+    """The LiveQueueStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def read(self, *, limit: int) -> Line:
+    async def read(self, *, limit: int) -> LiveQueue:
         """Read what runs and the first of what waits."""
         records = list(self._state.records.values())
         queued = [one for one in records if one.build.status is Status.QUEUED]
         waiting = sorted((one for one in queued if not one.build.waits_for), key=_order)
         running = (one for one in records if one.build.status is Status.RUNNING)
-        return Line(
+        return LiveQueue(
             running=tuple(map(_live, running)),
             waiting=tuple(map(_live, waiting[:limit])),
             total=len(waiting),

@@ -7,8 +7,8 @@ from tests.fakes.records import BuildRecord, MemoryState
 
 from wheelyard.adapters.store.dependencies import note_failed, note_needed, note_rested
 from wheelyard.domain.builds.audit_entries import request_of
-from wheelyard.domain.builds.build import AwaitedBuild, BuildOrder, Failure, NeededRelease, Status
-from wheelyard.domain.builds.graph import BrokenChain, Need, WaitGraph, refuse_needs
+from wheelyard.domain.builds.build import AwaitedBuild, BuildOrder, Failure, MissingRelease, Status
+from wheelyard.domain.builds.graph import BrokenChain, DependencyGraph, Need, refuse_needs
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.errors import WheelyardError
 
@@ -26,7 +26,7 @@ def submit(state: MemoryState, order: BuildOrder, *, requested_by: str, priority
     return build_id, joined
 
 
-def begin_waiting(state: MemoryState, record: BuildRecord, needs: tuple[NeededRelease, ...]) -> None:
+def begin_waiting(state: MemoryState, record: BuildRecord, needs: tuple[MissingRelease, ...]) -> None:
     """Let a build that was just put back into the queue wait for releases to be built, or fail it if it may not."""
     line_above = _graph(state).line_above(record.build.id)
     error = refuse_needs(record.release, needs, satisfied=record.satisfied, line_above=line_above)
@@ -36,7 +36,7 @@ def begin_waiting(state: MemoryState, record: BuildRecord, needs: tuple[NeededRe
         record.change(waits_for=tuple(AwaitedBuild(release=need, build_id=None) for need in sorted(needs)))
 
 
-def settle(state: MemoryState, build_id: str) -> int:
+def release_dependents(state: MemoryState, build_id: str) -> int:
     """Let those go on, or fail, that wait for a build which has ended; returns how many builds that changed."""
     ended = state.find(build_id)
     build = ended.build
@@ -54,13 +54,13 @@ def unwanted(state: MemoryState, awaited: tuple[AwaitedBuild, ...]) -> list[str]
     return [one for one in ids if not state.is_wanted(one)]
 
 
-class MemoryNeeds:
-    """The NeedStore in memory."""
+class MemoryMissingReleases:
+    """The MissingReleaseStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def open_needs(self) -> tuple[Need, ...]:
+    async def open_dependencies(self) -> tuple[Need, ...]:
         """List what is not ordered yet."""
         return tuple(
             Need(
@@ -129,8 +129,8 @@ def _raise_priority(state: MemoryState, build_id: str, priority: Priority) -> No
             _raise_priority(state, awaited.build_id, priority)
 
 
-def _graph(state: MemoryState) -> WaitGraph:
-    return WaitGraph(
+def _graph(state: MemoryState) -> DependencyGraph:
+    return DependencyGraph(
         waits=[
             (record.build.id, awaited.build_id)
             for record in state.records.values()
@@ -162,7 +162,7 @@ def _go_on(state: MemoryState, record: BuildRecord, needed_id: str) -> int:
 
 def _fail(state: MemoryState, record: BuildRecord, failure: Failure) -> None:
     _end_failed(state, record, failure)
-    settle(state, record.build.id)
+    release_dependents(state, record.build.id)
 
 
 def _fail_dependents(state: MemoryState, build_id: str, chain: BrokenChain) -> int:

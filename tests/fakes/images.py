@@ -55,8 +55,8 @@ class MemoryImages:
         return image
 
 
-class MemoryRecipeBook:
-    """The RecipeBook over a dictionary."""
+class MemoryRecipes:
+    """The RecipeRegistry over a dictionary."""
 
     def __init__(self, *recipes: Recipe) -> None:
         self.recipes = {recipe.name: recipe for recipe in recipes}
@@ -64,22 +64,22 @@ class MemoryRecipeBook:
         """Raised by every ``find`` while it is set."""
 
     def find(self, project: NormalizedName) -> Recipe | None:
-        """Return what was put in; see RecipeBook."""
+        """Return what was put in; see RecipeRegistry."""
         if self.fault is not None:
             raise self.fault
         return self.recipes.get(project)
 
     def describe(self, project: NormalizedName) -> RecipeStatus | None:
-        """Describe what was put in; see RecipeBook."""
+        """Describe what was put in; see RecipeRegistry."""
         recipe = self.recipes.get(project)
         return None if recipe is None else _describe(recipe)
 
     def list_recipes(self) -> tuple[RecipeStatus, ...]:
-        """Describe everything that was put in; see RecipeBook."""
+        """Describe everything that was put in; see RecipeRegistry."""
         return tuple(_describe(recipe) for _, recipe in sorted(self.recipes.items()))
 
     def list_sources(self) -> tuple[SourceStatus, ...]:
-        """Name this memory; see RecipeBook."""
+        """Name this memory; see RecipeRegistry."""
         return (SourceStatus(place="memory"),)
 
 

@@ -60,7 +60,7 @@ class MemoryIndex:
 
     @contextlib.asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read a file; see WheelShelf."""
+        """Read a file; see WheelStorage."""
         await self.ping()
         project, _, filename = url.removeprefix("memory:").partition("/")
         if (content := self.files.get((canonicalize_name(project), filename))) is None:
@@ -68,7 +68,7 @@ class MemoryIndex:
         yield _chunks(content)
 
     async def list_files(self) -> tuple[HeldFile, ...]:
-        """List everything that is held; see WheelShelf."""
+        """List everything that is held; see WheelStorage."""
         await self.ping()
         return tuple(
             HeldFile(
@@ -82,7 +82,7 @@ class MemoryIndex:
         )
 
     async def remove(self, project: str, filename: str) -> None:
-        """Remove a file; see WheelShelf."""
+        """Remove a file; see WheelStorage."""
         await self.ping()
         self.files.pop((canonicalize_name(project), filename), None)
 

@@ -10,7 +10,7 @@ from tests.fakes.queue import MemoryWorkers
 from tests.fakes.records import MemoryState
 
 from wheelyard.domain.builds.build import Build, Status
-from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally
+from wheelyard.domain.builds.metrics import Count, IndexSize, Metrics, QueueDepth
 from wheelyard.domain.builds.queue import Lane, Priority
 from wheelyard.domain.builds.statistics import (
     DayBytes,
@@ -25,16 +25,16 @@ from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
 
 
-class MemoryFigures:
-    """The FigureStore in memory."""
+class MemoryMetrics:
+    """The MetricStore in memory."""
 
     def __init__(self, state: MemoryState, prebuilds: MemoryPrebuilds) -> None:
         self._state = state
         self._prebuilds = prebuilds
 
-    async def read(self) -> Figures:
+    async def read(self) -> Metrics:
         """Count what there is, and add up what there has been."""
-        return Figures(
+        return Metrics(
             queue=tuple(self._queue()),
             running=tuple(sorted(self._running().items(), key=lambda item: str(item[0]))),
             index=tuple(size for level in sorted(Level) if (size := self._size(level)).wheels),
@@ -43,7 +43,7 @@ class MemoryFigures:
             workers=await MemoryWorkers(self._state).list_workers(),
         )
 
-    async def add(self, tallies: Sequence[Tally]) -> None:
+    async def add(self, tallies: Sequence[Count]) -> None:
         """Note them like any other."""
         self._state.tallies.extend(tallies)
 
@@ -89,8 +89,8 @@ class MemoryFigures:
         return IndexSize(level=level, wheels=len(listed), size_bytes=sum(wheel.size_bytes for wheel in listed))
 
 
-def _added_up(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
-    sums: dict[tuple[str, tuple[str, ...], float], Tally] = {}
+def _added_up(tallies: Sequence[Count]) -> tuple[Count, ...]:
+    sums: dict[tuple[str, tuple[str, ...], float], Count] = {}
     for one in tallies:
         key = (one.name.value, one.labels, one.bucket)
         former = sums.get(key, replace(one, count=0, amount=0.0))

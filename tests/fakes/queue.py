@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tests.fakes.builds import MemoryAttempts
-from tests.fakes.dependencies import settle
+from tests.fakes.dependencies import release_dependents
 from tests.fakes.records import BuildRecord, MemoryState
 
 from wheelyard.adapters.store.dependencies import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
 from wheelyard.domain.builds.log_text import LogNote
-from wheelyard.domain.builds.queue import MAX_DEATHS, Offer, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, WorkerRegistration, WorkerState, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError, WorkerLostError
@@ -31,7 +31,7 @@ class MemoryQueue:
         self._state = state
         self._attempts = MemoryAttempts(state)
 
-    async def claim_next(self, offer: Offer) -> Claim | None:
+    async def claim_next(self, offer: Allocation) -> Claim | None:
         """Take the first build in line, if there is room for it."""
         record = min(
             (record for record in self._state.records.values() if _is_for(record, offer)),
@@ -40,8 +40,8 @@ class MemoryQueue:
         )
         if record is None:
             return None
-        demand = record.build.order.demand
-        if not offer.free.covers(offer.total if record.deaths else offer.total.share(demand, offer.default)):
+        resource_request = record.build.order.resource_request
+        if not offer.free.covers(offer.total if record.deaths else offer.total.share(resource_request, offer.default)):
             return None
         return await self._attempts.claim(record.build.id, worker=offer.worker, lease_seconds=offer.lease_seconds)
 
@@ -86,22 +86,24 @@ class MemoryQueue:
         record.finish(outcome, now, max_attempts=self._state.max_attempts)
         build = record.build
         note_lost(build.id, worker=build.attempts[-1].worker, status=build.status, failure=build.failure)
-        settle(self._state, build.id)
+        release_dependents(self._state, build.id)
 
 
 class MemoryWorkers:
-    """The WorkerBook in memory."""
+    """The WorkerStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def report(self, card: WorkerCard) -> None:
+    async def report(self, registration: WorkerRegistration) -> None:
         """Keep the card and the time."""
         now = self._state.clock()
-        former = self._state.workers.get(card.name)
-        begins = former is None or former.card.state is WorkerState.STOPPED
+        former = self._state.workers.get(registration.name)
+        begins = former is None or former.registration.state is WorkerState.STOPPED
         started_at = now if former is None or begins else former.started_at
-        self._state.workers[card.name] = WorkerStatus(card=card, started_at=started_at, seen_at=now, builds=())
+        self._state.workers[registration.name] = WorkerStatus(
+            registration=registration, started_at=started_at, seen_at=now, builds=()
+        )
 
     async def list_workers(self) -> tuple[WorkerStatus, ...]:
         """List every worker."""
@@ -109,12 +111,12 @@ class MemoryWorkers:
 
     def _shown(self, worker: WorkerStatus) -> WorkerStatus:
         silent = worker.seen_at < self._state.clock() - _SILENT
-        lost = silent and worker.card.state is not WorkerState.STOPPED
+        lost = silent and worker.registration.state is not WorkerState.STOPPED
         builds = (record.build for record in self._state.records.values())
         return replace(
             worker,
-            card=replace(worker.card, state=WorkerState.LOST) if lost else worker.card,
-            builds=tuple(build.id for build in builds if _holds(worker.card.name, build)),
+            registration=replace(worker.registration, state=WorkerState.LOST) if lost else worker.registration,
+            builds=tuple(build.id for build in builds if _holds(worker.registration.name, build)),
         )
 
 
@@ -179,9 +181,9 @@ class MemoryPeriodic:
         return self._state.clock() - timedelta(seconds=seconds)
 
 
-def _is_for(record: BuildRecord, offer: Offer) -> bool:
+def _is_for(record: BuildRecord, offer: Allocation) -> bool:
     order = record.build.order
-    memory = order.demand.memory_bytes or 0
+    memory = order.resource_request.memory_bytes or 0
     return record.is_in_line and order.lane in offer.lanes and memory <= offer.total.memory_bytes
 
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wheelyard.domain.access import NO_LIMITS, AuditEntry, Change
-from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Failure, NeededRelease, Status
-from wheelyard.domain.builds.metrics import Tally, tallies_of_change, tally_of_request, tally_of_wheel
+from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Failure, MissingRelease, Status
+from wheelyard.domain.builds.metrics import Count, count_of_request, count_of_wheel, counts_of_change
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages
@@ -43,10 +43,10 @@ class BuildRecord:
     dead_attempts: set[int] = field(default_factory=set)
     """Attempts that ended by such a death."""
     lease_until: datetime | None = None
-    satisfied: set[NeededRelease] = field(default_factory=set)
+    satisfied: set[MissingRelease] = field(default_factory=set)
     """What it has waited for and got."""
     trace: Trace = NO_TRACE
-    tallies: list[Tally] = field(default_factory=list)
+    tallies: list[Count] = field(default_factory=list)
     """The state's own list, which a build's changes are counted in."""
     logs: dict[int, bytearray] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class BuildRecord:
         """Replace fields of the build, and count what that means."""
         former = self.build
         self.build = replace(former, **changes)  # type: ignore[arg-type]
-        self.tallies.extend(tallies_of_change(former, self.build))
+        self.tallies.extend(counts_of_change(former, self.build))
 
     def finish(self, outcome: Outcome, now: datetime, *, max_attempts: int) -> None:
         """End the attempt, and the build unless it is to be tried again and may be."""
@@ -198,7 +198,7 @@ class MemoryState:
         self.requests: list[RequestRecord] = []
         self.cancelled_prebuilds: set[str] = set()
         self.limits = NO_LIMITS
-        self.tallies: list[Tally] = []
+        self.tallies: list[Count] = []
         """What has been counted, one by one."""
         self.webhooks: dict[str, WebhookRecord] = {}
         """The outbox, by prebuild."""
@@ -299,7 +299,7 @@ class MemoryState:
             build_id=build_id, requirement=build.order.requirement, requested_by=by, joined=True, trace=trace
         )
         self.requests.append(request)
-        self.tallies.append(tally_of_request(joined=True, status=build.status))
+        self.tallies.append(count_of_request(joined=True, status=build.status))
 
     def is_wanted(self, build_id: str) -> bool:
         """Tell whether somebody has asked for a build, or another build waits for it."""
@@ -331,7 +331,7 @@ class MemoryState:
             made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}
             entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked, **made))  # type: ignore[arg-type]
         else:
-            self.tallies.append(tally_of_wheel(entry.wheel.origin))
+            self.tallies.append(count_of_wheel(entry.wheel.origin))
         self.put_wheel(entry)
 
     def put_wheel(self, entry: IndexEntry) -> None:

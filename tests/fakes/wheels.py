@@ -203,7 +203,7 @@ class MemoryIndexReports:
 
 
 class MemoryUploads:
-    """The UploadBook on the state in memory."""
+    """The UploadStore on the state in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state

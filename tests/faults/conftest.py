@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.faults.cluster import Cluster, open_cluster
 from tests.faults.private_engine import PrivateEngine, open_private_engine
 from tests.faults.report import Recovery, render
-from tests.faults.yard import Yard, open_yard
 
 IS_ROOT: Final = os.geteuid() == 0
 DISK_BYTES: Final = 768 << 20
@@ -68,14 +68,14 @@ def engine() -> Iterator[PrivateEngine | None]:
 
 
 @pytest.fixture(scope="session")
-async def yard(make_state_dir: Callable[[], Path], engine: PrivateEngine | None) -> AsyncIterator[Yard]:
+async def cluster(make_state_dir: Callable[[], Path], engine: PrivateEngine | None) -> AsyncIterator[Cluster]:
     """Give a whole service whose parts can be hurt."""
-    async with open_yard(make_state_dir, engine) as opened:
+    async with open_cluster(make_state_dir, engine) as opened:
         yield opened
 
 
 @pytest.fixture(autouse=True)
-def _everything_goes_on_afterwards(yard: Yard) -> Iterator[None]:
+def _everything_goes_on_afterwards(cluster: Cluster) -> Iterator[None]:
     """Let no test that fails hold up the next one."""
     yield
-    yard.release()
+    cluster.release()

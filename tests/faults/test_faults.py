@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 import pytest
-from tests.faults.report import Recovery
-from tests.faults.strikes import (
+from tests.faults.cluster import HELD_IN_CONTAINERS, Cluster, stopwatch
+from tests.faults.faults import (
     API_KILLED,
     CLOCK_BACK,
     CLOCK_ON,
@@ -26,7 +26,7 @@ from tests.faults.strikes import (
     Fault,
     Victim,
 )
-from tests.faults.yard import HELD_IN_CONTAINERS, Yard, stopwatch
+from tests.faults.report import Recovery
 
 STAGES: Final = ("fetch", "prepare", *HELD_IN_CONTAINERS, "publish", "uploaded")
 """Where a build is held; ``uploaded`` is when devpi has the wheel and the worker does not know."""
@@ -74,26 +74,26 @@ def _parameters() -> list[object]:
 
 
 @pytest.mark.parametrize(("fault", "stage"), _parameters())
-async def test_build_survives(yard: Yard, recoveries: list[Recovery], fault: Fault, stage: str) -> None:
-    recoveries.append(await asyncio.to_thread(_assert_survived, yard, fault, stage))
+async def test_build_survives(cluster: Cluster, recoveries: list[Recovery], fault: Fault, stage: str) -> None:
+    recoveries.append(await asyncio.to_thread(_assert_survived, cluster, fault, stage))
 
 
-def _assert_survived(yard: Yard, fault: Fault, stage: str) -> Recovery:
-    yard.until_well()
+def _assert_survived(cluster: Cluster, fault: Fault, stage: str) -> Recovery:
+    cluster.until_well()
     project = re.sub("[^a-z]", "", f"{fault.name}{stage}")
-    yard.hold(stage, project)
-    build_id = yard.submit(project, NEVER_THE_SAME.replace("NAME", project))
-    victim = Victim(build_id=build_id, worker=yard.until_held(build_id, stage), stage=stage)
-    with stopwatch() as elapsed, fault.strike(yard, victim):
-        yard.release()
-        build = yard.finished(build_id)
+    cluster.hold(stage, project)
+    build_id = cluster.submit(project, NEVER_THE_SAME.replace("NAME", project))
+    victim = Victim(build_id=build_id, worker=cluster.until_held(build_id, stage), stage=stage)
+    with stopwatch() as elapsed, fault.strike(cluster, victim):
+        cluster.release()
+        build = cluster.finished(build_id)
         seconds = elapsed()
-    yard.until_well()
+    cluster.until_well()
     assert build["status"] == "succeeded", build["failure"]
-    *failed, last = yard.build(build_id)["attempts"]
+    *failed, last = cluster.build(build_id)["attempts"]
     codes = [attempt["failure"]["code"] for attempt in failed]
     assert fault.allows(codes), codes
     assert last["status"] == "succeeded"
-    yard.assert_on_the_index_once(build)
-    yard.assert_nothing_left(build_id)
+    cluster.assert_on_the_index_once(build)
+    cluster.assert_nothing_left(build_id)
     return Recovery(fault=fault.name, stage=stage, outcome=", ".join([*codes, "succeeded"]), seconds=seconds)

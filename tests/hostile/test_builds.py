@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.hostile.build_stand import SMALL, assert_ended_as_expected, assert_untouched, run_of, run_of_build
+from tests.hostile.build_harness import SMALL, assert_ended_as_expected, assert_untouched, run_of, run_of_build
 from tests.hostile.corpus import BUILDS, HERE, SDISTS, WHEELS, Attack
 from tests.hostile.traces import changes, what_there_is
-from tests.integration.container_stand import ContainerStand, PackageRun, open_stand
+from tests.integration.container_harness import ContainerHarness, PackageRun, open_harness
 
 from wheelyard.domain.builds.build import Build
 
@@ -29,10 +29,10 @@ Ended = Mapping[Path, tuple[PackageRun, Build]]
 
 
 @pytest.fixture(scope="module")
-async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerStand]:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerHarness]:
     """Give a stand, and hold everything outside of the containers to being as it was before all of the attacks."""
     folder = tmp_path_factory.mktemp("hostile")
-    async with open_stand(folder, f"test-{uuid.uuid4().hex}") as opened:
+    async with open_harness(folder, f"test-{uuid.uuid4().hex}") as opened:
         before = await what_there_is(opened)
         yield opened
         assert changes(before, await what_there_is(opened)) == {}
@@ -40,7 +40,7 @@ async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Conta
 
 
 @pytest.fixture(scope="module")
-async def ended(stand: ContainerStand, request: pytest.FixtureRequest) -> Ended:
+async def ended(harness: ContainerHarness, request: pytest.FixtureRequest) -> Ended:
     """Run the attacks that were chosen, of all kinds, a few at a time, and give how each has ended."""
     specs = (getattr(item, "callspec", None) for item in request.session.items if item.path == request.path)
     chosen = {attack.path: attack for spec in specs if spec and (attack := spec.params.get("attack"))}
@@ -48,11 +48,11 @@ async def ended(stand: ContainerStand, request: pytest.FixtureRequest) -> Ended:
 
     async def go(attack: Attack) -> tuple[PackageRun, Build]:
         async with limit:
-            run = await asyncio.to_thread(run_of, stand, attack)  # some attacks take a while to make
+            run = await asyncio.to_thread(run_of, harness, attack)  # some attacks take a while to make
             return run, await run.go()
 
     outcomes = await asyncio.gather(*map(go, chosen.values()))
-    assert await stand.containers() == []
+    assert await harness.containers() == []
     return dict(zip(chosen, outcomes, strict=True))
 
 
@@ -89,16 +89,16 @@ def test_log_of_terminal_escapes_is_kept_as_text_and_none_of_it_is_a_line_of_our
     ]
 
 
-async def what_it_finds(stand: ContainerStand, probe: str, heading: str) -> dict[str, Any]:
-    run = run_of_build(stand, HERE / "probes" / f"{probe}.py")
+async def what_it_finds(harness: ContainerHarness, probe: str, heading: str) -> dict[str, Any]:
+    run = run_of_build(harness, HERE / "probes" / f"{probe}.py")
     assert (await run.go()).failure is None
     line = next(line for line in run.log().splitlines() if line.startswith(heading))
     found: dict[str, Any] = json.loads(line.removeprefix(heading))
     return found
 
 
-async def test_kernel_has_every_limit(stand: ContainerStand) -> None:
-    found = await what_it_finds(stand, "limits", "limits: ")
+async def test_kernel_has_every_limit(harness: ContainerHarness) -> None:
+    found = await what_it_finds(harness, "limits", "limits: ")
     assert found["memory"] == [str(SMALL.memory_bytes)]
     # The two versions of cgroups say it differently; a kernel without either could not limit it, and has none to use.
     swap = (found["swap"], found["memory_and_swap"])
@@ -109,14 +109,14 @@ async def test_kernel_has_every_limit(stand: ContainerStand) -> None:
     assert found["scratch"] == [SMALL.scratch_bytes] * 2
 
 
-async def test_every_way_out_of_the_sandbox_is_refused(stand: ContainerStand) -> None:
-    found = await what_it_finds(stand, "sandbox", "probes: ")
+async def test_every_way_out_of_the_sandbox_is_refused(harness: ContainerHarness) -> None:
+    found = await what_it_finds(harness, "sandbox", "probes: ")
     assert [name for name, refusal in found.items() if refusal is None] == []
     assert len(found) >= 40
 
 
-async def test_attempts_at_the_network_are_in_the_report(stand: ContainerStand) -> None:
-    build = await run_of(stand, BUILDS["calls_home"]).go()
+async def test_attempts_at_the_network_are_in_the_report(harness: ContainerHarness) -> None:
+    build = await run_of(harness, BUILDS["calls_home"]).go()
     assert build.wheel is not None
     built, proven = build.wheel.warnings
     assert built.startswith("In the build stage its code called for files.example.invalid:443, 192.0.2.1:443, ")
@@ -125,9 +125,12 @@ async def test_attempts_at_the_network_are_in_the_report(stand: ContainerStand) 
     assert all("sources (url, sha256, to)" in warning for warning in build.wheel.warnings)
 
 
-async def test_build_beside_attacks_finishes_untouched(stand: ContainerStand) -> None:
+async def test_build_beside_attacks_finishes_untouched(harness: ContainerHarness) -> None:
     attacks = [BUILDS[name] for name in ("fork_bomb", "memory_hog", "open_files")]
-    beside, *runs = run_of_build(stand, HERE / "project" / "backend.py"), *(run_of(stand, attack) for attack in attacks)
+    beside, *runs = (
+        run_of_build(harness, HERE / "project" / "backend.py"),
+        *(run_of(harness, attack) for attack in attacks),
+    )
     ordinary, *attacked = await asyncio.gather(*(run.go() for run in (beside, *runs)))
     assert_untouched(beside, ordinary)
     for run, build, attack in zip(runs, attacked, attacks, strict=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
 from tests.hostile.corpus import FRAMES, Attack
-from tests.unit.pipeline_stand import make_stand
+from tests.unit.pipeline_harness import make_harness
 
 from wheelyard.errors import WheelyardError
 from wheelyard.pipeline.build import build
@@ -30,10 +30,10 @@ def names_below(folder: Path, pattern: str) -> list[str]:
 async def test_conversation_is_refused(attack: Attack, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
-    stand = make_stand(inner)
-    stand.engine = MemoryEngine(opened(attack.act("play")))
+    harness = make_harness(inner)
+    harness.engine = MemoryEngine(opened(attack.act("play")))
     with pytest.raises(WheelyardError, match=re.escape(attack.said)) as caught:
-        await build(stand.prepared, stand.tools)
+        await build(harness.prepared, harness.tools)
     assert caught.value.code == attack.refused
     assert names_below(tmp_path, "*evil*") == []
     assert names_below(tmp_path, "inner") == ["inner"]

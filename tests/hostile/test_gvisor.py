@@ -13,10 +13,10 @@ from typing import Final
 
 import pytest
 from tests.faults.private_engine import PrivateEngine, open_private_engine
-from tests.hostile.build_stand import assert_ended_as_expected, run_of
+from tests.hostile.build_harness import assert_ended_as_expected, run_of
 from tests.hostile.corpus import BUILDS, Attack
 from tests.hostile.sdist_parts import MARK
-from tests.integration.container_stand import SUITE, ContainerStand, PackageRun, open_stand
+from tests.integration.container_harness import SUITE, ContainerHarness, PackageRun, open_harness
 
 from wheelyard.assembly.images import engine_command, image_builder
 from wheelyard.domain.builds.build import Build
@@ -50,27 +50,27 @@ def private_engine() -> Iterator[PrivateEngine]:
 
 
 @pytest.fixture(scope="module")
-async def stand(
+async def harness(
     private_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[ContainerStand]:
-    async with open_stand(tmp_path_factory.mktemp("gvisor"), f"test-{uuid.uuid4().hex}") as opened:
+) -> AsyncIterator[ContainerHarness]:
+    async with open_harness(tmp_path_factory.mktemp("gvisor"), f"test-{uuid.uuid4().hex}") as opened:
         host = engine_command(opened.settings)
         command = replace(host, program="docker", prefix=("--host", private_engine.address), runtime=RUNTIME)
         yield replace(opened, command=command)
 
 
-async def build_release(stand: ContainerStand, name: str, version: str, recipe: EffectiveRecipe) -> PackageRun:
-    files = (await stand.upstream.project(name)).files  # type: ignore[arg-type]  # it is normal already
+async def build_release(harness: ContainerHarness, name: str, version: str, recipe: EffectiveRecipe) -> PackageRun:
+    files = (await harness.upstream.project(name)).files  # type: ignore[arg-type]  # it is normal already
     (sdist,) = (one for one in files if one.filename.endswith(f"-{version}.tar.gz"))
-    content = (await stand.upstream.fetch(sdist)).read_bytes()
-    run = stand.run_of(name, sdist=content, sdist_filename=sdist.filename, version=version, recipe=recipe)
+    content = (await harness.upstream.fetch(sdist)).read_bytes()
+    run = harness.run_of(name, sdist=content, sdist_filename=sdist.filename, version=version, recipe=recipe)
     build = await run.go()
     assert build.failure is None, run.log()
     return run
 
 
 @pytest.fixture(scope="module")
-async def ended(stand: ContainerStand, request: pytest.FixtureRequest) -> Mapping[Path, tuple[PackageRun, Build]]:
+async def ended(harness: ContainerHarness, request: pytest.FixtureRequest) -> Mapping[Path, tuple[PackageRun, Build]]:
     """Run the attacks that were chosen, a few at a time, and give how each has ended."""
     specs = (getattr(item, "callspec", None) for item in request.session.items if item.path == request.path)
     chosen = {attack.path: attack for spec in specs if spec and (attack := spec.params.get("attack"))}
@@ -78,11 +78,11 @@ async def ended(stand: ContainerStand, request: pytest.FixtureRequest) -> Mappin
 
     async def go(attack: Attack) -> tuple[PackageRun, Build]:
         async with limit:
-            run = run_of(stand, attack)
+            run = run_of(harness, attack)
             return run, await run.go()
 
     outcomes = await asyncio.gather(*map(go, chosen.values()))
-    assert await stand.containers() == []
+    assert await harness.containers() == []
     return dict(zip(chosen, outcomes, strict=True))
 
 
@@ -101,20 +101,20 @@ def test_attack_ends_as_expected(ended: Mapping[Path, tuple[PackageRun, Build]],
         assert_ended_as_expected(run, build, attack)
 
 
-async def test_markupsafe_is_built_repaired_and_proven(stand: ContainerStand) -> None:
-    run = await build_release(stand, "markupsafe", "3.0.2", EffectiveRecipe())
+async def test_markupsafe_is_built_repaired_and_proven(harness: ContainerHarness) -> None:
+    run = await build_release(harness, "markupsafe", "3.0.2", EffectiveRecipe())
     wheel = (await run.builds.get(run.build_id)).wheel
     assert wheel is not None
     assert "markupsafe._speedups" in wheel.imported_modules
 
 
 async def test_pyyaml_is_built_repaired_with_its_library_and_proven(
-    stand: ContainerStand, private_engine: PrivateEngine
+    harness: ContainerHarness, private_engine: PrivateEngine
 ) -> None:
-    images = image_builder(stand.settings)
+    images = image_builder(harness.settings)
     builder = await images.ensure_builder(SUITE, print, python="3.13")
     private_engine.copy([await images.ensure_environment(builder, LIBYAML.apt, print)])
-    run = await build_release(stand, "pyyaml", "6.0.2", LIBYAML)
+    run = await build_release(harness, "pyyaml", "6.0.2", LIBYAML)
     wheel = (await run.builds.get(run.build_id)).wheel
     assert wheel is not None
     assert [library.soname for library in wheel.grafted] == ["libyaml-0.so.2"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.hostile.corpus import WHEELS, Attack
 from tests.hostile.wheel_parts import wheel_with, zipped
-from tests.unit.pipeline_stand import PURE, make_wheel, order_for
+from tests.unit.pipeline_harness import PURE, make_wheel, order_for
 
 from wheelyard.pipeline.wheel_file import read_wheel
 

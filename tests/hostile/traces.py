@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.hostile.sdist_parts import MARK
-from tests.integration.container_stand import ContainerStand
+from tests.integration.container_harness import ContainerHarness
 
 # What an attacker goes for: accounts, programs that others run, what is run at times, keys.
 _WATCHED: Final = ("/etc", "/usr/local/bin", "/usr/bin", "/usr/sbin", "/var/spool/cron", "/root/.ssh", "/boot")
@@ -17,16 +17,16 @@ _AGAIN_SECONDS: Final = 2.0
 _AGAIN_TIMES: Final = 10
 
 
-async def what_there_is(stand: ContainerStand) -> dict[str, object]:
+async def what_there_is(harness: ContainerHarness) -> dict[str, object]:
     """List what attacks must not add to, take from or change."""
-    volumes = await stand.command.run(["volume", "ls", "--quiet"])
-    networks = await stand.command.run(["network", "ls", "--quiet"])
+    volumes = await harness.command.run(["volume", "ls", "--quiet"])
+    networks = await harness.command.run(["network", "ls", "--quiet"])
     return {
-        "containers": await stand.containers(),
+        "containers": await harness.containers(),
         "volumes": sorted(volumes.text.split()),
         "networks": sorted(networks.text.split()),
-        "clients": await asyncio.to_thread(_clients_of, stand.worker),
-        "escaped": await _escaped(stand),
+        "clients": await asyncio.to_thread(_clients_of, harness.worker),
+        "escaped": await _escaped(harness),
         "files": await asyncio.to_thread(lambda: dict(_watched_files())),
         "marks": await asyncio.to_thread(lambda: sorted(_marks(_MARKED))),
         "sources": await asyncio.to_thread(lambda: dict(_state_of(Path(__file__).parents[2] / "service"))),
@@ -51,22 +51,22 @@ def _clients_of(worker: str) -> list[str]:
     return sorted(path.name for path in _processes() if worker.encode() in _read(path / "cmdline"))
 
 
-async def _escaped(stand: ContainerStand) -> list[str]:
+async def _escaped(harness: ContainerHarness) -> list[str]:
     """List processes that live in a sandbox's files, with its /scratch, and in no container that there still is.
 
     They are looked for again and again: other workers' containers come and go between the two looks that one takes, and
     on a busy host a process may outlive its container by seconds. One that has escaped stays.
     """
-    found = await _sandboxed_without_container(stand)
+    found = await _sandboxed_without_container(harness)
     for _ in range(_AGAIN_TIMES):
         if found:
             await asyncio.sleep(_AGAIN_SECONDS)
-            found &= await _sandboxed_without_container(stand)
+            found &= await _sandboxed_without_container(harness)
     return sorted(found)
 
 
-async def _sandboxed_without_container(stand: ContainerStand) -> set[str]:
-    living = (await stand.command.run(["ps", "--all", "--quiet", "--no-trunc"])).text.encode().split()
+async def _sandboxed_without_container(harness: ContainerHarness) -> set[str]:
+    living = (await harness.command.run(["ps", "--all", "--quiet", "--no-trunc"])).text.encode().split()
     sandboxed = await asyncio.to_thread(lambda: [path for path in _processes() if _is_sandboxed(path)])
     return {path.name for path in sandboxed if not any(one in _read(path / "cgroup") for one in living)}
 

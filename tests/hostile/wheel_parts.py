@@ -4,7 +4,7 @@ import io
 import zipfile
 from typing import Final
 
-from tests.unit.pipeline_stand import PURE, info_folder, make_wheel, pack_wheel
+from tests.unit.pipeline_harness import PURE, info_folder, make_wheel, pack_wheel
 
 INFO: Final = info_folder(PURE)
 METADATA: Final = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"

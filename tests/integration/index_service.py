@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order, sample_wheel
-from tests.unit.api_stand import access_on, api_stand
+from tests.unit.api_harness import access_on, api_harness
 
 from wheelyard.adapters.store.access import PostgresTokens
 from wheelyard.adapters.store.attempts import PostgresAttempts
@@ -125,12 +125,12 @@ async def open_index_service(
         _, token = await Tokens(store=PostgresTokens(database), new_secret=lambda: secret).create(
             name="clients", scope=Scope.OPERATE, created_by="tests"
         )
-        async with api_stand(folder) as stand:
-            targets = stand.services.request_build.targets()
+        async with api_harness(folder) as harness:
+            targets = harness.services.request_build.targets()
             index = index_services(Settings(), database, backends, targets=targets)
             tokens = Tokens(store=PostgresTokens(database), new_secret=lambda: SECRET)
             services = replace(
-                stand.services,
+                harness.services,
                 tokens=tokens,
                 access=access_on(tokens),
                 index=replace(index, access=access or IndexAccess()),

@@ -68,7 +68,7 @@ async def _serve(
             database=database,
             source=source,
             parsers=parsers,
-            index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, shelf=held),
+            index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, storage=held),
             stopping=stopping,
             builds_here=False,
             uv_slots=FairSlots(1),

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.integration.served_api import ServedApi, served_api
-from tests.unit.api_stand import ApiStand, api_stand
+from tests.unit.api_harness import ApiHarness, api_harness
 from tests.unit.test_api_document import DOCUMENTED
 
 from wheelyard.api.app import create_app
@@ -62,21 +62,21 @@ BREAKABLE = breakable_operations()
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         # Followed logs end at once, whatever Accept header is tried.
         made.services.stopping.set()
         yield made
 
 
 @pytest.mark.parametrize(("method", "path"), DOCUMENTED)
-def test_valid_input_leads_to_documented_answers_only(stand: ApiStand, method: str, path: str) -> None:
-    assert try_inputs(stand, method, path, GenerationMode.POSITIVE)
+def test_valid_input_leads_to_documented_answers_only(harness: ApiHarness, method: str, path: str) -> None:
+    assert try_inputs(harness, method, path, GenerationMode.POSITIVE)
 
 
 @pytest.mark.parametrize(("method", "path"), BREAKABLE)
-def test_broken_input_leads_to_documented_answers_only(stand: ApiStand, method: str, path: str) -> None:
-    assert 422 in try_inputs(stand, method, path, GenerationMode.NEGATIVE)
+def test_broken_input_leads_to_documented_answers_only(harness: ApiHarness, method: str, path: str) -> None:
+    assert 422 in try_inputs(harness, method, path, GenerationMode.NEGATIVE)
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +93,10 @@ def test_postgresql_leads_to_documented_answers_only(served: ServedApi, method: 
     assert all(ask(operation, headers, mode, FEW) for mode in modes)
 
 
-def try_inputs(stand: ApiStand, method: str, path: str, mode: GenerationMode) -> set[int]:
+def try_inputs(harness: ApiHarness, method: str, path: str, mode: GenerationMode) -> set[int]:
     """Ask the API on the in-memory stores, and return the statuses there were."""
-    operation = schemathesis.openapi.from_asgi("/openapi.json", create_app(stand.services))[path][method.upper()]
-    return ask(operation, {"Authorization": stand.client.headers["Authorization"]}, mode, EXAMPLES)
+    operation = schemathesis.openapi.from_asgi("/openapi.json", create_app(harness.services))[path][method.upper()]
+    return ask(operation, {"Authorization": harness.client.headers["Authorization"]}, mode, EXAMPLES)
 
 
 def ask(operation: Any, headers: dict[str, str], mode: GenerationMode, examples: settings) -> set[int]:  # noqa: ANN401

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.unit.pipeline_stand import LIMITS, TextLog
+from tests.unit.pipeline_harness import LIMITS, TextLog
 
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.assembly.images import engine_command, image_builder

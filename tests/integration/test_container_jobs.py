@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.integration.container_stand import ASLEEP, LIMITS, ContainerStand, PackageRun, open_stand
+from tests.integration.container_harness import ASLEEP, LIMITS, ContainerHarness, PackageRun, open_harness
 
 from wheelyard.domain.builds.build import Build, Failure, Stage, Status, Wheel
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
@@ -24,21 +24,21 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
-async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerStand]:
-    async with open_stand(tmp_path_factory.mktemp("state"), f"test-{uuid.uuid4().hex}") as opened:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerHarness]:
+    async with open_harness(tmp_path_factory.mktemp("state"), f"test-{uuid.uuid4().hex}") as opened:
         yield opened
         await asyncio.gather(*(opened.command.run(["rm", "--force", left]) for left in await opened.containers()))
 
 
 @pytest.fixture(autouse=True)
-async def no_container_is_left(stand: ContainerStand) -> AsyncIterator[None]:
+async def no_container_is_left(harness: ContainerHarness) -> AsyncIterator[None]:
     yield
-    assert await stand.containers() == []
+    assert await harness.containers() == []
 
 
 @pytest.fixture(scope="module")
-async def native(stand: ContainerStand) -> PackageRun:
-    run = stand.run_of("native")
+async def native(harness: ContainerHarness) -> PackageRun:
+    run = harness.run_of("native")
     await run.go()
     return run
 
@@ -55,9 +55,9 @@ def failed(build: Build) -> Failure:
     return build.failure
 
 
-async def until_no_container_is_left(stand: ContainerStand) -> None:
+async def until_no_container_is_left(harness: ContainerHarness) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await stand.containers():  # noqa: ASYNC110  the engine of another process has no event to wait for
+        while await harness.containers():  # noqa: ASYNC110  the engine of another process has no event to wait for
             await asyncio.sleep(0.2)
 
 
@@ -76,8 +76,8 @@ async def test_extension_is_built_repaired_and_imported(native: PackageRun) -> N
     assert wheel.filename.startswith("native-1.0-1.bookworm-cp313-")
 
 
-async def test_library_that_the_recipe_names_is_grafted_with_its_origin(stand: ContainerStand) -> None:
-    wheel = succeeded(await stand.run_of("needs-library", recipe=EffectiveRecipe(apt=("libyaml-dev",))).go())
+async def test_library_that_the_recipe_names_is_grafted_with_its_origin(harness: ContainerHarness) -> None:
+    wheel = succeeded(await harness.run_of("needs-library", recipe=EffectiveRecipe(apt=("libyaml-dev",))).go())
     (library,) = wheel.grafted
     assert (library.soname, library.package) == ("libyaml-0.so.2", "libyaml-0-2")
     assert library.path.startswith("needs_library.libs/")
@@ -92,8 +92,8 @@ async def test_library_that_the_recipe_names_is_grafted_with_its_origin(stand: C
     assert wheel.imported_modules == ("needs_library",)
 
 
-async def test_what_is_for_a_companion_or_another_platform_is_let_pass_and_told(stand: ContainerStand) -> None:
-    run = stand.run_of("wants-companion")
+async def test_what_is_for_a_companion_or_another_platform_is_let_pass_and_told(harness: ContainerHarness) -> None:
+    run = harness.run_of("wants-companion")
     wheel = succeeded(await run.go())
     assert (wheel.extensions, wheel.imported_modules) == (("wants_companion._bridge",), ("wants_companion",))
     assert wheel.policy == "manylinux_2_5_x86_64"
@@ -107,28 +107,28 @@ async def test_what_is_for_a_companion_or_another_platform_is_let_pass_and_told(
     assert f"warning: {wheel.warnings[0]}" in run.log()
 
 
-async def test_same_sdist_gives_the_same_bytes_again(stand: ContainerStand, native: PackageRun) -> None:
-    again = stand.run_of("native")
+async def test_same_sdist_gives_the_same_bytes_again(harness: ContainerHarness, native: PackageRun) -> None:
+    again = harness.run_of("native")
     succeeded(await again.go())
     assert again.index.files == native.index.files
 
 
-async def test_pure_wheel_gets_a_build_tag_only(stand: ContainerStand) -> None:
-    wheel = succeeded(await stand.run_of("pure").go())
+async def test_pure_wheel_gets_a_build_tag_only(harness: ContainerHarness) -> None:
+    wheel = succeeded(await harness.run_of("pure").go())
     assert wheel.filename == "pure-1.0-1.bookworm-py3-none-any.whl"
     assert (wheel.is_pure, wheel.policy, wheel.extensions, wheel.grafted) == (True, None, (), ())
     assert (wheel.tag, wheel.imported_modules) == (wheel.tag_before_repair, ("pure",))
 
 
-async def test_backend_gets_what_it_asks_for_once_it_runs(stand: ContainerStand) -> None:
-    run = stand.run_of("dynamic-requires")
+async def test_backend_gets_what_it_asks_for_once_it_runs(harness: ContainerHarness) -> None:
+    run = harness.run_of("dynamic-requires")
     requirements = succeeded(await run.go()).build_requirements
     assert [one.filename.split("-")[0] for one in requirements] == ["flit_core", "setuptools"]
     assert "asked for and got flit_core" in run.log()
 
 
-async def test_project_without_pyproject_is_built_by_setuptools(stand: ContainerStand) -> None:
-    assert succeeded(await stand.run_of("no-pyproject").go()).imported_modules == ("no_pyproject",)
+async def test_project_without_pyproject_is_built_by_setuptools(harness: ContainerHarness) -> None:
+    assert succeeded(await harness.run_of("no-pyproject").go()).imported_modules == ("no_pyproject",)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ async def test_project_without_pyproject_is_built_by_setuptools(stand: Container
     ],
 )
 async def test_failure_says_what_and_why(
-    stand: ContainerStand, project: str, stage: Stage, code: str, said: str
+    harness: ContainerHarness, project: str, stage: Stage, code: str, said: str
 ) -> None:
-    run = stand.run_of(project)
+    run = harness.run_of(project)
     failure = failed(await run.go())
     assert (failure.stage, failure.code, failure.retryable) == (stage, code, False)
     assert said in failure.summary
@@ -161,58 +161,58 @@ async def test_failure_says_what_and_why(
     assert run.index.files == {}
 
 
-async def test_network_cannot_be_reached_and_has_no_names(stand: ContainerStand) -> None:
-    run = stand.run_of("network")
+async def test_network_cannot_be_reached_and_has_no_names(harness: ContainerHarness) -> None:
+    run = harness.run_of("network")
     failure = failed(await run.go())
     assert "Network is unreachable" in failure.log_excerpt
     assert "no names: " in run.log()
 
 
-async def test_extension_that_the_recipe_expects_must_be_there(stand: ContainerStand) -> None:
+async def test_extension_that_the_recipe_expects_must_be_there(harness: ContainerHarness) -> None:
     recipe = EffectiveRecipe(expected_extensions=("pure._fast",))
-    failure = failed(await stand.run_of("pure", recipe=recipe).go())
+    failure = failed(await harness.run_of("pure", recipe=recipe).go())
     assert (failure.stage, failure.code) == (Stage.REPAIR, "extension-missing")
     assert "pure._fast" in failure.summary
 
 
-async def test_recipe_may_name_what_is_right_to_be_absent(stand: ContainerStand) -> None:
+async def test_recipe_may_name_what_is_right_to_be_absent(harness: ContainerHarness) -> None:
     recipe = EffectiveRecipe(expected_extensions=("leaves_out_one",), absent_extensions=("other",))
-    wheel = succeeded(await stand.run_of("leaves-out-one", recipe=recipe).go())
+    wheel = succeeded(await harness.run_of("leaves-out-one", recipe=recipe).go())
     assert (wheel.extensions, wheel.warnings) == (("leaves_out_one",), ())
 
 
-async def test_pure_wheel_of_an_sdist_that_carries_sources_of_others_is_right(stand: ContainerStand) -> None:
-    assert succeeded(await stand.run_of("carries-sources").go()).is_pure
+async def test_pure_wheel_of_an_sdist_that_carries_sources_of_others_is_right(harness: ContainerHarness) -> None:
+    assert succeeded(await harness.run_of("carries-sources").go()).is_pure
 
 
 @pytest.mark.parametrize(("project", "tag"), [("lost-extension", "cp313-none-any"), ("falls-back", "py3-none-any")])
-async def test_recipe_may_say_that_pure_is_right(stand: ContainerStand, project: str, tag: str) -> None:
-    wheel = succeeded(await stand.run_of(project, recipe=EffectiveRecipe(is_pure=True)).go())
+async def test_recipe_may_say_that_pure_is_right(harness: ContainerHarness, project: str, tag: str) -> None:
+    wheel = succeeded(await harness.run_of(project, recipe=EffectiveRecipe(is_pure=True)).go())
     assert (wheel.is_pure, wheel.tag, wheel.policy_reason) == (True, tag, None)
 
 
-async def test_build_that_takes_too_long_is_ended(stand: ContainerStand) -> None:
-    failure = failed(await stand.run_of("sleeps", limits=replace(LIMITS, time_seconds=5)).go())
+async def test_build_that_takes_too_long_is_ended(harness: ContainerHarness) -> None:
+    failure = failed(await harness.run_of("sleeps", limits=replace(LIMITS, time_seconds=5)).go())
     assert (failure.stage, failure.code) == (Stage.BUILD, "time-limit")
     assert "5 s" in failure.summary
 
 
-async def test_build_that_takes_too_much_memory_is_ended(stand: ContainerStand) -> None:
+async def test_build_that_takes_too_much_memory_is_ended(harness: ContainerHarness) -> None:
     limits = replace(LIMITS, memory_bytes=192 * MIB, scratch_bytes=64 * MIB)
-    failure = failed(await stand.run_of("memory-hog", limits=limits).go())
+    failure = failed(await harness.run_of("memory-hog", limits=limits).go())
     assert (failure.stage, failure.code) == (Stage.BUILD, "memory-limit")
     assert "192 MiB" in failure.summary
 
 
 @pytest.mark.parametrize("how", [("kill",), ("kill", "--signal", "INT"), ("rm", "--force")], ids=" ".join)
 async def test_container_that_is_ended_from_outside_is_no_fault_of_the_project(
-    stand: ContainerStand, how: tuple[str, ...]
+    harness: ContainerHarness, how: tuple[str, ...]
 ) -> None:
-    run = stand.run_of("sleeps")
+    run = harness.run_of("sleeps")
     async with asyncio.timeout(PATIENCE_SECONDS):
         working = asyncio.create_task(run.go())
         await run.until_logged(ASLEEP)
-        await stand.command.run([*how, *await stand.containers()])
+        await harness.command.run([*how, *await harness.containers()])
         await working
     (attempt,) = (await run.builds.get(run.build_id)).attempts
     assert attempt.failure is not None
@@ -220,15 +220,15 @@ async def test_container_that_is_ended_from_outside_is_no_fault_of_the_project(
     assert (await run.builds.get(run.build_id)).status is Status.QUEUED
 
 
-async def test_build_that_fills_its_scratch_space_is_told_so(stand: ContainerStand) -> None:
-    failure = failed(await stand.run_of("scratch-filler", limits=replace(LIMITS, scratch_bytes=64 * MIB)).go())
+async def test_build_that_fills_its_scratch_space_is_told_so(harness: ContainerHarness) -> None:
+    failure = failed(await harness.run_of("scratch-filler", limits=replace(LIMITS, scratch_bytes=64 * MIB)).go())
     assert (failure.stage, failure.code) == (Stage.BUILD, "disk-limit")
     assert "64 MiB" in failure.summary
     assert "WHEELYARD_LIMIT_SCRATCH_BYTES" in failure.hint
 
 
-async def test_log_is_cut_at_its_limit_and_the_build_goes_on(stand: ContainerStand) -> None:
-    run = stand.run_of("prints-a-lot", log_bytes=64 << 10)
+async def test_log_is_cut_at_its_limit_and_the_build_goes_on(harness: ContainerHarness) -> None:
+    run = harness.run_of("prints-a-lot", log_bytes=64 << 10)
     build = await run.go()
     succeeded(build)
     assert build.attempts[0].log_truncated
@@ -238,8 +238,8 @@ async def test_log_is_cut_at_its_limit_and_the_build_goes_on(stand: ContainerSta
     assert 64 << 10 <= build.attempts[0].log_size_bytes < 72 << 10
 
 
-async def test_build_that_floods_its_log_is_held_back_and_loses_no_line(stand: ContainerStand) -> None:
-    run = stand.run_of("prints-a-lot", log_bytes=4 * MIB, log_bytes_per_second=MIB // 8)
+async def test_build_that_floods_its_log_is_held_back_and_loses_no_line(harness: ContainerHarness) -> None:
+    run = harness.run_of("prints-a-lot", log_bytes=4 * MIB, log_bytes_per_second=MIB // 8)
     build = await run.go()
     succeeded(build)
     printed = [line for line in run.log().splitlines() if len(line) == 63 and line.isdecimal()]
@@ -248,8 +248,8 @@ async def test_build_that_floods_its_log_is_held_back_and_loses_no_line(stand: C
     assert seconds >= 7, "of a MiB an eighth came at once, and an eighth more each second"
 
 
-async def test_build_sees_nothing_but_its_sandbox(stand: ContainerStand) -> None:
-    run = stand.run_of("looks-around")
+async def test_build_sees_nothing_but_its_sandbox(harness: ContainerHarness) -> None:
+    run = harness.run_of("looks-around")
     succeeded(await run.go())
     facts = json.loads(next(line for line in run.log().splitlines() if line.startswith("facts: "))[7:])
     (number,) = facts["uids"]
@@ -266,8 +266,8 @@ async def test_build_sees_nothing_but_its_sandbox(stand: ContainerStand) -> None
     assert not [name for name in facts["environment"] if name.startswith(("WHEELYARD", "DOCKER", "SSL"))]
 
 
-async def test_tamperer_gets_its_own_wheel_or_a_refusal(stand: ContainerStand) -> None:
-    run = stand.run_of("tamperer")
+async def test_tamperer_gets_its_own_wheel_or_a_refusal(harness: ContainerHarness) -> None:
+    run = harness.run_of("tamperer")
     build = await run.go()
     log = run.log()
     for what in ("list /proc/1/fd", "write /proc/1/fd/1", "write /proc/1/fd/3", "write /proc/1/mem"):
@@ -279,35 +279,35 @@ async def test_tamperer_gets_its_own_wheel_or_a_refusal(stand: ContainerStand) -
         assert build.failure.code in {"build-failed", "untrusted-output", "time-limit"}
 
 
-async def test_cancelled_build_removes_its_container(stand: ContainerStand) -> None:
-    run = stand.run_of("sleeps")
+async def test_cancelled_build_removes_its_container(harness: ContainerHarness) -> None:
+    run = harness.run_of("sleeps")
     async with asyncio.timeout(PATIENCE_SECONDS):
         working = asyncio.create_task(run.go())
         await run.until_logged(ASLEEP)
-        assert len(await stand.containers()) == 1
+        assert len(await harness.containers()) == 1
         await run.builds.request_cancel(run.build_id, requested_by="tests")
         assert (await working).status is Status.CANCELLED
-    assert await stand.containers() == []
+    assert await harness.containers() == []
 
 
-async def test_worker_that_stops_removes_its_container(stand: ContainerStand) -> None:
-    run = stand.run_of("sleeps")
+async def test_worker_that_stops_removes_its_container(harness: ContainerHarness) -> None:
+    run = harness.run_of("sleeps")
     async with asyncio.timeout(PATIENCE_SECONDS):
         working = asyncio.create_task(run.go())
         await run.until_logged(ASLEEP)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working
-    assert await stand.containers() == []
+    assert await harness.containers() == []
     build = await run.builds.get(run.build_id)
     assert (build.status, build.attempts[0].status) == (Status.QUEUED, Status.CANCELLED), "handed back"
 
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["worker", "worker-and-client"])
 async def test_killed_worker_leaves_a_container_that_ends_by_itself(
-    stand: ContainerStand, kill: Callable[[int, int], None], tmp_path: Path
+    harness: ContainerHarness, kill: Callable[[int, int], None], tmp_path: Path
 ) -> None:
-    program = [sys.executable, "-m", "tests.integration.container_stand", str(tmp_path), stand.worker]
+    program = [sys.executable, "-m", "tests.integration.container_harness", str(tmp_path), harness.worker]
     path = os.pathsep.join(map(str, (ROOT, ROOT / "service")))
     worker = await asyncio.create_subprocess_exec(
         *program,
@@ -322,8 +322,8 @@ async def test_killed_worker_leaves_a_container_that_ends_by_itself(
             while line := await worker.stdout.readline():
                 if line.decode() == f"{ASLEEP}\n":
                     break
-        assert len(await stand.containers()) == 1
+        assert len(await harness.containers()) == 1
     finally:
         kill(worker.pid, signal.SIGKILL)
         await worker.wait()
-    await until_no_container_is_left(stand)
+    await until_no_container_is_left(harness)

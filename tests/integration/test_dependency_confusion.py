@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import TARGET
 from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
-from tests.integration.resolver_stand import OwnShelf, open_own_shelf, simple_wheel
+from tests.integration.resolver_harness import OwnStorage, open_own_storage, simple_wheel
 
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
@@ -38,14 +38,14 @@ def shop() -> Iterator[Shop]:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> OwnShelf:
-    return open_own_shelf(tmp_path / "own")
+def storage(tmp_path: Path) -> OwnStorage:
+    return open_own_storage(tmp_path / "own")
 
 
 @pytest.fixture
-def pages(shop: Shop, shelf: OwnShelf, tmp_path: Path) -> ResolverPages:
+def pages(shop: Shop, storage: OwnStorage, tmp_path: Path) -> ResolverPages:
     return ResolverPages(
-        source=source(shop, tmp_path, OWN), own=shelf.wheels, own_projects=OWN, parsers=InlineParsers()
+        source=source(shop, tmp_path, OWN), own=storage.wheels, own_projects=OWN, parsers=InlineParsers()
     )
 
 
@@ -90,30 +90,32 @@ async def test_upstream_is_never_asked_for_an_own_name_however_it_is_required(
 
 @pytest.mark.parametrize("requirement", ["Acme.Core>=1", "harmless"])
 async def test_own_name_is_met_by_our_own_index_alone(
-    shop: Shop, shelf: OwnShelf, resolver: UvWheelResolver, requirement: str
+    shop: Shop, storage: OwnStorage, resolver: UvWheelResolver, requirement: str
 ) -> None:
-    held = await shelf.publish("acme_core-1.0-1.bookworm-py3-none-any.whl", simple_wheel("acme_core", "1.0"))
+    held = await storage.publish("acme_core-1.0-1.bookworm-py3-none-any.whl", simple_wheel("acme_core", "1.0"))
     found = {file.project: file for file in await resolver.resolve([requirement], target=TARGET)}
     assert (str(found[CORE].version), found[CORE].sha256, found[CORE].own) == ("1.0", held.sha256, True)
     assert shop.requests("acme") == 0
 
 
 async def test_releases_of_an_application_are_not_asked_for_upstream_either(
-    shop: Shop, shelf: OwnShelf, pages: ResolverPages, tmp_path: Path
+    shop: Shop, storage: OwnStorage, pages: ResolverPages, tmp_path: Path
 ) -> None:
     resolver = UvReleaseResolver(uv_options(shop, tmp_path), pages)
     with pytest.raises(OwnProjectError, match="acme-core"):
         await resolver.resolve(["harmless"], constraints=[], stated=[], target=TARGET)
-    await shelf.publish("acme_core-1.0-1.bookworm-py3-none-any.whl", simple_wheel("acme_core", "1.0"))
+    await storage.publish("acme_core-1.0-1.bookworm-py3-none-any.whl", simple_wheel("acme_core", "1.0"))
     releases = await resolver.resolve(["harmless"], constraints=[], stated=[], target=TARGET)
     assert {(one.project, str(one.version)) for one in releases} == {("acme-core", "1.0"), ("harmless", "1.0")}
     assert shop.requests("acme") == 0
 
 
-async def test_same_requirement_is_met_where_the_name_is_nobodys(shop: Shop, shelf: OwnShelf, tmp_path: Path) -> None:
+async def test_same_requirement_is_met_where_the_name_is_nobodys(
+    shop: Shop, storage: OwnStorage, tmp_path: Path
+) -> None:
     nobodys = ResolverPages(
         source=source(shop, tmp_path, OwnProjects()),
-        own=shelf.wheels,
+        own=storage.wheels,
         own_projects=OwnProjects(),
         parsers=InlineParsers(),
     )

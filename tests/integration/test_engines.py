@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from tests.integration.container_stand import SUITE, TARGET, ContainerStand, open_stand
-from tests.integration.image_stand import renewing
+from tests.integration.container_harness import SUITE, TARGET, ContainerHarness, open_harness
+from tests.integration.image_harness import renewing
 from tests.integration.test_container_jobs import succeeded
 
 from wheelyard.adapters.engine.command import EngineCommand
@@ -35,13 +35,13 @@ ROLES = ("builder", "runtime", "environment")
 class Made:
     """What an engine has made."""
 
-    stand: ContainerStand
+    harness: ContainerHarness
     ids: dict[str, str]
     """Its images, by role."""
 
     @property
     def engine(self) -> EngineCommand:
-        return self.stand.command
+        return self.harness.command
 
 
 @pytest.fixture(scope="module", params=["buildkit", "podman"])
@@ -73,16 +73,16 @@ def can_build(docker: str) -> bool:
 @pytest.fixture(scope="module")
 async def made(program: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Made]:
     folder, revision = tmp_path_factory.mktemp("engine"), f"engines-{secrets.token_hex(4)}"
-    async with open_stand(folder, revision) as stand:
-        assert stand.command.program == program
-        images = image_builder(stand.settings)
-        await lend_images(stand.command, images, folder)
+    async with open_harness(folder, revision) as harness:
+        assert harness.command.program == program
+        images = image_builder(harness.settings)
+        await lend_images(harness.command, images, folder)
         await images.ensure_base(SUITE, print)
         try:
-            async with renewing(stand.command, images, revision) as renewed:
-                yield Made(stand=replace(stand, revision=revision), ids=await make_images(renewed))
+            async with renewing(harness.command, images, revision) as renewed:
+                yield Made(harness=replace(harness, revision=revision), ids=await make_images(renewed))
         finally:
-            await remove_images(stand.command, revision)
+            await remove_images(harness.command, revision)
 
 
 async def lend_images(engine: EngineCommand, images: ImageBuilder, folder: Path) -> None:
@@ -120,7 +120,7 @@ async def remove_images(engine: EngineCommand, revision: str) -> None:
 
 async def test_engine_made_them_itself(made: Made) -> None:
     revisions = {(await find(made, role)).labels["revision"] for role in ROLES}
-    assert revisions == {made.stand.revision}
+    assert revisions == {made.harness.revision}
     told = (await made.engine.run(["history", "--no-trunc", "--format", "{{.Comment}}", made.ids["runtime"]])).text
     assert made.engine.is_podman or "buildkit" in told
 
@@ -148,8 +148,8 @@ async def test_environment_is_the_builder_with_its_package(made: Made) -> None:
 
 
 async def test_wheel_with_a_grafted_library_is_built_and_proven_in_them(made: Made) -> None:
-    run = made.stand.run_of("needs-library", recipe=EffectiveRecipe(apt=(PACKAGE,)))
+    run = made.harness.run_of("needs-library", recipe=EffectiveRecipe(apt=(PACKAGE,)))
     wheel = succeeded(await run.go())
     assert [library.package for library in wheel.grafted] == ["libyaml-0-2"]
     assert (wheel.builder_image, wheel.runtime_image) == (made.ids["environment"], made.ids["runtime"])
-    assert await made.stand.containers() == []
+    assert await made.harness.containers() == []

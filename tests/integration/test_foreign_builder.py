@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.integration.container_stand import SUITE, TARGET, ContainerStand, open_stand
+from tests.integration.container_harness import SUITE, TARGET, ContainerHarness, open_harness
 from tests.integration.test_container_jobs import succeeded
 
 from wheelyard.adapters.images.build import ImageBuild, build_image
@@ -43,26 +43,26 @@ runtime = "{SUITE}"
 class Foreign:
     """A stand whose catalogue has the image of others, and that image's name."""
 
-    stand: ContainerStand
+    harness: ContainerHarness
     image: str
 
 
 @pytest.fixture(scope="module")
 async def foreign(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Foreign]:
     folder, worker = tmp_path_factory.mktemp("foreign"), f"foreign-{secrets.token_hex(4)}"
-    async with open_stand(folder, worker) as stand:
-        image = await make_image_of_others(stand)
+    async with open_harness(folder, worker) as harness:
+        image = await make_image_of_others(harness)
         catalogue = folder / "catalogue.toml"
         catalogue.write_text(ENTRY % image)
         yield Foreign(
-            stand=replace(stand, settings=stand.settings.model_copy(update={"catalogue": catalogue})), image=image
+            harness=replace(harness, settings=harness.settings.model_copy(update={"catalogue": catalogue})), image=image
         )
-        await stand.command.run(["image", "rm", image], check=False)
+        await harness.command.run(["image", "rm", image], check=False)
 
 
-async def make_image_of_others(stand: ContainerStand) -> str:
+async def make_image_of_others(harness: ContainerHarness) -> str:
     """Make an image with nothing of ours but the bytes of a Python, at another place: no label, no user, no tools."""
-    images = image_builder(stand.settings)
+    images = image_builder(harness.settings)
     await images.ensure_runtime(SUITE, TARGET.python, print)
     plan = await images.plan(SUITE)
     base, python = plan.base().name.tag, plan.python_name(TARGET.python).tag
@@ -74,14 +74,14 @@ async def make_image_of_others(stand: ContainerStand) -> str:
         'ENTRYPOINT ["/bin/false"]\n'
     )
     build = ImageBuild(tag=tag, labels={"definition": "theirs"}, dockerfile=dockerfile)
-    await build_image(stand.command, build, options=image_options(stand.settings), on_progress=print)
+    await build_image(harness.command, build, options=image_options(harness.settings), on_progress=print)
     return tag
 
 
 async def test_layer_on_an_image_of_others_keeps_the_contract_of_builders(foreign: Foreign) -> None:
-    command = foreign.stand.command
+    command = foreign.harness.command
     builder = await find_image(
-        command, await image_builder(foreign.stand.settings).ensure_builder(FOREIGN, print, python=TARGET.python)
+        command, await image_builder(foreign.harness.settings).ensure_builder(FOREIGN, print, python=TARGET.python)
     )
     assert builder is not None
     report = await check_image(command, builder, probes=data_path("builders") / "probes")
@@ -95,12 +95,12 @@ async def test_layer_on_an_image_of_others_keeps_the_contract_of_builders(foreig
 
 
 async def test_wheel_that_was_built_in_it_is_proven_in_our_runtime(foreign: Foreign) -> None:
-    run = foreign.stand.run_of("needs-library", suite=FOREIGN, recipe=EffectiveRecipe(apt=("libyaml-dev",)))
+    run = foreign.harness.run_of("needs-library", suite=FOREIGN, recipe=EffectiveRecipe(apt=("libyaml-dev",)))
     wheel = succeeded(await run.go())
     (library,) = wheel.grafted
     assert library.package == "libyaml-0-2"
-    used = await find_image(foreign.stand.command, wheel.builder_image)
-    proof = await find_image(foreign.stand.command, wheel.runtime_image)
+    used = await find_image(foreign.harness.command, wheel.builder_image)
+    proof = await find_image(foreign.harness.command, wheel.runtime_image)
     assert used is not None
     assert proof is not None
     assert (used.role, used.labels["suite"], used.labels["apt"]) == ("environment", FOREIGN, "libyaml-dev")

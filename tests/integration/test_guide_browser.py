@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import async_playwright, expect
 from tests.integration.test_web_browser import serving
-from tests.unit.web_stand import web_stand
+from tests.unit.web_harness import web_harness
 from tools.build_guide import PAGES_ELSEWHERE, ROOT, build_guide
 
 from wheelyard.web import guide as module
@@ -24,7 +24,7 @@ async def test_guide_can_be_read_and_searched_and_breaks_no_policy(
     program = shutil.which("chromium")
     assert program, "chromium is missing: make setup installs it"
     (tmp_path / "cache").mkdir()
-    async with web_stand(tmp_path / "cache") as stand, serving(stand) as url, async_playwright() as playwright:
+    async with web_harness(tmp_path / "cache") as harness, serving(harness) as url, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = await browser.new_page(
             viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.adapted_engine import adapt_engine, without_cache
-from tests.integration.image_stand import BUILDERS, CATALOGUE, PYTHON, SUITE, Stand, make_images, renewing
+from tests.integration.image_harness import BUILDERS, CATALOGUE, PYTHON, SUITE, Harness, make_images, renewing
 from tests.integration.saved_image import Layer, SavedFile, merge_layers, save_layers
 from tests.integration.test_toolchain_builds import engine_command
 
@@ -15,42 +15,42 @@ from wheelyard.adapters.images.names import ImageRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ColdStand(Stand):
+class ColdHarness(Harness):
     """A stand that can also make each step anew."""
 
     cold_images: ImageBuilder
 
 
-def make_cold_stand(folder: Path) -> ColdStand:
+def make_cold_harness(folder: Path) -> ColdHarness:
     """Work on the catalogue's images with the host's engine, with its cache and without."""
     engine = engine_command()
     cold = make_images(adapt_engine(engine, without_cache), folder)
-    return ColdStand(engine=engine, images=make_images(engine, folder), cold_images=cold, folder=folder)
+    return ColdHarness(engine=engine, images=make_images(engine, folder), cold_images=cold, folder=folder)
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> ColdStand:
-    return make_cold_stand(tmp_path)
+def harness(tmp_path: Path) -> ColdHarness:
+    return make_cold_harness(tmp_path)
 
 
 @pytest.mark.parametrize("role", ["runtime", "builder"])
-async def test_everything_of_ours_is_in_one_layer(stand: ColdStand, role: str) -> None:
+async def test_everything_of_ours_is_in_one_layer(harness: ColdHarness, role: str) -> None:
     image = (
-        await stand.images.ensure_runtime(SUITE, PYTHON, print)
+        await harness.images.ensure_runtime(SUITE, PYTHON, print)
         if role == "runtime"
-        else await stand.images.ensure_builder(SUITE, print, python=PYTHON)
+        else await harness.images.ensure_builder(SUITE, print, python=PYTHON)
     )
-    layers = await save_layers(stand.engine, image, stand.folder)
+    layers = await save_layers(harness.engine, image, harness.folder)
     ours = [{path for path in layer if path.startswith("opt/")} for layer in layers]
     [only] = filter(None, ours)
     assert {"opt/wheelyard/packages.lock", "opt/wheelyard/sbom.json", f"opt/python/{PYTHON}/bin/python3"} <= only
     assert ours[-1] == only
 
 
-async def make_anew(stand: ColdStand, images: ImageBuilder, revision: str) -> ImageRecord:
+async def make_anew(harness: ColdHarness, images: ImageBuilder, revision: str) -> ImageRecord:
     """Make a runtime image beside the one in use."""
-    async with renewing(stand.engine, images, revision) as renewed:
-        return await stand.record(await renewed.ensure_runtime(SUITE, PYTHON, print))
+    async with renewing(harness.engine, images, revision) as renewed:
+        return await harness.record(await renewed.ensure_runtime(SUITE, PYTHON, print))
 
 
 def differences(one: Layer, other: Layer) -> dict[str, tuple[SavedFile | None, SavedFile | None]]:
@@ -60,36 +60,36 @@ def differences(one: Layer, other: Layer) -> dict[str, tuple[SavedFile | None, S
 
 
 @pytest.mark.slow_images
-async def test_same_packages_give_the_same_files(stand: ColdStand) -> None:
-    first = await stand.record(await stand.images.ensure_runtime(SUITE, PYTHON, print))
-    made = [second := await make_anew(stand, stand.cold_images, "cold-1")]
+async def test_same_packages_give_the_same_files(harness: ColdHarness) -> None:
+    first = await harness.record(await harness.images.ensure_runtime(SUITE, PYTHON, print))
+    made = [second := await make_anew(harness, harness.cold_images, "cold-1")]
     if first.labels["packages-digest"] != second.labels["packages-digest"]:
         # The archive has moved on since the first was made, so another one of today takes its place.
-        made.append(first := await make_anew(stand, stand.cold_images, "cold-2"))
+        made.append(first := await make_anew(harness, harness.cold_images, "cold-2"))
     try:
         assert first.id != second.id
-        one, other = [merge_layers(await save_layers(stand.engine, it.id, stand.folder)) for it in (first, second)]
+        one, other = [merge_layers(await save_layers(harness.engine, it.id, harness.folder)) for it in (first, second)]
     finally:
-        await stand.engine.run(["image", "rm", *(it.id for it in made)], check=False)
+        await harness.engine.run(["image", "rm", *(it.id for it in made)], check=False)
     assert differences(one, other) == {}
     assert {path: file for path, file in one.items() if file.changed > CATALOGUE.source_date_epoch} == {}
     assert len(one) > 5000
 
 
 @pytest.mark.slow_images
-async def test_python_is_compiled_to_the_same_files(stand: ColdStand) -> None:
-    folder = shutil.copytree(BUILDERS, stand.folder / "builders")
+async def test_python_is_compiled_to_the_same_files(harness: ColdHarness) -> None:
+    folder = shutil.copytree(BUILDERS, harness.folder / "builders")
     text = (folder / "Dockerfile").read_text()
     (folder / "Dockerfile").write_text(text.replace(" AS python\n", " AS python\nLABEL compiled=again\n"))
-    first = await stand.record(await stand.images.ensure_runtime(SUITE, PYTHON, print))
-    again = make_images(adapt_engine(stand.engine, without_cache), stand.folder, builders_dir=folder)
+    first = await harness.record(await harness.images.ensure_runtime(SUITE, PYTHON, print))
+    again = make_images(adapt_engine(harness.engine, without_cache), harness.folder, builders_dir=folder)
     plan = await again.plan(SUITE)
     try:
-        second = await stand.record(await again.ensure_runtime(SUITE, PYTHON, print))
-        one, other = [merge_layers(await save_layers(stand.engine, it.id, stand.folder)) for it in (first, second)]
+        second = await harness.record(await again.ensure_runtime(SUITE, PYTHON, print))
+        one, other = [merge_layers(await save_layers(harness.engine, it.id, harness.folder)) for it in (first, second)]
     finally:
         made = (plan.runtime_name(PYTHON).tag, plan.python_name(PYTHON).tag)
-        await stand.engine.run(["image", "rm", *made], check=False)
+        await harness.engine.run(["image", "rm", *made], check=False)
     ours = [{path: file for path, file in files.items() if path.startswith("opt/python/")} for files in (one, other)]
     assert first.definition != second.definition
     assert differences(*ours) == {}

@@ -24,7 +24,7 @@ from wheelyard.adapters.images.build import ImageBuild, build_image
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_packages, read_sbom, run_in
-from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.names import ImageRecord, find_image
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.progress import LoggedImages
@@ -235,9 +235,9 @@ async def test_builds_go_on_in_the_older_image_while_a_changed_definition_cannot
 ) -> None:
     await images.ensure_builder("bookworm", print, python=PYTHON)
     images_now, reason = changed
-    log, stand_ins = Lines(), StandIns(engine=engine, folder=tmp_path / "notes")
+    log, fallbacks = Lines(), Fallbacks(engine=engine, folder=tmp_path / "notes")
     wanted = (await images_now.plan("bookworm")).builder_name(PYTHON)
-    builds = LoggedImages(images_now, stand_ins=stand_ins, note_use=ignore_use)
+    builds = LoggedImages(images_now, fallbacks=fallbacks, note_use=ignore_use)
     found = await record(engine, await builds.builder(suite="bookworm", python=PYTHON, apt=(), log=log))
     assert (found.family, found.definition == wanted.definition) == (f"wheelyard/builder-bookworm-{PYTHON}", False)
     assert f"warning: {wanted.tag} cannot be made, so {found.name} of " in log.text

@@ -26,7 +26,7 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shelf:
+class Storage:
     """Tiny images, and what prunes them."""
 
     engine: EngineCommand
@@ -92,7 +92,7 @@ class Shelf:
 
 
 @pytest.fixture
-async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
     mark = secrets.token_hex(8)
 
     def list_own(args: Sequence[str]) -> Sequence[str]:
@@ -100,7 +100,7 @@ async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
 
     engine = adapt_engine(engine_command(), list_own)
     options = ImageOptions(lock_dir=tmp_path / "locks")
-    yield Shelf(engine=engine, mark=mark, options=options, folder=tmp_path / "images", now=[datetime.now(tz=UTC)])
+    yield Storage(engine=engine, mark=mark, options=options, folder=tmp_path / "images", now=[datetime.now(tz=UTC)])
     containers = (await engine.run(["ps", "--all", "--quiet", "--filter", f"label={LABEL}={mark}"])).text
     for container in containers.split():
         await engine.run(["rm", "--force", container])
@@ -108,68 +108,68 @@ async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
         await engine.run(["image", "rm", "--force", *dict.fromkeys(ids)])
 
 
-async def test_budget_is_kept_by_what_was_used_longest_ago_and_nothing_in_use_goes(shelf: Shelf) -> None:
-    builder = await shelf.make("builder")
-    rust = await shelf.make("toolchain", below=builder, size=3 * MIB)
-    on_rust = await shelf.make("environment", below=rust, size=2 * MIB)
-    other = await shelf.make("environment", below=builder, size=4 * MIB)
-    shop = await shelf.make("environment", below=other, tag=f"shop-{shelf.mark}:1")
-    shelf.now[0] += timedelta(hours=1)
-    await shelf.pruning(99 * MIB).note_use(on_rust.id)
-    shelf.now[0] += timedelta(hours=1)
+async def test_budget_is_kept_by_what_was_used_longest_ago_and_nothing_in_use_goes(storage: Storage) -> None:
+    builder = await storage.make("builder")
+    rust = await storage.make("toolchain", below=builder, size=3 * MIB)
+    on_rust = await storage.make("environment", below=rust, size=2 * MIB)
+    other = await storage.make("environment", below=builder, size=4 * MIB)
+    shop = await storage.make("environment", below=other, tag=f"shop-{storage.mark}:1")
+    storage.now[0] += timedelta(hours=1)
+    await storage.pruning(99 * MIB).note_use(on_rust.id)
+    storage.now[0] += timedelta(hours=1)
     everything = (builder, rust, on_rust, other, shop)
 
-    assert await shelf.pruning(10 * MIB).prune() == ()
+    assert await storage.pruning(10 * MIB).prune() == ()
     # What somebody else built on the oldest one stays whole, although it has our labels. Docker keeps the oldest one
     # for it, Podman its layers only.
-    await shelf.pruning(6 * MIB).prune()
-    assert await shelf.left(shop) == [True]
-    await shelf.engine.run(["image", "rm", *shop.tags])
-    await shelf.pruning(6 * MIB).prune()
-    assert await shelf.left(*everything) == [True, True, True, False, False]
-    await shelf.engine.run(["create", "--label", f"{LABEL}={shelf.mark}", on_rust.id, "nothing"])
-    assert await shelf.pruning(0).prune() == ()
-    assert await shelf.left(*everything) == [True, True, True, False, False]
+    await storage.pruning(6 * MIB).prune()
+    assert await storage.left(shop) == [True]
+    await storage.engine.run(["image", "rm", *shop.tags])
+    await storage.pruning(6 * MIB).prune()
+    assert await storage.left(*everything) == [True, True, True, False, False]
+    await storage.engine.run(["create", "--label", f"{LABEL}={storage.mark}", on_rust.id, "nothing"])
+    assert await storage.pruning(0).prune() == ()
+    assert await storage.left(*everything) == [True, True, True, False, False]
 
 
-async def test_superseded_image_goes_when_no_build_can_need_it_and_no_container_uses_it(shelf: Shelf) -> None:
-    old, new = await shelf.make("runtime"), await shelf.make("runtime")
-    pruning = shelf.pruning(0)
+async def test_superseded_image_goes_when_no_build_can_need_it_and_no_container_uses_it(storage: Storage) -> None:
+    old, new = await storage.make("runtime"), await storage.make("runtime")
+    pruning = storage.pruning(0)
     await pruning.note_superseded(old.id)
-    await shelf.engine.run(["tag", new.id, old.tags[0]])
-    container = (await shelf.engine.run(["create", "--label", f"{LABEL}={shelf.mark}", old.id, "nothing"])).text
+    await storage.engine.run(["tag", new.id, old.tags[0]])
+    container = (await storage.engine.run(["create", "--label", f"{LABEL}={storage.mark}", old.id, "nothing"])).text
     assert await pruning.prune() == ()
-    shelf.now[0] += timedelta(hours=3)
+    storage.now[0] += timedelta(hours=3)
     assert await pruning.prune() == ()
-    await shelf.engine.run(["rm", container])
+    await storage.engine.run(["rm", container])
     assert [image.id for image in await pruning.prune()] == [old.id]
-    assert await shelf.left(old, new) == [False, True]
+    assert await storage.left(old, new) == [False, True]
 
 
-async def test_image_of_an_older_definition_goes_with_its_base_once_its_successor_is_there(shelf: Shelf) -> None:
-    pruning = shelf.pruning(0)
-    base = await shelf.make("base")
-    old, draft = await shelf.make("runtime", below=base), await shelf.make("draft", below=base)
-    await shelf.engine.run(["tag", draft.id, unfinished := f"{draft.tags[0]}-draft"])
-    await shelf.engine.run(["image", "rm", draft.tags[0]])
-    shelf.now[0] += timedelta(days=8)
-    shelf.definitions["wheelyard/test-runtime"] = "f" * 64
+async def test_image_of_an_older_definition_goes_with_its_base_once_its_successor_is_there(storage: Storage) -> None:
+    pruning = storage.pruning(0)
+    base = await storage.make("base")
+    old, draft = await storage.make("runtime", below=base), await storage.make("draft", below=base)
+    await storage.engine.run(["tag", draft.id, unfinished := f"{draft.tags[0]}-draft"])
+    await storage.engine.run(["image", "rm", draft.tags[0]])
+    storage.now[0] += timedelta(days=8)
+    storage.definitions["wheelyard/test-runtime"] = "f" * 64
     assert [image.name for image in await pruning.prune()] == [unfinished]
-    new_base, new = await shelf.make("base"), await shelf.make("runtime")
-    shelf.definitions.update({"wheelyard/test-runtime": new.definition, "wheelyard/test-base": new_base.definition})
+    new_base, new = await storage.make("base"), await storage.make("runtime")
+    storage.definitions.update({"wheelyard/test-runtime": new.definition, "wheelyard/test-base": new_base.definition})
     assert {image.id for image in await pruning.prune()} | {image.id for image in await pruning.prune()} == {
         old.id,
         base.id,
     }
-    assert await shelf.left(new, new_base) == [True, True]
+    assert await storage.left(new, new_base) == [True, True]
 
 
 async def test_stage_that_an_image_was_made_by_goes_when_no_build_can_be_at_it_and_that_of_others_stays(
-    shelf: Shelf,
+    storage: Storage,
 ) -> None:
-    ours, theirs = await shelf.make_by_stage("draft"), await shelf.make_by_stage("runtime")
-    pruning = shelf.pruning(0)
+    ours, theirs = await storage.make_by_stage("draft"), await storage.make_by_stage("runtime")
+    pruning = storage.pruning(0)
     assert await pruning.prune() == ()
-    shelf.now[0] += timedelta(hours=4)
+    storage.now[0] += timedelta(hours=4)
     assert [image.id for image in await pruning.prune()] == [ours.id]
-    assert await shelf.left(ours, theirs) == [False, True]
+    assert await storage.left(ours, theirs) == [False, True]

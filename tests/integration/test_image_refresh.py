@@ -10,14 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.integration.image_stand import BUILDERS, CATALOGUE, PYTHON, SUITE, make_images
+from tests.integration.image_harness import BUILDERS, CATALOGUE, PYTHON, SUITE, make_images
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.build import ImageBuild, build_image
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.contents import read_packages
-from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.inventory import ImageInventory
 from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.outdated import current_definitions
@@ -31,7 +31,7 @@ AGE = "sed -i '/^Package: tzdata$/,/^$/s/^Version: .*/Version: 0.1/' /var/lib/dp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class Harness:
     """Images of the test's own, and what looks after them."""
 
     engine: EngineCommand
@@ -62,7 +62,7 @@ class Stand:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
     engine, options = engine_command(), ImageOptions(lock_dir=tmp_path / "locks")
     images = ImageBuilder(
         engine=engine, catalogue=OWN, builders_dir=BUILDERS, cache_dir=tmp_path / "cache", options=options
@@ -70,7 +70,7 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     plan = await images.plan(SUITE)
     names = (plan.base().name, plan.python_name(PYTHON), plan.runtime_name(PYTHON))
     await lend_python(engine, names[1], tmp_path)
-    yield Stand(
+    yield Harness(
         engine=engine, images=images, options=options, folder=tmp_path / "images", base=names[0], runtime=names[2]
     )
     for name in reversed(names):
@@ -88,35 +88,35 @@ async def lend_python(engine: EngineCommand, name: ImageName, folder: Path) -> N
     await build_image(engine, build, options=ImageOptions(lock_dir=folder / "locks"), on_progress=print)
 
 
-async def make_older(stand: Stand) -> ImageRecord:
+async def make_older(harness: Harness) -> ImageRecord:
     """Make the runtime image, and put one in its place whose tzdata is an older one."""
-    await stand.images.ensure_runtime(SUITE, PYTHON, print)
-    fresh = await stand.find(stand.runtime)
+    await harness.images.ensure_runtime(SUITE, PYTHON, print)
+    fresh = await harness.find(harness.runtime)
     build = ImageBuild(
-        tag=stand.runtime.tag,
+        tag=harness.runtime.tag,
         labels=fresh.labels,
-        dockerfile=f"FROM {stand.runtime.tag}\nUSER 0\nRUN {AGE}\nUSER 1000:1000\n",
+        dockerfile=f"FROM {harness.runtime.tag}\nUSER 0\nRUN {AGE}\nUSER 1000:1000\n",
     )
-    return await build_image(stand.engine, build, options=stand.options, on_progress=print)
+    return await build_image(harness.engine, build, options=harness.options, on_progress=print)
 
 
 @pytest.mark.slow_images
-async def test_image_that_lacks_an_update_gets_a_successor_and_the_report_names_the_package(stand: Stand) -> None:
-    older, upkeep = await make_older(stand), stand.upkeep()
-    base = await stand.find(stand.base)
+async def test_image_that_lacks_an_update_gets_a_successor_and_the_report_names_the_package(harness: Harness) -> None:
+    older, upkeep = await make_older(harness), harness.upkeep()
+    base = await harness.find(harness.base)
     (report,) = await upkeep.refresh(SUITE, print)
-    newer = await stand.find(stand.runtime)
-    assert (report.image, report.refreshed, report.problem) == (stand.runtime.tag, True, "")
+    newer = await harness.find(harness.runtime)
+    assert (report.image, report.refreshed, report.problem) == (harness.runtime.tag, True, "")
     changed = {change.package: (change.from_version, change.to_version) for change in report.changes}
-    assert changed["tzdata"] == ("0.1", (await stand.versions(newer.id))["tzdata"])
+    assert changed["tzdata"] == ("0.1", (await harness.versions(newer.id))["tzdata"])
     assert newer.id != older.id
     assert newer.labels["revision"]
-    assert (await stand.find(stand.base)).id != base.id
-    assert await find_image(stand.engine, older.id), "who began to build in it may still need it"
+    assert (await harness.find(harness.base)).id != base.id
+    assert await find_image(harness.engine, older.id), "who began to build in it may still need it"
     kept = await upkeep.last_report(SUITE)
     assert kept is not None
     assert kept.images == (report,)
-    shelf = ImageShelf(engine=stand.engine, images=stand.images, catalogue=OWN, folder=stand.folder)
-    assert (await shelf.look()).refreshed == {SUITE: kept}
+    storage = ImageInventory(engine=harness.engine, images=harness.images, catalogue=OWN, folder=harness.folder)
+    assert (await storage.look()).refreshed == {SUITE: kept}
     assert [one.refreshed for one in await upkeep.refresh(SUITE, print)] == [False]
-    await stand.engine.run(["image", "rm", older.id, base.id], check=False)
+    await harness.engine.run(["image", "rm", older.id, base.id], check=False)

@@ -76,7 +76,7 @@ async def test_deleted_wheel_is_gone_from_devpi_too_and_its_name_stays_taken(
     assert deleted.json()["standing"] == "deleted"
     assert await files_of(http, "gone-thing") == {}
     assert (await http.get(f"/files/{wheel.filename}")).status_code == 404
-    held = await service.backends.shelf.list_files()
+    held = await service.backends.storage.list_files()
     assert wheel.filename not in {file.filename for file in held}
     build = (await http.get(f"/v1/wheels/{wheel.filename}")).json()["build_id"]
     assert build == wheel.build_id
@@ -94,7 +94,9 @@ async def test_promotion_publishes_the_very_bytes(service: IndexService, http: h
     assert (promoted["level"], promoted["sha256"]) == ("prod", wheel.sha256)
     assert list(await files_of(http, "staged-thing")) == [wheel.filename]
     held = {
-        file.level: file.sha256 for file in await service.backends.shelf.list_files() if file.filename == wheel.filename
+        file.level: file.sha256
+        for file in await service.backends.storage.list_files()
+        if file.filename == wheel.filename
     }
     assert held == {Level.PROD: wheel.sha256, Level.STAGING: wheel.sha256}
     again = await http.post(f"/v1/wheels/{wheel.filename}/promote")
@@ -109,7 +111,7 @@ async def test_check_finds_and_mends_what_differs(
     staged = await service.publish("copied_thing", level=Level.STAGING)
     await http.post(f"/v1/wheels/{staged.filename}/promote")
     for wheel in (lost, staged):
-        await service.backends.shelf.remove(wheel.project, wheel.filename)
+        await service.backends.storage.remove(wheel.project, wheel.filename)
     await service.backends.indexes[Level.STAGING].publish(service.folder / staged.filename, sha256=staged.sha256)
     stranger = make_wheel(tmp_path, name="stranger_thing", version="1.0")
     digest = hashlib.sha256(stranger.read_bytes()).hexdigest()
@@ -148,7 +150,7 @@ async def test_attempt_that_lost_its_build_puts_nothing_on_devpi(service: IndexS
     index = worker_index(Settings(), service.database, service.backends)
     with pytest.raises(WorkerLostError):
         await index.publish(wheel, sha256=digest, permit=permit)
-    assert [file.filename for file in await service.backends.shelf.list_files() if file.filename == wheel.name] == []
+    assert [file.filename for file in await service.backends.storage.list_files() if file.filename == wheel.name] == []
     assert await uploads.begin(heir, filename=wheel.name, sha256=digest)
 
 
@@ -169,7 +171,7 @@ async def test_upload_of_a_worker_that_died_makes_way_for_the_next_attempts(
     await service.taken_over(claim)
     published = await index.publish(again, sha256=digest)
 
-    held = [file.sha256 for file in await service.backends.shelf.list_files() if file.filename == wheel.name]
+    held = [file.sha256 for file in await service.backends.storage.list_files() if file.filename == wheel.name]
     assert (published.sha256, held) == (digest, [digest])
 
 

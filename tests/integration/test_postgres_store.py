@@ -23,11 +23,11 @@ from wheelyard.adapters.store.database import MIGRATIONS, Database, migrate, pre
 from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
 from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.adapters.store.logs import PostgresLogPacking, PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresFigures, PostgresNames, PostgresStatistics
-from wheelyard.adapters.store.missing_releases import PostgresNeeds
+from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists, PostgresPrebuilds
-from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresLine, PostgresQueue
+from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresLiveQueue, PostgresQueue
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.domain.access import OpenLimits
@@ -102,17 +102,17 @@ def stores(database: Database) -> Stores:
         periodic=PostgresPeriodic(database),
         logs=PostgresLogs(database),
         statistics=PostgresStatistics(database),
-        figures=PostgresFigures(database),
+        figures=PostgresMetrics(database),
         tokens=PostgresTokens(database),
         sessions=PostgresSessions(database),
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
         turns=prebuilds,
         uploads=PostgresUploads(database),
-        needs=PostgresNeeds(database, queue, builds),
+        needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         prebuild_lists=PostgresPrebuildLists(database),
-        line=PostgresLine(database),
+        line=PostgresLiveQueue(database),
         names=PostgresNames(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
@@ -274,7 +274,7 @@ async def test_ends_at_the_same_time_release_everything_in_the_end(stores: Store
 
 async def test_two_builds_that_come_to_need_each_other_at_the_same_time_do_not_wait_for_ever(stores: Stores) -> None:
     left, right = await needing(stores, "left", "right"), await needing(stores, "right", "left")
-    first, second = await stores.needs.open_needs()
+    first, second = await stores.needs.open_dependencies()
     await asyncio.gather(stores.needs.supply(first, order_of("right")), stores.needs.supply(second, order_of("left")))
     ended = [await stores.builds.get(one) for one in (left, right)]
     assert {build.status for build in ended} == {Status.FAILED}
@@ -491,7 +491,7 @@ async def test_build_that_waits_and_cannot_be_read_fails(stores: Stores, databas
     whole = await needing(stores, "b", "x")
     async with database.transaction() as connection:
         await connection.execute(b"update builds set platform = 'x' where id = %(id)s", {"id": broken})
-    assert {need.build_id for need in await stores.needs.open_needs()} == {whole}
+    assert {need.build_id for need in await stores.needs.open_dependencies()} == {whole}
     row = await database.fetch_one("select status, failure from builds where id = %(id)s", {"id": broken})
     assert row is not None
     assert (row["status"], row["failure"]["code"]) == ("failed", "record-unreadable")

@@ -14,7 +14,7 @@ from tests.contract.samples import TARGET, sample_wheel
 from tests.contract.wheel_contract import WheelContract, WheelStores
 from tests.fakes.index import MemoryIndex
 from tests.fakes.sources import MemorySourceIndex
-from tests.unit.pipeline_stand import PURE_TAGGED, make_wheel
+from tests.unit.pipeline_harness import PURE_TAGGED, make_wheel
 
 from wheelyard.adapters.store import database as database_module
 from wheelyard.adapters.store.access import PostgresAudit
@@ -82,7 +82,7 @@ async def test_mirrored_wheel_never_takes_a_name_that_other_bytes_had(
     await wheel_stores.edits.delete(PURE_TAGGED, by="alice")
     source, held = MemorySourceIndex(tmp_path), MemoryIndex()
     file = source.add(PURE_TAGGED, make_wheel(PURE_TAGGED))
-    backends = IndexBackends(indexes={Level.PROD: held}, shelf=held)
+    backends = IndexBackends(indexes={Level.PROD: held}, storage=held)
     mirror = mirror_wheel(database, source, backends)
     with pytest.raises(IndexConflictError):
         await mirror(file, TARGET)

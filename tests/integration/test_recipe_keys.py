@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from tests.integration.container_stand import ContainerStand, open_stand
+from tests.integration.container_harness import ContainerHarness, open_harness
 
 from wheelyard.domain.builds.build import Build, Failure, Stage, Wheel
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
@@ -105,8 +105,8 @@ FORTRAN = EffectiveRecipe(toolchains=("fortran>=10",), expected_extensions=("for
 
 
 @pytest.fixture(scope="module")
-async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerStand]:
-    async with open_stand(tmp_path_factory.mktemp("state"), f"test-{uuid.uuid4().hex}") as opened:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContainerHarness]:
+    async with open_harness(tmp_path_factory.mktemp("state"), f"test-{uuid.uuid4().hex}") as opened:
         yield opened
         await asyncio.gather(*(opened.command.run(["rm", "--force", left]) for left in await opened.containers()))
 
@@ -123,8 +123,8 @@ def failed(build: Build) -> Failure:
     return build.failure
 
 
-async def test_what_a_recipe_says_of_build_and_tests_is_done(stand: ContainerStand) -> None:
-    run = stand.run_of("amended", recipe=EVERYTHING, added=ADDED)
+async def test_what_a_recipe_says_of_build_and_tests_is_done(harness: ContainerHarness) -> None:
+    run = harness.run_of("amended", recipe=EVERYTHING, added=ADDED)
     wheel = succeeded(await run.go())
     facts = json.loads(next(line for line in run.log().splitlines() if line.startswith("facts: "))[7:])
     flit = facts["installed"]["flit-core"]
@@ -155,9 +155,9 @@ async def test_what_a_recipe_says_of_build_and_tests_is_done(stand: ContainerSta
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )  # fmt: skip
 async def test_what_cannot_be_done_is_a_failure_that_says_so(
-    stand: ContainerStand, changes: dict[str, object], stage: Stage, code: str, said: str
+    harness: ContainerHarness, changes: dict[str, object], stage: Stage, code: str, said: str
 ) -> None:
-    run = stand.run_of("amended", recipe=replace(BUILDABLE, **changes), added=ADDED)  # type: ignore[arg-type]
+    run = harness.run_of("amended", recipe=replace(BUILDABLE, **changes), added=ADDED)  # type: ignore[arg-type]
     failure = failed(await run.go())
     assert (failure.stage, failure.code) == (stage, code)
     assert said in failure.summary
@@ -185,39 +185,39 @@ async def test_what_cannot_be_done_is_a_failure_that_says_so(
     ids=["deny and max-grafted", "floor", "exclude"],
 )
 async def test_rules_of_repair_hold(
-    stand: ContainerStand, rules: EffectiveRecipe, stage: Stage, code: str, said: str
+    harness: ContainerHarness, rules: EffectiveRecipe, stage: Stage, code: str, said: str
 ) -> None:
-    run = stand.run_of("needs-library", recipe=replace(rules, apt=LIBYAML.apt))
+    run = harness.run_of("needs-library", recipe=replace(rules, apt=LIBYAML.apt))
     failure = failed(await run.go())
     assert (failure.stage, failure.code) == (stage, code)
     assert said in failure.summary
 
 
-async def test_wheel_is_proven_beside_what_its_recipe_says_of_the_host(stand: ContainerStand) -> None:
+async def test_wheel_is_proven_beside_what_its_recipe_says_of_the_host(harness: ContainerHarness) -> None:
     recipe = replace(EXPAT, test_apt=("libexpat1",), test_commands=("! command -v gcc",))
-    run = stand.run_of("needs-host", recipe=recipe)
+    run = harness.run_of("needs-host", recipe=recipe)
     wheel = succeeded(await run.go())
     assert (wheel.grafted, wheel.imported_modules) == ((), ("needs_host",))
     assert "libexpat1" in run.log()
 
 
-async def test_wheel_that_needs_the_host_is_not_proven_without_it(stand: ContainerStand) -> None:
-    failure = failed(await stand.run_of("needs-host", recipe=EXPAT).go())
+async def test_wheel_that_needs_the_host_is_not_proven_without_it(harness: ContainerHarness) -> None:
+    failure = failed(await harness.run_of("needs-host", recipe=EXPAT).go())
     assert (failure.stage, failure.code) == (Stage.VERIFY, "verify-failed")
     assert "libexpat.so.1: cannot open shared object file" in failure.summary
     assert "test.apt" in failure.hint
 
 
-async def test_toolchain_that_reaches_the_floor_builds(stand: ContainerStand) -> None:
-    run = stand.run_of("fortran-native", recipe=FORTRAN)
+async def test_toolchain_that_reaches_the_floor_builds(harness: ContainerHarness) -> None:
+    run = harness.run_of("fortran-native", recipe=FORTRAN)
     assert succeeded(await run.go()).extensions == ("fortran_native",)
     said = re.search(r"toolchain fortran (\d+)\.", run.log())
     assert said is not None
     assert int(said[1]) >= 10
 
 
-async def test_toolchain_below_the_floor_is_refused_before_a_container_starts(stand: ContainerStand) -> None:
-    run = stand.run_of("fortran-native", recipe=replace(FORTRAN, toolchains=("fortran>=99",)))
+async def test_toolchain_below_the_floor_is_refused_before_a_container_starts(harness: ContainerHarness) -> None:
+    run = harness.run_of("fortran-native", recipe=replace(FORTRAN, toolchains=("fortran>=99",)))
     failure = failed(await run.go())
     assert (failure.stage, failure.code) == (Stage.PREPARE, "toolchain-too-old")
     assert re.search(r"wants fortran>=99, and the builder of bookworm has fortran 1\d\.\d", failure.summary)
@@ -226,23 +226,23 @@ async def test_toolchain_below_the_floor_is_refused_before_a_container_starts(st
     assert "stage build" not in run.log()
 
 
-async def test_memory_of_the_recipe_is_all_there_is(stand: ContainerStand) -> None:
+async def test_memory_of_the_recipe_is_all_there_is(harness: ContainerHarness) -> None:
     recipe = EffectiveRecipe(memory_bytes=160 * MIB, scratch_bytes=48 * MIB)
-    failure = failed(await stand.run_of("memory-hog", recipe=recipe).go())
+    failure = failed(await harness.run_of("memory-hog", recipe=recipe).go())
     assert (failure.code, failure.stage) == ("memory-limit", Stage.BUILD)
     assert "160 MiB" in failure.summary
 
 
-async def test_disk_and_log_of_the_recipe_are_all_there_is(stand: ContainerStand) -> None:
+async def test_disk_and_log_of_the_recipe_are_all_there_is(harness: ContainerHarness) -> None:
     recipe = EffectiveRecipe(scratch_bytes=40 * MIB, log_bytes=200)
-    build = await stand.run_of("scratch-filler", recipe=recipe).go()
+    build = await harness.run_of("scratch-filler", recipe=recipe).go()
     assert failed(build).code == "disk-limit"
     assert "40 MiB" in failed(build).summary
     assert build.attempts[0].log_truncated
 
 
-async def test_network_is_there_if_recipe_and_operator_want_it(stand: ContainerStand) -> None:
-    run = stand.run_of("looks-around", recipe=EffectiveRecipe(network=True), network="host")
+async def test_network_is_there_if_recipe_and_operator_want_it(harness: ContainerHarness) -> None:
+    run = harness.run_of("looks-around", recipe=EffectiveRecipe(network=True), network="host")
     succeeded(await run.go())
     facts = json.loads(next(line for line in run.log().splitlines() if line.startswith("facts: "))[7:])
     assert facts["routes"] != [] or set(facts["interfaces"]) != {"lo"}

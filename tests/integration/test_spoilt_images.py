@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.integration.image_stand import BUILDERS, PYTHON, SUITE, Stand, make_stand
+from tests.integration.image_harness import BUILDERS, PYTHON, SUITE, Harness, make_harness
 
 from wheelyard.adapters.images.build import ImageBuild, build_image
 from wheelyard.adapters.images.checks import check_image
@@ -58,14 +58,14 @@ COMPILE = (
 
 
 @pytest.fixture(scope="module")
-async def stand(tmp_path_factory: pytest.TempPathFactory) -> Stand:
-    return make_stand(tmp_path_factory.mktemp("images"))
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    return make_harness(tmp_path_factory.mktemp("images"))
 
 
-async def problems_of(stand: Stand, role: str, *steps: str, user: str = "1000:1000") -> dict[str, tuple[str, ...]]:
+async def problems_of(harness: Harness, role: str, *steps: str, user: str = "1000:1000") -> dict[str, tuple[str, ...]]:
     """Build an image on a finished one and give what its checks find, by check; none that finds nothing is in it."""
-    builder = await stand.images.ensure_builder(SUITE, print, python=PYTHON)
-    below = builder if role == "builder" else await stand.images.ensure_runtime(SUITE, PYTHON, print)
+    builder = await harness.images.ensure_builder(SUITE, print, python=PYTHON)
+    below = builder if role == "builder" else await harness.images.ensure_runtime(SUITE, PYTHON, print)
     spoil = " && ".join(steps)
     dockerfile = (
         f"FROM {builder} AS made\nRUN {COMPILE}\n"
@@ -73,23 +73,23 @@ async def problems_of(stand: Stand, role: str, *steps: str, user: str = "1000:10
     )
     tag = f"wheelyard/test-spoilt-{role}:{len(steps)}-{user.replace(':', '-')}"
     build = ImageBuild(tag=tag, labels={"role": role, "definition": "spoilt"}, dockerfile=dockerfile)
-    image = await build_image(stand.engine, build, options=ImageOptions(lock_dir=stand.folder), on_progress=print)
+    image = await build_image(harness.engine, build, options=ImageOptions(lock_dir=harness.folder), on_progress=print)
     try:
         # A size that no runtime image may have; of builders none is asked for.
-        report = await check_image(stand.engine, replace(image, size_bytes=1 << 30), probes=BUILDERS / "probes")
+        report = await check_image(harness.engine, replace(image, size_bytes=1 << 30), probes=BUILDERS / "probes")
     finally:
-        await stand.engine.run(["image", "rm", tag], check=False)
+        await harness.engine.run(["image", "rm", tag], check=False)
     return {check.name: check.problems for check in report.checks if check.problems}
 
 
 @pytest.fixture(scope="module")
-async def runtime_problems(stand: Stand) -> Mapping[str, tuple[str, ...]]:
-    return await problems_of(stand, "runtime", *RUNTIME_FAULTS.values())
+async def runtime_problems(harness: Harness) -> Mapping[str, tuple[str, ...]]:
+    return await problems_of(harness, "runtime", *RUNTIME_FAULTS.values())
 
 
 @pytest.fixture(scope="module")
-async def builder_problems(stand: Stand) -> Mapping[str, tuple[str, ...]]:
-    return await problems_of(stand, "builder", *BUILDER_FAULTS.values())
+async def builder_problems(harness: Harness) -> Mapping[str, tuple[str, ...]]:
+    return await problems_of(harness, "builder", *BUILDER_FAULTS.values())
 
 
 @pytest.mark.parametrize("check", [*RUNTIME_FAULTS, "size"])
@@ -109,10 +109,10 @@ def test_both_kinds_of_symbols_are_told_apart(runtime_problems: Mapping[str, tup
     assert not any(name.startswith("/usr/lib/symbols.so") for name in found)
 
 
-async def test_kernel_that_is_open_is_noticed(stand: Stand) -> None:
-    runtime = await find_image(stand.engine, await stand.images.ensure_runtime(SUITE, PYTHON, print))
+async def test_kernel_that_is_open_is_noticed(harness: Harness) -> None:
+    runtime = await find_image(harness.engine, await harness.images.ensure_runtime(SUITE, PYTHON, print))
     assert runtime is not None
-    report = await check_image(replace(stand.engine, seccomp=Path("unconfined")), runtime, probes=BUILDERS / "probes")
+    report = await check_image(replace(harness.engine, seccomp=Path("unconfined")), runtime, probes=BUILDERS / "probes")
     problems = {check.name: " ".join(check.problems) for check in report.checks if check.problems}
     assert set(problems) == {"calls", "sockets", "filter"}
     assert "ptrace: it succeeded" in problems["calls"]
@@ -121,6 +121,6 @@ async def test_kernel_that_is_open_is_noticed(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("role", ["runtime", "builder"])
-async def test_image_that_runs_as_root_is_noticed(stand: Stand, role: str) -> None:
-    problems = await problems_of(stand, role, "rm -r /made", user="0")
+async def test_image_that_runs_as_root_is_noticed(harness: Harness, role: str) -> None:
+    problems = await problems_of(harness, role, "rm -r /made", user="0")
     assert "0" in problems["user"][0]

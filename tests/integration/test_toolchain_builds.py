@@ -20,14 +20,14 @@ from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
 from tests.integration.test_images import BUILDERS, CATALOGUE, SUITE, open_files
-from tests.unit.pipeline_stand import OpenUploads
+from tests.unit.pipeline_harness import OpenUploads
 from uv import find_uv_bin
 
 from wheelyard.adapters.engine.agent import pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.recipes.folders import RecipeFolders
@@ -149,7 +149,9 @@ def workshop(tmp_path: Path) -> Workshop:
         source=source,
         resolver=MemoryWheelResolver(),
         engine=ContainerEngine(command),
-        images=LoggedImages(images, stand_ins=StandIns(engine=command, folder=tmp_path / "notes"), note_use=ignore_use),
+        images=LoggedImages(
+            images, fallbacks=Fallbacks(engine=command, folder=tmp_path / "notes"), note_use=ignore_use
+        ),
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
         parsers=InlineParsers(),
         read_pyproject=read_sdist_pyproject,

@@ -13,16 +13,16 @@ import pytest
 from tests.contract.samples import TARGET
 from tests.contract.stores import DEFAULT, LANE, LEASE_SECONDS, ROOM
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
-from tests.fakes.dependencies import MemoryNeeds
+from tests.fakes.dependencies import MemoryMissingReleases
 from tests.fakes.engine import ContainerExitError, MemoryEngine, ScriptedAgent
-from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.images import MemoryRecipes
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.records import MemoryState
 from tests.fakes.wheels import MemoryWheels
 from tests.integration.loopback_index import Shop, open_shop
-from tests.integration.resolver_stand import simple_sdist
-from tests.unit.pipeline_stand import REPAIR_REPORT, make_stand, make_wheel
+from tests.integration.resolver_harness import simple_sdist
+from tests.unit.pipeline_harness import REPAIR_REPORT, make_harness, make_wheel
 
 from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
@@ -31,12 +31,12 @@ from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions
 from wheelyard.domain.builds.build import Build, Stage, Status
-from wheelyard.domain.builds.queue import Offer
+from wheelyard.domain.builds.queue import Allocation
 from wheelyard.domain.builds.records import BuildFilter, Submission
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.resources import data_path
-from wheelyard.usecases.order_dependencies import SupplyNeeds
+from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 from wheelyard.usecases.run_build import AttemptOptions, RunBuild
 
@@ -77,19 +77,19 @@ class Projects:
         return make_wheel(filename, name=project, requires=self.needs.get(project, []))
 
 
-class Stand:
+class Harness:
     """An index with sdists only, and one worker."""
 
     def __init__(self, folder: Path, shop: Shop) -> None:
         self._shop = shop
         self.projects = Projects()
         state = MemoryState(clock=lambda: datetime.now(UTC))
-        pipeline = make_stand(folder)
+        pipeline = make_harness(folder)
         self._builds, self._attempts, self._queue = MemoryBuilds(state), MemoryAttempts(state), MemoryQueue(state)
         options = SourceIndexOptions(cache_dir=folder / "f", index_url=shop.url, disk_floor_bytes=0, page_seconds=0)
         source = SimpleSourceIndex(options)
         cache = ContentCache(root=folder / "own", floor_bytes=0)
-        own = OwnWheels(store=MemoryWheels(state), shelf=pipeline.index, cache=cache)
+        own = OwnWheels(store=MemoryWheels(state), storage=pipeline.index, cache=cache)
         pages = ResolverPages(source=source, own=own, own_projects=OwnProjects(), parsers=InlineParsers())
         uv = UvResolverOptions(cache_dir=folder / "uv-cache", environment=os.environ, index_url=shop.url)
         tools = replace(
@@ -107,8 +107,8 @@ class Stand:
             log_bytes_per_second=1 << 20,
         )
         self._run = RunBuild(store=self._attempts, steps=pipeline.steps, tools=tools, options=attempt)
-        self._request = RequestBuild(source=source, store=self._builds, recipes=MemoryRecipeBook(), facts=_facts())
-        self._supply = SupplyNeeds(store=MemoryNeeds(state), request_build=self._request)
+        self._request = RequestBuild(source=source, store=self._builds, recipes=MemoryRecipes(), facts=_facts())
+        self._supply = OrderDependencies(store=MemoryMissingReleases(state), request_build=self._request)
         self.order: list[str] = []
         """Projects in the order in which their attempts began."""
 
@@ -120,7 +120,7 @@ class Stand:
     async def built(self, *projects: str) -> list[Build]:
         """Ask for the last one, and work until there is nothing to do; give their builds."""
         await self._ask(projects[-1])
-        offer = Offer(
+        offer = Allocation(
             worker="worker-1", lease_seconds=LEASE_SECONDS, lanes=(LANE,), total=ROOM, free=ROOM, default=DEFAULT
         )
         while (claim := await self._queue.claim_next(offer)) is not None:
@@ -151,18 +151,18 @@ def _facts() -> BuilderFacts:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     with open_shop() as shop:
         shop.projects = set()
-        yield Stand(tmp_path, shop)
+        yield Harness(tmp_path, shop)
 
 
-async def test_each_is_built_before_what_requires_it_and_given_to_it(stand: Stand) -> None:
-    stand.add("deepest")
-    stand.add("middle", requires=["deepest"])
-    stand.add("topmost", requires=["middle>=1"])
-    deepest, middle, topmost = await stand.built("deepest", "middle", "topmost")
-    assert stand.order == ["topmost", "middle", "deepest", "middle", "topmost"]
+async def test_each_is_built_before_what_requires_it_and_given_to_it(harness: Harness) -> None:
+    harness.add("deepest")
+    harness.add("middle", requires=["deepest"])
+    harness.add("topmost", requires=["middle>=1"])
+    deepest, middle, topmost = await harness.built("deepest", "middle", "topmost")
+    assert harness.order == ["topmost", "middle", "deepest", "middle", "topmost"]
     assert [build.status for build in (deepest, middle, topmost)] == [Status.SUCCEEDED] * 3
     assert topmost.wheel is not None
     given = {one.filename: one.sha256 for one in topmost.wheel.build_requirements}
@@ -171,35 +171,35 @@ async def test_each_is_built_before_what_requires_it_and_given_to_it(stand: Stan
     assert [attempt.failure.code for attempt in topmost.attempts if attempt.failure] == ["wheels-missing"]
 
 
-async def test_what_a_wheel_needs_to_run_is_built_before_it_is_verified(stand: Stand) -> None:
-    stand.add("deeper")
-    stand.add("needed", needs=["deeper"])
-    stand.add("runner", needs=["needed"])
-    needed, runner = await stand.built("needed", "runner")
+async def test_what_a_wheel_needs_to_run_is_built_before_it_is_verified(harness: Harness) -> None:
+    harness.add("deeper")
+    harness.add("needed", needs=["deeper"])
+    harness.add("runner", needs=["needed"])
+    needed, runner = await harness.built("needed", "runner")
     assert [build.status for build in (needed, runner)] == [Status.SUCCEEDED] * 2
     stages = [attempt.failure.stage for attempt in runner.attempts if attempt.failure]
     assert stages == [Stage.VERIFY], "the sdists say what they need, so everything was found at once"
 
 
-async def test_failure_is_named_to_whoever_waits(stand: Stand) -> None:
-    stand.add("unbuildable")
-    stand.add("between", requires=["unbuildable"])
-    stand.add("wanting", requires=["between"])
-    stand.projects.broken.add("unbuildable")
-    (wanting,) = await stand.built("wanting")
+async def test_failure_is_named_to_whoever_waits(harness: Harness) -> None:
+    harness.add("unbuildable")
+    harness.add("between", requires=["unbuildable"])
+    harness.add("wanting", requires=["between"])
+    harness.projects.broken.add("unbuildable")
+    (wanting,) = await harness.built("wanting")
     failure = wanting.failure
     assert failure is not None
     assert failure.code == "requirement-build-failed"
     assert failure.summary.startswith("wanting 1.0 needs between 1.0, which needs unbuildable 1.0, whose build failed:")
 
 
-async def test_circles_are_named_for_builds_and_for_wheels(stand: Stand) -> None:
-    stand.add("egg", requires=["chicken"])
-    stand.add("chicken", requires=["egg"])
-    stand.add("left", needs=["right"])
-    stand.add("right", needs=["left"])
+async def test_circles_are_named_for_builds_and_for_wheels(harness: Harness) -> None:
+    harness.add("egg", requires=["chicken"])
+    harness.add("chicken", requires=["egg"])
+    harness.add("left", needs=["right"])
+    harness.add("right", needs=["left"])
     for project, other in (("egg", "chicken"), ("left", "right")):
-        failures = [build.failure for build in await stand.built(other, project)]
+        failures = [build.failure for build in await harness.built(other, project)]
         codes = {failure.code for failure in failures if failure}
         assert "requirement-cycle" in codes
         assert all(failure and f"{other} 1.0 needs {project} 1.0" in failure.summary for failure in failures)

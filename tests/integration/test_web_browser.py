@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from tests.contract.samples import sample_failure
-from tests.unit.web_stand import BUILD_LOG, FAILING_LOG, TOKEN, WebStand, furnish, stage_note, web_stand
+from tests.unit.web_harness import BUILD_LOG, FAILING_LOG, TOKEN, WebHarness, furnish, stage_note, web_harness
 
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.records import Outcome
@@ -32,7 +32,7 @@ LOOKS = [(1280, "light"), (390, "dark"), *([(1280, "dark"), (390, "light")] if S
 class Site:
     """The pages on a port, and what is behind them."""
 
-    stand: WebStand
+    harness: WebHarness
     url: str
     ids: dict[str, str]
 
@@ -49,19 +49,19 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with web_stand(tmp_path) as stand, serving(stand) as url:
-        yield Site(stand=stand, url=url, ids=await furnish(stand))
+    async with web_harness(tmp_path) as harness, serving(harness) as url:
+        yield Site(harness=harness, url=url, ids=await furnish(harness))
 
 
 @asynccontextmanager
-async def serving(stand: WebStand) -> AsyncIterator[str]:
-    config = uvicorn.Config(stand.api.app, port=0, log_level="error", timeout_graceful_shutdown=1)
+async def serving(harness: WebHarness) -> AsyncIterator[str]:
+    config = uvicorn.Config(harness.api.app, port=0, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  uvicorn has a flag, no event
         await asyncio.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    stand.api.services.stopping.set()
+    harness.api.services.stopping.set()
     server.should_exit = True
     await running
 
@@ -91,8 +91,8 @@ async def visitor(
 
 
 async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser, site: Site) -> None:
-    stand = site.stand
-    stand.api.source.add("numpy-2.4.0.tar.gz", b"numpy")
+    harness = site.harness
+    harness.api.source.add("numpy-2.4.0.tar.gz", b"numpy")
     async with visitor(browser, site) as page:
         await page.get_by_role("link", name="Request a wheel").first.click()
         await page.get_by_label("Project, and which").fill("numpy")
@@ -100,16 +100,16 @@ async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser
         await expect(page.get_by_text("numpy 2.4.0")).to_be_visible()
         await page.get_by_role("button", name="Request this wheel").click()
         await expect(page.get_by_text("It waits for a worker.")).to_be_visible()
-        claim = await stand.api.claim(page.url.rpartition("/")[2])
+        claim = await harness.api.claim(page.url.rpartition("/")[2])
         await expect(page.get_by_text("Attempt 1 on worker-1")).to_be_visible()
-        await stand.api.attempts.append_log(claim, BUILD_LOG)
+        await harness.api.attempts.append_log(claim, BUILD_LOG)
         await expect(page.locator("#L1")).to_contain_text("stage resolve")
-        await stand.api.attempts.append_log(claim, b"\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\nthe last line\n")
+        await harness.api.attempts.append_log(claim, b"\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\nthe last line\n")
         await page.locator(".log-box").scroll_into_view_if_needed()
         await expect(page.get_by_text("the last line")).to_be_in_viewport()
         assert await page.locator(".log img").count() == 0
         await expect(page.locator(".log .ansi-red")).to_have_text("<img src=x onerror=alert(1)>")
-        filename = await stand.publish(claim)
+        filename = await harness.publish(claim)
         await expect(page.locator("h1")).to_contain_text("succeeded")
         await expect(page.get_by_text("The build has succeeded.")).to_be_visible()
         await page.get_by_role("link", name=filename).click()
@@ -117,7 +117,7 @@ async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser
         await page.get_by_label("Reason").fill("it leaks")
         await page.get_by_role("button", name="Yank").click()
         await expect(page.get_by_text("it leaks")).to_be_visible()
-        assert (await stand.api.services.index.browse.wheel(filename)).yanked_reason == "it leaks"
+        assert (await harness.api.services.index.browse.wheel(filename)).yanked_reason == "it leaks"
 
 
 async def test_failing_line_is_in_view_at_once(browser: Browser, site: Site) -> None:
@@ -129,14 +129,14 @@ async def test_failing_line_is_in_view_at_once(browser: Browser, site: Site) -> 
 
 
 async def test_failing_line_comes_into_view_when_a_followed_build_fails(browser: Browser, site: Site) -> None:
-    stand = site.stand
-    build_id, claim = await stand.log("lxml", BUILD_LOG)
+    harness = site.harness
+    build_id, claim = await harness.log("lxml", BUILD_LOG)
     async with visitor(browser, site) as page:
         await page.goto(f"{site.url}/builds/{build_id}")
         await expect(page.locator("#live")).to_have_text("Live.")
-        await stand.api.attempts.append_log(claim, FAILING_LOG.removeprefix(BUILD_LOG) + b"more\n" * 300)
+        await harness.api.attempts.append_log(claim, FAILING_LOG.removeprefix(BUILD_LOG) + b"more\n" * 300)
         await expect(page.get_by_text("compilation terminated.")).to_be_visible()
-        await stand.api.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
+        await harness.api.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
         await expect(page.locator("h1")).to_contain_text("failed")
         await expect(page.get_by_role("heading", name="Why it failed")).to_be_visible()
         await expect(page.locator("[data-marked]")).to_contain_text("fatal error: yaml.h")
@@ -147,12 +147,12 @@ async def test_failing_line_comes_into_view_when_a_followed_build_fails(browser:
 
 
 async def test_follower_of_a_flood_is_told_what_was_left_out_and_where_it_is(browser: Browser, site: Site) -> None:
-    build_id, claim = await site.stand.log("lxml", b"the first line\n")
+    build_id, claim = await site.harness.log("lxml", b"the first line\n")
     async with visitor(browser, site) as page:
         await page.goto(f"{site.url}/builds/{build_id}")
         await expect(page.locator("#live")).to_have_text("Live.")
         flood = b"".join(b"line %d\n" % number for number in range(2, 3_002))
-        await site.stand.api.attempts.append_log(claim, flood)
+        await site.harness.api.attempts.append_log(claim, flood)
         await expect(page.locator("#L3001")).to_contain_text("line 3001")
         await expect(page.get_by_text("2500 lines came too fast to be shown here.")).to_be_visible()
         await expect(page.locator("#L2501")).to_have_count(0)
@@ -161,11 +161,11 @@ async def test_follower_of_a_flood_is_told_what_was_left_out_and_where_it_is(bro
 
 
 async def test_followed_log_begins_a_fold_with_each_stage(browser: Browser, site: Site) -> None:
-    build_id, claim = await site.stand.log("lxml", BUILD_LOG)
+    build_id, claim = await site.harness.log("lxml", BUILD_LOG)
     async with visitor(browser, site) as page:
         await page.goto(f"{site.url}/builds/{build_id}")
         await expect(page.locator("#live")).to_have_text("Live.")
-        await site.stand.api.attempts.append_log(claim, stage_note(Stage.REPAIR, 99) + b"auditing\n")
+        await site.harness.api.attempts.append_log(claim, stage_note(Stage.REPAIR, 99) + b"auditing\n")
         fold = page.locator('.fold[data-stage="repair"]')
         await expect(fold.get_by_text("auditing")).to_be_visible()
         await expect(fold.locator("summary")).to_contain_text("09:01:39")
@@ -187,7 +187,7 @@ async def test_names_and_versions_are_completed(browser: Browser, site: Site) ->
 
 async def test_everything_but_the_live_log_works_without_script(browser: Browser, site: Site) -> None:
     async with visitor(browser, site, java_script_enabled=False) as page:
-        build_id = await site.stand.api.submit("lxml")
+        build_id = await site.harness.api.submit("lxml")
         await page.goto(f"{site.url}/builds/{build_id}")
         await page.get_by_role("button", name="Cancel").click()
         await expect(page.locator("h1")).to_contain_text("cancelled")
@@ -220,17 +220,17 @@ async def test_lists_renew_themselves_and_keep_focus_and_what_was_typed(browser:
         link = page.locator(f'main a[href="/builds/{site.ids["failed"]}"]').first
         await link.focus()
         await page.evaluate("document.querySelector('main h1').dataset.seen = 'yes'")
-        waiting = await site.stand.api.submit("lxml")
+        waiting = await site.harness.api.submit("lxml")
         await expect(page.locator(f'main a[href="/builds/{waiting}"]')).to_be_visible(timeout=20_000)
         await expect(link).to_be_focused()
         await expect(page.get_by_label("Requested by")).to_have_value("somebody")
-        claim = await site.stand.api.claim(waiting)
+        claim = await site.harness.api.claim(waiting)
         row = page.locator(f'tr[data-key="{waiting}"]')
         await expect(row).to_contain_text("running", timeout=20_000)
         asked: list[int] = []
         page.on("response", lambda answer: asked.append(answer.status))
         await page.get_by_label("Renew it by itself").uncheck()
-        await site.stand.publish(claim)
+        await site.harness.publish(claim)
         await page.wait_for_timeout(6_000)
         assert asked == [], "it was told to stop"
         await page.get_by_label("Renew it by itself").check()
@@ -296,9 +296,9 @@ async def test_pages_are_reached_by_keyboard(browser: Browser, site: Site) -> No
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 async def test_pages_fit_and_have_no_serious_fault(browser: Browser, site: Site, scheme: Any, width: int) -> None:  # noqa: ANN401
-    running, _ = await site.stand.log("lxml", BUILD_LOG)
-    await site.stand.more()
-    image = site.stand.image()
+    running, _ = await site.harness.log("lxml", BUILD_LOG)
+    await site.harness.more()
+    image = site.harness.image()
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     # A page that is not there is answered with 404, which the browser itself tells as an error.
     async with visitor(browser, site, forgiven="404 (Not Found)", **look) as page:
@@ -311,7 +311,7 @@ async def test_pages_fit_and_have_no_serious_fault(browser: Browser, site: Site,
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 async def test_what_a_refresh_changed_unfolds(browser: Browser, site: Site, scheme: Any, width: int) -> None:  # noqa: ANN401
-    site.stand.image()
+    site.harness.image()
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     async with visitor(browser, site, **look) as page:
         await page.goto(f"{site.url}/builders")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.webhook_contract import SenderContract, SenderStand
+from tests.contract.webhook_contract import SenderContract, SenderHarness
 from tests.contract.webhook_receiver import Receiver, open_receiver
 
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
@@ -27,8 +27,8 @@ def receiver() -> Iterator[Receiver]:
 
 class TestHttpSender(SenderContract):
     @pytest.fixture
-    def stand(self, receiver: Receiver) -> SenderStand:
-        return SenderStand(
+    def harness(self, receiver: Receiver) -> SenderHarness:
+        return SenderHarness(
             sender=HttpWebhooks(ALLOWED),
             url=receiver.url,
             fail_next=lambda: receiver.statuses.append(500),
@@ -36,8 +36,8 @@ class TestHttpSender(SenderContract):
         )
 
 
-def message_to(url: str) -> SenderStand:
-    return SenderStand(sender=HttpWebhooks(ALLOWED), url=url, fail_next=lambda: None, received=list)
+def message_to(url: str) -> SenderHarness:
+    return SenderHarness(sender=HttpWebhooks(ALLOWED), url=url, fail_next=lambda: None, received=list)
 
 
 @pytest.mark.parametrize("status", [301, 307, 404, 500])

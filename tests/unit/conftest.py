@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.pipeline_stand import PipelineStand, make_stand
+from tests.unit.pipeline_harness import PipelineHarness, make_harness
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path) -> PipelineStand:
-    return make_stand(tmp_path)
+def pipeline(tmp_path: Path) -> PipelineHarness:
+    return make_harness(tmp_path)

@@ -36,7 +36,7 @@ def test_toolchain_that_is_too_old_or_missing_is_a_failure(facts: Path, need: st
     assert (caught.value.code, caught.value.details["have"]) == ("toolchain-too-old", have)
 
 
-class Stand:
+class Harness:
     """An unpacked sdist, and a worker that answers with one crate."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,41 +64,41 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Stand:
+def harness(tmp_path: Path) -> Harness:
     (tmp_path / "src").mkdir()
-    return Stand(tmp_path)
+    return Harness(tmp_path)
 
 
-def test_manifests_are_asked_for_and_cargo_is_told_where_the_crates_are(stand: Stand) -> None:
-    stand.add("Cargo.toml", "[workspace]")
-    stand.add("Cargo.lock", "version = 4")
-    stand.add("a/Cargo.toml", "[package]")
-    stand.add("rust-toolchain.toml", "[toolchain]")
-    stand.add(".cargo/config.toml", "[build]\nrustc-wrapper = 'evil'")
-    asked = stand.ask()
+def test_manifests_are_asked_for_and_cargo_is_told_where_the_crates_are(harness: Harness) -> None:
+    harness.add("Cargo.toml", "[workspace]")
+    harness.add("Cargo.lock", "version = 4")
+    harness.add("a/Cargo.toml", "[package]")
+    harness.add("rust-toolchain.toml", "[toolchain]")
+    harness.add(".cargo/config.toml", "[build]\nrustc-wrapper = 'evil'")
+    asked = harness.ask()
     assert asked == {
         "kind": "need",
         "what": "crates",
         "files": {"Cargo.toml": "[workspace]", "Cargo.lock": "version = 4", "a/Cargo.toml": "[package]"},
         "named": [],
     }
-    assert (stand.folder / "crates" / "itoa-1.0.0").is_dir()
-    config = (stand.folder / "home" / ".cargo" / "config.toml").read_text()
-    assert f'directory = "{stand.folder}/crates"' in config
+    assert (harness.folder / "crates" / "itoa-1.0.0").is_dir()
+    config = (harness.folder / "home" / ".cargo" / "config.toml").read_text()
+    assert f'directory = "{harness.folder}/crates"' in config
     assert "offline = true" in config
-    assert not (stand.folder / "in" / "crates.tar.gz").exists()
+    assert not (harness.folder / "in" / "crates.tar.gz").exists()
 
 
-def test_manifests_that_backends_are_told_to_build_are_named(stand: Stand) -> None:
-    stand.add("rust/Cargo.toml")
-    stand.add("other/Cargo.toml")
-    stand.add(
+def test_manifests_that_backends_are_told_to_build_are_named(harness: Harness) -> None:
+    harness.add("rust/Cargo.toml")
+    harness.add("other/Cargo.toml")
+    harness.add(
         "pyproject.toml",
         '[tool.maturin]\nmanifest-path = "./rust/Cargo.toml"\n'
         '[[tool.setuptools-rust.ext-modules]]\npath = "other/Cargo.toml"\n'
         '[[tool.setuptools-rust.bins]]\npath = "gone/Cargo.toml"\n',
     )
-    asked = stand.ask()
+    asked = harness.ask()
     assert asked is not None
     assert asked["named"] == ["other/Cargo.toml", "rust/Cargo.toml"]
 
@@ -112,24 +112,24 @@ def test_manifests_that_backends_are_told_to_build_are_named(stand: Stand) -> No
         {"vendor/itoa/Cargo.toml": "", "vendor/itoa/.cargo-checksum.json": "{}"},
     ],
 )
-def test_sdist_without_crates_to_fetch_asks_for_nothing(stand: Stand, files: dict[str, str]) -> None:
+def test_sdist_without_crates_to_fetch_asks_for_nothing(harness: Harness, files: dict[str, str]) -> None:
     for path, text in files.items():
-        stand.add(path, text)
-    assert stand.ask() is None
+        harness.add(path, text)
+    assert harness.ask() is None
 
 
 @pytest.mark.parametrize("text", ["[", "tool = 1", "[tool]\nmaturin = 1\nsetuptools-rust.bins = [1]"])
-def test_pyproject_that_makes_no_sense_names_nothing(stand: Stand, text: str) -> None:
-    stand.add("Cargo.toml")
-    stand.add(".cargo/config.toml", "source = 1")
-    stand.add("pyproject.toml", text)
-    asked = stand.ask()
+def test_pyproject_that_makes_no_sense_names_nothing(harness: Harness, text: str) -> None:
+    harness.add("Cargo.toml")
+    harness.add(".cargo/config.toml", "source = 1")
+    harness.add("pyproject.toml", text)
+    asked = harness.ask()
     assert asked is not None
     assert asked["named"] in ([], ["Cargo.toml"])
 
 
-def test_manifests_beyond_what_a_message_holds_are_refused(stand: Stand) -> None:
-    stand.add("Cargo.toml", "#" * 2_000_000)
+def test_manifests_beyond_what_a_message_holds_are_refused(harness: Harness) -> None:
+    harness.add("Cargo.toml", "#" * 2_000_000)
     with pytest.raises(JobError) as caught:
-        stand.ask()
+        harness.ask()
     assert caught.value.code == "crates-refused"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand, assert_problem
+from tests.unit.api_harness import SECRET, ApiHarness, access_on, api_harness, assert_problem
 
 from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.app import create_app
@@ -19,7 +19,7 @@ from wheelyard.api.authentication import AuthenticatedRoute
 from wheelyard.api.monitoring import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
 from wheelyard.domain.access import Scope
-from wheelyard.domain.builds.metrics import Figures
+from wheelyard.domain.builds.metrics import Metrics
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import DatabaseUnavailableError, TooManyRequestsError, UnauthenticatedError
 from wheelyard.usecases.tokens import PREFIX, Tokens
@@ -35,8 +35,8 @@ HEADERS: list[dict[str, str]] = [
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
@@ -52,29 +52,29 @@ def operations(app: FastAPI) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("headers", HEADERS)
-async def test_nothing_under_v1_is_answered_without_a_valid_token(stand: ApiStand, headers: dict[str, str]) -> None:
-    del stand.client.headers["Authorization"]
-    for method, path in operations(create_app(stand.services)):
+async def test_nothing_under_v1_is_answered_without_a_valid_token(harness: ApiHarness, headers: dict[str, str]) -> None:
+    del harness.client.headers["Authorization"]
+    for method, path in operations(create_app(harness.services)):
         if path.startswith("/v1/") and path not in PUBLIC:
-            response = await stand.client.request(method, path, headers=headers, content=b"not even JSON")
+            response = await harness.client.request(method, path, headers=headers, content=b"not even JSON")
             assert_problem(response, 401, "unauthenticated")
             assert response.headers["WWW-Authenticate"] == 'Bearer realm="wheelyard"'
 
 
-async def test_revoked_token_opens_nothing(stand: ApiStand) -> None:
-    (token,) = await stand.services.tokens.list_tokens()
-    await stand.services.tokens.revoke(token.id, revoked_by="root")
-    assert_problem(await stand.client.get("/v1/targets"), 401, "unauthenticated")
+async def test_revoked_token_opens_nothing(harness: ApiHarness) -> None:
+    (token,) = await harness.services.tokens.list_tokens()
+    await harness.services.tokens.revoke(token.id, revoked_by="root")
+    assert_problem(await harness.client.get("/v1/targets"), 401, "unauthenticated")
 
 
-async def test_use_of_a_token_is_noted(stand: ApiStand) -> None:
-    await stand.client.get("/v1/targets")
-    (token,) = await stand.services.tokens.list_tokens()
-    assert token.last_used_at == stand.clock.now
+async def test_use_of_a_token_is_noted(harness: ApiHarness) -> None:
+    await harness.client.get("/v1/targets")
+    (token,) = await harness.services.tokens.list_tokens()
+    assert token.last_used_at == harness.clock.now
 
 
-async def test_request_id_is_made_if_there_is_none(stand: ApiStand) -> None:
-    responses = [await stand.client.get(path) for path in ("/healthz", "/nowhere")]
+async def test_request_id_is_made_if_there_is_none(harness: ApiHarness) -> None:
+    responses = [await harness.client.get(path) for path in ("/healthz", "/nowhere")]
     assert [response.headers["X-Request-ID"] for response in responses] == ["request-1", "request-2"]
 
 
@@ -82,32 +82,32 @@ async def test_request_id_is_made_if_there_is_none(stand: ApiStand) -> None:
     ("proposed", "taken"),
     [("ci-4711.a_b", True), ("a" * 64, True), ("a" * 65, False), ("a b", False), ("-a", False), ("a;b", False)],
 )
-async def test_only_well_formed_request_ids_are_taken_over(stand: ApiStand, proposed: str, taken: bool) -> None:  # noqa: FBT001
-    response = await stand.client.get("/healthz", headers={"X-Request-ID": proposed})
+async def test_only_well_formed_request_ids_are_taken_over(harness: ApiHarness, proposed: str, taken: bool) -> None:  # noqa: FBT001
+    response = await harness.client.get("/healthz", headers={"X-Request-ID": proposed})
     assert (response.headers["X-Request-ID"] == proposed) is taken
 
 
-async def test_process_is_alive_whatever_else_is_down(stand: ApiStand) -> None:
-    stand.builds.fault = DatabaseUnavailableError(reason="it was switched off")
-    response = await stand.client.get("/healthz", headers={"Authorization": ""})
+async def test_process_is_alive_whatever_else_is_down(harness: ApiHarness) -> None:
+    harness.builds.fault = DatabaseUnavailableError(reason="it was switched off")
+    response = await harness.client.get("/healthz", headers={"Authorization": ""})
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
-async def test_service_is_ready_when_every_check_passes(stand: ApiStand) -> None:
-    response = await stand.client.get("/readyz", headers={"Authorization": ""})
+async def test_service_is_ready_when_every_check_passes(harness: ApiHarness) -> None:
+    response = await harness.client.get("/readyz", headers={"Authorization": ""})
     assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": {"database": "ok"}})
 
 
-async def test_each_failing_check_is_named_with_its_reason(stand: ApiStand) -> None:
+async def test_each_failing_check_is_named_with_its_reason(harness: ApiHarness) -> None:
     async def hang() -> None:
         await asyncio.sleep(60)
 
     async def pass_by() -> None:
         return
 
-    stand.builds.fault = DatabaseUnavailableError(reason="it was switched off")
-    stand.checks.update(index=hang, engine=pass_by)
-    response = await stand.client.get("/readyz")
+    harness.builds.fault = DatabaseUnavailableError(reason="it was switched off")
+    harness.checks.update(index=hang, engine=pass_by)
+    response = await harness.client.get("/readyz")
     problem = assert_problem(response, 503, "not-ready")
     assert problem["context"]["failing"] == {
         "database": "The database does not answer: it was switched off.",
@@ -116,15 +116,17 @@ async def test_each_failing_check_is_named_with_its_reason(stand: ApiStand) -> N
     assert response.headers["Retry-After"] == "5"
 
 
-async def token_with(stand: ApiStand, scope: Scope) -> dict[str, str]:
+async def token_with(harness: ApiHarness, scope: Scope) -> dict[str, str]:
     """Put a token of this scope into the store; the stand's own secret stays the admin's."""
-    tokens = Tokens(store=stand.token_store, new_secret=lambda: f"secret-{scope}")
+    tokens = Tokens(store=harness.token_store, new_secret=lambda: f"secret-{scope}")
     _, secret = await tokens.create(name=scope.value, scope=scope, created_by="root")
     return {"Authorization": f"Bearer {secret}"}
 
 
-def test_every_route_under_v1_has_its_scope_in_the_table(stand: ApiStand) -> None:
-    routes = [route for route in _api_routes(create_app(stand.services)) if route.path.startswith(("/v1/", "/metrics"))]
+def test_every_route_under_v1_has_its_scope_in_the_table(harness: ApiHarness) -> None:
+    routes = [
+        route for route in _api_routes(create_app(harness.services)) if route.path.startswith(("/v1/", "/metrics"))
+    ]
     closed = [str(route.operation_id) for route in routes if isinstance(route, AuthenticatedRoute)]
     assert sorted(closed) == sorted(SCOPES)
     assert {str(route.operation_id) for route in routes} - set(closed) == {"recipe_schema"}
@@ -135,13 +137,15 @@ def test_operation_that_the_table_forgot_needs_admin() -> None:
 
 
 @pytest.mark.parametrize("scope", Scope)
-async def test_each_route_is_open_to_its_scope_and_those_above_only(stand: ApiStand, scope: Scope) -> None:
-    headers = await token_with(stand, scope)
-    for route in _api_routes(create_app(stand.services)):
+async def test_each_route_is_open_to_its_scope_and_those_above_only(harness: ApiHarness, scope: Scope) -> None:
+    headers = await token_with(harness, scope)
+    for route in _api_routes(create_app(harness.services)):
         if not isinstance(route, AuthenticatedRoute):
             continue
         needed = SCOPES[str(route.operation_id)]
-        response = await stand.client.request(min(route.methods or ()), route.path, headers=headers, content=b"no JSON")
+        response = await harness.client.request(
+            min(route.methods or ()), route.path, headers=headers, content=b"no JSON"
+        )
         if scope.allows(needed):
             assert response.status_code not in {401, 403}, route.path
         else:
@@ -159,20 +163,20 @@ def _api_routes(app: FastAPI) -> list[APIRoute]:
 
 
 async def test_anonymous_may_read_only_where_a_setting_says_so(tmp_path: Path) -> None:
-    async with api_stand(tmp_path, anonymous_read=True) as open_stand:
-        del open_stand.client.headers["Authorization"]
-        assert (await open_stand.client.get("/v1/targets")).status_code == 200
-        refused = await open_stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+    async with api_harness(tmp_path, anonymous_read=True) as open_harness:
+        del open_harness.client.headers["Authorization"]
+        assert (await open_harness.client.get("/v1/targets")).status_code == 200
+        refused = await open_harness.client.post("/v1/builds", json={"requirement": "pyyaml"})
         assert_problem(refused, 401, "unauthenticated")
-        wrong = await open_stand.client.get("/v1/targets", headers={"Authorization": "Bearer wy_wrong"})
+        wrong = await open_harness.client.get("/v1/targets", headers={"Authorization": "Bearer wy_wrong"})
         assert_problem(wrong, 401, "unauthenticated")
 
 
-async def test_too_many_requests_of_one_token_are_told_when_to_come_back(stand: ApiStand) -> None:
-    services = replace(stand.services, access=access_on(stand.services.tokens, limit=3))
+async def test_too_many_requests_of_one_token_are_told_when_to_come_back(harness: ApiHarness) -> None:
+    services = replace(harness.services, access=access_on(harness.services.tokens, limit=3))
     transport = httpx.ASGITransport(app=create_app(services))
-    reader = await token_with(stand, Scope.READ)
-    async with httpx.AsyncClient(transport=transport, base_url="http://w", headers=stand.client.headers) as client:
+    reader = await token_with(harness, Scope.READ)
+    async with httpx.AsyncClient(transport=transport, base_url="http://w", headers=harness.client.headers) as client:
         for _ in range(3):
             assert (await client.get("/v1/targets")).status_code == 200
         refused = await client.get("/v1/targets")
@@ -195,9 +199,9 @@ def basic(secret: str) -> str:
     ],
 )
 async def test_wrong_tokens_are_limited_and_never_shut_out_a_right_one(
-    stand: ApiStand, path: str, right: str, wrong: str
+    harness: ApiHarness, path: str, right: str, wrong: str
 ) -> None:
-    services = replace(stand.services, access=access_on(stand.services.tokens, failures=2))
+    services = replace(harness.services, access=access_on(harness.services.tokens, failures=2))
     transport = httpx.ASGITransport(app=create_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
         for _ in range(2):
@@ -210,9 +214,9 @@ async def test_wrong_tokens_are_limited_and_never_shut_out_a_right_one(
 
 
 async def test_flood_of_guesses_asks_the_database_for_two_at_a_time(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    access = access_on(stand.services.tokens, failures=1)
+    access = access_on(harness.services.tokens, failures=1)
     running, most = 0, 0
 
     async def find(_: str) -> None:
@@ -222,7 +226,7 @@ async def test_flood_of_guesses_asks_the_database_for_two_at_a_time(
         await asyncio.sleep(0)
         running -= 1
 
-    monkeypatch.setattr(stand.services.tokens._store, "find", find)
+    monkeypatch.setattr(harness.services.tokens._store, "find", find)
     with pytest.raises(UnauthenticatedError):
         await access.recognise("Bearer wy_wrong", "10.0.0.1")
     guesses = (access.recognise("Bearer wy_wrong", "10.0.0.1") for _ in range(50))
@@ -232,20 +236,20 @@ async def test_flood_of_guesses_asks_the_database_for_two_at_a_time(
 
 
 async def test_token_that_was_right_does_not_wait_behind_guesses(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    access, right = access_on(stand.services.tokens, failures=1), f"Bearer {PREFIX}{SECRET}"
+    access, right = access_on(harness.services.tokens, failures=1), f"Bearer {PREFIX}{SECRET}"
     await access.recognise(right, "10.0.0.1")
     with pytest.raises(UnauthenticatedError):
         await access.recognise("Bearer wy_wrong", "10.0.0.1")
-    find, held = stand.services.tokens._store.find, asyncio.Event()
+    find, held = harness.services.tokens._store.find, asyncio.Event()
 
     async def wait_if_wrong(digest: str) -> Token | None:
         if (token := await find(digest)) is None:
             await held.wait()
         return token
 
-    monkeypatch.setattr(stand.services.tokens._store, "find", wait_if_wrong)
+    monkeypatch.setattr(harness.services.tokens._store, "find", wait_if_wrong)
     guesses = [asyncio.create_task(access.recognise("Bearer wy_wrong", "10.0.0.1")) for _ in range(5)]
     await asyncio.sleep(0)
     assert (await asyncio.wait_for(access.recognise(right, "10.0.0.1"), 5)).name == "tests"
@@ -253,7 +257,7 @@ async def test_token_that_was_right_does_not_wait_behind_guesses(
     await asyncio.gather(*guesses, return_exceptions=True)
 
 
-async def test_many_who_ask_at_once_whether_it_is_ready_are_one_check(stand: ApiStand) -> None:
+async def test_many_who_ask_at_once_whether_it_is_ready_are_one_check(harness: ApiHarness) -> None:
     asked = 0
 
     async def count() -> None:
@@ -261,8 +265,8 @@ async def test_many_who_ask_at_once_whether_it_is_ready_are_one_check(stand: Api
         asked += 1
         await asyncio.sleep(0.01)
 
-    stand.checks["engine"] = count
-    answers = await asyncio.gather(*(stand.client.get("/readyz") for _ in range(200)))
+    harness.checks["engine"] = count
+    answers = await asyncio.gather(*(harness.client.get("/readyz") for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}
     assert asked == 1
 
@@ -302,48 +306,48 @@ async def test_check_that_cannot_be_stopped_holds_up_nobody_and_is_not_asked_twi
     assert await checks.ask() == {"engine": None}
 
 
-async def test_check_that_fails_unexpectedly_is_a_reason_and_no_crash(stand: ApiStand) -> None:
+async def test_check_that_fails_unexpectedly_is_a_reason_and_no_crash(harness: ApiHarness) -> None:
     async def crash() -> None:
         raise LookupError
 
-    stand.checks["engine"] = crash
-    problem = assert_problem(await stand.client.get("/readyz"), 503, "not-ready")
+    harness.checks["engine"] = crash
+    problem = assert_problem(await harness.client.get("/readyz"), 503, "not-ready")
     assert "LookupError" in problem["context"]["failing"]["engine"]
 
 
-async def test_many_scrapes_at_once_count_once(stand: ApiStand, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, asked = stand.services.figures.read, 0
+async def test_many_scrapes_at_once_count_once(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, asked = harness.services.figures.read, 0
 
-    async def count() -> Figures:
+    async def count() -> Metrics:
         nonlocal asked
         asked += 1
         await asyncio.sleep(0.01)
         return await read()
 
-    monkeypatch.setattr(stand.app.state, "figures", SharedAnswer(count, seconds=0))
-    answers = await asyncio.gather(*(stand.client.get("/metrics") for _ in range(20)))
+    monkeypatch.setattr(harness.app.state, "figures", SharedAnswer(count, seconds=0))
+    answers = await asyncio.gather(*(harness.client.get("/metrics") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert asked == 1
 
 
-async def test_token_is_made_listed_used_and_ended_over_rest(stand: ApiStand) -> None:
-    made = await stand.client.post("/v1/tokens", json={"name": "ci", "scope": "read"})
+async def test_token_is_made_listed_used_and_ended_over_rest(harness: ApiHarness) -> None:
+    made = await harness.client.post("/v1/tokens", json={"name": "ci", "scope": "read"})
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
     token_id, secret = made.json()["id"], made.json()["secret"]
-    listed = await stand.client.get("/v1/tokens")
+    listed = await harness.client.get("/v1/tokens")
     assert [token["name"] for token in listed.json()] == ["ci", "tests"]
     assert secret not in listed.text
-    ended = await stand.client.post(f"/v1/tokens/{token_id}/revoke")
+    ended = await harness.client.post(f"/v1/tokens/{token_id}/revoke")
     assert ended.json()["revoked_at"]
-    assert_problem(await stand.client.post("/v1/tokens/nothing/revoke"), 404, "not-found")
-    entries = (await stand.client.get("/v1/audit", params={"object": token_id})).json()
+    assert_problem(await harness.client.post("/v1/tokens/nothing/revoke"), 404, "not-found")
+    entries = (await harness.client.get("/v1/audit", params={"object": token_id})).json()
     assert [entry["action"] for entry in entries] == ["token.revoked", "token.created"]
     assert {entry["actor"].partition(" ")[0] for entry in entries} == {"tests"}
 
 
-async def test_request_and_cancellation_are_in_the_audit_log(stand: ApiStand) -> None:
-    build_id = await stand.submit()
-    await stand.client.post(f"/v1/builds/{build_id}/cancel")
-    entries = (await stand.client.get("/v1/audit", params={"object": build_id, "limit": 10})).json()
+async def test_request_and_cancellation_are_in_the_audit_log(harness: ApiHarness) -> None:
+    build_id = await harness.submit()
+    await harness.client.post(f"/v1/builds/{build_id}/cancel")
+    entries = (await harness.client.get("/v1/audit", params={"object": build_id, "limit": 10})).json()
     assert [entry["action"] for entry in entries] == ["build.cancelled", "build.requested"]
     assert entries[1]["details"]["requirement"] == "pyyaml"

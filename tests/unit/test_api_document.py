@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter
-from tests.unit.api_stand import ApiStand, api_stand
+from tests.unit.api_harness import ApiHarness, api_harness
 
 from wheelyard.api.builders import BuilderView
 from wheelyard.api.schemas.builds import BuildView, SubmittedBuildView
@@ -71,14 +71,14 @@ DOCUMENTED = {
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-async def document(stand: ApiStand) -> dict[str, Any]:
-    return dict((await stand.client.get("/openapi.json")).json())
+async def document(harness: ApiHarness) -> dict[str, Any]:
+    return dict((await harness.client.get("/openapi.json")).json())
 
 
 async def test_document_is_valid(document: dict[str, Any]) -> None:
@@ -154,9 +154,9 @@ async def test_choice_of_the_accepting_status_is_explained(document: dict[str, A
     assert "not 201" in document["paths"]["/v1/builds"]["post"]["description"]
 
 
-async def test_page_and_all_that_it_loads_come_from_here(stand: ApiStand) -> None:
-    stand.client.headers.clear()
-    page = await stand.client.get("/docs")
+async def test_page_and_all_that_it_loads_come_from_here(harness: ApiHarness) -> None:
+    harness.client.headers.clear()
+    page = await harness.client.get("/docs")
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "//" not in page.text
     loaded = re.findall(r'(?:src|href)="([^":]+)"', page.text)
@@ -164,7 +164,7 @@ async def test_page_and_all_that_it_loads_come_from_here(stand: ApiStand) -> Non
     loaded.remove("./")
     assert len(loaded) == 4
     for path in loaded:
-        assert (await stand.client.get(f"/{path}")).status_code == 200, path
+        assert (await harness.client.get(f"/{path}")).status_code == 200, path
 
 
 async def test_document_has_no_address_of_its_own(document: dict[str, Any]) -> None:

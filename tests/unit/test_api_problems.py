@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.api_stand import ApiStand, api_stand, assert_problem
+from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
 
 from wheelyard.api.problems import Problem
 from wheelyard.domain.builds.records import BuildFilter, BuildPage
@@ -24,13 +24,13 @@ NOWHERE = "00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
-async def post(stand: ApiStand, content: bytes | str, content_type: str = "application/json") -> httpx.Response:
-    return await stand.client.post("/v1/builds", content=content, headers={"Content-Type": content_type})
+async def post(harness: ApiHarness, content: bytes | str, content_type: str = "application/json") -> httpx.Response:
+    return await harness.client.post("/v1/builds", content=content, headers={"Content-Type": content_type})
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ async def post(stand: ApiStand, content: bytes | str, content_type: str = "appli
         b"[" * 30_000,
     ],
 )
-async def test_body_of_another_form_is_refused(stand: ApiStand, content: bytes) -> None:
-    problem = assert_problem(await post(stand, content), 422, "invalid-request")
+async def test_body_of_another_form_is_refused(harness: ApiHarness, content: bytes) -> None:
+    problem = assert_problem(await post(harness, content), 422, "invalid-request")
     assert problem["context"]["problems"]
     assert not problem["retryable"]
 
 
-async def test_body_that_is_not_said_to_be_json_is_refused(stand: ApiStand) -> None:
-    assert_problem(await post(stand, b'{"requirement": "pyyaml"}', "text/plain"), 422, "invalid-request")
+async def test_body_that_is_not_said_to_be_json_is_refused(harness: ApiHarness) -> None:
+    assert_problem(await post(harness, b'{"requirement": "pyyaml"}', "text/plain"), 422, "invalid-request")
 
 
-async def test_every_problem_of_a_body_is_named_at_once(stand: ApiStand) -> None:
-    problem = assert_problem(await post(stand, b'{"pyhton": "3.13"}'), 422, "invalid-request")
+async def test_every_problem_of_a_body_is_named_at_once(harness: ApiHarness) -> None:
+    problem = assert_problem(await post(harness, b'{"pyhton": "3.13"}'), 422, "invalid-request")
     assert problem["context"]["problems"] == [
         "body.requirement: Field required",
         "body.pyhton: Extra inputs are not permitted",
@@ -84,46 +84,46 @@ async def test_every_problem_of_a_body_is_named_at_once(stand: ApiStand) -> None
         ({"requirement": "pyyaml", "platform": "win_amd64"}, "unknown-target"),
     ],
 )
-async def test_request_that_cannot_be_served_says_why(stand: ApiStand, body: dict[str, str], code: str) -> None:
-    problem = assert_problem(await stand.client.post("/v1/builds", json=body), 422, code)
+async def test_request_that_cannot_be_served_says_why(harness: ApiHarness, body: dict[str, str], code: str) -> None:
+    problem = assert_problem(await harness.client.post("/v1/builds", json=body), 422, code)
     assert problem["hint"]
     assert problem["context"]
-    assert (await stand.builds.list_builds(BuildFilter())).builds == ()
+    assert (await harness.builds.list_builds(BuildFilter())).builds == ()
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
-async def test_large_body_is_refused(stand: ApiStand, announced: bool) -> None:  # noqa: FBT001
+async def test_large_body_is_refused(harness: ApiHarness, announced: bool) -> None:  # noqa: FBT001
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(80):
             yield b" " * 1024
 
     content = b" " * (80 << 10) if announced else chunks()
-    response = await stand.client.post("/v1/builds", content=content)
+    response = await harness.client.post("/v1/builds", content=content)
     problem = assert_problem(response, 413, "request-too-large")
     assert problem["context"] == {"limit_bytes": 64 << 10}
 
 
-async def test_body_at_the_limit_is_read(stand: ApiStand) -> None:
+async def test_body_at_the_limit_is_read(harness: ApiHarness) -> None:
     body = b'{"requirement": "pyyaml"}'
-    assert (await post(stand, body.ljust(64 << 10))).status_code == 202
+    assert (await post(harness, body.ljust(64 << 10))).status_code == 202
 
 
 @pytest.mark.parametrize("path", [f"/v1/builds/{NOWHERE}", "/v1/builds/no-id", f"/v1/builds/{NOWHERE}/log"])
-async def test_unknown_build_is_not_found(stand: ApiStand, path: str) -> None:
-    assert assert_problem(await stand.client.get(path), 404, "not-found")["context"]["kind"] == "build"
+async def test_unknown_build_is_not_found(harness: ApiHarness, path: str) -> None:
+    assert assert_problem(await harness.client.get(path), 404, "not-found")["context"]["kind"] == "build"
 
 
-async def test_unknown_build_cannot_be_cancelled(stand: ApiStand) -> None:
-    assert_problem(await stand.client.post(f"/v1/builds/{NOWHERE}/cancel"), 404, "not-found")
+async def test_unknown_build_cannot_be_cancelled(harness: ApiHarness) -> None:
+    assert_problem(await harness.client.post(f"/v1/builds/{NOWHERE}/cancel"), 404, "not-found")
 
 
 @pytest.mark.parametrize("path", ["/v2/builds", "/v1/build", "/docs-assets/none.js", "/v1/builds/a/b/c"])
-async def test_unknown_path_is_not_found(stand: ApiStand, path: str) -> None:
-    assert_problem(await stand.client.get(path), 404, "not-found")
+async def test_unknown_path_is_not_found(harness: ApiHarness, path: str) -> None:
+    assert_problem(await harness.client.get(path), 404, "not-found")
 
 
-async def test_wrong_method_is_named_with_those_that_are_allowed(stand: ApiStand) -> None:
-    response = await stand.client.delete(f"/v1/builds/{NOWHERE}")
+async def test_wrong_method_is_named_with_those_that_are_allowed(harness: ApiHarness) -> None:
+    response = await harness.client.delete(f"/v1/builds/{NOWHERE}")
     problem = assert_problem(response, 405, "method-not-allowed")
     assert problem["context"]["method"] == "DELETE"
     assert response.headers["Allow"] == "GET"
@@ -140,9 +140,9 @@ async def test_wrong_method_is_named_with_those_that_are_allowed(stand: ApiStand
     ],
 )
 async def test_wrong_method_is_answered_with_all_that_the_path_has(
-    stand: ApiStand, method: str, path: str, allowed: str
+    harness: ApiHarness, method: str, path: str, allowed: str
 ) -> None:
-    response = await stand.client.request(method, path)
+    response = await harness.client.request(method, path)
     problem = assert_problem(response, 405, "method-not-allowed")
     assert response.headers["Allow"] == allowed
     assert problem["context"]["allowed"] == allowed.split(", ")
@@ -152,8 +152,8 @@ async def test_wrong_method_is_answered_with_all_that_the_path_has(
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=201", "limit=many", "status=done", "before=x", "project=a/b", "project=%00", "page=2"]
 )
-async def test_senseless_filter_is_refused(stand: ApiStand, query: str) -> None:
-    problem = assert_problem(await stand.client.get(f"/v1/builds?{query}"), 422, "invalid-request")
+async def test_senseless_filter_is_refused(harness: ApiHarness, query: str) -> None:
+    problem = assert_problem(await harness.client.get(f"/v1/builds?{query}"), 422, "invalid-request")
     assert query.partition("=")[0] in problem["detail"]
 
 
@@ -167,30 +167,30 @@ async def test_senseless_filter_is_refused(stand: ApiStand, query: str) -> None:
     ids=lambda value: getattr(value, "code", ""),
 )
 async def test_fault_of_the_operator_says_when_to_try_again(
-    stand: ApiStand, fault: WheelyardError, status: int
+    harness: ApiHarness, fault: WheelyardError, status: int
 ) -> None:
-    stand.source.project_fault = fault
-    response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+    harness.source.project_fault = fault
+    response = await harness.client.post("/v1/builds", json={"requirement": "pyyaml"})
     problem = assert_problem(response, status, fault.code)
     assert (problem["retryable"], response.headers["Retry-After"]) == (True, "5")
 
 
-async def test_broken_recipe_is_the_servers_fault(stand: ApiStand) -> None:
-    stand.recipes.fault = RecipeInvalidError(source="recipes/pyyaml.toml", problems=["rule.0.atp: unknown key"])
-    response = await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})
+async def test_broken_recipe_is_the_servers_fault(harness: ApiHarness) -> None:
+    harness.recipes.fault = RecipeInvalidError(source="recipes/pyyaml.toml", problems=["rule.0.atp: unknown key"])
+    response = await harness.client.post("/v1/builds", json={"requirement": "pyyaml"})
     assert_problem(response, 500, "recipe-invalid")
     assert "Retry-After" not in response.headers
 
 
 async def test_unexpected_error_shows_only_a_reference_that_the_log_explains(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def break_down(_wanted: BuildFilter) -> BuildPage:
         raise RuntimeError("a secret of the house")
 
-    monkeypatch.setattr(stand.builds, "list_builds", break_down)
+    monkeypatch.setattr(harness.builds, "list_builds", break_down)
     with capture_logs() as entries:
-        response = await stand.client.get("/v1/builds", headers={"X-Request-ID": "mine"})
+        response = await harness.client.get("/v1/builds", headers={"X-Request-ID": "mine"})
     problem = assert_problem(response, 500, "internal-error")
     assert "secret" not in response.text
     assert problem["context"]["reference"] == problem["request_id"] == "mine"

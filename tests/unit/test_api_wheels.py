@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.api_stand import ApiStand, api_stand, assert_problem
-from tests.unit.wheel_stand import WheelStand
+from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
+from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.domain.index.index import Level
 from wheelyard.usecases.browse_index import WheelBytes
@@ -14,108 +14,108 @@ OLD, NEW = "demo-1.0-1-py3-none-any.whl", "demo-2.0-1-py3-none-any.whl"
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
-        index = WheelStand(state=made.state, prod=made.held)
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
+        index = WheelHarness(state=made.state, prod=made.held)
         index.put(OLD)
         index.put(NEW)
         yield made
 
 
-async def test_wheels_are_listed_a_page_at_a_time(stand: ApiStand) -> None:
-    first = await stand.client.get("/v1/wheels", params={"limit": 1, "project": "Demo"})
+async def test_wheels_are_listed_a_page_at_a_time(harness: ApiHarness) -> None:
+    first = await harness.client.get("/v1/wheels", params={"limit": 1, "project": "Demo"})
     body = first.json()
     assert [wheel["filename"] for wheel in body["wheels"]] == [NEW]
     assert first.headers["Link"] == f'<{body["next"]}>; rel="next"'
-    second = (await stand.client.get(body["next"])).json()
+    second = (await harness.client.get(body["next"])).json()
     assert ([wheel["filename"] for wheel in second["wheels"]], second["next"]) == ([OLD], None)
 
 
-async def test_wheel_shows_where_everything_is(stand: ApiStand) -> None:
-    wheel = (await stand.client.get(f"/v1/wheels/{OLD}")).json()
+async def test_wheel_shows_where_everything_is(harness: ApiHarness) -> None:
+    wheel = (await harness.client.get(f"/v1/wheels/{OLD}")).json()
     assert (wheel["standing"], wheel["level"], wheel["url"]) == ("offered", "prod", f"/v1/wheels/{OLD}")
-    assert (await stand.client.get(wheel["file_url"])).content == stand.held.files[("demo", OLD)]  # type: ignore[index]
-    assert (await stand.client.get(f"{wheel['file_url']}.metadata")).text.startswith("Metadata-Version")
-    assert_problem(await stand.client.get("/v1/wheels/nothing.whl"), 404, "not-found")
+    assert (await harness.client.get(wheel["file_url"])).content == harness.held.files[("demo", OLD)]  # type: ignore[index]
+    assert (await harness.client.get(f"{wheel['file_url']}.metadata")).text.startswith("Metadata-Version")
+    assert_problem(await harness.client.get("/v1/wheels/nothing.whl"), 404, "not-found")
 
 
-async def test_wheel_is_yanked_with_a_reason_and_offered_again(stand: ApiStand) -> None:
-    yanked = (await stand.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": "  breaks <b>all</b>  "})).json()
+async def test_wheel_is_yanked_with_a_reason_and_offered_again(harness: ApiHarness) -> None:
+    yanked = (await harness.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": "  breaks <b>all</b>  "})).json()
     assert (yanked["standing"], yanked["yanked_reason"]) == ("yanked", "breaks <b>all</b>")
-    listed = (await stand.client.get("/v1/wheels", params={"standing": "yanked"})).json()
+    listed = (await harness.client.get("/v1/wheels", params={"standing": "yanked"})).json()
     assert [wheel["filename"] for wheel in listed["wheels"]] == [OLD]
-    free = (await stand.client.post(f"/v1/wheels/{OLD}/unyank")).json()
+    free = (await harness.client.post(f"/v1/wheels/{OLD}/unyank")).json()
     assert (free["standing"], free["yanked_reason"]) == ("offered", None)
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "two\nlines", "bell\x07", "x" * 501])
-async def test_reason_is_a_line_of_text(stand: ApiStand, reason: str) -> None:
-    answer = await stand.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": reason})
+async def test_reason_is_a_line_of_text(harness: ApiHarness, reason: str) -> None:
+    answer = await harness.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": reason})
     assert_problem(answer, 422, "invalid-request")
 
 
-async def test_deletion_needs_the_name_again_and_is_for_good(stand: ApiStand) -> None:
+async def test_deletion_needs_the_name_again_and_is_for_good(harness: ApiHarness) -> None:
     for params in ({}, {"confirm": NEW}):
-        assert_problem(await stand.client.delete(f"/v1/wheels/{OLD}", params=params), 422, "invalid-request")
-    assert len(list(stand.held.filenames())) == 2
-    deleted = (await stand.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD})).json()
+        assert_problem(await harness.client.delete(f"/v1/wheels/{OLD}", params=params), 422, "invalid-request")
+    assert len(list(harness.held.filenames())) == 2
+    deleted = (await harness.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD})).json()
     assert deleted["standing"] == "deleted"
-    assert list(stand.held.filenames()) == [NEW]
-    assert_problem(await stand.client.get(f"/files/{OLD}"), 404, "not-found")
-    assert_problem(await stand.client.get(f"/files/{OLD}.metadata"), 404, "not-found")
-    assert_problem(await stand.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": "late"}), 404, "not-found")
-    assert_problem(await stand.client.post(f"/v1/wheels/{OLD}/promote"), 404, "not-found")
+    assert list(harness.held.filenames()) == [NEW]
+    assert_problem(await harness.client.get(f"/files/{OLD}"), 404, "not-found")
+    assert_problem(await harness.client.get(f"/files/{OLD}.metadata"), 404, "not-found")
+    assert_problem(await harness.client.post(f"/v1/wheels/{OLD}/yank", json={"reason": "late"}), 404, "not-found")
+    assert_problem(await harness.client.post(f"/v1/wheels/{OLD}/promote"), 404, "not-found")
 
 
-async def test_deletion_that_devpi_missed_is_found_and_mended(stand: ApiStand) -> None:
-    stand.held.faults.down = True
-    assert_problem(await stand.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD}), 503, "index-unavailable")
-    stand.held.faults.down = False
-    report = (await stand.client.post("/v1/index/check", json={})).json()
+async def test_deletion_that_devpi_missed_is_found_and_mended(harness: ApiHarness) -> None:
+    harness.held.faults.down = True
+    assert_problem(await harness.client.delete(f"/v1/wheels/{OLD}", params={"confirm": OLD}), 503, "index-unavailable")
+    harness.held.faults.down = False
+    report = (await harness.client.post("/v1/index/check", json={})).json()
     assert [(one["filename"], one["difference"]) for one in report["findings"]] == [(OLD, "not-deleted")]
-    assert (await stand.client.post("/v1/index/check", json={"mend": True})).json()["sound"]
-    report = (await stand.client.post("/v1/index/check", json={})).json()
+    assert (await harness.client.post("/v1/index/check", json={"mend": True})).json()["sound"]
+    report = (await harness.client.post("/v1/index/check", json={})).json()
     assert (report["sound"], report["findings"], report["wheels"], report["files"]) == (True, [], 1, 1)
 
 
-async def test_check_tells_what_cannot_be_mended(stand: ApiStand) -> None:
-    stand.held.files[("demo", OLD)] = b"other bytes"  # type: ignore[index]
-    del stand.held.files[("demo", NEW)]  # type: ignore[arg-type]
-    WheelStand(state=stand.state, prod=stand.held).hold("odd-1.0-1-py3-none-any.whl", b"unknown")
-    report = (await stand.client.post("/v1/index/check", json={"mend": True})).json()
+async def test_check_tells_what_cannot_be_mended(harness: ApiHarness) -> None:
+    harness.held.files[("demo", OLD)] = b"other bytes"  # type: ignore[index]
+    del harness.held.files[("demo", NEW)]  # type: ignore[arg-type]
+    WheelHarness(state=harness.state, prod=harness.held).hold("odd-1.0-1-py3-none-any.whl", b"unknown")
+    report = (await harness.client.post("/v1/index/check", json={"mend": True})).json()
     found = {one["filename"]: (one["difference"], one["mended"]) for one in report["findings"]}
     unknown = {"odd-1.0-1-py3-none-any.whl": ("unknown", False)}
     assert found == {OLD: ("other-bytes", False), NEW: ("missing", False), **unknown}
     assert not report["sound"]
 
 
-async def test_promotion_moves_the_proven_bytes(stand: ApiStand) -> None:
+async def test_promotion_moves_the_proven_bytes(harness: ApiHarness) -> None:
     staged = "next-1.0-1-py3-none-any.whl"
-    WheelStand(state=stand.state, staging=stand.held).put(staged, level=Level.STAGING)
-    promoted = (await stand.client.post(f"/v1/wheels/{staged}/promote")).json()
+    WheelHarness(state=harness.state, staging=harness.held).put(staged, level=Level.STAGING)
+    promoted = (await harness.client.post(f"/v1/wheels/{staged}/promote")).json()
     assert promoted["level"] == "prod"
-    stand.held.files[("altered", "altered-1.0-1-py3-none-any.whl")] = b""  # type: ignore[index]
+    harness.held.files[("altered", "altered-1.0-1-py3-none-any.whl")] = b""  # type: ignore[index]
     altered = "altered-2.0-1-py3-none-any.whl"
-    index = WheelStand(state=stand.state, staging=stand.held)
+    index = WheelHarness(state=harness.state, staging=harness.held)
     index.put(altered, level=Level.STAGING)
     index.hold(altered, b"other bytes", level=Level.STAGING)
-    assert_problem(await stand.client.post(f"/v1/wheels/{altered}/promote"), 502, "hash-mismatch")
-    assert (await stand.client.get(f"/v1/wheels/{altered}")).json()["level"] == "staging"
+    assert_problem(await harness.client.post(f"/v1/wheels/{altered}/promote"), 502, "hash-mismatch")
+    assert (await harness.client.get(f"/v1/wheels/{altered}")).json()["level"] == "staging"
 
 
-async def test_projects_are_listed_and_shown_with_all_their_releases(stand: ApiStand) -> None:
-    WheelStand(state=stand.state, prod=stand.held).put("demo-10.0-1-py3-none-any.whl")
-    WheelStand(state=stand.state, prod=stand.held).put("other-1.0-1-py3-none-any.whl")
-    first = (await stand.client.get("/v1/projects", params={"limit": 1})).json()
+async def test_projects_are_listed_and_shown_with_all_their_releases(harness: ApiHarness) -> None:
+    WheelHarness(state=harness.state, prod=harness.held).put("demo-10.0-1-py3-none-any.whl")
+    WheelHarness(state=harness.state, prod=harness.held).put("other-1.0-1-py3-none-any.whl")
+    first = (await harness.client.get("/v1/projects", params={"limit": 1})).json()
     assert [(one["name"], one["releases"], one["url"]) for one in first["projects"]] == [
         ("demo", 3, "/v1/projects/demo")
     ]
-    second = (await stand.client.get(first["next"])).json()
+    second = (await harness.client.get(first["next"])).json()
     assert ([one["name"] for one in second["projects"]], second["next"]) == (["other"], None)
-    project = (await stand.client.get("/v1/projects/Demo")).json()
+    project = (await harness.client.get("/v1/projects/Demo")).json()
     assert [release["version"] for release in project["releases"]] == ["10.0", "2.0", "1.0"]
     assert project["simple_url"] == "/simple/demo/"
-    assert_problem(await stand.client.get("/v1/projects/nothing"), 404, "not-found")
+    assert_problem(await harness.client.get("/v1/projects/nothing"), 404, "not-found")
 
 
 @pytest.mark.parametrize(
@@ -131,19 +131,19 @@ async def test_projects_are_listed_and_shown_with_all_their_releases(stand: ApiS
         ("GET", "/v1/projects/%00"),
     ],
 )
-async def test_nul_is_refused_before_a_database_sees_it(stand: ApiStand, method: str, path: str) -> None:
+async def test_nul_is_refused_before_a_database_sees_it(harness: ApiHarness, method: str, path: str) -> None:
     # PostgreSQL can hold no NUL in a text; the stores in memory could, so these would answer 200 or 404.
-    assert_problem(await stand.client.request(method, path), 422, "invalid-request")
+    assert_problem(await harness.client.request(method, path), 422, "invalid-request")
 
 
 @pytest.mark.parametrize("path", ["/files/%00", "/files/%00.metadata", "/staging/files/%00"])
 async def test_file_with_nul_in_its_name_is_not_looked_for(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch, path: str
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.delattr(WheelBytes, "find")
-    assert_problem(await stand.client.get(path), 404, "not-found")
+    assert_problem(await harness.client.get(path), 404, "not-found")
 
 
-async def test_nul_in_the_name_of_a_yanked_wheel_is_refused(stand: ApiStand) -> None:
-    answer = await stand.client.post("/v1/wheels/%00/yank", json={"reason": "broken"})
+async def test_nul_in_the_name_of_a_yanked_wheel_is_refused(harness: ApiHarness) -> None:
+    answer = await harness.client.post("/v1/wheels/%00/yank", json={"reason": "broken"})
     assert_problem(answer, 422, "invalid-request")

@@ -10,7 +10,7 @@ from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES, Stage, Status
 from wheelyard.domain.builds.log_text import gutter_text
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
 from wheelyard.errors import DatabaseUnavailableError
-from wheelyard.pipeline.attempt_log import AttemptLog, Pace
+from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 
 CLAIM = Claim(build_id="b1", attempt=1, worker="worker-1", order=sample_order())
 
@@ -62,7 +62,7 @@ def store() -> LogKeeper:
 def log_on(
     store: LogKeeper, limit_bytes: int = 1 << 30, patience_seconds: float = 5.0, bytes_per_second: int = 1 << 30
 ) -> AttemptLog:
-    pace = Pace(bytes_per_second)
+    pace = Throttle(bytes_per_second)
     return AttemptLog(store, CLAIM, limit_bytes=limit_bytes, pace=pace, patience_seconds=patience_seconds)
 
 

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.api_stand import SECRET
+from tests.unit.api_harness import SECRET
 from tests.unit.test_api_document import DOCUMENTED
-from tests.unit.web_stand import WebStand, furnish, web_stand
-from tests.unit.wheel_stand import WheelStand
+from tests.unit.web_harness import WebHarness, furnish, web_harness
+from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.index.index import Level
@@ -23,89 +23,89 @@ UNCHANGING = {
 }
 """What is no GET and changes nothing: it is refused, or it only answers."""
 
-Change = Callable[[WebStand], Awaitable[str]]
+Change = Callable[[WebHarness], Awaitable[str]]
 """Does it, and gives the id of what was changed."""
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[WebStand]:
-    async with web_stand(tmp_path) as made:
-        WheelStand(state=made.api.state, staging=made.api.held).put(STAGED, level=Level.STAGING)
-        WheelStand(state=made.api.state, prod=made.api.held).put(OFFERED)
+async def harness(tmp_path: Path) -> AsyncIterator[WebHarness]:
+    async with web_harness(tmp_path) as made:
+        WheelHarness(state=made.api.state, staging=made.api.held).put(STAGED, level=Level.STAGING)
+        WheelHarness(state=made.api.state, prod=made.api.held).put(OFFERED)
         made.api.resolver.add("pyyaml", "6.0.3")
         await made.sign_in()
         yield made
 
 
-async def ask(stand: WebStand, method: str, path: str, body: object = None) -> str:
-    answer = await stand.api.client.request(method, path, json=body)
+async def ask(harness: WebHarness, method: str, path: str, body: object = None) -> str:
+    answer = await harness.api.client.request(method, path, json=body)
     assert answer.is_success, answer.text
     return str(answer.json().get("id"))
 
 
-async def retry(stand: WebStand) -> str:
-    failed = await stand.failed()
-    await ask(stand, "POST", f"/v1/builds/{failed}/retry")
+async def retry(harness: WebHarness) -> str:
+    failed = await harness.failed()
+    await ask(harness, "POST", f"/v1/builds/{failed}/retry")
     return failed
 
 
-async def retry_all(stand: WebStand) -> str:
-    failed = await stand.failed()
-    await ask(stand, "POST", "/v1/builds/retry", {"failure_code": "build-failed"})
+async def retry_all(harness: WebHarness) -> str:
+    failed = await harness.failed()
+    await ask(harness, "POST", "/v1/builds/retry", {"failure_code": "build-failed"})
     return failed
 
 
-async def retry_all_on_page(stand: WebStand) -> str:
-    failed = await stand.failed()
-    assert (await stand.send("/builds/retry", status="failed")).status_code == 303
+async def retry_all_on_page(harness: WebHarness) -> str:
+    failed = await harness.failed()
+    assert (await harness.send("/builds/retry", status="failed")).status_code == 303
     return failed
 
 
-async def order_on_page(stand: WebStand) -> str:
-    answer = await stand.send("/requests", text="pyyaml")
+async def order_on_page(harness: WebHarness) -> str:
+    answer = await harness.send("/requests", text="pyyaml")
     assert answer.status_code == 303, answer.text
     return answer.headers["Location"].removeprefix("/requests/")
 
 
-async def cancel(stand: WebStand) -> str:
-    return await ask(stand, "POST", f"/v1/builds/{await stand.api.submit()}/cancel")
+async def cancel(harness: WebHarness) -> str:
+    return await ask(harness, "POST", f"/v1/builds/{await harness.api.submit()}/cancel")
 
 
-async def order(stand: WebStand) -> str:
-    return await ask(stand, "POST", "/v1/requests", {"requirements": ["pyyaml"]})
+async def order(harness: WebHarness) -> str:
+    return await ask(harness, "POST", "/v1/requests", {"requirements": ["pyyaml"]})
 
 
-async def cancel_order(stand: WebStand) -> str:
-    return await ask(stand, "POST", f"/v1/requests/{await order(stand)}/cancel")
+async def cancel_order(harness: WebHarness) -> str:
+    return await ask(harness, "POST", f"/v1/requests/{await order(harness)}/cancel")
 
 
-async def make_token(stand: WebStand) -> str:
-    stand.api.services.tokens._new_secret = lambda: "another"
-    return await ask(stand, "POST", "/v1/tokens", {"name": "ci"})
+async def make_token(harness: WebHarness) -> str:
+    harness.api.services.tokens._new_secret = lambda: "another"
+    return await ask(harness, "POST", "/v1/tokens", {"name": "ci"})
 
 
-async def end_token(stand: WebStand) -> str:
-    return await ask(stand, "POST", f"/v1/tokens/{await make_token(stand)}/revoke")
+async def end_token(harness: WebHarness) -> str:
+    return await ask(harness, "POST", f"/v1/tokens/{await make_token(harness)}/revoke")
 
 
-async def mend(stand: WebStand) -> str:
-    stand.api.held.faults.down = True
-    await stand.api.client.delete(f"/v1/wheels/{OFFERED}", params={"confirm": OFFERED})
-    stand.api.held.faults.down = False
-    await ask(stand, "POST", "/v1/index/check", {"mend": True})
+async def mend(harness: WebHarness) -> str:
+    harness.api.held.faults.down = True
+    await harness.api.client.delete(f"/v1/wheels/{OFFERED}", params={"confirm": OFFERED})
+    harness.api.held.faults.down = False
+    await ask(harness, "POST", "/v1/index/check", {"mend": True})
     return OFFERED
 
 
 def on_wheel(filename: str, method: str, rest: str, body: object = None) -> Change:
-    async def change(stand: WebStand) -> str:
-        await ask(stand, method, f"/v1/wheels/{filename}{rest}", body)
+    async def change(harness: WebHarness) -> str:
+        await ask(harness, method, f"/v1/wheels/{filename}{rest}", body)
         return filename
 
     return change
 
 
 API: dict[tuple[str, str], tuple[Change, str]] = {
-    ("post", "/v1/builds"): (lambda stand: stand.api.submit(), "build.requested"),
+    ("post", "/v1/builds"): (lambda harness: harness.api.submit(), "build.requested"),
     ("post", "/v1/builds/{build_id}/cancel"): (cancel, "build.cancelled"),
     ("post", "/v1/builds/{build_id}/retry"): (retry, "build.retried"),
     ("post", "/v1/builds/retry"): (retry_all, "build.retried"),
@@ -122,12 +122,12 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
 
 
 def on_page(path: str, **fields: str) -> Change:
-    async def change(stand: WebStand) -> str:
-        things = await furnish(stand)
+    async def change(harness: WebHarness) -> str:
+        things = await furnish(harness)
         if "{queued}" in path:
-            things["queued"] = await stand.api.submit("lxml")
+            things["queued"] = await harness.api.submit("lxml")
         path_of_thing = path.format(**things)
-        answer = await stand.send(path_of_thing, **fields)
+        answer = await harness.send(path_of_thing, **fields)
         assert answer.status_code == 303, answer.text
         made = answer.headers["Location"].removeprefix("/builds/")
         return next((thing for thing in (*things.values(), STAGED, OFFERED) if thing in path_of_thing), made)
@@ -135,31 +135,31 @@ def on_page(path: str, **fields: str) -> Change:
     return change
 
 
-async def token_id(stand: WebStand) -> str:
-    return (await stand.api.token_store.list_tokens())[0].id
+async def token_id(harness: WebHarness) -> str:
+    return (await harness.api.token_store.list_tokens())[0].id
 
 
-async def sign_in(stand: WebStand) -> str:
-    await stand.sign_in(f"{PREFIX}{SECRET}")
-    return await token_id(stand)
+async def sign_in(harness: WebHarness) -> str:
+    await harness.sign_in(f"{PREFIX}{SECRET}")
+    return await token_id(harness)
 
 
-async def sign_out(stand: WebStand) -> str:
-    await stand.send("/sign-out")
-    return await token_id(stand)
+async def sign_out(harness: WebHarness) -> str:
+    await harness.send("/sign-out")
+    return await token_id(harness)
 
 
-async def cancel_order_on_page(stand: WebStand) -> str:
-    ordered = await order(stand)
-    assert (await stand.send(f"/requests/{ordered}/cancel")).status_code == 303
+async def cancel_order_on_page(harness: WebHarness) -> str:
+    ordered = await order(harness)
+    assert (await harness.send(f"/requests/{ordered}/cancel")).status_code == 303
     return ordered
 
 
-async def mend_on_page(stand: WebStand) -> str:
-    stand.api.held.faults.down = True
-    await stand.api.client.delete(f"/v1/wheels/{OFFERED}", params={"confirm": OFFERED})
-    stand.api.held.faults.down = False
-    assert (await stand.send("/index/check", mend="yes")).status_code == 303
+async def mend_on_page(harness: WebHarness) -> str:
+    harness.api.held.faults.down = True
+    await harness.api.client.delete(f"/v1/wheels/{OFFERED}", params={"confirm": OFFERED})
+    harness.api.held.faults.down = False
+    assert (await harness.send("/index/check", mend="yes")).status_code == 303
     return OFFERED
 
 
@@ -191,9 +191,9 @@ def test_no_way_to_change_something_is_forgotten_here() -> None:
     ids=[*(f"{method} {path}" for method, path in API), *(f"page {path}" for path in PAGES)],
 )
 async def test_change_is_in_the_audit_log_with_the_token_that_made_it(
-    stand: WebStand, change: Change, action: str
+    harness: WebHarness, change: Change, action: str
 ) -> None:
-    thing = await change(stand)
-    entries = await stand.api.services.audit.list_entries(AuditFilter(object=thing, limit=1))
-    token = (await stand.api.token_store.list_tokens())[-1]
+    thing = await change(harness)
+    entries = await harness.api.services.audit.list_entries(AuditFilter(object=thing, limit=1))
+    token = (await harness.api.token_store.list_tokens())[-1]
     assert [(entry.change.action, entry.change.actor) for entry in entries] == [(action, token.actor)]

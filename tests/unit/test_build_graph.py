@@ -2,15 +2,15 @@
 
 import pytest
 
-from wheelyard.domain.builds.build import NeededRelease, Status
-from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, BrokenChain, WaitGraph, refuse_needs
+from wheelyard.domain.builds.build import MissingRelease, Status
+from wheelyard.domain.builds.graph import MAX_CHAIN, MAX_NEEDS, BrokenChain, DependencyGraph, refuse_needs
 
-A, B, C = (NeededRelease(project=name, version="1.0") for name in "abc")
+A, B, C = (MissingRelease(project=name, version="1.0") for name in "abc")
 
 
-def graph(*waits: str) -> WaitGraph:
+def graph(*waits: str) -> DependencyGraph:
     """Read ``ab`` as: a waits for b."""
-    return WaitGraph(waits=[(one[0], one[1]) for one in waits], names={name: name.upper() for name in "abcdef"})
+    return DependencyGraph(waits=[(one[0], one[1]) for one in waits], names={name: name.upper() for name in "abcdef"})
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_line_is_measured_along_its_longest_way() -> None:
 def test_many_ways_to_a_build_cost_no_more_than_their_edges() -> None:
     """Each level has two builds that both wait for both of the next: 2 to the power of 200 ways."""
     waits = [(f"{n}{left}", f"{n + 1}{right}") for n in range(200) for left in "xy" for right in "xy"]
-    diamonds = WaitGraph(waits=waits)
+    diamonds = DependencyGraph(waits=waits)
     assert diamonds.line_above("200x") == MAX_CHAIN
     assert diamonds.path("0x", "none") is None
     assert len(diamonds.path("0x", "200x") or ()) == 201
@@ -61,7 +61,7 @@ def test_build_may_not_wait_for_the_same_twice() -> None:
 
 
 def test_line_and_number_of_needs_have_limits() -> None:
-    many = [NeededRelease(project=f"p{number}", version="1.0") for number in range(MAX_NEEDS + 1)]
+    many = [MissingRelease(project=f"p{number}", version="1.0") for number in range(MAX_NEEDS + 1)]
     for error in (
         refuse_needs("x 1.0", [A], satisfied=[], line_above=MAX_CHAIN - 1),
         refuse_needs("x 1.0", many, satisfied=[], line_above=0),

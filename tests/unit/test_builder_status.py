@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 from rich.console import Console
-from tests.unit.api_stand import CATALOGUE, ApiStand, api_stand
+from tests.unit.api_harness import CATALOGUE, ApiHarness, api_harness
 
 from wheelyard.cli.builders import builder_table, format_age, image_table
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
@@ -61,8 +61,8 @@ def described(*engines: EngineImages) -> tuple[BuilderStatus, ...]:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
@@ -125,8 +125,8 @@ def test_report_of_a_worker_that_knows_no_refreshes_is_read() -> None:
     assert form.validate_python(document).refreshed == {}
 
 
-async def test_api_lists_every_suite_of_the_catalogue_with_its_warning(stand: ApiStand) -> None:
-    answer = await stand.client.get("/v1/builders")
+async def test_api_lists_every_suite_of_the_catalogue_with_its_warning(harness: ApiHarness) -> None:
+    answer = await harness.client.get("/v1/builders")
     assert answer.status_code == 200
     listed = {one["suite"]: one for one in answer.json()}
     assert set(listed) == set(parse_catalogue(CATALOGUE.read_text()).suite)
@@ -134,15 +134,15 @@ async def test_api_lists_every_suite_of_the_catalogue_with_its_warning(stand: Ap
     assert (listed["trixie"]["policy"], listed["trixie"]["pending"]) == ("manylinux_2_41", None)
 
 
-async def test_api_tells_what_a_refresh_changed_in_each_image(stand: ApiStand) -> None:
+async def test_api_tells_what_a_refresh_changed_in_each_image(harness: ApiHarness) -> None:
     report = RefreshReport(at=NOW, images=(REFRESHED, LEFT))
     engine = EngineImages(engine="E1", host="b", images=(), pending={}, refreshed={"bookworm": report})
 
     async def builders() -> tuple[BuilderStatus, ...]:
         return described(engine)
 
-    stand.app.state.services = replace(stand.services, builders=builders)
-    listed = {one["suite"]: one for one in (await stand.client.get("/v1/builders")).json()}
+    harness.app.state.services = replace(harness.services, builders=builders)
+    listed = {one["suite"]: one for one in (await harness.client.get("/v1/builders")).json()}
     [shown_report] = listed["bookworm"]["refreshes"]
     assert (shown_report["host"], datetime.fromisoformat(shown_report["at"])) == ("b", NOW)
     made, left = shown_report["images"]
@@ -151,6 +151,6 @@ async def test_api_tells_what_a_refresh_changed_in_each_image(stand: ApiStand) -
     assert (left["refreshed"], left["changes"], left["problem"]) == (False, [], "libpq5 is gone")
 
 
-async def test_builders_need_a_token(stand: ApiStand) -> None:
-    stand.client.headers.clear()
-    assert (await stand.client.get("/v1/builders")).status_code == 401
+async def test_builders_need_a_token(harness: ApiHarness) -> None:
+    harness.client.headers.clear()
+    assert (await harness.client.get("/v1/builders")).status_code == 401

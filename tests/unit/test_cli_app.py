@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.unit.cli_stand import BUILD_ID, build_document
+from tests.unit.cli_harness import BUILD_ID, build_document
 from typer.testing import CliRunner
 
 from wheelyard.cli.app import app, run

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.contract.prebuild_contract import sample_prebuild
-from tests.unit.cli_stand import client_of
-from tests.unit.web_stand import WebStand, furnish, web_stand
+from tests.unit.cli_harness import client_of
+from tests.unit.web_harness import WebHarness, furnish, web_harness
 
 from wheelyard.cli import browse, statistics
 from wheelyard.cli.client import WheelyardClient
@@ -24,9 +24,9 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self._loop = asyncio.new_event_loop()
-        self._opened = web_stand(folder)
-        self.stand: WebStand = self.run(self._opened.__aenter__())
-        self.ids: dict[str, str] = self.run(furnish(self.stand))
+        self._opened = web_harness(folder)
+        self.harness: WebHarness = self.run(self._opened.__aenter__())
+        self.ids: dict[str, str] = self.run(furnish(self.harness))
         self.client: WheelyardClient = client_of(self._answer)
 
     def run(self, wanted: Any) -> Any:  # noqa: ANN401  whatever the coroutine gives
@@ -38,7 +38,7 @@ class Service:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         with capture_logs():  # what the service says is not what the command prints
-            response = self.run(self.stand.api.client.request(request.method, request.url.raw_path.decode()))
+            response = self.run(self.harness.api.client.request(request.method, request.url.raw_path.decode()))
         return httpx.Response(response.status_code, content=response.content)
 
 
@@ -88,7 +88,7 @@ def test_recipes_are_listed_and_shown(service: Service, capsys: pytest.CaptureFi
 
 
 def test_requests_are_listed_with_their_progress(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    service.run(service.stand.api.services.prebuilds.store.create(sample_prebuild()))
+    service.run(service.harness.api.services.prebuilds.store.create(sample_prebuild()))
     browse.list_requests(service.client, state="open", limit=5, as_json=False)
     shown = capsys.readouterr().out
     assert sample_prebuild().id in shown
@@ -100,7 +100,7 @@ def test_requests_are_listed_with_their_progress(service: Service, capsys: pytes
 def test_queue_says_when_a_build_begins(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     statistics.show_queue(service.client, limit=5, as_json=False)
     assert "nothing runs or waits" in capsys.readouterr().err
-    build_id = service.run(service.stand.api.submit("lxml"))
+    build_id = service.run(service.harness.api.submit("lxml"))
     statistics.show_queue(service.client, limit=5, as_json=False)
     assert build_id in capsys.readouterr().out
     statistics.show_queue(service.client, limit=5, as_json=True)

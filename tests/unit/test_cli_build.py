@@ -9,7 +9,7 @@ from typing import cast
 import httpx
 import pytest
 from rich.console import Console
-from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_answer
+from tests.unit.cli_harness import BUILD_ID, build_document, client_of, event_answer
 
 from wheelyard.cli.builds import WantedWheel, build, logs
 from wheelyard.cli.client import Ended, LogPiece, StatusChanged

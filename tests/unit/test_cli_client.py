@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from tests.unit.cli_stand import BUILD_ID, build_document, client_of, event_answer, problem
+from tests.unit.cli_harness import BUILD_ID, build_document, client_of, event_answer, problem
 
 from wheelyard.api.schemas.builds import BuildSummaryView
 from wheelyard.cli.client import Ended, LogPiece, StatusChanged

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from rich.console import Console
 from tests.contract.samples import BEGINNING
-from tests.unit.cli_stand import URL, client_of, event_answer
+from tests.unit.cli_harness import URL, client_of, event_answer
 from typer.testing import CliRunner
 
 from wheelyard.adapters.resolver.requirements import parse_requirements

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from tests.contract.samples import BEGINNING
-from tests.unit.cli_stand import BUILD_ID, build_document, client_of
+from tests.unit.cli_harness import BUILD_ID, build_document, client_of
 
 from wheelyard.api.schemas.builds import BuildSummaryView
 from wheelyard.cli.builds import WantedWheel, build, list_workers, retry, show

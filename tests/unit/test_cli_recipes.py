@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.sources import MemorySourceIndex
-from tests.unit.request_stand import make_sdist
+from tests.unit.request_harness import make_sdist
 
 from wheelyard.cli.app import run
 from wheelyard.cli.problem import ExitCode

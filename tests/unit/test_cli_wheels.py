@@ -4,8 +4,8 @@ import json
 
 import httpx
 import pytest
-from tests.unit.cli_stand import client_of
-from tests.unit.wheel_stand import WheelStand
+from tests.unit.cli_harness import client_of
+from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.api.schemas.index import IndexedWheelView
 from wheelyard.cli.problem import ExitCode
@@ -15,7 +15,7 @@ WHEEL = "demo-1.0-1-py3-none-any.whl"
 
 
 def wheel_document(**changes: object) -> dict[str, object]:
-    document: dict[str, object] = IndexedWheelView.of(WheelStand().put(WHEEL)).model_dump(mode="json")
+    document: dict[str, object] = IndexedWheelView.of(WheelHarness().put(WHEEL)).model_dump(mode="json")
     return {**document, **changes}
 
 

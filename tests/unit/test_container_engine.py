@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.pipeline_stand import LIMITS, TextLog
+from tests.unit.pipeline_harness import LIMITS, TextLog
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.containers import ContainerEngine, remove_leftovers

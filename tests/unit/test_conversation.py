@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.engine import ContainerExitError, MemoryEngine, Script, ScriptedAgent
 from tests.fakes.parsers import InlineParsers
-from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, TextLog
+from tests.unit.pipeline_harness import LIMIT_RULES, LIMITS, TextLog
 
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.recipes.effective import EffectiveRecipe

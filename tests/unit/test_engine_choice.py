@@ -29,7 +29,7 @@ async def test_engine_is_asked_once_for_all_parts_and_not_in_the_event_loop(
         images.image_refreshes,
         images.image_pruning,
         images.logged_images,
-        images.image_shelf,
+        images.image_inventory,
         images.image_reader,
     ):
         make(settings)
@@ -68,6 +68,6 @@ def test_catalogue_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     settings = Settings(state_dir=tmp_path / "state", catalogue=own)
     first = images.catalogue(settings)
     images.image_refreshes(settings)
-    images.image_shelf(settings)
+    images.image_inventory(settings)
     assert images.catalogue(settings) is first
     assert reads == [own]

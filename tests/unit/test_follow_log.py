@@ -8,7 +8,7 @@ from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.records import MemoryState
 
-from wheelyard.domain.builds.build import NeededRelease, Stage, Status
+from wheelyard.domain.builds.build import MissingRelease, Stage, Status
 from wheelyard.domain.builds.records import Claim, LogPart, Outcome
 from wheelyard.errors import NotFoundError
 from wheelyard.usecases.follow_log import FollowLog, LogEvent, LogPosition, LogText, StatusChange
@@ -17,7 +17,7 @@ SUCCESS = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class Harness:
     """A build in memory, a worker's hands on it, and a follower."""
 
     build_id: str
@@ -39,40 +39,40 @@ class Stand:
 
 
 @pytest.fixture
-async def stand() -> Stand:
+async def harness() -> Harness:
     clock = ManualClock(BEGINNING)
     state = MemoryState(clock=clock)
     builds = MemoryBuilds(state)
     submission = await builds.submit(sample_order(), requested_by="tests")
     follow = FollowLog(builds=builds, logs=MemoryLogs(state, part_bytes=3))
     attempts = MemoryAttempts(state)
-    return Stand(build_id=submission.build.id, state=state, clock=clock, attempts=attempts, follow=follow)
+    return Harness(build_id=submission.build.id, state=state, clock=clock, attempts=attempts, follow=follow)
 
 
 def text_of(events: list[LogEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, LogText))
 
 
-async def test_finished_build_is_told_whole_and_ends_with_its_status(stand: Stand) -> None:
-    claim = await stand.claim()
-    await stand.attempts.append_log(claim, b"a longer text")
-    await stand.attempts.finish(claim, SUCCESS)
-    events = await stand.events()
+async def test_finished_build_is_told_whole_and_ends_with_its_status(harness: Harness) -> None:
+    claim = await harness.claim()
+    await harness.attempts.append_log(claim, b"a longer text")
+    await harness.attempts.finish(claim, SUCCESS)
+    events = await harness.events()
     assert text_of(events) == "a longer text"
     end = StatusChange(status=Status.SUCCEEDED, stage=None, attempt=1, position=LogPosition(attempt=1, offset=13))
     assert events[-1] == end
     assert [event for event in events if isinstance(event, StatusChange)] == [end]
 
 
-async def test_live_build_is_told_as_it_goes(stand: Stand) -> None:
-    following = asyncio.create_task(stand.events())
+async def test_live_build_is_told_as_it_goes(harness: Harness) -> None:
+    following = asyncio.create_task(harness.events())
     await asyncio.sleep(0.01)
-    claim = await stand.claim()
+    claim = await harness.claim()
     for stage in (Stage.FETCH, Stage.BUILD):
-        await stand.attempts.enter_stage(claim, stage)
-        await stand.attempts.append_log(claim, stage.value.encode())
+        await harness.attempts.enter_stage(claim, stage)
+        await harness.attempts.append_log(claim, stage.value.encode())
         await asyncio.sleep(0.01)
-    await stand.attempts.finish(claim, SUCCESS)
+    await harness.attempts.finish(claim, SUCCESS)
     events = await following
     assert text_of(events) == "fetchbuild"
     changes = [(event.status, event.stage) for event in events if isinstance(event, StatusChange)]
@@ -85,57 +85,57 @@ async def test_live_build_is_told_as_it_goes(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("text", ["plain", "\u00e4\u00f6\u00fc", "1\u20ac", "\U0001f6de wheel"])
-async def test_characters_are_never_cut(stand: Stand, text: str) -> None:
-    claim = await stand.claim()
-    await stand.attempts.append_log(claim, text.encode())
-    await stand.attempts.finish(claim, SUCCESS)
-    events = await stand.events()
+async def test_characters_are_never_cut(harness: Harness, text: str) -> None:
+    claim = await harness.claim()
+    await harness.attempts.append_log(claim, text.encode())
+    await harness.attempts.finish(claim, SUCCESS)
+    events = await harness.events()
     assert text_of(events) == text
     for seen, event in enumerate(events, start=1):
-        assert text_of(await stand.events(event.position)) == text_of(events[seen:])
+        assert text_of(await harness.events(event.position)) == text_of(events[seen:])
 
 
-async def test_bytes_that_are_no_text_are_replaced_also_at_the_very_end(stand: Stand) -> None:
-    claim = await stand.claim()
-    await stand.attempts.append_log(claim, b"ok \xff and cut \xe2\x82")
-    await stand.attempts.finish(claim, SUCCESS)
-    assert text_of(await stand.events()) == "ok \ufffd and cut \ufffd"
+async def test_bytes_that_are_no_text_are_replaced_also_at_the_very_end(harness: Harness) -> None:
+    claim = await harness.claim()
+    await harness.attempts.append_log(claim, b"ok \xff and cut \xe2\x82")
+    await harness.attempts.finish(claim, SUCCESS)
+    assert text_of(await harness.events()) == "ok \ufffd and cut \ufffd"
 
 
-async def test_taken_over_build_tells_both_attempts_in_order(stand: Stand) -> None:
-    await stand.attempts.append_log(await stand.claim(), b"first, cut \xe2")
-    stand.clock.advance(60)
-    second = await stand.claim("worker-2")
-    await stand.attempts.append_log(second, b"second")
-    await stand.attempts.finish(second, SUCCESS)
-    events = await stand.events()
+async def test_taken_over_build_tells_both_attempts_in_order(harness: Harness) -> None:
+    await harness.attempts.append_log(await harness.claim(), b"first, cut \xe2")
+    harness.clock.advance(60)
+    second = await harness.claim("worker-2")
+    await harness.attempts.append_log(second, b"second")
+    await harness.attempts.finish(second, SUCCESS)
+    events = await harness.events()
     assert text_of(events) == "first, cut \ufffdsecond"
-    assert text_of(await stand.events(LogPosition(attempt=1, offset=12))) == "second"
-    assert text_of(await stand.events(LogPosition(attempt=2))) == "second"
+    assert text_of(await harness.events(LogPosition(attempt=1, offset=12))) == "second"
+    assert text_of(await harness.events(LogPosition(attempt=2))) == "second"
 
 
-async def test_what_a_build_waits_for_is_told(stand: Stand) -> None:
-    needs = (NeededRelease(project="needed", version="2.0"),)
-    await stand.attempts.finish(await stand.claim(), Outcome(status=Status.QUEUED, counts=False, needs=needs))
-    following = asyncio.create_task(stand.events())
+async def test_what_a_build_waits_for_is_told(harness: Harness) -> None:
+    needs = (MissingRelease(project="needed", version="2.0"),)
+    await harness.attempts.finish(await harness.claim(), Outcome(status=Status.QUEUED, counts=False, needs=needs))
+    following = asyncio.create_task(harness.events())
     await asyncio.sleep(0.05)
-    await MemoryBuilds(stand.state).request_cancel(stand.build_id, requested_by="tests")
+    await MemoryBuilds(harness.state).request_cancel(harness.build_id, requested_by="tests")
     waits = [event.waits_for for event in await following if isinstance(event, StatusChange)]
     assert waits == [("needed 2.0",), ()]
 
 
-async def test_build_cancelled_in_the_queue_ends_at_once(stand: Stand) -> None:
-    await MemoryBuilds(stand.state).request_cancel(stand.build_id, requested_by="tests")
-    (event,) = await stand.events()
+async def test_build_cancelled_in_the_queue_ends_at_once(harness: Harness) -> None:
+    await MemoryBuilds(harness.state).request_cancel(harness.build_id, requested_by="tests")
+    (event,) = await harness.events()
     assert event == StatusChange(status=Status.CANCELLED, stage=None, attempt=0, position=LogPosition())
 
 
-async def test_position_beyond_the_log_gives_no_text(stand: Stand) -> None:
-    claim = await stand.claim()
-    await stand.attempts.append_log(claim, b"short")
-    await stand.attempts.finish(claim, SUCCESS)
+async def test_position_beyond_the_log_gives_no_text(harness: Harness) -> None:
+    claim = await harness.claim()
+    await harness.attempts.append_log(claim, b"short")
+    await harness.attempts.finish(claim, SUCCESS)
     for position in (LogPosition(attempt=1, offset=5), LogPosition(attempt=1, offset=99), LogPosition(attempt=7)):
-        (event,) = await stand.events(position)
+        (event,) = await harness.events(position)
         assert isinstance(event, StatusChange)
 
 
@@ -149,32 +149,32 @@ class CountingLogs(MemoryLogs):
         return await super().read(build_id, attempt=attempt, offset=offset)
 
 
-async def test_reader_reads_each_piece_once_and_nothing_for_a_change_of_stage(stand: Stand) -> None:
-    logs = CountingLogs(stand.state)
-    follow = FollowLog(builds=MemoryBuilds(stand.state), logs=logs)
-    claim = await stand.claim()
-    events = follow(stand.build_id, start=LogPosition())
+async def test_reader_reads_each_piece_once_and_nothing_for_a_change_of_stage(harness: Harness) -> None:
+    logs = CountingLogs(harness.state)
+    follow = FollowLog(builds=MemoryBuilds(harness.state), logs=logs)
+    claim = await harness.claim()
+    events = follow(harness.build_id, start=LogPosition())
     first = await anext(events)
     for number in range(1, 4):
-        await stand.attempts.append_log(claim, b"piece\n")
+        await harness.attempts.append_log(claim, b"piece\n")
         text = await anext(events)
-        await stand.attempts.enter_stage(claim, list(Stage)[number])
+        await harness.attempts.enter_stage(claim, list(Stage)[number])
         change = await anext(events)
         assert (text_of([text]), type(change), logs.reads) == ("piece\n", StatusChange, number)
     assert isinstance(first, StatusChange)
     await events.aclose()
 
 
-async def test_unknown_build_is_not_found(stand: Stand) -> None:
+async def test_unknown_build_is_not_found(harness: Harness) -> None:
     with pytest.raises(NotFoundError):
-        await anext(stand.follow("no-such-build", start=LogPosition()))
+        await anext(harness.follow("no-such-build", start=LogPosition()))
 
 
-async def test_reader_that_leaves_is_forgotten(stand: Stand) -> None:
-    events = stand.follow(stand.build_id, start=LogPosition())
+async def test_reader_that_leaves_is_forgotten(harness: Harness) -> None:
+    events = harness.follow(harness.build_id, start=LogPosition())
     await anext(events)
     await events.aclose()
-    assert not stand.state._waiting
+    assert not harness.state._waiting
 
 
 def test_position_is_read_as_it_is_written() -> None:
@@ -189,32 +189,32 @@ def test_anything_else_is_no_position(text: str) -> None:
 
 
 @pytest.mark.parametrize("part_bytes", [1, 2, 3, 5, 1000])
-async def test_reader_resumes_at_the_right_byte_after_what_is_no_text(stand: Stand, part_bytes: int) -> None:
+async def test_reader_resumes_at_the_right_byte_after_what_is_no_text(harness: Harness, part_bytes: int) -> None:
     log = b"\xff\xfe\xe2\x82 one\nt\xffwo \xe2\x82\xac\r50%\r\nthree\n\xff half"
-    claim = await stand.claim()
-    await stand.attempts.append_log(claim, log)
-    stand.follow._logs = MemoryLogs(stand.state, part_bytes=part_bytes)
-    following = stand.follow(stand.build_id, start=LogPosition())
+    claim = await harness.claim()
+    await harness.attempts.append_log(claim, log)
+    harness.follow._logs = MemoryLogs(harness.state, part_bytes=part_bytes)
+    following = harness.follow(harness.build_id, start=LogPosition())
     told: list[LogEvent] = []
     while not (isinstance(told[-1:] and told[-1], StatusChange)):
         told.append(await anext(following))
     await following.aclose()
     assert text_of(told) == log.rpartition(b"\n")[0].decode(errors="replace") + "\n"
     assert told[-1].position == LogPosition(attempt=1, offset=log.rindex(b"\n") + 1)
-    await stand.attempts.append_log(claim, b" of it\n")
-    await stand.attempts.finish(claim, SUCCESS)
+    await harness.attempts.append_log(claim, b" of it\n")
+    await harness.attempts.finish(claim, SUCCESS)
     whole = log + b" of it\n"
     for event in told:
         rest = whole[event.position.offset :].decode(errors="replace")
-        assert text_of(await stand.events(event.position)) == rest
+        assert text_of(await harness.events(event.position)) == rest
 
 
-async def test_line_without_an_end_is_told_in_pieces_that_cut_no_character(stand: Stand) -> None:
-    stand.follow._logs = MemoryLogs(stand.state, part_bytes=1 << 16)
-    claim = await stand.claim()
+async def test_line_without_an_end_is_told_in_pieces_that_cut_no_character(harness: Harness) -> None:
+    harness.follow._logs = MemoryLogs(harness.state, part_bytes=1 << 16)
+    claim = await harness.claim()
     text = "a" + "\u20ac" * 60_000
-    await stand.attempts.append_log(claim, text.encode())
-    await stand.attempts.finish(claim, SUCCESS)
-    events = await stand.events()
+    await harness.attempts.append_log(claim, text.encode())
+    await harness.attempts.finish(claim, SUCCESS)
+    events = await harness.events()
     assert text_of(events) == text
     assert len(events) > 2

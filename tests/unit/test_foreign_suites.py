@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.pipeline_stand import PipelineStand, make_stand
+from tests.unit.pipeline_harness import PipelineHarness, make_harness
 from tests.unit.test_catalogue import FACTS, HEAD, problems_of, python_entry, suite_entry
 from tests.unit.test_sbom import CONTENT
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.external import ForeignPlan, plan_foreign
+from wheelyard.adapters.images.external import ExternalPlan, plan_external
 from wheelyard.adapters.images.names import ImageRecord
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import environment_build, toolchain_build
@@ -52,10 +52,10 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture
-def plan(catalogue: Catalogue) -> ForeignPlan:
+def plan(catalogue: Catalogue) -> ExternalPlan:
     entry = catalogue.suite["almalinux8"]
     assert isinstance(entry, ImageSuite)
-    return plan_foreign(catalogue, FACTS, entry, suite="almalinux8", revision="")
+    return plan_external(catalogue, FACTS, entry, suite="almalinux8", revision="")
 
 
 def record(**labels: str) -> ImageRecord:
@@ -101,7 +101,7 @@ def test_definition_changes_with_what_determines_the_layer(catalogue: Catalogue)
     assert runtime_definition(catalogue, FACTS, suite="almalinux8", python="3.11") == ours
 
 
-def test_layer_keeps_the_contract(plan: ForeignPlan) -> None:
+def test_layer_keeps_the_contract(plan: ExternalPlan) -> None:
     wheel = BUILDERS / "tools.lock"
     build = plan.builder_build("3.11", below=record(), digest="sha256:0123", wheels=[wheel])
     text = build.dockerfile
@@ -139,15 +139,15 @@ def test_toolchain_for_another_manager_is_none_in_it(catalogue: Catalogue) -> No
         choose_toolchains(other, ["fortran"], suite="almalinux8")
 
 
-async def test_recipe_gives_it_the_packages_for_its_manager(pipeline: PipelineStand) -> None:
+async def test_recipe_gives_it_the_packages_for_its_manager(pipeline: PipelineHarness) -> None:
     both = EffectiveRecipe(apt=("libyaml-dev",), dnf=("libyaml-devel",))
-    stand = make_stand(pipeline.folder, both)
-    stand.images.managers["bookworm"] = "dnf"
-    await prepare(stand.job.knowing(sdist=stand.folder / "demo-1.0.tar.gz"), stand.tools)
-    assert stand.images.asked[0] == "builder-bookworm-3.13+libyaml-devel"
-    stand.images.managers["bookworm"] = "apk"
+    harness = make_harness(pipeline.folder, both)
+    harness.images.managers["bookworm"] = "dnf"
+    await prepare(harness.job.knowing(sdist=harness.folder / "demo-1.0.tar.gz"), harness.tools)
+    assert harness.images.asked[0] == "builder-bookworm-3.13+libyaml-devel"
+    harness.images.managers["bookworm"] = "apk"
     with pytest.raises(PackagesMissingError, match="apk"):
-        await prepare(stand.job.knowing(sdist=stand.folder / "demo-1.0.tar.gz"), stand.tools)
+        await prepare(harness.job.knowing(sdist=harness.folder / "demo-1.0.tar.gz"), harness.tools)
 
 
 async def test_images_know_its_names_its_manager_and_its_pythons(catalogue: Catalogue, tmp_path: Path) -> None:

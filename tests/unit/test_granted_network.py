@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.pipeline_stand import honest_build, honest_repair, honest_verify, make_stand
+from tests.unit.pipeline_harness import honest_build, honest_repair, honest_verify, make_harness
 
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import NetworkRefusedError
@@ -17,22 +17,22 @@ ASKING = EffectiveRecipe(network=True)
 
 
 async def test_attempt_ends_before_anything_is_fetched_if_the_operator_has_none(tmp_path: Path) -> None:
-    stand = make_stand(tmp_path, ASKING)
+    harness = make_harness(tmp_path, ASKING)
     with pytest.raises(NetworkRefusedError, match=r"demo 1\.0"):
-        await resolve(stand.job, stand.tools)
+        await resolve(harness.job, harness.tools)
     with pytest.raises(NetworkRefusedError):
-        await build(stand.prepared, stand.tools)
-    assert stand.engine.runs == []
+        await build(harness.prepared, harness.tools)
+    assert harness.engine.runs == []
 
 
 @pytest.mark.parametrize(("recipe", "given"), [(ASKING, "recipe"), (EffectiveRecipe(), "none")])
 async def test_build_alone_gets_it(tmp_path: Path, recipe: EffectiveRecipe, given: str) -> None:
-    stand = make_stand(tmp_path, recipe)
-    tools = replace(stand.tools, network_for_recipes=True)
-    stand.engine.scripts = [honest_build, honest_repair, honest_verify]
-    await resolve(stand.job, tools)
-    wheel = (await verify(await repair(await build(stand.prepared, tools), tools), tools)).wheel
+    harness = make_harness(tmp_path, recipe)
+    tools = replace(harness.tools, network_for_recipes=True)
+    harness.engine.scripts = [honest_build, honest_repair, honest_verify]
+    await resolve(harness.job, tools)
+    wheel = (await verify(await repair(await build(harness.prepared, tools), tools), tools)).wheel
     assert wheel is not None
     assert any("built with a network" in warning for warning in wheel.warnings) == recipe.network
-    assert [spec.network for spec in stand.engine.runs] == [given, "none", "none"]
-    assert ("network: the build has one" in stand.log.text) == recipe.network
+    assert [spec.network for spec in harness.engine.runs] == [given, "none", "none"]
+    assert ("network: the build has one" in harness.log.text) == recipe.network

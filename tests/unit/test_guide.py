@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.api_stand import api_stand
+from tests.unit.api_harness import api_harness
 from tools.build_guide import PAGES_ELSEWHERE, ROOT, GuideHook, build_guide
 
 from wheelyard.web import guide as module
@@ -45,8 +45,8 @@ def guide(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     monkeypatch.setattr(module, "data_path", lambda _: archive)
-    async with api_stand(tmp_path) as stand:
-        yield stand.client
+    async with api_harness(tmp_path) as harness:
+        yield harness.client
 
 
 class _Loads(HTMLParser):
@@ -142,8 +142,8 @@ async def test_what_is_not_in_the_guide_is_not_found(client: httpx.AsyncClient, 
 
 async def test_guide_that_was_not_built_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "data_path", lambda _: tmp_path / "guide.zip")
-    async with api_stand(tmp_path) as stand:
-        answer = await stand.client.get("/guide/settings/")
+    async with api_harness(tmp_path) as harness:
+        answer = await harness.client.get("/guide/settings/")
     assert answer.status_code == 404
     assert "make guide" in answer.json()["detail"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.test_image_upkeep import BUILDERS, CATALOGUE, NOW, FakeEngine, FakeImages
 
-from wheelyard.adapters.images.fallback import StandIn, StandInFile, StandIns
-from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.fallback import Fallback, FallbackFile, Fallbacks
+from wheelyard.adapters.images.inventory import ImageInventory
 from wheelyard.adapters.images.names import ImageName
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.reports import PendingFile
@@ -21,10 +21,10 @@ OTHER_BYTES = HashMismatchError(what="Python-3.13.15.tar.xz", expected="a", foun
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class Harness:
     engine: FakeEngine
-    shelf: ImageShelf
-    stand_ins: StandIns
+    storage: ImageInventory
+    placeholders: Fallbacks
     now: list[datetime]
     wanted: ImageName
 
@@ -40,7 +40,7 @@ class Stand:
             self.add(self.wanted.definition, "sha256:new", age=0)
             return "sha256:new"
 
-        return await self.stand_ins.serve(self.wanted, make, lines.append), lines, bool(tried)
+        return await self.placeholders.serve(self.wanted, make, lines.append), lines, bool(tried)
 
     def add(self, definition: str, image_id: str, *, age: int, name: str = f"builder-{SUITE}-{PYTHON}") -> None:
         tag = f"wheelyard/{name}:{definition[:12]}"
@@ -48,98 +48,98 @@ class Stand:
         self.engine.images[tag]["Created"] = (NOW - timedelta(days=age)).isoformat()
 
     async def standing(self) -> dict[str, str]:
-        return {image.id: image.stands_in for image in (await self.shelf.look()).images if image.stands_in}
+        return {image.id: image.stands_in for image in (await self.storage.look()).images if image.stands_in}
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> Stand:
+async def harness(tmp_path: Path) -> Harness:
     engine, options, now = FakeEngine(), ImageOptions(lock_dir=tmp_path, architecture="x86_64"), [NOW]
     images = FakeImages(engine=engine, catalogue=CATALOGUE, builders_dir=BUILDERS, cache_dir=tmp_path, options=options)
-    return Stand(
+    return Harness(
         engine=engine,
-        shelf=ImageShelf(engine=engine, images=images, catalogue=CATALOGUE, folder=tmp_path / "images"),
-        stand_ins=StandIns(engine=engine, folder=tmp_path / "images", clock=lambda: now[0]),
+        storage=ImageInventory(engine=engine, images=images, catalogue=CATALOGUE, folder=tmp_path / "images"),
+        placeholders=Fallbacks(engine=engine, folder=tmp_path / "images", clock=lambda: now[0]),
         now=now,
         wanted=(await images.plan(SUITE)).builder_name(PYTHON),
     )
 
 
-async def test_newest_older_image_of_the_same_name_stands_in_and_the_log_says_why(stand: Stand) -> None:
-    stand.add("1" * 64, "sha256:oldest", age=9)
-    stand.add("2" * 64, "sha256:older", age=2)
-    stand.add("3" * 64, "sha256:elsewhere", age=1, name=f"builder-trixie-{PYTHON}")
-    stand.add("4" * 64, "sha256:runtime", age=1, name=f"runtime-{SUITE}-{PYTHON}")
-    image, lines, _ = await stand.serve(OTHER_BYTES)
+async def test_newest_older_image_of_the_same_name_stands_in_and_the_log_says_why(harness: Harness) -> None:
+    harness.add("1" * 64, "sha256:oldest", age=9)
+    harness.add("2" * 64, "sha256:older", age=2)
+    harness.add("3" * 64, "sha256:elsewhere", age=1, name=f"builder-trixie-{PYTHON}")
+    harness.add("4" * 64, "sha256:runtime", age=1, name=f"runtime-{SUITE}-{PYTHON}")
+    image, lines, _ = await harness.serve(OTHER_BYTES)
     older = f"wheelyard/builder-bookworm-3.13:{'2' * 12}"
     assert image == "sha256:older"
     assert lines == [
-        f"warning: {stand.wanted.tag} cannot be made, so {older} of 2026-11-22 stands in: {OTHER_BYTES.summary}"
+        f"warning: {harness.wanted.tag} cannot be made, so {older} of 2026-11-22 stands in: {OTHER_BYTES.summary}"
     ]
-    assert await stand.standing() == {"sha256:older": OTHER_BYTES.summary}
+    assert await harness.standing() == {"sha256:older": OTHER_BYTES.summary}
 
 
-async def test_image_that_a_refresh_has_not_finished_stands_in_for_nothing(stand: Stand) -> None:
-    stand.engine.add(f"wheelyard/builder-{SUITE}-{PYTHON}:{'2' * 12}-20261124T000000", "half", definition="2" * 64)
+async def test_image_that_a_refresh_has_not_finished_stands_in_for_nothing(harness: Harness) -> None:
+    harness.engine.add(f"wheelyard/builder-{SUITE}-{PYTHON}:{'2' * 12}-20261124T000000", "half", definition="2" * 64)
     with pytest.raises(HashMismatchError):
-        await stand.serve(OTHER_BYTES)
+        await harness.serve(OTHER_BYTES)
 
 
 @pytest.mark.parametrize("failure", [OTHER_BYTES, NotFoundError(kind="Python", name="3.5", where="there")])
 async def test_without_an_older_image_or_with_a_callers_mistake_the_error_stands(
-    stand: Stand, failure: WheelyardError
+    harness: Harness, failure: WheelyardError
 ) -> None:
     if not isinstance(failure, OperatorError):
-        stand.add("2" * 64, "sha256:older", age=2)
+        harness.add("2" * 64, "sha256:older", age=2)
     with pytest.raises(type(failure)):
-        await stand.serve(failure)
-    assert await stand.standing() == {}
+        await harness.serve(failure)
+    assert await harness.standing() == {}
 
 
-async def test_nobody_tries_again_for_ten_minutes_and_then_the_new_image_takes_over(stand: Stand) -> None:
-    stand.add("2" * 64, "sha256:older", age=2)
-    await stand.serve(OTHER_BYTES)
-    image, lines, tried = await stand.serve()
+async def test_nobody_tries_again_for_ten_minutes_and_then_the_new_image_takes_over(harness: Harness) -> None:
+    harness.add("2" * 64, "sha256:older", age=2)
+    await harness.serve(OTHER_BYTES)
+    image, lines, tried = await harness.serve()
     assert (image, tried) == ("sha256:older", False)
     assert OTHER_BYTES.summary in lines[0]
-    stand.now[0] += timedelta(minutes=10)
-    assert await stand.serve() == ("sha256:new", [], True)
-    assert await stand.standing() == {}
+    harness.now[0] += timedelta(minutes=10)
+    assert await harness.serve() == ("sha256:new", [], True)
+    assert await harness.standing() == {}
 
 
-async def test_image_that_somebody_made_meanwhile_is_used_at_once(stand: Stand) -> None:
-    stand.add("2" * 64, "sha256:older", age=2)
-    await stand.serve(OTHER_BYTES)
-    stand.add(stand.wanted.definition, "sha256:new", age=0)
-    assert (await stand.serve())[0] == "sha256:new"
-    assert await stand.standing() == {}
+async def test_image_that_somebody_made_meanwhile_is_used_at_once(harness: Harness) -> None:
+    harness.add("2" * 64, "sha256:older", age=2)
+    await harness.serve(OTHER_BYTES)
+    harness.add(harness.wanted.definition, "sha256:new", age=0)
+    assert (await harness.serve())[0] == "sha256:new"
+    assert await harness.standing() == {}
 
 
-async def test_list_of_images_says_which_stand_in(stand: Stand) -> None:
-    stand.add("2" * 64, "sha256:older", age=2)
-    await stand.serve(OTHER_BYTES)
-    table = image_table(await stand.shelf.describe(), now=datetime.now(tz=UTC))
+async def test_list_of_images_says_which_stand_in(harness: Harness) -> None:
+    harness.add("2" * 64, "sha256:older", age=2)
+    await harness.serve(OTHER_BYTES)
+    table = image_table(await harness.storage.describe(), now=datetime.now(tz=UTC))
     assert list(table.columns[-1].cells) == ["stands in"]
 
 
 def test_broken_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "stand-ins.json").write_text('[{"definition": 1}]')
-    assert StandInFile(tmp_path / "stand-ins.json").read() == ()
+    assert FallbackFile(tmp_path / "stand-ins.json").read() == ()
 
 
 def test_notes_of_several_writers_are_all_kept(tmp_path: Path) -> None:
     """Two workers and a refresh on one host write the same files, at the same time."""
 
-    def stand_in(number: int) -> StandIn:
-        return StandIn(definition=f"d{number}", image="sha256:1", reason="away", since=NOW)
+    def stand_in(number: int) -> Fallback:
+        return Fallback(definition=f"d{number}", image="sha256:1", reason="away", since=NOW)
 
     def write(number: int) -> None:
-        StandInFile(tmp_path / "stand-ins.json").replace(f"d{number}", stand_in(number))
+        FallbackFile(tmp_path / "stand-ins.json").replace(f"d{number}", stand_in(number))
         PendingFile(tmp_path / "pending.json").write(f"suite{number}", (), now=NOW)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(40)))
-    found = StandInFile(tmp_path / "stand-ins.json").read()
+    found = FallbackFile(tmp_path / "stand-ins.json").read()
     assert {one.definition for one in found} == {f"d{number}" for number in range(40)}
     assert len(PendingFile(tmp_path / "pending.json").read()) == 40
-    StandInFile(tmp_path / "stand-ins.json").replace("d7", None)
-    assert len(StandInFile(tmp_path / "stand-ins.json").read()) == 39
+    FallbackFile(tmp_path / "stand-ins.json").replace("d7", None)
+    assert len(FallbackFile(tmp_path / "stand-ins.json").read()) == 39

@@ -12,7 +12,7 @@ import pytest
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import Completed, LineCallback
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.inventory import ImageInventory
 from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.outdated import current_definitions
@@ -135,7 +135,7 @@ class FakeImages(ImageBuilder):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class Harness:
     engine: FakeEngine
     images: FakeImages
     upkeep: ImageUpkeep
@@ -145,7 +145,7 @@ class Stand:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> Stand:
+async def harness(tmp_path: Path) -> Harness:
     engine, options = FakeEngine(), ImageOptions(lock_dir=tmp_path, architecture="x86_64")
     images = FakeImages(engine=engine, catalogue=CATALOGUE, builders_dir=BUILDERS, cache_dir=tmp_path, options=options)
     plan = await images.plan(SUITE)
@@ -159,286 +159,296 @@ async def stand(tmp_path: Path) -> Stand:
     upkeep = ImageUpkeep(
         engine=engine, images=images, options=options, folder=folder, pruning=pruning, clock=lambda: now[0]
     )
-    return Stand(engine=engine, images=images, upkeep=upkeep, pruning=pruning, now=now, names=names)
+    return Harness(engine=engine, images=images, upkeep=upkeep, pruning=pruning, now=now, names=names)
 
 
-def ids(stand: Stand) -> dict[str, object]:
-    return {tag: image["Id"] for tag, image in stand.engine.images.items()}
+def ids(harness: Harness) -> dict[str, object]:
+    return {tag: image["Id"] for tag, image in harness.engine.images.items()}
 
 
-def plant_upgrade(stand: Stand) -> None:
-    stand.engine.says["sha256:old-runtime apt-get"] = UPGRADE
-    stand.engine.says["sha256:old-runtime dpkg-query"] = "libssl3\t1\tamd64\n"
-    stand.engine.says["new-runtime-bookworm-3.13 dpkg-query"] = "libssl3\t2\tamd64\n"
+def plant_upgrade(harness: Harness) -> None:
+    harness.engine.says["sha256:old-runtime apt-get"] = UPGRADE
+    harness.engine.says["sha256:old-runtime dpkg-query"] = "libssl3\t1\tamd64\n"
+    harness.engine.says["new-runtime-bookworm-3.13 dpkg-query"] = "libssl3\t2\tamd64\n"
 
 
-async def test_images_without_pending_updates_are_left_alone(stand: Stand) -> None:
-    before = ids(stand)
-    reports = await stand.upkeep.refresh(SUITE, print)
+async def test_images_without_pending_updates_are_left_alone(harness: Harness) -> None:
+    before = ids(harness)
+    reports = await harness.upkeep.refresh(SUITE, print)
     assert [(report.refreshed, report.pending) for report in reports] == [(False, ()), (False, ())]
-    assert ids(stand) == before
+    assert ids(harness) == before
 
 
-async def test_new_images_take_over_the_names_and_the_report_says_what_changed(stand: Stand) -> None:
-    plant_upgrade(stand)
-    builder, runtime = await stand.upkeep.refresh(SUITE, print)
+async def test_new_images_take_over_the_names_and_the_report_says_what_changed(harness: Harness) -> None:
+    plant_upgrade(harness)
+    builder, runtime = await harness.upkeep.refresh(SUITE, print)
     assert (builder.refreshed, runtime.refreshed) == (True, True)
     assert runtime.pending == (PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True),)
     assert runtime.changes == runtime.pending
-    assert ids(stand) == {
-        stand.names["base"].tag: "new-base",
-        stand.names["builder"].tag: "new-builder-bookworm-3.13",
-        stand.names["runtime"].tag: "new-runtime-bookworm-3.13",
+    assert ids(harness) == {
+        harness.names["base"].tag: "new-base",
+        harness.names["builder"].tag: "new-builder-bookworm-3.13",
+        harness.names["runtime"].tag: "new-runtime-bookworm-3.13",
     }
 
 
-def plant_environment(stand: Stand, *packages: str, lacks: bool = False) -> str:
+def plant_environment(harness: Harness, *packages: str, lacks: bool = False) -> str:
     """Give the old builder an environment; returns its name."""
     definition = environment_definition(builder="sha256:old-builder", packages=packages)
     tag, image_id = f"wheelyard/environment:{definition[:12]}", f"sha256:old-with-{'-'.join(packages)}"
     labels = {"role": "environment", "builder": "sha256:old-builder", "apt": ",".join(packages), "suite": SUITE}
-    stand.engine.add(tag, image_id, definition=definition, **labels)
+    harness.engine.add(tag, image_id, definition=definition, **labels)
     if lacks:
-        stand.engine.says[f"{image_id} apt-get"] = UPGRADE.replace("libssl3", "libpq5")
-        stand.engine.says[f"{image_id} dpkg-query"] = "libpq5\t1\tamd64\n"
-        stand.engine.says["new-environment-on-sha256:old-builder dpkg-query"] = "libpq5\t2\tamd64\n"
+        harness.engine.says[f"{image_id} apt-get"] = UPGRADE.replace("libssl3", "libpq5")
+        harness.engine.says[f"{image_id} dpkg-query"] = "libpq5\t1\tamd64\n"
+        harness.engine.says["new-environment-on-sha256:old-builder dpkg-query"] = "libpq5\t2\tamd64\n"
     return tag
 
 
-async def test_environment_that_lacks_updates_is_made_anew_and_its_builder_is_not(stand: Stand, tmp_path: Path) -> None:
-    before, tag = ids(stand), plant_environment(stand, "libpq-dev", lacks=True)
-    *others, environment = await stand.upkeep.check(SUITE, print)
+async def test_environment_that_lacks_updates_is_made_anew_and_its_builder_is_not(
+    harness: Harness, tmp_path: Path
+) -> None:
+    before, tag = ids(harness), plant_environment(harness, "libpq-dev", lacks=True)
+    *others, environment = await harness.upkeep.check(SUITE, print)
     assert [len(one.pending) for one in (*others, environment)] == [0, 0, 1]
     assert [change.package for change in PendingFile(tmp_path / "images/pending.json").read()[SUITE].changes] == [
         "libpq5"
     ]
-    *others, environment = await stand.upkeep.refresh(SUITE, print)
+    *others, environment = await harness.upkeep.refresh(SUITE, print)
     assert [one.refreshed for one in (*others, environment)] == [False, False, True]
     assert [(one.package, one.to_version) for one in environment.changes] == [("libpq5", "2")]
-    assert ids(stand) == {**before, tag: "new-environment-on-sha256:old-builder"}
-    stand.now[0] += timedelta(hours=3)
-    assert [image.id for image in await stand.pruning.prune()] == ["sha256:old-with-libpq-dev"]
+    assert ids(harness) == {**before, tag: "new-environment-on-sha256:old-builder"}
+    harness.now[0] += timedelta(hours=3)
+    assert [image.id for image in await harness.pruning.prune()] == ["sha256:old-with-libpq-dev"]
 
 
-async def test_environment_of_late_gets_a_successor_with_its_builder_and_another_one_does_not(stand: Stand) -> None:
-    plant_upgrade(stand)
-    await stand.pruning.note_use("sha256:old-with-libcold-dev")
-    stand.now[0] += timedelta(days=8)
+async def test_environment_of_late_gets_a_successor_with_its_builder_and_another_one_does_not(harness: Harness) -> None:
+    plant_upgrade(harness)
+    await harness.pruning.note_use("sha256:old-with-libcold-dev")
+    harness.now[0] += timedelta(days=8)
     for package in ("libwarm-dev", "libcold-dev"):
-        plant_environment(stand, package)
-    await stand.pruning.note_use("sha256:old-with-libwarm-dev")
-    reports = await stand.upkeep.refresh(SUITE, print)
+        plant_environment(harness, package)
+    await harness.pruning.note_use("sha256:old-with-libwarm-dev")
+    reports = await harness.upkeep.refresh(SUITE, print)
     assert [report.refreshed for report in reports] == [True, True, True, False]
     builder = "new-builder-bookworm-3.13"
     definition = environment_definition(builder=builder, packages=("libwarm-dev",))
-    assert ids(stand)[f"wheelyard/environment:{definition[:12]}"] == f"new-environment-on-{builder}"
+    assert ids(harness)[f"wheelyard/environment:{definition[:12]}"] == f"new-environment-on-{builder}"
     other = environment_definition(builder=builder, packages=("libcold-dev",))
-    assert f"wheelyard/environment:{other[:12]}" not in ids(stand)
+    assert f"wheelyard/environment:{other[:12]}" not in ids(harness)
 
 
-async def test_environment_whose_package_is_gone_keeps_no_other_image_from_its_updates(stand: Stand) -> None:
-    plant_upgrade(stand)
-    tag = plant_environment(stand, "libgone", lacks=True)
-    builder, _, environment = await stand.upkeep.refresh(SUITE, print)
+async def test_environment_whose_package_is_gone_keeps_no_other_image_from_its_updates(harness: Harness) -> None:
+    plant_upgrade(harness)
+    tag = plant_environment(harness, "libgone", lacks=True)
+    builder, _, environment = await harness.upkeep.refresh(SUITE, print)
     assert (builder.refreshed, environment.refreshed) == (True, False)
     assert "libgone" in environment.problem
-    assert ids(stand)[tag] == "sha256:old-with-libgone"
+    assert ids(harness)[tag] == "sha256:old-with-libgone"
 
 
-async def test_what_new_images_still_lack_is_looked_for(stand: Stand, tmp_path: Path) -> None:
-    plant_upgrade(stand)
-    stand.engine.says["new-runtime-bookworm-3.13 apt-get"] = UPGRADE.replace("(2 ", "(3 ")
-    await stand.upkeep.refresh(SUITE, print)
+async def test_what_new_images_still_lack_is_looked_for(harness: Harness, tmp_path: Path) -> None:
+    plant_upgrade(harness)
+    harness.engine.says["new-runtime-bookworm-3.13 apt-get"] = UPGRADE.replace("(2 ", "(3 ")
+    await harness.upkeep.refresh(SUITE, print)
     (left,) = PendingFile(tmp_path / "images/pending.json").read()[SUITE].changes
     assert left.to_version == "3"
 
 
-async def test_mirror_that_falls_silent_after_a_refresh_does_not_undo_it(stand: Stand) -> None:
-    plant_upgrade(stand)
+async def test_mirror_that_falls_silent_after_a_refresh_does_not_undo_it(harness: Harness) -> None:
+    plant_upgrade(harness)
     lines: list[str] = []
 
     def on_progress(line: str) -> None:
         lines.append(line)
         # The second look at an image is that at the new ones.
         if sum("looking for updates" in one for one in lines) > len(ROLES):
-            stand.engine.unreachable.append("  Could not connect to mirror.test:80")
+            harness.engine.unreachable.append("  Could not connect to mirror.test:80")
 
-    reports = await stand.upkeep.refresh(SUITE, on_progress)
+    reports = await harness.upkeep.refresh(SUITE, on_progress)
     assert all(report.refreshed for report in reports)
     assert "what bookworm still lacks is unknown" in lines[-1]
 
 
-async def test_failed_refresh_leaves_the_old_images_in_use_and_nothing_else(stand: Stand) -> None:
-    plant_upgrade(stand)
-    before = ids(stand)
-    stand.images.fails = True
+async def test_failed_refresh_leaves_the_old_images_in_use_and_nothing_else(harness: Harness) -> None:
+    plant_upgrade(harness)
+    before = ids(harness)
+    harness.images.fails = True
     with pytest.raises(ImageBuildFailedError):
-        await stand.upkeep.refresh(SUITE, print)
-    assert ids(stand) == before
+        await harness.upkeep.refresh(SUITE, print)
+    assert ids(harness) == before
 
 
-async def test_silent_mirror_is_named_and_the_old_images_stay_in_use(stand: Stand) -> None:
-    before = ids(stand)
-    stand.engine.unreachable.append("E: Failed to fetch\n  Could not connect to mirror.test:80")
+async def test_silent_mirror_is_named_and_the_old_images_stay_in_use(harness: Harness) -> None:
+    before = ids(harness)
+    harness.engine.unreachable.append("E: Failed to fetch\n  Could not connect to mirror.test:80")
     with pytest.raises(MirrorUnreachableError, match=r"mirror\.test"):
-        await stand.upkeep.refresh(SUITE, print)
-    assert ids(stand) == before
+        await harness.upkeep.refresh(SUITE, print)
+    assert ids(harness) == before
 
 
-async def test_report_is_kept_until_the_next_refresh_that_makes_images(stand: Stand) -> None:
-    assert await stand.upkeep.last_report(SUITE) is None
-    plant_upgrade(stand)
-    reports = await stand.upkeep.refresh(SUITE, print)
-    stand.now[0] += timedelta(hours=1)
-    await stand.upkeep.refresh(SUITE, print)
-    kept = await stand.upkeep.last_report(SUITE)
+async def test_report_is_kept_until_the_next_refresh_that_makes_images(harness: Harness) -> None:
+    assert await harness.upkeep.last_report(SUITE) is None
+    plant_upgrade(harness)
+    reports = await harness.upkeep.refresh(SUITE, print)
+    harness.now[0] += timedelta(hours=1)
+    await harness.upkeep.refresh(SUITE, print)
+    kept = await harness.upkeep.last_report(SUITE)
     assert kept is not None
     assert (kept.at, kept.images) == (NOW, reports)
 
 
-async def test_report_is_told_with_the_images_of_the_engine(stand: Stand, tmp_path: Path) -> None:
-    shelf = ImageShelf(engine=stand.engine, images=stand.images, catalogue=CATALOGUE, folder=tmp_path / "images")
-    assert (await shelf.look()).refreshed == {}
-    plant_upgrade(stand)
-    reports = await stand.upkeep.refresh(SUITE, print)
-    assert (await shelf.look()).refreshed == {SUITE: RefreshReport(at=NOW, images=reports)}
+async def test_report_is_told_with_the_images_of_the_engine(harness: Harness, tmp_path: Path) -> None:
+    storage = ImageInventory(
+        engine=harness.engine, images=harness.images, catalogue=CATALOGUE, folder=tmp_path / "images"
+    )
+    assert (await storage.look()).refreshed == {}
+    plant_upgrade(harness)
+    reports = await harness.upkeep.refresh(SUITE, print)
+    assert (await storage.look()).refreshed == {SUITE: RefreshReport(at=NOW, images=reports)}
 
 
-async def test_report_that_was_half_written_is_none(stand: Stand, tmp_path: Path) -> None:
+async def test_report_that_was_half_written_is_none(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "images" / "refreshes").mkdir(parents=True)
     (tmp_path / "images" / "refreshes" / f"{SUITE}.json").write_text('{"at": "2026-11-24T00:00')
-    assert await stand.upkeep.last_report(SUITE) is None
+    assert await harness.upkeep.last_report(SUITE) is None
 
 
-async def test_check_changes_nothing(stand: Stand) -> None:
-    plant_upgrade(stand)
-    before = ids(stand)
-    reports = await stand.upkeep.check(SUITE, print)
+async def test_check_changes_nothing(harness: Harness) -> None:
+    plant_upgrade(harness)
+    before = ids(harness)
+    reports = await harness.upkeep.check(SUITE, print)
     assert [len(report.pending) for report in reports] == [0, 1]
-    assert ids(stand) == before
+    assert ids(harness) == before
 
 
-async def test_first_use_of_an_environment_pushes_unused_ones_out(stand: Stand) -> None:
+async def test_first_use_of_an_environment_pushes_unused_ones_out(harness: Harness) -> None:
     for key in ("1" * 12, "2" * 12):
         tag = f"wheelyard/environment:{key}"
-        stand.engine.add(tag, f"sha256:{key}", role="environment", builder="sha256:old-builder", definition=key)
-        stand.engine.images[tag] |= {"Size": 9, "Created": "2026-11-01T00:00:00.123456789Z"}
-    await stand.pruning.note_use(f"sha256:{'2' * 12}")
-    left = ids(stand)
+        harness.engine.add(tag, f"sha256:{key}", role="environment", builder="sha256:old-builder", definition=key)
+        harness.engine.images[tag] |= {"Size": 9, "Created": "2026-11-01T00:00:00.123456789Z"}
+    await harness.pruning.note_use(f"sha256:{'2' * 12}")
+    left = ids(harness)
     assert f"wheelyard/environment:{'1' * 12}" not in left
     assert f"wheelyard/environment:{'2' * 12}" in left
-    assert stand.names["builder"].tag in left
+    assert harness.names["builder"].tag in left
 
 
-async def test_superseded_images_go_once_no_build_can_need_them(stand: Stand) -> None:
-    plant_upgrade(stand)
-    await stand.upkeep.refresh(SUITE, print)
-    superseded = {f"sha256:old-{role}" for role in stand.names}
-    assert set(stand.engine.nameless) == superseded
-    assert await stand.pruning.prune() == ()
-    stand.now[0] += timedelta(hours=3)
-    stand.engine.in_use.add("sha256:old-builder")
-    assert {image.id for image in await stand.pruning.prune()} == superseded - {"sha256:old-builder"}
-    stand.engine.in_use.clear()
-    assert [image.name for image in await stand.pruning.prune()] == ["builder of bookworm, superseded"]
-    assert stand.engine.nameless == {}
+async def test_superseded_images_go_once_no_build_can_need_them(harness: Harness) -> None:
+    plant_upgrade(harness)
+    await harness.upkeep.refresh(SUITE, print)
+    superseded = {f"sha256:old-{role}" for role in harness.names}
+    assert set(harness.engine.nameless) == superseded
+    assert await harness.pruning.prune() == ()
+    harness.now[0] += timedelta(hours=3)
+    harness.engine.in_use.add("sha256:old-builder")
+    assert {image.id for image in await harness.pruning.prune()} == superseded - {"sha256:old-builder"}
+    harness.engine.in_use.clear()
+    assert [image.name for image in await harness.pruning.prune()] == ["builder of bookworm, superseded"]
+    assert harness.engine.nameless == {}
 
 
 @pytest.mark.parametrize("role", ["base", "builder", "runtime"])
-async def test_image_of_an_older_definition_goes_a_week_after_its_last_use(stand: Stand, role: str) -> None:
-    family = stand.names[role].current_tag.rpartition(":")[0]
+async def test_image_of_an_older_definition_goes_a_week_after_its_last_use(harness: Harness, role: str) -> None:
+    family = harness.names[role].current_tag.rpartition(":")[0]
     older = f"{family}:{'0' * 12}"
-    stand.engine.add(older, "sha256:older", role=role, definition="0" * 64)
-    stand.now[0] += timedelta(days=1)
-    await stand.pruning.note_use("sha256:older")
-    stand.now[0] += OUTDATED - timedelta(hours=1)
-    assert await stand.pruning.prune() == ()
-    stand.now[0] += timedelta(hours=1)
-    assert [image.name for image in await stand.pruning.prune()] == [older]
+    harness.engine.add(older, "sha256:older", role=role, definition="0" * 64)
+    harness.now[0] += timedelta(days=1)
+    await harness.pruning.note_use("sha256:older")
+    harness.now[0] += OUTDATED - timedelta(hours=1)
+    assert await harness.pruning.prune() == ()
+    harness.now[0] += timedelta(hours=1)
+    assert [image.name for image in await harness.pruning.prune()] == [older]
 
 
-async def test_image_of_an_older_definition_stays_while_it_may_have_to_stand_in(stand: Stand) -> None:
+async def test_image_of_an_older_definition_stays_while_it_may_have_to_stand_in(harness: Harness) -> None:
     older = f"wheelyard/runtime-{SUITE}-3.11:{'0' * 12}"
     unknown = f"wheelyard/runtime-{SUITE}-3.9:{'0' * 12}"
     for tag in (older, unknown):
-        stand.engine.add(tag, f"sha256:{tag}", role="runtime", definition="0" * 64)
-    stand.now[0] += timedelta(days=99)
-    assert await stand.pruning.prune() == ()
-    name = (await stand.images.plan(SUITE)).runtime_name("3.11")
-    stand.engine.add(name.tag, "sha256:new", role="runtime", definition=name.definition)
-    assert [image.name for image in await stand.pruning.prune()] == [older]
+        harness.engine.add(tag, f"sha256:{tag}", role="runtime", definition="0" * 64)
+    harness.now[0] += timedelta(days=99)
+    assert await harness.pruning.prune() == ()
+    name = (await harness.images.plan(SUITE)).runtime_name("3.11")
+    harness.engine.add(name.tag, "sha256:new", role="runtime", definition=name.definition)
+    assert [image.name for image in await harness.pruning.prune()] == [older]
 
 
 @pytest.mark.parametrize(("ending", "role"), [("-draft", "draft"), ("-20261120T000000", "runtime")])
 async def test_what_a_killed_build_or_refresh_left_goes_once_no_build_can_need_it(
-    stand: Stand, ending: str, role: str
+    harness: Harness, ending: str, role: str
 ) -> None:
-    left = f"{stand.names['runtime'].tag}{ending}"
-    stand.engine.add(left, "sha256:left", role=role, definition=stand.names["runtime"].definition)
-    assert await stand.pruning.prune() == ()
-    stand.now[0] += timedelta(hours=3)
-    assert [image.name for image in await stand.pruning.prune()] == [left]
-    assert set(ids(stand)) == {name.tag for name in stand.names.values()}
+    left = f"{harness.names['runtime'].tag}{ending}"
+    harness.engine.add(left, "sha256:left", role=role, definition=harness.names["runtime"].definition)
+    assert await harness.pruning.prune() == ()
+    harness.now[0] += timedelta(hours=3)
+    assert [image.name for image in await harness.pruning.prune()] == [left]
+    assert set(ids(harness)) == {name.tag for name in harness.names.values()}
 
 
 @pytest.mark.parametrize(("role", "left"), [("draft", []), ("python", []), ("runtime", ["sha256:left"])])
 async def test_stage_without_a_name_goes_once_no_build_can_be_at_it_and_images_of_others_stay(
-    stand: Stand, role: str, left: list[str]
+    harness: Harness, role: str, left: list[str]
 ) -> None:
-    stand.engine.add("left:1", "sha256:left", role=role, definition="0" * 64, suite=SUITE)
-    stand.engine.nameless["sha256:left"] = stand.engine.images.pop("left:1")
-    assert await stand.pruning.prune() == ()
-    stand.now[0] += timedelta(hours=3)
-    assert [image.name for image in await stand.pruning.prune()] == ([] if left else [f"stage of an image of {SUITE}"])
-    assert list(stand.engine.nameless) == left
+    harness.engine.add("left:1", "sha256:left", role=role, definition="0" * 64, suite=SUITE)
+    harness.engine.nameless["sha256:left"] = harness.engine.images.pop("left:1")
+    assert await harness.pruning.prune() == ()
+    harness.now[0] += timedelta(hours=3)
+    assert [image.name for image in await harness.pruning.prune()] == (
+        [] if left else [f"stage of an image of {SUITE}"]
+    )
+    assert list(harness.engine.nameless) == left
 
 
-async def test_superseded_image_that_somebody_named_is_theirs(stand: Stand) -> None:
-    stand.engine.add("mine:1", "sha256:mine", role="runtime")
-    await stand.pruning.note_superseded("sha256:mine")
-    stand.now[0] += timedelta(days=1)
-    assert await stand.pruning.prune() == ()
-    assert "mine:1" in stand.engine.images
+async def test_superseded_image_that_somebody_named_is_theirs(harness: Harness) -> None:
+    harness.engine.add("mine:1", "sha256:mine", role="runtime")
+    await harness.pruning.note_superseded("sha256:mine")
+    harness.now[0] += timedelta(days=1)
+    assert await harness.pruning.prune() == ()
+    assert "mine:1" in harness.engine.images
 
 
-async def test_image_of_others_that_inherits_our_labels_is_neither_listed_nor_pruned(stand: Stand) -> None:
+async def test_image_of_others_that_inherits_our_labels_is_neither_listed_nor_pruned(harness: Harness) -> None:
     key = "1" * 12
     for tag in ("shop:1", f"shop:{key}", "wheelyard/shop:1"):
-        stand.engine.add(tag, f"sha256:{tag}", role="environment", builder="sha256:old-builder", definition=key)
-        stand.engine.images[tag] |= {"Created": "2026-11-01T00:00:00Z"}
-    before = ids(stand)
-    assert {image.id for image in await stand.images.list_images()} == {f"sha256:old-{role}" for role in stand.names}
-    assert await stand.pruning.prune() == ()
-    assert ids(stand) == before
+        harness.engine.add(tag, f"sha256:{tag}", role="environment", builder="sha256:old-builder", definition=key)
+        harness.engine.images[tag] |= {"Created": "2026-11-01T00:00:00Z"}
+    before = ids(harness)
+    assert {image.id for image in await harness.images.list_images()} == {
+        f"sha256:old-{role}" for role in harness.names
+    }
+    assert await harness.pruning.prune() == ()
+    assert ids(harness) == before
 
 
-async def test_schedule_refreshes_once_an_interval_and_a_failure_is_no_end(stand: Stand, tmp_path: Path) -> None:
-    plant_upgrade(stand)
+async def test_schedule_refreshes_once_an_interval_and_a_failure_is_no_end(harness: Harness, tmp_path: Path) -> None:
+    plant_upgrade(harness)
     now = [0.0]
-    refreshes = ImageRefreshes(stand.upkeep, suites=[SUITE], folder=tmp_path / "images", clock=lambda: now[0])
+    refreshes = ImageRefreshes(harness.upkeep, suites=[SUITE], folder=tmp_path / "images", clock=lambda: now[0])
     assert not await refreshes.run_if_due(3600)
     now[0] = 3600
-    stand.images.fails = True
+    harness.images.fails = True
     assert await refreshes.run_if_due(3600)
     assert not await refreshes.run_if_due(3600)
-    stand.images.fails = False
+    harness.images.fails = False
     now[0] = 7200
     assert await refreshes.run_if_due(3600)
-    assert ids(stand)[stand.names["runtime"].tag] == "new-runtime-bookworm-3.13"
+    assert ids(harness)[harness.names["runtime"].tag] == "new-runtime-bookworm-3.13"
 
 
-async def test_suite_that_cannot_be_refreshed_at_all_does_not_end_the_schedule(stand: Stand, tmp_path: Path) -> None:
-    plant_upgrade(stand)
+async def test_suite_that_cannot_be_refreshed_at_all_does_not_end_the_schedule(
+    harness: Harness, tmp_path: Path
+) -> None:
+    plant_upgrade(harness)
     now, suites = [0.0], ["sarge", SUITE]
-    refreshes = ImageRefreshes(stand.upkeep, suites=suites, folder=tmp_path / "images", clock=lambda: now[0])
+    refreshes = ImageRefreshes(harness.upkeep, suites=suites, folder=tmp_path / "images", clock=lambda: now[0])
     assert not await refreshes.run_if_due(3600)
     now[0] = 3600
     assert await refreshes.run_if_due(3600)
-    assert ids(stand)[stand.names["runtime"].tag] == "new-runtime-bookworm-3.13"
+    assert ids(harness)[harness.names["runtime"].tag] == "new-runtime-bookworm-3.13"
 
 
-async def test_revision_reaches_the_build_so_that_no_engine_takes_old_packages_from_its_cache(stand: Stand) -> None:
-    images = stand.images.revised("20261125T000000")
+async def test_revision_reaches_the_build_so_that_no_engine_takes_old_packages_from_its_cache(harness: Harness) -> None:
+    images = harness.images.revised("20261125T000000")
     plan = await images.plan(SUITE)
     base = ImageRecord(id="b", tags=("b:1",), role="base", definition="", labels={}, size_bytes=0, created="")
     parts = Parts(base=base, pythons=PythonImage(tag="p", sources=()))
@@ -449,22 +459,22 @@ async def test_revision_reaches_the_build_so_that_no_engine_takes_old_packages_f
     assert build.dockerfile.index("ARG REVISION") < build.dockerfile.index("apt-get update")
 
 
-async def test_schedule_goes_on_after_a_time_that_was_half_written(stand: Stand, tmp_path: Path) -> None:
-    plant_upgrade(stand)
+async def test_schedule_goes_on_after_a_time_that_was_half_written(harness: Harness, tmp_path: Path) -> None:
+    plant_upgrade(harness)
     now = [0.0]
-    refreshes = ImageRefreshes(stand.upkeep, suites=[SUITE], folder=tmp_path, clock=lambda: now[0])
+    refreshes = ImageRefreshes(harness.upkeep, suites=[SUITE], folder=tmp_path, clock=lambda: now[0])
     (tmp_path / "last-refresh").write_text("")
     assert not await refreshes.run_if_due(3600)
     now[0] = 3600
     assert await refreshes.run_if_due(3600)
-    assert ids(stand)[stand.names["runtime"].tag] == "new-runtime-bookworm-3.13"
+    assert ids(harness)[harness.names["runtime"].tag] == "new-runtime-bookworm-3.13"
 
 
-async def test_image_that_somebody_made_from_an_environment_is_never_pruned(stand: Stand) -> None:
+async def test_image_that_somebody_made_from_an_environment_is_never_pruned(harness: Harness) -> None:
     key = "1" * 12
     for tag, image_id in ((f"wheelyard/environment:{key}", "ours"), ("example/shell:1", "theirs")):
-        stand.engine.add(tag, image_id, role="environment", definition=key)
-        stand.engine.images[tag]["Created"] = "2026-11-01T00:00:00+00:00"
+        harness.engine.add(tag, image_id, role="environment", definition=key)
+        harness.engine.images[tag]["Created"] = "2026-11-01T00:00:00+00:00"
 
-    assert [image.id for image in await stand.pruning.prune()] == ["ours"]
-    assert "example/shell:1" in stand.engine.images
+    assert [image.id for image in await harness.pruning.prune()] == ["ours"]
+    assert "example/shell:1" in harness.engine.images

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contract.samples import BEGINNING
-from tests.unit.wheel_stand import WheelStand, entry_for
+from tests.unit.wheel_harness import WheelHarness, entry_for
 
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.simple_format import Form
@@ -142,41 +142,41 @@ def _kind(filename: str) -> str:
 
 
 async def test_mirrored_wheel_comes_back_when_ours_is_yanked_or_deleted() -> None:
-    stand = WheelStand()
-    pages = SimplePages(stand.wheels, listing=LISTING, trusted_seconds=0)
-    stand.put(UPSTREAM, origin=WheelOrigin.MIRRORED)
+    harness = WheelHarness()
+    pages = SimplePages(harness.wheels, listing=LISTING, trusted_seconds=0)
+    harness.put(UPSTREAM, origin=WheelOrigin.MIRRORED)
     alone = await pages.project("demo", Form.JSON)
-    stand.put(OURS)
+    harness.put(OURS)
     ours = await pages.project("demo", Form.JSON)
     assert (UPSTREAM.encode() in ours.body, OURS.encode() in ours.body) == (False, True)
     assert ours.etag != alone.etag
-    await stand.wheels.yank(OURS, reason="broken", by="alice")
+    await harness.wheels.yank(OURS, reason="broken", by="alice")
     assert UPSTREAM.encode() in (await pages.project("demo", Form.JSON)).body
-    await stand.wheels.unyank(OURS, by="alice")
+    await harness.wheels.unyank(OURS, by="alice")
     assert (await pages.project("demo", Form.JSON)).etag == ours.etag
-    await stand.wheels.delete(OURS, by="alice")
+    await harness.wheels.delete(OURS, by="alice")
     assert (await pages.project("demo", Form.JSON)).etag == alone.etag
 
 
 async def test_catalogue_decides_over_the_page() -> None:
-    stand = WheelStand()
-    stand.put(UPSTREAM, origin=WheelOrigin.MIRRORED)
-    stand.put(ours := "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_36_x86_64.whl")
+    harness = WheelHarness()
+    harness.put(UPSTREAM, origin=WheelOrigin.MIRRORED)
+    harness.put(ours := "demo-1.0-1.bookworm-cp313-cp313-manylinux_2_36_x86_64.whl")
     newer = Listing(targets=tuple(target for target in TARGETS if "2_31" not in target.platform))
-    before = await SimplePages(stand.wheels, listing=LISTING, trusted_seconds=0).project("demo", Form.JSON)
-    after = await SimplePages(stand.wheels, listing=newer, trusted_seconds=0).project("demo", Form.JSON)
+    before = await SimplePages(harness.wheels, listing=LISTING, trusted_seconds=0).project("demo", Form.JSON)
+    after = await SimplePages(harness.wheels, listing=newer, trusted_seconds=0).project("demo", Form.JSON)
     assert (UPSTREAM.encode() in before.body, UPSTREAM.encode() in after.body) == (True, False)
     assert ours.encode() in after.body
     assert before.etag != after.etag
 
 
 async def test_project_with_mirrored_wheels_alone_is_not_on_the_own_pages() -> None:
-    stand = WheelStand()
-    stand.put(UPSTREAM, origin=WheelOrigin.MIRRORED)
-    pages = SimplePages(stand.wheels, listing=replace(LISTING, own_only=True), trusted_seconds=0)
+    harness = WheelHarness()
+    harness.put(UPSTREAM, origin=WheelOrigin.MIRRORED)
+    pages = SimplePages(harness.wheels, listing=replace(LISTING, own_only=True), trusted_seconds=0)
     with pytest.raises(NotFoundError):
         await pages.project("demo", Form.JSON)
     assert b"demo" not in (await pages.names(Form.JSON)).body
-    stand.put(OURS)
+    harness.put(OURS)
     assert b'"../../../files/' in (await pages.project("demo", Form.JSON)).body
     assert b"demo" in (await pages.names(Form.JSON)).body

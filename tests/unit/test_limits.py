@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.engine import ScriptedAgent
-from tests.unit.pipeline_stand import LIMIT_RULES, LIMITS, PipelineStand, honest_build, make_stand
-from tests.unit.run_build_stand import RunStand
+from tests.unit.pipeline_harness import LIMIT_RULES, LIMITS, PipelineHarness, honest_build, make_harness
+from tests.unit.run_build_harness import RunHarness
 
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.builds.usage import Use
@@ -79,9 +79,9 @@ def test_failure_at_a_limit_names_the_figure_and_what_to_raise(
 
 
 async def test_containers_have_the_limits_of_the_recipe(tmp_path: Path) -> None:
-    stand = make_stand(tmp_path, SMALL)
-    await build(stand.prepared, stand.tools)
-    (spec,) = stand.engine.runs
+    harness = make_harness(tmp_path, SMALL)
+    await build(harness.prepared, harness.tools)
+    (spec,) = harness.engine.runs
     assert spec.limits == grant_limits(SMALL, LIMIT_RULES).limits
 
 
@@ -90,18 +90,18 @@ async def test_stage_is_stopped_at_the_recipes_time(tmp_path: Path) -> None:
         await agent.receive()
         await asyncio.Event().wait()
 
-    stand = make_stand(tmp_path, EffectiveRecipe(time_seconds=1))
-    stand.engine.scripts = [script]
+    harness = make_harness(tmp_path, EffectiveRecipe(time_seconds=1))
+    harness.engine.scripts = [script]
     with pytest.raises(BuildTimeoutError) as caught:
-        await build(stand.prepared, stand.tools)
+        await build(harness.prepared, harness.tools)
     assert (caught.value.limit_seconds, caught.value.at_ceiling) == (1, False)
 
 
 async def test_log_says_what_the_recipe_asked_for_in_vain(tmp_path: Path) -> None:
-    stand = make_stand(tmp_path, LARGE)
-    await resolve(stand.job, stand.tools)
-    assert "limits.cpu = 99, and gets the 4 that WHEELYARD_WORKER_CPUS allows" in stand.log.text
-    assert "limits: 1024 MiB, 4 cpus, 600 s a stage" in stand.log.text
+    harness = make_harness(tmp_path, LARGE)
+    await resolve(harness.job, harness.tools)
+    assert "limits.cpu = 99, and gets the 4 that WHEELYARD_WORKER_CPUS allows" in harness.log.text
+    assert "limits: 1024 MiB, 4 cpus, 600 s a stage" in harness.log.text
 
 
 async def test_log_is_cut_where_the_recipe_says(tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ async def test_log_is_cut_where_the_recipe_says(tmp_path: Path) -> None:
         await job.log.write(b"x" * 200)
         return job
 
-    stand = RunStand(pipeline=make_stand(tmp_path, SMALL), folder=tmp_path / "attempts")
-    assert (await stand.run(talk)).attempts[0].log_truncated
-    assert "cut here, at its limit of 50 bytes" in await stand.log()
+    harness = RunHarness(pipeline=make_harness(tmp_path, SMALL), folder=tmp_path / "attempts")
+    assert (await harness.run(talk)).attempts[0].log_truncated
+    assert "cut here, at its limit of 50 bytes" in await harness.log()
 
 
-async def test_full_disk_is_an_error_of_its_own(pipeline: PipelineStand, tmp_path: Path) -> None:
+async def test_full_disk_is_an_error_of_its_own(pipeline: PipelineHarness, tmp_path: Path) -> None:
     async def fill(job: Job, tools: Tools) -> Job:
         del tools
         await job.log.write(b"OSError: [Errno 28] No space left on device\n")
@@ -123,7 +123,7 @@ async def test_full_disk_is_an_error_of_its_own(pipeline: PipelineStand, tmp_pat
         raise BuildFailedError(release="demo 1.0", exit_reason="the build backend ended with exit code 1", use=use)
 
     pipeline.engine.scripts = [honest_build]
-    failure = (await RunStand(pipeline=pipeline, folder=tmp_path / "attempts").run(fill)).failure
+    failure = (await RunHarness(pipeline=pipeline, folder=tmp_path / "attempts").run(fill)).failure
     assert failure is not None
     assert failure.code == "disk-limit"
     assert "whose limit is 64 MiB; 64.0 MiB were in use at the end" in failure.summary

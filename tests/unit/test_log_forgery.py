@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from tests.contract.samples import sample_wheel
-from tests.unit.api_stand import read_events
+from tests.unit.api_harness import read_events
 from tests.unit.test_attempt_log import CLAIM, LogKeeper, log_on
-from tests.unit.web_stand import WebStand, web_stand
+from tests.unit.web_harness import WebHarness, web_harness
 
 from wheelyard.cli.client import LogPiece
 from wheelyard.cli.log_text import LineSplitter, print_log_line, quote_text
@@ -141,32 +141,32 @@ def test_followed_build_knows_lines_of_the_service_by_their_origin() -> None:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[WebStand]:
-    async with web_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[WebHarness]:
+    async with web_harness(tmp_path) as made:
         await made.sign_in()
         yield made
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_pages_events_and_api_tell_our_notes_from_the_rest(stand: WebStand, attack: bytes) -> None:
+async def test_pages_events_and_api_tell_our_notes_from_the_rest(harness: WebHarness, attack: bytes) -> None:
     data = LogNote.of("stage build", at=NOW, stage=Stage.BUILD).encode() + without_marks(attack)
-    build_id, claim = await stand.log("lxml", data)
-    await stand.api.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=sample_wheel()))
+    build_id, claim = await harness.log("lxml", data)
+    await harness.api.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=sample_wheel()))
     for path in (f"/builds/{build_id}", f"/builds/{build_id}/log", f"/builds/{build_id}/log?find=stage"):
-        page = await stand.see(path)
+        page = await harness.see(path)
         ours = [found for found in page.find("li") if "note" in str(found.get("class", "")).split()]
         assert [(found.get("data-stage"), found.get("data-at")) for found in ours] == [("build", NOW.isoformat())]
-    text = (await stand.browser.get(f"/builds/{build_id}/log.txt")).text
+    text = (await harness.browser.get(f"/builds/{build_id}/log.txt")).text
     assert [line for line in text.splitlines() if not line.startswith("| ")] == ["==> stage build"]
-    sent = read_events((await stand.browser.get(f"/builds/{build_id}/events?after=1:0")).text)
+    sent = read_events((await harness.browser.get(f"/builds/{build_id}/events?after=1:0")).text)
     lines = [line for event in sent if event.name == "lines" for line in event.data["lines"]]
     assert [(line["gutter"], line["stage"]) for line in lines if line["is_note"]] == [("==>", "build")]
     assert {line["gutter"] for line in lines if not line["is_note"]} == {"|"}
     url = f"/v1/builds/{build_id}/log"
-    whole = (await stand.api.client.get(url)).text
+    whole = (await harness.api.client.get(url)).text
     assert [line for line in whole.splitlines() if not line.startswith("| ")] == ["==> stage build"]
     assert "\x1b[2K" not in whole
-    followed = read_events((await stand.api.client.get(url, headers={"Accept": "text/event-stream"})).text)
+    followed = read_events((await harness.api.client.get(url, headers={"Accept": "text/event-stream"})).text)
     told = [event.data for event in followed if event.name == "log"]
     ours_told = {"text": "==> stage build\n", "origin": "service", "stage": "build", "at": "2026-11-29T12:00:00Z"}
     assert [one for one in told if one["origin"] == "service"] == [ours_told]

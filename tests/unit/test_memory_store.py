@@ -7,9 +7,9 @@ from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
 from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLine, MemoryLogs
-from tests.fakes.dependencies import MemoryNeeds
-from tests.fakes.metrics import MemoryFigures, MemoryNames, MemoryStatistics
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLiveQueue, MemoryLogs
+from tests.fakes.dependencies import MemoryMissingReleases
+from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
 from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
 from tests.fakes.queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
 from tests.fakes.records import MemoryState
@@ -48,17 +48,17 @@ class TestMemoryStores(StoreContract):
             periodic=MemoryPeriodic(state),
             logs=MemoryLogs(state),
             statistics=MemoryStatistics(state),
-            figures=MemoryFigures(state, prebuilds),
+            figures=MemoryMetrics(state, prebuilds),
             tokens=MemoryTokens(state),
             sessions=MemorySessions(state),
             audit=MemoryAudit(state),
             prebuilds=prebuilds,
             turns=prebuilds,
             uploads=MemoryUploads(state),
-            needs=MemoryNeeds(state),
+            needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
             prebuild_lists=prebuilds,
-            line=MemoryLine(state),
+            line=MemoryLiveQueue(state),
             names=MemoryNames(state),
             expire_leases=expire_leases,
             pass_time=pass_time,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
-from tests.unit.pipeline_stand import PURE, make_stand, make_wheel
+from tests.unit.pipeline_harness import PURE, make_harness, make_wheel
 
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.network import NetworkCall, calls_in_log, name_calls, network_warnings
@@ -60,13 +60,13 @@ def test_calls_stand_beside_a_cause_that_the_log_names() -> None:
 
 
 async def test_build_that_succeeds_all_the_same_has_a_warning(tmp_path: Path) -> None:
-    stand = make_stand(tmp_path)
-    stand.engine = MemoryEngine(_calling([{"host": FILES.host, "port": 443}]))
-    (warning,) = known((await build(stand.prepared, stand.tools)).built).warnings
+    harness = make_harness(tmp_path)
+    harness.engine = MemoryEngine(_calling([{"host": FILES.host, "port": 443}]))
+    (warning,) = known((await build(harness.prepared, harness.tools)).built).warnings
     assert warning.startswith(
         "In the build stage its code called for files.example.invalid:443, and there is no network."
     )
-    assert f"==> warning: {warning}" in stand.log.text
+    assert f"==> warning: {warning}" in harness.log.text
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ async def test_build_that_succeeds_all_the_same_has_a_warning(tmp_path: Path) ->
     ["x", [{}], [{"host": "a\nb", "port": 1}], [{"host": "a.b\n", "port": 1}], [{"host": "a", "port": 0}], [1] * 500]
 )  # fmt: skip
 async def test_calls_that_no_agent_reports_are_refused(tmp_path: Path, calls: object) -> None:
-    stand = make_stand(tmp_path)
-    stand.engine = MemoryEngine(_calling(calls))
+    harness = make_harness(tmp_path)
+    harness.engine = MemoryEngine(_calling(calls))
     with pytest.raises(UntrustedOutputError):
-        await build(stand.prepared, stand.tools)
+        await build(harness.prepared, harness.tools)
 
 
 def _calling(calls: object) -> Script:

@@ -4,7 +4,7 @@ import pytest
 from packaging.version import Version
 from tests.contract.samples import TARGET
 
-from wheelyard.domain.index.placeholder_files import StandIns, is_usable, offer_files
+from wheelyard.domain.index.placeholder_files import Placeholders, is_usable, offer_files
 from wheelyard.domain.packaging.release import IndexFile
 
 
@@ -46,29 +46,29 @@ def test_wheel_is_usable_if_installers_take_it_by_themselves(wheel: IndexFile, t
     assert is_usable(wheel, TARGET) is bool(takers)
 
 
-@pytest.mark.parametrize("stand_ins", list(StandIns))
-def test_upstreams_page_will_do_where_it_has_a_wheel(stand_ins: StandIns) -> None:
-    assert offer_files([PURE, SDIST], [OWN], target=TARGET, stand_ins=stand_ins) is None
+@pytest.mark.parametrize("placeholders", list(Placeholders))
+def test_upstreams_page_will_do_where_it_has_a_wheel(placeholders: Placeholders) -> None:
+    assert offer_files([PURE, SDIST], [OWN], target=TARGET, placeholders=placeholders) is None
 
 
 def test_own_wheel_is_added_where_upstream_has_none() -> None:
-    offered = offer_files([SDIST], [OWN], target=TARGET, stand_ins=StandIns.ALL)
+    offered = offer_files([SDIST], [OWN], target=TARGET, placeholders=Placeholders.ALL)
     assert offered is not None
-    assert (names(offered.files), offered.stand_ins) == ([SDIST.filename, OWN.filename], ())
+    assert (names(offered.files), offered.placeholders) == ([SDIST.filename, OWN.filename], ())
 
 
 def test_own_wheel_that_does_not_serve_stands_in_nobodys_way() -> None:
     native = file("demo-1.0-1.bookworm-cp311-cp311-manylinux_2_36_x86_64.whl", own=True)
-    offered = offer_files([SDIST], [native], target=TARGET, stand_ins=StandIns.WHEELLESS)
+    offered = offer_files([SDIST], [native], target=TARGET, placeholders=Placeholders.WHEELLESS)
     assert offered is not None
-    assert offered.stand_ins == (SDIST,)
+    assert offered.placeholders == (SDIST,)
 
 
 def test_sdist_stands_in_for_a_release_only_when_it_is_asked_for() -> None:
     newer = file("demo-2.0.tar.gz")
     files = [PURE, SDIST, newer, file("demo-3.0.tar.gz", requires_python=">=3.14")]
-    assert offer_files([SDIST], [], target=TARGET, stand_ins=StandIns.NONE) is None
-    assert offer_files(files[:3], [], target=TARGET, stand_ins=StandIns.WHEELLESS) is None
-    offered = offer_files(files, [], target=TARGET, stand_ins=StandIns.ALL)
+    assert offer_files([SDIST], [], target=TARGET, placeholders=Placeholders.NONE) is None
+    assert offer_files(files[:3], [], target=TARGET, placeholders=Placeholders.WHEELLESS) is None
+    offered = offer_files(files, [], target=TARGET, placeholders=Placeholders.ALL)
     assert offered is not None
-    assert offered.stand_ins == (newer,)
+    assert offered.placeholders == (newer,)

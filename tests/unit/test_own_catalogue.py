@@ -10,7 +10,7 @@ import pytest
 
 from wheelyard.assembly.host_checks import try_catalogue
 from wheelyard.assembly.images import catalogue, image_builder
-from wheelyard.assembly.worker_parts import worker_card
+from wheelyard.assembly.worker_parts import worker_registration
 from wheelyard.cli.problem import exit_code_of
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.packaging.target import Target
@@ -78,7 +78,9 @@ async def test_own_file_changes_no_definition_that_it_says_nothing_about(setting
 
 async def test_images_lanes_and_doctor_know_what_the_own_file_adds(settings: Settings) -> None:
     assert (await image_builder(settings).plan("noble")).pythons("3.12") == ("3.13", "3.12")
-    assert {"noble", "bookworm"} <= {lane.suite for lane in worker_card(settings).lanes if lane.python == "3.12"}
+    assert {"noble", "bookworm"} <= {
+        lane.suite for lane in worker_registration(settings).lanes if lane.python == "3.12"
+    }
     assert "noble" in try_catalogue(settings.catalogue).found
 
 

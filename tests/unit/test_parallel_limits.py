@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.api_stand import ApiStand, access_on, api_stand, assert_problem
+from tests.unit.api_harness import ApiHarness, access_on, api_harness, assert_problem
 
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.api.app import create_app
@@ -19,46 +19,46 @@ from wheelyard.usecases.tokens import Tokens
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
-def limited(stand: ApiStand, *, running: int = 0, streams: int = 0) -> httpx.AsyncClient:
-    access = access_on(stand.services.tokens)
+def limited(harness: ApiHarness, *, running: int = 0, streams: int = 0) -> httpx.AsyncClient:
+    access = access_on(harness.services.tokens)
     access.running = ParallelLimit(what="requests", most=running, setting="WHEELYARD_CONCURRENT_REQUESTS_PER_TOKEN")
     access.streams = ParallelLimit(what="followed logs", most=streams, setting="WHEELYARD_STREAMS_PER_TOKEN")
-    stand.app = create_app(replace(stand.services, access=access))
-    transport = httpx.ASGITransport(app=stand.app)
-    return httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=stand.client.headers)
+    harness.app = create_app(replace(harness.services, access=access))
+    transport = httpx.ASGITransport(app=harness.app)
+    return httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=harness.client.headers)
 
 
-async def reader(stand: ApiStand) -> dict[str, str]:
-    tokens = Tokens(store=stand.token_store, new_secret=lambda: "another")
+async def reader(harness: ApiHarness) -> dict[str, str]:
+    tokens = Tokens(store=harness.token_store, new_secret=lambda: "another")
     _, secret = await tokens.create(name="another", scope=Scope.READ, created_by="root")
     return {"Authorization": f"Bearer {secret}"}
 
 
 async def test_requests_of_one_token_beyond_the_limit_are_refused_before_their_body_is_read(
-    stand: ApiStand, monkeypatch: pytest.MonkeyPatch
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, entered = asyncio.Event(), asyncio.Event()
-    read = stand.builds.list_builds
+    read = harness.builds.list_builds
 
     async def wait(wanted: Any) -> Any:  # noqa: ANN401  as the store's own
         entered.set()
         await held.wait()
         return await read(wanted)
 
-    monkeypatch.setattr(stand.builds, "list_builds", wait)
-    async with limited(stand, running=1) as client:
+    monkeypatch.setattr(harness.builds, "list_builds", wait)
+    async with limited(harness, running=1) as client:
         first = asyncio.create_task(client.get("/v1/builds"))
         await entered.wait()
         refused = await client.post("/v1/requests", content=b"{")
         problem = assert_problem(refused, 429, "too-much-open")
         assert problem["context"]["setting"] == "WHEELYARD_CONCURRENT_REQUESTS_PER_TOKEN"
         assert refused.headers["Retry-After"] == "5"
-        assert (await client.get("/v1/targets", headers=await reader(stand))).status_code == 200
+        assert (await client.get("/v1/targets", headers=await reader(harness))).status_code == 200
         held.set()
         assert (await first).status_code == 200
         assert (await client.get("/v1/targets")).status_code == 200
@@ -80,24 +80,24 @@ async def follow(app: Any, path: str, authorization: str) -> tuple[asyncio.Task[
     return asyncio.create_task(app(scope, asyncio.Event().wait, send)), begun
 
 
-async def test_streams_of_one_token_are_limited_and_end_with_their_readers(stand: ApiStand) -> None:
-    path = f"/v1/builds/{await stand.submit()}/log"
-    authorization = stand.client.headers["Authorization"]
-    async with limited(stand, streams=2) as client:
-        followers = [await follow(stand.app, path, authorization) for _ in range(2)]
+async def test_streams_of_one_token_are_limited_and_end_with_their_readers(harness: ApiHarness) -> None:
+    path = f"/v1/builds/{await harness.submit()}/log"
+    authorization = harness.client.headers["Authorization"]
+    async with limited(harness, streams=2) as client:
+        followers = [await follow(harness.app, path, authorization) for _ in range(2)]
         for _, begun in followers:
             await asyncio.wait_for(begun.wait(), 5)
         events = {"Accept": "text/event-stream"}
         problem = assert_problem(await client.get(path, headers=events), 429, "too-much-open")
         assert problem["context"]["setting"] == "WHEELYARD_STREAMS_PER_TOKEN"
         assert (await client.get(path)).status_code == 200
-        other, begun = await follow(stand.app, path, (await reader(stand))["Authorization"])
+        other, begun = await follow(harness.app, path, (await reader(harness))["Authorization"])
         await asyncio.wait_for(begun.wait(), 5)
         for task in (followers[0][0], other):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        again, begun = await follow(stand.app, path, authorization)
+        again, begun = await follow(harness.app, path, authorization)
         await asyncio.wait_for(begun.wait(), 5)
         for task in (again, followers[1][0]):
             task.cancel()
@@ -105,8 +105,8 @@ async def test_streams_of_one_token_are_limited_and_end_with_their_readers(stand
                 await task
 
 
-async def test_files_that_one_caller_reads_slowly_leave_room_for_others(stand: ApiStand) -> None:
-    slots: FairSlots = stand.app.state.downloads
+async def test_files_that_one_caller_reads_slowly_leave_room_for_others(harness: ApiHarness) -> None:
+    slots: FairSlots = harness.app.state.downloads
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(slots.count // 2):
             await stack.enter_async_context(slots.slot("slow", wait_seconds=1))

@@ -4,7 +4,7 @@ import pytest
 from tests.contract.samples import BEGINNING, ManualClock, sample_order
 from tests.contract.stores import FAILURE
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
-from tests.fakes.metrics import MemoryFigures
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryPeriodic
 from tests.fakes.records import MemoryState
@@ -26,7 +26,7 @@ def advance(state: MemoryState, seconds: float) -> None:
 
 
 def periodic(state: MemoryState, retention: Retention) -> PeriodicWork:
-    return PeriodicWork(MemoryPeriodic(state), MemoryFigures(state, MemoryPrebuilds(state)), retention)
+    return PeriodicWork(MemoryPeriodic(state), MemoryMetrics(state, MemoryPrebuilds(state)), retention)
 
 
 async def failed(state: MemoryState) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.fakes.engine import Script, ScriptedAgent
 from tests.fakes.sources import MemorySourceIndex
-from tests.unit.pipeline_stand import PURE, SDIST, PipelineStand, honest_build, make_stand, make_wheel
+from tests.unit.pipeline_harness import PURE, SDIST, PipelineHarness, honest_build, make_harness, make_wheel
 
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile
@@ -51,14 +51,14 @@ def asking(*rounds: object) -> Script:
     return script
 
 
-async def test_wheel_and_epoch_are_kept(pipeline: PipelineStand) -> None:
+async def test_wheel_and_epoch_are_kept(pipeline: PipelineHarness) -> None:
     built = (await build(pipeline.prepared, pipeline.tools)).built
     assert built is not None
     assert (built.path.name, built.path.read_bytes(), built.epoch) == (PURE, make_wheel(), 315532800)
     assert built.requirements == ()
 
 
-async def test_agent_gets_the_sdist_and_the_recipes_words(pipeline: PipelineStand) -> None:
+async def test_agent_gets_the_sdist_and_the_recipes_words(pipeline: PipelineHarness) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -89,7 +89,7 @@ async def test_agent_gets_the_sdist_and_the_recipes_words(pipeline: PipelineStan
     assert seen["job"]["python"] == "/opt/python/3.13/bin/python3.13"
 
 
-async def test_recipes_sources_are_fetched_by_hash_and_sent_with_their_places(pipeline: PipelineStand) -> None:
+async def test_recipes_sources_are_fetched_by_hash_and_sent_with_their_places(pipeline: PipelineHarness) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -119,7 +119,7 @@ async def test_recipes_sources_are_fetched_by_hash_and_sent_with_their_places(pi
         ("https://files.acme.example/", "source-"),
     ],
 )
-async def test_source_does_not_pass_for_a_release_of_a_project(pipeline: PipelineStand, url: str, name: str) -> None:
+async def test_source_does_not_pass_for_a_release_of_a_project(pipeline: PipelineHarness, url: str, name: str) -> None:
     asked: list[IndexFile] = []
 
     class Asked(MemorySourceIndex):
@@ -135,7 +135,7 @@ async def test_source_does_not_pass_for_a_release_of_a_project(pipeline: Pipelin
     OwnProjects.of(["acme", "acme-*"]).refuse(file.project)
 
 
-async def test_source_with_other_bytes_than_promised_ends_the_attempt(pipeline: PipelineStand) -> None:
+async def test_source_with_other_bytes_than_promised_ends_the_attempt(pipeline: PipelineHarness) -> None:
     file = pipeline.source.add("lib-1.0.tar.gz", b"lib")
     source = SourceFile(url=file.url, sha256="0" * 64, to="lib/")
     pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(sources=(source,)))
@@ -146,13 +146,13 @@ async def test_source_with_other_bytes_than_promised_ends_the_attempt(pipeline: 
     assert "correct sources.sha256" in caught.value.hint
 
 
-async def test_sdist_with_other_bytes_than_promised_is_the_mirrors_fault(pipeline: PipelineStand) -> None:
+async def test_sdist_with_other_bytes_than_promised_is_the_mirrors_fault(pipeline: PipelineHarness) -> None:
     pipeline.source.altered = True
     with pytest.raises(HashMismatchError):
         await fetch(pipeline.job, pipeline.tools)
 
 
-async def test_build_requirements_are_amended_by_the_recipe(pipeline: PipelineStand) -> None:
+async def test_build_requirements_are_amended_by_the_recipe(pipeline: PipelineHarness) -> None:
     names = ("cmake-4.0-py3-none-any.whl", "ninja-1.0-py3-none-any.whl")
     pipeline.resolver.wheels = [pipeline.source.add(name, name.encode()) for name in names]
     recipe = EffectiveRecipe(build_requires=("cmake",), dropped_requires=("ninja",))
@@ -163,7 +163,7 @@ async def test_build_requirements_are_amended_by_the_recipe(pipeline: PipelineSt
     assert [one.filename for one in built.requirements] == [names[0]]
 
 
-async def test_container_has_the_limits_and_labels_of_the_job(pipeline: PipelineStand) -> None:
+async def test_container_has_the_limits_and_labels_of_the_job(pipeline: PipelineHarness) -> None:
     await build(pipeline.prepared, pipeline.tools)
     (spec,) = pipeline.engine.runs
     assert (spec.image, spec.limits) == ("builder", pipeline.limits.default)
@@ -171,7 +171,7 @@ async def test_container_has_the_limits_and_labels_of_the_job(pipeline: Pipeline
     assert pipeline.engine.running == {}
 
 
-async def test_each_build_requirement_is_sent_once_and_recorded(pipeline: PipelineStand) -> None:
+async def test_each_build_requirement_is_sent_once_and_recorded(pipeline: PipelineHarness) -> None:
     got: list[list[str]] = []
 
     async def script(agent: ScriptedAgent) -> None:
@@ -197,7 +197,7 @@ async def test_each_build_requirement_is_sent_once_and_recorded(pipeline: Pipeli
     assert "build requirements: flit-core, wheel>=0.40" in pipeline.log.text
 
 
-async def test_build_constraints_of_the_recipe_bind(pipeline: PipelineStand) -> None:
+async def test_build_constraints_of_the_recipe_bind(pipeline: PipelineHarness) -> None:
     names = ("cython-3.0.12-py3-none-any.whl", "cython-3.1.0-py3-none-any.whl")
     pipeline.resolver.wheels = [pipeline.source.add(name, name.encode()) for name in names]
     pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(build_constraints=("cython<3.1",)))
@@ -207,14 +207,14 @@ async def test_build_constraints_of_the_recipe_bind(pipeline: PipelineStand) -> 
     assert [one.filename for one in built.requirements] == [names[0]]
 
 
-async def test_requirement_without_a_wheel_is_a_failure_of_its_own(pipeline: PipelineStand) -> None:
+async def test_requirement_without_a_wheel_is_a_failure_of_its_own(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [asking(["no-such-backend"])]
     with pytest.raises(BuildRequirementsError, match="no-such-backend"):
         await build(pipeline.prepared, pipeline.tools)
     assert pipeline.engine.running == {}
 
 
-async def test_requirement_that_could_be_built_is_named_once_the_container_is_gone(pipeline: PipelineStand) -> None:
+async def test_requirement_that_could_be_built_is_named_once_the_container_is_gone(pipeline: PipelineHarness) -> None:
     pipeline.resolver.buildable = {"backend": "2.0"}
     pipeline.engine.scripts = [asking(["backend>=1"])]
     with pytest.raises(WheelsMissingError) as caught:
@@ -224,7 +224,7 @@ async def test_requirement_that_could_be_built_is_named_once_the_container_is_go
 
 
 @pytest.mark.parametrize("text", ["--index-url=x", "a @ file:///etc/passwd", "a; os_name ~= 'x'", "a\nb", "-r /x", ""])
-async def test_requirement_that_is_no_plain_one_reaches_no_resolver(pipeline: PipelineStand, text: str) -> None:
+async def test_requirement_that_is_no_plain_one_reaches_no_resolver(pipeline: PipelineHarness, text: str) -> None:
     pipeline.engine.scripts = [asking([text])]
     with pytest.raises(BuildRequirementsError):
         await build(pipeline.prepared, pipeline.tools)
@@ -252,7 +252,7 @@ async def test_requirement_that_is_no_plain_one_reaches_no_resolver(pipeline: Pi
         reporting(epoch=1),
     ],
 )  # fmt: skip
-async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineStand, script: Script) -> None:
+async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineHarness, script: Script) -> None:
     pipeline.engine.scripts = [script]
     with pytest.raises(UntrustedOutputError) as caught:
         await build(pipeline.prepared, pipeline.tools)
@@ -295,7 +295,7 @@ async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineStand, script:
     ],
 )  # fmt: skip
 async def test_reported_failure_becomes_a_typed_error(
-    pipeline: PipelineStand, fields: Mapping[str, Any], code: str, said: str
+    pipeline: PipelineHarness, fields: Mapping[str, Any], code: str, said: str
 ) -> None:
     pipeline.engine.scripts = [reporting("failure", **fields)]
     with pytest.raises((ProjectError, RecipeError)) as caught:
@@ -305,7 +305,7 @@ async def test_reported_failure_becomes_a_typed_error(
     assert len(caught.value.summary) < 2000
 
 
-async def test_stage_that_takes_too_long_is_stopped(pipeline: PipelineStand) -> None:
+async def test_stage_that_takes_too_long_is_stopped(pipeline: PipelineHarness) -> None:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
         await asyncio.Event().wait()
@@ -321,7 +321,7 @@ async def test_stage_that_takes_too_long_is_stopped(pipeline: PipelineStand) -> 
     assert pipeline.engine.running == {}
 
 
-async def test_cancelled_stage_leaves_no_container(pipeline: PipelineStand) -> None:
+async def test_cancelled_stage_leaves_no_container(pipeline: PipelineHarness) -> None:
     begun = asyncio.Event()
 
     async def script(agent: ScriptedAgent) -> None:
@@ -339,14 +339,14 @@ async def test_cancelled_stage_leaves_no_container(pipeline: PipelineStand) -> N
     assert pipeline.engine.running == {}
 
 
-async def test_engine_that_is_down_is_the_operators_affair(pipeline: PipelineStand) -> None:
+async def test_engine_that_is_down_is_the_operators_affair(pipeline: PipelineHarness) -> None:
     pipeline.engine.switch_off()
     with pytest.raises(EngineUnavailableError) as caught:
         await build(pipeline.prepared, pipeline.tools)
     assert caught.value.retryable
 
 
-async def test_index_that_is_down_ends_the_container(pipeline: PipelineStand) -> None:
+async def test_index_that_is_down_ends_the_container(pipeline: PipelineHarness) -> None:
     pipeline.resolver.fault = BuildRequirementsError(requirements=["x"], reason="it is gone")
     pipeline.engine.scripts = [asking(["x"])]
     with pytest.raises(WheelyardError):
@@ -354,6 +354,6 @@ async def test_index_that_is_down_ends_the_container(pipeline: PipelineStand) ->
     assert pipeline.engine.running == {}
 
 
-def test_stands_do_not_share_their_scripts(pipeline: PipelineStand) -> None:
+def test_stands_do_not_share_their_scripts(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts.append(honest_build)
-    assert len(make_stand(pipeline.folder).engine.scripts) == 1
+    assert len(make_harness(pipeline.folder).engine.scripts) == 1

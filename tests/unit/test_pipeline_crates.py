@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from tests.fakes.engine import Script, ScriptedAgent
 from tests.fakes.sources import MemoryCrates
-from tests.unit.pipeline_stand import (
+from tests.unit.pipeline_harness import (
     PURE,
-    PipelineStand,
+    PipelineHarness,
     honest_build,
     honest_repair,
     honest_verify,
-    make_stand,
+    make_harness,
     make_wheel,
 )
 
@@ -43,10 +43,10 @@ ASKED: Mapping[str, Any] = {"what": "crates", "files": {"Cargo.toml": PACKAGE}, 
 
 
 @pytest.fixture
-def rust(tmp_path: Path) -> PipelineStand:
-    stand = make_stand(tmp_path, EffectiveRecipe(toolchains=("rust>=1.85",)))
+def rust(tmp_path: Path) -> PipelineHarness:
+    harness = make_harness(tmp_path, EffectiveRecipe(toolchains=("rust>=1.85",)))
     (tmp_path / "job").mkdir()
-    return stand
+    return harness
 
 
 def needing(*asked: Mapping[str, Any], got: list[Any] | None = None) -> Script:
@@ -81,7 +81,9 @@ def failing(code: str, **details: object) -> Script:
     return script
 
 
-async def test_crates_are_fetched_in_a_container_of_their_own_and_sent_in(rust: PipelineStand, tmp_path: Path) -> None:
+async def test_crates_are_fetched_in_a_container_of_their_own_and_sent_in(
+    rust: PipelineHarness, tmp_path: Path
+) -> None:
     got: list[Any] = []
     seen: list[Any] = []
     rust.engine.scripts = [needing(ASKED, got=got), prefetching(seen)]
@@ -98,7 +100,7 @@ async def test_crates_are_fetched_in_a_container_of_their_own_and_sent_in(rust: 
     assert "no Cargo.lock beside Cargo.toml" in rust.log.text
 
 
-async def test_only_the_prefetcher_has_a_network(rust: PipelineStand) -> None:
+async def test_only_the_prefetcher_has_a_network(rust: PipelineHarness) -> None:
     rust.engine.scripts = [needing(ASKED), prefetching([]), honest_repair, honest_verify]
     job = await build(rust.prepared, rust.tools)
     await verify(await repair(job, rust.tools), rust.tools)
@@ -106,7 +108,7 @@ async def test_only_the_prefetcher_has_a_network(rust: PipelineStand) -> None:
     assert stages == [("build", "none"), ("prefetch", "prefetch"), ("repair", "none"), ("verify", "none")]
 
 
-async def test_prefetcher_has_the_same_limits_and_no_sdist(rust: PipelineStand) -> None:
+async def test_prefetcher_has_the_same_limits_and_no_sdist(rust: PipelineHarness) -> None:
     seen: list[Any] = []
     rust.engine.scripts = [needing(ASKED), prefetching(seen)]
     await build(rust.prepared, rust.tools)
@@ -115,7 +117,7 @@ async def test_prefetcher_has_the_same_limits_and_no_sdist(rust: PipelineStand) 
     assert seen[1] == {}
 
 
-async def test_equal_manifests_are_fetched_once(rust: PipelineStand, tmp_path: Path) -> None:
+async def test_equal_manifests_are_fetched_once(rust: PipelineHarness, tmp_path: Path) -> None:
     rust.engine.scripts = [needing(ASKED), prefetching([]), needing(ASKED)]
     await build(rust.prepared, rust.tools)
     again = replace(rust.prepared, folder=tmp_path / "again")
@@ -134,14 +136,14 @@ async def test_equal_manifests_are_fetched_once(rust: PipelineStand, tmp_path: P
     ],
 )
 async def test_need_that_is_not_of_the_agreed_form_is_refused(
-    rust: PipelineStand, asked: list[Mapping[str, Any]], reason: str
+    rust: PipelineHarness, asked: list[Mapping[str, Any]], reason: str
 ) -> None:
     rust.engine.scripts = [needing(*asked), prefetching([])]
     with pytest.raises(UntrustedOutputError, match=reason):
         await build(rust.prepared, rust.tools)
 
 
-async def test_container_of_a_recipe_without_rust_gets_no_crates(pipeline: PipelineStand) -> None:
+async def test_container_of_a_recipe_without_rust_gets_no_crates(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [needing(ASKED)]
     with pytest.raises(UntrustedOutputError, match="its recipe asks for no Rust"):
         await build(pipeline.prepared, pipeline.tools)
@@ -158,7 +160,7 @@ async def test_container_of_a_recipe_without_rust_gets_no_crates(pipeline: Pipel
     ],
 )
 async def test_what_may_not_be_fetched_is_refused_before_anything_has_a_network(
-    rust: PipelineStand, files: Mapping[str, str], reason: str
+    rust: PipelineHarness, files: Mapping[str, str], reason: str
 ) -> None:
     rust.engine.scripts = [needing({**ASKED, "files": files})]
     with pytest.raises(CratesRefusedError, match=reason):
@@ -170,7 +172,7 @@ async def test_what_may_not_be_fetched_is_refused_before_anything_has_a_network(
     ("code", "kind"),
     [("crates-refused", CratesRefusedError), ("crates-unavailable", CratesUnavailableError)],
 )
-async def test_prefetcher_says_who_is_at_fault(rust: PipelineStand, code: str, kind: type[WheelyardError]) -> None:
+async def test_prefetcher_says_who_is_at_fault(rust: PipelineHarness, code: str, kind: type[WheelyardError]) -> None:
     rust.engine.scripts = [needing(ASKED), failing(code, reason="cargo's own words")]
     with pytest.raises(kind, match="cargo's own words") as caught:
         await build(rust.prepared, rust.tools)
@@ -189,20 +191,22 @@ async def test_prefetcher_says_who_is_at_fault(rust: PipelineStand, code: str, k
         ("no matching package named `demo` found", "cargo's own registry"),
     ],
 )
-async def test_crates_that_want_a_newer_rust_lead_to_a_newer_suite(rust: PipelineStand, words: str, hint: str) -> None:
+async def test_crates_that_want_a_newer_rust_lead_to_a_newer_suite(
+    rust: PipelineHarness, words: str, hint: str
+) -> None:
     rust.engine.scripts = [needing(ASKED), failing("crates-refused", reason=words)]
     with pytest.raises(CratesRefusedError) as caught:
         await build(rust.prepared, rust.tools)
     assert hint in caught.value.hint
 
 
-async def test_prefetcher_that_sends_nothing_is_refused(rust: PipelineStand) -> None:
+async def test_prefetcher_that_sends_nothing_is_refused(rust: PipelineHarness) -> None:
     rust.engine.scripts = [needing(ASKED), honest_build]
     with pytest.raises(UntrustedOutputError, match="it sent no crates"):
         await build(rust.prepared, rust.tools)
 
 
-async def test_image_that_has_less_than_the_catalogue_promises_is_named(rust: PipelineStand) -> None:
+async def test_image_that_has_less_than_the_catalogue_promises_is_named(rust: PipelineHarness) -> None:
     rust.engine.scripts = [failing("toolchain-too-old", toolchain="rust", have="1.63", want="rust>=1.85")]
     with pytest.raises(ToolchainTooOldError, match=r"wants rust>=1\.85, and .* bookworm has rust 1\.63"):
         await build(rust.prepared, rust.tools)
@@ -220,7 +224,7 @@ async def test_image_that_has_less_than_the_catalogue_promises_is_named(rust: Pi
     ],
 )
 async def test_engine_gives_a_network_only_where_it_is_asked_for(
-    rust: PipelineStand, tmp_path: Path, *, network: Network, wanted: str | None, said: str | None
+    rust: PipelineHarness, tmp_path: Path, *, network: Network, wanted: str | None, said: str | None
 ) -> None:
     program = tmp_path / "engine"
     program.write_text('#!/bin/sh\necho "$*"\n')

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.pipeline_stand import PipelineStand
+from tests.unit.pipeline_harness import PipelineHarness
 
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.sdist_facts import find_rust_builder
@@ -43,11 +43,11 @@ def test_requirement_that_the_recipe_drops_does_not_count() -> None:
 
 
 @pytest.fixture
-def fetched(pipeline: PipelineStand) -> Job:
+def fetched(pipeline: PipelineHarness) -> Job:
     return pipeline.job.knowing(sdist=pipeline.folder / "demo-1.0.tar.gz")
 
 
-async def test_project_that_requires_maturin_gets_rust_and_its_crates(pipeline: PipelineStand, fetched: Job) -> None:
+async def test_project_that_requires_maturin_gets_rust_and_its_crates(pipeline: PipelineHarness, fetched: Job) -> None:
     pipeline.pyproject = MATURIN
     job = await prepare(fetched, pipeline.tools)
     assert known(job.images).builder == "builder-bookworm-3.13+rust"
@@ -55,19 +55,19 @@ async def test_project_that_requires_maturin_gets_rust_and_its_crates(pipeline: 
     assert "its build requires maturin, so it gets Rust" in pipeline.log.text
 
 
-async def test_other_projects_get_none(pipeline: PipelineStand, fetched: Job) -> None:
+async def test_other_projects_get_none(pipeline: PipelineHarness, fetched: Job) -> None:
     job = await prepare(fetched, pipeline.tools)
     assert (known(job.images).builder, wants_crates(job)) == ("builder-bookworm-3.13", False)
 
 
-async def test_recipe_that_asks_for_rust_is_followed_as_it_is(pipeline: PipelineStand, fetched: Job) -> None:
+async def test_recipe_that_asks_for_rust_is_followed_as_it_is(pipeline: PipelineHarness, fetched: Job) -> None:
     pipeline.pyproject = MATURIN
     order = replace(pipeline.order, recipe=EffectiveRecipe(toolchains=("rust>=1.85",)))
     job = await prepare(replace(fetched, claim=replace(fetched.claim, order=order)), pipeline.tools)
     assert known(job.images).builder == "builder-bookworm-3.13+rust>=1.85"
 
 
-async def test_suite_without_rust_is_tried_as_it_is(pipeline: PipelineStand, fetched: Job) -> None:
+async def test_suite_without_rust_is_tried_as_it_is(pipeline: PipelineHarness, fetched: Job) -> None:
     pipeline.pyproject = MATURIN
     pipeline.images.missing_toolchains = {"rust"}
     job = await prepare(fetched, pipeline.tools)
@@ -75,7 +75,7 @@ async def test_suite_without_rust_is_tried_as_it_is(pipeline: PipelineStand, fet
     assert "its build requires maturin, and bookworm has no Rust" in pipeline.log.text
 
 
-async def test_suite_without_what_the_recipe_asks_for_is_refused(pipeline: PipelineStand, fetched: Job) -> None:
+async def test_suite_without_what_the_recipe_asks_for_is_refused(pipeline: PipelineHarness, fetched: Job) -> None:
     pipeline.images.missing_toolchains = {"java"}
     order = replace(pipeline.order, recipe=EffectiveRecipe(toolchains=("java",)))
     with pytest.raises(ToolchainTooOldError):

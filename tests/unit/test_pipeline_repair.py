@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from tests.fakes.engine import Script, ScriptedAgent
-from tests.unit.pipeline_stand import (
+from tests.unit.pipeline_harness import (
     NATIVE,
     NATIVE_REPAIRED,
     PURE,
     PURE_TAGGED,
     REPAIR_REPORT,
-    PipelineStand,
+    PipelineHarness,
     honest_repair,
-    make_stand,
+    make_harness,
     make_wheel,
 )
 
@@ -77,7 +77,7 @@ def returning(filename: str, report: Mapping[str, Any], content: bytes | None = 
     return script
 
 
-async def refusal(pipeline: PipelineStand, script: Script) -> str:
+async def refusal(pipeline: PipelineHarness, script: Script) -> str:
     pipeline.engine.scripts = [script]
     with pytest.raises(UntrustedOutputError) as caught:
         await repair(pipeline.built(), pipeline.tools)
@@ -85,14 +85,14 @@ async def refusal(pipeline: PipelineStand, script: Script) -> str:
     return caught.value.reason
 
 
-async def test_pure_wheel_passes_with_a_build_tag(pipeline: PipelineStand) -> None:
+async def test_pure_wheel_passes_with_a_build_tag(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [honest_repair]
     repaired = (await repair(pipeline.built(PURE), pipeline.tools)).repaired
     assert repaired is not None
     assert (repaired.path.name, repaired.is_pure, repaired.policy) == (PURE_TAGGED, True, None)
 
 
-async def test_native_wheel_is_described_with_what_was_grafted(pipeline: PipelineStand) -> None:
+async def test_native_wheel_is_described_with_what_was_grafted(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     repaired = (await repair(pipeline.built(), pipeline.tools)).repaired
     assert repaired is not None
@@ -108,7 +108,7 @@ async def test_native_wheel_is_described_with_what_was_grafted(pipeline: Pipelin
     assert repaired.warnings == ()
 
 
-async def test_wheel_that_lost_an_extension_is_refused_with_its_name(pipeline: PipelineStand) -> None:
+async def test_wheel_that_lost_an_extension_is_refused_with_its_name(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     with pytest.raises(ExtensionMissingError) as caught:
         await repair(pipeline.built(sources=(LOST,)), pipeline.tools)
@@ -126,14 +126,14 @@ def test_what_is_missing_is_said_in_a_sentence(missing: list[str], said: str) ->
     assert ExtensionMissingError(wheel="demo 1.0", missing=missing).summary == said
 
 
-async def test_pure_wheel_of_native_sources_is_refused(pipeline: PipelineStand) -> None:
+async def test_pure_wheel_of_native_sources_is_refused(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [honest_repair]
     with pytest.raises(ExtensionMissingError, match=r"demo\._maybe"):
         await repair(pipeline.built(PURE, sources=(DOUBTFUL,)), pipeline.tools)
 
 
 async def test_pure_wheel_that_the_recipe_allows_passes(tmp_path: Path) -> None:
-    pipeline = make_stand(tmp_path, EffectiveRecipe(is_pure=True))
+    pipeline = make_harness(tmp_path, EffectiveRecipe(is_pure=True))
     pipeline.engine.scripts = [honest_repair]
     repaired = (await repair(pipeline.built(PURE, sources=(LOST,)), pipeline.tools)).repaired
     assert repaired is not None
@@ -148,7 +148,7 @@ async def test_excluded_libraries_are_named_to_the_tools(tmp_path: Path) -> None
         agent.send_file(NATIVE_REPAIRED, make_wheel(NATIVE_REPAIRED))
         agent.send("report", wheel=NATIVE_REPAIRED, **NATIVE_REPORT)
 
-    pipeline = make_stand(tmp_path, EffectiveRecipe(excluded_libraries=("libcuda.so.*",)))
+    pipeline = make_harness(tmp_path, EffectiveRecipe(excluded_libraries=("libcuda.so.*",)))
     pipeline.engine.scripts = [script]
     await repair(pipeline.built(), pipeline.tools)
     assert seen["exclude"] == ["libcuda.so.*"]
@@ -164,7 +164,7 @@ async def test_excluded_libraries_are_named_to_the_tools(tmp_path: Path) -> None
 async def test_library_that_the_recipe_forbids_is_refused_with_its_name(
     tmp_path: Path, recipe: EffectiveRecipe, said: str
 ) -> None:
-    pipeline = make_stand(tmp_path, recipe)
+    pipeline = make_harness(tmp_path, recipe)
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     with pytest.raises(GraftRefusedError) as caught:
         await repair(pipeline.built(), pipeline.tools)
@@ -175,13 +175,13 @@ async def test_library_that_the_recipe_forbids_is_refused_with_its_name(
     "recipe", [EffectiveRecipe(denied_libraries=("libgpl.*", "LIBZ*")), EffectiveRecipe(max_grafted=1)]
 )
 async def test_library_that_the_recipe_does_not_forbid_passes(tmp_path: Path, recipe: EffectiveRecipe) -> None:
-    pipeline = make_stand(tmp_path, recipe)
+    pipeline = make_harness(tmp_path, recipe)
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     assert (await repair(pipeline.built(), pipeline.tools)).repaired is not None
 
 
 async def test_wheel_that_needs_more_than_the_recipes_floor_is_refused_with_the_reason(tmp_path: Path) -> None:
-    pipeline = make_stand(tmp_path, EffectiveRecipe(policy_floor="manylinux_2_12"))
+    pipeline = make_harness(tmp_path, EffectiveRecipe(policy_floor="manylinux_2_12"))
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     with pytest.raises(PolicyFloorError) as caught:
         await repair(pipeline.built(), pipeline.tools)
@@ -193,18 +193,18 @@ async def test_wheel_that_needs_more_than_the_recipes_floor_is_refused_with_the_
 
 @pytest.mark.parametrize("floor", ["manylinux_2_17", "manylinux_2_28"])
 async def test_wheel_that_reaches_the_recipes_floor_passes(tmp_path: Path, floor: str) -> None:
-    pipeline = make_stand(tmp_path, EffectiveRecipe(policy_floor=floor))
+    pipeline = make_harness(tmp_path, EffectiveRecipe(policy_floor=floor))
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     assert (await repair(pipeline.built(), pipeline.tools)).repaired is not None
 
 
 async def test_pure_wheel_reaches_every_floor(tmp_path: Path) -> None:
-    pipeline = make_stand(tmp_path, EffectiveRecipe(policy_floor="manylinux_2_5"))
+    pipeline = make_harness(tmp_path, EffectiveRecipe(policy_floor="manylinux_2_5"))
     pipeline.engine.scripts = [honest_repair]
     assert (await repair(pipeline.built(PURE), pipeline.tools)).repaired is not None
 
 
-async def test_what_is_doubtful_is_a_warning_in_report_and_log(pipeline: PipelineStand) -> None:
+async def test_what_is_doubtful_is_a_warning_in_report_and_log(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     repaired = (await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)).repaired
     assert repaired is not None
@@ -220,7 +220,7 @@ async def test_what_is_doubtful_is_a_warning_in_report_and_log(pipeline: Pipelin
         ("cp313-cp313", ""),
     ],
 )
-async def test_stable_abi_of_older_pythons_is_a_warning(pipeline: PipelineStand, tag: str, said: str) -> None:
+async def test_stable_abi_of_older_pythons_is_a_warning(pipeline: PipelineHarness, tag: str, said: str) -> None:
     filename = NATIVE_REPAIRED.replace("cp313-cp313", tag)
     pipeline.engine.scripts = [returning(filename, NATIVE_REPORT)]
     repaired = (await repair(pipeline.built(), pipeline.tools)).repaired
@@ -228,7 +228,7 @@ async def test_stable_abi_of_older_pythons_is_a_warning(pipeline: PipelineStand,
     assert [one for one in repaired.warnings if one.startswith("Its tag says")] == ([said] if said else [])
 
 
-async def test_start_up_code_is_a_warning_in_report_and_log(pipeline: PipelineStand) -> None:
+async def test_start_up_code_is_a_warning_in_report_and_log(pipeline: PipelineHarness) -> None:
     members = {f"{letter}.pth": b"import demo\n" for letter in "abcdefg"}
     wheel = make_wheel(NATIVE_REPAIRED, name="demo", version="1.0", requires=(), **members)
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT, wheel)]
@@ -240,7 +240,7 @@ async def test_start_up_code_is_a_warning_in_report_and_log(pipeline: PipelineSt
     assert all(f"==> warning: {warning}\n" in pipeline.log.text for warning in repaired.warnings)
 
 
-async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: PipelineStand) -> None:
+async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: PipelineHarness) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -270,7 +270,7 @@ async def test_tools_get_the_wheel_the_platform_and_the_epoch(pipeline: Pipeline
     ],
 )
 async def test_built_wheel_that_was_not_ordered_never_meets_the_tools(
-    pipeline: PipelineStand, filename: str, content: bytes | None
+    pipeline: PipelineHarness, filename: str, content: bytes | None
 ) -> None:
     files: dict[str, Any] = {}
 
@@ -312,16 +312,16 @@ async def test_built_wheel_that_was_not_ordered_never_meets_the_tools(
     ],
 )
 async def test_repaired_wheel_that_is_not_what_its_report_says_is_refused(
-    pipeline: PipelineStand, filename: str, report: Mapping[str, Any], said: str
+    pipeline: PipelineHarness, filename: str, report: Mapping[str, Any], said: str
 ) -> None:
     assert said in await refusal(pipeline, returning(filename, report))
 
 
-async def test_repaired_wheel_that_is_no_zip_file_is_refused(pipeline: PipelineStand) -> None:
+async def test_repaired_wheel_that_is_no_zip_file_is_refused(pipeline: PipelineHarness) -> None:
     assert "not a zip file" in await refusal(pipeline, returning(NATIVE_REPAIRED, NATIVE_REPORT, b"junk"))
 
 
-async def test_wheel_that_cannot_comply_is_a_repair_failure(pipeline: PipelineStand) -> None:
+async def test_wheel_that_cannot_comply_is_a_repair_failure(pipeline: PipelineHarness) -> None:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
         agent.send("failure", code="repair-failed", reason="it needs GLIBC_2.38 of libc.so.6")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.engine import ScriptedAgent
-from tests.unit.pipeline_stand import PURE_TAGGED, PipelineStand, honest_verify, make_wheel
+from tests.unit.pipeline_harness import PURE_TAGGED, PipelineHarness, honest_verify, make_wheel
 
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
@@ -27,7 +27,7 @@ def requiring(*requirements: str) -> bytes:
     return make_wheel(PURE_TAGGED, requires=requirements)
 
 
-async def test_wheel_is_described_as_it_was_proven(pipeline: PipelineStand) -> None:
+async def test_wheel_is_described_as_it_was_proven(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [honest_verify]
     job = pipeline.repaired()
     wheel = (await verify(job, pipeline.tools)).wheel
@@ -40,14 +40,14 @@ async def test_wheel_is_described_as_it_was_proven(pipeline: PipelineStand) -> N
     assert wheel.size_bytes == len(make_wheel(PURE_TAGGED))
 
 
-async def test_it_runs_in_the_bare_image_on_the_targets_python(pipeline: PipelineStand) -> None:
+async def test_it_runs_in_the_bare_image_on_the_targets_python(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [honest_verify]
     await verify(pipeline.repaired(), pipeline.tools)
     (spec,) = pipeline.engine.runs
     assert (spec.image, spec.command[0]) == ("runtime", "/opt/python/3.13/bin/python3.13")
 
 
-async def test_requirement_that_could_be_built_is_named_before_any_container_runs(pipeline: PipelineStand) -> None:
+async def test_requirement_that_could_be_built_is_named_before_any_container_runs(pipeline: PipelineHarness) -> None:
     pipeline.resolver.buildable = {"needed": "2.0"}
     pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(test_requires=("needed",)))
     for content in (requiring("needed"), requiring()):
@@ -57,7 +57,7 @@ async def test_requirement_that_could_be_built_is_named_before_any_container_run
     assert pipeline.engine.runs == []
 
 
-async def test_wheel_itself_is_not_what_is_missing(pipeline: PipelineStand) -> None:
+async def test_wheel_itself_is_not_what_is_missing(pipeline: PipelineHarness) -> None:
     """What it requires may require it in turn."""
     pipeline.resolver.buildable = {"needed": "2.0", "demo": "1.0"}
     with pytest.raises(WheelsMissingError) as caught:
@@ -67,7 +67,7 @@ async def test_wheel_itself_is_not_what_is_missing(pipeline: PipelineStand) -> N
         await verify(pipeline.repaired(content=requiring("demo")), pipeline.tools)
 
 
-async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: PipelineStand) -> None:
+async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: PipelineHarness) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -83,7 +83,7 @@ async def test_what_it_requires_on_the_target_goes_in_beside_it(pipeline: Pipeli
     assert (seen["imports"], seen["expect_extensions"], seen["project"]) == (["demo"], ["x"], "demo")
 
 
-async def test_recipes_tests_go_in_with_what_they_require(pipeline: PipelineStand) -> None:
+async def test_recipes_tests_go_in_with_what_they_require(pipeline: PipelineHarness) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -104,7 +104,7 @@ async def test_recipes_tests_go_in_with_what_they_require(pipeline: PipelineStan
     assert seen["files"] == [{"name": "smoke.py", "base64": "aW1wb3J0IGRlbW8="}]
 
 
-async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline: PipelineStand) -> None:
+async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline: PipelineHarness) -> None:
     files: set[str] = set()
 
     async def script(agent: ScriptedAgent) -> None:
@@ -118,7 +118,7 @@ async def test_wheel_that_requires_itself_is_not_fetched_from_upstream(pipeline:
     assert files == {"uv", PURE_TAGGED}
 
 
-async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: PipelineStand) -> None:
+async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: PipelineHarness) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -165,14 +165,14 @@ def test_module_that_fails_by_itself_leads_to_the_modules_to_import() -> None:
     "requirement",
     ["no-such-thing", "not a requirement", "x @ file:///etc/passwd", "x; os_name ~= 'posix'", "x\0y", "six>9999"],
 )
-async def test_requirement_that_cannot_be_had_is_named(pipeline: PipelineStand, requirement: str) -> None:
+async def test_requirement_that_cannot_be_had_is_named(pipeline: PipelineHarness, requirement: str) -> None:
     pipeline.engine.scripts = [honest_verify]
     with pytest.raises(RequirementsUnsatisfiedError, match=PURE_TAGGED):
         await verify(pipeline.repaired(content=requiring(requirement)), pipeline.tools)
     assert pipeline.engine.runs == []
 
 
-async def test_index_that_is_down_is_not_the_wheels_fault(pipeline: PipelineStand) -> None:
+async def test_index_that_is_down_is_not_the_wheels_fault(pipeline: PipelineHarness) -> None:
     pipeline.resolver.fault = IndexUnavailableError(index="upstream", reason="it is gone")
     with pytest.raises(IndexUnavailableError):
         await verify(pipeline.repaired(content=requiring("six")), pipeline.tools)
@@ -186,7 +186,7 @@ async def test_index_that_is_down_is_not_the_wheels_fault(pipeline: PipelineStan
     ],
 )
 async def test_wheel_that_does_not_work_is_not_described(
-    pipeline: PipelineStand, fields: dict[str, Any], error: type[Exception]
+    pipeline: PipelineHarness, fields: dict[str, Any], error: type[Exception]
 ) -> None:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
@@ -198,7 +198,7 @@ async def test_wheel_that_does_not_work_is_not_described(
 
 
 @pytest.mark.parametrize("fields", [{}, {"imported": "demo"}, {"imported": [1]}])
-async def test_report_without_imports_proves_nothing(pipeline: PipelineStand, fields: dict[str, Any]) -> None:
+async def test_report_without_imports_proves_nothing(pipeline: PipelineHarness, fields: dict[str, Any]) -> None:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
         agent.send("report", **fields)

@@ -5,8 +5,8 @@ from datetime import timedelta
 from tests.contract.samples import BEGINNING, TARGET
 
 from wheelyard.domain.builds.build import BuildSummary, Status
-from wheelyard.domain.builds.estimate import Line, LiveBuild, estimate
-from wheelyard.domain.builds.queue import Capacity, Lane, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue, estimate
+from wheelyard.domain.builds.queue import Capacity, Lane, WorkerRegistration, WorkerState, WorkerStatus
 
 LANE = Lane(architecture="x86_64", suite="bookworm", python="3.13")
 ELSEWHERE = Lane(architecture="x86_64", suite="trixie", python="3.13")
@@ -31,16 +31,16 @@ def live(build_id: str, project: str = "lxml", *, lane: Lane = LANE, begun: floa
 
 def worker(slots: int, *builds: str, state: WorkerState = WorkerState.ACTIVE) -> WorkerStatus:
     room = Capacity(slots=slots, cpus=4, memory_bytes=1 << 33)
-    card = WorkerCard(name="w", host="w", lanes=(LANE,), capacity=room, state=state)
-    return WorkerStatus(card=card, started_at=BEGINNING, seen_at=BEGINNING, builds=builds)
+    registration = WorkerRegistration(name="w", host="w", lanes=(LANE,), capacity=room, state=state)
+    return WorkerStatus(registration=registration, started_at=BEGINNING, seen_at=BEGINNING, builds=builds)
 
 
-def waits(line: Line, *workers: WorkerStatus, **typical: float) -> list[float | None]:
+def waits(line: LiveQueue, *workers: WorkerStatus, **typical: float) -> list[float | None]:
     return [one.wait_seconds for one in estimate(line, workers, typical, now=BEGINNING)]
 
 
-def line(*waiting: LiveBuild, running: tuple[LiveBuild, ...] = ()) -> Line:
-    return Line(running=running, waiting=waiting, total=len(waiting))
+def line(*waiting: LiveBuild, running: tuple[LiveBuild, ...] = ()) -> LiveQueue:
+    return LiveQueue(running=running, waiting=waiting, total=len(waiting))
 
 
 def test_builds_take_the_places_of_workers_one_after_the_other() -> None:

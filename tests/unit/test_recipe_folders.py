@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.images import MemoryRecipes
 
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
@@ -199,7 +199,7 @@ def test_twin_in_memory_describes_recipes_as_the_folders_do(tmp_path: Path) -> N
     real = RecipeFolders([tmp_path])
     recipe = real.find(DEMO)
     assert recipe is not None
-    twin = MemoryRecipeBook(recipe)
+    twin = MemoryRecipes(recipe)
     assert twin.list_recipes() == real.list_recipes()
     assert twin.describe(DEMO) == real.describe(DEMO)
     assert twin.find(canonicalize_name("other")) is real.find(canonicalize_name("other")) is None

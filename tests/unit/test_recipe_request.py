@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.builds import MemoryBuilds
-from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD
@@ -18,7 +18,7 @@ from wheelyard.resources import data_path
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 
 
-class Stand:
+class Harness:
     def __init__(self, folder: Path, text: str, *, network_for_recipes: bool = False) -> None:
         catalogue = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
         source = MemorySourceIndex(folder)
@@ -33,7 +33,7 @@ class Stand:
             build_number=1,
             network_for_recipes=network_for_recipes,
         )
-        recipes = MemoryRecipeBook(parse_recipe(text, source="demo.toml", files=FILES))
+        recipes = MemoryRecipes(parse_recipe(text, source="demo.toml", files=FILES))
         self.request = RequestBuild(source=source, store=self.builds, recipes=recipes, facts=facts)
 
     @staticmethod
@@ -46,21 +46,21 @@ async def test_release_that_a_suite_cannot_build_is_refused_with_the_reason_and_
     tmp_path: Path,
 ) -> None:
     reason = "PROJ 9.4 is wanted, and the suite has 9.1."
-    stand = Stand(tmp_path, f"{HEAD}[[rule]]\nwhen.suite = ['bookworm', 'bullseye']\nunsupported = '{reason}'")
+    harness = Harness(tmp_path, f"{HEAD}[[rule]]\nwhen.suite = ['bookworm', 'bullseye']\nunsupported = '{reason}'")
     with pytest.raises(ReleaseUnsupportedError) as caught:
-        await stand.request(stand.ask("2_36"))
+        await harness.request(harness.ask("2_36"))
     assert str(caught.value) == (
         "demo 1.0 cannot be built for Python 3.13 on manylinux_2_36_x86_64 on bookworm: PROJ 9.4 is wanted, and the "
         "suite has 9.1. Ask for a platform of trixie."
     )
-    assert (await stand.builds.list_builds(BuildFilter())).builds == ()
-    assert (await stand.request(stand.ask("2_41"))).build.order.builder == "trixie"
+    assert (await harness.builds.list_builds(BuildFilter())).builds == ()
+    assert (await harness.request(harness.ask("2_41"))).build.order.builder == "trixie"
 
 
 async def test_release_that_no_suite_can_build_is_refused_without_a_suite_to_ask_for(tmp_path: Path) -> None:
-    stand = Stand(tmp_path, f"{HEAD}[[rule]]\nwhen.version = '<2'\nunsupported = 'it needs a sound card'")
+    harness = Harness(tmp_path, f"{HEAD}[[rule]]\nwhen.version = '<2'\nunsupported = 'it needs a sound card'")
     with pytest.raises(ReleaseUnsupportedError, match=r"it needs a sound card\. No suite of this Wheelyard will do"):
-        await stand.request(stand.ask("2_36"))
+        await harness.request(harness.ask("2_36"))
 
 
 @pytest.mark.parametrize(
@@ -71,31 +71,31 @@ async def test_suite_that_would_refuse_the_release_for_another_reason_is_not_sug
     tmp_path: Path, rule: str
 ) -> None:
     unsupported = "[[rule]]\nwhen.suite = ['bookworm']\nunsupported = 'x'\n"
-    stand = Stand(tmp_path, f"{HEAD}{unsupported}[[rule]]\nwhen.suite = ['trixie']\n{rule}")
+    harness = Harness(tmp_path, f"{HEAD}{unsupported}[[rule]]\nwhen.suite = ['trixie']\n{rule}")
     with pytest.raises(ReleaseUnsupportedError) as caught:
-        await stand.request(stand.ask("2_36"))
+        await harness.request(harness.ask("2_36"))
     assert caught.value.others == ("bullseye",)
 
 
 async def test_everything_that_a_recipe_says_goes_along_with_the_build(tmp_path: Path) -> None:
-    stand = Stand(tmp_path, EVERY_KEY, network_for_recipes=True)
-    order = (await stand.request(stand.ask("2_36"))).build.order
+    harness = Harness(tmp_path, EVERY_KEY, network_for_recipes=True)
+    order = (await harness.request(harness.ask("2_36"))).build.order
     assert order.recipe.patches[1].data == FILES["patches/two.patch"]
     assert (order.recipe.max_grafted, order.recipe.cpus, order.recipe.policy_floor) == (3, 1.5, "manylinux_2_28")
     assert order.recipe_digest == order.recipe.digest
 
 
 async def test_recipe_that_asks_for_a_network_is_refused_unless_the_operator_has_one(tmp_path: Path) -> None:
-    stand = Stand(tmp_path, f"{HEAD}[[rule]]\nnetwork = true")
+    harness = Harness(tmp_path, f"{HEAD}[[rule]]\nnetwork = true")
     with pytest.raises(NetworkRefusedError, match="WHEELYARD_RECIPE_NETWORK"):
-        await stand.request(stand.ask("2_36"))
-    assert (await stand.builds.list_builds(BuildFilter())).builds == ()
+        await harness.request(harness.ask("2_36"))
+    assert (await harness.builds.list_builds(BuildFilter())).builds == ()
 
 
 async def test_recipe_without_packages_for_the_builders_package_manager_is_refused(tmp_path: Path) -> None:
-    stand = Stand(tmp_path, f"{HEAD}[[rule]]\ndnf = ['demo-devel']\napk = ['demo-dev']")
+    harness = Harness(tmp_path, f"{HEAD}[[rule]]\ndnf = ['demo-devel']\napk = ['demo-dev']")
     with pytest.raises(PackagesMissingError) as caught:
-        await stand.request(stand.ask("2_36"))
+        await harness.request(harness.ask("2_36"))
     assert caught.value.summary == (
         "The recipe names system packages for dnf and apk, and none for apt, which the builder of bookworm has."
     )

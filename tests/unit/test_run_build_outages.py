@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.contract.samples import sample_wheel
-from tests.unit.pipeline_stand import PipelineStand
-from tests.unit.run_build_stand import Endless, RunStand, pass_through, running
+from tests.unit.pipeline_harness import PipelineHarness
+from tests.unit.run_build_harness import Endless, RunHarness, pass_through, running
 
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim
@@ -18,8 +18,8 @@ from wheelyard.pipeline.job import Job, Tools
 
 
 @pytest.fixture
-def stand(pipeline: PipelineStand, tmp_path: Path) -> RunStand:
-    return RunStand(pipeline=pipeline, folder=tmp_path / "attempts")
+def harness(pipeline: PipelineHarness, tmp_path: Path) -> RunHarness:
+    return RunHarness(pipeline=pipeline, folder=tmp_path / "attempts")
 
 
 async def finding(job: Job, tools: Tools) -> Job:
@@ -27,35 +27,35 @@ async def finding(job: Job, tools: Tools) -> Job:
     return job.knowing(wheel=sample_wheel())
 
 
-async def test_database_away_between_two_stages_does_not_cost_the_work(stand: RunStand) -> None:
-    stand.attempts.failing_writes = 2
-    assert (await stand.run(pass_through, finding)).status is Status.SUCCEEDED
+async def test_database_away_between_two_stages_does_not_cost_the_work(harness: RunHarness) -> None:
+    harness.attempts.failing_writes = 2
+    assert (await harness.run(pass_through, finding)).status is Status.SUCCEEDED
 
 
-async def test_database_away_at_the_end_does_not_cost_the_wheel(stand: RunStand) -> None:
+async def test_database_away_at_the_end_does_not_cost_the_wheel(harness: RunHarness) -> None:
     async def lose_database(job: Job, tools: Tools) -> Job:
-        stand.attempts.failing_writes = 3
+        harness.attempts.failing_writes = 3
         return await finding(job, tools)
 
-    build = await stand.run(lose_database)
-    assert (build.status, build.wheel, len(stand.attempts.finished)) == (Status.SUCCEEDED, sample_wheel(), 1)
+    build = await harness.run(lose_database)
+    assert (build.status, build.wheel, len(harness.attempts.finished)) == (Status.SUCCEEDED, sample_wheel(), 1)
 
 
-async def test_database_away_for_good_at_the_end_leaves_the_build_to_the_next_worker(stand: RunStand) -> None:
+async def test_database_away_for_good_at_the_end_leaves_the_build_to_the_next_worker(harness: RunHarness) -> None:
     async def lose_database(job: Job, tools: Tools) -> Job:
-        stand.attempts.failing_writes = 1000
+        harness.attempts.failing_writes = 1000
         return await finding(job, tools)
 
     with pytest.raises(DatabaseUnavailableError):
-        await stand.run(lose_database)
-    assert (await stand.build()).status is Status.RUNNING
+        await harness.run(lose_database)
+    assert (await harness.build()).status is Status.RUNNING
 
 
 @dataclass
 class Keeper:
     """A LeaseKeeper that extends leases for a while."""
 
-    stand: RunStand
+    harness: RunHarness
     beats: int
     held: list[str] = field(default_factory=list)
 
@@ -70,20 +70,20 @@ class Keeper:
     def last_beat(self, claim: Claim) -> float:
         assert claim.build_id in self.held
         self.beats -= 1
-        return self.stand.attempts.elapsed if self.beats > 0 else 0.0
+        return self.harness.attempts.elapsed if self.beats > 0 else 0.0
 
 
 @pytest.mark.parametrize(("beats", "lost"), [(0, True), (40, False)])
-async def test_lease_that_the_keeper_extends_is_not_given_up(stand: RunStand, beats: int, *, lost: bool) -> None:
+async def test_lease_that_the_keeper_extends_is_not_given_up(harness: RunHarness, beats: int, *, lost: bool) -> None:
     """Ten beats that fail take two and a half leases."""
-    stand.keeper = keeper = Keeper(stand, beats)
-    stand.attempts.failing_beats = set(range(1, 11))
+    harness.keeper = keeper = Keeper(harness, beats)
+    harness.attempts.failing_beats = set(range(1, 11))
     stage = Endless()
-    async with running(stand, stage) as attempt:
+    async with running(harness, stage) as attempt:
         async with asyncio.timeout(10):
-            while not (attempt.done() or stand.attempts.beats > 12):  # noqa: ASYNC110 - the attempt keeps its own time
+            while not (attempt.done() or harness.attempts.beats > 12):  # noqa: ASYNC110 - the attempt keeps its own time
                 await asyncio.sleep(0.002)
         assert attempt.done() is lost
         assert bool(keeper.held) is not lost
-        await stand.builds.request_cancel((await stand.build()).id, requested_by="tests")
+        await harness.builds.request_cancel((await harness.build()).id, requested_by="tests")
     assert keeper.held == []

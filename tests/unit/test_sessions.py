@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
-from tests.unit.api_stand import SECRET, ApiStand, access_on, api_stand
+from tests.unit.api_harness import SECRET, ApiHarness, access_on, api_harness
 
 from wheelyard.api.authentication import clear_session_cookie, session_of, set_session_cookie
 from wheelyard.api.problem_handlers import register_problem_handlers
@@ -20,8 +20,8 @@ from wheelyard.usecases.tokens import PREFIX, Tokens
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
@@ -54,8 +54,8 @@ def pages(sessions: Sessions) -> FastAPI:
     return app
 
 
-def browser(stand: ApiStand, scheme: str = "http") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=pages(stand.services.sessions))
+def browser(harness: ApiHarness, scheme: str = "http") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=pages(harness.services.sessions))
     return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://wheelyard")
 
 
@@ -63,12 +63,12 @@ def browser(stand: ApiStand, scheme: str = "http") -> httpx.AsyncClient:
     ("scheme", "name", "secure"), [("http", "wheelyard_session", False), ("https", "__Host-wheelyard_session", True)]
 )
 async def test_cookie_is_out_of_reach_of_scripts_and_other_sites(
-    stand: ApiStand,
+    harness: ApiHarness,
     scheme: str,
     name: str,
     secure: bool,  # noqa: FBT001
 ) -> None:
-    async with browser(stand, scheme) as client:
+    async with browser(harness, scheme) as client:
         header = (await client.post("/sign-in", content=PREFIX + SECRET)).headers["Set-Cookie"]
     value, *attributes = header.lower().split("; ")
     assert value == f"{name.lower()}=session-secret"
@@ -77,8 +77,8 @@ async def test_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert "domain" not in header.lower()
 
 
-async def test_only_a_form_of_this_session_changes_anything(stand: ApiStand) -> None:
-    async with browser(stand) as client:
+async def test_only_a_form_of_this_session_changes_anything(harness: ApiHarness) -> None:
+    async with browser(harness) as client:
         await client.post("/sign-in", content=PREFIX + SECRET)
         csrf_token = (await client.get("/")).json()
         assert "session-secret" not in csrf_token
@@ -87,8 +87,8 @@ async def test_only_a_form_of_this_session_changes_anything(stand: ApiStand) -> 
         assert (await client.post("/change", params={"csrf_token": csrf_token})).json() == "tests"
 
 
-async def test_signed_out_session_is_over(stand: ApiStand) -> None:
-    async with browser(stand) as client:
+async def test_signed_out_session_is_over(harness: ApiHarness) -> None:
+    async with browser(harness) as client:
         await client.post("/sign-in", content=PREFIX + SECRET)
         kept = dict(client.cookies)
         await client.post("/sign-out")
@@ -97,38 +97,38 @@ async def test_signed_out_session_is_over(stand: ApiStand) -> None:
         assert (await client.get("/")).status_code == 401
 
 
-async def test_session_ends_after_its_lifetime(stand: ApiStand) -> None:
-    session = await stand.services.sessions.sign_in(PREFIX + SECRET, address="10.0.0.1")
-    stand.clock.advance(timedelta(hours=1).total_seconds() - 1)
-    assert (await stand.services.sessions.resume(session.secret)).token.name == "tests"
-    stand.clock.advance(1)
+async def test_session_ends_after_its_lifetime(harness: ApiHarness) -> None:
+    session = await harness.services.sessions.sign_in(PREFIX + SECRET, address="10.0.0.1")
+    harness.clock.advance(timedelta(hours=1).total_seconds() - 1)
+    assert (await harness.services.sessions.resume(session.secret)).token.name == "tests"
+    harness.clock.advance(1)
     with pytest.raises(UnauthenticatedError, match="session is over"):
-        await stand.services.sessions.resume(session.secret)
+        await harness.services.sessions.resume(session.secret)
 
 
-async def test_page_needs_the_scope_of_what_it_does(stand: ApiStand) -> None:
-    tokens = Tokens(store=stand.token_store, new_secret=lambda: "reader")
+async def test_page_needs_the_scope_of_what_it_does(harness: ApiHarness) -> None:
+    tokens = Tokens(store=harness.token_store, new_secret=lambda: "reader")
     await tokens.create(name="reader", scope=Scope.READ, created_by="root")
-    async with browser(stand) as client:
+    async with browser(harness) as client:
         await client.post("/sign-in", content=f"{PREFIX}reader")
         assert (await client.get("/")).status_code == 200
         assert (await client.post("/change")).status_code == 403
 
 
-async def test_wrong_sign_ins_of_one_address_are_limited(stand: ApiStand) -> None:
-    stand.services.sessions._access = access_on(stand.services.tokens, failures=2)
+async def test_wrong_sign_ins_of_one_address_are_limited(harness: ApiHarness) -> None:
+    harness.services.sessions._access = access_on(harness.services.tokens, failures=2)
     for _ in range(2):
         with pytest.raises(UnauthenticatedError):
-            await stand.services.sessions.sign_in("wy_wrong", address="10.0.0.1")
+            await harness.services.sessions.sign_in("wy_wrong", address="10.0.0.1")
     with pytest.raises(TooManyRequestsError):
-        await stand.services.sessions.sign_in("wy_wrong", address="10.0.0.1")
+        await harness.services.sessions.sign_in("wy_wrong", address="10.0.0.1")
     with pytest.raises(UnauthenticatedError):
-        await stand.services.sessions.sign_in("wy_wrong", address="10.0.0.2")
-    assert (await stand.services.sessions.sign_in(PREFIX + SECRET, address="10.0.0.1")).token.name == "tests"
+        await harness.services.sessions.sign_in("wy_wrong", address="10.0.0.2")
+    assert (await harness.services.sessions.sign_in(PREFIX + SECRET, address="10.0.0.1")).token.name == "tests"
 
 
-async def test_cookie_of_the_pages_opens_nothing_of_the_api(stand: ApiStand) -> None:
-    session = await stand.services.sessions.sign_in(PREFIX + SECRET, address="10.0.0.1")
-    del stand.client.headers["Authorization"]
-    stand.client.cookies.set("wheelyard_session", session.secret)
-    assert (await stand.client.get("/v1/targets")).status_code == 401
+async def test_cookie_of_the_pages_opens_nothing_of_the_api(harness: ApiHarness) -> None:
+    session = await harness.services.sessions.sign_in(PREFIX + SECRET, address="10.0.0.1")
+    del harness.client.headers["Authorization"]
+    harness.client.cookies.set("wheelyard_session", session.secret)
+    assert (await harness.client.get("/v1/targets")).status_code == 401

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from pypi_simple import DistributionPackage, ProjectPage
 from tests.contract.samples import BEGINNING
-from tests.unit.wheel_stand import METADATA, entry_for
+from tests.unit.wheel_harness import METADATA, entry_for
 
 from wheelyard.domain.index.simple_format import API_VERSION, Form, choose_form, write_names, write_project
 from wheelyard.domain.index.wheels import IndexedWheel

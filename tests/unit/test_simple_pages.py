@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 from tests.fakes.wheels import MemoryWheels
-from tests.unit.wheel_stand import WheelStand
+from tests.unit.wheel_harness import WheelHarness
 
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.simple_format import Form
@@ -36,63 +36,63 @@ class CountingWheels(MemoryWheels):
 
 
 @pytest.fixture
-def stand() -> WheelStand:
-    return WheelStand()
+def harness() -> WheelHarness:
+    return WheelHarness()
 
 
-async def test_page_is_made_once_while_nothing_changes(stand: WheelStand) -> None:
-    stand.put(FIRST)
-    store = CountingWheels(stand.state)
+async def test_page_is_made_once_while_nothing_changes(harness: WheelHarness) -> None:
+    harness.put(FIRST)
+    store = CountingWheels(harness.state)
     pages = SimplePages(store, trusted_seconds=0)
     first = await pages.project("demo", Form.JSON)
     assert await pages.project("Demo", Form.JSON) is first
     assert store.read == 1
-    stand.put("other-1.0-1-py3-none-any.whl")
+    harness.put("other-1.0-1-py3-none-any.whl")
     assert await pages.project("demo", Form.JSON) is first
 
 
-async def test_change_is_on_the_very_next_page(stand: WheelStand) -> None:
-    stand.put(FIRST)
-    pages = SimplePages(stand.wheels, trusted_seconds=0)
+async def test_change_is_on_the_very_next_page(harness: WheelHarness) -> None:
+    harness.put(FIRST)
+    pages = SimplePages(harness.wheels, trusted_seconds=0)
     before = await pages.project("demo", Form.JSON)
-    stand.put(SECOND)
+    harness.put(SECOND)
     after = await pages.project("demo", Form.JSON)
     assert SECOND.encode() not in before.body
     assert SECOND.encode() in after.body
     assert before.etag != after.etag
-    await stand.wheels.delete(SECOND, by="alice")
+    await harness.wheels.delete(SECOND, by="alice")
     assert (await pages.project("demo", Form.JSON)).body == before.body
 
 
-async def test_requests_at_once_share_questions_and_none_gets_an_older_answer(stand: WheelStand) -> None:
-    stand.put(FIRST)
-    store = CountingWheels(stand.state)
+async def test_requests_at_once_share_questions_and_none_gets_an_older_answer(harness: WheelHarness) -> None:
+    harness.put(FIRST)
+    store = CountingWheels(harness.state)
     pages = SimplePages(store, trusted_seconds=0)
     early = [asyncio.create_task(pages.project("demo", Form.JSON)) for _ in range(50)]
     await asyncio.sleep(0.0005)
-    stand.put(SECOND)
+    harness.put(SECOND)
     late = await asyncio.gather(*(pages.project("demo", Form.JSON) for _ in range(50)))
     await asyncio.gather(*early)
     assert all(SECOND.encode() in page.body for page in late)
     assert store.asked <= 4
 
 
-async def test_answer_is_trusted_for_a_moment_unless_there_is_doubt(stand: WheelStand) -> None:
-    stand.put(FIRST)
-    store = CountingWheels(stand.state)
+async def test_answer_is_trusted_for_a_moment_unless_there_is_doubt(harness: WheelHarness) -> None:
+    harness.put(FIRST)
+    store = CountingWheels(harness.state)
     pages = SimplePages(store, trusted_seconds=3600)
     for _ in range(5):
         await pages.project("demo", Form.JSON)
     assert store.asked == 1
-    stand.put(SECOND)
+    harness.put(SECOND)
     pages.doubt()
     assert SECOND.encode() in (await pages.project("demo", Form.JSON)).body
     assert store.asked == 2
 
 
-async def test_page_is_not_served_unchecked_when_the_store_is_away(stand: WheelStand) -> None:
-    stand.put(FIRST)
-    store = CountingWheels(stand.state)
+async def test_page_is_not_served_unchecked_when_the_store_is_away(harness: WheelHarness) -> None:
+    harness.put(FIRST)
+    store = CountingWheels(harness.state)
     pages = SimplePages(store, trusted_seconds=0)
     await pages.project("demo", Form.JSON)
     store.fault = DatabaseUnavailableError(reason="switched off")
@@ -102,37 +102,37 @@ async def test_page_is_not_served_unchecked_when_the_store_is_away(stand: WheelS
     assert (await pages.project("demo", Form.JSON)).body
 
 
-async def test_large_page_is_packed_too(stand: WheelStand) -> None:
+async def test_large_page_is_packed_too(harness: WheelHarness) -> None:
     for number in range(20):
-        stand.put(f"demo-1.{number}-1-py3-none-any.whl")
-    page = await SimplePages(stand.wheels, trusted_seconds=0).project("demo", Form.HTML)
+        harness.put(f"demo-1.{number}-1-py3-none-any.whl")
+    page = await SimplePages(harness.wheels, trusted_seconds=0).project("demo", Form.HTML)
     assert page.packed is not None
     assert gzip.decompress(page.packed) == page.body
     assert len(page.packed) < len(page.body) / 3
 
 
-async def test_staged_wheel_is_on_the_staging_page_only_until_it_is_promoted(stand: WheelStand) -> None:
-    stand.put(FIRST, level=Level.STAGING)
+async def test_staged_wheel_is_on_the_staging_page_only_until_it_is_promoted(harness: WheelHarness) -> None:
+    harness.put(FIRST, level=Level.STAGING)
     prod, staging = (
-        SimplePages(stand.wheels, trusted_seconds=0),
-        SimplePages(stand.wheels, listing=Listing(level=Level.STAGING), trusted_seconds=0),
+        SimplePages(harness.wheels, trusted_seconds=0),
+        SimplePages(harness.wheels, listing=Listing(level=Level.STAGING), trusted_seconds=0),
     )
     with pytest.raises(NotFoundError):
         await prod.project("demo", Form.JSON)
     assert b"demo" not in (await prod.names(Form.JSON)).body
     assert b"demo" in (await staging.names(Form.JSON)).body
     assert b'"../../../files/' in (await staging.project("demo", Form.JSON)).body
-    await stand.wheels.promote(FIRST, url="memory:demo/x", by="alice")
+    await harness.wheels.promote(FIRST, url="memory:demo/x", by="alice")
     assert FIRST.encode() in (await prod.project("demo", Form.JSON)).body
     assert FIRST.encode() in (await staging.project("demo", Form.JSON)).body
 
 
-async def test_project_without_a_listed_wheel_is_not_found(stand: WheelStand) -> None:
-    pages = SimplePages(stand.wheels, trusted_seconds=0)
+async def test_project_without_a_listed_wheel_is_not_found(harness: WheelHarness) -> None:
+    pages = SimplePages(harness.wheels, trusted_seconds=0)
     with pytest.raises(NotFoundError):
         await pages.project("demo", Form.JSON)
-    stand.put(FIRST)
-    await stand.wheels.delete(FIRST, by="alice")
+    harness.put(FIRST)
+    await harness.wheels.delete(FIRST, by="alice")
     with pytest.raises(NotFoundError):
         await pages.project("demo", Form.JSON)
     assert b"demo" not in (await pages.names(Form.HTML)).body

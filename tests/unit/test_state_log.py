@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from tests.contract.figure_contract import PUBLISHED
 from tests.contract.samples import sample_order, sample_wheel
 from tests.fakes.queue import MemoryQueue
-from tests.unit.api_stand import ApiStand, api_stand
-from tests.unit.pipeline_stand import PipelineStand
-from tests.unit.run_build_stand import Endless, RunStand, pass_through, running
+from tests.unit.api_harness import ApiHarness, api_harness
+from tests.unit.pipeline_harness import PipelineHarness
+from tests.unit.run_build_harness import Endless, RunHarness, pass_through, running
 
 from wheelyard.errors import BuildFailedError, EngineUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Tools
@@ -24,13 +24,13 @@ Entries = list[dict[str, Any]]
 
 
 @pytest.fixture
-def run(pipeline: PipelineStand, tmp_path: Path) -> RunStand:
-    return RunStand(pipeline=pipeline, folder=tmp_path)
+def run(pipeline: PipelineHarness, tmp_path: Path) -> RunHarness:
+    return RunHarness(pipeline=pipeline, folder=tmp_path)
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def api(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         made.resolver.add("pyyaml", "6.0.3")
         yield made
 
@@ -46,7 +46,7 @@ def failing(error: Exception) -> StageFunction:
     return act
 
 
-async def test_new_build_is_queued_and_an_equal_one_joined(run: RunStand) -> None:
+async def test_new_build_is_queued_and_an_equal_one_joined(run: RunHarness) -> None:
     builds = LoggedBuilds(run.builds)
     with capture_logs() as entries:
         build = (await builds.submit(sample_order(), requested_by="alice")).build
@@ -57,7 +57,7 @@ async def test_new_build_is_queued_and_an_equal_one_joined(run: RunStand) -> Non
     ]
 
 
-async def test_waiting_build_that_is_cancelled_ends_at_once(run: RunStand) -> None:
+async def test_waiting_build_that_is_cancelled_ends_at_once(run: RunHarness) -> None:
     builds, build_id = LoggedBuilds(run.builds), await run.queued()
     with capture_logs() as entries:
         await builds.request_cancel(build_id, requested_by="alice")
@@ -68,7 +68,7 @@ async def test_waiting_build_that_is_cancelled_ends_at_once(run: RunStand) -> No
     ]
 
 
-async def test_running_build_that_is_cancelled_ends_with_its_attempt(run: RunStand) -> None:
+async def test_running_build_that_is_cancelled_ends_with_its_attempt(run: RunHarness) -> None:
     builds, stage = LoggedBuilds(run.builds), Endless()
     with capture_logs() as entries:
         async with running(run, stage):
@@ -83,7 +83,7 @@ async def test_running_build_that_is_cancelled_ends_with_its_attempt(run: RunSta
     ]
 
 
-async def test_cancelled_build_is_begun_again(run: RunStand) -> None:
+async def test_cancelled_build_is_begun_again(run: RunHarness) -> None:
     builds, build_id = LoggedBuilds(run.builds), await run.queued()
     await run.builds.request_cancel(build_id, requested_by="alice")
     with capture_logs() as entries:
@@ -95,7 +95,7 @@ async def test_cancelled_build_is_begun_again(run: RunStand) -> None:
     ]
 
 
-async def test_attempt_tells_its_stages_and_its_end(run: RunStand) -> None:
+async def test_attempt_tells_its_stages_and_its_end(run: RunHarness) -> None:
     await run.queued()
     with capture_logs() as entries:
         await run.runner(pass_through, pass_through)((await run.build()).id)
@@ -112,7 +112,7 @@ async def test_attempt_tells_its_stages_and_its_end(run: RunStand) -> None:
     assert left == [0.0, 0.0]
 
 
-async def test_published_wheel_is_named(run: RunStand) -> None:
+async def test_published_wheel_is_named(run: RunHarness) -> None:
     async def publish(job: Job, _tools: Tools) -> Job:
         return job.knowing(wheel=sample_wheel(), published=PUBLISHED)
 
@@ -122,7 +122,7 @@ async def test_published_wheel_is_named(run: RunStand) -> None:
     assert told(entries, "filename", "sha256")[3] == ("wheel-published", wheel.filename, wheel.sha256)
 
 
-async def test_failure_that_may_pass_lets_the_build_wait_and_rest(run: RunStand) -> None:
+async def test_failure_that_may_pass_lets_the_build_wait_and_rest(run: RunHarness) -> None:
     with capture_logs() as entries:
         await run.run(failing(EngineUnavailableError(engine="docker", reason="it is away")))
         run.clock.advance(15)
@@ -135,7 +135,7 @@ async def test_failure_that_may_pass_lets_the_build_wait_and_rest(run: RunStand)
     ]
 
 
-async def test_projects_own_failure_ends_the_build_with_its_code(run: RunStand) -> None:
+async def test_projects_own_failure_ends_the_build_with_its_code(run: RunHarness) -> None:
     error = BuildFailedError(release="demo 1.0", exit_reason="exit code 1")
     with capture_logs() as entries:
         await run.run(failing(error))
@@ -145,7 +145,7 @@ async def test_projects_own_failure_ends_the_build_with_its_code(run: RunStand) 
     ]
 
 
-async def test_attempt_that_is_stopped_is_handed_back(run: RunStand) -> None:
+async def test_attempt_that_is_stopped_is_handed_back(run: RunHarness) -> None:
     stage = Endless()
     with capture_logs() as entries:
         attempt = asyncio.create_task(run.runner(stage, pass_through)(await run.queued()))
@@ -156,7 +156,7 @@ async def test_attempt_that_is_stopped_is_handed_back(run: RunStand) -> None:
     assert told(entries, "status")[-1] == ("attempt-handed-back", "queued")
 
 
-async def test_build_of_a_lost_worker_is_requeued_and_at_last_given_up(run: RunStand) -> None:
+async def test_build_of_a_lost_worker_is_requeued_and_at_last_given_up(run: RunHarness) -> None:
     build_id = await run.queued()
     with capture_logs() as entries:
         for number in range(1, run.state.max_attempts + 1):
@@ -170,7 +170,7 @@ async def test_build_of_a_lost_worker_is_requeued_and_at_last_given_up(run: RunS
     ]
 
 
-async def test_prebuild_tells_its_order_its_items_and_its_end(api: ApiStand) -> None:
+async def test_prebuild_tells_its_order_its_items_and_its_end(api: ApiHarness) -> None:
     with capture_logs() as entries:
         answer = await api.client.post("/v1/requests", json={"requirements": ["pyyaml"], "prefer": "own"})
         assert answer.status_code == 202, answer.text
@@ -187,14 +187,14 @@ async def test_prebuild_tells_its_order_its_items_and_its_end(api: ApiStand) -> 
     ]
 
 
-async def test_prebuild_that_is_cancelled_says_so(api: ApiStand) -> None:
+async def test_prebuild_that_is_cancelled_says_so(api: ApiHarness) -> None:
     answer = await api.client.post("/v1/requests", json={"requirements": ["pyyaml"], "prefer": "own"})
     with capture_logs() as entries:
         await api.client.post(f"/v1/requests/{answer.json()['id']}/cancel")
     assert ("prebuild-cancelled", answer.json()["id"]) in told(entries, "prebuild")
 
 
-async def test_each_answer_is_one_line_and_health_checks_are_for_debugging(api: ApiStand) -> None:
+async def test_each_answer_is_one_line_and_health_checks_are_for_debugging(api: ApiHarness) -> None:
     with capture_logs() as entries:
         for path in ("/v1/targets", "/nowhere", "/healthz", "/metrics"):
             await api.client.get(path)

@@ -7,38 +7,38 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import TARGET, sample_order
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
-from tests.fakes.dependencies import MemoryNeeds
-from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.dependencies import MemoryMissingReleases
+from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
 from tests.unit.recipe_texts import HEAD
 
-from wheelyard.domain.builds.build import Build, NeededRelease, Status
+from wheelyard.domain.builds.build import Build, MissingRelease, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError, IndexUnavailableError
 from wheelyard.resources import data_path
-from wheelyard.usecases.order_dependencies import SupplyNeeds
+from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stand:
+class Harness:
     """A build that waits for ``needed``, whose recipe is known here."""
 
     state: MemoryState
     source: MemorySourceIndex
     request: RequestBuild
-    supply: SupplyNeeds
+    supply: OrderDependencies
 
     async def waits_for(self, version: str) -> str:
         order = sample_order(project="top")
         submission = await MemoryBuilds(self.state).submit(order, requested_by="alice", priority=Priority.BATCH)
         claim = await MemoryAttempts(self.state).claim(submission.build.id, worker="w", lease_seconds=20)
         assert claim is not None
-        needs = (NeededRelease(project="needed", version=version),)
+        needs = (MissingRelease(project="needed", version=version),)
         assert await MemoryAttempts(self.state).finish(claim, Outcome(status=Status.QUEUED, counts=False, needs=needs))
         return submission.build.id
 
@@ -47,7 +47,7 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Stand:
+def harness(tmp_path: Path) -> Harness:
     catalogue = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
     source = MemorySourceIndex(tmp_path)
     for version in ("1.0", "2.0"):
@@ -61,62 +61,64 @@ def stand(tmp_path: Path) -> Stand:
     )
     text = HEAD.replace("demo", "needed")
     rules = "[[rule]]\napt = ['libneeded-dev']\n[[rule]]\nwhen.version = '>=2'\nunsupported = 'it is too new'\n"
-    recipes = MemoryRecipeBook(parse_recipe(text + rules, source="needed.toml", files={}))
+    recipes = MemoryRecipes(parse_recipe(text + rules, source="needed.toml", files={}))
     request = RequestBuild(source=source, store=MemoryBuilds(state), recipes=recipes, facts=facts)
-    supply = SupplyNeeds(store=MemoryNeeds(state), request_build=request)
-    return Stand(state=state, source=source, request=request, supply=supply)
+    supply = OrderDependencies(store=MemoryMissingReleases(state), request_build=request)
+    return Harness(state=state, source=source, request=request, supply=supply)
 
 
-async def test_needed_release_is_ordered_with_its_recipe_for_the_same_target(stand: Stand) -> None:
-    waiting = await stand.waits_for("1.0")
-    await stand.supply.once()
-    (awaited,) = (await stand.build(waiting)).waits_for
-    needed = await stand.build(awaited.build_id or "")
+async def test_needed_release_is_ordered_with_its_recipe_for_the_same_target(harness: Harness) -> None:
+    waiting = await harness.waits_for("1.0")
+    await harness.supply.once()
+    (awaited,) = (await harness.build(waiting)).waits_for
+    needed = await harness.build(awaited.build_id or "")
     assert (needed.order.project, needed.order.version, needed.order.target) == ("needed", "1.0", TARGET)
     assert (needed.order.recipe.apt, needed.priority) == (("libneeded-dev",), Priority.BATCH)
     request = BuildRequest(
         requirement="needed<2", python=TARGET.python, platform=TARGET.platform, requested_by="somebody"
     )
-    assert (await stand.request(request)).build.id == needed.id, "a request for the same joins it"
+    assert (await harness.request(request)).build.id == needed.id, "a request for the same joins it"
 
 
-async def test_release_that_would_be_refused_fails_who_waits_for_it(stand: Stand) -> None:
-    waiting = await stand.waits_for("2.0")
-    await stand.supply.once()
-    build = await stand.build(waiting)
+async def test_release_that_would_be_refused_fails_who_waits_for_it(harness: Harness) -> None:
+    waiting = await harness.waits_for("2.0")
+    await harness.supply.once()
+    build = await harness.build(waiting)
     assert build.failure is not None
     assert (build.status, build.failure.code) == (Status.FAILED, "requirement-build-failed")
     assert "needs needed 2.0, which cannot be built here: " in build.failure.summary
     assert "it is too new" in build.failure.summary
 
 
-async def test_index_that_is_away_puts_it_off(stand: Stand) -> None:
-    waiting = await stand.waits_for("1.0")
-    stand.source.project_fault = IndexUnavailableError(index="upstream", reason="it is down")
-    await stand.supply.once()
-    assert [one.build_id for one in (await stand.build(waiting)).waits_for] == [None]
-    stand.source.project_fault = None
-    await stand.supply.once()
-    assert all(one.build_id for one in (await stand.build(waiting)).waits_for)
+async def test_index_that_is_away_puts_it_off(harness: Harness) -> None:
+    waiting = await harness.waits_for("1.0")
+    harness.source.project_fault = IndexUnavailableError(index="upstream", reason="it is down")
+    await harness.supply.once()
+    assert [one.build_id for one in (await harness.build(waiting)).waits_for] == [None]
+    harness.source.project_fault = None
+    await harness.supply.once()
+    assert all(one.build_id for one in (await harness.build(waiting)).waits_for)
 
 
-async def test_database_that_is_away_is_no_reason_to_give_up(stand: Stand) -> None:
-    waiting = await stand.waits_for("1.0")
-    stand.source.project_fault = DatabaseUnavailableError(reason="it is away")
+async def test_database_that_is_away_is_no_reason_to_give_up(harness: Harness) -> None:
+    waiting = await harness.waits_for("1.0")
+    harness.source.project_fault = DatabaseUnavailableError(reason="it is away")
     with pytest.raises(DatabaseUnavailableError):
-        await stand.supply.once()
-    assert (await stand.build(waiting)).status is Status.QUEUED
+        await harness.supply.once()
+    assert (await harness.build(waiting)).status is Status.QUEUED
 
 
-async def test_fault_of_our_own_fails_who_waits_and_nobody_else(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting = await stand.waits_for("1.0")
+async def test_fault_of_our_own_fails_who_waits_and_nobody_else(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = await harness.waits_for("1.0")
 
     async def crash(request: BuildRequest) -> None:
         raise RuntimeError(f"no idea what {request.requirement} is")
 
-    monkeypatch.setattr(stand.request, "decide", crash)
-    await stand.supply.once()
-    failure = (await stand.build(waiting)).failure
+    monkeypatch.setattr(harness.request, "decide", crash)
+    await harness.supply.once()
+    failure = (await harness.build(waiting)).failure
     assert failure is not None
     assert failure.code == "requirement-build-failed"
     assert "no idea" not in failure.summary

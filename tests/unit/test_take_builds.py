@@ -10,11 +10,11 @@ import pytest
 from tests.contract.samples import sample_order
 from tests.contract.stores import LANE
 from tests.fakes.queue import MemoryQueue
-from tests.unit.pipeline_stand import PipelineStand
-from tests.unit.run_build_stand import RunStand
+from tests.unit.pipeline_harness import PipelineHarness
+from tests.unit.run_build_harness import RunHarness
 
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.builds.queue import Capacity, Demand, Offer
+from wheelyard.domain.builds.queue import Allocation, Capacity, ResourceRequest
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.job import Job, Tools
@@ -30,7 +30,7 @@ class CountingQueue(MemoryQueue):
     asked = 0
     fault: Exception | None = None
 
-    async def claim_next(self, offer: Offer) -> Claim | None:
+    async def claim_next(self, offer: Allocation) -> Claim | None:
         self.asked += 1
         if self.fault is not None:
             raise self.fault
@@ -38,10 +38,10 @@ class CountingQueue(MemoryQueue):
 
 
 @dataclass(kw_only=True)
-class TakeStand:
+class TakeHarness:
     """A worker whose builds go on until a test ends them."""
 
-    run: RunStand
+    run: RunHarness
     poll_seconds: float = NEVER
     capacity: Capacity = field(default_factory=lambda: Capacity(slots=2, cpus=4.0, memory_bytes=8 * GIB))
     ends: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class TakeStand:
         self.queue = CountingQueue(self.run.state)
         self.run.lease_seconds = NEVER
 
-    async def submit(self, *keys: str, demand: Demand | None = None) -> list[str]:
+    async def submit(self, *keys: str, demand: ResourceRequest | None = None) -> list[str]:
         orders = [sample_order(key=key, demand=demand) for key in keys]
         return [(await self.run.builds.submit(order, requested_by="tests")).build.id for order in orders]
 
@@ -61,7 +61,7 @@ class TakeStand:
             lease_seconds=NEVER,
             lanes=(LANE,),
             capacity=self.capacity,
-            default=Demand(cpus=1.0, memory_bytes=GIB),
+            default=ResourceRequest(cpus=1.0, memory_bytes=GIB),
             poll_seconds=self.poll_seconds,
         )
         return TakeBuilds(queue=self.queue, run_build=self.run.runner(self._act), options=options)
@@ -99,137 +99,137 @@ class TakeStand:
 
 
 @pytest.fixture
-def stand(pipeline: PipelineStand, tmp_path: Path) -> TakeStand:
-    return TakeStand(run=RunStand(pipeline=pipeline, folder=tmp_path / "attempts"))
+def harness(pipeline: PipelineHarness, tmp_path: Path) -> TakeHarness:
+    return TakeHarness(run=RunHarness(pipeline=pipeline, folder=tmp_path / "attempts"))
 
 
 @contextlib.asynccontextmanager
-async def at_work(stand: TakeStand) -> AsyncIterator[TakeBuilds]:
-    worker = stand.worker()
+async def at_work(harness: TakeHarness) -> AsyncIterator[TakeBuilds]:
+    worker = harness.worker()
     working = asyncio.create_task(worker.run())
     yield worker
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
 
 
-async def test_worker_takes_what_its_slots_allow_and_the_next_when_one_ends(stand: TakeStand) -> None:
-    ids = await stand.submit("a", "b", "c")
-    async with at_work(stand):
-        await stand.until("running", "running", "queued", ids=ids)
-        stand.end(ids[1])
-        await stand.until("running", "succeeded", "running", ids=ids)
+async def test_worker_takes_what_its_slots_allow_and_the_next_when_one_ends(harness: TakeHarness) -> None:
+    ids = await harness.submit("a", "b", "c")
+    async with at_work(harness):
+        await harness.until("running", "running", "queued", ids=ids)
+        harness.end(ids[1])
+        await harness.until("running", "succeeded", "running", ids=ids)
 
 
-async def test_call_makes_an_idle_worker_look_at_once(stand: TakeStand) -> None:
-    async with at_work(stand) as worker:
-        await stand.until_asked()
-        ids = await stand.submit("a")
+async def test_call_makes_an_idle_worker_look_at_once(harness: TakeHarness) -> None:
+    async with at_work(harness) as worker:
+        await harness.until_asked()
+        ids = await harness.submit("a")
         await asyncio.wait_for(worker.wake(), 10)
-        await stand.until("running", ids=ids)
+        await harness.until("running", ids=ids)
 
 
-async def test_worker_finds_builds_without_any_call(stand: TakeStand) -> None:
-    stand.poll_seconds = 0.01
-    async with at_work(stand):
-        await stand.until_asked()
-        await stand.until("running", ids=await stand.submit("a"))
+async def test_worker_finds_builds_without_any_call(harness: TakeHarness) -> None:
+    harness.poll_seconds = 0.01
+    async with at_work(harness):
+        await harness.until_asked()
+        await harness.until("running", ids=await harness.submit("a"))
 
 
-async def test_full_worker_answers_a_call_once_it_has_room(stand: TakeStand) -> None:
-    ids = await stand.submit("a", "b")
-    async with at_work(stand) as worker:
-        await stand.until("running", "running", ids=ids)
+async def test_full_worker_answers_a_call_once_it_has_room(harness: TakeHarness) -> None:
+    ids = await harness.submit("a", "b")
+    async with at_work(harness) as worker:
+        await harness.until("running", "running", ids=ids)
         call = asyncio.create_task(worker.wake())
         await asyncio.sleep(0.02)
         assert not call.done()
-        stand.end(ids[0])
+        harness.end(ids[0])
         await asyncio.wait_for(call, 10)
 
 
-async def test_builds_share_the_memory_that_they_say_they_need(stand: TakeStand) -> None:
-    large = await stand.submit("a", "b", demand=Demand(memory_bytes=5 * GIB))
-    async with at_work(stand):
-        await stand.until("running", "queued", ids=large)
-        stand.end(large[0])
-        await stand.until("succeeded", "running", ids=large)
+async def test_builds_share_the_memory_that_they_say_they_need(harness: TakeHarness) -> None:
+    large = await harness.submit("a", "b", demand=ResourceRequest(memory_bytes=5 * GIB))
+    async with at_work(harness):
+        await harness.until("running", "queued", ids=large)
+        harness.end(large[0])
+        await harness.until("succeeded", "running", ids=large)
 
 
-async def test_builds_share_the_processors_that_they_say_they_need(stand: TakeStand) -> None:
-    ids = await stand.submit("a", "b", demand=Demand(cpus=64.0))
-    async with at_work(stand):
-        await stand.until("running", "queued", ids=ids)
+async def test_builds_share_the_processors_that_they_say_they_need(harness: TakeHarness) -> None:
+    ids = await harness.submit("a", "b", demand=ResourceRequest(cpus=64.0))
+    async with at_work(harness):
+        await harness.until("running", "queued", ids=ids)
 
 
 @pytest.mark.parametrize("fault", [DatabaseUnavailableError(reason="it is away"), ValueError("a row holds anything")])
-async def test_queue_that_cannot_be_read_for_a_while_ends_no_worker(stand: TakeStand, fault: Exception) -> None:
-    stand.poll_seconds, stand.queue.fault = 0.01, fault
-    ids = await stand.submit("a")
-    async with at_work(stand):
-        await stand.until_asked(3)
-        stand.queue.fault = None
-        await stand.until("running", ids=ids)
+async def test_queue_that_cannot_be_read_for_a_while_ends_no_worker(harness: TakeHarness, fault: Exception) -> None:
+    harness.poll_seconds, harness.queue.fault = 0.01, fault
+    ids = await harness.submit("a")
+    async with at_work(harness):
+        await harness.until_asked(3)
+        harness.queue.fault = None
+        await harness.until("running", ids=ids)
 
 
-async def test_build_with_which_a_worker_died_runs_alone(stand: TakeStand) -> None:
-    first, suspect, third = await stand.submit("a", "b", "c")
-    stand.run.state.find(suspect).deaths = ["worker-2"]
-    async with at_work(stand):
-        await stand.until("running", "queued", "queued", ids=[first, suspect, third])
-        stand.end(first)
-        await stand.until("succeeded", "running", "queued", ids=[first, suspect, third])
-        stand.end(suspect)
-        await stand.until("succeeded", "succeeded", "running", ids=[first, suspect, third])
+async def test_build_with_which_a_worker_died_runs_alone(harness: TakeHarness) -> None:
+    first, suspect, third = await harness.submit("a", "b", "c")
+    harness.run.state.find(suspect).deaths = ["worker-2"]
+    async with at_work(harness):
+        await harness.until("running", "queued", "queued", ids=[first, suspect, third])
+        harness.end(first)
+        await harness.until("succeeded", "running", "queued", ids=[first, suspect, third])
+        harness.end(suspect)
+        await harness.until("succeeded", "succeeded", "running", ids=[first, suspect, third])
 
 
-async def test_attempt_whose_end_cannot_be_recorded_ends_no_worker(stand: TakeStand) -> None:
-    stand.run.lease_seconds = 0.02
-    first, second = await stand.submit("a", "b")
-    async with at_work(stand):
-        await stand.until("running", "running", ids=[first, second])
-        stand.run.attempts.failing_writes = 8
-        stand.end(first)
+async def test_attempt_whose_end_cannot_be_recorded_ends_no_worker(harness: TakeHarness) -> None:
+    harness.run.lease_seconds = 0.02
+    first, second = await harness.submit("a", "b")
+    async with at_work(harness):
+        await harness.until("running", "running", ids=[first, second])
+        harness.run.attempts.failing_writes = 8
+        harness.end(first)
         async with asyncio.timeout(10):
-            while stand.run.attempts.failing_writes > 0:  # noqa: ASYNC110 - as above
+            while harness.run.attempts.failing_writes > 0:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.002)
-        stand.end(second)
-        (third,) = await stand.submit("c")
-        await stand.until("succeeded", ids=[second])
-        await stand.until("running", ids=[third])
+        harness.end(second)
+        (third,) = await harness.submit("c")
+        await harness.until("succeeded", ids=[second])
+        await harness.until("running", ids=[third])
 
 
-async def test_worker_that_ends_hands_back_what_runs(stand: TakeStand) -> None:
-    ids = await stand.submit("a", "b")
-    async with at_work(stand):
-        await stand.until("running", "running", ids=ids)
-        await stand.until_begun(*ids)
-    assert sorted(stand.stopped) == sorted(ids)
-    assert await stand.statuses(ids) == ["queued", "queued"]
-    assert (await stand.run.builds.get(ids[0])).attempts[0].status is Status.CANCELLED
+async def test_worker_that_ends_hands_back_what_runs(harness: TakeHarness) -> None:
+    ids = await harness.submit("a", "b")
+    async with at_work(harness):
+        await harness.until("running", "running", ids=ids)
+        await harness.until_begun(*ids)
+    assert sorted(harness.stopped) == sorted(ids)
+    assert await harness.statuses(ids) == ["queued", "queued"]
+    assert (await harness.run.builds.get(ids[0])).attempts[0].status is Status.CANCELLED
 
 
-async def test_draining_worker_takes_nothing_new_and_waits_for_what_runs(stand: TakeStand) -> None:
-    first, second, third = await stand.submit("a", "b", "c")
-    async with at_work(stand) as worker:
-        await stand.until("running", "running", "queued", ids=[first, second, third])
+async def test_draining_worker_takes_nothing_new_and_waits_for_what_runs(harness: TakeHarness) -> None:
+    first, second, third = await harness.submit("a", "b", "c")
+    async with at_work(harness) as worker:
+        await harness.until("running", "running", "queued", ids=[first, second, third])
         draining = asyncio.create_task(worker.drain(NEVER))
         await asyncio.sleep(0)
         assert not worker.is_open
-        stand.end(first)
-        await stand.until("succeeded", "running", "queued", ids=[first, second, third])
+        harness.end(first)
+        await harness.until("succeeded", "running", "queued", ids=[first, second, third])
         assert not draining.done()
-        stand.end(second)
+        harness.end(second)
         assert await asyncio.wait_for(draining, 10)
-    assert await stand.statuses([first, second, third]) == ["succeeded", "succeeded", "queued"]
+    assert await harness.statuses([first, second, third]) == ["succeeded", "succeeded", "queued"]
 
 
-async def test_drain_that_takes_too_long_hands_back_what_still_runs(stand: TakeStand) -> None:
-    ids = await stand.submit("a")
-    async with at_work(stand) as worker:
-        await stand.until_begun(*ids)
+async def test_drain_that_takes_too_long_hands_back_what_still_runs(harness: TakeHarness) -> None:
+    ids = await harness.submit("a")
+    async with at_work(harness) as worker:
+        await harness.until_begun(*ids)
         assert not await worker.drain(0.01)
-    assert (stand.stopped, await stand.statuses(ids)) == (ids, ["queued"])
+    assert (harness.stopped, await harness.statuses(ids)) == (ids, ["queued"])
 
 
-async def test_idle_worker_drains_at_once(stand: TakeStand) -> None:
-    async with at_work(stand) as worker:
+async def test_idle_worker_drains_at_once(harness: TakeHarness) -> None:
+    async with at_work(harness) as worker:
         assert await asyncio.wait_for(worker.drain(NEVER), 10)

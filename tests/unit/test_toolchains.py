@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 from tests.fakes.builds import MemoryBuilds
-from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
@@ -168,7 +168,7 @@ async def test_request_whose_floor_is_not_met_is_refused_and_nothing_is_queued(
         agent_digest="a",
         build_number=1,
     )
-    recipes = MemoryRecipeBook(parse_recipe(text, source="demo.toml"))
+    recipes = MemoryRecipes(parse_recipe(text, source="demo.toml"))
     request = RequestBuild(source=source, store=MemoryBuilds(state), recipes=recipes, facts=facts)
     with pytest.raises(ToolchainTooOldError):
         await request(BuildRequest(requirement="demo", python="3.13", platform=str(TARGET.policy), requested_by="me"))

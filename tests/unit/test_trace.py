@@ -8,9 +8,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 from tests.contract.samples import sample_order
-from tests.unit.api_stand import ApiStand, api_stand
-from tests.unit.pipeline_stand import PipelineStand
-from tests.unit.run_build_stand import RunStand, pass_through
+from tests.unit.api_harness import ApiHarness, api_harness
+from tests.unit.pipeline_harness import PipelineHarness
+from tests.unit.run_build_harness import RunHarness, pass_through
 
 from wheelyard.domain.trace import Trace, TraceParent
 
@@ -21,8 +21,8 @@ WITH_CONTEXT = [structlog.contextvars.merge_contextvars]
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as made:
         yield made
 
 
@@ -56,53 +56,53 @@ def test_header_that_may_not_be_used_is_none(header: str | None) -> None:
     assert TraceParent.parse(header) is None
 
 
-async def test_answer_goes_on_with_the_callers_trace_in_a_span_of_its_own(stand: ApiStand) -> None:
-    answer = await stand.client.get("/healthz", headers={"traceparent": HEADER})
+async def test_answer_goes_on_with_the_callers_trace_in_a_span_of_its_own(harness: ApiHarness) -> None:
+    answer = await harness.client.get("/healthz", headers={"traceparent": HEADER})
     found = TraceParent.parse(answer.headers["traceparent"])
     assert found is not None
     assert (found.trace_id, found.flags) == (TRACE_ID, 1)
     assert found.span_id != SPAN_ID
 
 
-async def test_request_without_a_trace_begins_one(stand: ApiStand) -> None:
-    answers = [await stand.client.get("/healthz", headers=headers) for headers in ({}, {"traceparent": "nonsense"})]
+async def test_request_without_a_trace_begins_one(harness: ApiHarness) -> None:
+    answers = [await harness.client.get("/healthz", headers=headers) for headers in ({}, {"traceparent": "nonsense"})]
     found = [TraceParent.parse(answer.headers["traceparent"]) for answer in answers]
     assert None not in found
     assert len({one.trace_id for one in found if one}) == 2
 
 
-async def test_build_knows_the_request_that_it_was_queued_for(stand: ApiStand) -> None:
+async def test_build_knows_the_request_that_it_was_queued_for(harness: ApiHarness) -> None:
     headers = {"traceparent": HEADER, "X-Request-ID": "mine"}
-    build_id = (await stand.client.post("/v1/builds", json={"requirement": "pyyaml"}, headers=headers)).json()["id"]
-    claim = await stand.attempts.claim(build_id, worker="w", lease_seconds=60)
+    build_id = (await harness.client.post("/v1/builds", json={"requirement": "pyyaml"}, headers=headers)).json()["id"]
+    claim = await harness.attempts.claim(build_id, worker="w", lease_seconds=60)
     assert claim is not None
     assert claim.trace == Trace(request_id="mine", trace_id=TRACE_ID)
-    assert stand.state.requests[0].trace == claim.trace
+    assert harness.state.requests[0].trace == claim.trace
 
 
-async def test_build_that_is_begun_again_knows_who_wanted_that(stand: ApiStand) -> None:
-    build_id = (await stand.client.post("/v1/builds", json={"requirement": "pyyaml"})).json()["id"]
-    await stand.client.post(f"/v1/builds/{build_id}/cancel")
-    await stand.client.post(f"/v1/builds/{build_id}/retry", headers={"X-Request-ID": "again", "traceparent": HEADER})
-    claim = await stand.attempts.claim(build_id, worker="w", lease_seconds=60)
+async def test_build_that_is_begun_again_knows_who_wanted_that(harness: ApiHarness) -> None:
+    build_id = (await harness.client.post("/v1/builds", json={"requirement": "pyyaml"})).json()["id"]
+    await harness.client.post(f"/v1/builds/{build_id}/cancel")
+    await harness.client.post(f"/v1/builds/{build_id}/retry", headers={"X-Request-ID": "again", "traceparent": HEADER})
+    claim = await harness.attempts.claim(build_id, worker="w", lease_seconds=60)
     assert claim is not None
     assert claim.trace == Trace(request_id="again", trace_id=TRACE_ID)
 
 
-async def test_attempts_entries_lead_back_to_the_request(pipeline: PipelineStand, tmp_path: Path) -> None:
-    stand = RunStand(pipeline=pipeline, folder=tmp_path)
+async def test_attempts_entries_lead_back_to_the_request(pipeline: PipelineHarness, tmp_path: Path) -> None:
+    harness = RunHarness(pipeline=pipeline, folder=tmp_path)
     trace = Trace(request_id="mine", trace_id=TRACE_ID)
-    build_id = (await stand.builds.submit(sample_order(), requested_by="x", trace=trace)).build.id
+    build_id = (await harness.builds.submit(sample_order(), requested_by="x", trace=trace)).build.id
     with capture_logs(WITH_CONTEXT) as entries:
-        await stand.runner(pass_through)(build_id)
+        await harness.runner(pass_through)(build_id)
     assert len(entries) >= 4
     expected = {"request_id": "mine", "trace_id": TRACE_ID, "build": build_id, "attempt": 1}
     assert all(entry.items() >= expected.items() for entry in entries)
 
 
-async def test_requests_at_the_same_time_keep_their_traces_apart(stand: ApiStand) -> None:
+async def test_requests_at_the_same_time_keep_their_traces_apart(harness: ApiHarness) -> None:
     with capture_logs(WITH_CONTEXT) as entries:
         names = [f"request-{letter}" for letter in "abcdef"]
-        await asyncio.gather(*(stand.client.get("/v1/targets", headers={"X-Request-ID": name}) for name in names))
+        await asyncio.gather(*(harness.client.get("/v1/targets", headers={"X-Request-ID": name}) for name in names))
     answered = [entry for entry in entries if entry["event"] == "request-answered"]
     assert sorted(entry["request_id"] for entry in answered) == names

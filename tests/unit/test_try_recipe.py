@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.contract.samples import sample_wheel
-from tests.fakes.images import MemoryRecipeBook
-from tests.unit.pipeline_stand import make_stand
+from tests.fakes.images import MemoryRecipes
+from tests.unit.pipeline_harness import make_harness
 from tests.unit.recipe_texts import HEAD
-from tests.unit.run_build_stand import Endless
+from tests.unit.run_build_harness import Endless
 
 from wheelyard.cli import recipes
 from wheelyard.domain.builds.build import Stage, Status
@@ -20,7 +20,7 @@ from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import BuildFailedError, EngineUnavailableError, UnknownProjectError, WheelsMissingError
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
-from wheelyard.pipeline.publish import keep_in
+from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
@@ -70,11 +70,11 @@ async def miss_wheels(_: Job, __: Tools) -> Job:
 
 
 def trial_of(folder: Path, act: StageFunction) -> TryRecipe:
-    stand = make_stand(folder)
+    harness = make_harness(folder)
     catalogue = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
     definitions = {(choice.policy.architecture, choice.suite, choice.python): "d" for choice in catalogue.builders()}
     facts = BuilderFacts(catalogue=catalogue, definitions=definitions, agent_digest="a", build_number=1)
-    recipes = MemoryRecipeBook(parse_recipe(f"{HEAD}[[rule]]\nenv.A = '1'", source="demo.toml"))
+    recipes = MemoryRecipes(parse_recipe(f"{HEAD}[[rule]]\nenv.A = '1'", source="demo.toml"))
     options = AttemptOptions(
         worker="me",
         folder=folder / "attempts",
@@ -84,9 +84,9 @@ def trial_of(folder: Path, act: StageFunction) -> TryRecipe:
         log_bytes_per_second=1 << 20,
     )
     return TryRecipe(
-        plan=PlanBuild(source=stand.source, recipes=recipes, facts=facts),
+        plan=PlanBuild(source=harness.source, recipes=recipes, facts=facts),
         steps=[Step(stage=Stage.VERIFY, act=act)],
-        tools=stand.tools,
+        tools=harness.tools,
         options=options,
     )
 
@@ -165,9 +165,9 @@ async def test_request_that_is_refused_is_an_error(tmp_path: Path) -> None:
 
 
 async def test_wheel_is_kept_as_it_was_verified(tmp_path: Path) -> None:
-    stand = make_stand(tmp_path)
-    job = stand.repaired()
-    await keep_in(tmp_path / "dist" / "new")(job, stand.tools)
+    harness = make_harness(tmp_path)
+    job = harness.repaired()
+    await save_in(tmp_path / "dist" / "new")(job, harness.tools)
     assert job.repaired is not None
     (kept,) = (tmp_path / "dist" / "new").iterdir()
     assert (kept.name, kept.read_bytes()) == (job.repaired.path.name, job.repaired.path.read_bytes())

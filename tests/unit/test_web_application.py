@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.web_stand import SeenPage, WebStand, web_stand
+from tests.unit.web_harness import SeenPage, WebHarness, web_harness
 
 from wheelyard.domain.prebuilds.prebuild import Prebuild
 
@@ -20,30 +20,30 @@ sdist = {name = "pyyaml-6.0.2.tar.gz", url = "https://x.invalid/pyyaml-6.0.2.tar
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[WebStand]:
-    async with web_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[WebHarness]:
+    async with web_harness(tmp_path) as made:
         await made.sign_in()
         made.api.resolver.add("pyyaml", "6.0.2", "6.0.3")
         made.api.resolver.add("lxml", "6.0.2")
         yield made
 
 
-async def hand_in(stand: WebStand, *files: tuple[str, bytes], **fields: str | list[str]) -> httpx.Response:
-    csrf = (await stand.see("/request")).csrf
+async def hand_in(harness: WebHarness, *files: tuple[str, bytes], **fields: str | list[str]) -> httpx.Response:
+    csrf = (await harness.see("/request")).csrf
     uploads: Files = [("files", (name, content, "text/plain")) for name, content in files]
     uploads = uploads or [("files", ("", b"", "application/octet-stream"))]
-    return await stand.browser.post("/requests", files=uploads, data={"csrf_token": csrf, **fields})
+    return await harness.browser.post("/requests", files=uploads, data={"csrf_token": csrf, **fields})
 
 
-async def requested(stand: WebStand, response: httpx.Response) -> Prebuild:
+async def requested(harness: WebHarness, response: httpx.Response) -> Prebuild:
     assert response.status_code == 303, response.text
-    return await stand.api.services.prebuilds.get(response.headers["Location"].rpartition("/")[2])
+    return await harness.api.services.prebuilds.get(response.headers["Location"].rpartition("/")[2])
 
 
-async def test_file_is_handed_in_for_several_targets(stand: WebStand) -> None:
+async def test_file_is_handed_in_for_several_targets(harness: WebHarness) -> None:
     pythons = ["3.11", "3.13"]
-    response = await hand_in(stand, ("C:\\app\\requirements.txt", b"pyyaml==6.0.3\r\n"), python=pythons, prefer="own")
-    prebuild = await requested(stand, response)
+    response = await hand_in(harness, ("C:\\app\\requirements.txt", b"pyyaml==6.0.3\r\n"), python=pythons, prefer="own")
+    prebuild = await requested(harness, response)
     assert {item.target.python for item in prebuild.items} == set(pythons)
     assert {(item.project, item.origin.file, item.origin.line) for item in prebuild.items} == {
         ("pyyaml", "requirements.txt", 1)
@@ -51,21 +51,21 @@ async def test_file_is_handed_in_for_several_targets(stand: WebStand) -> None:
     assert (prebuild.prefer, prebuild.requested_by.partition(" ")[0]) == ("own", "tests")
 
 
-async def test_pasted_text_is_read_as_what_it_is_said_to_be(stand: WebStand) -> None:
-    prebuild = await requested(stand, await hand_in(stand, text="pyyaml==6.0.3\nlxml==6.0.2\n"))
+async def test_pasted_text_is_read_as_what_it_is_said_to_be(harness: WebHarness) -> None:
+    prebuild = await requested(harness, await hand_in(harness, text="pyyaml==6.0.3\nlxml==6.0.2\n"))
     assert sorted(item.project for item in prebuild.items) == ["lxml", "pyyaml"]
-    prebuild = await requested(stand, await hand_in(stand, text=PYLOCK.decode(), kind="pylock.toml"))
+    prebuild = await requested(harness, await hand_in(harness, text=PYLOCK.decode(), kind="pylock.toml"))
     assert [(item.project, item.version) for item in prebuild.items] == [("pyyaml", "6.0.2")]
 
 
-async def test_files_that_others_name_are_read_for_them_alone(stand: WebStand) -> None:
+async def test_files_that_others_name_are_read_for_them_alone(harness: WebHarness) -> None:
     files = [
         ("constraints.txt", b"pyyaml==6.0.2\n"),
         ("requirements.txt", b"-r base.txt  # the base\r\n--constraint=constraints.txt\n"),
         ("base.txt", b"pyyaml\n"),
         ("dev tools.txt", b"lxml==6.0.2\n"),
     ]
-    prebuild = await requested(stand, await hand_in(stand, *files))
+    prebuild = await requested(harness, await hand_in(harness, *files))
     assert sorted((item.project, item.version) for item in prebuild.items) == [("lxml", "6.0.2"), ("pyyaml", "6.0.2")]
 
 
@@ -81,9 +81,9 @@ async def test_files_that_others_name_are_read_for_them_alone(stand: WebStand) -
     ],
 )
 async def test_what_cannot_be_read_is_explained_beside_the_form(
-    stand: WebStand, name: str, content: bytes, told: str
+    harness: WebHarness, name: str, content: bytes, told: str
 ) -> None:
-    response = await hand_in(stand, (name, content), python="3.11")
+    response = await hand_in(harness, (name, content), python="3.11")
     assert response.status_code == 422, response.text
     page = SeenPage.of(response)
     assert page.find("section", role="alert")
@@ -93,8 +93,8 @@ async def test_what_cannot_be_read_is_explained_beside_the_form(
     ], "what was chosen stays"
 
 
-async def test_text_that_was_refused_is_still_in_the_form(stand: WebStand) -> None:
-    response = await hand_in(stand, text="pyyaml==\n</textarea><b>", kind="uv.lock")
+async def test_text_that_was_refused_is_still_in_the_form(harness: WebHarness) -> None:
+    response = await hand_in(harness, text="pyyaml==\n</textarea><b>", kind="uv.lock")
     assert response.status_code == 422
     assert "pyyaml==" in SeenPage.of(response).text
     assert SeenPage.of(response).find("b") == []
@@ -111,25 +111,25 @@ async def test_text_that_was_refused_is_still_in_the_form(stand: WebStand) -> No
         {"python": [f"3.{number}" for number in range(40)]},
     ],
 )
-async def test_form_that_makes_no_sense_is_refused(stand: WebStand, fields: dict[str, str | list[str]]) -> None:
+async def test_form_that_makes_no_sense_is_refused(harness: WebHarness, fields: dict[str, str | list[str]]) -> None:
     text = {"text": "= no"} if "kind" in fields else {"text": "pyyaml"} if fields else {}
-    assert (await hand_in(stand, **text, **fields)).status_code == 422
+    assert (await hand_in(harness, **text, **fields)).status_code == 422
 
 
-async def test_files_of_different_kinds_do_not_go_together(stand: WebStand) -> None:
-    response = await hand_in(stand, ("pylock.toml", PYLOCK), ("requirements.txt", b"lxml"))
+async def test_files_of_different_kinds_do_not_go_together(harness: WebHarness) -> None:
+    response = await hand_in(harness, ("pylock.toml", PYLOCK), ("requirements.txt", b"lxml"))
     assert "only requirements files go together" in SeenPage.of(response).text
-    response = await hand_in(stand, ("a/r.txt", b"lxml"), ("b/r.txt", b"lxml"))
+    response = await hand_in(harness, ("a/r.txt", b"lxml"), ("b/r.txt", b"lxml"))
     assert "handed in twice" in SeenPage.of(response).text
 
 
-async def test_form_with_files_needs_its_token_and_is_not_too_large(stand: WebStand) -> None:
-    await stand.see("/request")
-    sent = await stand.browser.post("/requests", files={"files": ("requirements.txt", b"lxml")})
+async def test_form_with_files_needs_its_token_and_is_not_too_large(harness: WebHarness) -> None:
+    await harness.see("/request")
+    sent = await harness.browser.post("/requests", files={"files": ("requirements.txt", b"lxml")})
     assert (sent.status_code, "not of this session" in sent.text) == (422, True)
-    large = await hand_in(stand, ("requirements.txt", b"# " + b"x" * (8 << 20)))
+    large = await hand_in(harness, ("requirements.txt", b"# " + b"x" * (8 << 20)))
     assert large.status_code == 413
-    many = await hand_in(stand, *[(f"r{number}.txt", b"lxml") for number in range(60)])
+    many = await hand_in(harness, *[(f"r{number}.txt", b"lxml") for number in range(60)])
     assert many.status_code == 422
     headers = {"Content-Type": "multipart/form-data"}
-    assert (await stand.browser.post("/requests", content=b"x", headers=headers)).status_code == 422
+    assert (await harness.browser.post("/requests", content=b"x", headers=headers)).status_code == 422

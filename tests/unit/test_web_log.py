@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from tests.fakes.builds import MemoryLogs
-from tests.unit.api_stand import Event, read_events
-from tests.unit.web_stand import FAILING_LOG, WebStand, stage_note, web_stand
+from tests.unit.api_harness import Event, read_events
+from tests.unit.web_harness import FAILING_LOG, WebHarness, stage_note, web_harness
 
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.builds.records import LogPart
 from wheelyard.web.ansi import Pen, Piece, read_line
-from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
+from wheelyard.web.log_map import LineIndex, LineIndexes, MappedLog
 from wheelyard.web.log_window import (
     LogSpan,
     Search,
@@ -26,8 +26,8 @@ from wheelyard.web.log_window import (
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[WebStand]:
-    async with web_stand(tmp_path) as made:
+async def harness(tmp_path: Path) -> AsyncIterator[WebHarness]:
+    async with web_harness(tmp_path) as made:
         await made.sign_in()
         yield made
 
@@ -125,21 +125,21 @@ def test_failing_line_is_the_first_clue_of_what_failed_last(lines: list[str], ex
     assert failing_line(span(lines, first=501)) == (expected and expected + 500)
 
 
-async def test_only_what_is_new_and_what_is_shown_is_read_of_a_log(stand: WebStand) -> None:
-    build_id, claim = await stand.log("lxml", b"".join(b"line %d\n" % number for number in range(1, 2001)) + b"half")
-    logs = CountingLogs(MemoryLogs(stand.api.state, part_bytes=1000))
-    content = MappedLog(logs=logs, build_id=build_id, attempt=1, map=LogMap())
+async def test_only_what_is_new_and_what_is_shown_is_read_of_a_log(harness: WebHarness) -> None:
+    build_id, claim = await harness.log("lxml", b"".join(b"line %d\n" % number for number in range(1, 2001)) + b"half")
+    logs = CountingLogs(MemoryLogs(harness.api.state, part_bytes=1000))
+    content = MappedLog(logs=logs, build_id=build_id, attempt=1, map=LineIndex())
     await content.survey()
     assert (content.map.total, content.map.size_bytes) == (2000, 18893)
     whole = logs.bytes_read
     assert [(await content.read(1500, 3)).line(number) for number in (1500, 1502)] == ["line 1500", "line 1502"]
     assert (await content.read(1999, 50)).lines == ["line 1999", "line 2000"]
     assert logs.bytes_read - whole < 5000
-    await stand.api.attempts.append_log(claim, b" a line\nlast")
+    await harness.api.attempts.append_log(claim, b" a line\nlast")
     before = logs.bytes_read
     await content.survey()
     assert (content.map.total, logs.bytes_read - before < 100) == (2001, True)
-    await stand.publish(claim)
+    await harness.publish(claim)
     await content.survey()
     assert (await content.read(2000, 9)).lines == ["line 2000", "half a line", "last"]
 
@@ -157,16 +157,16 @@ class CountingLogs(MemoryLogs):
         return part
 
 
-async def test_log_without_ends_of_lines_is_cut(stand: WebStand) -> None:
-    build_id, _ = await stand.log("lxml", b"x" * (5 << 20))
-    content = MappedLog(logs=stand.api.logs, build_id=build_id, attempt=1, map=LogMap())
+async def test_log_without_ends_of_lines_is_cut(harness: WebHarness) -> None:
+    build_id, _ = await harness.log("lxml", b"x" * (5 << 20))
+    content = MappedLog(logs=harness.api.logs, build_id=build_id, attempt=1, map=LineIndex())
     await content.survey()
     assert content.map.total > 200
     assert (await content.read(content.map.total, 1)).lines[0].startswith("x")
 
 
 def test_maps_of_logs_are_few() -> None:
-    maps = LogMaps()
+    maps = LineIndexes()
     first = maps.of("a", 1)
     assert maps.of("a", 1) is first
     for number in range(100):
@@ -174,11 +174,11 @@ def test_maps_of_logs_are_few() -> None:
     assert maps.of("a", 1) is not first
 
 
-async def test_failing_line_is_on_both_pages_however_long_those_before_it_are(stand: WebStand) -> None:
+async def test_failing_line_is_on_both_pages_however_long_those_before_it_are(harness: WebHarness) -> None:
     log = b"".join(b"%d " % number + b"<" * 600 + b"\n" for number in range(300)) + b"a.c:1: fatal error: x.h\nend\n"
-    build_id = await stand.failed(log=log)
+    build_id = await harness.failed(log=log)
     for path in (f"/builds/{build_id}", f"/builds/{build_id}/log", f"/builds/{build_id}/log?at=301"):
-        page = await stand.see(path)
+        page = await harness.see(path)
         assert [found["id"] for found in page.find("li") if "data-marked" in found] == ["L301"], path
         assert "fatal error: x.h" in page.text
 
@@ -187,51 +187,51 @@ def test_progress_bars_are_lines() -> None:
     assert split_log(b"10%\r20%\r\nend") == ["10%", "20%", "end"]
 
 
-async def test_log_can_be_read_from_any_line_and_searched(stand: WebStand) -> None:
+async def test_log_can_be_read_from_any_line_and_searched(harness: WebHarness) -> None:
     log = b"".join(b"line %d\n" % number for number in range(1, 1201))
-    build_id = await stand.failed(log=log)
-    part = await stand.see(f"/builds/{build_id}/log?from=500")
+    build_id = await harness.failed(log=log)
+    part = await harness.see(f"/builds/{build_id}/log?from=500")
     assert part.find("li", id="L500")
     assert "?attempt=1&from=900" in part.links
-    found = await stand.see(f"/builds/{build_id}/log?find=LINE+77")
+    found = await harness.see(f"/builds/{build_id}/log?find=LINE+77")
     assert any(link.endswith("#L77") for link in found.links)
-    text = await stand.browser.get(f"/builds/{build_id}/log.txt")
+    text = await harness.browser.get(f"/builds/{build_id}/log.txt")
     assert text.content == b"".join(b"| line %d\n" % number for number in range(1, 1201))
     assert text.headers["Content-Type"].startswith("text/plain")
     assert "sandbox" in text.headers["Content-Security-Policy"]
-    await stand.see(f"/builds/{build_id}/log?from=x", 422)
+    await harness.see(f"/builds/{build_id}/log?from=x", 422)
 
 
 def lines_of(events: Sequence[Event]) -> list[dict[str, Any]]:
     return [line for event in events if event.name == "lines" for line in event.data["lines"]]
 
 
-async def test_followed_log_has_whole_lines_once_and_ends_with_the_build(stand: WebStand) -> None:
-    build_id, claim = await stand.log("lxml", b"one\n\x1b[31mtw")
+async def test_followed_log_has_whole_lines_once_and_ends_with_the_build(harness: WebHarness) -> None:
+    build_id, claim = await harness.log("lxml", b"one\n\x1b[31mtw")
 
     async def work() -> None:
         await asyncio.sleep(0.05)
-        await stand.api.attempts.append_log(claim, b"o\nthree <b>\nlast without end")
+        await harness.api.attempts.append_log(claim, b"o\nthree <b>\nlast without end")
         await asyncio.sleep(0.05)
-        await stand.publish(claim)
+        await harness.publish(claim)
 
     working = asyncio.create_task(work())
-    response = await stand.browser.get(f"/builds/{build_id}/events?after=1:0")
+    response = await harness.browser.get(f"/builds/{build_id}/events?after=1:0")
     await working
     events = read_events(response.text)
     lines = ["".join(piece["text"] for piece in line["pieces"]) for line in lines_of(events)]
     assert lines == ["one", "two", "three <b>", "last without end"]
     assert (events[-1].data["final"], events[-1].data["status"]) == (True, "succeeded")
     assert events[-1].id is not None
-    resumed = read_events((await stand.browser.get(f"/builds/{build_id}/events?after={events[0].id}")).text)
+    resumed = read_events((await harness.browser.get(f"/builds/{build_id}/events?after={events[0].id}")).text)
     again = ["".join(piece["text"] for piece in line["pieces"]) for line in lines_of(resumed)]
     assert again == ["two", "three <b>", "last without end"]
 
 
-async def test_follower_of_a_flood_gets_its_end_and_the_number_of_lines_before(stand: WebStand) -> None:
-    build_id, claim = await stand.log("lxml", b"".join(b"line %d\n" % number for number in range(1, 20_001)))
-    await stand.publish(claim)
-    response = await stand.browser.get(f"/builds/{build_id}/events?after=1:0")
+async def test_follower_of_a_flood_gets_its_end_and_the_number_of_lines_before(harness: WebHarness) -> None:
+    build_id, claim = await harness.log("lxml", b"".join(b"line %d\n" % number for number in range(1, 20_001)))
+    await harness.publish(claim)
+    response = await harness.browser.get(f"/builds/{build_id}/events?after=1:0")
     events = [event for event in read_events(response.text) if event.name == "lines"]
     next_number = 1
     for event in events:
@@ -244,42 +244,42 @@ async def test_follower_of_a_flood_gets_its_end_and_the_number_of_lines_before(s
     assert sum(event.data["skipped"] for event in events) > 10_000
 
 
-async def test_events_are_refused_to_strangers_and_from_nowhere(stand: WebStand) -> None:
-    build_id = await stand.api.submit("lxml")
-    assert (await stand.browser.get(f"/builds/{build_id}/events?after=x")).status_code == 422
-    stand.browser.cookies.clear()
-    assert (await stand.browser.get(f"/builds/{build_id}/events")).status_code == 303
+async def test_events_are_refused_to_strangers_and_from_nowhere(harness: WebHarness) -> None:
+    build_id = await harness.api.submit("lxml")
+    assert (await harness.browser.get(f"/builds/{build_id}/events?after=x")).status_code == 422
+    harness.browser.cookies.clear()
+    assert (await harness.browser.get(f"/builds/{build_id}/events")).status_code == 303
 
 
-async def test_log_folds_by_stage_and_shows_when_each_began_and_how_long_it_took(stand: WebStand) -> None:
-    build_id = await stand.failed("lxml", FAILING_LOG)
-    page = await stand.see(f"/builds/{build_id}")
+async def test_log_folds_by_stage_and_shows_when_each_began_and_how_long_it_took(harness: WebHarness) -> None:
+    build_id = await harness.failed("lxml", FAILING_LOG)
+    page = await harness.see(f"/builds/{build_id}")
     folds = page.find("details", class_="fold")
     assert [(fold["data-stage"], "open" in fold) for fold in folds] == [("resolve", False), ("build", True)]
     text = " ".join(page.text.split())
     assert "resolve 09:00:00 1 min 15 s 2 lines" in text
     assert "build 09:01:15" in text
-    whole = await stand.see(f"/builds/{build_id}/log?from=1")
+    whole = await harness.see(f"/builds/{build_id}/log?from=1")
     assert ["open" in fold for fold in whole.find("details", class_="fold")] == [True, True]
-    later = await stand.see(f"/builds/{build_id}/log?from=20")
+    later = await harness.see(f"/builds/{build_id}/log?from=20")
     assert [fold["data-stage"] for fold in later.find("details", class_="fold")] == ["build"]
     assert "from line 20" in later.text, "the fold began before"
 
 
-async def test_log_of_former_times_and_what_a_container_prints_fold_nothing(stand: WebStand) -> None:
-    former = await stand.failed("lxml", b"== build\nstage build\n==> stage build\nerror: no\n")
-    page = await stand.see(f"/builds/{former}")
+async def test_log_of_former_times_and_what_a_container_prints_fold_nothing(harness: WebHarness) -> None:
+    former = await harness.failed("lxml", b"== build\nstage build\n==> stage build\nerror: no\n")
+    page = await harness.see(f"/builds/{former}")
     assert page.find("details", class_="fold") == []
     assert "error: no" in page.text
 
 
-async def test_stages_of_a_log_are_known_wherever_its_blocks_end(stand: WebStand) -> None:
+async def test_stages_of_a_log_are_known_wherever_its_blocks_end(harness: WebHarness) -> None:
     notes = [stage_note(stage, number) for number, stage in enumerate(Stage)]
-    build_id, claim = await stand.log("lxml", notes[0] + b"one\ntwo\n")
-    await stand.see(f"/builds/{build_id}")
-    await stand.api.attempts.append_log(claim, b"three\n" + notes[1][:9])
-    await stand.see(f"/builds/{build_id}")
-    await stand.api.attempts.append_log(claim, notes[1][9:] + b"four\n" + b"".join(notes[2:]))
-    page = await stand.see(f"/builds/{build_id}")
+    build_id, claim = await harness.log("lxml", notes[0] + b"one\ntwo\n")
+    await harness.see(f"/builds/{build_id}")
+    await harness.api.attempts.append_log(claim, b"three\n" + notes[1][:9])
+    await harness.see(f"/builds/{build_id}")
+    await harness.api.attempts.append_log(claim, notes[1][9:] + b"four\n" + b"".join(notes[2:]))
+    page = await harness.see(f"/builds/{build_id}")
     assert [fold["data-stage"] for fold in page.find("details", class_="fold")] == [stage.value for stage in Stage]
     assert all("open" in fold for fold in page.find("details", class_="fold")), "while it runs"

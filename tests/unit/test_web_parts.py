@@ -18,7 +18,7 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
-from wheelyard.web.context import Remembered
+from wheelyard.web.context import CachedAnswer
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
 from wheelyard.web.recipes import used_keys
 from wheelyard.web.words import about, ago, duration, plural, short, show_hidden, size, some
@@ -76,7 +76,7 @@ async def test_old_answer_is_given_while_a_newer_one_is_on_its_way() -> None:
         await gate.wait()
         return next(answers)
 
-    remembered = Remembered(ask, seconds=10, clock=lambda: now)
+    remembered = CachedAnswer(ask, seconds=10, clock=lambda: now)
     assert list(await asyncio.gather(remembered.get(), remembered.get())) == [1, 1]
     now = 11.0
     gate.clear()
@@ -94,7 +94,7 @@ async def test_failed_question_leaves_the_last_answer_and_is_asked_again() -> No
             raise TimeoutError
         return "answer"
 
-    remembered = Remembered(ask, seconds=10, clock=lambda: now)
+    remembered = CachedAnswer(ask, seconds=10, clock=lambda: now)
     assert await remembered.get() == "answer"
     now, fails = 11.0, True
     assert [await remembered.get() for _ in range(2)] == ["answer", "answer"]

@@ -14,9 +14,9 @@ import pytest
 import standardwebhooks
 from pydantic import SecretStr, ValidationError
 from standardwebhooks import WebhookVerificationError
-from tests.contract.webhook_contract import SenderContract, SenderStand
+from tests.contract.webhook_contract import SenderContract, SenderHarness
 from tests.fakes.prebuilds import MemoryOutbox, MemoryWebhooks
-from tests.unit.api_stand import ApiStand, api_stand, assert_problem
+from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
 
 from wheelyard.domain.access import Scope
 from wheelyard.domain.prebuilds.webhook import (
@@ -40,9 +40,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "prebuild.md"
 
 class TestMemorySender(SenderContract):
     @pytest.fixture
-    def stand(self) -> SenderStand:
+    def harness(self) -> SenderHarness:
         sender = MemoryWebhooks()
-        return SenderStand(
+        return SenderHarness(
             sender=sender,
             url=URL,
             fail_next=lambda: sender.faults.append(FAILED),
@@ -51,10 +51,10 @@ class TestMemorySender(SenderContract):
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[ApiStand]:
-    async with api_stand(tmp_path) as stand:
-        stand.resolver.add("wheelonly", "1.0")
-        yield stand
+async def harness(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    async with api_harness(tmp_path) as harness:
+        harness.resolver.add("wheelonly", "1.0")
+        yield harness
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def sender() -> MemoryWebhooks:
 
 
 @pytest.fixture
-def webhooks(stand: ApiStand, sender: MemoryWebhooks) -> SendWebhooks:
-    prebuilds = stand.services.prebuilds
+def webhooks(harness: ApiHarness, sender: MemoryWebhooks) -> SendWebhooks:
+    prebuilds = harness.services.prebuilds
     return SendWebhooks(
-        outbox=MemoryOutbox(stand.state),
+        outbox=MemoryOutbox(harness.state),
         store=prebuilds.store,
         sender=sender,
         rules=prebuilds.webhooks,
@@ -75,23 +75,23 @@ def webhooks(stand: ApiStand, sender: MemoryWebhooks) -> SendWebhooks:
     )
 
 
-async def order(stand: ApiStand, webhook: str | None = URL) -> dict[str, Any]:
+async def order(harness: ApiHarness, webhook: str | None = URL) -> dict[str, Any]:
     body = {"requirements": ["wheelonly"], "prefer": "own", "webhook": webhook}
-    return dict((await stand.client.post("/v1/requests", json=body)).json())
+    return dict((await harness.client.post("/v1/requests", json=body)).json())
 
 
-async def look(stand: ApiStand, request: dict[str, Any]) -> dict[str, Any]:
-    return dict((await stand.client.get(request["url"])).json())
+async def look(harness: ApiHarness, request: dict[str, Any]) -> dict[str, Any]:
+    return dict((await harness.client.get(request["url"])).json())
 
 
-async def make_token(stand: ApiStand, scope: Scope = Scope.REQUEST) -> str:
-    tokens = Tokens(store=stand.token_store, new_secret=lambda: f"of-another-{scope}")
+async def make_token(harness: ApiHarness, scope: Scope = Scope.REQUEST) -> str:
+    tokens = Tokens(store=harness.token_store, new_secret=lambda: f"of-another-{scope}")
     _, secret = await tokens.create(name="tests", scope=scope, created_by="root")
     return secret
 
 
-async def secret_for(stand: ApiStand, url: str, **headers: str) -> str:
-    answer = await stand.client.post("/v1/requests/webhook-secret", json={"url": url}, headers=headers)
+async def secret_for(harness: ApiHarness, url: str, **headers: str) -> str:
+    answer = await harness.client.post("/v1/requests/webhook-secret", json={"url": url}, headers=headers)
     return str(answer.raise_for_status().json()["secret"])
 
 
@@ -101,20 +101,20 @@ def verify(secret: str, message: WebhookMessage) -> object:
     return content
 
 
-async def send_one(stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks) -> WebhookMessage:
-    await order(stand)
-    await stand.services.prebuilds.advance.once()
+async def send_one(harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks) -> WebhookMessage:
+    await order(harness)
+    await harness.services.prebuilds.advance.once()
     assert await webhooks.once()
     return sender.sent[-1]
 
 
 async def test_end_of_a_request_is_told_once_and_signed(
-    stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
 ) -> None:
-    request = await order(stand)
+    request = await order(harness)
     assert request["webhook"] == {"host": "ci.example.org", "state": "waiting", "attempts": 0, "fault": None}
     assert not await webhooks.once(), "it is not over yet"
-    await stand.services.prebuilds.advance.once()
+    await harness.services.prebuilds.advance.once()
     assert await webhooks.once()
     assert not await webhooks.once()
     (message,) = sender.sent
@@ -125,29 +125,31 @@ async def test_end_of_a_request_is_told_once_and_signed(
     assert told["request"]["counts"] == {"impossible": 1}
     headers = dict(message.headers)
     assert headers["webhook-id"] == request["id"]
-    assert verify(await secret_for(stand, URL), message) == told
-    assert (await look(stand, request))["webhook"]["state"] == "delivered"
+    assert verify(await secret_for(harness, URL), message) == told
+    assert (await look(harness, request))["webhook"]["state"] == "delivered"
 
 
 async def test_no_receiver_can_send_its_message_on_to_another(
-    stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
 ) -> None:
-    message = await send_one(stand, webhooks, sender)
-    other_token = {"Authorization": f"Bearer {await make_token(stand)}"}
+    message = await send_one(harness, webhooks, sender)
+    other_token = {"Authorization": f"Bearer {await make_token(harness)}"}
     elsewhere = {
-        await secret_for(stand, "https://other.example.org/hooks"),
-        await secret_for(stand, f"{URL}x"),
-        await secret_for(stand, URL, **other_token),
+        await secret_for(harness, "https://other.example.org/hooks"),
+        await secret_for(harness, f"{URL}x"),
+        await secret_for(harness, URL, **other_token),
     }
-    assert len(elsewhere | {await secret_for(stand, URL)}) == 4
+    assert len(elsewhere | {await secret_for(harness, URL)}) == 4
     for secret in elsewhere:
         with pytest.raises(WebhookVerificationError):
             verify(secret, message)
 
 
-async def test_changed_message_is_not_genuine(stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks) -> None:
-    message = await send_one(stand, webhooks, sender)
-    secret, headers = await secret_for(stand, URL), dict(message.headers)
+async def test_changed_message_is_not_genuine(
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
+) -> None:
+    message = await send_one(harness, webhooks, sender)
+    secret, headers = await secret_for(harness, URL), dict(message.headers)
     changes = (
         {"webhook-id": "another"},
         {"webhook-timestamp": str(int(headers["webhook-timestamp"]) + 1)},
@@ -162,26 +164,26 @@ async def test_changed_message_is_not_genuine(stand: ApiStand, webhooks: SendWeb
 
 
 async def test_messages_are_signed_with_the_former_secret_too_until_it_is_unset(
-    stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
 ) -> None:
-    known = await secret_for(stand, URL)
+    known = await secret_for(harness, URL)
     former = webhooks.rules.secret
     changed = replace(webhooks.rules, secret="a new secret of the webhooks", former_secret=former)
-    message = await send_one(stand, replace(webhooks, rules=changed), sender)
+    message = await send_one(harness, replace(webhooks, rules=changed), sender)
     assert len(dict(message.headers)["webhook-signature"].split(" ")) == 2
     requested_by = json.loads(message.body)["request"]["requested_by"]
     for secret in (known, changed.secret_of(URL, requested_by=requested_by)):
         assert verify(secret, message)
-    later = await send_one(stand, replace(webhooks, rules=replace(changed, former_secret=None)), sender)
+    later = await send_one(harness, replace(webhooks, rules=replace(changed, former_secret=None)), sender)
     with pytest.raises(WebhookVerificationError):
         verify(known, later)
 
 
-async def test_secret_of_a_receiver_is_for_those_who_may_request(stand: ApiStand) -> None:
-    reader = {"Authorization": f"Bearer {await make_token(stand, Scope.READ)}"}
-    answer = await stand.client.post("/v1/requests/webhook-secret", json={"url": URL}, headers=reader)
+async def test_secret_of_a_receiver_is_for_those_who_may_request(harness: ApiHarness) -> None:
+    reader = {"Authorization": f"Bearer {await make_token(harness, Scope.READ)}"}
+    answer = await harness.client.post("/v1/requests/webhook-secret", json={"url": URL}, headers=reader)
     assert_problem(answer, 403, "forbidden")
-    refused = await stand.client.post("/v1/requests/webhook-secret", json={"url": "http://10.0.0.1/"})
+    refused = await harness.client.post("/v1/requests/webhook-secret", json={"url": "http://10.0.0.1/"})
     assert_problem(refused, 422, "webhook-refused")
 
 
@@ -192,44 +194,44 @@ def test_secret_that_receivers_could_guess_is_no_setting(secret: str) -> None:
 
 
 async def test_webhook_that_fails_is_sent_again_after_growing_pauses(
-    stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
 ) -> None:
     sender.faults = [FAILED, FAILED]
-    request = await order(stand)
-    await stand.services.prebuilds.advance.once()
+    request = await order(harness)
+    await harness.services.prebuilds.advance.once()
     for pause in (1, 2):
         assert await webhooks.once()
         assert not await webhooks.once()
-        stand.clock.advance(pause)
-    assert (await look(stand, request))["webhook"]["fault"] == "it answered 503"
+        harness.clock.advance(pause)
+    assert (await look(harness, request))["webhook"]["fault"] == "it answered 503"
     assert await webhooks.once()
     assert len(sender.sent) == 1
-    assert (await look(stand, request))["webhook"]["attempts"] == 3
+    assert (await look(harness, request))["webhook"]["attempts"] == 3
 
 
 async def test_webhook_that_never_arrives_is_given_up_and_shown_so(
-    stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
 ) -> None:
     sender.faults = [FAILED] * (MOST_ATTEMPTS + 1)
-    request = await order(stand)
-    await stand.services.prebuilds.advance.once()
+    request = await order(harness)
+    await harness.services.prebuilds.advance.once()
     for _ in range(MOST_ATTEMPTS):
         assert await webhooks.once()
-        stand.clock.advance(3600)
+        harness.clock.advance(3600)
     assert not await webhooks.once()
-    shown = (await look(stand, request))["webhook"]
+    shown = (await look(harness, request))["webhook"]
     assert (shown["state"], shown["attempts"]) == ("given-up", MOST_ATTEMPTS)
     assert sender.sent == []
 
 
 async def test_webhook_whose_address_is_not_allowed_any_more_is_given_up_at_once(
-    stand: ApiStand, webhooks: SendWebhooks, sender: MemoryWebhooks
+    harness: ApiHarness, webhooks: SendWebhooks, sender: MemoryWebhooks
 ) -> None:
-    request = await order(stand)
-    await stand.services.prebuilds.advance.once()
+    request = await order(harness)
+    await harness.services.prebuilds.advance.once()
     sender._allowed = AllowedAddresses(entries=frozenset({"elsewhere.example"}))
     assert await webhooks.once()
-    shown = (await look(stand, request))["webhook"]
+    shown = (await look(harness, request))["webhook"]
     assert shown["state"] == "given-up"
     assert "the operator allows no webhooks to ci.example.org" in shown["fault"]
 
@@ -247,10 +249,10 @@ async def test_webhook_whose_address_is_not_allowed_any_more_is_given_up_at_once
         "nothing",
     ],
 )
-async def test_address_that_must_not_be_reached_is_refused_with_the_request(stand: ApiStand, url: str) -> None:
+async def test_address_that_must_not_be_reached_is_refused_with_the_request(harness: ApiHarness, url: str) -> None:
     body = {"requirements": ["wheelonly"], "webhook": url}
-    assert_problem(await stand.client.post("/v1/requests", json=body), 422, "webhook-refused")
-    assert (await stand.client.get("/v1/requests")).json()["requests"] == []
+    assert_problem(await harness.client.post("/v1/requests", json=body), 422, "webhook-refused")
+    assert (await harness.client.get("/v1/requests")).json()["requests"] == []
 
 
 # One in each range that is not the open internet, and those that clouds answer at.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.tags import Tag
-from tests.unit.pipeline_stand import NATIVE, NATIVE_REPAIRED, PURE, PURE_TAGGED, make_wheel, order_for, pack_wheel
+from tests.unit.pipeline_harness import NATIVE, NATIVE_REPAIRED, PURE, PURE_TAGGED, make_wheel, order_for, pack_wheel
 
 from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
 

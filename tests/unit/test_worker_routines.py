@@ -5,14 +5,14 @@ from typing import cast
 
 import pytest
 
-from wheelyard.domain.builds.queue import Capacity, Demand, Offer
+from wheelyard.domain.builds.queue import Allocation, Capacity, ResourceRequest
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import WorkQueue
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.run_build import RunBuild
 from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions
 
-DEMAND = Demand()
+DEMAND = ResourceRequest()
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError(reason="it is away"), KeyError("nobody expected this")])
@@ -53,7 +53,7 @@ async def test_fault_while_builds_are_taken_does_not_end_those_that_run(caplog: 
     class BrokenQueue:
         count = 0
 
-        async def claim_next(self, offer: Offer) -> None:
+        async def claim_next(self, offer: Allocation) -> None:
             assert offer.worker == "w"
             self.count += 1
             if self.count == 1:

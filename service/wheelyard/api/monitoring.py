@@ -11,7 +11,7 @@ from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import problems, public_problems
 from wheelyard.api.services import Check, Services
-from wheelyard.domain.builds.metrics import Figures
+from wheelyard.domain.builds.metrics import Metrics
 from wheelyard.errors import NotReadyError, WheelyardError
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CONTENT_TYPE, render
@@ -131,7 +131,7 @@ async def read_metrics(request: Request, services: Services) -> Response:
     It needs a token of the scope `read`, unless reading is open to everybody. Scrapes at the same
     time share one count.
     """
-    shared: SharedAnswer[Figures] = request.app.state.figures
+    shared: SharedAnswer[Metrics] = request.app.state.figures
     figures = await shared.get()
     return Response(
         render(services.http_metrics, figures), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}

@@ -14,15 +14,15 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.interfaces import (
     AuditStore,
     BuildStore,
-    FigureStore,
     LogStore,
+    MetricStore,
     NameStore,
     ParserPool,
     PrebuildLists,
-    RecipeBook,
+    RecipeRegistry,
     RetryStore,
     StatisticsStore,
-    WorkerBook,
+    WorkerStore,
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
@@ -92,16 +92,16 @@ class ApiServices:
     prebuilds: Prebuilds
     builds: BuildStore
     retries: RetryStore
-    workers: WorkerBook
+    workers: WorkerStore
     logs: LogStore
     statistics: StatisticsStore
-    figures: FigureStore
+    figures: MetricStore
     disk: Callable[[], Awaitable[DiskUse]]
     """Says what the state directory takes; it may take seconds."""
     queue: ShowQueue
     names: NameStore
     prebuild_lists: PrebuildLists
-    recipes: RecipeBook
+    recipes: RecipeRegistry
     defaults: Target
     """What a request means if it names no Python or no platform."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]

@@ -13,7 +13,7 @@ from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, Pos
 from wheelyard.adapters.store.database import Database, complete_address
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.domain.access import OpenLimits
-from wheelyard.interfaces import AuditStore, WorkerBook
+from wheelyard.interfaces import AuditStore, WorkerStore
 from wheelyard.settings import Settings
 from wheelyard.usecases.access import Access, ParallelLimit, RequestLimit
 from wheelyard.usecases.sessions import Sessions
@@ -90,7 +90,7 @@ async def open_audit(settings: Settings) -> AsyncIterator[AuditStore]:
 
 
 @contextlib.asynccontextmanager
-async def open_workers(settings: Settings) -> AsyncIterator[WorkerBook]:
+async def open_workers(settings: Settings) -> AsyncIterator[WorkerStore]:
     """Open the database for a look at the workers."""
     async with Database(database_address(settings), pool_size=2) as database:
         yield PostgresWorkers(database)

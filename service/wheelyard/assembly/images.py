@@ -18,8 +18,8 @@ from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.images.contents import read_sbom
-from wheelyard.adapters.images.fallback import StandIns
-from wheelyard.adapters.images.inventory import ImageShelf
+from wheelyard.adapters.images.fallback import Fallbacks
+from wheelyard.adapters.images.inventory import ImageInventory
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.outdated import current_definitions
 from wheelyard.adapters.images.progress import LoggedImages
@@ -148,15 +148,15 @@ def image_pruning(settings: Settings) -> ImagePruning:
 
 def logged_images(settings: Settings, lookups: CacheLookups | None = None) -> LoggedImages:
     """Make what finds or makes the images of builds."""
-    stand_ins = StandIns(engine=engine_command(settings), folder=_engine_dir(settings) / "images")
+    fallbacks = Fallbacks(engine=engine_command(settings), folder=_engine_dir(settings) / "images")
     return LoggedImages(
-        image_builder(settings, lookups), stand_ins=stand_ins, note_use=image_pruning(settings).note_use
+        image_builder(settings, lookups), fallbacks=fallbacks, note_use=image_pruning(settings).note_use
     )
 
 
-def image_shelf(settings: Settings) -> ImageShelf:
+def image_inventory(settings: Settings) -> ImageInventory:
     """Make what says which builders there are."""
-    return ImageShelf(
+    return ImageInventory(
         engine=engine_command(settings),
         images=image_builder(settings),
         catalogue=catalogue(settings),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from wheelyard.adapters.devpi.append_only import RetainedIndex
-from wheelyard.adapters.devpi.files import DevpiPlace, DevpiShelf
+from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.devpi.publish import DevpiIndex
 from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
@@ -22,7 +22,7 @@ from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf
+from wheelyard.interfaces import WheelEdits, WheelIndex, WheelStorage
 from wheelyard.settings import Settings
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.check_index import CheckIndex, RegularCheck
@@ -38,7 +38,7 @@ class IndexBackends:
     """Open connections to our indexes on devpi."""
 
     indexes: Mapping[Level, WheelIndex]
-    shelf: WheelShelf
+    storage: WheelStorage
 
 
 def external_index(settings: Settings) -> Places:
@@ -85,8 +85,8 @@ async def open_index(places: Places) -> AsyncIterator[IndexBackends]:
             level: await stack.enter_async_context(DevpiIndex(place.url, credentials=place.credentials, level=level))
             for level, place in places.items()
         }
-        shelf = await stack.enter_async_context(DevpiShelf(places))
-        yield IndexBackends(indexes=indexes, shelf=shelf)
+        storage = await stack.enter_async_context(DevpiStorage(places))
+        yield IndexBackends(indexes=indexes, storage=storage)
 
 
 def listens_here_alone(host: str) -> bool:
@@ -118,9 +118,9 @@ def index_services(
         pages=pages,
         staged_pages=staged_pages,
         own_pages=own_pages,
-        files=WheelBytes(store=wheels, shelf=index.shelf),
+        files=WheelBytes(store=wheels, storage=index.storage),
         browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
-        manage=ManageWheels(store=wheels, edits=edits, shelf=index.shelf, indexes=index.indexes),
+        manage=ManageWheels(store=wheels, edits=edits, storage=index.storage, indexes=index.indexes),
         check=check_index(database, index, edits),
         access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
         public_url=settings.public_url,
@@ -131,7 +131,7 @@ def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> 
     """Give our own wheels as something to build with: those of the level that is published on, and above."""
     cache = ContentCache(root=settings.state_dir / "cache" / "files", floor_bytes=settings.disk_floor_bytes)
     return OwnWheels(
-        store=PostgresWheels(database), shelf=index.shelf, cache=cache, level=Level(settings.publish_level)
+        store=PostgresWheels(database), storage=index.storage, cache=cache, level=Level(settings.publish_level)
     )
 
 
@@ -142,7 +142,7 @@ def check_index(database: Database, index: IndexBackends, edits: WheelEdits) -> 
         edits=edits,
         contents=PostgresWheelContents(database),
         reports=PostgresIndexReports(database),
-        shelf=index.shelf,
+        storage=index.storage,
         indexes=index.indexes,
         audit=PostgresAudit(database),
     )
@@ -165,5 +165,5 @@ def retained_index(database: Database, index: IndexBackends, level: Level) -> Wh
         index.indexes[level],
         find=PostgresWheels(database).find,
         uploads=PostgresUploads(database),
-        remove=index.shelf.remove,
+        remove=index.storage.remove,
     )

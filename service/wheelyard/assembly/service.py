@@ -19,10 +19,10 @@ from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresFigures, PostgresNames, PostgresStatistics
-from wheelyard.adapters.store.missing_releases import PostgresNeeds
+from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
-from wheelyard.adapters.store.queue import PostgresLine
+from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
 from wheelyard.api.services import ApiServices
@@ -31,8 +31,8 @@ from wheelyard.assembly.images import (
     builder_facts,
     catalogue,
     engine_command,
+    image_inventory,
     image_reader,
-    image_shelf,
     reported_builders,
 )
 from wheelyard.assembly.index import IndexBackends, index_services
@@ -47,7 +47,7 @@ from wheelyard.metrics import CacheLookups, HttpMetrics
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
-from wheelyard.usecases.order_dependencies import SupplyNeeds
+from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.retry_builds import LoggedBuilds
@@ -82,7 +82,7 @@ def pip_wheel(settings: Settings) -> Path:
     return asyncio.run(fetch())
 
 
-def recipe_book(settings: Settings, *further: Path) -> RecipeFolders:
+def recipe_registry(settings: Settings, *further: Path) -> RecipeFolders:
     """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
     root = settings.state_dir / "recipes"
     sources = [parse_recipe_source(text) for text in settings.recipes]
@@ -111,7 +111,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     builds = LoggedBuilds(stored)
     logs = PostgresLogs(database)
-    recipes = recipe_book(settings)
+    recipes = recipe_registry(settings)
     await fetch_first(recipes)
     access = access_of(settings, tokens := tokens_of(database))
     request_build = RequestBuild(
@@ -127,7 +127,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         request_build=request_build,
         uv_slots=uv_slots,
     )
-    supply = SupplyNeeds(store=PostgresNeeds(database, queue, stored), request_build=request_build)
+    supply = OrderDependencies(store=PostgresMissingReleases(database, queue, stored), request_build=request_build)
     return ApiServices(
         request_build=request_build,
         prebuilds=prebuilds,
@@ -141,11 +141,11 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         retries=builds,
         logs=logs,
         statistics=PostgresStatistics(database),
-        figures=PostgresFigures(database),
+        figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
         disk=lambda: asyncio.to_thread(measure_disk, settings.state_dir),
         queue=ShowQueue(
-            line=PostgresLine(database),
+            line=PostgresLiveQueue(database),
             workers=PostgresWorkers(database),
             times=builds,
             now=lambda: datetime.now(UTC),
@@ -162,13 +162,13 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         },
         stopping=stopping,
         index=index_services(settings, database, index, targets=request_build.targets()),
-        builders=image_shelf(settings).describe if builds_here else reported_builders(settings, database),
+        builders=image_inventory(settings).describe if builds_here else reported_builders(settings, database),
         image_content=image_reader(settings) if builds_here else None,
         workers=PostgresWorkers(database),
     )
 
 
-async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: SupplyNeeds) -> None:
+async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: OrderDependencies) -> None:
     """Do what is done beside the API: keep recipes up to date, order what builds wait for."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(repeat("recipes", recipes.update, seconds=settings.recipes_interval_seconds))

@@ -100,7 +100,7 @@ async def run_worker(settings: Settings) -> None:
     settings = await with_engine(settings)
     async with stop_on_signals(_say) as stop, _holding_state(settings), _open_backends(settings) as backends:
         worker = _worker_on(settings, backends)
-        _say(f"worker {worker.card.name}")
+        _say(f"worker {worker.registration.name}")
         async with _running(worker.run()):
             await stop.wait()
             _say(f"draining for at most {settings.drain_seconds:g} s; a second signal hands back at once")

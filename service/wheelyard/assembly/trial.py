@@ -13,7 +13,7 @@ from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.assembly.images import builder_facts, with_engine
 from wheelyard.assembly.service import source_index
 from wheelyard.assembly.worker_parts import attempt_options, attempt_tools, worker_name
-from wheelyard.pipeline.publish import keep_in
+from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.settings import Settings
 from wheelyard.usecases.request_build import PlanBuild
@@ -30,7 +30,7 @@ async def open_trial(settings: Settings, *, recipes: RecipeFolders, keep: Path |
         try:
             yield TryRecipe(
                 plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(settings)),
-                steps=steps_to(keep_in(keep) if keep else None),
+                steps=steps_to(save_in(keep) if keep else None),
                 tools=attempt_tools(settings, name, source=source, parsers=parsers, own=None, uv_slots=FairSlots(1)),
                 options=options,
             )

@@ -13,10 +13,10 @@ from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.images.refresh import ImageRefreshes
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.domain.builds.queue import WorkerCard, WorkerState
+from wheelyard.domain.builds.queue import WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import OperatorError
-from wheelyard.interfaces import Engine, FigureStore, ImageReports, WorkerBook, WorkQueue
+from wheelyard.interfaces import Engine, ImageReports, MetricStore, WorkerStore, WorkQueue
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.usecases.check_index import RegularCheck
@@ -40,7 +40,7 @@ WORKER_LABEL: Final = "org.wheelyard.worker"
 class Worker:
     """Everything that one worker runs on."""
 
-    card: WorkerCard
+    registration: WorkerRegistration
     folder: Path
     """Where its attempts work."""
     keeper: LeaseKeeper
@@ -50,13 +50,13 @@ class Worker:
     calls: BuildQueue
     """Wakes it up."""
     queue: WorkQueue
-    book: WorkerBook
+    book: WorkerStore
     engine: Engine
     look_at_images: Callable[[], Awaitable[EngineImages]]
     """Lists the images that its engine has."""
     images: ImageReports
     host: HostWatch
-    figures: FigureStore
+    figures: MetricStore
     lookups: CacheLookups
     """What it has looked for in its caches since it told the others."""
     take_builds: TakeBuilds
@@ -73,7 +73,7 @@ class Worker:
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         await self._remove_leftovers()
         await self._note_former()
-        lanes = [str(lane) for lane in self.card.lanes]
+        lanes = [str(lane) for lane in self.registration.lanes]
         try:
             async with self.keeper, asyncio.TaskGroup() as tasks:
                 tasks.create_task(repeat("sweep", self.queue.sweep, seconds=_SWEEP_SECONDS))
@@ -86,7 +86,9 @@ class Worker:
                 if self.refresh_interval_seconds > 0:
                     tasks.create_task(repeat("refresh", self._refresh, seconds=_REFRESH_POLL_SECONDS))
                 tasks.create_task(self.take_builds.run(), name="builds")
-                tasks.create_task(self.calls.run(self.take_builds.wake, lanes=lanes, name=self.card.name), name="calls")
+                tasks.create_task(
+                    self.calls.run(self.take_builds.wake, lanes=lanes, name=self.registration.name), name="calls"
+                )
         finally:
             await self._say(WorkerState.STOPPED)
             self.life.end()
@@ -100,22 +102,24 @@ class Worker:
     async def _remove_leftovers(self) -> None:
         """Remove containers that a former worker of this name left; an engine that is down is reported by builds."""
         with contextlib.suppress(OperatorError):
-            count = await self.engine.remove_leftovers({WORKER_LABEL: self.card.name})
+            count = await self.engine.remove_leftovers({WORKER_LABEL: self.registration.name})
             _log.info("leftovers-removed", count=count)
 
     async def _note_former(self) -> None:
         """Note builds with which the former worker died; whoever cannot be told now takes it for lost."""
         if (seconds := self.life.begin()) is not None:
             with contextlib.suppress(OperatorError):
-                count = await self.queue.note_death(self.card.name, seconds=seconds)
-                _log.warning("worker-died", worker=self.card.name, builds=count)
+                count = await self.queue.note_death(self.registration.name, seconds=seconds)
+                _log.warning("worker-died", worker=self.registration.name, builds=count)
 
     async def _refresh(self) -> None:
         """Refresh images when it is time; builds go on beside it, because each knows its image by its id."""
         await self.refresh.run_if_due(self.refresh_interval_seconds)
 
     async def _report(self) -> None:
-        await self.book.report(self._card_as(self.card.state if self.take_builds.is_open else WorkerState.DRAINING))
+        await self.book.report(
+            self._card_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
+        )
         await self._hand_over_lookups()
 
     async def _hand_over_lookups(self) -> None:
@@ -138,5 +142,5 @@ class Worker:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self.book.report(self._card_as(state))
 
-    def _card_as(self, state: WorkerState) -> WorkerCard:
-        return replace(self.card, state=state, host_figures=self.host.newest)
+    def _card_as(self, state: WorkerState) -> WorkerRegistration:
+        return replace(self.registration, state=state, host_figures=self.host.newest)

@@ -22,7 +22,7 @@ from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
 from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.logs import PostgresLogPacking
-from wheelyard.adapters.store.metrics import PostgresFigures
+from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
@@ -33,15 +33,15 @@ from wheelyard.assembly.images import (
     catalogue,
     container_users,
     engine_command,
+    image_inventory,
     image_refreshes,
-    image_shelf,
     logged_images,
     longest_stage_seconds,
 )
 from wheelyard.assembly.index import IndexBackends, own_wheels, regular_check, worker_index
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.assembly.worker import WORKER_LABEL, Worker
-from wheelyard.domain.builds.queue import Capacity, Demand, Lane, WorkerCard, WorkerState
+from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import Limits, ParserPool, SourceIndex
 from wheelyard.metrics import CacheLookups
@@ -93,18 +93,18 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
     )
     steps = steps_to(publish_on(worker_index(settings, database, index), PostgresUploads(database)))
     run_build = RunBuild(store=attempts, steps=steps, tools=tools, options=options, keeper=keeper)
-    card = worker_card(settings)
-    figures = PostgresFigures(database)
+    registration = worker_registration(settings)
+    figures = PostgresMetrics(database)
     work = PostgresQueue(database, queue, lease_seconds=settings.lease_seconds)
     take = TakeOptions(
         worker=name,
         lease_seconds=settings.lease_seconds,
-        lanes=card.lanes,
-        capacity=card.capacity,
-        default=Demand(cpus=settings.limit_cpus, memory_bytes=settings.limit_memory_bytes),
+        lanes=registration.lanes,
+        capacity=registration.capacity,
+        default=ResourceRequest(cpus=settings.limit_cpus, memory_bytes=settings.limit_memory_bytes),
     )
     return Worker(
-        card=card,
+        registration=registration,
         folder=options.folder,
         keeper=keeper,
         life=WorkerLife(settings.state_dir / "worker.alive"),
@@ -112,7 +112,7 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         queue=work,
         book=PostgresWorkers(database),
         engine=tools.engine,
-        look_at_images=image_shelf(settings).look,
+        look_at_images=image_inventory(settings).look,
         images=PostgresImageReports(database),
         host=HostWatch(engine=engine_command(settings), state_dir=settings.state_dir),
         figures=figures,
@@ -177,7 +177,7 @@ def attempt_options(settings: Settings, name: str) -> AttemptOptions:
     )
 
 
-def worker_card(settings: Settings) -> WorkerCard:
+def worker_registration(settings: Settings) -> WorkerRegistration:
     """Say what this worker is, where it can build and what it can give."""
     architecture = platform.machine()
     choices = tuple(catalogue(settings).on(architecture).builders())
@@ -189,7 +189,7 @@ def worker_card(settings: Settings) -> WorkerCard:
     }
     if not lanes:
         raise SettingsInvalidError(problems=[f"WHEELYARD_WORKER_SUITES names no suite that {architecture} can build"])
-    return WorkerCard(
+    return WorkerRegistration(
         name=worker_name(settings),
         host=socket.gethostname(),
         lanes=tuple(sorted(lanes, key=str)),

@@ -17,7 +17,14 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
-from wheelyard.assembly.images import catalogue, engine_command, image_builder, image_pruning, image_shelf, image_upkeep
+from wheelyard.assembly.images import (
+    catalogue,
+    engine_command,
+    image_builder,
+    image_inventory,
+    image_pruning,
+    image_upkeep,
+)
 from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
 from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import ExitCode
@@ -90,7 +97,7 @@ _ID_DIGITS = 12
 
 def list_builders(*, as_json: bool) -> ExitCode:
     """Print the catalogue's suites and this host's images of them."""
-    builders = asyncio.run(image_shelf(load_settings()).describe())
+    builders = asyncio.run(image_inventory(load_settings()).describe())
     if as_json:
         print_json([asdict(builder) for builder in builders])
         return ExitCode.OK

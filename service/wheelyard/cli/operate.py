@@ -121,7 +121,9 @@ def check_worker() -> ExitCode:
 
     async def look() -> WorkerState | None:
         async with open_workers(settings) as book:
-            return next((one.card.state for one in await book.list_workers() if one.card.name == name), None)
+            return next(
+                (one.registration.state for one in await book.list_workers() if one.registration.name == name), None
+            )
 
     state = asyncio.run(look())
     note(f"worker {name} is {state.value if state else 'unknown'}")

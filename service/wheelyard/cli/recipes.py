@@ -17,7 +17,7 @@ from wheelyard.adapters.resolver.sdists import read_sdist
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.assembly.images import catalogue
-from wheelyard.assembly.service import known_suites, recipe_book, source_index
+from wheelyard.assembly.service import known_suites, recipe_registry, source_index
 from wheelyard.assembly.trial import open_trial
 from wheelyard.cli.console import messages, note, output, print_json
 from wheelyard.cli.log_text import LineSplitter, print_log_line
@@ -49,7 +49,7 @@ from wheelyard.usecases.request_build import BuildRequest
 
 def open_book(folder: Path | None = None) -> RecipeFolders:
     """Give the recipes that the service would use, repositories brought up to date, then those of a folder."""
-    book = recipe_book(load_settings(), *([folder] if folder else []))
+    book = recipe_registry(load_settings(), *([folder] if folder else []))
     asyncio.run(book.update())
     return book
 
@@ -234,7 +234,7 @@ async def _run(release: str, options: TrialOptions, settings: Settings) -> Build
         platform=options.platform or settings.default_platform,
         requested_by="recipe test",
     )
-    recipes = recipe_book(settings, *([options.folder] if options.folder else []))
+    recipes = recipe_registry(settings, *([options.folder] if options.folder else []))
     await recipes.update()
     async with open_trial(settings, recipes=recipes, keep=options.keep) as trial:
         screen = _Screen()

@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.builds.estimate import Line
+from wheelyard.domain.builds.estimate import LiveQueue
 from wheelyard.domain.builds.graph import Need
-from wheelyard.domain.builds.metrics import Figures, Tally
+from wheelyard.domain.builds.metrics import Count, Metrics
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Beat, BuildFilter, BuildPage, Claim, LogPart, Outcome, Submission
 from wheelyard.domain.builds.statistics import Statistics
@@ -112,10 +112,10 @@ class AttemptStore(Protocol):
         ...
 
 
-class NeedStore(Protocol):
+class MissingReleaseStore(Protocol):
     """Releases that builds wait for and that have to be ordered; whoever orders them may be killed at any time."""
 
-    async def open_needs(self) -> tuple[Need, ...]:
+    async def open_dependencies(self) -> tuple[Need, ...]:
         """List what is waited for and not ordered yet, the first that came first."""
         ...
 
@@ -152,14 +152,14 @@ class BuildTimes(Protocol):
         ...
 
 
-class FigureStore(Protocol):
+class MetricStore(Protocol):
     """Figures of everything that the processes of this Wheelyard have in common, for monitoring."""
 
-    async def read(self) -> Figures:
+    async def read(self) -> Metrics:
         """Read all of them, as of one moment; totals never go down."""
         ...
 
-    async def add(self, tallies: Sequence[Tally]) -> None:
+    async def add(self, tallies: Sequence[Count]) -> None:
         """Add to the totals what this process alone has counted."""
         ...
 
@@ -168,10 +168,10 @@ class FigureStore(Protocol):
         ...
 
 
-class LineStore(Protocol):
+class LiveQueueStore(Protocol):
     """Who waits."""
 
-    async def read(self, *, limit: int) -> Line:
+    async def read(self, *, limit: int) -> LiveQueue:
         """Read what runs, and the first builds that wait, in the order in which they are taken."""
         ...
 

@@ -63,7 +63,7 @@ class ReleaseResolver(Protocol):
         ...
 
 
-class RecipeBook(Protocol):
+class RecipeRegistry(Protocol):
     """Where recipes are found."""
 
     def find(self, project: NormalizedName) -> Recipe | None:

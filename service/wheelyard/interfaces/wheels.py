@@ -25,7 +25,7 @@ Permit = Callable[[], Awaitable[None]]
 """Asked right before something is sent to an index; raises what stands in the way."""
 
 
-class UploadBook(Protocol):
+class UploadStore(Protocol):
     """Which uploads attempts have begun: what one that died left on the index is known by it."""
 
     async def begin(self, claim: Claim, *, filename: str, sha256: str) -> bool:
@@ -57,7 +57,7 @@ class WheelIndex(Protocol):
         ...
 
 
-class WheelShelf(Protocol):
+class WheelStorage(Protocol):
     """The files that an index server holds, as it sees them."""
 
     def open(self, url: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

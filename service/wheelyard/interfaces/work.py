@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
-from wheelyard.domain.builds.queue import Offer, WorkerCard, WorkerStatus
+from wheelyard.domain.builds.queue import Allocation, WorkerRegistration, WorkerStatus
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.catalogue.status import EngineImages
 
@@ -12,7 +12,7 @@ from wheelyard.domain.catalogue.status import EngineImages
 class WorkQueue(Protocol):
     """Which build a worker does next."""
 
-    async def claim_next(self, offer: Offer) -> Claim | None:
+    async def claim_next(self, offer: Allocation) -> Claim | None:
         """Take the first build in line that the worker can do; None if there is none, or no room for it yet.
 
         Interactive builds go before others; among equals, requesters take turns. What it costs does not depend on how
@@ -56,10 +56,10 @@ class CancelSignals(Protocol):
         ...
 
 
-class WorkerBook(Protocol):
+class WorkerStore(Protocol):
     """Which workers there are."""
 
-    async def report(self, card: WorkerCard) -> None:
+    async def report(self, registration: WorkerRegistration) -> None:
         """Record what a worker says about itself, and that it is there."""
         ...
 

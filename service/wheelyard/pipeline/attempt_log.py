@@ -18,7 +18,7 @@ from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import AttemptStore
 
 
-class Pace:
+class Throttle:
     """Tells whoever spends bytes how long to wait, so that he keeps to a rate (a leaky bucket, which holds a second).
 
     It reckons with time alone: nothing has to be filled up while nobody writes.
@@ -55,7 +55,7 @@ class AttemptLog:
         claim: Claim,
         *,
         limit_bytes: int,
-        pace: Pace,
+        pace: Throttle,
         patience_seconds: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheelyard.errors import WorkerLostError
-from wheelyard.interfaces import UploadBook, WheelIndex
+from wheelyard.interfaces import UploadStore, WheelIndex
 from wheelyard.pipeline.job import Job, StageFunction, Tools, known
 
 
-def publish_on(index: WheelIndex, uploads: UploadBook) -> StageFunction:
+def publish_on(index: WheelIndex, uploads: UploadStore) -> StageFunction:
     """Make a stage that publishes on an index; only verified bytes can pass, and publishing them twice is no harm.
 
     The stage raises WorkerLostError if another worker has the build by now.
@@ -33,7 +33,7 @@ def publish_on(index: WheelIndex, uploads: UploadBook) -> StageFunction:
     return publish
 
 
-def keep_in(folder: Path) -> StageFunction:
+def save_in(folder: Path) -> StageFunction:
     """Make a stage that copies the wheel, exactly as it was verified, into a folder."""
 
     async def keep(job: Job, tools: Tools) -> Job:

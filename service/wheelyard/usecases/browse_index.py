@@ -19,7 +19,7 @@ from wheelyard.domain.index.wheels import (
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import NotFoundError
-from wheelyard.interfaces import ContentsStore, WheelLists, WheelShelf, WheelStore
+from wheelyard.interfaces import ContentsStore, WheelLists, WheelStorage, WheelStore
 
 
 class BrowseIndex:
@@ -69,9 +69,9 @@ class BrowseIndex:
 class WheelBytes:
     """The use cases behind ``/files/``."""
 
-    def __init__(self, *, store: WheelStore, shelf: WheelShelf) -> None:
+    def __init__(self, *, store: WheelStore, storage: WheelStorage) -> None:
         self._store = store
-        self._shelf = shelf
+        self._storage = storage
 
     async def find(self, filename: str) -> IndexedWheel:
         """Find a wheel that may be fetched, yanked or not; raises NotFoundError."""
@@ -82,7 +82,7 @@ class WheelBytes:
 
     def open(self, wheel: IndexedWheel) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read a wheel's bytes."""
-        return self._shelf.open(wheel.url)
+        return self._storage.open(wheel.url)
 
     async def metadata_of(self, filename: str) -> bytes:
         """Read the METADATA of a wheel that may be fetched; raises NotFoundError."""

@@ -24,7 +24,7 @@ from wheelyard.interfaces import (
     WheelEdits,
     WheelIndex,
     WheelLists,
-    WheelShelf,
+    WheelStorage,
 )
 from wheelyard.logs import get_logger
 from wheelyard.pipeline.wheel_file import read_contents, read_metadata
@@ -45,7 +45,7 @@ class CheckIndex:
         edits: WheelEdits,
         contents: ContentsStore,
         reports: IndexReports,
-        shelf: WheelShelf,
+        storage: WheelStorage,
         indexes: Mapping[Level, WheelIndex],
         audit: AuditStore,
     ) -> None:
@@ -53,7 +53,7 @@ class CheckIndex:
         self._edits = edits
         self._contents = contents
         self._reports = reports
-        self._shelf = shelf
+        self._storage = storage
         self._indexes = indexes
         self._audit = audit
 
@@ -62,7 +62,7 @@ class CheckIndex:
 
         ``by`` is who the audit log says mended it.
         """
-        held = await self._shelf.list_files()
+        held = await self._storage.list_files()
         wheels = await self._all_wheels()
         findings = [
             await self._mend(finding, wheel, held, by) if mend and wheel is not None else finding
@@ -95,7 +95,7 @@ class CheckIndex:
             await self._look_inside(wheel, by)
             return replace(finding, mended=True)
         if finding.difference is Difference.NOT_DELETED:
-            await self._shelf.remove(wheel.project, wheel.filename)
+            await self._storage.remove(wheel.project, wheel.filename)
         elif copy := next((one for one in held if _is_copy(one, wheel)), None):
             await self._publish_again(wheel, copy)
         else:
@@ -106,7 +106,7 @@ class CheckIndex:
 
     async def _look_inside(self, wheel: IndexedWheel, by: str) -> None:
         with TemporaryDirectory(prefix="wheelyard-metadata-") as folder:
-            path = await fetch_wheel(self._shelf, wheel, Path(folder))
+            path = await fetch_wheel(self._storage, wheel, Path(folder))
             metadata = await asyncio.to_thread(read_metadata, path)
             contents = await asyncio.to_thread(read_contents, path)
         if wheel.metadata_sha256 is None:
@@ -117,7 +117,7 @@ class CheckIndex:
 
     async def _publish_again(self, wheel: IndexedWheel, copy: HeldFile) -> None:
         with TemporaryDirectory(prefix="wheelyard-mend-") as folder:
-            path = await fetch_wheel(self._shelf, replace(wheel, url=copy.url), Path(folder))
+            path = await fetch_wheel(self._storage, replace(wheel, url=copy.url), Path(folder))
             await self._indexes[wheel.level].publish(path, sha256=wheel.sha256)
 
 

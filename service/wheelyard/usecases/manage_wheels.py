@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import HashMismatchError, InvalidRequestError, NotFoundError
-from wheelyard.interfaces import WheelEdits, WheelIndex, WheelShelf, WheelStore
+from wheelyard.interfaces import WheelEdits, WheelIndex, WheelStorage, WheelStore
 
 
 class ManageWheels:
@@ -18,11 +18,11 @@ class ManageWheels:
     """
 
     def __init__(
-        self, *, store: WheelStore, edits: WheelEdits, shelf: WheelShelf, indexes: Mapping[Level, WheelIndex]
+        self, *, store: WheelStore, edits: WheelEdits, storage: WheelStorage, indexes: Mapping[Level, WheelIndex]
     ) -> None:
         self._store = store
         self._edits = edits
-        self._shelf = shelf
+        self._storage = storage
         self._indexes = indexes
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
@@ -42,7 +42,7 @@ class ManageWheels:
             problem = f"confirm: must be the file name {filename!r} again, because a deletion cannot be taken back"
             raise InvalidRequestError(problems=[problem])
         wheel = await self._edits.delete(filename, by=by)
-        await self._shelf.remove(wheel.project, filename)
+        await self._storage.remove(wheel.project, filename)
         return wheel
 
     async def promote(self, filename: str, *, by: str) -> IndexedWheel:
@@ -53,15 +53,15 @@ class ManageWheels:
         if wheel.level is Level.PROD:
             return wheel
         with TemporaryDirectory(prefix="wheelyard-promote-") as folder:
-            path = await fetch_wheel(self._shelf, wheel, Path(folder))
+            path = await fetch_wheel(self._storage, wheel, Path(folder))
             published = await self._indexes[Level.PROD].publish(path, sha256=wheel.sha256)
         return await self._edits.promote(filename, url=published.url, by=by)
 
 
-async def fetch_wheel(shelf: WheelShelf, wheel: IndexedWheel, folder: Path) -> Path:
+async def fetch_wheel(storage: WheelStorage, wheel: IndexedWheel, folder: Path) -> Path:
     """Read a wheel into a folder; raises HashMismatchError if devpi gives other bytes than were proven."""
     path, digest = folder / wheel.filename, hashlib.sha256()
-    async with shelf.open(wheel.url) as chunks:
+    async with storage.open(wheel.url) as chunks:
         with path.open("wb") as file:
             async for chunk in chunks:
                 digest.update(chunk)

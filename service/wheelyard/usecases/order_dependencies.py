@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from wheelyard.domain.builds.graph import Need
 from wheelyard.errors import DatabaseUnavailableError, InternalError, WheelyardError
-from wheelyard.interfaces import NeedStore
+from wheelyard.interfaces import MissingReleaseStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
@@ -18,10 +18,10 @@ _POLL_SECONDS: Final = 1.0
 _log = get_logger(__name__)
 
 
-class SupplyNeeds:
+class OrderDependencies:
     """Turns needs into builds."""
 
-    def __init__(self, *, store: NeedStore, request_build: RequestBuild) -> None:
+    def __init__(self, *, store: MissingReleaseStore, request_build: RequestBuild) -> None:
         self._store = store
         self._request_build = request_build
 
@@ -34,7 +34,7 @@ class SupplyNeeds:
 
         Raises DatabaseUnavailableError.
         """
-        for need in await self._store.open_needs():
+        for need in await self._store.open_dependencies():
             await self._supply(need)
 
     async def _supply(self, need: Need) -> None:

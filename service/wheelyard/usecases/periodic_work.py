@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from wheelyard.errors import OperatorError
-from wheelyard.interfaces import FigureStore, PeriodicStore
+from wheelyard.interfaces import MetricStore, PeriodicStore
 from wheelyard.logs import get_logger
 
 RETENTION_SECONDS: Final = 3600.0
@@ -30,7 +30,7 @@ class Retention:
 class PeriodicWork:
     """What any worker may do, but only one at a time does."""
 
-    def __init__(self, store: PeriodicStore, figures: FigureStore, retention: Retention) -> None:
+    def __init__(self, store: PeriodicStore, figures: MetricStore, retention: Retention) -> None:
         self._store = store
         self._figures = figures
         self._retention = retention

@@ -35,7 +35,7 @@ from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
-from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerBook
+from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -70,7 +70,7 @@ class Prebuilds:
     store: PrebuildStore
     wheels: WheelStore
     times: BuildTimes
-    workers: WorkerBook
+    workers: WorkerStore
     advance: AdvancePrebuild
     webhooks: WebhookRules
     parsers: ParserPool
@@ -153,7 +153,7 @@ class Prebuilds:
         if not typical:
             return None
         workers = await self.workers.list_workers()
-        slots = sum(one.card.capacity.slots for one in workers if one.card.state is WorkerState.ACTIVE)
+        slots = sum(one.registration.capacity.slots for one in workers if one.registration.state is WorkerState.ACTIVE)
         return await asyncio.to_thread(seconds_left, prebuild, typical, now=self.now(), slots=slots)
 
     async def served_wheels(self, prebuild: Prebuild) -> dict[Release, dict[IndexedWheel, list[Target]]]:

@@ -30,7 +30,7 @@ from wheelyard.errors import (
     ToolchainTooOldError,
     UnknownTargetError,
 )
-from wheelyard.interfaces import BuildStore, EqualBuilds, RecipeBook, SourceIndex
+from wheelyard.interfaces import BuildStore, EqualBuilds, RecipeRegistry, SourceIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +67,7 @@ class PlanBuild:
         self,
         *,
         source: SourceIndex,
-        recipes: RecipeBook,
+        recipes: RecipeRegistry,
         facts: BuilderFacts,
         equal_builds: EqualBuilds | None = None,
     ) -> None:
@@ -212,7 +212,7 @@ class RequestBuild(PlanBuild):
         *,
         source: SourceIndex,
         store: BuildStore,
-        recipes: RecipeBook,
+        recipes: RecipeRegistry,
         facts: BuilderFacts,
         equal_builds: EqualBuilds | None = None,
     ) -> None:

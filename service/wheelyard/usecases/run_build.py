@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from wheelyard.disk_space import disk_full_error
-from wheelyard.domain.builds.build import Failure, NeededRelease, Stage, StageTiming, Status
+from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
 from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
@@ -32,7 +32,7 @@ from wheelyard.errors import (
 )
 from wheelyard.interfaces import AttemptStore, CancelSignals, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
-from wheelyard.pipeline.attempt_log import AttemptLog, Pace
+from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 from wheelyard.pipeline.container_job import BUILD_LABEL
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
@@ -178,7 +178,7 @@ class _Attempt:
             self._store,
             self._claim,
             limit_bytes=limit,
-            pace=Pace(options.log_bytes_per_second, elapsed=options.elapsed),
+            pace=Throttle(options.log_bytes_per_second, elapsed=options.elapsed),
             patience_seconds=options.lease_seconds / 2,
             now=options.now,
         ) as log:
@@ -256,7 +256,7 @@ class _Attempt:
     async def _wait(error: WheelsMissingError, stage: Stage, job: Job) -> Outcome:
         """Let the build wait for the wheels that it lacks; its container is gone by now."""
         await job.note(f"{stage.value} stops: {error.summary} These are built first, and then this is tried again.")
-        needs = {NeededRelease(project=project, version=version) for project, version in error.releases}
+        needs = {MissingRelease(project=project, version=version) for project, version in error.releases}
         failure = Failure.of(error, stage=stage)
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 

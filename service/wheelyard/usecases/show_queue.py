@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from wheelyard.domain.builds.estimate import PlaceInLine, Queue, estimate
-from wheelyard.interfaces import BuildTimes, LineStore, WorkerBook
+from wheelyard.domain.builds.estimate import Queue, QueuePosition, estimate
+from wheelyard.interfaces import BuildTimes, LiveQueueStore, WorkerStore
 
 MOST_PLACES: Final = 500
 
@@ -13,7 +13,9 @@ MOST_PLACES: Final = 500
 class ShowQueue:
     """The use case behind ``GET /v1/queue``."""
 
-    def __init__(self, *, line: LineStore, workers: WorkerBook, times: BuildTimes, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, line: LiveQueueStore, workers: WorkerStore, times: BuildTimes, now: Callable[[], datetime]
+    ) -> None:
         self._line = line
         self._workers = workers
         self._times = times
@@ -27,7 +29,7 @@ class ShowQueue:
         typical = await self._times.typical_seconds(projects) if projects else {}
         return Queue(line=line, places=estimate(line, workers, typical, now=self._now()))
 
-    async def place_of(self, build_id: str) -> PlaceInLine | None:
+    async def place_of(self, build_id: str) -> QueuePosition | None:
         """Find a build's place; None if it does not wait, or not among the first."""
         queue = await self()
         return next((place for place in queue.places if place.build.id == build_id), None)

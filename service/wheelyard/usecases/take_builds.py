@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
-from wheelyard.domain.builds.queue import Capacity, Demand, Lane, Offer
+from wheelyard.domain.builds.queue import Allocation, Capacity, Lane, ResourceRequest
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.interfaces import WorkQueue
@@ -29,7 +29,7 @@ class TakeOptions:
     lease_seconds: float
     lanes: tuple[Lane, ...]
     capacity: Capacity
-    default: Demand
+    default: ResourceRequest
     """What a build takes of the capacity if it does not say."""
     poll_seconds: float = _POLL_SECONDS
     """How often it looks without being called."""
@@ -90,8 +90,8 @@ class TakeBuilds:
         except Exception:  # noqa: BLE001  a fault must not end the builds that run; it is asked again after the pause
             _log.exception("routine-failed", routine="queue")
 
-    def _offer(self) -> Offer:
-        return Offer(
+    def _offer(self) -> Allocation:
+        return Allocation(
             worker=self._options.worker,
             lease_seconds=self._options.lease_seconds,
             lanes=self._options.lanes,
@@ -106,7 +106,9 @@ class TakeBuilds:
     def _begin(self, claim: Claim) -> None:
         task = asyncio.create_task(self._run_build.run(claim), name=f"build-{claim.build_id}")
         capacity = self._options.capacity
-        self._running[task] = capacity if claim.alone else capacity.share(claim.order.demand, self._options.default)
+        self._running[task] = (
+            capacity if claim.alone else capacity.share(claim.order.resource_request, self._options.default)
+        )
         self._note_room()
         task.add_done_callback(self._note_end(claim))
 

@@ -27,11 +27,11 @@ from wheelyard.web import (
     statistics,
     wheels,
 )
-from wheelyard.web.context import Visit, open_visit, sign_in_path
+from wheelyard.web.context import PageContext, open_context, sign_in_path
 from wheelyard.web.guide import add_guide
 from wheelyard.web.rendering import Page, render
 
-PageFunction = Callable[[Visit], Awaitable[Page | Response]]
+PageFunction = Callable[[PageContext], Awaitable[Page | Response]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,11 +100,11 @@ def add_pages(app: FastAPI) -> None:
 def _serve(route: Route) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
-            visit = await open_visit(request, route.needed)
+            context = await open_context(request, route.needed)
         except UnauthenticatedError:
             return RedirectResponse(sign_in_path(request), status_code=303, headers={"Cache-Control": "no-store"})
-        answer = await route.show(visit)
-        return render(request, answer, visit.values()) if isinstance(answer, Page) else answer
+        answer = await route.show(context)
+        return render(request, answer, context.values()) if isinstance(answer, Page) else answer
 
     return serve
 

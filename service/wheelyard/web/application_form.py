@@ -18,7 +18,7 @@ from wheelyard.domain.prebuilds.prebuild import Prefer
 from wheelyard.errors import CallerError, DependencyFileInvalidError, InvalidRequestError, ProjectError, RecipeError
 from wheelyard.usecases.prebuild import PrebuildRequest
 from wheelyard.usecases.read_dependencies import DependencyInput, project_beside
-from wheelyard.web.context import Upload, Visit
+from wheelyard.web.context import PageContext, Upload
 from wheelyard.web.projects import links_of
 from wheelyard.web.rendering import Page
 from wheelyard.web.request_form import form_page
@@ -42,27 +42,27 @@ class HandedFiles:
     start: str
 
 
-async def send_files(visit: Visit) -> Page | Response:
+async def send_files(context: PageContext) -> Page | Response:
     """Ask for everything that the files come down to; what is wrong with them is shown beside the form."""
     try:
-        handed = await asyncio.to_thread(_read, visit)
+        handed = await asyncio.to_thread(_read, context)
         request = PrebuildRequest(
-            given=DependencyInput(files=handed.files, start=handed.start, files_url=links_of(visit).file("")),
-            targets=_targets(visit),
-            prefer=_prefer(visit.asked("prefer")),
-            requested_by=visit.token.actor,
-            allow_skipped=visit.asked("allow_skipped") == "yes",
-            trace=visit.trace,
+            given=DependencyInput(files=handed.files, start=handed.start, files_url=links_of(context).file("")),
+            targets=_targets(context),
+            prefer=_prefer(context.asked("prefer")),
+            requested_by=context.token.actor,
+            allow_skipped=context.asked("allow_skipped") == "yes",
+            trace=context.trace,
         )
-        prebuild = await while_connected(visit.request, visit.services.prebuilds.order(request))
+        prebuild = await while_connected(context.request, context.services.prebuilds.order(request))
     except (CallerError, RecipeError, ProjectError) as error:
-        return await form_page(visit, refused=error)
+        return await form_page(context, refused=error)
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)
 
 
-def _read(visit: Visit) -> HandedFiles:
+def _read(context: PageContext) -> HandedFiles:
     files = dict[str, str]()
-    for upload in (*visit.uploads, *_pasted(visit)):
+    for upload in (*context.uploads, *_pasted(context)):
         name = _name_of(upload)
         if name in files:
             raise InvalidRequestError(problems=[f"{name}: handed in twice"])
@@ -72,9 +72,9 @@ def _read(visit: Visit) -> HandedFiles:
     return _begin(files)
 
 
-def _pasted(visit: Visit) -> list[Upload]:
-    text = visit.form.get("text", "")
-    kind = visit.asked("kind") or InputKind.REQUIREMENTS
+def _pasted(context: PageContext) -> list[Upload]:
+    text = context.form.get("text", "")
+    kind = context.asked("kind") or InputKind.REQUIREMENTS
     if kind not in set(InputKind):
         raise InvalidRequestError(problems=[f"kind: must be one of {', '.join(InputKind)}"])
     return [Upload(name=kind, content=text.encode())] if text.strip() else []
@@ -128,10 +128,10 @@ def _lines_for(names: Sequence[str]) -> str:
     return "".join(f"-r '{name}'\n" if " " in name else f"-r {name}\n" for name in names)
 
 
-def _targets(visit: Visit) -> tuple[Target, ...]:
-    defaults = visit.services.defaults
-    pythons = visit.chosen("python") or (defaults.python,)
-    platforms = visit.chosen("platform") or (defaults.platform,)
+def _targets(context: PageContext) -> tuple[Target, ...]:
+    defaults = context.services.defaults
+    pythons = context.chosen("python") or (defaults.python,)
+    platforms = context.chosen("platform") or (defaults.platform,)
     if len(pythons) * len(platforms) > _MOST_TARGETS:
         raise InvalidRequestError(problems=[f"targets: at most {_MOST_TARGETS} at once"])
     try:
@@ -139,7 +139,7 @@ def _targets(visit: Visit) -> tuple[Target, ...]:
     except ValueError as error:
         raise InvalidRequestError(problems=[f"target: {error}"]) from error
     for target in targets:
-        visit.services.request_build.suite_for(target)
+        context.services.request_build.suite_for(target)
     return tuple(targets)
 
 

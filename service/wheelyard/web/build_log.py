@@ -21,14 +21,14 @@ from wheelyard.domain.builds.build import Attempt, Build
 from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
 from wheelyard.web.ansi import Pen
-from wheelyard.web.context import Visit
-from wheelyard.web.log_map import LogMap, LogMaps, MappedLog
+from wheelyard.web.context import PageContext
+from wheelyard.web.log_map import LineIndex, LineIndexes, MappedLog
 from wheelyard.web.log_window import (
     WINDOW_LINES,
     LogSpan,
-    LogWindow,
     Search,
     StageMark,
+    Viewport,
     failing_line,
     fold_by_stage,
     show_line,
@@ -74,23 +74,23 @@ class ReadLog:
         """Where to read on: what comes after the last whole line does not count while the attempt runs."""
         return self.content.map.size_bytes
 
-    async def from_line(self, first: int) -> LogWindow:
+    async def from_line(self, first: int) -> Viewport:
         """Show lines from a number on."""
         return window_from(await self.content.read(first, WINDOW_LINES), marked=self.marked)
 
-    async def around(self, number: int) -> LogWindow:
+    async def around(self, number: int) -> Viewport:
         """Show a line and what is around it."""
         wanted = min(max(number, 1), max(self.total, 1))
         span = await self.content.read(wanted - WINDOW_LINES, 2 * WINDOW_LINES)
         return window_around(span, wanted) if span.lines else window_from(span)
 
-    async def at_failure_or_end(self, *, count: int = WINDOW_LINES) -> LogWindow:
+    async def at_failure_or_end(self, *, count: int = WINDOW_LINES) -> Viewport:
         """Show what the failure is about, else the last lines."""
         if self.marked is not None:
             return await self.around(self.marked)
         return window_to_end(await self.content.read(self.total - count + 1, count))
 
-    async def search(self, text: str) -> LogWindow:
+    async def search(self, text: str) -> Viewport:
         """Show the lines that hold a text."""
         search = Search(text)
         async for block in self.content.blocks():
@@ -98,23 +98,23 @@ class ReadLog:
         return search.window()
 
 
-async def read_log(visit: Visit, build: Build, attempt: Attempt) -> ReadLog:
+async def read_log(context: PageContext, build: Build, attempt: Attempt) -> ReadLog:
     """Go through what is new in an attempt's log since somebody last looked at it."""
-    maps: LogMaps = visit.request.app.state.log_maps
+    maps: LineIndexes = context.request.app.state.log_maps
     known = maps.of(build.id, attempt.number)
-    content = MappedLog(logs=visit.services.logs, build_id=build.id, attempt=attempt.number, map=known)
+    content = MappedLog(logs=context.services.logs, build_id=build.id, attempt=attempt.number, map=known)
     await content.survey()
     return ReadLog(content=content, marked=_failing_line(known) if attempt.failure else None)
 
 
-def _failing_line(known: LogMap) -> int | None:
+def _failing_line(known: LineIndex) -> int | None:
     tail = list(known.tail)
     return failing_line(LogSpan(first=known.total - len(tail) + 1, lines=tail, total=known.total))
 
 
-def chosen_attempt(visit: Visit, build: Build) -> Attempt | None:
+def chosen_attempt(context: PageContext, build: Build) -> Attempt | None:
     """Give the attempt that the query names, else the newest; None if there is none yet; raises NotFoundError."""
-    wanted = _number(visit, "attempt")
+    wanted = _number(context, "attempt")
     if wanted is None:
         return build.attempts[-1] if build.attempts else None
     found = next((attempt for attempt in build.attempts if attempt.number == wanted), None)
@@ -123,33 +123,33 @@ def chosen_attempt(visit: Visit, build: Build) -> Attempt | None:
     return found
 
 
-async def show_log(visit: Visit) -> Page:
+async def show_log(context: PageContext) -> Page:
     """Show a part of a log, or what was searched for in it."""
-    build = await visit.services.builds.get(visit.part("build_id"))
-    attempt = chosen_attempt(visit, build)
-    log = await read_log(visit, build, attempt) if attempt else None
-    wanted = visit.asked("find")[:200]
-    window = await _window(visit, log, wanted)
+    build = await context.services.builds.get(context.part("build_id"))
+    attempt = chosen_attempt(context, build)
+    log = await read_log(context, build, attempt) if attempt else None
+    wanted = context.asked("find")[:200]
+    window = await _window(context, log, wanted)
     title = f"Log of {build.order.project} {build.order.version}"
     folds = fold_by_stage(window, log.stages if log else (), keep_open=True)
     values = {"build": build, "attempt": attempt, "log": log, "window": window, "folds": folds, "wanted": wanted}
     return Page(template="log.html", title=title, values=values)
 
 
-async def _window(visit: Visit, log: ReadLog | None, wanted: str) -> LogWindow:
+async def _window(context: PageContext, log: ReadLog | None, wanted: str) -> Viewport:
     if log is None:
-        return LogWindow(lines=(), total=0)
+        return Viewport(lines=(), total=0)
     if wanted:
         return await log.search(wanted)
-    if (first := _number(visit, "from")) is not None:
+    if (first := _number(context, "from")) is not None:
         return await log.from_line(first)
-    if (line := _number(visit, "at")) is not None:
+    if (line := _number(context, "at")) is not None:
         return await log.around(line)
     return await log.at_failure_or_end()
 
 
-def _number(visit: Visit, name: str) -> int | None:
-    text = visit.asked(name)
+def _number(context: PageContext, name: str) -> int | None:
+    text = context.asked(name)
     if not text:
         return None
     if not text.isdecimal() or len(text) > _MAX_NUMBER:
@@ -157,30 +157,30 @@ def _number(visit: Visit, name: str) -> int | None:
     return int(text)
 
 
-async def download_log(visit: Visit) -> Response:
+async def download_log(context: PageContext) -> Response:
     """Give the whole log as plain text, without colours and whatever else a terminal obeys."""
-    build = await visit.services.builds.get(visit.part("build_id"))
-    attempt = chosen_attempt(visit, build)
+    build = await context.services.builds.get(context.part("build_id"))
+    attempt = chosen_attempt(context, build)
     headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
     if attempt is None:
         return Response("", media_type="text/plain", headers=headers)
-    logs = visit.services.logs
+    logs = context.services.logs
     first = await logs.read(build.id, attempt=attempt.number)
     texts = plain_log(logs, build.id, first, coloured=False)
     return StreamingResponse(texts, media_type="text/plain; charset=utf-8", headers=headers)
 
 
-async def follow_log(visit: Visit) -> Response:
+async def follow_log(context: PageContext) -> Response:
     """Send lines as they come, from the place on that the page names; and every change of the build."""
-    build_id = visit.part("build_id")
-    await visit.services.builds.get(build_id)
-    start = _position(visit.request.headers.get("Last-Event-ID") or visit.asked("after"))
+    build_id = context.part("build_id")
+    await context.services.builds.get(build_id)
+    start = _position(context.request.headers.get("Last-Event-ID") or context.asked("after"))
     events = with_heartbeats(
-        visit.services.follow_log(build_id, start=start),
-        stopping=visit.services.stopping,
-        seconds=visit.services.heartbeat_seconds,
+        context.services.follow_log(build_id, start=start),
+        stopping=context.services.stopping,
+        seconds=context.services.heartbeat_seconds,
     )
-    return EventStream(_encode(events, start), limit=visit.services.access.streams, caller=visit.caller)
+    return EventStream(_encode(events, start), limit=context.services.access.streams, caller=context.caller)
 
 
 def _position(text: str) -> LogPosition:

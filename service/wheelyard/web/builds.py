@@ -17,8 +17,8 @@ from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
-from wheelyard.web.context import Visit
-from wheelyard.web.log_window import LogWindow, fold_by_stage
+from wheelyard.web.context import PageContext
+from wheelyard.web.log_window import Viewport, fold_by_stage
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.recipes import used_keys
 from wheelyard.web.rendering import Page
@@ -28,13 +28,13 @@ _FILTERS = ("project", "status", "failure_code", "python", "platform", "requeste
 _IN_VAIN = (Status.FAILED, Status.CANCELLED)
 
 
-async def list_builds(visit: Visit) -> Page:
+async def list_builds(context: PageContext) -> Page:
     """List builds, newest first."""
-    asked = _asked(visit)
-    before = _before(visit.asked("before"))
-    page = await visit.services.builds.list_builds(_filter(asked, before=before))
+    asked = _asked(context)
+    before = _before(context.asked("before"))
+    page = await context.services.builds.list_builds(_filter(asked, before=before))
     following = urlencode({**asked, "before": page.next_before}) if page.next_before else ""
-    targets = visit.services.request_build.targets()
+    targets = context.services.request_build.targets()
     values = {
         "builds": page.builds,
         "following": following,
@@ -44,29 +44,29 @@ async def list_builds(visit: Visit) -> Page:
         "pythons": pythons_of(targets),
         "platforms": sorted({target.platform for target in targets}),
         "first_page": f"/builds?{urlencode(asked)}" if before else "",
-        "may_retry": asked.get("status") in _IN_VAIN and bool(page.builds) and visit.may("request"),
+        "may_retry": asked.get("status") in _IN_VAIN and bool(page.builds) and context.may("request"),
         "max_retries": MAX_RETRIES,
-        "retried": visit.asked("retried") if visit.asked("retried").isdecimal() else "",
-        "workers": await visit.services.workers.list_workers(),
+        "retried": context.asked("retried") if context.asked("retried").isdecimal() else "",
+        "workers": await context.services.workers.list_workers(),
     }
     return Page(template="builds.html", title="Builds", values=values)
 
 
-async def retry_builds(visit: Visit) -> Response:
+async def retry_builds(context: PageContext) -> Response:
     """Try again what the list shows, and what is on its next pages, as far as one request may."""
-    asked = _asked(visit)
+    asked = _asked(context)
     if asked.get("status") not in _IN_VAIN:
         raise InvalidRequestError(problems=["status: must be failed or cancelled"])
-    retry = RetryBuilds(builds=visit.services.builds, retries=visit.services.retries)
+    retry = RetryBuilds(builds=context.services.builds, retries=context.services.retries)
     wanted = _filter(asked, before=None, limit=MAX_RETRIES)
-    retried = await retry(wanted, requested_by=visit.token.actor, trace=visit.trace)
+    retried = await retry(wanted, requested_by=context.token.actor, trace=context.trace)
     kept = {**asked, "retried": str(len(retried.submissions))}
     return RedirectResponse(f"/builds?{urlencode(kept)}", status_code=303)
 
 
-def _asked(visit: Visit) -> dict[str, str]:
+def _asked(context: PageContext) -> dict[str, str]:
     """Read the filters that are set."""
-    found = {name: visit.asked(name)[:200] for name in _FILTERS}
+    found = {name: context.asked(name)[:200] for name in _FILTERS}
     return {name: text for name, text in found.items() if text}
 
 
@@ -178,11 +178,11 @@ def _state(stage: Stage, build: Build, attempt: Attempt) -> str:
 _SHOWN_LINES: Final = 250
 
 
-async def show_build(visit: Visit) -> Page:
+async def show_build(context: PageContext) -> Page:
     """Show a build and one of its attempts, the newest if the query names none."""
-    build = await visit.services.builds.get(visit.part("build_id"))
-    attempt = chosen_attempt(visit, build)
-    log = await read_log(visit, build, attempt) if attempt else None
+    build = await context.services.builds.get(context.part("build_id"))
+    attempt = chosen_attempt(context, build)
+    log = await read_log(context, build, attempt) if attempt else None
     window = await _window(log)
     values = {
         "build": build,
@@ -193,9 +193,9 @@ async def show_build(visit: Visit) -> Page:
         "folds": fold_by_stage(window, log.stages if log else (), keep_open=not attempt or not attempt.status.is_final),
         "after": str(LogPosition(attempt=log.attempt, offset=log.size_bytes)) if log else "",
         "follows": not build.status.is_final and (attempt is None or attempt is build.attempts[-1]),
-        "place": await visit.services.queue.place_of(build.id) if build.status is Status.QUEUED else None,
+        "place": await context.services.queue.place_of(build.id) if build.status is Status.QUEUED else None,
         "recipe": used_keys(build.order.recipe),
-        "may_cancel": await visit.services.request_build.may_cancel(build, by=visit.token),
+        "may_cancel": await context.services.request_build.may_cancel(build, by=context.token),
         "may_retry": build.status.is_final and build.wheel is None,
     }
     return Page(template="build.html", title=_title(build), values=values)
@@ -205,20 +205,20 @@ def _title(build: Build) -> str:
     return f"{build.order.project} {build.order.version} for Python {build.order.target.python}: {build.status}"
 
 
-async def _window(log: ReadLog | None) -> LogWindow:
-    return LogWindow(lines=(), total=0) if log is None else await log.at_failure_or_end(count=_SHOWN_LINES)
+async def _window(log: ReadLog | None) -> Viewport:
+    return Viewport(lines=(), total=0) if log is None else await log.at_failure_or_end(count=_SHOWN_LINES)
 
 
-async def cancel_build(visit: Visit) -> Response:
+async def cancel_build(context: PageContext) -> Response:
     """Cancel the build, or ask its worker to."""
-    build = await visit.services.request_build.cancel(visit.part("build_id"), by=visit.token)
+    build = await context.services.request_build.cancel(context.part("build_id"), by=context.token)
     return _to_build(build)
 
 
-async def retry_build(visit: Visit) -> Response:
+async def retry_build(context: PageContext) -> Response:
     """Try a failed or cancelled build again."""
-    submission = await visit.services.retries.retry(
-        visit.part("build_id"), requested_by=visit.token.actor, trace=visit.trace
+    submission = await context.services.retries.retry(
+        context.part("build_id"), requested_by=context.token.actor, trace=context.trace
     )
     return _to_build(submission.build)
 

@@ -51,7 +51,7 @@ class _Form:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visit:
+class PageContext:
     """What a page function is given."""
 
     request: Request
@@ -110,7 +110,7 @@ class Visit:
     def values(self) -> dict[str, object]:
         """Give what every template needs."""
         return {
-            "visit": self,
+            "context": self,
             "token": self.token if self.session else None,
             "csrf": self.session.csrf_token if self.session else "",
             "csrf_field": CSRF_FIELD,
@@ -119,7 +119,7 @@ class Visit:
         }
 
 
-async def open_visit(request: Request, needed: Scope | None) -> Visit:
+async def open_context(request: Request, needed: Scope | None) -> PageContext:
     """Find out who asks and read the form; raises UnauthenticatedError, ForbiddenError or InvalidRequestError."""
     services = services_of(request)
     session = await _session(request, services, needed)
@@ -131,8 +131,8 @@ async def open_visit(request: Request, needed: Scope | None) -> Visit:
         if session is not None:
             _check_csrf(session, given)
     chosen = {name: tuple(text for key, text in sent.fields if key == name) for name in form}
-    visit = Visit(request=request, services=services, session=session, form=form)
-    return replace(visit, chosen_values=chosen, uploads=sent.uploads)
+    context = PageContext(request=request, services=services, session=session, form=form)
+    return replace(context, chosen_values=chosen, uploads=sent.uploads)
 
 
 async def _session(request: Request, services: ApiServices, needed: Scope | None) -> Session | None:
@@ -206,7 +206,7 @@ def local_path(text: str) -> str:
 Answer = TypeVar("Answer")
 
 
-class Remembered(Generic[Answer]):
+class CachedAnswer(Generic[Answer]):
     """Asks at most once at a time; gives the last answer while a newer one is on its way."""
 
     def __init__(
@@ -249,11 +249,11 @@ _MOST = 400
 """Names of projects are among the names, so they must not become many; the oldest is forgotten first."""
 
 
-def memory_of(
+def cache_of(
     request: Request, name: str, ask: Callable[[], Awaitable[Answer]], *, seconds: float
-) -> Remembered[Answer]:
+) -> CachedAnswer[Answer]:
     """Give what the application remembers under a name; the first caller says how it is asked."""
-    memories: dict[str, Remembered[Answer]] = request.app.state.page_memories
+    memories: dict[str, CachedAnswer[Answer]] = request.app.state.page_memories
     while len(memories) >= _MOST and name not in memories:
         memories.pop(next(iter(memories)))
-    return memories.setdefault(name, Remembered(ask, seconds=seconds))
+    return memories.setdefault(name, CachedAnswer(ask, seconds=seconds))

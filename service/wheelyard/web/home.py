@@ -10,42 +10,42 @@ from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.index.check import Difference
 from wheelyard.domain.index.wheels import Standing, WheelFilter
-from wheelyard.web.context import Visit, memory_of
+from wheelyard.web.context import PageContext, cache_of
 from wheelyard.web.rendering import Page
 
 _SHOWN = 8
 
 
-async def show_home(visit: Visit) -> Page:
+async def show_home(context: PageContext) -> Page:
     """Show how things are."""
     running, queued, failed, health = await asyncio.gather(
-        _builds(visit, Status.RUNNING),
-        _builds(visit, Status.QUEUED),
-        _builds(visit, Status.FAILED),
-        memory_of(visit.request, "health", readiness_of(visit.request).get, seconds=10).get(),
+        _builds(context, Status.RUNNING),
+        _builds(context, Status.QUEUED),
+        _builds(context, Status.FAILED),
+        cache_of(context.request, "health", readiness_of(context.request).get, seconds=10).get(),
     )
-    wheels = await visit.services.index.browse.wheels(WheelFilter(standing=Standing.OFFERED, limit=_SHOWN))
+    wheels = await context.services.index.browse.wheels(WheelFilter(standing=Standing.OFFERED, limit=_SHOWN))
     values = {
         "running": running,
         "queued": queued,
         "failed": failed,
         "wheels": wheels.wheels,
         "health": health,
-        "workers": await visit.services.workers.list_workers(),
-        "index_url": index_url(visit),
-        "index_report": await visit.services.index.check.last(),
+        "workers": await context.services.workers.list_workers(),
+        "index_url": index_url(context),
+        "index_report": await context.services.index.check.last(),
     }
     return Page(template="home.html", title="Home", values=values)
 
 
-async def _builds(visit: Visit, status: Status) -> tuple[BuildSummary, ...]:
-    page = await visit.services.builds.list_builds(BuildFilter(status=status, limit=_SHOWN))
+async def _builds(context: PageContext, status: Status) -> tuple[BuildSummary, ...]:
+    page = await context.services.builds.list_builds(BuildFilter(status=status, limit=_SHOWN))
     return page.builds
 
 
-def index_url(visit: Visit) -> str:
+def index_url(context: PageContext) -> str:
     """Say where installers find our index, as this visitor reaches it."""
-    base = visit.services.index.public_url or str(visit.request.base_url)
+    base = context.services.index.public_url or str(context.request.base_url)
     return f"{base.rstrip('/')}/simple/"
 
 
@@ -60,14 +60,14 @@ MEANINGS = {
 }
 
 
-async def show_index(visit: Visit) -> Page:
+async def show_index(context: PageContext) -> Page:
     """Show how devpi and the database compared at the last look."""
-    report = await visit.services.index.check.last()
+    report = await context.services.index.check.last()
     values = {"report": report, "shown": report.findings[:_SHOWN_FINDINGS] if report else (), "meanings": MEANINGS}
     return Page(template="index.html", title="The index", values=values)
 
 
-async def check_index(visit: Visit) -> Response:
+async def check_index(context: PageContext) -> Response:
     """Compare now, and mend if that was asked for."""
-    await visit.services.index.check(mend=visit.asked("mend") == "yes", by=visit.token.actor)
+    await context.services.index.check(mend=context.asked("mend") == "yes", by=context.token.actor)
     return RedirectResponse("/index", status_code=303)

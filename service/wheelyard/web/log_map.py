@@ -23,7 +23,7 @@ _KEPT_STAGES: Final = 100
 
 
 @dataclass(kw_only=True, slots=True)
-class LogMap:
+class LineIndex:
     """What is known of a log; it grows with the log."""
 
     offsets: list[int] = field(default_factory=lambda: [0])
@@ -55,15 +55,15 @@ class LogMap:
         self.offsets.append(self.size_bytes + len(block))
 
 
-class LogMaps:
+class LineIndexes:
     """The maps of the logs that were looked at last."""
 
     def __init__(self) -> None:
-        self._maps: OrderedDict[tuple[str, int], LogMap] = OrderedDict()
+        self._maps: OrderedDict[tuple[str, int], LineIndex] = OrderedDict()
 
-    def of(self, build_id: str, attempt: int) -> LogMap:
+    def of(self, build_id: str, attempt: int) -> LineIndex:
         """Give an attempt's map, a new one if there is none."""
-        found = self._maps.setdefault((build_id, attempt), LogMap())
+        found = self._maps.setdefault((build_id, attempt), LineIndex())
         self._maps.move_to_end((build_id, attempt))
         while len(self._maps) > _KEPT_MAPS:
             self._maps.popitem(last=False)
@@ -77,7 +77,7 @@ class MappedLog:
     logs: LogStore
     build_id: str
     attempt: int
-    map: LogMap
+    map: LineIndex
 
     async def survey(self) -> None:
         """Bring the map up to date; what comes after the last whole line waits while the attempt runs."""

@@ -117,7 +117,7 @@ class LogFold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogWindow:
+class Viewport:
     """Some lines of a log, one after the other."""
 
     lines: tuple[LogLine, ...]
@@ -143,7 +143,7 @@ def stage_marks(lines: Iterable[str], *, first: int) -> list[StageMark]:
     return [StageMark(name=note.stage, line=number, at=note.at) for number, note in notes if note and note.stage]
 
 
-def fold_by_stage(window: LogWindow, marks: Sequence[StageMark], *, keep_open: bool) -> tuple[LogFold, ...]:
+def fold_by_stage(window: Viewport, marks: Sequence[StageMark], *, keep_open: bool) -> tuple[LogFold, ...]:
     """Sort a window's lines by stage.
 
     Args:
@@ -178,26 +178,26 @@ def split_text(text: str) -> list[str]:
     return [*splitter.feed(text), *splitter.end()]
 
 
-def window_from(span: LogSpan, *, marked: int | None = None) -> LogWindow:
+def window_from(span: LogSpan, *, marked: int | None = None) -> Viewport:
     """Show what was read from its first line on, as much as fits."""
     return _window(span, _fitting(span.numbers, span), marked)
 
 
-def window_to_end(span: LogSpan, *, marked: int | None = None) -> LogWindow:
+def window_to_end(span: LogSpan, *, marked: int | None = None) -> Viewport:
     """Show what was read up to its last line, as much as fits."""
     return _window(span, _fitting(reversed(span.numbers), span), marked)
 
 
-def window_around(span: LogSpan, number: int) -> LogWindow:
+def window_around(span: LogSpan, number: int) -> Viewport:
     """Show a line, marked, and what is around it: outwards from it, so that it is there whatever else fits."""
     distances = range(1, len(span.lines) + 1)
     outwards = (place for distance in distances for place in (number + distance, number - distance))
     return _window(span, _fitting((number, *(place for place in outwards if place in span.numbers)), span), number)
 
 
-def _window(span: LogSpan, numbers: Iterable[int], marked: int | None) -> LogWindow:
+def _window(span: LogSpan, numbers: Iterable[int], marked: int | None) -> Viewport:
     lines = tuple(_show({number: span.line(number) for number in sorted(numbers)}, marked))
-    return LogWindow(lines=lines, total=span.total, marked=marked)
+    return Viewport(lines=lines, total=span.total, marked=marked)
 
 
 class Search:
@@ -217,12 +217,12 @@ class Search:
                 if len(self._hits) < WINDOW_LINES:
                     self._hits[number] = line
 
-    def window(self) -> LogWindow:
+    def window(self) -> Viewport:
         """Show the first lines that hold the text, as many as fit, and say how many do."""
         found = LogSpan(first=1, lines=list(self._hits.values()), total=self._total)
         numbers = list(self._hits)
         shown = [numbers[place - 1] for place in _fitting(found.numbers, found)]
-        return LogWindow(lines=tuple(_show({one: self._hits[one] for one in shown}, None)), total=self._total)
+        return Viewport(lines=tuple(_show({one: self._hits[one] for one in shown}, None)), total=self._total)
 
 
 def failing_line(tail: LogSpan) -> int | None:

@@ -16,7 +16,7 @@ from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.errors import NotFoundError, WheelyardError
-from wheelyard.web.context import Visit, memory_of
+from wheelyard.web.context import PageContext, cache_of
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
 from wheelyard.web.rendering import Page
 
@@ -45,42 +45,42 @@ class _NewestRelease:
         return cls(version=release.version, state=state, origins=tuple(sorted(origins)))
 
 
-def links_of(visit: Visit) -> IndexLinks:
+def links_of(context: PageContext) -> IndexLinks:
     """Make the index's addresses as this visitor reaches them."""
-    index = visit.services.index
-    base = (index.public_url or str(visit.request.base_url)).rstrip("/")
-    return IndexLinks(base=base, is_open=is_open_to(visit.request, index))
+    index = context.services.index
+    base = (index.public_url or str(context.request.base_url)).rstrip("/")
+    return IndexLinks(base=base, is_open=is_open_to(context.request, index))
 
 
-async def search(visit: Visit) -> Response:
+async def search(context: PageContext) -> Response:
     """Go to the project of this very name if there is one, else to the list of those that begin so."""
-    wanted = visit.asked("q")[:200]
+    wanted = context.asked("q")[:200]
     if not wanted:
         return RedirectResponse("/projects", status_code=303)
     name = canonicalize_name(wanted)
-    page = await visit.services.index.browse.projects(ProjectFilter(prefix=name, limit=1))
-    exact = any(project.name == name for project in page.projects) or await _was_built(visit, name)
+    page = await context.services.index.browse.projects(ProjectFilter(prefix=name, limit=1))
+    exact = any(project.name == name for project in page.projects) or await _was_built(context, name)
     return RedirectResponse(f"/projects/{quote(name)}" if exact else f"/projects?{urlencode({'q': wanted})}", 303)
 
 
-async def _was_built(visit: Visit, name: str) -> bool:
+async def _was_built(context: PageContext, name: str) -> bool:
     """Tell whether there is a build of a project, even if none ever made a wheel."""
-    return bool((await visit.services.builds.list_builds(BuildFilter(project=name, limit=1))).builds)
+    return bool((await context.services.builds.list_builds(BuildFilter(project=name, limit=1))).builds)
 
 
-async def list_projects(visit: Visit) -> Page:
+async def list_projects(context: PageContext) -> Page:
     """List projects that have a wheel, by name."""
-    wanted, after = visit.asked("q")[:200], visit.asked("after")[:200]
+    wanted, after = context.asked("q")[:200], context.asked("after")[:200]
     prefix = canonicalize_name(wanted) if wanted else ""
-    page = await visit.services.index.browse.projects(
+    page = await context.services.index.browse.projects(
         ProjectFilter(prefix=prefix, after=after or None, limit=_PAGE_SIZE)
     )
     kept = {"q": wanted} if wanted else {}
     following = urlencode({**kept, "after": page.next_after}) if page.next_after else ""
     listed = {project.name for project in page.projects}
-    newest = await visit.services.index.browse.newest_releases(listed)
-    last = await visit.services.builds.newest_of(listed)
-    known = await visit.services.names.names(prefix, limit=_PAGE_SIZE) if wanted and not after else ()
+    newest = await context.services.index.browse.newest_releases(listed)
+    last = await context.services.builds.newest_of(listed)
+    known = await context.services.names.names(prefix, limit=_PAGE_SIZE) if wanted and not after else ()
     values = {
         "projects": page.projects,
         "newest": {name: _NewestRelease.of(release) for name, release in newest.items()},
@@ -94,16 +94,16 @@ async def list_projects(visit: Visit) -> Page:
     return Page(template="projects.html", title="Projects", values=values)
 
 
-async def show_project(visit: Visit) -> Page:
+async def show_project(context: PageContext) -> Page:
     """Show a project's releases, and what there is of each for every target."""
-    name = canonicalize_name(visit.part("name"))
-    page = await visit.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
-    releases = await _releases(visit, name)
+    name = canonicalize_name(context.part("name"))
+    page = await context.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
+    releases = await _releases(context, name)
     if not releases and not page.builds:
         raise NotFoundError(kind="project", name=name)
-    targets = visit.services.request_build.targets()
+    targets = context.services.request_build.targets()
     versions = versions_of((one.version for one in releases), (build.version for build in page.builds))
-    offset = _offset(visit)
+    offset = _offset(context)
     shown = versions[offset : offset + _SHOWN_RELEASES]
     newest = _installable(versions, releases)
     values = {
@@ -114,16 +114,16 @@ async def show_project(visit: Visit) -> Page:
         "page_size": _SHOWN_RELEASES,
         "builds": page.builds[:10],
         "newest": newest,
-        "install": _install_line(visit, newest) if newest else "",
+        "install": _install_line(context, newest) if newest else "",
         "pythons": pythons_of(targets),
-        "has_recipe": await asyncio.to_thread(_has_recipe, visit, name),
-        "upstream": await _not_built(visit, name, versions) if offset == 0 else None,
+        "has_recipe": await asyncio.to_thread(_has_recipe, context, name),
+        "upstream": await _not_built(context, name, versions) if offset == 0 else None,
     }
     return Page(template="project.html", title=name, values=values)
 
 
-def _has_recipe(visit: Visit, name: NormalizedName) -> bool:
-    return visit.services.recipes.describe(name) is not None
+def _has_recipe(context: PageContext, name: NormalizedName) -> bool:
+    return context.services.recipes.describe(name) is not None
 
 
 def _installable(versions: Sequence[str], releases: Sequence[ReleaseWheels]) -> IndexedWheel | None:
@@ -133,32 +133,32 @@ def _installable(versions: Sequence[str], releases: Sequence[ReleaseWheels]) -> 
     return min(offered, key=lambda one: (one.level is not Level.PROD, order[one.version]), default=None)
 
 
-def _install_line(visit: Visit, wheel: IndexedWheel) -> str:
+def _install_line(context: PageContext, wheel: IndexedWheel) -> str:
     staged = wheel.level is Level.STAGING
-    return links_of(visit).install_command(f"{wheel.project}=={wheel.version}", staged=staged)
+    return links_of(context).install_command(f"{wheel.project}=={wheel.version}", staged=staged)
 
 
-async def _not_built(visit: Visit, name: str, known: Sequence[str]) -> tuple[str, ...] | None:
+async def _not_built(context: PageContext, name: str, known: Sequence[str]) -> tuple[str, ...] | None:
     """List upstream's newest releases that nobody has built; None if upstream cannot be asked just now."""
 
     async def ask() -> tuple[str, ...]:
-        return tuple(map(str, await visit.services.request_build.versions(name)))
+        return tuple(map(str, await context.services.request_build.versions(name)))
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            versions = await memory_of(visit.request, f"upstream {name}", ask, seconds=300).get()
+            versions = await cache_of(context.request, f"upstream {name}", ask, seconds=300).get()
     except (WheelyardError, TimeoutError):
         return None
     return tuple(version for version in versions if version not in known)[:_SHOWN_UPSTREAM]
 
 
-async def _releases(visit: Visit, name: str) -> tuple[ReleaseWheels, ...]:
+async def _releases(context: PageContext, name: str) -> tuple[ReleaseWheels, ...]:
     try:
-        return (await visit.services.index.browse.project(name)).releases
+        return (await context.services.index.browse.project(name)).releases
     except NotFoundError:
         return ()
 
 
-def _offset(visit: Visit) -> int:
-    text = visit.asked("from")
+def _offset(context: PageContext) -> int:
+    text = context.asked("from")
     return int(text) if text.isdecimal() and len(text) < 6 else 0  # noqa: PLR2004  no project has more releases

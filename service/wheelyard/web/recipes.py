@@ -21,8 +21,8 @@ from wheelyard.domain.recipes.source import RecipeStatus
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
-from wheelyard.web.context import Visit
-from wheelyard.web.log_window import LogSpan, LogWindow, window_from
+from wheelyard.web.context import PageContext
+from wheelyard.web.log_window import LogSpan, Viewport, window_from
 from wheelyard.web.rendering import Page
 from wheelyard.web.words import some
 
@@ -40,22 +40,22 @@ class Explanation:
     skipped: tuple[SkippedRule, ...]
 
 
-async def list_recipes(visit: Visit) -> Page:
+async def list_recipes(context: PageContext) -> Page:
     """List recipes by project, a page at a time, and where they come from."""
-    book = visit.services.recipes
+    book = context.services.recipes
     # Recipes are files, so they are read in threads: a slow disk must not hold up other requests.
     recipes, sources = await asyncio.gather(asyncio.to_thread(book.list_recipes), asyncio.to_thread(book.list_sources))
-    wanted, after = visit.asked("q")[:200], visit.asked("after")[:200]
+    wanted, after = context.asked("q")[:200], context.asked("after")[:200]
     prefix = canonicalize_name(wanted) if wanted else ""
     fitting = [one for one in recipes if one.name.startswith(prefix) and one.name > after]
     shown = fitting[:_PAGE_SIZE]
     names = [canonicalize_name(one.name) for one in shown]
-    packages = await asyncio.to_thread(_packages, visit, names)
+    packages = await asyncio.to_thread(_packages, context, names)
     following = urlencode({"q": wanted, "after": shown[-1].name}) if len(fitting) > len(shown) else ""
     values = {
         "recipes": shown,
         "packages": packages,
-        "last": await visit.services.builds.newest_of(names, is_final=True),
+        "last": await context.services.builds.newest_of(names, is_final=True),
         "total": len(recipes),
         "broken": sum(bool(one.problems) for one in recipes),
         "sources": sources,
@@ -66,37 +66,39 @@ async def list_recipes(visit: Visit) -> Page:
     return Page(template="recipes.html", title="Recipes", values=values)
 
 
-def _packages(visit: Visit, names: Sequence[NormalizedName]) -> dict[str, tuple[str, ...]]:
+def _packages(context: PageContext, names: Sequence[NormalizedName]) -> dict[str, tuple[str, ...]]:
     """Name the system packages and toolchains that recipes ask for, in any of their rules."""
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         # What is wrong with one, or with where they come from, stands beside it.
         with contextlib.suppress(WheelyardError):
-            recipe = visit.services.recipes.find(name)
+            recipe = context.services.recipes.find(name)
             rules = recipe.rules if recipe else ()
             found[name] = tuple(dict.fromkeys(one for rule in rules for one in (*rule.apt, *rule.toolchains)))
     return found
 
 
-async def show_recipe(visit: Visit) -> Page:
+async def show_recipe(context: PageContext) -> Page:
     """Show a recipe's text, and what it means for a release."""
-    name = canonicalize_name(visit.part("name"))
-    book = visit.services.recipes
+    name = canonicalize_name(context.part("name"))
+    book = context.services.recipes
     status = await asyncio.to_thread(book.describe, name)
-    builds = await visit.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
+    builds = await context.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
     if status is None:
         return _no_recipe(name, builds.builds)
-    version = visit.asked("version") or next((one.version for one in builds.builds if _is_version(one.version)), "1.0")
-    target = _target(visit)
+    version = context.asked("version") or next(
+        (one.version for one in builds.builds if _is_version(one.version)), "1.0"
+    )
+    target = _target(context)
     values = {
         "recipe": status,
-        "window": _lines(visit, status),
-        "explanation": await asyncio.to_thread(_explain, visit, status, version, target),
+        "window": _lines(context, status),
+        "explanation": await asyncio.to_thread(_explain, context, status, version, target),
         "builds": builds.builds[:10],
         "results": last_results(builds.builds),
         "version": version,
         "target": target,
-        "targets": visit.services.request_build.targets(),
+        "targets": context.services.request_build.targets(),
     }
     return Page(template="recipe.html", title=f"Recipe of {name}", values=values)
 
@@ -121,33 +123,33 @@ def last_results(builds: Sequence[BuildSummary]) -> tuple[BuildSummary, ...]:
     return tuple(newest[target] for target in order)
 
 
-def _lines(visit: Visit, status: RecipeStatus) -> LogWindow:
+def _lines(context: PageContext, status: RecipeStatus) -> Viewport:
     """Cut out the part of its text that a page can show: around a line that was asked for, else from the first."""
     lines = [clean_line(line) for line in status.text.splitlines()]
-    wanted = visit.asked("line")
+    wanted = context.asked("line")
     first = int(wanted) if wanted.isdecimal() and len(wanted) <= _MAX_DIGITS else 1
     first = min(max(first - _BEFORE, 1), max(len(lines), 1)) if wanted else 1
     return window_from(LogSpan(first=first, lines=lines[first - 1 :], total=len(lines)))
 
 
-def _target(visit: Visit) -> Target:
+def _target(context: PageContext) -> Target:
     """Read a target as the form sends it: a Python and a platform with a space between."""
-    python, _, platform = visit.asked("target").partition(" ")
+    python, _, platform = context.asked("target").partition(" ")
     if not python:
-        return visit.services.defaults
+        return context.services.defaults
     try:
         return Target.parse(python=python, platform=platform)
     except ValueError as error:
         raise InvalidRequestError(problems=[f"target: {error}"]) from error
 
 
-def _explain(visit: Visit, status: RecipeStatus, version: str, target: Target) -> Explanation | None:
+def _explain(context: PageContext, status: RecipeStatus, version: str, target: Target) -> Explanation | None:
     """Say where each key comes from; None for a recipe that cannot be used."""
-    recipe = _usable(visit, status)
+    recipe = _usable(context, status)
     if recipe is None:
         return None
     try:
-        suite = visit.services.request_build.suite_for(target)
+        suite = context.services.request_build.suite_for(target)
         place = Place(version=read_version(version), target=target, suite=suite)
     except RefusedTextError as error:
         raise InvalidRequestError(problems=[f"version: {error}"]) from error
@@ -158,9 +160,9 @@ def _is_version(text: str) -> bool:
     return find_version(text) is not None
 
 
-def _usable(visit: Visit, status: RecipeStatus) -> Recipe | None:
+def _usable(context: PageContext, status: RecipeStatus) -> Recipe | None:
     try:
-        return visit.services.recipes.find(canonicalize_name(status.name))
+        return context.services.recipes.find(canonicalize_name(status.name))
     except RecipeInvalidError:
         return None
 

@@ -26,7 +26,7 @@ from wheelyard.api.problems import Problem
 from wheelyard.api.services import services_of
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.sessions import Session
-from wheelyard.web.context import Visit
+from wheelyard.web.context import PageContext
 from wheelyard.web.words import FILTERS, show_hidden
 
 _OK: Final = 200
@@ -116,8 +116,8 @@ async def error_page(request: Request, problem: Problem) -> Response:
     }
     page = Page(template="error.html", title=problem.title, values=values, status=problem.status)
     session = await _session(request)
-    visit = Visit(request=request, services=services_of(request), session=session)
-    return render(request, page, visit.values() if session else {"path": request.url.path})
+    context = PageContext(request=request, services=services_of(request), session=session)
+    return render(request, page, context.values() if session else {"path": request.url.path})
 
 
 async def _session(request: Request) -> Session | None:

@@ -14,7 +14,7 @@ from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
-from wheelyard.web.context import Visit, memory_of
+from wheelyard.web.context import PageContext, cache_of
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.rendering import Page
 
@@ -34,111 +34,111 @@ class Wish:
     platform: str
 
     @classmethod
-    def of(cls, visit: Visit) -> "Wish":
+    def of(cls, context: PageContext) -> "Wish":
         """Read it off a visit; what is not said is the default target."""
-        defaults = visit.services.defaults
-        python, _, platform = visit.asked("target").partition(" ")
+        defaults = context.services.defaults
+        python, _, platform = context.asked("target").partition(" ")
         return cls(
-            requirement=visit.asked("requirement")[:500],
-            python=python or visit.asked("python") or defaults.python,
-            platform=platform or visit.asked("platform") or defaults.platform,
+            requirement=context.asked("requirement")[:500],
+            python=python or context.asked("python") or defaults.python,
+            platform=platform or context.asked("platform") or defaults.platform,
         )
 
-    def ask(self, visit: Visit) -> BuildRequest:
+    def ask(self, context: PageContext) -> BuildRequest:
         """Say it as a request of the visitor."""
         return BuildRequest(
             requirement=self.requirement,
             python=self.python,
             platform=self.platform,
-            requested_by=visit.token.actor,
-            trace=visit.trace,
+            requested_by=context.token.actor,
+            trace=context.trace,
         )
 
 
-async def show_form(visit: Visit) -> Page:
+async def show_form(context: PageContext) -> Page:
     """Show the form; once it names a project, also its releases and what a request would lead to."""
-    return await form_page(visit)
+    return await form_page(context)
 
 
-async def form_page(visit: Visit, *, refused: WheelyardError | None = None) -> Page:
+async def form_page(context: PageContext, *, refused: WheelyardError | None = None) -> Page:
     """Make the page of the forms.
 
     Args:
-        visit: Who asks, and what the forms say.
+        context: Who asks, and what the forms say.
         refused: Why the files of an application were refused.
     """
-    wish = Wish.of(visit)
-    order, problem = await _plan(visit, wish)
-    targets = visit.services.request_build.targets()
+    wish = Wish.of(context)
+    order, problem = await _plan(context, wish)
+    targets = context.services.request_build.targets()
     values = {
         "wish": wish,
         "order": order,
         "problem": problem,
         "targets": targets,
-        "names": await _known_names(visit),
-        "versions": await _versions(visit, order),
+        "names": await _known_names(context),
+        "versions": await _versions(context, order),
         "refused": refused,
-        "application": visit.form,
+        "application": context.form,
         "kinds": tuple(InputKind),
         "pythons": pythons_of(targets),
         "platforms": tuple(dict.fromkeys(target.platform for target in targets)),
-        "chosen_pythons": visit.chosen("python") or (visit.services.defaults.python,),
-        "chosen_platforms": visit.chosen("platform") or (visit.services.defaults.platform,),
+        "chosen_pythons": context.chosen("python") or (context.services.defaults.python,),
+        "chosen_platforms": context.chosen("platform") or (context.services.defaults.platform,),
     }
     status = _REFUSED if refused else 200
     return Page(template="request.html", title="Request a wheel", values=values, status=status)
 
 
-async def _plan(visit: Visit, wish: Wish) -> tuple[BuildOrder | None, WheelyardError | None]:
+async def _plan(context: PageContext, wish: Wish) -> tuple[BuildOrder | None, WheelyardError | None]:
     """Decide what would be built; what stands in the way is shown beside the form, which keeps what was typed."""
     if not wish.requirement:
         return None, None
     try:
-        return await visit.services.request_build.decide(wish.ask(visit)), None
+        return await context.services.request_build.decide(wish.ask(context)), None
     except WheelyardError as error:
         return None, error
 
 
-async def _versions(visit: Visit, order: BuildOrder | None) -> tuple[str, ...]:
+async def _versions(context: PageContext, order: BuildOrder | None) -> tuple[str, ...]:
     if order is None:
         return ()
-    versions = await visit.services.request_build.versions(order.project)
+    versions = await context.services.request_build.versions(order.project)
     return tuple(str(version) for version in versions[:30])
 
 
-async def _known_names(visit: Visit) -> Sequence[str]:
+async def _known_names(context: PageContext) -> Sequence[str]:
     """Suggest the projects that begin as what was typed does, for browsers without script."""
-    typed = _PROJECT.match(visit.asked("requirement"))
-    return await visit.services.names.names(canonicalize_name(typed[0]) if typed else "", limit=_SUGGESTED)
+    typed = _PROJECT.match(context.asked("requirement"))
+    return await context.services.names.names(canonicalize_name(typed[0]) if typed else "", limit=_SUGGESTED)
 
 
-async def suggest(visit: Visit) -> Response:
+async def suggest(context: PageContext) -> Response:
     """Say how what was typed may go on: names of projects, and after ``==`` releases of one, the newest first."""
-    typed = visit.asked("q")[:200]
+    typed = context.asked("q")[:200]
     name, exactly, version = typed.partition("==")
     found = _PROJECT.fullmatch(name.strip())
     if not found:
         known: Sequence[str] = ()
     elif exactly:
-        known = await _releases(visit, canonicalize_name(found[0]), version.strip())
+        known = await _releases(context, canonicalize_name(found[0]), version.strip())
     else:
-        known = await visit.services.names.names(canonicalize_name(found[0]), limit=_SHOWN_SUGGESTIONS)
+        known = await context.services.names.names(canonicalize_name(found[0]), limit=_SHOWN_SUGGESTIONS)
     return JSONResponse({"suggestions": list(known)}, headers={"Cache-Control": "private, no-cache"})
 
 
-async def _releases(visit: Visit, name: str, begins: str) -> Sequence[str]:
+async def _releases(context: PageContext, name: str, begins: str) -> Sequence[str]:
     async def ask() -> tuple[str, ...]:
-        return tuple(map(str, await visit.services.request_build.versions(name)))
+        return tuple(map(str, await context.services.request_build.versions(name)))
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            versions = await memory_of(visit.request, f"upstream {name}", ask, seconds=300).get()
+            versions = await cache_of(context.request, f"upstream {name}", ask, seconds=300).get()
     except (WheelyardError, TimeoutError):
         return ()
     return [f"{name}=={version}" for version in versions if version.startswith(begins)][:_SHOWN_SUGGESTIONS]
 
 
-async def send_request(visit: Visit) -> Response:
+async def send_request(context: PageContext) -> Response:
     """Ask for the wheel, and go to the build that was made or joined."""
-    submission = await visit.services.request_build(Wish.of(visit).ask(visit))
+    submission = await context.services.request_build(Wish.of(context).ask(context))
     return RedirectResponse(f"/builds/{submission.build.id}", status_code=303)

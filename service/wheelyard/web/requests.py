@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildState
 from wheelyard.domain.prebuilds.prebuild import Item, ItemStatus, Prebuild
 from wheelyard.errors import InvalidRequestError
-from wheelyard.web.context import Visit
+from wheelyard.web.context import PageContext
 from wheelyard.web.projects import links_of
 from wheelyard.web.rendering import Page
 
@@ -21,13 +21,13 @@ _MOST_DIGITS: Final = 6
 _INSTALLED_RELEASES: Final = 60
 
 
-async def list_requests(visit: Visit) -> Page:
+async def list_requests(context: PageContext) -> Page:
     """List requests, newest first."""
-    state, before = _state(visit.asked("state")), visit.asked("before")
+    state, before = _state(context.asked("state")), context.asked("before")
     if before and not _is_id(before):
         raise InvalidRequestError(problems=["before: must be the id of a request"])
     wanted = PrebuildFilter(state=state, before=before or None, limit=_PAGE_SIZE)
-    page = await visit.services.prebuild_lists.page(wanted)
+    page = await context.services.prebuild_lists.page(wanted)
     kept = {"state": state.value} if state else {}
     following = urlencode({**kept, "before": page.next_before}) if page.next_before else ""
     values = {
@@ -55,16 +55,16 @@ def _is_id(text: str) -> bool:
     return True
 
 
-async def show_request(visit: Visit) -> Page:
+async def show_request(context: PageContext) -> Page:
     """Show a request: its progress, and a part of its items."""
-    prebuild = await visit.services.prebuilds.get(visit.part("request_id"))
-    wanted = _status(visit.asked("status"))
+    prebuild = await context.services.prebuilds.get(context.part("request_id"))
+    wanted = _status(context.asked("status"))
     items = [item for item in prebuild.items if wanted in {None, item.status}]
-    text = visit.asked("from", "0")
+    text = context.asked("from", "0")
     offset = int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
     values = {
         "request": prebuild,
-        "may_cancel": visit.services.prebuilds.may_cancel(prebuild, by=visit.token),
+        "may_cancel": context.services.prebuilds.may_cancel(prebuild, by=context.token),
         "counts": {status: sum(item.status is status for item in prebuild.items) for status in ItemStatus},
         "wanted": wanted,
         "items": items[offset : offset + _PAGE_OF_ITEMS],
@@ -72,17 +72,17 @@ async def show_request(visit: Visit) -> Page:
         "offset": offset,
         "step": _PAGE_OF_ITEMS,
         "skipped": prebuild.skipped[:_SHOWN_SKIPPED],
-        "seconds_left": await visit.services.prebuilds.seconds_left(prebuild),
-        "install": _install_line(visit, prebuild),
+        "seconds_left": await context.services.prebuilds.seconds_left(prebuild),
+        "install": _install_line(context, prebuild),
     }
     return Page(template="prebuild.html", title=f"Request {prebuild.id[:8]}", values=values)
 
 
-def _install_line(visit: Visit, prebuild: Prebuild) -> str:
+def _install_line(context: PageContext, prebuild: Prebuild) -> str:
     releases = sorted({_release(item) for item in prebuild.items})
     if not prebuild.items or not prebuild.is_installable or len(releases) > _INSTALLED_RELEASES:
         return ""
-    return links_of(visit).install_command(" ".join(releases))
+    return links_of(context).install_command(" ".join(releases))
 
 
 def _release(item: Item) -> str:
@@ -96,7 +96,7 @@ def _status(text: str) -> ItemStatus | None:
         raise InvalidRequestError(problems=[f"status: must be one of {', '.join(ItemStatus)}"]) from error
 
 
-async def cancel_request(visit: Visit) -> Response:
+async def cancel_request(context: PageContext) -> Response:
     """Start nothing more for it."""
-    prebuild = await visit.services.prebuilds.cancel(visit.part("request_id"), by=visit.token)
+    prebuild = await context.services.prebuilds.cancel(context.part("request_id"), by=context.token)
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)

@@ -5,38 +5,38 @@ from fastapi.responses import RedirectResponse
 
 from wheelyard.api.authentication import clear_session_cookie, set_session_cookie
 from wheelyard.errors import UnauthenticatedError
-from wheelyard.web.context import Visit, local_path
+from wheelyard.web.context import PageContext, local_path
 from wheelyard.web.rendering import Page
 
 
-async def show_sign_in(visit: Visit) -> Page:
+async def show_sign_in(context: PageContext) -> Page:
     """Ask for a token."""
-    return _sign_in_page(visit)
+    return _sign_in_page(context)
 
 
-async def sign_in(visit: Visit) -> Page | Response:
+async def sign_in(context: PageContext) -> Page | Response:
     """Open a session, and go to where somebody was on the way to."""
-    sessions = visit.services.sessions
+    sessions = context.services.sessions
     try:
-        session = await sessions.sign_in(visit.asked("token"), address=visit.address)
+        session = await sessions.sign_in(context.asked("token"), address=context.address)
     except UnauthenticatedError as error:
-        return _sign_in_page(visit, problem=error.summary)
-    answer = RedirectResponse(local_path(visit.asked("next", "/")), status_code=303)
-    set_session_cookie(visit.request, answer, session, sessions)
+        return _sign_in_page(context, problem=error.summary)
+    answer = RedirectResponse(local_path(context.asked("next", "/")), status_code=303)
+    set_session_cookie(context.request, answer, session, sessions)
     return answer
 
 
-async def sign_out(visit: Visit) -> Response:
+async def sign_out(context: PageContext) -> Response:
     """End the session."""
-    if visit.session is not None:
-        await visit.services.sessions.sign_out(visit.session)
+    if context.session is not None:
+        await context.services.sessions.sign_out(context.session)
     answer = RedirectResponse("/sign-in", status_code=303)
-    clear_session_cookie(visit.request, answer)
+    clear_session_cookie(context.request, answer)
     return answer
 
 
-def _sign_in_page(visit: Visit, problem: str = "") -> Page:
-    back = local_path(visit.asked("next", "/"))
+def _sign_in_page(context: PageContext, problem: str = "") -> Page:
+    back = local_path(context.asked("next", "/"))
     return Page(
         template="sign_in.html",
         title="Sign in",

@@ -12,20 +12,20 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
-from wheelyard.web.context import Visit, memory_of
+from wheelyard.web.context import PageContext, cache_of
 from wheelyard.web.rendering import Page
 
 _CHOICES = (7, 30, 90)
 _FEWEST_DAYS = 7
 
 
-async def show_statistics(visit: Visit) -> Page:
+async def show_statistics(context: PageContext) -> Page:
     """Show what happened in the last days."""
-    days = next((days for days in _CHOICES if str(days) == visit.asked("days")), 30)
-    store = visit.services.statistics
-    found = await memory_of(visit.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60).get()
-    disk = await memory_of(visit.request, "disk", visit.services.disk, seconds=600).get()
-    today = visit.now.date()
+    days = next((days for days in _CHOICES if str(days) == context.asked("days")), 30)
+    store = context.services.statistics
+    found = await cache_of(context.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60).get()
+    disk = await cache_of(context.request, "disk", context.services.disk, seconds=600).get()
+    today = context.now.date()
     dates = sorted({one.day for one in found.days} | {one.day for one in found.published})
     # Days before the first of which anything is known would only be empty columns.
     drawn = min(days, max((today - dates[0]).days + 1, _FEWEST_DAYS)) if dates else days
@@ -56,16 +56,16 @@ _SHOWN = 100
 _SHOWN_FAILED = 5
 
 
-async def show_queue(visit: Visit) -> Page:
+async def show_queue(context: PageContext) -> Page:
     """Show the queue."""
-    queue = await visit.services.queue(limit=_SHOWN)
-    failed = await visit.services.builds.list_builds(BuildFilter(status=Status.FAILED, limit=_SHOWN_FAILED))
+    queue = await context.services.queue(limit=_SHOWN)
+    failed = await context.services.builds.list_builds(BuildFilter(status=Status.FAILED, limit=_SHOWN_FAILED))
     values = {
         "running": queue.line.running[:_SHOWN],
         "places": queue.places,
         "total": queue.line.total,
         "blocked": queue.line.blocked,
         "failed": failed.builds,
-        "workers": await visit.services.workers.list_workers(),
+        "workers": await context.services.workers.list_workers(),
     }
     return Page(template="queue.html", title="Queue", values=values)

@@ -20,7 +20,7 @@ from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.metadata import parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import InvalidRequestError, NotFoundError
-from wheelyard.web.context import Visit
+from wheelyard.web.context import PageContext
 from wheelyard.web.projects import links_of
 from wheelyard.web.recipes import used_keys
 from wheelyard.web.rendering import Page
@@ -47,24 +47,24 @@ _PAGE_OF_FILES: Final = 200
 _MOST_DIGITS: Final = 6
 
 
-async def show_wheel(visit: Visit) -> Page:
+async def show_wheel(context: PageContext) -> Page:
     """Show a wheel, deleted or not."""
-    wheel = await visit.services.index.browse.wheel(visit.part("filename"))
-    build = await _build_of(visit, wheel)
+    wheel = await context.services.index.browse.wheel(context.part("filename"))
+    build = await _build_of(context, wheel)
     values = {
         "wheel": wheel,
         "build": build,
         "made": build.wheel if build else None,
-        "contents": await _contents_of(visit, wheel),
+        "contents": await _contents_of(context, wheel),
         "largest": _LISTED_FILES,
-        "metadata": await _metadata_of(visit, wheel),
-        "install": links_of(visit).install_command(
+        "metadata": await _metadata_of(context, wheel),
+        "install": links_of(context).install_command(
             f"{wheel.project}=={wheel.version}", staged=wheel.level is Level.STAGING
         ),
         "is_staged": wheel.level is Level.STAGING,
         "recipe": used_keys(build.order.recipe) if build else (),
         "attempt": _made_by(build),
-        "requested_by": await _requester_of(visit, build) if build else "",
+        "requested_by": await _requester_of(context, build) if build else "",
         "is_deleted": wheel.standing is Standing.DELETED,
         "is_yanked": wheel.standing is Standing.YANKED,
         "max_reason": MAX_REASON,
@@ -72,28 +72,28 @@ async def show_wheel(visit: Visit) -> Page:
     return Page(template="wheel.html", title=wheel.filename, values=values)
 
 
-async def _build_of(visit: Visit, wheel: IndexedWheel) -> Build | None:
+async def _build_of(context: PageContext, wheel: IndexedWheel) -> Build | None:
     """Read the build that made a wheel; None for upstream's wheels, and if it is no longer kept."""
     if wheel.build_id is None:
         return None
     try:
-        return await visit.services.builds.get(wheel.build_id)
+        return await context.services.builds.get(wheel.build_id)
     except NotFoundError:
         return None
 
 
-async def _contents_of(visit: Visit, wheel: IndexedWheel) -> WheelContents | None:
+async def _contents_of(context: PageContext, wheel: IndexedWheel) -> WheelContents | None:
     try:
-        return await visit.services.index.browse.contents(wheel.filename)
+        return await context.services.index.browse.contents(wheel.filename)
     except NotFoundError:
         return None
 
 
-async def list_files(visit: Visit) -> Page:
+async def list_files(context: PageContext) -> Page:
     """List the files of a wheel, a page at a time."""
-    wheel = await visit.services.index.browse.wheel(visit.part("filename"))
-    contents = await visit.services.index.browse.contents(wheel.filename)
-    text = visit.asked("from", "0")
+    wheel = await context.services.index.browse.wheel(context.part("filename"))
+    contents = await context.services.index.browse.contents(wheel.filename)
+    text = context.asked("from", "0")
     offset = int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
     members = contents.members[offset : offset + _PAGE_OF_FILES]
     last = offset + len(members)
@@ -107,9 +107,9 @@ def _made_by(build: Build | None) -> Attempt | None:
     return made[-1] if made else None
 
 
-async def _requester_of(visit: Visit, build: Build) -> str:
+async def _requester_of(context: PageContext, build: Build) -> str:
     """Name who asked for the build first; empty if the audit log does not say."""
-    entries = await visit.services.audit.list_entries(AuditFilter(object=build.id))
+    entries = await context.services.audit.list_entries(AuditFilter(object=build.id))
     actors = [one.change.actor for one in entries if one.change.action == Action.BUILD_REQUESTED]
     return actors[-1] if actors else ""
 
@@ -123,9 +123,9 @@ class ShownMetadata:
     """As it was written: text, never markup."""
 
 
-async def _metadata_of(visit: Visit, wheel: IndexedWheel) -> ShownMetadata:
+async def _metadata_of(context: PageContext, wheel: IndexedWheel) -> ShownMetadata:
     try:
-        content = await visit.services.index.files.metadata_of(wheel.filename)
+        content = await context.services.index.files.metadata_of(wheel.filename)
     except NotFoundError:
         return ShownMetadata()
     # In a thread: a description may have megabytes.
@@ -151,15 +151,15 @@ def _in_short(value: object) -> tuple[str, ...]:
     return (*(short(str(one), 200) for one in values[:_SHOWN_VALUES]), *more)
 
 
-async def download_wheel(visit: Visit) -> Response:
+async def download_wheel(context: PageContext) -> Response:
     """Send a wheel's bytes to somebody who is signed in; installers use the index's own address."""
-    wheel = await visit.services.index.files.find(visit.part("filename"))
+    wheel = await context.services.index.files.find(context.part("filename"))
     headers = {
         "Content-Length": str(wheel.size_bytes),
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(wheel.filename)}",
         "Cache-Control": "private, no-cache",
     }
-    opened = in_turn(visit.request, visit.services.index.files.open(wheel), caller=visit.caller)
+    opened = in_turn(context.request, context.services.index.files.open(wheel), caller=context.caller)
     chunks = _read(opened)
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
@@ -170,31 +170,31 @@ async def _read(opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> As
             yield chunk
 
 
-async def yank_wheel(visit: Visit) -> Response:
+async def yank_wheel(context: PageContext) -> Response:
     """Let installers take the wheel only if it is asked for by its exact version."""
-    reason = visit.asked("reason")
+    reason = context.asked("reason")
     if not 0 < len(reason) <= MAX_REASON:
         raise InvalidRequestError(problems=[f"reason: must have 1 to {MAX_REASON} characters"])
     return _to_wheel(
-        await visit.services.index.manage.yank(visit.part("filename"), reason=reason, by=visit.token.actor)
+        await context.services.index.manage.yank(context.part("filename"), reason=reason, by=context.token.actor)
     )
 
 
-async def unyank_wheel(visit: Visit) -> Response:
+async def unyank_wheel(context: PageContext) -> Response:
     """Offer the wheel again."""
-    return _to_wheel(await visit.services.index.manage.unyank(visit.part("filename"), by=visit.token.actor))
+    return _to_wheel(await context.services.index.manage.unyank(context.part("filename"), by=context.token.actor))
 
 
-async def promote_wheel(visit: Visit) -> Response:
+async def promote_wheel(context: PageContext) -> Response:
     """Publish a staged wheel's proven bytes for everybody."""
-    return _to_wheel(await visit.services.index.manage.promote(visit.part("filename"), by=visit.token.actor))
+    return _to_wheel(await context.services.index.manage.promote(context.part("filename"), by=context.token.actor))
 
 
-async def delete_wheel(visit: Visit) -> Response:
+async def delete_wheel(context: PageContext) -> Response:
     """Take the wheel off for good, if its name was typed."""
-    filename = visit.part("filename")
-    confirm = visit.asked("confirm")
-    return _to_wheel(await visit.services.index.manage.delete(filename, confirm=confirm, by=visit.token.actor))
+    filename = context.part("filename")
+    confirm = context.asked("confirm")
+    return _to_wheel(await context.services.index.manage.delete(filename, confirm=confirm, by=context.token.actor))
 
 
 def _to_wheel(wheel: IndexedWheel) -> Response:

@@ -1,7 +1,7 @@
 """Have a file written outside of the outbox."""
 
 from tests.fakes.engine import ScriptedAgent
-from tests.unit.pipeline_stand import make_wheel
+from tests.unit.pipeline_harness import make_wheel
 
 REFUSED = "untrusted-output"
 SAID = "is not a file name that a wheel can have"

@@ -2,7 +2,7 @@
 
 from tests.fakes.engine import ScriptedAgent
 from tests.hostile.frame_parts import REPORT
-from tests.unit.pipeline_stand import PURE, make_wheel
+from tests.unit.pipeline_harness import PURE, make_wheel
 
 REFUSED = "untrusted-output"
 SAID = "should be a valid array"

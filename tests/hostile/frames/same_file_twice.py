@@ -1,7 +1,7 @@
 """Replace the wheel after it was sent."""
 
 from tests.fakes.engine import ScriptedAgent
-from tests.unit.pipeline_stand import PURE, make_wheel
+from tests.unit.pipeline_harness import PURE, make_wheel
 
 REFUSED = "untrusted-output"
 SAID = "it sent demo-1.0-py3-none-any.whl twice"

@@ -3,7 +3,7 @@
 import json
 
 from tests.fakes.engine import ContainerExitError, ScriptedAgent
-from tests.unit.pipeline_stand import PURE
+from tests.unit.pipeline_harness import PURE
 
 REFUSED = "untrusted-output"
 SAID = "without a report"

@@ -5,7 +5,7 @@ import zipfile
 
 from tests.hostile.sdist_parts import MARK
 from tests.hostile.wheel_parts import Wheel
-from tests.unit.pipeline_stand import make_wheel
+from tests.unit.pipeline_harness import make_wheel
 
 HARMLESS = "The wheel is written anew for its build tag, from the members that were checked."
 

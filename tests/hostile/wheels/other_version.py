@@ -1,7 +1,7 @@
 """Be another release inside than its file name says."""
 
 from tests.hostile.wheel_parts import Wheel
-from tests.unit.pipeline_stand import make_wheel
+from tests.unit.pipeline_harness import make_wheel
 
 REFUSED = "untrusted-output"
 SAID = "METADATA says demo 99.0"

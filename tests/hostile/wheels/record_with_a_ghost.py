@@ -1,7 +1,7 @@
 """Have RECORD list a file of others, so that uninstalling removes it."""
 
 from tests.hostile.wheel_parts import INFO, METADATA, Wheel
-from tests.unit.pipeline_stand import PURE, pack_wheel, record_of
+from tests.unit.pipeline_harness import PURE, pack_wheel, record_of
 
 REFUSED = "untrusted-output"
 SAID = "its RECORD lists '../requests/__init__.py', which it does not have"

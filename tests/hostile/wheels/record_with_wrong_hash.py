@@ -1,7 +1,7 @@
 """Have another content than RECORD says."""
 
 from tests.hostile.wheel_parts import INFO, METADATA, Wheel
-from tests.unit.pipeline_stand import PURE, pack_wheel, record_of
+from tests.unit.pipeline_harness import PURE, pack_wheel, record_of
 
 REFUSED = "untrusted-output"
 SAID = "its RECORD says something else of 'demo.py'"

@@ -12,7 +12,7 @@ from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.errors import IndexConflictError, NotFoundError
-from wheelyard.interfaces import Permit, UploadBook, WheelIndex
+from wheelyard.interfaces import Permit, UploadStore, WheelIndex
 from wheelyard.logs import get_logger
 
 _log = get_logger(__name__)
@@ -26,7 +26,7 @@ class RetainedIndex:
         index: WheelIndex,
         *,
         find: Callable[[str], Awaitable[IndexedWheel]],
-        uploads: UploadBook,
+        uploads: UploadStore,
         remove: Callable[[str, str], Awaitable[None]],
     ) -> None:
         """Take the index, our records of wheels and uploads, and what removes a project's file from the index."""

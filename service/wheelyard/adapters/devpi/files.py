@@ -1,4 +1,4 @@
-"""Reads, lists and removes the files of a devpi server (WheelShelf). Must not upload, and must not know our records."""
+"""Reads, lists and removes the files of a devpi server (WheelStorage)."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ class DevpiPlace:
     credentials: Credentials
 
 
-class DevpiShelf:
+class DevpiStorage:
     """The files of our indexes on one devpi server."""
 
     def __init__(self, places: Mapping[Level, DevpiPlace], *, client: httpx.AsyncClient | None = None) -> None:
@@ -53,7 +53,7 @@ class DevpiShelf:
 
     @contextlib.asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read a file; see WheelShelf."""
+        """Read a file; see WheelStorage."""
         headers = {"Accept-Encoding": "identity"}
         try:
             async with self._client.stream("GET", self._here(url), headers=headers) as response:
@@ -64,7 +64,7 @@ class DevpiShelf:
             raise IndexUnavailableError(index=_NAME, reason=explain(error)) from error
 
     async def list_files(self) -> tuple[HeldFile, ...]:
-        """List everything that is held; see WheelShelf."""
+        """List everything that is held; see WheelStorage."""
         try:
             found = await asyncio.gather(*(self._list_level(level) for level in self._places))
         except httpx.HTTPError as error:
@@ -72,7 +72,7 @@ class DevpiShelf:
         return tuple(file for files in found for file in files)
 
     async def remove(self, project: str, filename: str) -> None:
-        """Remove a file from every level; see WheelShelf."""
+        """Remove a file from every level; see WheelStorage."""
         try:
             for level in self._places:
                 for file in await self._list_project(level, project):

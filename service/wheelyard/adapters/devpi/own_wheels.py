@@ -17,15 +17,17 @@ from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError
-from wheelyard.interfaces import SourceIndex, WheelShelf, WheelStore
+from wheelyard.interfaces import SourceIndex, WheelStorage, WheelStore
 
 
 class OwnWheels:
     """What our index lists, down to a level: what comes next on staging may stand on what is there."""
 
-    def __init__(self, *, store: WheelStore, shelf: WheelShelf, cache: ContentCache, level: Level = Level.PROD) -> None:
+    def __init__(
+        self, *, store: WheelStore, storage: WheelStorage, cache: ContentCache, level: Level = Level.PROD
+    ) -> None:
         self._store = store
-        self._shelf = shelf
+        self._storage = storage
         self._cache = cache
         self._level = level
         self._fetching: SingleFlight[str, Path] = SingleFlight()
@@ -62,7 +64,7 @@ class OwnWheels:
         await asyncio.to_thread(self._cache.check_room, file.size_bytes or 0)
         partial = PartialFile(self._cache, file)
         try:
-            async with self._shelf.open(file.url) as chunks:
+            async with self._storage.open(file.url) as chunks:
                 async for chunk in chunks:
                     await asyncio.to_thread(partial.write, chunk)
             return await asyncio.to_thread(partial.keep)

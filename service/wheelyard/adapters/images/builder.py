@@ -19,7 +19,7 @@ from wheelyard.adapters.images.base import make_base, read_apt_mirror
 from wheelyard.adapters.images.build import ImageBuild, build_image, find_unknown_packages
 from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool, manager_of
 from wheelyard.adapters.images.context import ContextFile, certificate_files
-from wheelyard.adapters.images.external import ForeignPlan, fetch_foreign, plan_foreign
+from wheelyard.adapters.images.external import ExternalPlan, fetch_external, plan_external
 from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, list_images
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build, toolchain_build
@@ -105,7 +105,7 @@ class ImageBuilder:
         """Return the id of the suite's builder image for a Python (default: the tools'), made if it is missing."""
         chosen = python or self._catalogue.tools.python
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
-            return await self._ensure_foreign(suite, entry, chosen, on_progress)
+            return await self._ensure_external(suite, entry, chosen, on_progress)
         plan = await self.plan(suite)
         _check_python(plan, chosen)
         if plan.entry.warning:
@@ -134,7 +134,7 @@ class ImageBuilder:
     async def builder_name(self, suite: str, python: str) -> ImageName:
         """Name a suite's builder for a Python, whoever makes it; raises what ``ensure_builder`` does."""
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
-            return (await self._plan_foreign(suite, entry, python)).builder_name(python)
+            return (await self._plan_external(suite, entry, python)).builder_name(python)
         return (await self.plan(suite)).builder_name(python)
 
     async def runtime_name(self, suite: str, python: str) -> ImageName:
@@ -167,9 +167,9 @@ class ImageBuilder:
             raise NotFoundError(kind="suite", name=suite)
         return self._catalogue.suite[suite].package_manager
 
-    async def _plan_foreign(self, suite: str, entry: ImageSuite, python: str) -> ForeignPlan:
+    async def _plan_external(self, suite: str, entry: ImageSuite, python: str) -> ExternalPlan:
         facts = await self.definition_facts()
-        plan = plan_foreign(self._catalogue, facts, entry, suite=suite, revision=self._revision)
+        plan = plan_external(self._catalogue, facts, entry, suite=suite, revision=self._revision)
         if self._options.architecture not in entry.architectures:
             raise NotFoundError(kind=f"suite for {self._options.architecture}", name=suite)
         if python not in entry.pythons:
@@ -177,13 +177,13 @@ class ImageBuilder:
         certificates = await asyncio.to_thread(_read_certificates, self._options.ca_bundle)
         return replace(plan, certificates=certificates)
 
-    async def _ensure_foreign(self, suite: str, entry: ImageSuite, python: str, on_progress: LineCallback) -> str:
-        plan = await self._plan_foreign(suite, entry, python)
+    async def _ensure_external(self, suite: str, entry: ImageSuite, python: str, on_progress: LineCallback) -> str:
+        plan = await self._plan_external(suite, entry, python)
         if entry.warning:
             on_progress(f"warning: {suite}: {entry.warning}")
 
         async def make() -> ImageRecord:
-            below, digest = await fetch_foreign(self._engine, plan, on_progress)
+            below, digest = await fetch_external(self._engine, plan, on_progress)
             wheels = await self._fetch_tools(entry, on_progress)
             build = plan.builder_build(python, below=below, digest=digest, wheels=wheels)
             content = await self._content(suite, build, (), wheels)

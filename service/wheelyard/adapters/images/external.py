@@ -23,7 +23,7 @@ _PATH: Final = "/opt/wheelyard/tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbi
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ForeignPlan:
+class ExternalPlan:
     """How a builder is made from an image of others."""
 
     catalogue: Catalogue
@@ -103,16 +103,18 @@ def _link(prefix: str, place: str) -> str:
     return f"{{ test -x {place}/bin/python || ln -sfn {prefix} {place}; }}"
 
 
-def plan_foreign(
+def plan_external(
     catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, suite: str, revision: str
-) -> ForeignPlan:
+) -> ExternalPlan:
     """Say how a builder is made from an image of others; raises SuiteUnsupportedError if it has no runtime."""
     if not entry.is_buildable:
         raise SuiteUnsupportedError(suite=suite, image=entry.image, package_manager=entry.package_manager)
-    return ForeignPlan(catalogue=catalogue, facts=facts, suite=suite, entry=entry, revision=revision)
+    return ExternalPlan(catalogue=catalogue, facts=facts, suite=suite, entry=entry, revision=revision)
 
 
-async def fetch_foreign(engine: EngineCommand, plan: ForeignPlan, on_progress: LineCallback) -> tuple[ImageRecord, str]:
+async def fetch_external(
+    engine: EngineCommand, plan: ExternalPlan, on_progress: LineCallback
+) -> tuple[ImageRecord, str]:
     """Return the image and its digest: that of the registry, or its own id if it is of this host alone.
 
     It is asked for again at a refresh; if the registry does not answer then, the one that is here will do.

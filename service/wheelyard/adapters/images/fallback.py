@@ -27,7 +27,7 @@ _PAUSE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StandIn:
+class Fallback:
     """An image that serves in another one's place."""
 
     definition: str
@@ -39,21 +39,21 @@ class StandIn:
     """When the other one last could not be made."""
 
 
-class StandInFile:
+class FallbackFile:
     """What stands in for what on this host, for those who list images."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> tuple[StandIn, ...]:
+    def read(self) -> tuple[Fallback, ...]:
         """Read the stand-ins; a file that is missing or broken has none. Blocks."""
         try:
             rows = json.loads(self._path.read_text(encoding="utf-8"))
-            return tuple(StandIn(**{**row, "since": datetime.fromisoformat(row["since"])}) for row in rows)
+            return tuple(Fallback(**{**row, "since": datetime.fromisoformat(row["since"])}) for row in rows)
         except (OSError, ValueError, KeyError, TypeError):
             return ()
 
-    def replace(self, definition: str, stand_in: StandIn | None) -> None:
+    def replace(self, definition: str, fallback: Fallback | None) -> None:
         """Put a stand-in in the place of a definition's, or nothing; those of others stay, whoever writes beside us.
 
         Blocks. The file is whole at any time.
@@ -61,22 +61,22 @@ class StandInFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")).held():
             others = [one for one in self.read() if one.definition != definition]
-            self._write([*others, stand_in] if stand_in else others)
+            self._write([*others, fallback] if fallback else others)
 
-    def _write(self, stand_ins: Iterable[StandIn]) -> None:
-        rows = [asdict(one) for one in stand_ins]
+    def _write(self, fallbacks: Iterable[Fallback]) -> None:
+        rows = [asdict(one) for one in fallbacks]
         with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream:
             json.dump(rows, stream, default=str)
         Path(stream.name).replace(self._path)
 
 
-class StandIns:
+class Fallbacks:
     """Serves an older image where the wanted one cannot be made."""
 
     def __init__(self, *, engine: EngineCommand, folder: Path, clock: Clock = utc_now) -> None:
         self._engine = engine
         self._folder = folder
-        self._file = StandInFile(folder / "stand-ins.json")
+        self._file = FallbackFile(folder / "stand-ins.json")
         self._clock = clock
 
     async def serve(self, name: ImageName, make: Callable[[], Awaitable[str]], on_progress: LineCallback) -> str:
@@ -109,18 +109,18 @@ class StandIns:
         return None if is_there else find_older(images, name)
 
     async def _note(self, name: ImageName, older: ImageRecord, reason: str) -> None:
-        stand_in = StandIn(definition=name.definition, image=older.id, reason=reason, since=self._clock())
-        await self._replace(name, stand_in)
+        fallback = Fallback(definition=name.definition, image=older.id, reason=reason, since=self._clock())
+        await self._replace(name, fallback)
 
     async def _forget(self, name: ImageName) -> None:
         await self._replace(name, None)
 
-    async def _read(self) -> tuple[StandIn, ...]:
+    async def _read(self) -> tuple[Fallback, ...]:
         return await asyncio.to_thread(self._file.read)
 
-    async def _replace(self, name: ImageName, stand_in: StandIn | None) -> None:
+    async def _replace(self, name: ImageName, fallback: Fallback | None) -> None:
         with disk_errors(self._folder):
-            await asyncio.to_thread(self._file.replace, name.definition, stand_in)
+            await asyncio.to_thread(self._file.replace, name.definition, fallback)
 
 
 def find_older(images: Iterable[ImageRecord], name: ImageName) -> ImageRecord | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
-from wheelyard.domain.builds.queue import HostFigures
+from wheelyard.domain.builds.queue import HostMetrics
 from wheelyard.errors import OperatorError
 
 
@@ -17,22 +17,22 @@ class HostWatch:
     def __init__(self, *, engine: EngineCommand, state_dir: Path) -> None:
         self._engine = engine
         self._state_dir = state_dir
-        self.newest: HostFigures | None = None
+        self.newest: HostMetrics | None = None
         """None as long as it has not looked."""
 
-    async def look(self) -> HostFigures:
+    async def look(self) -> HostMetrics:
         """Look now; an engine that does not answer is a figure, too."""
         disk = await asyncio.to_thread(shutil.disk_usage, self._state_dir)
-        found = HostFigures(disk_size_bytes=disk.total, disk_free_bytes=disk.free, engine_answers=False)
+        found = HostMetrics(disk_size_bytes=disk.total, disk_free_bytes=disk.free, engine_answers=False)
         with contextlib.suppress(OperatorError):
             found = await self._with_engine(found)
         self.newest = found
         return found
 
-    async def _with_engine(self, found: HostFigures) -> HostFigures:
+    async def _with_engine(self, found: HostMetrics) -> HostMetrics:
         running = await self._engine.run(["ps", "--quiet", "--filter", f"label={PROJECT_LABEL}"])
         images = await list_images(self._engine)
-        return HostFigures(
+        return HostMetrics(
             disk_size_bytes=found.disk_size_bytes,
             disk_free_bytes=found.disk_free_bytes,
             engine_answers=True,

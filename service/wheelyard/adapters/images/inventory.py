@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.fallback import StandInFile
+from wheelyard.adapters.images.fallback import FallbackFile
 from wheelyard.adapters.images.names import ImageRecord, list_images
 from wheelyard.adapters.images.reports import PendingFile, RefreshReports
 from wheelyard.domain.catalogue.catalogue import Catalogue
@@ -16,7 +16,7 @@ from wheelyard.domain.catalogue.status import BuilderStatus, EngineImages, Image
 from wheelyard.errors import EngineCommandError
 
 
-class ImageShelf:
+class ImageInventory:
     """The catalogue beside a host's images."""
 
     def __init__(self, *, engine: EngineCommand, images: ImageBuilder, catalogue: Catalogue, folder: Path) -> None:
@@ -25,7 +25,7 @@ class ImageShelf:
         self._catalogue = catalogue
         self._pending = PendingFile(folder / "pending.json")
         self._reports = RefreshReports(folder / "refreshes")
-        self._stand_ins = StandInFile(folder / "stand-ins.json")
+        self._stand_ins = FallbackFile(folder / "stand-ins.json")
 
     async def describe(self) -> tuple[BuilderStatus, ...]:
         """Describe each suite; raises EngineUnavailableError."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.interfaces import LogSink
 
 
@@ -14,10 +14,10 @@ class LoggedImages:
     """Finds or makes images for one build."""
 
     def __init__(
-        self, builder: ImageBuilder, *, stand_ins: StandIns, note_use: Callable[[str], Awaitable[None]]
+        self, builder: ImageBuilder, *, fallbacks: Fallbacks, note_use: Callable[[str], Awaitable[None]]
     ) -> None:
         self._builder = builder
-        self._stand_ins = stand_ins
+        self._stand_ins = fallbacks
         self._note_use = note_use
 
     async def builder(

@@ -28,7 +28,7 @@ _LARGEST_RECIPE: Final = 4 << 20
 
 
 class RecipeFolders:
-    """The RecipeBook over directories and checkouts."""
+    """The RecipeRegistry over directories and checkouts."""
 
     def __init__(self, places: Sequence[Path | RecipeCheckout], *, suites: Collection[str] | None = None) -> None:
         """Look in these places, later ones first; one that names another suite is broken."""

@@ -27,7 +27,7 @@ from uvicorn.server import ServerState
 
 from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
-from wheelyard.domain.index.placeholder_files import OfferedFiles, StandIns, is_usable, offer_files
+from wheelyard.domain.index.placeholder_files import OfferedFiles, Placeholders, is_usable, offer_files
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
@@ -79,25 +79,27 @@ class ResolverPages:
         self._read_metadata = read_metadata
 
     @contextlib.asynccontextmanager
-    async def open(self, target: Target, stand_ins: StandIns) -> AsyncIterator["PageVisit"]:
+    async def open(self, target: Target, placeholders: Placeholders) -> AsyncIterator["PageVisit"]:
         """Serve pages for a target until the block ends; only whoever is told their address can read them."""
-        visit = PageVisit(self, target, stand_ins)
+        visit = PageVisit(self, target, placeholders)
         async with _serving(visit.app()) as address:
             visit.url = f"{address}{visit.root}/simple"
             yield visit
 
-    async def files_of(self, project: NormalizedName, target: Target, stand_ins: StandIns) -> OfferedFiles | None:
+    async def files_of(
+        self, project: NormalizedName, target: Target, placeholders: Placeholders
+    ) -> OfferedFiles | None:
         """Choose what a project's page lists; None if upstream's own will do."""
         own = await self._own.files_of(project) if self._own else ()
         if self._own_projects.include(project):
-            return OfferedFiles(files=own, stand_ins=())
-        if not own and stand_ins is StandIns.NONE:
+            return OfferedFiles(files=own, placeholders=())
+        if not own and placeholders is Placeholders.NONE:
             return None
         try:
             upstream = (await self._source.project(project)).files
         except UnknownProjectError:
             upstream = ()
-        return offer_files(upstream, own, target=target, stand_ins=stand_ins)
+        return offer_files(upstream, own, target=target, placeholders=placeholders)
 
     def is_own(self, project: NormalizedName) -> bool:
         """Tell whether upstream is never asked for the name."""
@@ -114,7 +116,7 @@ class ResolverPages:
         stated = await asyncio.to_thread(self._read_metadata, await self._source.fetch(file))
         what = f"the PKG-INFO of {file.filename}"
         try:
-            return await self._parsers.run(stand_in_metadata, name, stated or b"", what=what, caller=name)
+            return await self._parsers.run(placeholder_metadata, name, stated or b"", what=what, caller=name)
         except RefusedTextError as error:
             raise InvalidSdistError(file=file.filename, reason=str(error)) from error
 
@@ -122,10 +124,10 @@ class ResolverPages:
 class PageVisit:
     """The pages while one question lasts, and what was seen of it."""
 
-    def __init__(self, pages: ResolverPages, target: Target, stand_ins: StandIns) -> None:
+    def __init__(self, pages: ResolverPages, target: Target, placeholders: Placeholders) -> None:
         self._pages = pages
         self._target = target
-        self._stand_ins = stand_ins
+        self._stand_ins = placeholders
         self._asked: set[NormalizedName] = set()
         self._fetched: set[str] = set()
         self.root = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
@@ -191,9 +193,9 @@ class PageVisit:
             raise NotFoundError(kind="project", name=project)
         if self._pages.is_own(project) and not any(is_usable(file, self._target) for file in offered.files):
             self.unmet.append(project)
-        stand_ins = {_wheel_name(project, sdist): sdist for sdist in offered.stand_ins}
-        entries = [self._entry(file.filename, file) for file in offered.files if file.filename not in stand_ins]
-        entries += [self._entry(name, sdist) for name, sdist in stand_ins.items()]
+        placeholders = {_wheel_name(project, sdist): sdist for sdist in offered.placeholders}
+        entries = [self._entry(file.filename, file) for file in offered.files if file.filename not in placeholders]
+        entries += [self._entry(name, sdist) for name, sdist in placeholders.items()]
         return json.dumps({"meta": {"api-version": "1.1"}, "name": project, "files": entries}).encode()
 
     def _entry(self, name: str, file: IndexFile) -> dict[str, Any]:
@@ -273,7 +275,7 @@ def _without_cancellation(app: ASGIApp) -> ASGIApp:
     return run
 
 
-def stand_in_metadata(wheel: str, stated: bytes) -> bytes:
+def placeholder_metadata(wheel: str, stated: bytes) -> bytes:
     """Write the METADATA that a wheel of this name is expected to have by its sdist's; what is malformed is left out.
 
     What the sdist leaves open (PEP 643) shows once its wheel is there.

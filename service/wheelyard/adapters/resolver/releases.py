@@ -15,7 +15,7 @@ from packaging.pylock import Pylock, PylockValidationError
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import SERVICE, Question, UvProcess, UvResolverOptions
 from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease, holds
-from wheelyard.domain.index.placeholder_files import StandIns
+from wheelyard.domain.index.placeholder_files import Placeholders
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import BuildRequirementsError, RequirementsUnsatisfiableError
 
@@ -66,18 +66,20 @@ class UvReleaseResolver:
 
     async def _choose(self, question: Question, asked_by: str, *options: str) -> dict[str, Any]:
         faults: list[BuildRequirementsError] = []
-        for stand_ins in StandIns if self._pages is not None else (StandIns.NONE,):
+        for placeholders in Placeholders if self._pages is not None else (Placeholders.NONE,):
             try:
-                return await self._compile(question, stand_ins, asked_by, *options)
+                return await self._compile(question, placeholders, asked_by, *options)
             except BuildRequirementsError as error:
                 faults.append(error)
         # With every sdist in sight, what uv says is about the requirements and not about wheels.
         raise RequirementsUnsatisfiableError(target=str(question.target), reason=faults[-1].reason) from faults[-1]
 
-    async def _compile(self, question: Question, stand_ins: StandIns, asked_by: str, *options: str) -> dict[str, Any]:
+    async def _compile(
+        self, question: Question, placeholders: Placeholders, asked_by: str, *options: str
+    ) -> dict[str, Any]:
         if self._pages is None:
             return await self._uv.compile(question, *options, asked_by=asked_by)
-        async with self._pages.open(question.target, stand_ins) as visit:
+        async with self._pages.open(question.target, placeholders) as visit:
             with visit.explained():
                 return await self._uv.compile(question, *options, pages=visit.url, asked_by=asked_by)
 

@@ -15,7 +15,7 @@ from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import Question, UvProcess, UvResolverOptions
 from wheelyard.adapters.upstream.http import without_password
-from wheelyard.domain.index.placeholder_files import StandIns
+from wheelyard.domain.index.placeholder_files import Placeholders
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
@@ -110,7 +110,7 @@ class UvWheelResolver:
 
     async def _ask(self, question: Question) -> tuple[IndexFile, ...]:
         try:
-            chosen = await self._choose(question, StandIns.NONE)
+            chosen = await self._choose(question, Placeholders.NONE)
             return self._answers.keep(question, tuple(chosen.values()))
         except BuildRequirementsError as error:
             if self._pages is None or not (missing := await self._missing(question)):
@@ -119,16 +119,16 @@ class UvWheelResolver:
 
     async def _missing(self, question: Question) -> list[tuple[str, str]]:
         """Find the releases whose wheels would complete a set, project and version; none if nothing would."""
-        for stand_ins in (StandIns.WHEELLESS, StandIns.ALL):
+        for placeholders in (Placeholders.WHEELLESS, Placeholders.ALL):
             with contextlib.suppress(BuildRequirementsError):
-                chosen = await self._choose(question, stand_ins)
+                chosen = await self._choose(question, placeholders)
                 return [(name, str(file.version)) for name, file in chosen.items() if file.kind == "sdist"]
         return []
 
-    async def _choose(self, question: Question, stand_ins: StandIns) -> dict[NormalizedName, IndexFile]:
+    async def _choose(self, question: Question, placeholders: Placeholders) -> dict[NormalizedName, IndexFile]:
         if self._pages is None:
             return _read_lock(await self._compile(question), question, lambda _: None)
-        async with self._pages.open(question.target, stand_ins) as visit:
+        async with self._pages.open(question.target, placeholders) as visit:
             with visit.explained():
                 lock = await self._compile(question, visit.url)
             return _read_lock(lock, question, visit.find)

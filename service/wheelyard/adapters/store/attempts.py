@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wheelyard.adapters.store.database import CHANNEL, Connection, Database, cancel_topic, notify
-from wheelyard.adapters.store.dependencies import begin_waiting, note_failed, settle
+from wheelyard.adapters.store.dependencies import begin_waiting, note_failed, release_dependents
 from wheelyard.adapters.store.index_records import forget_uploads
 from wheelyard.adapters.store.rows import Row, failure_json, order_of, reading, timings_json, trace_of, wheel_json
 from wheelyard.adapters.store.wake_ups import BuildQueue
@@ -126,7 +126,7 @@ class PostgresAttempts:
             await _close(connection, claim.build_id, claim.attempt, outcome)
             await _record_wheel(connection, claim, outcome)
             if row["status"] != Status.QUEUED.value:
-                await settle(connection, self._queue, claim.build_id)
+                await release_dependents(connection, self._queue, claim.build_id)
             elif outcome.needs:
                 await begin_waiting(connection, claim, outcome.needs)
                 row = await (await connection.execute(_STATUS, _fence(claim))).fetchone() or row
@@ -174,7 +174,7 @@ async def _fail_unreadable(connection: Connection, queue: BuildQueue, row: Row, 
     outcome = Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
     await connection.execute(_FAIL_TAKEN, {"id": build_id, "failure": failure_json(outcome.failure)})
     await _close(connection, build_id, row["attempt"], outcome)
-    await settle(connection, queue, build_id)
+    await release_dependents(connection, queue, build_id)
     note_failed(build_id, Failure.of(error, stage=None))
 
 

@@ -9,7 +9,7 @@ from psycopg.errors import UniqueViolation
 
 from wheelyard.adapters.store.access import record_change
 from wheelyard.adapters.store.database import Connection, Database, cancel_topic, hold_caller, notify, prefer_order
-from wheelyard.adapters.store.dependencies import forget_waits
+from wheelyard.adapters.store.dependencies import forget_dependencies
 from wheelyard.adapters.store.rows import Row, build_of, order_columns, readable, reading, summary_of
 from wheelyard.adapters.store.subscribers import LIVE, leave, leave_cancelled, leave_for_all, want_again
 from wheelyard.adapters.store.wake_ups import BuildQueue
@@ -295,7 +295,7 @@ class PostgresBuilds:
         place["turn"] = await _turn(connection, place)
         for statement in (_RETRY, _END_PAUSE):
             if await (await connection.execute(statement, place)).fetchone() is not None:
-                await forget_waits(connection, build_id)
+                await forget_dependencies(connection, build_id)
                 await want_again(connection, build_id, place)
                 if statement is _RETRY:
                     await self._check_count(connection, requested_by, for_prebuild=False)

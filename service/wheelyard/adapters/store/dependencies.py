@@ -9,8 +9,8 @@ from typing import Final
 from wheelyard.adapters.store.database import Connection, notify
 from wheelyard.adapters.store.rows import Row, failure_json, failure_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.domain.builds.build import Failure, NeededRelease, Status
-from wheelyard.domain.builds.graph import BrokenChain, WaitGraph, refuse_needs
+from wheelyard.domain.builds.build import Failure, MissingRelease, Status
+from wheelyard.domain.builds.graph import BrokenChain, DependencyGraph, refuse_needs
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import WorkerLostError
 from wheelyard.logs import get_logger
@@ -86,7 +86,7 @@ limit 100 for update skip locked
 """
 
 
-async def begin_waiting(connection: Connection, claim: Claim, needs: tuple[NeededRelease, ...]) -> None:
+async def begin_waiting(connection: Connection, claim: Claim, needs: tuple[MissingRelease, ...]) -> None:
     """Let a build that was just put back into the queue wait for releases to be built, or fail it if it may not."""
     values = {"id": claim.build_id}
     rows = await (await connection.execute(_SATISFIED, values)).fetchall()
@@ -94,7 +94,7 @@ async def begin_waiting(connection: Connection, claim: Claim, needs: tuple[Neede
     error = refuse_needs(
         release,
         needs,
-        satisfied=[NeededRelease(project=row["project"], version=row["version"]) for row in rows],
+        satisfied=[MissingRelease(project=row["project"], version=row["version"]) for row in rows],
         line_above=(await read_graph(connection)).line_above(claim.build_id),
     )
     if error is not None:
@@ -105,15 +105,15 @@ async def begin_waiting(connection: Connection, claim: Claim, needs: tuple[Neede
     await connection.execute(_BEGIN, values)
 
 
-async def read_graph(connection: Connection) -> WaitGraph:
+async def read_graph(connection: Connection) -> DependencyGraph:
     """Read who waits for whom now."""
     rows = await (await connection.execute(_GRAPH)).fetchall()
     names = {str(row["build_id"]): row["name"] for row in rows}
     names |= {str(row["for_build_id"]): row["needed"] for row in rows}
-    return WaitGraph(waits=[(str(row["build_id"]), str(row["for_build_id"])) for row in rows], names=names)
+    return DependencyGraph(waits=[(str(row["build_id"]), str(row["for_build_id"])) for row in rows], names=names)
 
 
-async def settle(connection: Connection, queue: BuildQueue, build_id: str) -> int:
+async def release_dependents(connection: Connection, queue: BuildQueue, build_id: str) -> int:
     """Let those go on, or fail, that wait for a build which has ended; returns how many builds that changed."""
     row = await (await connection.execute(_ENDED, {"id": build_id})).fetchone()
     if row is None or row["status"] != Status.SUCCEEDED.value:
@@ -158,7 +158,7 @@ async def stop_waiting(connection: Connection, build_id: str) -> tuple[str, ...]
     return tuple(sorted(str(row["for_build_id"]) for row in rows if row["for_build_id"] is not None))
 
 
-async def forget_waits(connection: Connection, build_id: str) -> None:
+async def forget_dependencies(connection: Connection, build_id: str) -> None:
     """Forget all that a build has ever waited for: it begins anew."""
     await connection.execute(_FORGET_ALL, {"id": build_id})
 
@@ -168,7 +168,7 @@ async def repair(connection: Connection, queue: BuildQueue) -> int:
     overlooked = await (await connection.execute(_OVERLOOKED)).fetchall()
     count = 0
     for row in overlooked:
-        count += await settle(connection, queue, str(row["id"]))
+        count += await release_dependents(connection, queue, str(row["id"]))
     stuck = await (await connection.execute(_STUCK)).fetchall()
     return count + await go_on(connection, queue, [row["id"] for row in stuck])
 

@@ -7,13 +7,13 @@ from pydantic import TypeAdapter
 
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.rows import Row
-from wheelyard.domain.builds.queue import Capacity, HostFigures, Lane, WorkerCard, WorkerState, WorkerStatus
+from wheelyard.domain.builds.queue import Capacity, HostMetrics, Lane, WorkerRegistration, WorkerState, WorkerStatus
 from wheelyard.domain.catalogue.status import EngineImages
 
 SILENT_SECONDS: Final = 30.0
 """After so long without a word, a worker is taken for lost."""
 
-_HOST: Final = TypeAdapter(HostFigures)
+_HOST: Final = TypeAdapter(HostMetrics)
 _REPORT: Final = """
 insert into workers (name, host, architecture, builders, slots, cpus, memory_bytes, state, host_figures)
 values (%(name)s, %(host)s, %(architecture)s, %(builders)s, %(slots)s, %(cpus)s, %(memory_bytes)s, %(state)s,
@@ -32,23 +32,25 @@ from workers w order by name
 
 
 class PostgresWorkers:
-    """The WorkerBook on PostgreSQL."""
+    """The WorkerStore on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def report(self, card: WorkerCard) -> None:
+    async def report(self, registration: WorkerRegistration) -> None:
         """Insert or renew the worker's row."""
         values = {
-            "name": card.name,
-            "host": card.host,
-            "architecture": card.architecture,
-            "builders": Jsonb([[lane.suite, lane.python] for lane in card.lanes]),
-            "slots": card.capacity.slots,
-            "cpus": card.capacity.cpus,
-            "memory_bytes": card.capacity.memory_bytes,
-            "state": card.state.value,
-            "host_figures": None if card.host_figures is None else Jsonb(_HOST.dump_python(card.host_figures)),
+            "name": registration.name,
+            "host": registration.host,
+            "architecture": registration.architecture,
+            "builders": Jsonb([[lane.suite, lane.python] for lane in registration.lanes]),
+            "slots": registration.capacity.slots,
+            "cpus": registration.capacity.cpus,
+            "memory_bytes": registration.capacity.memory_bytes,
+            "state": registration.state.value,
+            "host_figures": None
+            if registration.host_figures is None
+            else Jsonb(_HOST.dump_python(registration.host_figures)),
         }
         await self._database.fetch_one(_REPORT, values)
 
@@ -63,7 +65,7 @@ def _worker_of(row: Row) -> WorkerStatus:
     if row["silent"] and state is not WorkerState.STOPPED:
         state = WorkerState.LOST
     lanes = (Lane(architecture=row["architecture"], suite=suite, python=python) for suite, python in row["builders"])
-    card = WorkerCard(
+    registration = WorkerRegistration(
         name=row["name"],
         host=row["host"],
         lanes=tuple(lanes),
@@ -71,7 +73,9 @@ def _worker_of(row: Row) -> WorkerStatus:
         state=state,
         host_figures=None if row["host_figures"] is None else _HOST.validate_python(row["host_figures"]),
     )
-    return WorkerStatus(card=card, started_at=row["started_at"], seen_at=row["seen_at"], builds=tuple(row["held"]))
+    return WorkerStatus(
+        registration=registration, started_at=row["started_at"], seen_at=row["seen_at"], builds=tuple(row["held"])
+    )
 
 
 _SILENT_ENGINE_SECONDS: Final = 900.0

@@ -61,7 +61,7 @@ _END: Final = b"delete from uploads where filename = %(filename)s"
 
 
 class PostgresUploads:
-    """The UploadBook on PostgreSQL."""
+    """The UploadStore on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

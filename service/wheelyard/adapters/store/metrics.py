@@ -10,7 +10,7 @@ from typing import Any, Final
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.rows import Row
-from wheelyard.domain.builds.metrics import Figures, IndexSize, QueueDepth, Tally, Total
+from wheelyard.domain.builds.metrics import Count, IndexSize, Metrics, QueueDepth, Total
 from wheelyard.domain.builds.queue import Lane, Priority
 from wheelyard.domain.builds.statistics import (
     DURATION_BOUNDS,
@@ -61,16 +61,16 @@ select count(*) as rows from added
 """
 
 
-class PostgresFigures:
-    """The FigureStore on PostgreSQL."""
+class PostgresMetrics:
+    """The MetricStore on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self) -> Figures:
+    async def read(self) -> Metrics:
         """Count what there is, and add up what there has been."""
         rest = (await self._database.ask(_REST, {}))[0]
-        return Figures(
+        return Metrics(
             queue=tuple(map(_depth_of, await self._database.ask(_QUEUE, {}))),
             running=tuple((_lane_of(row), row["builds"]) for row in await self._database.ask(_RUNNING, {})),
             index=tuple(map(_size_of, await self._database.ask(_INDEX, {}))),
@@ -80,7 +80,7 @@ class PostgresFigures:
             database_bytes=rest["database_bytes"],
         )
 
-    async def add(self, tallies: Sequence[Tally]) -> None:
+    async def add(self, tallies: Sequence[Count]) -> None:
         """Add rows; nobody waits for anybody."""
         async with self._database.transaction() as connection, connection.cursor() as cursor:
             await cursor.executemany(_ADD, list(map(_columns, tallies)))
@@ -90,7 +90,7 @@ class PostgresFigures:
         await self._database.fetch_one(_FOLD, {})
 
 
-def _columns(tally: Tally) -> Row:
+def _columns(tally: Count) -> Row:
     return {
         "name": tally.name.value,
         "labels": list(tally.labels),
@@ -120,8 +120,8 @@ def _size_of(row: Row) -> IndexSize:
     return IndexSize(level=Level(row["level"]), wheels=row["wheels"], size_bytes=row["size"])
 
 
-def _tally_of(row: Row) -> Tally:
-    return Tally(
+def _tally_of(row: Row) -> Count:
+    return Count(
         name=Total(row["name"]),
         labels=tuple(row["labels"]),
         bucket=row["bucket"],

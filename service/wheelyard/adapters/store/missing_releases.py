@@ -1,4 +1,4 @@
-"""What builds wait for, in PostgreSQL, until it is ordered (NeedStore). Must not decide how it is ordered."""
+"""What builds wait for, in PostgreSQL, until it is ordered (MissingReleaseStore). Must not decide how it is ordered."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from wheelyard.adapters.store.database import Connection, Database, notify
 from wheelyard.adapters.store.dependencies import fail, go_on, note_needed, read_graph
 from wheelyard.adapters.store.rows import Row, reading, trace_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.domain.builds.build import BuildOrder, Failure, NeededRelease, Status
-from wheelyard.domain.builds.graph import BrokenChain, Need, WaitGraph
+from wheelyard.domain.builds.build import BuildOrder, Failure, MissingRelease, Status
+from wheelyard.domain.builds.graph import BrokenChain, DependencyGraph, Need
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import RecordUnreadableError, WheelyardError
@@ -35,15 +35,15 @@ where build_id = %(id)s and project = %(project)s and version = %(version)s
 """
 
 
-class PostgresNeeds:
-    """The NeedStore on PostgreSQL."""
+class PostgresMissingReleases:
+    """The MissingReleaseStore on PostgreSQL."""
 
     def __init__(self, database: Database, queue: BuildQueue, builds: PostgresBuilds) -> None:
         self._database = database
         self._queue = queue
         self._builds = builds
 
-    async def open_needs(self) -> tuple[Need, ...]:
+    async def open_dependencies(self) -> tuple[Need, ...]:
         """List what is not ordered yet; a build that cannot be read fails."""
         needs: list[Need] = []
         for row in await self._database.fetch_all(_OPEN, {}):
@@ -77,7 +77,7 @@ class PostgresNeeds:
             return  # it has just ended; the need stays open
         graph = await read_graph(connection)
         names = {**graph.names, need.build_id: name, needed_id: needed["name"]}
-        cycle = WaitGraph(waits=graph.waits, names=names).refuse_cycle(need.build_id, needed_id)
+        cycle = DependencyGraph(waits=graph.waits, names=names).refuse_cycle(need.build_id, needed_id)
         if cycle is not None:
             await fail(connection, need.build_id, Failure.of(cycle, stage=None))
             return
@@ -102,7 +102,7 @@ def _place(need: Need) -> Row:
 def _need_of(row: Row) -> Need:
     return Need(
         build_id=str(row["build_id"]),
-        release=NeededRelease(project=row["project"], version=row["version"]),
+        release=MissingRelease(project=row["project"], version=row["version"]),
         target=Target.stored(python=row["python"], platform=row["platform"]),
         priority=list(Priority)[row["priority"]],
         requested_by=row["queued_for"],

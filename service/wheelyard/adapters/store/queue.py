@@ -10,12 +10,12 @@ from typing import Final
 
 from wheelyard.adapters.store.attempts import claim_on, close_lost
 from wheelyard.adapters.store.database import Connection, Database, notify, prefer_order
-from wheelyard.adapters.store.dependencies import note_lost, note_rested, repair, settle
+from wheelyard.adapters.store.dependencies import note_lost, note_rested, release_dependents, repair
 from wheelyard.adapters.store.rows import Row, failure_json, readable, summary_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.domain.builds.build import Failure, Status
-from wheelyard.domain.builds.estimate import Line, LiveBuild
-from wheelyard.domain.builds.queue import MAX_DEATHS, Demand, Lane, Offer
+from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
+from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, Lane, ResourceRequest
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError
 from wheelyard.logs import get_logger
@@ -100,7 +100,7 @@ class PostgresQueue:
         self._ahead_seconds: float | None = None
         """How far the database's clock was ahead of ours at the last sweep."""
 
-    async def claim_next(self, offer: Offer) -> Claim | None:
+    async def claim_next(self, offer: Allocation) -> Claim | None:
         """Lock the first build in line and take it, if there is room for it."""
         async with self._database.transaction() as connection:
             await prefer_order(connection)
@@ -165,14 +165,14 @@ class PostgresQueue:
         if status is Status.QUEUED:
             await self._queue.wake(connection, row["lane"])
         else:
-            await settle(connection, self._queue, str(row["id"]))
+            await release_dependents(connection, self._queue, str(row["id"]))
 
 
-def _fits(row: Row, offer: Offer) -> bool:
+def _fits(row: Row, offer: Allocation) -> bool:
     if row["deaths"]:
         return offer.free.covers(offer.total)
-    demand = Demand(cpus=row["need_cpus"], memory_bytes=row["need_memory_bytes"])
-    return offer.free.covers(offer.total.share(demand, offer.default))
+    resource_request = ResourceRequest(cpus=row["need_cpus"], memory_bytes=row["need_memory_bytes"])
+    return offer.free.covers(offer.total.share(resource_request, offer.default))
 
 
 def _status_of_lost(row: Row) -> tuple[Status, Failure | None]:
@@ -201,18 +201,18 @@ from builds where status = 'queued'
 """
 
 
-class PostgresLine:
-    """The LineStore on PostgreSQL."""
+class PostgresLiveQueue:
+    """The LiveQueueStore on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, *, limit: int) -> Line:
+    async def read(self, *, limit: int) -> LiveQueue:
         """Read what runs and the first of what waits."""
         running = await self._database.fetch_all(_RUNNING, {})
         waiting = await self._database.fetch_all(_WAITING, {"limit": limit})
         counts = await self._database.fetch_one(_TOTAL, {}) or {}
-        return Line(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
+        return LiveQueue(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
 
 
 def _live(row: Row) -> LiveBuild:

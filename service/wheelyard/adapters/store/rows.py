@@ -15,7 +15,7 @@ from wheelyard.domain.builds.build import (
     BuildOrder,
     BuildSummary,
     Failure,
-    NeededRelease,
+    MissingRelease,
     SdistSource,
     Stage,
     StageTiming,
@@ -70,8 +70,8 @@ def order_columns(order: BuildOrder) -> Row:
         "builder": order.builder,
         "recipe_digest": order.recipe_digest,
         "recipe": Jsonb(_RECIPE.dump_python(order.recipe, mode="json")),
-        "need_cpus": order.demand.cpus,
-        "need_memory_bytes": order.demand.memory_bytes,
+        "need_cpus": order.resource_request.cpus,
+        "need_memory_bytes": order.resource_request.memory_bytes,
     }
 
 
@@ -190,7 +190,7 @@ def failure_of(row: Row) -> Failure | None:
 
 
 def _awaited_of(row: Row) -> AwaitedBuild:
-    release = NeededRelease(project=row["project"], version=row["version"])
+    release = MissingRelease(project=row["project"], version=row["version"])
     return AwaitedBuild(release=release, build_id=None if row["for_build_id"] is None else str(row["for_build_id"]))
 
 

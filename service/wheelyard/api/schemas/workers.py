@@ -42,16 +42,16 @@ class WorkerView(View):
     @classmethod
     def of(cls, worker: WorkerStatus) -> Self:
         """Show a worker."""
-        card = worker.card
+        registration = worker.registration
         return cls(
-            name=card.name,
-            host=card.host,
-            architecture=card.architecture,
-            builders=tuple(ServedView(suite=lane.suite, python=lane.python) for lane in card.lanes),
-            slots=card.capacity.slots,
-            cpus=card.capacity.cpus,
-            memory_bytes=card.capacity.memory_bytes,
-            state=card.state,
+            name=registration.name,
+            host=registration.host,
+            architecture=registration.architecture,
+            builders=tuple(ServedView(suite=lane.suite, python=lane.python) for lane in registration.lanes),
+            slots=registration.capacity.slots,
+            cpus=registration.capacity.cpus,
+            memory_bytes=registration.capacity.memory_bytes,
+            state=registration.state,
             started_at=worker.started_at,
             seen_at=worker.seen_at,
             builds=worker.builds,

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from wheelyard.domain.builds.queue import Demand, Lane, Priority
+from wheelyard.domain.builds.queue import Lane, Priority, ResourceRequest
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
@@ -14,7 +14,7 @@ from wheelyard.errors import WheelyardError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class NeededRelease:
+class MissingRelease:
     """A release that must have a wheel before something else can be built or verified."""
 
     project: str
@@ -28,7 +28,7 @@ class NeededRelease:
 class AwaitedBuild:
     """What a build waits for now."""
 
-    release: NeededRelease
+    release: MissingRelease
     build_id: str | None
     """The build that makes its wheel; None until it is ordered."""
 
@@ -215,9 +215,9 @@ class BuildOrder:
     """What the recipe said when this was ordered: workers need no recipe files."""
 
     @property
-    def demand(self) -> Demand:
+    def resource_request(self) -> ResourceRequest:
         """What it takes of a worker's capacity: what its recipe's limits say."""
-        return Demand(cpus=self.recipe.cpus, memory_bytes=self.recipe.memory_bytes)
+        return ResourceRequest(cpus=self.recipe.cpus, memory_bytes=self.recipe.memory_bytes)
 
     @property
     def lane(self) -> Lane:

@@ -28,7 +28,7 @@ class LiveBuild:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class LiveQueue:
     """What runs, and what waits in the order in which it is taken."""
 
     running: tuple[LiveBuild, ...]
@@ -41,7 +41,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlaceInLine:
+class QueuePosition:
     """A build that waits, and for how long."""
 
     position: int
@@ -65,14 +65,14 @@ class _Slot:
 class Queue:
     """The queue as it is now."""
 
-    line: Line
-    places: tuple[PlaceInLine, ...]
+    line: LiveQueue
+    places: tuple[QueuePosition, ...]
     """The first builds that wait, in the order in which they are taken."""
 
 
 def estimate(
-    line: Line, workers: Sequence[WorkerStatus], typical: Mapping[str, float], *, now: datetime
-) -> tuple[PlaceInLine, ...]:
+    line: LiveQueue, workers: Sequence[WorkerStatus], typical: Mapping[str, float], *, now: datetime
+) -> tuple[QueuePosition, ...]:
     """Say of each build that waits when it begins."""
     usual = median(typical.values()) if typical else None
     slots = _slots(line, workers, typical, usual, now)
@@ -83,17 +83,17 @@ def estimate(
 
 
 def _slots(
-    line: Line, workers: Sequence[WorkerStatus], typical: Mapping[str, float], usual: float | None, now: datetime
+    line: LiveQueue, workers: Sequence[WorkerStatus], typical: Mapping[str, float], usual: float | None, now: datetime
 ) -> list[_Slot]:
     running = {one.build.id: one for one in line.running}
     slots: list[_Slot] = []
     for worker in workers:
-        if worker.card.state is not WorkerState.ACTIVE:
+        if worker.registration.state is not WorkerState.ACTIVE:
             continue
-        lanes = frozenset(worker.card.lanes)
+        lanes = frozenset(worker.registration.lanes)
         held = [running[build_id] for build_id in worker.builds if build_id in running]
         left = [_left(one, typical.get(one.build.project, usual or 0.0), now) for one in held]
-        idle = [0.0] * max(worker.card.capacity.slots - len(held), 0)
+        idle = [0.0] * max(worker.registration.capacity.slots - len(held), 0)
         slots += [_Slot(lanes=lanes, free_in=seconds) for seconds in (*left, *idle)]
     return slots
 
@@ -103,12 +103,12 @@ def _left(one: LiveBuild, takes: float, now: datetime) -> float:
     return max(takes - passed, takes * _LEAST_SHARE)
 
 
-def _place(position: int, one: LiveBuild, slots: Sequence[_Slot], takes: float | None, now: datetime) -> PlaceInLine:
+def _place(position: int, one: LiveBuild, slots: Sequence[_Slot], takes: float | None, now: datetime) -> QueuePosition:
     able = [slot for slot in slots if one.lane in slot.lanes]
     if not able or takes is None:
-        return PlaceInLine(position=position, build=one.build, wait_seconds=None, has_worker=bool(able))
+        return QueuePosition(position=position, build=one.build, wait_seconds=None, has_worker=bool(able))
     slot = min(able, key=lambda slot: slot.free_in)
     pause = (one.build.not_before - now).total_seconds() if one.build.not_before else 0.0
     begins = max(slot.free_in, pause, 0.0)
     slot.free_in = begins + takes
-    return PlaceInLine(position=position, build=one.build, wait_seconds=begins, has_worker=True)
+    return QueuePosition(position=position, build=one.build, wait_seconds=begins, has_worker=True)

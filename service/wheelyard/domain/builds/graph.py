@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from wheelyard.domain.builds.build import Failure, NeededRelease, Status
+from wheelyard.domain.builds.build import Failure, MissingRelease, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import (
@@ -31,7 +31,7 @@ class Need:
 
     build_id: str
     """The build that waits."""
-    release: NeededRelease
+    release: MissingRelease
     target: Target
     priority: Priority
     requested_by: str
@@ -39,7 +39,7 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WaitGraph:
+class DependencyGraph:
     """Which builds wait for which."""
 
     waits: Collection[tuple[str, str]]
@@ -75,7 +75,7 @@ class WaitGraph:
 
 
 def refuse_needs(
-    release: str, needs: Sequence[NeededRelease], *, satisfied: Collection[NeededRelease], line_above: int
+    release: str, needs: Sequence[MissingRelease], *, satisfied: Collection[MissingRelease], line_above: int
 ) -> WheelyardError | None:
     """Give the error if a build may not wait for what it needs.
 

@@ -38,7 +38,7 @@ class Total(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tally:
+class Count:
     """How often something has happened, and how much it was together."""
 
     name: Total
@@ -49,7 +49,7 @@ class Tally:
     amount: float = 0.0
 
     @classmethod
-    def of(cls, name: Total, *labels: str, measured: float = 0.0) -> "Tally":
+    def of(cls, name: Total, *labels: str, measured: float = 0.0) -> "Count":
         """Count one."""
         measured = max(measured, 0.0)
         place = bisect_left(BUCKETS, measured)
@@ -83,7 +83,7 @@ class IndexSize:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Figures:
+class Metrics:
     """All of it, as of one moment."""
 
     queue: tuple[QueueDepth, ...]
@@ -92,12 +92,12 @@ class Figures:
     """Builds that run, by lane."""
     index: tuple[IndexSize, ...]
     unfinished_prebuilds: int
-    tallies: tuple[Tally, ...]
+    tallies: tuple[Count, ...]
     workers: tuple[WorkerStatus, ...] = ()
     database_bytes: int | None = None
 
 
-def tallies_of_change(old: Build, new: Build) -> Iterator[Tally]:
+def counts_of_change(old: Build, new: Build) -> Iterator[Count]:
     """Count what a change of a build means; the triggers of the database do the same."""
     if new.status is not old.status:
         yield from _tallies_of_status(old, new)
@@ -107,29 +107,29 @@ def tallies_of_change(old: Build, new: Build) -> Iterator[Tally]:
             yield from _tallies_of_attempt(attempt)
 
 
-def _tallies_of_status(old: Build, new: Build) -> Iterator[Tally]:
+def _tallies_of_status(old: Build, new: Build) -> Iterator[Count]:
     if new.status is Status.RUNNING and old.started_at is None and new.started_at is not None:
         waited = (new.started_at - new.created_at).total_seconds()
-        yield Tally.of(Total.BUILD_WAIT, new.priority.value, measured=waited)
+        yield Count.of(Total.BUILD_WAIT, new.priority.value, measured=waited)
     if new.status.is_final:
-        yield Tally.of(Total.BUILDS, new.status.value, new.failure.code if new.failure else "")
+        yield Count.of(Total.BUILDS, new.status.value, new.failure.code if new.failure else "")
         if new.started_at is not None and new.finished_at is not None:
             took = (new.finished_at - new.started_at).total_seconds()
-            yield Tally.of(Total.BUILD_DURATION, new.status.value, measured=took)
+            yield Count.of(Total.BUILD_DURATION, new.status.value, measured=took)
 
 
-def _tallies_of_attempt(attempt: Attempt) -> Iterator[Tally]:
-    yield Tally.of(Total.ATTEMPTS, attempt.status.value, attempt.failure.code if attempt.failure else "")
+def _tallies_of_attempt(attempt: Attempt) -> Iterator[Count]:
+    yield Count.of(Total.ATTEMPTS, attempt.status.value, attempt.failure.code if attempt.failure else "")
     for timing in attempt.timings:
-        yield Tally.of(Total.STAGE_DURATION, timing.stage.value, measured=timing.seconds)
+        yield Count.of(Total.STAGE_DURATION, timing.stage.value, measured=timing.seconds)
 
 
-def tally_of_request(*, joined: bool, status: Status) -> Tally:
+def count_of_request(*, joined: bool, status: Status) -> Count:
     """Count a request by what it led to."""
     outcome = "queued" if not joined else "satisfied" if status is Status.SUCCEEDED else "joined"
-    return Tally.of(Total.REQUESTS, outcome)
+    return Count.of(Total.REQUESTS, outcome)
 
 
-def tally_of_wheel(origin: WheelOrigin) -> Tally:
+def count_of_wheel(origin: WheelOrigin) -> Count:
     """Count a wheel that came onto the index."""
-    return Tally.of(Total.WHEELS, origin.value)
+    return Count.of(Total.WHEELS, origin.value)

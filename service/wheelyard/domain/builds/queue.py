@@ -22,7 +22,7 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Demand:
+class ResourceRequest:
     """What a build takes of its worker's capacity; None is whatever the worker gives to a build by default."""
 
     cpus: float | None = None
@@ -46,10 +46,10 @@ class Capacity:
             memory_bytes=self.memory_bytes - taken.memory_bytes,
         )
 
-    def share(self, demand: Demand, default: Demand) -> "Capacity":
+    def share(self, resource_request: ResourceRequest, default: ResourceRequest) -> "Capacity":
         """Give what a build takes; one that wants more processors than there are takes all."""
-        cpus = demand.cpus or default.cpus or 0.0
-        memory = demand.memory_bytes or default.memory_bytes or 0
+        cpus = resource_request.cpus or default.cpus or 0.0
+        memory = resource_request.memory_bytes or default.memory_bytes or 0
         return Capacity(slots=1, cpus=min(cpus, self.cpus), memory_bytes=memory)
 
     def covers(self, share: "Capacity") -> bool:
@@ -70,7 +70,7 @@ class Lane:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Offer:
+class Allocation:
     """A worker that would take a build: who it is, where it can build, and what room it has."""
 
     worker: str
@@ -80,7 +80,7 @@ class Offer:
     """What it has when it is idle; a build that needs more memory than this is not for it."""
     free: Capacity
     """What it has now; the first build in line waits for the room that it needs, and others behind it."""
-    default: Demand
+    default: ResourceRequest
     """What a build takes that does not say."""
 
 
@@ -96,7 +96,7 @@ class WorkerState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HostFigures:
+class HostMetrics:
     """What a worker's host has of disk and images, as it was a moment ago."""
 
     disk_size_bytes: int
@@ -112,7 +112,7 @@ class HostFigures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerCard:
+class WorkerRegistration:
     """What a worker says about itself."""
 
     name: str
@@ -120,7 +120,7 @@ class WorkerCard:
     lanes: tuple[Lane, ...]
     capacity: Capacity
     state: WorkerState
-    host_figures: HostFigures | None = None
+    host_figures: HostMetrics | None = None
     """None as long as it has not looked yet."""
 
     @property
@@ -133,7 +133,7 @@ class WorkerCard:
 class WorkerStatus:
     """A worker as the service knows it."""
 
-    card: WorkerCard
+    registration: WorkerRegistration
     started_at: datetime
     seen_at: datetime
     """When it was last heard of."""

@@ -11,7 +11,7 @@ from wheelyard.domain.builds.build import (
     BuildOrder,
     BuildSummary,
     Failure,
-    NeededRelease,
+    MissingRelease,
     StageTiming,
     Status,
     Wheel,
@@ -123,7 +123,7 @@ class Outcome:
     counts: bool = True
     """False if the attempt is not to count towards the build's allowed ones: it was handed back in good order."""
 
-    needs: tuple[NeededRelease, ...] = ()
+    needs: tuple[MissingRelease, ...] = ()
     """Releases without a wheel that have to be built before it is tried again; it is ``queued`` then, and waits."""
 
     @property

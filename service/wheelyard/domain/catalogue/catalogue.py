@@ -272,13 +272,13 @@ def _cross_check_suites(catalogue: Catalogue) -> Iterator[str]:
                 yield f"suite.{name}.pythons: unknown Python {python!r}{_nearest(python, catalogue.python)}"
     for name, entry in catalogue.suite.items():
         if isinstance(entry, ImageSuite):
-            yield from _check_foreign(catalogue, name, entry)
+            yield from _check_external(catalogue, name, entry)
     tools = catalogue.tools.python
     if catalogue.own_suites and tools not in catalogue.python:
         yield f"tools.python: unknown Python {tools!r}{_nearest(tools, catalogue.python)}"
 
 
-def _check_foreign(catalogue: Catalogue, name: str, entry: ImageSuite) -> Iterator[str]:
+def _check_external(catalogue: Catalogue, name: str, entry: ImageSuite) -> Iterator[str]:
     """An image of others needs a suite of ours that proves its wheels, with each of its Pythons."""
     if entry.runtime is None:
         return

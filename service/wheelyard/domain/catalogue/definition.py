@@ -81,13 +81,13 @@ def builder_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: s
     """Digest what determines a suite's builder image for one Python: a sha256 in hexadecimal."""
     entry = catalogue.suite.get(suite)
     if isinstance(entry, ImageSuite) and entry.is_buildable:
-        return _foreign_definition(catalogue, facts, entry, python=python)
+        return _external_definition(catalogue, facts, entry, python=python)
     pythons = pythons_definition(catalogue, facts, suite=suite, python=python)
     policy = own_suite(catalogue, suite).policy
     return _digest("builder", facts.instructions, pythons, policy, catalogue.tools.model_dump(), facts.tools_lock)
 
 
-def _foreign_definition(catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, python: str) -> str:
+def _external_definition(catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, python: str) -> str:
     """Digest what determines the layer on a builder that others make."""
     image = entry.model_dump(include={"image", "package_manager", "python_path", "policy"})
     pythons = builder_pythons(catalogue, python)

@@ -14,7 +14,7 @@ from wheelyard.domain.packaging.release import IndexFile, best_sdist, serves_pyt
 from wheelyard.domain.packaging.target import Target
 
 
-class StandIns(StrEnum):
+class Placeholders(StrEnum):
     """Which releases without a usable wheel are shown all the same, as what could be built."""
 
     NONE = "none"
@@ -29,7 +29,7 @@ class OfferedFiles:
 
     files: tuple[IndexFile, ...]
     """Upstream's and our own, as they are."""
-    stand_ins: tuple[IndexFile, ...]
+    placeholders: tuple[IndexFile, ...]
     """Sdists, at most one of a release, each of which stands for the wheel that a build of it would make."""
 
 
@@ -40,7 +40,7 @@ def is_usable(file: IndexFile, target: Target) -> bool:
 
 
 def offer_files(
-    upstream: Sequence[IndexFile], own: Sequence[IndexFile], *, target: Target, stand_ins: StandIns
+    upstream: Sequence[IndexFile], own: Sequence[IndexFile], *, target: Target, placeholders: Placeholders
 ) -> OfferedFiles | None:
     """Choose what to list beside upstream's files; None if upstream's page will do as it is.
 
@@ -49,9 +49,9 @@ def offer_files(
     served = _versions(upstream, target)
     added = tuple(file for file in own if file.version not in served)
     usable = served | _versions(added, target)
-    hidden = stand_ins is StandIns.NONE or (stand_ins is StandIns.WHEELLESS and bool(usable))
+    hidden = placeholders is Placeholders.NONE or (placeholders is Placeholders.WHEELLESS and bool(usable))
     sdists = () if hidden else _sdists(upstream, usable, target)
-    return OfferedFiles(files=(*upstream, *added), stand_ins=sdists) if added or sdists else None
+    return OfferedFiles(files=(*upstream, *added), placeholders=sdists) if added or sdists else None
 
 
 def _versions(files: Iterable[IndexFile], target: Target) -> frozenset[Version]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.contract.samples import sample_failure, sample_wheel
-from tests.unit.api_stand import ApiStand, api_stand
+from tests.unit.api_harness import ApiHarness, api_harness
 
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
@@ -21,40 +21,40 @@ GRID = {"pythons": ["3.11", "3.13"], "platforms": ["manylinux_2_31_x86_64", "man
 
 
 @asynccontextmanager
-async def request_stand(cache_dir: Path) -> AsyncIterator[ApiStand]:
+async def request_harness(cache_dir: Path) -> AsyncIterator[ApiHarness]:
     """Give the API with a resolver that knows three projects."""
-    async with api_stand(cache_dir) as stand:
+    async with api_harness(cache_dir) as harness:
         for project, version in (("pyyaml", "6.0.3"), ("lxml", "6.0.2"), ("wheelonly", "1.0")):
-            stand.resolver.add(project, version)
-        yield stand
+            harness.resolver.add(project, version)
+        yield harness
 
 
-async def order(stand: ApiStand, **body: object) -> dict[str, Any]:
-    answer = await stand.client.post("/v1/requests", json=body)
+async def order(harness: ApiHarness, **body: object) -> dict[str, Any]:
+    answer = await harness.client.post("/v1/requests", json=body)
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == answer.json()["url"]
     return dict(answer.json())
 
 
-async def settle(stand: ApiStand) -> None:
+async def release_dependents(harness: ApiHarness) -> None:
     """Bring everything on until nothing happens without builds."""
-    advance = stand.services.prebuilds.advance
+    advance = harness.services.prebuilds.advance
     while await advance.once():
         pass
 
 
-async def look(stand: ApiStand, request: dict[str, Any]) -> dict[str, Any]:
-    await settle(stand)
-    return dict((await stand.client.get(request["url"])).json())
+async def look(harness: ApiHarness, request: dict[str, Any]) -> dict[str, Any]:
+    await release_dependents(harness)
+    return dict((await harness.client.get(request["url"])).json())
 
 
 async def finish_build(
-    stand: ApiStand, build_id: str, filename: str | None, *, level: Level = Level.PROD, metadata: bytes = METADATA
+    harness: ApiHarness, build_id: str, filename: str | None, *, level: Level = Level.PROD, metadata: bytes = METADATA
 ) -> None:
     """Let a build publish a wheel, or fail."""
-    claim = await stand.claim(build_id)
+    claim = await harness.claim(build_id)
     if filename is None:
-        assert await stand.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
+        assert await harness.attempts.finish(claim, Outcome(status=Status.FAILED, failure=sample_failure()))
         return
     wheel = replace(sample_wheel(), filename=filename)
     published = PublishedFile(
@@ -67,7 +67,7 @@ async def finish_build(
         level=level,
         metadata=metadata,
     )
-    assert await stand.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
+    assert await harness.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
 
 
 def statuses(view: dict[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ from psycopg.rows import dict_row
 from tests.acceptance.processes import containers, descendants, free_port, is_listening, wait_for
 from tests.acceptance.running_service import BUILD_SECONDS, FINAL, START_SECONDS, STOP_SECONDS, Document, Launch
 from tests.acceptance.upstream import QUICK, Upstream, open_upstream
-from tests.faults.gates import Gates
+from tests.faults.barriers import Barriers
 from tests.faults.lines import Line, line_to, to_path, to_port
 from tests.faults.private_engine import PrivateEngine
 
@@ -85,7 +85,7 @@ class Part:
 
 
 @dataclass(kw_only=True)
-class Yard:
+class Cluster:
     """Everything, and what a test does with it."""
 
     loop: asyncio.AbstractEventLoop
@@ -93,7 +93,7 @@ class Yard:
     database_dir: Path
     """The state directory of PostgreSQL."""
     upstream: Upstream
-    gates: Gates
+    barriers: Barriers
     engine: str
     """The program that talks to the engine of the yard's workers."""
     engine_server: PrivateEngine | None
@@ -173,7 +173,7 @@ class Yard:
         elif stage == "uploaded":
             self.lines["devpi"].hold_answers_to(b"POST /wheels/prod")
         else:
-            self.gates.close(stage)
+            self.barriers.close(stage)
 
     def until_held(self, build_id: str, stage: str) -> str:
         """Wait until a build is in a stage, and return the name of the worker that has it."""
@@ -207,7 +207,7 @@ class Yard:
 
     def release(self) -> None:
         """Let everything go on."""
-        self.gates.open_all()
+        self.barriers.open_all()
         self.upstream.held.clear()
         self.lines["devpi"].restore()
 
@@ -270,7 +270,7 @@ class Yard:
 
 
 @asynccontextmanager
-async def open_yard(make_state_dir: Callable[[], Path], engine: PrivateEngine | None) -> AsyncIterator[Yard]:
+async def open_cluster(make_state_dir: Callable[[], Path], engine: PrivateEngine | None) -> AsyncIterator[Cluster]:
     """Open a yard with all its parts; without an engine of its own, its containers are on the host's."""
     with ExitStack() as stack:
         upstream = stack.enter_context(open_upstream())
@@ -280,12 +280,12 @@ async def open_yard(make_state_dir: Callable[[], Path], engine: PrivateEngine | 
             await asyncio.to_thread(migrate, url)
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                 await connection.execute(_CLOCK.encode())
-            yard = _make(upstream, postgres, database_dir, make_state_dir, engine)
+            cluster = _make(upstream, postgres, database_dir, make_state_dir, engine)
             try:
-                await asyncio.to_thread(_open, yard)
-                yield yard
+                await asyncio.to_thread(_open, cluster)
+                yield cluster
             finally:
-                await asyncio.to_thread(_close, yard)
+                await asyncio.to_thread(_close, cluster)
 
 
 def _make(
@@ -294,75 +294,75 @@ def _make(
     database_dir: Path,
     make_state_dir: Callable[[], Path],
     engine: PrivateEngine | None,
-) -> Yard:
+) -> Cluster:
     hosts = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    gates = Gates(
+    barriers = Barriers(
         make_state_dir(), engine=engine_command(Settings()).program, address=engine.address if engine else hosts
     )
-    return Yard(
+    return Cluster(
         loop=asyncio.get_running_loop(),
         postgres=postgres,
         database_dir=database_dir,
         upstream=upstream,
-        gates=gates,
-        engine=str(gates.program),
+        barriers=barriers,
+        engine=str(barriers.program),
         engine_server=engine,
         make_state_dir=make_state_dir,
     )
 
 
-def _open(yard: Yard) -> None:
-    database = to_path(f"{parse_qs(urlsplit(yard.postgres.url).query)['host'][0]}/.s.PGSQL.5432")
+def _open(cluster: Cluster) -> None:
+    database = to_path(f"{parse_qs(urlsplit(cluster.postgres.url).query)['host'][0]}/.s.PGSQL.5432")
     for name in ("first", "second", "api"):
-        yard.lines[name] = line_to(database)
+        cluster.lines[name] = line_to(database)
     port = free_port()
-    yard.lines["devpi"] = line_to(to_port(port))
-    yard.settings = {
+    cluster.lines["devpi"] = line_to(to_port(port))
+    cluster.settings = {
         **{name: secrets.token_hex(16) for name in ("INDEX_PASSWORD", "STAGING_PASSWORD")},
-        "UPSTREAM_INDEX_URL": yard.upstream.url,
+        "UPSTREAM_INDEX_URL": cluster.upstream.url,
         "REFRESH_INTERVAL_HOURS": "0",
         "LEASE_SECONDS": str(LEASE_SECONDS),
         "RETRY_SECONDS": "0.5",
         "MAX_ATTEMPTS": "9",
         "REQUESTS_PER_MINUTE": "0",
-        "ENGINE": str(yard.gates.program),
+        "ENGINE": str(cluster.barriers.program),
         "INDEX_URL": f"http://127.0.0.1:{port}",
         "DISK_FLOOR_BYTES": str(16 << 20),
     }
-    yard.start("devpi", "devpi", "--host", "127.0.0.1", "--port", str(port))
-    wait_for("devpi", lambda: is_listening(yard.settings["INDEX_URL"]), seconds=START_SECONDS)
+    cluster.start("devpi", "devpi", "--host", "127.0.0.1", "--port", str(port))
+    wait_for("devpi", lambda: is_listening(cluster.settings["INDEX_URL"]), seconds=START_SECONDS)
     api_port = free_port()
-    recipes = yard.make_state_dir()
+    recipes = cluster.make_state_dir()
     for project, text in RECIPES.items():
         (recipes / f"{project}.toml").write_text(text)
-    api = yard.start(
-        "api", "serve", PORT=str(api_port), DATABASE_URL=_address(yard, "api"), RECIPES=json.dumps([str(recipes)])
+    api = cluster.start(
+        "api", "serve", PORT=str(api_port), DATABASE_URL=_address(cluster, "api"), RECIPES=json.dumps([str(recipes)])
     )
-    through = f"http://127.0.0.1:{yard.lines['devpi'].port}"
+    through = f"http://127.0.0.1:{cluster.lines['devpi'].port}"
     for name in ("first", "second"):
-        yard.start(name, "worker", DATABASE_URL=_address(yard, name), INDEX_URL=through, DRAIN_SECONDS="60")
+        cluster.start(name, "worker", DATABASE_URL=_address(cluster, name), INDEX_URL=through, DRAIN_SECONDS="60")
     url = f"http://127.0.0.1:{api_port}"
     wait_for("the API", lambda: is_listening(url), seconds=START_SECONDS)
     token = api.launch.cli("token", "create", "tests").stdout.strip()
-    yard.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=60)
-    yard.until_well()
+    cluster.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=60)
+    cluster.until_well()
 
 
-def _address(yard: Yard, name: str) -> str:
-    return f"postgresql://postgres@127.0.0.1:{yard.lines[name].port}/wheelyard"
+def _address(cluster: Cluster, name: str) -> str:
+    return f"postgresql://postgres@127.0.0.1:{cluster.lines[name].port}/wheelyard"
 
 
-def _close(yard: Yard) -> None:
-    yard.release()
-    for line in yard.lines.values():
+def _close(cluster: Cluster) -> None:
+    cluster.release()
+    for line in cluster.lines.values():
         line.restore()
-    yard.http.close()
+    cluster.http.close()
     for name in ("first", "second", "api", "devpi"):
-        if (part := yard.parts.get(name)) is not None:
+        if (part := cluster.parts.get(name)) is not None:
             part.process.send_signal(signal.SIGCONT)
             part.process.terminate()
             part.process.wait(STOP_SECONDS)
-    for line in yard.lines.values():
+    for line in cluster.lines.values():
         line.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.contract.samples import BEGINNING, ManualClock
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.records import MemoryState
-from tests.unit.pipeline_stand import PipelineStand
+from tests.unit.pipeline_harness import PipelineHarness
 
 from wheelyard.domain.builds.build import Build, Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
@@ -72,10 +72,10 @@ async def pass_through(job: Job, tools: Tools) -> Job:
 
 
 @dataclass(kw_only=True)
-class RunStand:
+class RunHarness:
     """One queued build, and workers that run it."""
 
-    pipeline: PipelineStand
+    pipeline: PipelineHarness
     folder: Path
     log_bytes_per_second: int = 4 << 20
     log_bytes: int = 1 << 20
@@ -146,9 +146,9 @@ class Endless:
 
 
 @contextlib.asynccontextmanager
-async def running(stand: RunStand, stage: Endless) -> AsyncIterator[asyncio.Task[None]]:
+async def running(harness: RunHarness, stage: Endless) -> AsyncIterator[asyncio.Task[None]]:
     """Run an attempt that has come to its endless stage; at the end of the block, wait until it is over."""
-    attempt = asyncio.create_task(stand.runner(stage, pass_through)(await stand.queued()))
+    attempt = asyncio.create_task(harness.runner(stage, pass_through)(await harness.queued()))
     await asyncio.wait_for(stage.begun.wait(), 10)
     yield attempt
     await asyncio.wait_for(attempt, 10)

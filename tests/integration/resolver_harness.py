@@ -20,7 +20,7 @@ from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnShelf:
+class OwnStorage:
     """Our own index, in memory."""
 
     records: MemoryWheels
@@ -55,12 +55,14 @@ class OwnShelf:
         return wheel
 
 
-def open_own_shelf(folder: Path, level: Level = Level.PROD) -> OwnShelf:
+def open_own_storage(folder: Path, level: Level = Level.PROD) -> OwnStorage:
     """Make an empty one."""
     records = MemoryWheels(MemoryState(clock=ManualClock(BEGINNING)))
     held = MemoryIndex()
     cache = ContentCache(root=folder, floor_bytes=0)
-    return OwnShelf(records=records, held=held, wheels=OwnWheels(store=records, shelf=held, cache=cache, level=level))
+    return OwnStorage(
+        records=records, held=held, wheels=OwnWheels(store=records, storage=held, cache=cache, level=level)
+    )
 
 
 def simple_wheel(name: str, version: str, *requires: str) -> bytes:

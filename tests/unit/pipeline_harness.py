@@ -141,7 +141,7 @@ class OpenUploads:
 
 
 @dataclass(kw_only=True)
-class PipelineStand:
+class PipelineHarness:
     """A job, and the twins that its stages meet."""
 
     folder: Path
@@ -226,11 +226,11 @@ class PipelineStand:
         return path
 
 
-def make_stand(folder: Path, recipe: EffectiveRecipe | None = None) -> PipelineStand:
+def make_harness(folder: Path, recipe: EffectiveRecipe | None = None) -> PipelineHarness:
     source = MemorySourceIndex(folder / "cache")
     source.add("demo-1.0.tar.gz", SDIST)
     (folder / "uv").write_bytes(b"uv")
-    return PipelineStand(folder=folder, engine=MemoryEngine(honest_build), source=source, order=order_for(recipe))
+    return PipelineHarness(folder=folder, engine=MemoryEngine(honest_build), source=source, order=order_for(recipe))
 
 
 async def honest_build(agent: ScriptedAgent) -> None:

@@ -16,13 +16,13 @@ import httpx
 from packaging.utils import canonicalize_name
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_failure, sample_timings, sample_wheel
-from tests.unit.api_stand import SECRET, ApiStand, api_stand
-from tests.unit.pipeline_stand import info_folder, pack_wheel
+from tests.unit.api_harness import SECRET, ApiHarness, api_harness
+from tests.unit.pipeline_harness import info_folder, pack_wheel
 from tests.unit.web_images import sample_builder, sample_content, sample_image
 
 from wheelyard.domain.builds.build import Stage, StageTiming, Status
 from wheelyard.domain.builds.log_text import LogNote
-from wheelyard.domain.builds.queue import Capacity, Lane, WorkerCard, WorkerState
+from wheelyard.domain.builds.queue import Capacity, Lane, WorkerRegistration, WorkerState
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus
@@ -78,10 +78,10 @@ build-constraints = ["cython<3"]
 
 
 @dataclass
-class WebStand:
+class WebHarness:
     """A browser that is signed in, and the worker's side behind the pages."""
 
-    api: ApiStand
+    api: ApiHarness
     browser: httpx.AsyncClient
     csrf: str = ""
     metadata: str = METADATA
@@ -275,28 +275,28 @@ class _Reader(HTMLParser):
 
 
 @asynccontextmanager
-async def web_stand(cache_dir: Path, *, anonymous_read: bool = False) -> AsyncIterator[WebStand]:
+async def web_harness(cache_dir: Path, *, anonymous_read: bool = False) -> AsyncIterator[WebHarness]:
     """Give pages to a browser that is not signed in yet."""
     beginning = datetime.now(UTC) - timedelta(minutes=6)
-    async with api_stand(cache_dir, anonymous_read=anonymous_read, beginning=beginning) as api:
+    async with api_harness(cache_dir, anonymous_read=anonymous_read, beginning=beginning) as api:
         transport = httpx.ASGITransport(app=api.app, raise_app_exceptions=False)
         headers = {"Accept": "text/html,application/xhtml+xml"}
         async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=headers) as browser:
-            yield WebStand(api=api, browser=browser)
+            yield WebHarness(api=api, browser=browser)
 
 
-async def furnish(stand: WebStand) -> dict[str, str]:
+async def furnish(harness: WebHarness) -> dict[str, str]:
     """Give the pages something to show; gives ids and file names by what they are."""
-    stand.api.recipes.recipes[canonicalize_name("pyyaml")] = parse_recipe(RECIPE, source="recipes/pyyaml.toml")
-    card = WorkerCard(
+    harness.api.recipes.recipes[canonicalize_name("pyyaml")] = parse_recipe(RECIPE, source="recipes/pyyaml.toml")
+    registration = WorkerRegistration(
         name="builder-1",
         host="builder-1",
         lanes=(Lane(architecture="x86_64", suite="bookworm", python="3.13"),),
         capacity=Capacity(slots=2, cpus=4.0, memory_bytes=8 << 30),
         state=WorkerState.ACTIVE,
     )
-    build_id, wheel = await stand.built()
-    failed = await stand.failed()
-    older, _ = await stand.built("pyyaml==6.0.2")
-    await stand.api.workers.report(card)
+    build_id, wheel = await harness.built()
+    failed = await harness.failed()
+    older, _ = await harness.built("pyyaml==6.0.2")
+    await harness.api.workers.report(registration)
     return {"succeeded": build_id, "wheel": wheel, "failed": failed, "older": older, "request": sample_prebuild().id}

@@ -14,10 +14,10 @@ import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
 from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLine, MemoryLogs
-from tests.fakes.images import MemoryRecipeBook
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLiveQueue, MemoryLogs
+from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
-from tests.fakes.metrics import MemoryFigures, MemoryNames, MemoryStatistics
+from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryWorkers
@@ -61,13 +61,13 @@ CATALOGUE = Path(__file__).parents[2] / "builders" / "builders.toml"
 
 
 @dataclass
-class ApiStand:
+class ApiHarness:
     """What a test acts on: the client in front, the worker's side behind."""
 
     client: httpx.AsyncClient
     services: ApiServices
     source: MemorySourceIndex
-    recipes: MemoryRecipeBook
+    recipes: MemoryRecipes
     builds: MemoryBuilds
     attempts: MemoryAttempts
     logs: MemoryLogs
@@ -106,7 +106,7 @@ class ApiParts:
     logs: MemoryLogs
     source: MemorySourceIndex
     cache_dir: Path
-    recipes: MemoryRecipeBook = field(default_factory=MemoryRecipeBook)
+    recipes: MemoryRecipes = field(default_factory=MemoryRecipes)
     held: MemoryIndex = field(default_factory=MemoryIndex)
     resolver: MemoryReleaseResolver = field(default_factory=MemoryReleaseResolver)
     catalogue: Catalogue = field(default_factory=lambda: parse_catalogue(CATALOGUE.read_text()))
@@ -128,9 +128,9 @@ class ApiParts:
 
 
 @asynccontextmanager
-async def api_stand(
+async def api_harness(
     cache_dir: Path, *, heartbeat_seconds: float = 15.0, anonymous_read: bool = False, beginning: datetime = BEGINNING
-) -> AsyncIterator[ApiStand]:
+) -> AsyncIterator[ApiHarness]:
     clock = ManualClock(beginning)
     state = MemoryState(clock=clock)
     builds, logs = MemoryBuilds(state), MemoryLogs(state)
@@ -145,7 +145,7 @@ async def api_stand(
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {PREFIX}{SECRET}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=headers) as client:
-        yield ApiStand(
+        yield ApiHarness(
             client=client,
             services=services,
             source=parts.source,
@@ -168,7 +168,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
     state, held, now = parts.state, parts.held, parts.state.clock
     builds, logs, workers = parts.builds, parts.logs, MemoryWorkers(state)
     order = parts.order()
-    prebuilds = prebuild_stand(state, source=parts.source, resolver=parts.resolver, index=held, request_build=order)
+    prebuilds = prebuild_harness(state, source=parts.source, resolver=parts.resolver, index=held, request_build=order)
     assert isinstance(prebuilds.store, MemoryPrebuilds)
     return ApiServices(
         request_build=order,
@@ -190,15 +190,15 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         workers=workers,
         logs=logs,
         statistics=MemoryStatistics(state),
-        figures=MemoryFigures(state, MemoryPrebuilds(state)),
+        figures=MemoryMetrics(state, MemoryPrebuilds(state)),
         disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
-        queue=ShowQueue(line=MemoryLine(state), workers=workers, times=builds, now=now),
+        queue=ShowQueue(line=MemoryLiveQueue(state), workers=workers, times=builds, now=now),
         names=MemoryNames(state),
         prebuild_lists=prebuilds.store,
         recipes=parts.recipes,
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
-        index=index_stand(state, held, targets=order.targets()),
+        index=index_harness(state, held, targets=order.targets()),
         readiness=parts.checks,
         readiness_timeout_seconds=0.05,
         heartbeat_seconds=heartbeat_seconds,
@@ -219,7 +219,7 @@ def access_on(
     )
 
 
-def index_stand(
+def index_harness(
     state: MemoryState,
     held: MemoryIndex,
     access: IndexAccess = IndexAccess(),  # noqa: B008
@@ -232,15 +232,15 @@ def index_stand(
         pages=SimplePages(wheels, listing=listing, trusted_seconds=0),
         staged_pages=SimplePages(wheels, listing=replace(listing, level=Level.STAGING), trusted_seconds=0),
         own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), trusted_seconds=0),
-        files=WheelBytes(store=wheels, shelf=held),
+        files=WheelBytes(store=wheels, storage=held),
         browse=BrowseIndex(store=wheels, lists=wheels, contents=wheels),
-        manage=ManageWheels(store=wheels, edits=wheels, shelf=held, indexes=indexes),
+        manage=ManageWheels(store=wheels, edits=wheels, storage=held, indexes=indexes),
         check=CheckIndex(
             lists=wheels,
             edits=wheels,
             contents=wheels,
             reports=MemoryIndexReports(state),
-            shelf=held,
+            storage=held,
             indexes=indexes,
             audit=MemoryAudit(state),
         ),
@@ -248,7 +248,7 @@ def index_stand(
     )
 
 
-def prebuild_stand(
+def prebuild_harness(
     state: MemoryState,
     *,
     source: MemorySourceIndex,

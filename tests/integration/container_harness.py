@@ -27,7 +27,7 @@ from uv import find_uv_bin
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.engine.users import ContainerUsers
-from wheelyard.adapters.images.fallback import StandIns
+from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
@@ -73,7 +73,7 @@ class PackagesAndUpstream:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerStand:
+class ContainerHarness:
     """What all runs share."""
 
     folder: Path
@@ -88,7 +88,7 @@ class ContainerStand:
 
     def run_of(self, project: str, **how: object) -> "PackageRun":
         """Give a build of one of the tiny projects, not yet begun."""
-        return PackageRun(stand=self, project=project, **how)  # type: ignore[arg-type]  # the class checks them
+        return PackageRun(harness=self, project=project, **how)  # type: ignore[arg-type]  # the class checks them
 
     async def containers(self) -> list[str]:
         """List this worker's containers, running or not."""
@@ -100,7 +100,7 @@ class ContainerStand:
 class PackageRun:
     """One build of one project, by a worker of its own."""
 
-    stand: ContainerStand
+    harness: ContainerHarness
     project: str
     suite: str = SUITE
     limits: Limits = LIMITS
@@ -125,7 +125,7 @@ class PackageRun:
 
     async def go(self) -> Build:
         """Run one attempt to its end."""
-        own = MemorySourceIndex(self.stand.folder / "sdists")
+        own = MemorySourceIndex(self.harness.folder / "sdists")
         for name, content in self.added.items():
             own.add(name, content)
         order = self._order(
@@ -134,14 +134,14 @@ class PackageRun:
         self.build_id = (await self.builds.submit(order, requested_by="tests")).build.id
         self.begun.set()
         options = AttemptOptions(
-            worker=self.stand.worker,
-            folder=self.stand.folder / "attempts",
+            worker=self.harness.worker,
+            folder=self.harness.folder / "attempts",
             lease_seconds=2.0,
             log_bytes=self.log_bytes,
             log_ceiling_bytes=1 << 20,
             log_bytes_per_second=self.log_bytes_per_second,
         )
-        tools = self._tools(PackagesAndUpstream(own, self.stand.upstream))
+        tools = self._tools(PackagesAndUpstream(own, self.harness.upstream))
         steps = steps_to(publish_on(self.index, MemoryUploads(self.state)))
         await RunBuild(store=MemoryAttempts(self.state), steps=steps, tools=tools, options=options)(self.build_id)
         return await self.builds.get(self.build_id)
@@ -185,14 +185,14 @@ class PackageRun:
     def _tools(self, source: SourceIndex) -> Tools:
         return Tools(
             source=source,
-            resolver=self.stand.resolver,
-            engine=ContainerEngine(self.stand.command, recipe_network=self.network, users=self.stand.users),
+            resolver=self.harness.resolver,
+            engine=ContainerEngine(self.harness.command, recipe_network=self.network, users=self.harness.users),
             images=LoggedImages(
-                image_builder(self.stand.settings).revised(self.stand.revision),
-                stand_ins=StandIns(engine=self.stand.command, folder=self.stand.folder / "images"),
+                image_builder(self.harness.settings).revised(self.harness.revision),
+                fallbacks=Fallbacks(engine=self.harness.command, folder=self.harness.folder / "images"),
                 note_use=self._note_use,
             ),
-            crates=CrateArchives(ContentCache(root=self.stand.folder / "crates", floor_bytes=0)),
+            crates=CrateArchives(ContentCache(root=self.harness.folder / "crates", floor_bytes=0)),
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
             agent=agent_program().data,
@@ -200,17 +200,17 @@ class PackageRun:
             limits=LimitRules(default=self.limits, ceiling=CEILING),
             output_bytes=16 << 20,
             build_number=1,
-            labels={WORKER_LABEL: self.stand.worker},
+            labels={WORKER_LABEL: self.harness.worker},
             network_for_recipes=self.network is not None,
         )
 
 
 @contextlib.asynccontextmanager
-async def open_stand(folder: Path, worker: str) -> AsyncIterator[ContainerStand]:
+async def open_harness(folder: Path, worker: str) -> AsyncIterator[ContainerHarness]:
     """Open a stand whose state is in a folder and whose containers bear the worker's name."""
     settings = load_settings().model_copy(update={"state_dir": folder})
     async with source_index(settings) as upstream:
-        yield ContainerStand(
+        yield ContainerHarness(
             folder=folder,
             worker=worker,
             settings=settings,
@@ -223,8 +223,8 @@ async def open_stand(folder: Path, worker: str) -> AsyncIterator[ContainerStand]
 
 async def be_a_worker(folder: Path, worker: str) -> None:
     """Build the project that sleeps, and say so once it does."""
-    async with open_stand(folder, worker) as stand:
-        run = stand.run_of("sleeps")
+    async with open_harness(folder, worker) as harness:
+        run = harness.run_of("sleeps")
         working = asyncio.create_task(run.go())
         await run.until_logged(ASLEEP)
         sys.stdout.write(f"{ASLEEP}\n")

@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.hostile.corpus import HERE, Attack
 from tests.hostile.sdist_parts import MARK
-from tests.integration.container_stand import LIMITS, ContainerStand, PackageRun
+from tests.integration.container_harness import LIMITS, ContainerHarness, PackageRun
 
 from wheelyard.domain.builds.build import Build
 from wheelyard.interfaces import Limits
@@ -25,24 +25,24 @@ _PYPROJECT: Final = (
 )
 
 
-def run_of_build(stand: ContainerStand, attack: Path, limits: Limits = SMALL, **more: bytes) -> PackageRun:
+def run_of_build(harness: ContainerHarness, attack: Path, limits: Limits = SMALL, **more: bytes) -> PackageRun:
     """Give the build of a project whose backend runs an attack, not yet begun."""
-    return stand.run_of("demo", sdist=_sdist_of(attack, more), limits=limits, log_bytes=256 << 10)
+    return harness.run_of("demo", sdist=_sdist_of(attack, more), limits=limits, log_bytes=256 << 10)
 
 
-def run_of(stand: ContainerStand, attack: Attack) -> PackageRun:
+def run_of(harness: ContainerHarness, attack: Attack) -> PackageRun:
     """Give the build that an attack of any kind is tried with, not yet begun."""
     match attack.kind:
         case "sdists":
             name, content = attack.act("make")()
-            return stand.run_of("demo", sdist=content, sdist_filename=name, limits=SMALL)
+            return harness.run_of("demo", sdist=content, sdist_filename=name, limits=SMALL)
         case "wheels":
-            return run_of_build(stand, HERE / "project" / "carrier.py", payload=attack.act("make")())
+            return run_of_build(harness, HERE / "project" / "carrier.py", payload=attack.act("make")())
         case _:
             seconds = attack.facts.get("SECONDS", SMALL.time_seconds)
             assert isinstance(seconds, int)
             own = {name: str(attack.facts[key]).encode() for key, name in _OWN_FILES.items() if key in attack.facts}
-            return run_of_build(stand, attack.path, replace(SMALL, time_seconds=seconds), **own)
+            return run_of_build(harness, attack.path, replace(SMALL, time_seconds=seconds), **own)
 
 
 def assert_ended_as_expected(run: PackageRun, build: Build, attack: Attack) -> None:

@@ -9,7 +9,7 @@ from tests.contract.samples import BEGINNING, ManualClock, sample_order, sample_
 from tests.fakes.index import MemoryIndex
 from tests.fakes.records import MemoryState
 from tests.fakes.wheels import MemoryWheels
-from tests.unit.pipeline_stand import make_wheel
+from tests.unit.pipeline_harness import make_wheel
 
 from wheelyard.domain.index.index import Level, PublishedFile
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
@@ -51,7 +51,7 @@ def entry_for(  # noqa: PLR0913  (one parameter for each thing that tests vary)
 
 
 @dataclass(kw_only=True)
-class WheelStand:
+class WheelHarness:
     """An index in memory: what is known, and what each level of devpi holds."""
 
     state: MemoryState = field(default_factory=lambda: MemoryState(clock=ManualClock(BEGINNING)))

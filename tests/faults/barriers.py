@@ -11,26 +11,26 @@ export DOCKER_HOST={address}
 case "$1" in
   run)
     for argument in "$@"; do
-      case "$argument" in org.wheelyard.stage=*) gate="{gates}/${{argument#*=}}" ;; esac
+      case "$argument" in org.wheelyard.stage=*) gate="{barriers}/${{argument#*=}}" ;; esac
     done
     if [ -e "$gate" ]; then
       exec {engine} "$@" < <(exec 2>/dev/null; while [ -e "$gate" ]; do sleep 0.05; done; exec cat)
     fi ;;
   image | images | inspect | build)
-    while [ -e "{gates}/prepare" ]; do sleep 0.05; done ;;
+    while [ -e "{barriers}/prepare" ]; do sleep 0.05; done ;;
 esac
 exec {engine} "$@"
 """
 
 
-class Gates:
+class Barriers:
     """The gates of the stages, and the program that heeds them."""
 
     def __init__(self, folder: Path, *, engine: str, address: str) -> None:
         self._folder = folder / "gates"
         self._folder.mkdir()
         self.program = folder / "docker"
-        self.program.write_text(_PROGRAM.format(gates=self._folder, engine=engine, address=address))
+        self.program.write_text(_PROGRAM.format(barriers=self._folder, engine=engine, address=address))
         self.program.chmod(0o755)
 
     def close(self, stage: str) -> None:

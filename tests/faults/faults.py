@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.acceptance.processes import command_line, descendants, is_listening, wait_for
-from tests.faults.yard import Yard
+from tests.faults.cluster import Cluster
 
 _LOST: Final = frozenset({"worker-lost"})
 _INDEX_AWAY: Final = frozenset({"index-unavailable", "publish-unproven"})
@@ -28,7 +28,7 @@ class Victim:
     stage: str
 
 
-Strike = Callable[[Yard, Victim], AbstractContextManager[None]]
+Strike = Callable[[Cluster, Victim], AbstractContextManager[None]]
 """Strikes when it is entered; when it is left, after the build has ended, everything is as before."""
 
 
@@ -48,32 +48,32 @@ class Fault:
         return self.failures.issuperset(codes) and (bool(codes) or not self.must_fail)
 
 
-def attempt_number(yard: Yard, build_id: str) -> int:
+def attempt_number(cluster: Cluster, build_id: str) -> int:
     """Tell how many attempts a build has had so far."""
-    return len(yard.build(build_id)["attempts"])
+    return len(cluster.build(build_id)["attempts"])
 
 
 @contextmanager
-def kill_worker(yard: Yard, victim: Victim) -> Iterator[None]:
+def kill_worker(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Kill the worker alone: the engine's client and the container live on."""
-    yard.parts[victim.worker].kill_alone()
+    cluster.parts[victim.worker].kill_alone()
     yield
-    yard.start_again(victim.worker)
+    cluster.start_again(victim.worker)
 
 
 @contextmanager
-def freeze_worker(yard: Yard, victim: Victim) -> Iterator[None]:
+def freeze_worker(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Freeze the worker, with all that it has started, until another has taken over and finished."""
-    part = yard.parts[victim.worker]
-    before = yard.containers(victim.build_id)
+    part = cluster.parts[victim.worker]
+    before = cluster.containers(victim.build_id)
     # The worker first: after that it starts nothing more, and what it has started may only end by itself meanwhile.
     _send(part.process.pid, signal.SIGSTOP)
     frozen = [part.process.pid, *(mark.pid for mark in descendants(part.process.pid))]
     try:
         for pid in frozen[1:]:
             _send(pid, signal.SIGSTOP)
-        wait_for("the takeover", lambda: attempt_number(yard, victim.build_id) > 1, seconds=60)
-        gone = lambda: not set(before) & set(yard.containers(victim.build_id))  # noqa: E731  (a condition)
+        wait_for("the takeover", lambda: attempt_number(cluster, victim.build_id) > 1, seconds=60)
+        gone = lambda: not set(before) & set(cluster.containers(victim.build_id))  # noqa: E731  (a condition)
         wait_for("the end of its container", gone, seconds=20)
         yield
     finally:
@@ -89,141 +89,141 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def kill_api(yard: Yard, victim: Victim) -> Iterator[None]:
+def kill_api(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Kill the API, and start it again a little later."""
     del victim
-    yard.parts["api"].kill()
+    cluster.parts["api"].kill()
     time.sleep(_OUTAGE_SECONDS)
-    yard.start_again("api")
+    cluster.start_again("api")
     yield
 
 
 @contextmanager
-def kill_database(yard: Yard, victim: Victim) -> Iterator[None]:
+def kill_database(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Kill PostgreSQL, which whoever keeps it starts again."""
     del victim
-    _signal_database(yard, signal.SIGKILL)
+    _signal_database(cluster, signal.SIGKILL)
     yield
 
 
 @contextmanager
-def restart_database(yard: Yard, victim: Victim) -> Iterator[None]:
+def restart_database(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Have PostgreSQL end in order, all sessions cut off, and start again."""
     del victim
-    _signal_database(yard, signal.SIGINT)
+    _signal_database(cluster, signal.SIGINT)
     yield
 
 
-def _signal_database(yard: Yard, number: signal.Signals) -> None:
-    former = yard.postgres.pid
+def _signal_database(cluster: Cluster, number: signal.Signals) -> None:
+    former = cluster.postgres.pid
     assert former is not None
     os.kill(former, number)
-    wait_for("the database", lambda: yard.postgres.pid not in {former, None}, seconds=60)
+    wait_for("the database", lambda: cluster.postgres.pid not in {former, None}, seconds=60)
 
 
 @contextmanager
-def kill_devpi(yard: Yard, victim: Victim) -> Iterator[None]:
+def kill_devpi(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Kill devpi; the part that kept it ends for that, and is started again as an operator's systemd would."""
     del victim
-    part = yard.parts["devpi"]
+    part = cluster.parts["devpi"]
     server = next(mark for mark in descendants(part.process.pid) if "devpi_server" in command_line(mark))
     server.send(signal.SIGKILL)
     part.process.wait(60)
-    yard.start_again("devpi")
-    wait_for("devpi", lambda: is_listening(yard.settings["INDEX_URL"]), seconds=60)
+    cluster.start_again("devpi")
+    wait_for("devpi", lambda: is_listening(cluster.settings["INDEX_URL"]), seconds=60)
     yield
 
 
 @contextmanager
-def kill_container(yard: Yard, victim: Victim) -> Iterator[None]:
+def kill_container(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Kill the container, as an operator's mistake or the host's own killer may."""
-    subprocess.run([yard.engine, "kill", *yard.running(victim.build_id)], check=True, capture_output=True)
+    subprocess.run([cluster.engine, "kill", *cluster.running(victim.build_id)], check=True, capture_output=True)
     yield
 
 
 @contextmanager
-def kill_engine(yard: Yard, victim: Victim) -> Iterator[None]:
+def kill_engine(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Kill the engine, whose containers live on, and start it again a little later."""
-    containers = yard.running(victim.build_id)
-    yard.private_engine.kill()
+    containers = cluster.running(victim.build_id)
+    cluster.private_engine.kill()
     time.sleep(_OUTAGE_SECONDS)
-    yard.start_engine()
-    assert not set(containers) & set(yard.running(victim.build_id)), "the engine has not ended what outlived it"
+    cluster.start_engine()
+    assert not set(containers) & set(cluster.running(victim.build_id)), "the engine has not ended what outlived it"
     yield
 
 
 @contextmanager
-def restart_engine(yard: Yard, victim: Victim) -> Iterator[None]:
+def restart_engine(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Have the engine end in order, with all its containers, and start it again a little later."""
     del victim
-    yard.private_engine.stop()
+    cluster.private_engine.stop()
     time.sleep(_OUTAGE_SECONDS)
-    yard.start_engine()
+    cluster.start_engine()
     yield
 
 
 @contextmanager
-def cut_network(yard: Yard, victim: Victim) -> Iterator[None]:
+def cut_network(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Cut the line between the worker and the database without a word, until another has taken over and finished."""
-    yard.lines[victim.worker].cut()
-    before = yard.containers(victim.build_id)
-    wait_for("the takeover", lambda: attempt_number(yard, victim.build_id) > 1, seconds=60)
-    assert not set(before) & set(yard.running(victim.build_id)), "it ran on when another had the build"
+    cluster.lines[victim.worker].cut()
+    before = cluster.containers(victim.build_id)
+    wait_for("the takeover", lambda: attempt_number(cluster, victim.build_id) > 1, seconds=60)
+    assert not set(before) & set(cluster.running(victim.build_id)), "it ran on when another had the build"
     yield
-    yard.lines[victim.worker].restore()
+    cluster.lines[victim.worker].restore()
 
 
 @contextmanager
-def put_clock_on(yard: Yard, victim: Victim) -> Iterator[None]:
+def put_clock_on(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Put the database's clock on by an hour."""
     del victim
-    yard.put_clock(hours=1)
+    cluster.put_clock(hours=1)
     time.sleep(_OUTAGE_SECONDS)
     yield
-    yard.put_clock(hours=0)
+    cluster.put_clock(hours=0)
     time.sleep(_OUTAGE_SECONDS)
 
 
 @contextmanager
-def put_clock_back(yard: Yard, victim: Victim) -> Iterator[None]:
+def put_clock_back(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Put the database's clock back by an hour, and kill the worker: its lease must not last that long."""
-    yard.put_clock(hours=-1)
+    cluster.put_clock(hours=-1)
     time.sleep(_OUTAGE_SECONDS)
-    with kill_worker(yard, victim):
+    with kill_worker(cluster, victim):
         yield
-    yard.put_clock(hours=0)
+    cluster.put_clock(hours=0)
     time.sleep(_OUTAGE_SECONDS)
 
 
 @contextmanager
-def fill_workers_disk(yard: Yard, victim: Victim) -> Iterator[None]:
+def fill_workers_disk(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Fill the disk of the worker for a while."""
-    with yard.full_disk(yard.parts[victim.worker].launch.state_dir):
-        _wait_behind_the_gate(yard)
+    with cluster.full_disk(cluster.parts[victim.worker].launch.state_dir):
+        _wait_behind_the_gate(cluster)
     yield
 
 
 @contextmanager
-def fill_databases_disk(yard: Yard, victim: Victim) -> Iterator[None]:
+def fill_databases_disk(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Fill the disk of PostgreSQL for a while."""
     del victim
-    with yard.full_disk(yard.database_dir):
-        _wait_behind_the_gate(yard)
+    with cluster.full_disk(cluster.database_dir):
+        _wait_behind_the_gate(cluster)
     yield
 
 
 @contextmanager
-def fill_devpis_disk(yard: Yard, victim: Victim) -> Iterator[None]:
+def fill_devpis_disk(cluster: Cluster, victim: Victim) -> Iterator[None]:
     """Fill the disk of devpi for a while."""
     del victim
-    with yard.full_disk(yard.parts["devpi"].launch.state_dir):
-        _wait_behind_the_gate(yard)
+    with cluster.full_disk(cluster.parts["devpi"].launch.state_dir):
+        _wait_behind_the_gate(cluster)
     yield
 
 
-def _wait_behind_the_gate(yard: Yard) -> None:
+def _wait_behind_the_gate(cluster: Cluster) -> None:
     """Let the build go on, so that it meets what is full."""
-    yard.release()
+    cluster.release()
     time.sleep(2 * _OUTAGE_SECONDS)
 
 

@@ -19,7 +19,7 @@ SUITE, PYTHON = "bookworm", "3.13"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stand:
+class Harness:
     """Makes images, and finds them."""
 
     engine: EngineCommand
@@ -56,7 +56,7 @@ async def renewing(engine: EngineCommand, images: ImageBuilder, revision: str) -
         await engine.run(["image", "rm", base.tag], check=False)
 
 
-def make_stand(folder: Path) -> Stand:
+def make_harness(folder: Path) -> Harness:
     """Work on the catalogue's images with the host's engine."""
     engine = engine_command()
-    return Stand(engine=engine, images=make_images(engine, folder), folder=folder)
+    return Harness(engine=engine, images=make_images(engine, folder), folder=folder)
