@@ -10,9 +10,8 @@ from tests.unit.pipeline_harness import LIMIT_RULES, LIMITS, PipelineHarness, ho
 from tests.unit.run_build_harness import RunHarness
 
 from wheelyard.domain.builds.build import Stage
-from wheelyard.domain.builds.usage import Use
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.errors import BuildFailedError, BuildTimeoutError
+from wheelyard.errors import BuildFailedError, BuildTimeoutError, Use
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import Job, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes

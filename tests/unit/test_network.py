@@ -7,8 +7,8 @@ from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
 from tests.unit.pipeline_harness import PURE, make_harness, make_wheel
 
 from wheelyard.domain.builds.diagnosis import diagnose
-from wheelyard.domain.builds.network import NetworkCall, calls_in_log, name_calls, network_warnings
-from wheelyard.errors import UntrustedOutputError
+from wheelyard.domain.builds.network import calls_in_log, name_calls, network_warnings
+from wheelyard.errors import NetworkCall, UntrustedOutputError
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import known
 

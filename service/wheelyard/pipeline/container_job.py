@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.builds.build import BuildOrder, Stage
-from wheelyard.domain.builds.network import NetworkCall, name_calls, network_warnings
+from wheelyard.domain.builds.network import name_calls, network_warnings
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import (
     BuildFailedError,
@@ -21,6 +21,7 @@ from wheelyard.errors import (
     ExtensionMissingError,
     HookFailedError,
     InvalidSdistError,
+    NetworkCall,
     OutOfMemoryError,
     PatchFailedError,
     ProcessLimitError,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from wheelyard.domain.builds.build import Stage
-from wheelyard.domain.builds.usage import Use
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
     BuildTimeoutError,
@@ -17,6 +16,7 @@ from wheelyard.errors import (
     OutOfMemoryError,
     ProcessLimitError,
     ProjectError,
+    Use,
 )
 from wheelyard.interfaces import Limits
 

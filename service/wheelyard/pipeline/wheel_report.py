@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wheelyard.domain.builds.build import GraftedLibrary
 from wheelyard.domain.builds.expectations import ExtensionSource, NativeContent
-from wheelyard.domain.builds.network import NetworkCall
-from wheelyard.domain.builds.usage import Use
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
+from wheelyard.errors import NetworkCall, Use
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _Chain = Annotated[tuple[_Text, ...], Field(max_length=100)]

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wheelyard.domain.builds.network import REMEDY, NetworkCall, calls_in_log, name_calls
+from wheelyard.domain.builds.network import REMEDY, calls_in_log, name_calls
 from wheelyard.domain.recipes.system_packages import debian_package, package_of_header, package_of_program
-from wheelyard.errors import DiskLimitError, OpenFilesLimitError
+from wheelyard.errors import DiskLimitError, NetworkCall, OpenFilesLimitError
 
 MAX_CHARACTERS: Final = 64 << 10
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from wheelyard.errors import NetworkCall
 
 _MAX_NAMED: Final = 5
 REMEDY: Final = (
@@ -21,19 +22,6 @@ _IN_LOGS: Final = (
         r"(?:unable to access|Could not fetch URL) \W?https?+://(?P<host>[\w.-]{1,253}+)(?::(?P<port>\d{1,5}+))?+"
     ),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NetworkCall:
-    """A host that was called for."""
-
-    host: str
-    port: int | None
-    """None where it is not known: a name was asked for, and nothing said what for."""
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host and self.port else self.host
-        return f"{host}:{self.port}" if self.port else self.host
 
 
 def calls_in_log(log: str) -> tuple[NetworkCall, ...]:

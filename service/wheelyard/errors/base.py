@@ -1,0 +1,63 @@
+"""The root of the errors, its four kinds by who can act, and the words that several of them share."""
+
+from typing import ClassVar
+
+
+class WheelyardError(Exception):
+    """An error with a stable code, a summary of what went wrong and a hint at what to do next."""
+
+    code: ClassVar[str] = "internal-error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, summary: str, hint: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.summary} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Constructors take keywords, and parsers in other processes raise these errors, too.
+        return _restore_error, (type(self), self.args), self.__dict__
+
+
+def _restore_error(kind: type[WheelyardError], args: tuple[object, ...]) -> WheelyardError:
+    return kind.__new__(kind, *args)
+
+
+def mebibytes(size: int) -> str:
+    """Return a size in bytes as a text in MiB."""
+    return f"{size / (1 << 20):.1f} MiB"
+
+
+def raise_limit(key: str, *, default: str, ceiling: str, at_ceiling: bool) -> str:
+    """Say where to raise a limit: a recipe may have more than the default, up to the operator's ceiling."""
+    if at_ceiling:
+        return f"Raise {ceiling}: the build had all that it allows, whatever the recipe's {key} says."
+    return f"Raise {key} in the recipe (at most {ceiling}), or {default} for builds whose recipe has none."
+
+
+class CallerError(WheelyardError):
+    """Whoever asked can mend this by asking differently."""
+
+    code = "caller-error"
+
+
+class RecipeError(WheelyardError):
+    """The author of a recipe or of the catalogue can mend this."""
+
+    code = "recipe-error"
+
+
+class ProjectError(WheelyardError):
+    """The project that was built is at fault, or needs a recipe; building it again as it is will fail again."""
+
+    code = "project-error"
+
+
+class OperatorError(WheelyardError):
+    """Whoever runs this Wheelyard can mend this: the engine, the index, the database, the disk, the network."""
+
+    code = "operator-error"
+    retryable = True

@@ -1,0 +1,392 @@
+"""Errors that the operator of this Wheelyard can fix."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wheelyard.errors.base import OperatorError, RecipeError
+
+
+class ContainerLostError(OperatorError):
+    """A container was ended from outside, in the middle of its work."""
+
+    code = "container-lost"
+
+    def __init__(self, *, stage: str, exit_code: int) -> None:
+        self.stage, self.exit_code = stage, exit_code
+        super().__init__(
+            f"The container of the {stage} stage was ended from outside (exit code {exit_code}); it had memory left.",
+            "The build is tried again by itself. Look whether somebody removed the container or restarted the engine.",
+        )
+
+
+class InternalError(OperatorError):
+    """Wheelyard itself is at fault."""
+
+    code = "internal-error"
+    retryable = False
+
+    def __init__(self, *, reference: str) -> None:
+        self.reference = reference
+        super().__init__(
+            f"Wheelyard failed in a way that it should not have (reference {reference}).",
+            "Look for this reference in the service's log, and report it as a bug of Wheelyard.",
+        )
+
+
+class NotReadyError(OperatorError):
+    """This Wheelyard is alive, but something that it needs does not answer."""
+
+    code = "not-ready"
+
+    def __init__(self, *, failing: Mapping[str, str]) -> None:
+        self.failing = dict(failing)
+        super().__init__(
+            "This Wheelyard is not ready: " + "; ".join(f"{name}: {why}" for name, why in self.failing.items()),
+            "Mend what is named, or wait if it is just starting; 'wheelyard doctor' checks all of it.",
+        )
+
+
+class ParsersBusyError(OperatorError):
+    """The processes that read strangers' text are taken by other texts."""
+
+    code = "parsers-busy"
+
+    def __init__(self, *, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(
+            f"The service reads other texts, and {waiting} wait.",
+            "Try again in a minute. If it lasts, find in the log whose texts take so long.",
+        )
+
+
+class NetworkRefusedError(OperatorError):
+    """The recipe asks for a network, and the operator gives builds none."""
+
+    code = "network-refused"
+    retryable = False
+
+    def __init__(self, *, release: str) -> None:
+        self.release = release
+        super().__init__(
+            f"The recipe of {release} asks for a network in its build, and this Wheelyard gives builds none.",
+            "Let the recipe name what it downloads in sources, by hash; or the operator sets WHEELYARD_RECIPE_NETWORK.",
+        )
+
+
+class EngineUnavailableError(OperatorError):
+    """No container engine answers."""
+
+    code = "engine-unavailable"
+
+    def __init__(self, *, engine: str, reason: str) -> None:
+        self.engine, self.reason = engine, reason
+        super().__init__(
+            f"The container engine {engine!r} does not answer: {reason}.",
+            "Start it (systemctl start docker), or name another with WHEELYARD_ENGINE; 'wheelyard doctor' checks it.",
+        )
+
+
+class IndexUnavailableError(OperatorError):
+    """An index (upstream or our own) does not answer."""
+
+    code = "index-unavailable"
+
+    def __init__(self, *, index: str, reason: str) -> None:
+        self.index, self.reason = index, reason
+        super().__init__(
+            f"The {index} index does not answer: {reason}.", "Nothing was lost: try again when it is back."
+        )
+
+
+class IndexConflictError(OperatorError):
+    """Our index already holds other bytes under the same file name."""
+
+    code = "index-conflict"
+    retryable = False
+
+    def __init__(self, *, filename: str, held: str, ours: str) -> None:
+        self.filename, self.held, self.ours = filename, held, ours
+        super().__init__(
+            f"The index already holds {filename} with sha256 {held}, and this build made {ours}.",
+            "A published file is never replaced: find out who published it, then build with another build number.",
+        )
+
+
+class PublishUnprovenError(OperatorError):
+    """The index answered that it took a wheel, but reading it back gives other bytes or none."""
+
+    code = "publish-unproven"
+
+    def __init__(self, *, filename: str, reason: str) -> None:
+        self.filename, self.reason = filename, reason
+        super().__init__(
+            f"{filename} was uploaded, but the index does not give it back: {reason}.",
+            "Check the index's disk; the build is tried again.",
+        )
+
+
+class DatabaseUnavailableError(OperatorError):
+    """The database does not answer."""
+
+    code = "database-unavailable"
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The database does not answer: {reason}.", "Nothing was lost: try again when it is back.")
+
+
+class DiskFullError(OperatorError):
+    """There is not enough free disk space to go on safely."""
+
+    code = "disk-full"
+
+    def __init__(self, *, path: str, free_bytes: int | None, floor_bytes: int = 0, quota_of: str = "") -> None:
+        """Take the place, and what is known of it.
+
+        Args:
+            path: where something could not be written.
+            free_bytes: what is free there; None if nobody knows.
+            floor_bytes: what is kept free.
+            quota_of: the user whose quota is used up, if it is a quota and not the disk.
+        """
+        self.path, self.free_bytes, self.floor_bytes, self.quota_of = path, free_bytes, floor_bytes, quota_of
+        if quota_of:
+            free = "" if free_bytes is None else f" The disk itself has {free_bytes >> 20} MiB free."
+            super().__init__(
+                f"A disk quota is used up at {path}: that of user {quota_of}, of its group, or of the directory.{free}",
+                f"Remove what {quota_of} does not need there, or raise the quota: 'quota -u {quota_of}' shows it.",
+            )
+            return
+        floor = f", and {floor_bytes >> 20} MiB are kept free" if floor_bytes else ""
+        is_below = free_bytes is not None and free_bytes < floor_bytes
+        known = "" if free_bytes is None else f" {free_bytes >> 20} MiB are free for others or in other forms{floor}."
+        super().__init__(
+            f"Only {(free_bytes or 0) >> 20} MiB are free at {path}{floor}."
+            if is_below
+            else f"No space is left at {path}.{known if free_bytes else ''}",
+            "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES."
+            if is_below
+            else "Free some space there; if there is some, see whether inodes are left ('df -i').",
+        )
+
+
+class ResolverBusyError(OperatorError):
+    """As many requirements are being resolved as the service allows at once."""
+
+    code = "resolver-busy"
+
+    def __init__(self, *, processes: int, retry_after_seconds: int = 30) -> None:
+        self.processes, self.retry_after_seconds = processes, retry_after_seconds
+        super().__init__(
+            f"The resolver is busy: it runs at most {processes} times at once, and others were before this request.",
+            f"Ask again in {retry_after_seconds} s. If the host has room, raise WHEELYARD_RESOLVER_PROCESSES.",
+        )
+
+
+class DownloadFailedError(OperatorError):
+    """A file could not be fetched from any of its addresses."""
+
+    code = "download-failed"
+
+    def __init__(self, *, what: str, tried: Sequence[str]) -> None:
+        self.what, self.tried = what, tuple(tried)
+        super().__init__(
+            f"{what} could not be fetched; tried {'; '.join(self.tried)}.",
+            "Check the network, the proxy and the CA bundle with 'wheelyard doctor'.",
+        )
+
+
+class WebhookFailedError(OperatorError):
+    """A webhook did not arrive this time."""
+
+    code = "webhook-failed"
+
+    def __init__(self, *, host: str, reason: str) -> None:
+        self.host, self.reason = host, reason
+        super().__init__(
+            f"The webhook to {host} failed: {reason}.", "It is tried again by itself, for about twenty minutes."
+        )
+
+
+class CratesUnavailableError(OperatorError):
+    """The registry of crates does not answer."""
+
+    code = "crates-unavailable"
+
+    def __init__(self, *, release: str, reason: str) -> None:
+        self.release, self.reason = release, reason
+        super().__init__(
+            f"The crates of {release} could not be fetched, because their registry does not answer: {reason}.",
+            "Containers with a network must reach it: check WHEELYARD_PREFETCH_NETWORK and WHEELYARD_CA_BUNDLE.",
+        )
+
+
+class RecipesUnavailableError(OperatorError):
+    """A repository of recipes was never fetched, so nobody knows what it says about a project."""
+
+    code = "recipes-unavailable"
+
+    def __init__(self, *, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(
+            f"The recipes of {source} could not be fetched: {reason}.",
+            "Nothing is built without them, since they might say how. Check WHEELYARD_RECIPES and that git reaches it.",
+        )
+
+
+class HashMismatchError(OperatorError):
+    """Fetched bytes are not the ones that were promised."""
+
+    code = "hash-mismatch"
+
+    def __init__(self, *, what: str, expected: str, found: str) -> None:
+        self.what, self.expected, self.found = what, expected, found
+        super().__init__(
+            f"{what} has sha256 {found}, but {expected} was promised.",
+            "The bytes were thrown away. If this repeats, the mirror or a proxy alters files: do not use it.",
+        )
+
+
+class ImageBuildFailedError(OperatorError):
+    """A builder, runtime or environment image could not be built."""
+
+    code = "image-build-failed"
+
+    def __init__(self, *, image: str, excerpt: str) -> None:
+        self.image, self.excerpt = image, excerpt
+        super().__init__(
+            f"The image {image} could not be built: {excerpt}",
+            "The previous image, if any, stays in use. 'wheelyard builders build' shows the whole output.",
+        )
+
+
+class ServiceStartError(OperatorError):
+    """A service that Wheelyard starts by itself (PostgreSQL, devpi) did not come up."""
+
+    code = "service-start"
+
+    def __init__(self, *, service: str, reason: str, log: Path | None = None) -> None:
+        self.service, self.reason, self.log = service, reason, log
+        super().__init__(f"{service} did not start: {reason}.", f"Its log is {log}." if log else "")
+
+
+class BackupUnusableError(OperatorError):
+    """A backup cannot be written or put back."""
+
+    code = "backup-unusable"
+    retryable = False
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The backup cannot be used: {reason.rstrip('.')}.",
+            "Back up to a folder that does not exist yet; restore into an empty state directory and database.",
+        )
+
+
+class AlreadyRunningError(OperatorError):
+    """Another Wheelyard uses the same state directory."""
+
+    code = "already-running"
+    retryable = False
+
+    def __init__(self, *, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        super().__init__(
+            f"Another Wheelyard is running on {state_dir}.", "Stop it, or give this one its own WHEELYARD_STATE_DIR."
+        )
+
+
+class SettingsInvalidError(OperatorError):
+    """A setting has a value that cannot be used."""
+
+    code = "settings-invalid"
+    retryable = False
+
+    def __init__(self, *, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "The settings cannot be used: " + "; ".join(self.problems) + ".", "docs/settings.md lists every setting."
+        )
+
+
+class ProgramMissingError(OperatorError):
+    """A program that Wheelyard calls is not installed, or may not be run."""
+
+    code = "program-missing"
+    retryable = False
+
+    def __init__(self, *, program: str, reason: str) -> None:
+        self.program, self.reason = program, reason
+        super().__init__(
+            f"The program {program!r} cannot be run: {reason}.",
+            f"Install it (on Debian: apt-get install {program}); 'wheelyard doctor' lists what is needed.",
+        )
+
+
+class EngineCommandError(OperatorError):
+    """The container engine answered a command with an error."""
+
+    code = "engine-command"
+
+    def __init__(self, *, command: Sequence[str], output: str) -> None:
+        self.command, self.output = tuple(command), output
+        super().__init__(
+            f"'{' '.join(self.command)}' failed: {output or 'it said nothing'}",
+            "The engine's own log says more; 'wheelyard doctor' checks the engine.",
+        )
+
+
+class IndexRefusedError(OperatorError):
+    """Our own index answered that it will not take a wheel."""
+
+    code = "index-refused"
+    retryable = False
+
+    def __init__(self, *, filename: str, status: int, reason: str) -> None:
+        self.filename, self.status, self.reason = filename, status, reason
+        super().__init__(
+            f"The index refused {filename} with status {status}: {reason}.",
+            "Check WHEELYARD_INDEX_URL, the user and the password, and that this user may upload to the index.",
+        )
+
+
+class SuiteUnsupportedError(RecipeError):
+    """The catalogue names an image that others make, without a runtime of ours that could prove its wheels."""
+
+    code = "suite-unsupported"
+
+    def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
+        self.suite, self.image, self.package_manager = suite, image, package_manager
+        super().__init__(
+            f"The suite {suite!r} is the image {image} with {package_manager}, and nothing here proves its wheels.",
+            "Name a suite in its key 'runtime', or ask for the platform of another one ('wheelyard builders list').",
+        )
+
+
+class SuiteUnavailableError(OperatorError):
+    """The package mirror no longer has a suite."""
+
+    code = "suite-unavailable"
+    retryable = False
+
+    def __init__(self, *, suite: str, excerpt: str) -> None:
+        self.suite, self.excerpt = suite, excerpt
+        super().__init__(
+            f"The package mirror has no suite {suite!r} any more: {excerpt}",
+            "Images that are there stay in use. Old suites move to an archive: set the suite's 'mirror' in the "
+            "catalogue, or WHEELYARD_APT_MIRROR.",
+        )
+
+
+class MirrorUnreachableError(OperatorError):
+    """The package mirror does not answer."""
+
+    code = "mirror-unreachable"
+
+    def __init__(self, *, suite: str, excerpt: str) -> None:
+        self.suite, self.excerpt = suite, excerpt
+        super().__init__(
+            f"The package mirror of {suite!r} does not answer: {excerpt}",
+            "Images that are there stay in use. Check the network and the proxy, or set WHEELYARD_APT_MIRROR.",
+        )
