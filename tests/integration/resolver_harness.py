@@ -13,7 +13,7 @@ from tests.fakes.index import MemoryIndex
 from tests.fakes.records import MemoryState
 from tests.fakes.wheels import MemoryWheels
 
-from wheelyard.adapters.devpi.own_wheels import OwnWheels
+from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin

@@ -17,8 +17,8 @@ from tests.fakes.parsers import InlineParsers
 from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_harness import OwnStorage, open_own_storage, simple_sdist, simple_wheel
 
-from wheelyard.adapters.devpi.own_wheels import MixedSource
 from wheelyard.adapters.resolver import pages as resolver_pages
+from wheelyard.adapters.resolver.own_wheels import MixedSource
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.uv import UvResolverOptions

@@ -24,7 +24,7 @@ from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_harness import simple_sdist
 from tests.unit.pipeline_harness import REPAIR_REPORT, make_harness, make_wheel
 
-from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
+from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver

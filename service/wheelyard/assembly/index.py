@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 from wheelyard.adapters.devpi.append_only import RetainedIndex
 from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
-from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
 from wheelyard.adapters.store.access import PostgresAudit

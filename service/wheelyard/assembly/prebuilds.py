@@ -5,8 +5,8 @@ import os
 from datetime import UTC, datetime
 from typing import Final
 
-from wheelyard.adapters.devpi.own_wheels import OwnWheels
 from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.requirements import parse_requirements

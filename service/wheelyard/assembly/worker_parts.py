@@ -9,11 +9,11 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
+from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from wheelyard.adapters.devpi.own_wheels import OwnWheels
+from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.domain.index.placeholder_files import OfferedFiles, Placeholders, is_usable, offer_files
 from wheelyard.domain.packaging.own_projects import OwnProjects
