@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard import __version__
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.servers.devpi_copy import copy_devpi, put_back_devpi
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.postgres_dump import dump_database, is_empty, restore_database
-from wheelyard.adapters.servers.processes import FileLock, make_workshop
+from wheelyard.adapters.servers.processes import make_workshop
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
 from wheelyard.assembly.access import database_address, host_user

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.servers.devpi import EmbeddedDevpi
 from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
-from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import AlreadyRunningError, EngineCommandError
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.names import ImageName, ImageRecord, list_images
 from wheelyard.adapters.images.prune import Clock, utc_now
-from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.disk_space import disk_errors
 from wheelyard.errors import OperatorError
 

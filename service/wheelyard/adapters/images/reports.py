@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.status import PendingUpdates
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport

@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import run_program
-from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.domain.recipes.source import GitSource, SourceStatus
 from wheelyard.errors import AlreadyRunningError, ProgramMissingError, RecipesUnavailableError
 from wheelyard.logs import get_logger

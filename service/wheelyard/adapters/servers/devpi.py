@@ -11,6 +11,8 @@ from typing import Final
 
 import httpx
 
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.process import inherited_environment
 from wheelyard.adapters.servers.devpi_files import (
     ensure_environment,
     ensure_passwords,
@@ -32,11 +34,9 @@ from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
     Account,
     ChildCommand,
-    FileLock,
     ProcessMark,
     end_child,
     end_leftover,
-    inherited_environment,
     last_line,
     make_workshop,
     rotate_log,

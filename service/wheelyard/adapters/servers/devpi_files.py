@@ -17,8 +17,9 @@ from typing import Final
 
 import uv
 
+from wheelyard.adapters.host.process import inherited_environment
 from wheelyard.adapters.servers.postgres_files import open_to_readers, remove_former, succeeds_as
-from wheelyard.adapters.servers.processes import Account, ChildCommand, inherited_environment, last_line, run_child
+from wheelyard.adapters.servers.processes import Account, ChildCommand, last_line, run_child
 from wheelyard.errors import ServiceStartError
 
 PUBLISHER: Final = "publisher"

@@ -9,6 +9,8 @@ from typing import Final
 
 import psycopg
 
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.process import inherited_environment
 from wheelyard.adapters.servers.postgres_files import (
     DATABASE,
     SUPERUSER,
@@ -26,10 +28,8 @@ from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
     Account,
     ChildCommand,
-    FileLock,
     end_child,
     end_leftover,
-    inherited_environment,
     last_line,
     make_workshop,
     rotate_log,
