@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from wheelyard.adapters.host.disk import check_free_space
 from wheelyard.adapters.servers.devpi_files import (
     USERS,
     ensure_passwords,
@@ -21,7 +22,6 @@ from wheelyard.adapters.servers.postgres_files import (
     remove_former,
     socket_directory,
 )
-from wheelyard.disk_space import check_free_space
 from wheelyard.errors import DiskFullError, ServiceStartError
 
 

@@ -28,7 +28,6 @@ _LAYERS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
     **dict.fromkeys(
         (
-            "disk_space",
             "interfaces",
             "client_settings",
             "settings",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.adapters.host.disk_use import measure_disk
+from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first

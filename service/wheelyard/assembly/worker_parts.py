@@ -11,6 +11,7 @@ from uv import find_uv_bin
 
 from wheelyard.adapters.devpi.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
@@ -173,6 +174,7 @@ def attempt_options(settings: Settings, name: str) -> AttemptOptions:
         log_bytes=settings.limit_log_bytes,
         log_ceiling_bytes=max(settings.ceiling_log_bytes, settings.limit_log_bytes),
         log_bytes_per_second=settings.log_bytes_per_second,
+        disk_full=disk_full_error,
         retry_seconds=settings.retry_seconds,
     )
 

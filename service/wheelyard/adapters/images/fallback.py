@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.names import ImageName, ImageRecord, list_images
 from wheelyard.adapters.images.prune import Clock, utc_now
-from wheelyard.disk_space import disk_errors
 from wheelyard.errors import OperatorError
 
 _PAUSE: Final = timedelta(minutes=10)

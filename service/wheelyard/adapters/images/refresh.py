@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import explain_failure
@@ -23,7 +24,6 @@ from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
 from wheelyard.adapters.images.renewal import Renewal, built_on, find_extensions
 from wheelyard.adapters.images.reports import PendingFile, RefreshReports
-from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
 from wheelyard.errors import AlreadyRunningError, DiskFullError, EngineCommandError, OperatorError, WheelyardError

@@ -11,6 +11,7 @@ from typing import Final
 
 import httpx
 
+from wheelyard.adapters.host.disk import check_free_space
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import inherited_environment
 from wheelyard.adapters.servers.devpi_files import (
@@ -43,7 +44,6 @@ from wheelyard.adapters.servers.processes import (
     run_child,
     spawn,
 )
-from wheelyard.disk_space import check_free_space
 from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import ServiceStartError
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import psycopg
 
+from wheelyard.adapters.host.disk import check_free_space
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import inherited_environment
 from wheelyard.adapters.servers.postgres_files import (
@@ -36,7 +37,6 @@ from wheelyard.adapters.servers.processes import (
     run_child,
     spawn,
 )
-from wheelyard.disk_space import check_free_space
 from wheelyard.errors import ServiceStartError
 
 MAJOR: Final = "18"

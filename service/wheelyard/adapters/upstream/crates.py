@@ -10,8 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.upstream.cache import ContentCache
-from wheelyard.disk_space import disk_errors
 from wheelyard.metrics import CacheLookups
 
 
