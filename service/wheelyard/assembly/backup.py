@@ -12,6 +12,7 @@ from typing import Final
 
 from wheelyard import __version__
 from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.devpi_copy import copy_devpi, put_back_devpi
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.postgres_dump import dump_database, is_empty, restore_database
@@ -54,7 +55,7 @@ async def back_up(settings: Settings, target: Path) -> Contents:
             async with _database(settings) as conninfo:
                 await dump_database(conninfo, fresh / _DATABASE)
         if has_devpi:
-            await asyncio.to_thread(copy_devpi, settings.state_dir / _DEVPI, fresh / _DEVPI)
+            await asyncio.to_thread(copy_devpi, StateDir(settings.state_dir).devpi, fresh / _DEVPI)
         await asyncio.to_thread(_seal, fresh)
         fresh.rename(target)
         undo.pop_all()
@@ -65,8 +66,9 @@ def _find(settings: Settings, target: Path) -> tuple[bool, bool]:
     """Tell whether the database and devpi's files are here to be backed up."""
     if target.exists():
         raise BackupUnusableError(reason=f"{target} exists already")
-    has_database = settings.database_url is not None or (settings.state_dir / "postgres").exists()
-    has_devpi = (settings.state_dir / _DEVPI / "data").exists()
+    state = StateDir(settings.state_dir)
+    has_database = settings.database_url is not None or state.postgres.exists()
+    has_devpi = state.devpi_data.exists()
     if not has_database and not has_devpi:
         raise BackupUnusableError(reason=f"neither a database nor devpi's files are in {settings.state_dir}")
     return has_database, has_devpi
@@ -81,9 +83,10 @@ async def restore(settings: Settings, source: Path) -> Contents:
     """
     await asyncio.to_thread(_check, source)
     contents = _contents(source)
-    await asyncio.to_thread(_make_state_dir, settings.state_dir)
-    home = settings.state_dir / _DEVPI
-    with _locked(settings.state_dir):
+    state = StateDir(settings.state_dir)
+    home = state.devpi
+    await asyncio.to_thread(state.make)
+    with _locked(state):
         if contents.devpi and home.exists():
             raise BackupUnusableError(reason=f"{home} exists already: a backup is never mixed with what is there")
         if contents.database:
@@ -128,16 +131,9 @@ def _workshop_of(target: Path) -> Path:
     return make_workshop(target.parent, target.name)
 
 
-def _make_state_dir(path: Path) -> None:
-    """Make the state directory as ``wheelyard up`` does: others may pass through it."""
-    if not path.exists():
-        path.mkdir(parents=True)
-        path.chmod(0o711)
-
-
 @contextlib.contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    lock = FileLock(state_dir / "wheelyard.lock")
+def _locked(state: StateDir) -> Iterator[None]:
+    lock = FileLock(state.lock)
     lock.acquire()
     try:
         yield

@@ -15,6 +15,7 @@ from typing import Final
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import SHARED, write_atomic
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import explain_failure
 from wheelyard.adapters.images.builder import ImageBuilder
@@ -265,9 +266,7 @@ class ImageRefreshes:
             return None
 
     def _note_time(self) -> None:
-        fresh = self._stamp.with_suffix(".new")
-        fresh.write_text(str(self._clock()))
-        fresh.replace(self._stamp)
+        write_atomic(self._stamp, str(self._clock()), mode=SHARED)
 
     async def _refresh(self, suite: str) -> None:
         try:

@@ -62,6 +62,8 @@ class ContentCache:
 class PartialFile:
     """A file on its way into the cache: write, then keep or discard.
 
+    It hashes what it writes, and is written from several threads in turn, so it is no ``open_atomic``.
+
     It may be discarded while another thread is still inside ``write`` or ``keep``, as happens when the task that
     waits for that thread is cancelled.
     """
