@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.host.files import PRIVATE, SHARED, open_atomic, write_atomic
+from wheelyard.adapters.host.files import open_atomic, write_atomic
 
 KILLED = """
 import os, signal, sys
@@ -46,9 +46,9 @@ def test_file_has_what_was_written_last_and_nothing_is_beside_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("umask", "mode", "expected"),
     [
-        *((umask, PRIVATE, 0o600) for umask in (0o000, 0o022, 0o077)),
-        (0o022, SHARED, 0o644),
-        (0o077, SHARED, 0o600),
+        *((umask, 0o600, 0o600) for umask in (0o000, 0o022, 0o077)),
+        (0o022, 0o666, 0o644),
+        (0o077, 0o666, 0o600),
     ],
 )
 def test_file_has_its_mode_before_it_has_its_name(tmp_path: Path, umask: int, mode: int, expected: int) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -86,7 +86,7 @@ async def restore(settings: Settings, source: Path) -> Contents:
     state = StateDir(settings.state_dir)
     home = state.devpi
     await asyncio.to_thread(state.make)
-    with _locked(state):
+    with FileLock(state.lock):
         if contents.devpi and home.exists():
             raise BackupUnusableError(reason=f"{home} exists already: a backup is never mixed with what is there")
         if contents.database:
@@ -129,16 +129,6 @@ async def _answers(conninfo: str) -> bool:
 def _workshop_of(target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     return make_workshop(target.parent, target.name)
-
-
-@contextlib.contextmanager
-def _locked(state: StateDir) -> Iterator[None]:
-    lock = FileLock(state.lock)
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _seal(folder: Path) -> None:

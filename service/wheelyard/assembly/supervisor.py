@@ -145,12 +145,8 @@ async def _holding_state(settings: Settings) -> AsyncIterator[None]:
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     state = StateDir(settings.state_dir)
     await asyncio.to_thread(state.make)
-    lock = FileLock(state.lock)
-    lock.acquire()
-    try:
+    with FileLock(state.lock):
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.asynccontextmanager

@@ -39,10 +39,8 @@ class ContainerUsers:
         if self._folder is None:
             return True
         self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / str(user))
         try:
-            lock.acquire()
+            stack.enter_context(FileLock(self._folder / str(user)))
         except AlreadyRunningError:
             return False
-        stack.callback(lock.release)
         return True

@@ -10,11 +10,17 @@ from wheelyard.errors import AlreadyRunningError
 
 
 class FileLock:
-    """An exclusive lock that the kernel drops when its holder dies, however it dies."""
+    """An exclusive lock that the kernel drops when its holder dies, however it dies; ``with`` acquires it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.release()
 
     def acquire(self) -> None:
         """Take the lock, or raise AlreadyRunningError if another live process holds it."""

@@ -8,14 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-PRIVATE: Final = 0o600
-SHARED: Final = 0o666
-"""As open(2) takes it: the umask decides who may read."""
 _ABANDONED_SECONDS: Final = 3600.0
 
 
 @contextmanager
-def open_atomic(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+def open_atomic(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
     """Yield a stream to a new file, which takes the path's place, on disk for good, once the block ends well.
 
     The file is beside the path, and has its mode, less the umask, from its first byte on. If the block fails, it is
@@ -35,7 +32,7 @@ def open_atomic(path: Path, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
         raise
 
 
-def write_atomic(path: Path, data: str | bytes, *, mode: int = PRIVATE) -> None:
+def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o600) -> None:
     """Write a file, text as UTF-8, whole or not at all. Blocks."""
     with open_atomic(path, mode=mode) as stream:
         stream.write(data.encode() if isinstance(data, str) else data)

@@ -15,7 +15,7 @@ from typing import Final
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
-from wheelyard.adapters.host.files import SHARED, write_atomic
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import explain_failure
 from wheelyard.adapters.images.builder import ImageBuilder
@@ -238,12 +238,8 @@ class ImageRefreshes:
 
     async def _run_alone(self, interval_seconds: float) -> bool:
         await asyncio.to_thread(self._stamp.parent.mkdir, parents=True, exist_ok=True)
-        lock = FileLock(self._stamp.with_suffix(".lock"))
-        lock.acquire()
-        try:
+        with FileLock(self._stamp.with_suffix(".lock")):
             return await self._run_if_due(interval_seconds)
-        finally:
-            lock.release()
 
     async def _run_if_due(self, interval_seconds: float) -> bool:
         last = await asyncio.to_thread(self._read_time)
@@ -266,7 +262,7 @@ class ImageRefreshes:
             return None
 
     def _note_time(self) -> None:
-        write_atomic(self._stamp, str(self._clock()), mode=SHARED)
+        write_atomic(self._stamp, str(self._clock()), mode=0o666)
 
     async def _refresh(self, suite: str) -> None:
         try:

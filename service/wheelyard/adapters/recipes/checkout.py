@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.host.file_lock import FileLock
-from wheelyard.adapters.host.files import SHARED, write_atomic
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import run_program
 from wheelyard.domain.recipes.source import GitSource, SourceStatus
 from wheelyard.errors import AlreadyRunningError, ProgramMissingError, RecipesUnavailableError
@@ -128,7 +128,7 @@ class RecipeCheckout:
                 await asyncio.to_thread(partial.rename, commits / commit)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-        write_atomic(self._current, commit, mode=SHARED)
+        write_atomic(self._current, commit, mode=0o666)
         _log.info("recipes-updated", source=str(self._source), commit=commit)
         await asyncio.to_thread(_remove_old, commits, current=commit)
 
