@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.contract.samples import sample_order, sample_wheel
 from tests.contract.stores import DEFAULT, LANE
 
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
@@ -95,6 +96,7 @@ class Bench:
             log_bytes=_LOG_BYTES,
             log_ceiling_bytes=_LOG_BYTES,
             log_bytes_per_second=Settings.model_fields["log_bytes_per_second"].default,
+            disk_full=disk_full_error,
         )
         steps = [Step(stage=Stage.BUILD, act=act)]
         run = RunBuild(store=self.attempts, steps=steps, tools=None, options=options)  # type: ignore[arg-type]

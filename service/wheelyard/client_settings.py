@@ -11,10 +11,6 @@ from typing import Final
 
 from wheelyard.errors import SettingsInvalidError
 
-API_FILE: Final = "api.json"
-"""In the state directory, while ``wheelyard up`` runs: where it is, as JSON."""
-TOKEN_FILE: Final = "token"  # noqa: S105 - the name of a file
-"""In the state directory: the first API token."""
 CLIENT_SETTINGS: Final[Mapping[str, str]] = {
     "url": "Address of the API. Default: the one that ``wheelyard up`` left in the state directory.",
     "token": "API token. Default: the first token, which ``wheelyard up`` left in the state directory.",

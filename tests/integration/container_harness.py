@@ -27,6 +27,7 @@ from uv import find_uv_bin
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.engine.users import ContainerUsers
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
@@ -140,6 +141,7 @@ class PackageRun:
             log_bytes=self.log_bytes,
             log_ceiling_bytes=1 << 20,
             log_bytes_per_second=self.log_bytes_per_second,
+            disk_full=disk_full_error,
         )
         tools = self._tools(PackagesAndUpstream(own, self.harness.upstream))
         steps = steps_to(publish_on(self.index, MemoryUploads(self.state)))

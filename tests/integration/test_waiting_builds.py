@@ -24,6 +24,7 @@ from tests.integration.loopback_index import Shop, open_shop
 from tests.integration.resolver_harness import simple_sdist
 from tests.unit.pipeline_harness import REPAIR_REPORT, make_harness, make_wheel
 
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import UvResolverOptions
@@ -105,6 +106,7 @@ class Harness:
             log_bytes=1 << 20,
             log_ceiling_bytes=1 << 20,
             log_bytes_per_second=1 << 20,
+            disk_full=disk_full_error,
         )
         self._run = RunBuild(store=self._attempts, steps=pipeline.steps, tools=tools, options=attempt)
         self._request = RequestBuild(source=source, store=self._builds, recipes=MemoryRecipes(), facts=_facts())

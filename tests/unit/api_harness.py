@@ -25,7 +25,7 @@ from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
 
-from wheelyard.adapters.host.disk_use import measure_disk
+from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.api.app import create_app

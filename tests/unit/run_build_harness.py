@@ -11,6 +11,7 @@ from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.records import MemoryState
 from tests.unit.pipeline_harness import PipelineHarness
 
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.domain.builds.build import Build, Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
@@ -112,6 +113,7 @@ class RunHarness:
             log_bytes=self.log_bytes,
             log_ceiling_bytes=2 << 20,
             log_bytes_per_second=self.log_bytes_per_second,
+            disk_full=disk_full_error,
             may_wait=self.may_wait,
             now=self.clock,
             elapsed=lambda: self.attempts.elapsed,

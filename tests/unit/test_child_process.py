@@ -3,14 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.servers.processes import (
-    FileLock,
-    ProcessMark,
-    inherited_environment,
-    last_line,
-    make_workshop,
-    rotate_log,
-)
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.process import inherited_environment
+from wheelyard.adapters.servers.processes import ProcessMark, last_line, make_workshop, rotate_log
 from wheelyard.errors import AlreadyRunningError
 
 

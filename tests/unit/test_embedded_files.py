@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from wheelyard.adapters.host.disk import check_free_space
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.devpi_files import (
     USERS,
     ensure_passwords,
@@ -11,7 +13,6 @@ from wheelyard.adapters.servers.devpi_files import (
     environment_directory,
     remembered_port,
     save_passwords,
-    write_private,
 )
 from wheelyard.adapters.servers.devpi_serving import endpoint_of, wanted_index
 from wheelyard.adapters.servers.postgres_files import (
@@ -21,7 +22,6 @@ from wheelyard.adapters.servers.postgres_files import (
     remove_former,
     socket_directory,
 )
-from wheelyard.disk_space import check_free_space
 from wheelyard.errors import DiskFullError, ServiceStartError
 
 
@@ -93,16 +93,10 @@ def test_passwords_and_secret_are_private_and_stay_the_same(tmp_path: Path) -> N
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
-def test_private_file_is_written_over_an_interrupted_one(tmp_path: Path) -> None:
-    (tmp_path / "file.new").write_text("half")
-    write_private(tmp_path / "file", "whole")
-    assert (tmp_path / "file").read_text() == "whole"
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
 def test_new_lock_gets_a_new_environment(tmp_path: Path) -> None:
-    assert environment_directory(tmp_path, b"a") == environment_directory(tmp_path, b"a")
-    assert environment_directory(tmp_path, b"a") != environment_directory(tmp_path, b"b")
+    state = StateDir(tmp_path)
+    assert environment_directory(state, b"a") == environment_directory(state, b"a")
+    assert environment_directory(state, b"a") != environment_directory(state, b"b")
 
 
 def test_each_index_has_one_uploader_and_nothing_can_be_replaced() -> None:

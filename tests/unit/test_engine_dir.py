@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.images.builder import locked_image
-from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.assembly.images import image_options, image_pruning
 from wheelyard.errors import AlreadyRunningError
 from wheelyard.settings import Settings

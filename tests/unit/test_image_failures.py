@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.adapters.host.disk import check_free_space
 from wheelyard.adapters.images.base import BaseRequest, bootstrap_base
 from wheelyard.adapters.images.build import explain_failure, find_unknown_packages
 from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.disk_space import check_free_space
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.errors import (
     DiskFullError,

@@ -1,4 +1,4 @@
-"""Proves the layers of the design: imports go down only, third parties stay in their homes, and nothing is circular.
+"""Proves the layers of the design: imports go down only, third parties and rooms stay apart, and nothing is circular.
 
 Every import counts, wherever it stands: in a function, and below ``TYPE_CHECKING`` too.
 """
@@ -28,7 +28,6 @@ _LAYERS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
     **dict.fromkeys(
         (
-            "disk_space",
             "interfaces",
             "client_settings",
             "settings",
@@ -44,6 +43,15 @@ _LAYERS: Final[Mapping[str, int]] = {
 }
 _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 """The two halves of layer 2, which meet in assembly only."""
+
+_ROOMS: Final[Mapping[str, frozenset[str]]] = {
+    "devpi": frozenset({"upstream"}),
+    "engine": frozenset({"images"}),
+    "images": frozenset({"engine", "resolver", "upstream"}),
+    "resolver": frozenset({"devpi", "upstream"}),
+    "servers": frozenset({"devpi"}),
+}
+"""Which rooms of ``adapters`` each of them may import, beside ``host``, which all may."""
 
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
@@ -95,6 +103,7 @@ def test_no_import_is_circular(sources: Sources) -> None:
         ("usecases.planted", "from fastapi.sse import format_sse_event", "has its home"),
         ("assembly.service", "import psycopg.rows", "has its home"),
         ("adapters.planted", "import auditwheel", "has its home"),
+        ("adapters.engine.planted", "from wheelyard.adapters.servers.processes import spawn", "to another room"),
         ("planted", "", "has no layer"),
         ("domain.planted", "from . import build", "is relative"),
     ],
@@ -147,7 +156,16 @@ def _judge_import(module: str, imported: str) -> str | None:
         return f"its import of {inner} goes up"
     if any(here in half and there in other for half in _APART for other in _APART if half != other):
         return f"its import of {inner} goes to the other half of its layer"
+    room, other = _room(module), _room(inner)
+    if room and other and other not in {room, "host"} | _ROOMS.get(room, frozenset()):
+        return f"its import of {inner} goes to another room of adapters"
     return None
+
+
+def _room(module: str) -> str | None:
+    """Return the room of adapters that a module is in."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "adapters" and len(parts) > 2 else None
 
 
 def _cycle(sources: Sources) -> list[str]:

@@ -12,8 +12,8 @@ import pytest
 from tests.fakes.access import MemoryTokens
 from tests.fakes.records import MemoryState
 
-from wheelyard.assembly.supervisor import _announced, _ensure_first_token, _make_state_dir, _write_private
-from wheelyard.client_settings import API_FILE, TOKEN_FILE
+from wheelyard.adapters.host.state_dir import StateDir
+from wheelyard.assembly.supervisor import _announced, _ensure_first_token
 from wheelyard.settings import Settings
 from wheelyard.usecases.tokens import Tokens
 
@@ -45,7 +45,7 @@ def mode_of(file: Path) -> int:
 def test_addresses_are_told_and_in_a_private_file_as_long_as_they_hold(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = settings.state_dir / API_FILE
+    file = StateDir(settings.state_dir).api
     with Listener() as listener, _announced(settings, listener, INDEX):
         facts = json.loads(file.read_text())
         assert facts == {"url": "http://127.0.0.1:8217", "index_url": INDEX, "pid": os.getpid()}
@@ -64,7 +64,7 @@ def test_addresses_are_withdrawn_when_the_service_fails(settings: Settings) -> N
 
 async def test_first_token_is_private_and_opens(settings: Settings, tokens: Tokens) -> None:
     await _ensure_first_token(settings, tokens)
-    file = settings.state_dir / TOKEN_FILE
+    file = StateDir(settings.state_dir).token
     assert mode_of(file) == 0o600
     secret = file.read_text()
     assert secret.endswith("\n")
@@ -73,14 +73,14 @@ async def test_first_token_is_private_and_opens(settings: Settings, tokens: Toke
 
 async def test_token_that_still_opens_is_kept(settings: Settings, tokens: Tokens) -> None:
     await _ensure_first_token(settings, tokens)
-    before = (settings.state_dir / TOKEN_FILE).read_text()
+    before = StateDir(settings.state_dir).token.read_text()
     await _ensure_first_token(settings, tokens)
-    assert (settings.state_dir / TOKEN_FILE).read_text() == before
+    assert StateDir(settings.state_dir).token.read_text() == before
 
 
 @pytest.mark.parametrize("left", ["wy_of_another_database\n", "", "no token at all\n"])
 async def test_token_that_opens_nothing_is_renewed(settings: Settings, tokens: Tokens, left: str) -> None:
-    file = settings.state_dir / TOKEN_FILE
+    file = StateDir(settings.state_dir).token
     file.write_text(left)
     file.chmod(0o644)
     await _ensure_first_token(settings, tokens)
@@ -93,40 +93,4 @@ async def test_secret_is_not_told_on_the_terminal(
 ) -> None:
     await _ensure_first_token(settings, tokens)
     said = capsys.readouterr()
-    assert (settings.state_dir / TOKEN_FILE).read_text().strip() not in said.out + said.err
-
-
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_private_file_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
-    former = os.umask(umask)
-    try:
-        _write_private(tmp_path / "file", "text")
-    finally:
-        os.umask(former)
-    assert mode_of(tmp_path / "file") == 0o600
-
-
-def test_private_file_replaces_what_an_interrupted_start_left(tmp_path: Path) -> None:
-    (tmp_path / ".file.partial").write_text("half of a longer te")
-    (tmp_path / "file").write_text("an old text")
-    _write_private(tmp_path / "file", "new")
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"file": "new"}
-
-
-def test_private_file_is_not_written_through_somebody_elses_link(tmp_path: Path) -> None:
-    (tmp_path / "victim").write_text("untouched")
-    (tmp_path / ".file.partial").symlink_to(tmp_path / "victim")
-    _write_private(tmp_path / "file", "secret")
-    assert (tmp_path / "victim").read_text() == "untouched"
-    assert not (tmp_path / "file").is_symlink()
-
-
-def test_new_state_directory_may_be_passed_through_but_not_listed(tmp_path: Path) -> None:
-    _make_state_dir(tmp_path / "var" / "wheelyard")
-    assert mode_of(tmp_path / "var" / "wheelyard") == 0o711
-
-
-def test_state_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
-    tmp_path.chmod(0o750)
-    _make_state_dir(tmp_path)
-    assert mode_of(tmp_path) == 0o750
+    assert StateDir(settings.state_dir).token.read_text().strip() not in said.out + said.err

@@ -13,6 +13,7 @@ from tests.unit.pipeline_harness import make_harness
 from tests.unit.recipe_texts import HEAD
 from tests.unit.run_build_harness import Endless
 
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.cli import recipes
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
@@ -82,6 +83,7 @@ def trial_of(folder: Path, act: StageFunction) -> TryRecipe:
         log_bytes=1 << 16,
         log_ceiling_bytes=1 << 16,
         log_bytes_per_second=1 << 20,
+        disk_full=disk_full_error,
     )
     return TryRecipe(
         plan=PlanBuild(source=harness.source, recipes=recipes, facts=facts),

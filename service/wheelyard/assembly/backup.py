@@ -5,16 +5,18 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wheelyard import __version__
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.devpi_copy import copy_devpi, put_back_devpi
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.postgres_dump import dump_database, is_empty, restore_database
-from wheelyard.adapters.servers.processes import FileLock, make_workshop
+from wheelyard.adapters.servers.processes import make_workshop
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
 from wheelyard.assembly.access import database_address, host_user
@@ -53,7 +55,7 @@ async def back_up(settings: Settings, target: Path) -> Contents:
             async with _database(settings) as conninfo:
                 await dump_database(conninfo, fresh / _DATABASE)
         if has_devpi:
-            await asyncio.to_thread(copy_devpi, settings.state_dir / _DEVPI, fresh / _DEVPI)
+            await asyncio.to_thread(copy_devpi, StateDir(settings.state_dir).devpi, fresh / _DEVPI)
         await asyncio.to_thread(_seal, fresh)
         fresh.rename(target)
         undo.pop_all()
@@ -64,8 +66,9 @@ def _find(settings: Settings, target: Path) -> tuple[bool, bool]:
     """Tell whether the database and devpi's files are here to be backed up."""
     if target.exists():
         raise BackupUnusableError(reason=f"{target} exists already")
-    has_database = settings.database_url is not None or (settings.state_dir / "postgres").exists()
-    has_devpi = (settings.state_dir / _DEVPI / "data").exists()
+    state = StateDir(settings.state_dir)
+    has_database = settings.database_url is not None or state.postgres.exists()
+    has_devpi = state.devpi_data.exists()
     if not has_database and not has_devpi:
         raise BackupUnusableError(reason=f"neither a database nor devpi's files are in {settings.state_dir}")
     return has_database, has_devpi
@@ -80,9 +83,10 @@ async def restore(settings: Settings, source: Path) -> Contents:
     """
     await asyncio.to_thread(_check, source)
     contents = _contents(source)
-    await asyncio.to_thread(_make_state_dir, settings.state_dir)
-    home = settings.state_dir / _DEVPI
-    with _locked(settings.state_dir):
+    state = StateDir(settings.state_dir)
+    home = state.devpi
+    await asyncio.to_thread(state.make)
+    with FileLock(state.lock):
         if contents.devpi and home.exists():
             raise BackupUnusableError(reason=f"{home} exists already: a backup is never mixed with what is there")
         if contents.database:
@@ -125,23 +129,6 @@ async def _answers(conninfo: str) -> bool:
 def _workshop_of(target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     return make_workshop(target.parent, target.name)
-
-
-def _make_state_dir(path: Path) -> None:
-    """Make the state directory as ``wheelyard up`` does: others may pass through it."""
-    if not path.exists():
-        path.mkdir(parents=True)
-        path.chmod(0o711)
-
-
-@contextlib.contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    lock = FileLock(state_dir / "wheelyard.lock")
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _seal(folder: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import httpx
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.host.disk import read_space
 from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.adapters.upstream.http import explain, without_password
@@ -160,8 +161,8 @@ def _nearest_existing(path: Path) -> Path:
 
 def measure_disk(holds: str, path: Path) -> DiskFacts:
     """Measure the file system below a directory that may still have to be made."""
-    usage = shutil.disk_usage(_nearest_existing(path))
-    return DiskFacts(holds=holds, path=str(path), free_bytes=usage.free, total_bytes=usage.total)
+    space = read_space(path)
+    return DiskFacts(holds=holds, path=str(path), free_bytes=space.free_bytes, total_bytes=space.total_bytes)
 
 
 def measure_memory() -> int:

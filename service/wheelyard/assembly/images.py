@@ -15,6 +15,7 @@ from typing import Final
 from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.users import ContainerUsers
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.images.contents import read_sbom
@@ -52,7 +53,7 @@ def engine_command(settings: Settings) -> EngineCommand:
 
 def container_users(settings: Settings) -> ContainerUsers:
     """Give containers users that no other worker of this engine gives out meanwhile."""
-    return ContainerUsers(_engine_dir(settings) / "users")
+    return ContainerUsers(_engine_dir(settings).container_users)
 
 
 async def with_engine(settings: Settings) -> Settings:
@@ -82,15 +83,15 @@ def _read_catalogue(own: Path | None) -> Catalogue:
     return read_catalogue(data_path("builders") / "builders.toml", own)
 
 
-def _engine_dir(settings: Settings) -> Path:
+def _engine_dir(settings: Settings) -> StateDir:
     """Say where notes about the engine's images are kept."""
-    return settings.engine_dir or settings.state_dir
+    return StateDir(settings.engine_dir or settings.state_dir)
 
 
 def image_options(settings: Settings, lookups: CacheLookups | None = None) -> ImageOptions:
     """Say how images are made on this host."""
     return ImageOptions(
-        lock_dir=_engine_dir(settings) / "locks",
+        lock_dir=_engine_dir(settings).image_locks,
         apt_mirror=settings.apt_mirror,
         apt_security_mirror=settings.apt_security_mirror,
         base_image=settings.base_image,
@@ -109,7 +110,7 @@ def image_builder(settings: Settings, lookups: CacheLookups | None = None) -> Im
         engine=engine_command(settings),
         catalogue=catalogue(settings),
         builders_dir=data_path("builders"),
-        cache_dir=settings.state_dir / "cache" / "images",
+        cache_dir=StateDir(settings.state_dir).image_cache,
         options=image_options(settings, lookups),
     )
 
@@ -120,7 +121,7 @@ def image_upkeep(settings: Settings) -> ImageUpkeep:
         engine=engine_command(settings),
         images=image_builder(settings),
         options=image_options(settings),
-        folder=_engine_dir(settings) / "images",
+        folder=_engine_dir(settings).images,
         pruning=image_pruning(settings),
     )
 
@@ -128,7 +129,7 @@ def image_upkeep(settings: Settings) -> ImageUpkeep:
 def image_refreshes(settings: Settings) -> ImageRefreshes:
     """Make what refreshes this host's images on a schedule: those of suites that its machine can build."""
     suites = tuple(catalogue(settings).on(platform.machine()).buildable_suites)
-    return ImageRefreshes(image_upkeep(settings), suites=suites, folder=_engine_dir(settings) / "images")
+    return ImageRefreshes(image_upkeep(settings), suites=suites, folder=_engine_dir(settings).images)
 
 
 def image_pruning(settings: Settings) -> ImagePruning:
@@ -140,7 +141,7 @@ def image_pruning(settings: Settings) -> ImagePruning:
     suites = catalogue(settings).on(platform.machine()).buildable_suites
     return ImagePruning(
         engine=engine_command(settings),
-        folder=_engine_dir(settings) / "images",
+        folder=_engine_dir(settings).images,
         rules=rules,
         current=functools.partial(current_definitions, image_builder(settings), suites),
     )
@@ -148,7 +149,7 @@ def image_pruning(settings: Settings) -> ImagePruning:
 
 def logged_images(settings: Settings, lookups: CacheLookups | None = None) -> LoggedImages:
     """Make what finds or makes the images of builds."""
-    fallbacks = Fallbacks(engine=engine_command(settings), folder=_engine_dir(settings) / "images")
+    fallbacks = Fallbacks(engine=engine_command(settings), folder=_engine_dir(settings).images)
     return LoggedImages(
         image_builder(settings, lookups), fallbacks=fallbacks, note_use=image_pruning(settings).note_use
     )
@@ -160,7 +161,7 @@ def image_inventory(settings: Settings) -> ImageInventory:
         engine=engine_command(settings),
         images=image_builder(settings),
         catalogue=catalogue(settings),
-        folder=_engine_dir(settings) / "images",
+        folder=_engine_dir(settings).images,
     )
 
 

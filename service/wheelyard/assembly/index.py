@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from wheelyard.adapters.devpi.append_only import RetainedIndex
 from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
 from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
@@ -129,7 +130,7 @@ def index_services(
 
 def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> OwnWheels:
     """Give our own wheels as something to build with: those of the level that is published on, and above."""
-    cache = ContentCache(root=settings.state_dir / "cache" / "files", floor_bytes=settings.disk_floor_bytes)
+    cache = ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes)
     return OwnWheels(
         store=PostgresWheels(database), storage=index.storage, cache=cache, level=Level(settings.publish_level)
     )

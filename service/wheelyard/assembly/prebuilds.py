@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.resolver.own_wheels import OwnWheels
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.releases import UvReleaseResolver
@@ -44,7 +45,7 @@ _log = get_logger(__name__)
 def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
     """Say how uv is run; whatever runs it in a process is given the same slots."""
     return UvResolverOptions(
-        cache_dir=settings.state_dir / "cache" / "uv",
+        cache_dir=StateDir(settings.state_dir).uv_cache,
         environment=os.environ,
         index_url=settings.upstream_index_url,
         ca_bundle=settings.ca_bundle,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.adapters.host.disk_use import measure_disk
+from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
@@ -60,7 +61,7 @@ def source_index(
     """Make the upstream index; it is an asynchronous context manager."""
     return SimpleSourceIndex(
         SourceIndexOptions(
-            cache_dir=settings.state_dir / "cache" / "files",
+            cache_dir=StateDir(settings.state_dir).file_cache,
             index_url=settings.upstream_index_url,
             own_projects=OwnProjects.of(settings.own_projects),
             ca_bundle=settings.ca_bundle,
@@ -84,7 +85,7 @@ def pip_wheel(settings: Settings) -> Path:
 
 def recipe_registry(settings: Settings, *further: Path) -> RecipeFolders:
     """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
-    root = settings.state_dir / "recipes"
+    root = StateDir(settings.state_dir).recipes
     sources = [parse_recipe_source(text) for text in settings.recipes]
     places = [one if isinstance(one, Path) else RecipeCheckout(one, root=root) for one in sources]
     return RecipeFolders((data_path("recipes"), *places, *further), suites=known_suites(settings))

@@ -9,15 +9,16 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.devpi import EmbeddedDevpi
 from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
-from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
@@ -30,7 +31,6 @@ from wheelyard.assembly.service import api_services, source_index
 from wheelyard.assembly.signals import Stop, stop_on_signals
 from wheelyard.assembly.worker import Worker
 from wheelyard.assembly.worker_parts import make_worker
-from wheelyard.client_settings import API_FILE, TOKEN_FILE
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
@@ -143,13 +143,10 @@ async def _serving(
 async def _holding_state(settings: Settings) -> AsyncIterator[None]:
     """Begin the log, and keep the state directory to this process."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
-    await asyncio.to_thread(_make_state_dir, settings.state_dir)
-    lock = FileLock(settings.state_dir / "wheelyard.lock")
-    lock.acquire()
-    try:
+    state = StateDir(settings.state_dir)
+    await asyncio.to_thread(state.make)
+    with FileLock(state.lock):
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.asynccontextmanager
@@ -185,13 +182,6 @@ def _worker_on(settings: Settings, backends: _Backends) -> Worker:
     )
 
 
-def _make_state_dir(path: Path) -> None:
-    """Make the state directory; others may pass through it, as the database's own user must, but not list it."""
-    if not path.exists():
-        path.mkdir(parents=True)
-        path.chmod(0o711)
-
-
 async def _open_database(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
     if settings.database_url is not None:
         return database_address(settings)
@@ -214,37 +204,28 @@ async def _open_index(settings: Settings, stack: contextlib.AsyncExitStack) -> P
 
 async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
     """Leave a token that works where the command line finds it."""
-    file = settings.state_dir / TOKEN_FILE
+    file = StateDir(settings.state_dir).token
     if file.exists():
         with contextlib.suppress(UnauthenticatedError):
             await tokens.authenticate(f"Bearer {file.read_text(encoding='ascii').strip()}")
             return
     _, secret = await tokens.create(name=_FIRST_TOKEN, scope=Scope.ADMIN, created_by=host_user())
-    _write_private(file, secret + "\n")
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, complete or not at all."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(text)
-    partial.replace(file)
+    write_atomic(file, secret + "\n")
 
 
 @contextlib.contextmanager
 def _announced(settings: Settings, listener: socket.socket, index_url: str) -> Iterator[None]:
     """Say where everything is, on the terminal and in the state directory, for as long as it is there."""
-    file = settings.state_dir / API_FILE
+    state = StateDir(settings.state_dir)
     url = url_of(listener)
-    _write_private(file, json.dumps({"url": url, "index_url": index_url, "pid": os.getpid()}) + "\n")
+    write_atomic(state.api, json.dumps({"url": url, "index_url": index_url, "pid": os.getpid()}) + "\n")
     _say(f"API    {url}  (documentation: {url}/docs)")
     _say(f"index  {url}/simple/  (devpi, which holds the wheels: {index_url}/+simple/)")
-    _say(f"token  in {settings.state_dir / TOKEN_FILE}")
+    _say(f"token  in {state.token}")
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        state.api.unlink(missing_ok=True)
 
 
 async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
@@ -107,7 +109,7 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         registration=registration,
         folder=options.folder,
         keeper=keeper,
-        life=WorkerLife(settings.state_dir / "worker.alive"),
+        life=WorkerLife(StateDir(settings.state_dir).worker_life),
         calls=queue,
         queue=work,
         book=PostgresWorkers(database),
@@ -148,7 +150,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         ),
         images=logged_images(settings, lookups),
         crates=CrateArchives(
-            ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
+            ContentCache(root=StateDir(settings.state_dir).crate_cache, floor_bytes=settings.disk_floor_bytes),
             lookups=lookups,
         ),
         parsers=parsers,
@@ -168,11 +170,12 @@ def attempt_options(settings: Settings, name: str) -> AttemptOptions:
     """Say how a worker of this name runs attempts."""
     return AttemptOptions(
         worker=name,
-        folder=settings.state_dir / "attempts" / name,
+        folder=StateDir(settings.state_dir).attempts(name),
         lease_seconds=settings.lease_seconds,
         log_bytes=settings.limit_log_bytes,
         log_ceiling_bytes=max(settings.ceiling_log_bytes, settings.limit_log_bytes),
         log_bytes_per_second=settings.log_bytes_per_second,
+        disk_full=disk_full_error,
         retry_seconds=settings.retry_seconds,
     )
 

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelyard.client_settings import API_FILE, TOKEN_FILE, load_client_settings
+from wheelyard.adapters.host.state_dir import StateDir
+from wheelyard.client_settings import load_client_settings
 from wheelyard.errors import ServerUnreachableError
 
 
@@ -56,7 +57,7 @@ def find_connection(url: str | None) -> Connection:
 def read_service(state_dir: Path) -> RunningService | None:
     """Read what ``wheelyard up`` left; None if there is nothing, or nothing of use."""
     try:
-        document = json.loads((state_dir / API_FILE).read_text())
+        document = json.loads(StateDir(state_dir).api.read_text())
         return RunningService(url=document["url"], index_url=document["index_url"], pid=document["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -65,6 +66,6 @@ def read_service(state_dir: Path) -> RunningService | None:
 def read_token(state_dir: Path) -> str | None:
     """Read the first token; None if there is none that this user may read."""
     try:
-        return (state_dir / TOKEN_FILE).read_text().strip() or None
+        return StateDir(state_dir).token.read_text().strip() or None
     except OSError:
         return None

@@ -21,6 +21,7 @@ from typing import Final, Self, TextIO
 from rich.text import Text
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.adapters.servers.processes import ChildCommand, end_child, last_line, rotate_log, spawn
 from wheelyard.api.schemas.builds import BuildView
@@ -69,7 +70,7 @@ def _is_ready(service: RunningService) -> bool:
 
 def _start(state_dir: Path) -> tuple[subprocess.Popen[bytes], Path]:
     """Start ``wheelyard up`` with its log in a file; it ends with us, however we end."""
-    log = state_dir / "logs" / "demo-service.log"
+    log = StateDir(state_dir).log("demo-service")
     rotate_log(log, limit_bytes=0)
     note(f"starting the service; its log is {log}")
     # Any port will do for a service that nobody else is to find, unless one was asked for.

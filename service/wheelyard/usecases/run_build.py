@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from wheelyard.disk_space import disk_full_error
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
 from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.builds.queue import retry_delay
@@ -67,6 +66,8 @@ class AttemptOptions:
     """Where it is cut whatever the recipe says."""
     log_bytes_per_second: int
     """How fast it may go on and on."""
+    disk_full: Callable[[OSError, Path], WheelyardError | None]
+    """Return the error for a full disk if an error of the operating system, under a folder, means one."""
     may_wait: bool = True
     """False if nobody would build what an attempt finds missing."""
     retry_seconds: float = 15.0
@@ -286,7 +287,7 @@ class _Attempt:
 
         A disk that filled up under the attempt's own files is no fault of ours, and may have room again.
         """
-        full = disk_full_error(error, self._options.folder) if isinstance(error, OSError) else None
+        full = self._options.disk_full(error, self._options.folder) if isinstance(error, OSError) else None
         if full is not None:
             return Outcome(status=Status.FAILED, failure=Failure.of(full, stage=stage, log_excerpt=log.excerpt()))
         reference = uuid.uuid4().hex[:12]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import AlreadyRunningError, EngineCommandError
 
@@ -39,10 +39,8 @@ class ContainerUsers:
         if self._folder is None:
             return True
         self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / str(user))
         try:
-            lock.acquire()
+            stack.enter_context(FileLock(self._folder / str(user)))
         except AlreadyRunningError:
             return False
-        stack.callback(lock.release)
         return True

@@ -5,6 +5,7 @@ A program is ended when the task that runs it is cancelled.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,6 +36,12 @@ class Completed:
     def error_text(self) -> str:
         """Standard error as text, without the blanks around it."""
         return self.stderr.decode(errors="replace").strip()
+
+
+def inherited_environment(*without: str, **extra: str) -> dict[str, str]:
+    """Pass our own environment on (proxies and CA bundles must reach children), less the given prefixes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHEELYARD_", *without))}
+    return kept | extra
 
 
 async def run_program(

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.base import make_base, read_apt_mirror
 from wheelyard.adapters.images.build import ImageBuild, build_image, find_unknown_packages
@@ -25,8 +27,6 @@ from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build, toolchain_build
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
 from wheelyard.adapters.resolver.uv import uv_platform
-from wheelyard.adapters.servers.processes import FileLock
-from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.archive import read_dates
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource, choose_toolchains
 from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, runtime_suite

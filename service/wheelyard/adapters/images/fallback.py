@@ -7,7 +7,6 @@ image of the same name: docs/decisions/0022-older-images-stand-in.md.
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.names import ImageName, ImageRecord, list_images
 from wheelyard.adapters.images.prune import Clock, utc_now
-from wheelyard.adapters.servers.processes import FileLock
-from wheelyard.disk_space import disk_errors
 from wheelyard.errors import OperatorError
 
 _PAUSE: Final = timedelta(minutes=10)
@@ -64,10 +64,7 @@ class FallbackFile:
             self._write([*others, fallback] if fallback else others)
 
     def _write(self, fallbacks: Iterable[Fallback]) -> None:
-        rows = [asdict(one) for one in fallbacks]
-        with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream:
-            json.dump(rows, stream, default=str)
-        Path(stream.name).replace(self._path)
+        write_atomic(self._path, json.dumps([asdict(one) for one in fallbacks], default=str))
 
 
 class Fallbacks:

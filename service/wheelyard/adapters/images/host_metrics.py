@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import shutil
 from pathlib import Path
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import read_space
 from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
 from wheelyard.domain.builds.queue import HostMetrics
 from wheelyard.errors import OperatorError
@@ -22,8 +22,8 @@ class HostWatch:
 
     async def look(self) -> HostMetrics:
         """Look now; an engine that does not answer is a figure, too."""
-        disk = await asyncio.to_thread(shutil.disk_usage, self._state_dir)
-        found = HostMetrics(disk_size_bytes=disk.total, disk_free_bytes=disk.free, engine_answers=False)
+        disk = await asyncio.to_thread(read_space, self._state_dir)
+        found = HostMetrics(disk_size_bytes=disk.total_bytes, disk_free_bytes=disk.free_bytes, engine_answers=False)
         with contextlib.suppress(OperatorError):
             found = await self._with_engine(found)
         self.newest = found

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.images.contents import HELD
 from wheelyard.adapters.images.names import ImageRecord, find_image, list_images, list_stages
 from wheelyard.adapters.images.outdated import CurrentDefinitions, find_outdated, find_unfinished
-from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, UsedImage, choose_unused
 from wheelyard.errors import EngineCommandError
 

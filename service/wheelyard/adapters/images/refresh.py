@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import explain_failure
 from wheelyard.adapters.images.builder import ImageBuilder
@@ -22,8 +25,6 @@ from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
 from wheelyard.adapters.images.renewal import Renewal, built_on, find_extensions
 from wheelyard.adapters.images.reports import PendingFile, RefreshReports
-from wheelyard.adapters.servers.processes import FileLock
-from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
 from wheelyard.errors import AlreadyRunningError, DiskFullError, EngineCommandError, OperatorError, WheelyardError
@@ -237,12 +238,8 @@ class ImageRefreshes:
 
     async def _run_alone(self, interval_seconds: float) -> bool:
         await asyncio.to_thread(self._stamp.parent.mkdir, parents=True, exist_ok=True)
-        lock = FileLock(self._stamp.with_suffix(".lock"))
-        lock.acquire()
-        try:
+        with FileLock(self._stamp.with_suffix(".lock")):
             return await self._run_if_due(interval_seconds)
-        finally:
-            lock.release()
 
     async def _run_if_due(self, interval_seconds: float) -> bool:
         last = await asyncio.to_thread(self._read_time)
@@ -265,9 +262,7 @@ class ImageRefreshes:
             return None
 
     def _note_time(self) -> None:
-        fresh = self._stamp.with_suffix(".new")
-        fresh.write_text(str(self._clock()))
-        fresh.replace(self._stamp)
+        write_atomic(self._stamp, str(self._clock()), mode=0o666)
 
     async def _refresh(self, suite: str) -> None:
         try:

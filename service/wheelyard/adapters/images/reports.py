@@ -1,14 +1,14 @@
 """What the last refresh of each suite changed on this host, kept in files. Must not refresh anything."""
 
 import json
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wheelyard.adapters.servers.processes import FileLock
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.status import PendingUpdates
 from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
@@ -37,9 +37,8 @@ class RefreshReports:
     def write(self, suite: str, images: Sequence[ImageRefresh], *, now: datetime) -> None:
         """Keep a report in place of the one before; the file is whole at any time. Blocks."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False, encoding="utf-8") as stream:
-            json.dump(asdict(RefreshReport(at=now, images=tuple(images))), stream, default=str)
-        Path(stream.name).replace(self._folder / f"{suite}.json")
+        report = json.dumps(asdict(RefreshReport(at=now, images=tuple(images))), default=str)
+        write_atomic(self._folder / f"{suite}.json", report)
 
 
 def _read_image(row: dict[str, Any]) -> ImageRefresh:
@@ -71,9 +70,8 @@ class PendingFile:
             self._write({**self.read(), suite: PendingUpdates(checked=now, changes=tuple(changes))})
 
     def _write(self, entries: dict[str, PendingUpdates]) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False, encoding="utf-8") as stream:
-            json.dump({name: asdict(entry) for name, entry in entries.items()}, stream, default=str)
-        Path(stream.name).replace(self._path)
+        document = {name: asdict(entry) for name, entry in entries.items()}
+        write_atomic(self._path, json.dumps(document, default=str))
 
 
 def _read_entry(entry: dict[str, object]) -> PendingUpdates:

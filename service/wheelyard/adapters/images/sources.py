@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback, run_program
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
@@ -124,7 +125,8 @@ class ImageSources:
         on_progress(f"{lock.name}: choosing wheels for Python {target.python} on {target.platform}")
         answer = await self._ask_uv(lock, target)
         wheels = _read_wheels(answer, text)
-        await asyncio.to_thread(_write_whole, kept, json.dumps(answer, default=str))
+        await asyncio.to_thread(kept.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(write_atomic, kept, json.dumps(answer, default=str))
         return wheels
 
     async def _ask_uv(self, lock: Path, target: ToolsTarget) -> dict[str, Any]:
@@ -180,10 +182,3 @@ def _read_wheel(package: dict[str, Any], wheel: dict[str, Any]) -> IndexFile:
 def source_file(*, name: str, version: str, sha256: str) -> IndexFile:
     """Describe a source tarball, which has no address of its own but mirrors."""
     return IndexFile(filename=name, url="", sha256=sha256, kind="sdist", version=read_version(version))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as stream:
-        stream.write(text)
-    Path(stream.name).replace(path)

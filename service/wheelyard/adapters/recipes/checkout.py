@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import run_program
-from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.domain.recipes.source import GitSource, SourceStatus
 from wheelyard.errors import AlreadyRunningError, ProgramMissingError, RecipesUnavailableError
 from wheelyard.logs import get_logger
@@ -127,7 +128,7 @@ class RecipeCheckout:
                 await asyncio.to_thread(partial.rename, commits / commit)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-        _write_whole(self._current, commit)
+        write_atomic(self._current, commit, mode=0o666)
         _log.info("recipes-updated", source=str(self._source), commit=commit)
         await asyncio.to_thread(_remove_old, commits, current=commit)
 
@@ -180,12 +181,6 @@ def _login(source: GitSource) -> dict[str, str]:
 
 class _GitError(Exception):
     """git answered with an error."""
-
-
-def _write_whole(file: Path, text: str) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="ascii")
-    partial.replace(file)
 
 
 def _remove_old(commits: Path, *, current: str) -> None:

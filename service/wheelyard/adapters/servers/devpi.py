@@ -11,6 +11,11 @@ from typing import Final
 
 import httpx
 
+from wheelyard.adapters.host.disk import check_free_space
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.files import write_atomic
+from wheelyard.adapters.host.process import inherited_environment
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.devpi_files import (
     ensure_environment,
     ensure_passwords,
@@ -18,7 +23,6 @@ from wheelyard.adapters.servers.devpi_files import (
     find_base_python,
     remembered_port,
     save_passwords,
-    write_private,
 )
 from wheelyard.adapters.servers.devpi_serving import (
     DevpiServing,
@@ -32,18 +36,15 @@ from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
     Account,
     ChildCommand,
-    FileLock,
     ProcessMark,
     end_child,
     end_leftover,
-    inherited_environment,
     last_line,
     make_workshop,
     rotate_log,
     run_child,
     spawn,
 )
-from wheelyard.disk_space import check_free_space
 from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import ServiceStartError
 
@@ -73,9 +74,9 @@ class EmbeddedDevpi:
         serving: DevpiServing | None = None,
         disk_floor_bytes: int = 256 << 20,
     ) -> None:
-        self._state_dir = state_dir.resolve()
-        self._home = self._state_dir / "devpi"
-        self._log = self._state_dir / "logs" / "devpi.log"
+        self._state = StateDir(state_dir.resolve())
+        self._home = self._state.devpi
+        self._log = self._state.log("devpi")
         self._lock_file = lock_file.resolve()
         self._serving = serving or DevpiServing()
         self._disk_floor_bytes = disk_floor_bytes
@@ -83,7 +84,7 @@ class EmbeddedDevpi:
         self._environment: Mapping[str, str] = {}
         self._python: Path | None = None
         self._port = 0
-        self._lock = FileLock(self._state_dir / "devpi-server.lock")
+        self._lock = FileLock(self._state.devpi_lock)
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -102,14 +103,14 @@ class EmbeddedDevpi:
 
         Raises AlreadyRunningError, DiskFullError, or ServiceStartError with the reason and what to do.
         """
-        await asyncio.to_thread(self._state_dir.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._state.make)
         self._lock.acquire()
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(self.stop)
             known = await asyncio.to_thread(self._prepare)
             await self._end_leftover()
             python = await self._find_python()
-            if not (self._home / "data").exists():
+            if not self._state.devpi_data.exists():
                 await self._initialise(python, known)
             port = await self._start_server(python)
             self._python, self._port = python, port
@@ -137,21 +138,21 @@ class EmbeddedDevpi:
         raise self._start_error(f"it ended: {last_line(self._log)}")
 
     def _prepare(self) -> Mapping[str, str]:
-        check_free_space(self._state_dir, self._disk_floor_bytes)
+        check_free_space(self._state.root, self._disk_floor_bytes)
         self._home.mkdir(mode=0o700, exist_ok=True)
         rotate_log(self._log)
-        ensure_secret(self._home / "secret")
-        return ensure_passwords(self._home / "passwords.json", self._serving.passwords)
+        ensure_secret(self._state.devpi_secret)
+        return ensure_passwords(self._state.devpi_passwords, self._serving.passwords)
 
     async def _find_python(self) -> Path:
         """Give the Python that has devpi, and choose the account that can run it."""
         python = self._serving.python
         account = await asyncio.to_thread(find_account)
         if python is None:
-            base = await asyncio.to_thread(find_base_python, self._state_dir, account)
+            base = await asyncio.to_thread(find_base_python, self._state, account)
             self._environment = base.environment()
             python = await ensure_environment(
-                self._state_dir, lock_file=self._lock_file, log=self._log, base=base, account=account
+                self._state, lock_file=self._lock_file, log=self._log, base=base, account=account
             )
         self._account = await asyncio.to_thread(choose_account, account, python, self._home, self._environment)
         await asyncio.to_thread(give_home, self._home, self._account)
@@ -159,7 +160,7 @@ class EmbeddedDevpi:
 
     async def _end_leftover(self) -> None:
         # We hold the lock, so a server that still runs was left by a Wheelyard that was killed.
-        if mark := ProcessMark.load(self._home / "server.pid"):
+        if mark := ProcessMark.load(self._state.devpi_pid):
             await end_leftover(mark, _STOP_STEPS)
 
     async def _initialise(self, python: Path, passwords: Mapping[str, str]) -> None:
@@ -176,7 +177,7 @@ class EmbeddedDevpi:
             status = -signal.SIGKILL
         if status != 0:
             raise self._start_error(f"devpi-init ended with status {status}: {last_line(self._log)}")
-        await asyncio.to_thread(fresh.rename, self._home / "data")
+        await asyncio.to_thread(fresh.rename, self._state.devpi_data)
 
     def _command(self, python: Path, *arguments: str, **environment: str) -> ChildCommand:
         return ChildCommand(
@@ -188,7 +189,7 @@ class EmbeddedDevpi:
         )
 
     async def _start_server(self, python: Path) -> int:
-        remembered = self._home / "port"
+        remembered = self._state.devpi_port
         wanted = await self._wanted_port(remembered)
         port = await self._try_port(python, wanted)
         if port is None and wanted and not self._serving.port:
@@ -196,7 +197,7 @@ class EmbeddedDevpi:
             port = await self._try_port(python, 0)
         if port is None:
             raise self._start_error(last_line(self._log))
-        await asyncio.to_thread(write_private, remembered, f"{port}\n")
+        await asyncio.to_thread(write_atomic, remembered, f"{port}\n")
         return port
 
     async def _wanted_port(self, remembered: Path) -> int:
@@ -218,11 +219,11 @@ class EmbeddedDevpi:
     async def _try_port(self, python: Path, port: int) -> int | None:
         """Start the server and return the port it serves on; None if it ended instead."""
         offset = self._log.stat().st_size if self._log.exists() else 0
-        arguments = ("--serverdir", str(self._home / "data"), "--secretfile", str(self._home / "secret"))
+        arguments = ("--serverdir", str(self._state.devpi_data), "--secretfile", str(self._state.devpi_secret))
         options = (*arguments, *_NO_CONFIG, *_CACHE, *self._serving.options(port))
         self._child = spawn(self._command(python, "-m", "devpi_server", *options), log=self._log)
         if mark := ProcessMark.of(self._child.pid):
-            mark.save(self._home / "server.pid")
+            mark.save(self._state.devpi_pid)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _START_SECONDS
         while self._child.poll() is None:
@@ -242,10 +243,11 @@ class EmbeddedDevpi:
                 (await client.get("/+api")).raise_for_status()
                 await ensure_indexes(client, passwords, renewed=renewed)
         except httpx.HTTPError as error:
-            reason = f"its users and indexes could not be set up ({error}); they belong to {self._home}/passwords.json"
+            file = self._state.devpi_passwords
+            reason = f"its users and indexes could not be set up ({error}); they belong to {file}"
             raise self._start_error(reason) from error
         if renewed:
-            await asyncio.to_thread(save_passwords, self._home / "passwords.json", passwords)
+            await asyncio.to_thread(save_passwords, self._state.devpi_passwords, passwords)
 
     def _start_error(self, reason: str) -> ServiceStartError:
         return ServiceStartError(service="devpi", reason=reason.rstrip(".") or "it ended", log=self._log)

@@ -17,8 +17,11 @@ from typing import Final
 
 import uv
 
+from wheelyard.adapters.host.files import write_atomic
+from wheelyard.adapters.host.process import inherited_environment
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.postgres_files import open_to_readers, remove_former, succeeds_as
-from wheelyard.adapters.servers.processes import Account, ChildCommand, inherited_environment, last_line, run_child
+from wheelyard.adapters.servers.processes import Account, ChildCommand, last_line, run_child
 from wheelyard.errors import ServiceStartError
 
 PUBLISHER: Final = "publisher"
@@ -40,10 +43,10 @@ _NOT_NEEDED: Final = (
 )
 
 
-def environment_directory(state_dir: Path, lock: bytes, *, is_copied: bool = False) -> Path:
+def environment_directory(state: StateDir, lock: bytes, *, is_copied: bool = False) -> Path:
     """Name the virtual environment after what it is made of, so that a new lock or Python gets a new one."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}{'-copied' if is_copied else ''}"
-    return state_dir / f"devpi-env-{hashlib.sha256(lock).hexdigest()[:12]}-py{python}"
+    return state.devpi_environment(f"{hashlib.sha256(lock).hexdigest()[:12]}-py{python}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,17 +62,17 @@ class BasePython:
         return {"LD_LIBRARY_PATH": str(self.copied_to / "lib")} if self.copied_to else {}
 
 
-def find_base_python(state_dir: Path, account: Account | None) -> BasePython:
+def find_base_python(state: StateDir, account: Account | None) -> BasePython:
     """Return a Python that the account can run, copying ours if it cannot reach it, as below root's home directory.
 
     A Python finds its standard library beside itself (https://docs.python.org/3/library/sys_path_init.html), so that a
     copy of both works. Where a copy would not be reached either, ours is returned.
     """
     ours = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    if account is None or runs_as(account, ours) or not succeeds_as(account, "test", "-x", str(state_dir)):
+    if account is None or runs_as(account, ours) or not succeeds_as(account, "test", "-x", str(state.root)):
         return BasePython(executable=ours)
     place = hashlib.sha256(os.fsencode(ours)).hexdigest()[:8]
-    target = state_dir / f"devpi-python-{platform.python_version()}-{place}"
+    target = state.devpi_python(f"{platform.python_version()}-{place}")
     return BasePython(executable=_copy_python(ours, target), copied_to=target)
 
 
@@ -100,14 +103,14 @@ def runs_as(account: Account, python: Path, environment: Mapping[str, str] | Non
 
 
 async def ensure_environment(
-    state_dir: Path, *, lock_file: Path, log: Path, base: BasePython, account: Account | None = None
+    state: StateDir, *, lock_file: Path, log: Path, base: BasePython, account: Account | None = None
 ) -> Path:
     """Make devpi's virtual environment on a base Python if there is none that works, and return its Python.
 
     It is one of its own because devpi needs an old setuptools. Only wheels whose hashes are locked are installed.
     """
     lock = await asyncio.to_thread(lock_file.read_bytes)
-    directory = environment_directory(state_dir, lock, is_copied=base.copied_to is not None)
+    directory = environment_directory(state, lock, is_copied=base.copied_to is not None)
     python, complete = directory / "bin" / "python", directory / "complete"
     if not await asyncio.to_thread(_is_usable, directory, (python, complete)):
         await _make_environment(directory, base=base.executable, python=python, lock_file=lock_file, log=log)
@@ -150,22 +153,10 @@ async def _run_uv(*arguments: str, log: Path) -> None:
         raise ServiceStartError(service="devpi", reason=reason, log=log)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only we can read, whole or not at all."""
-    partial = path.with_name(f"{path.name}.new")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    partial.replace(path)
-
-
 def ensure_secret(path: Path) -> None:
     """Make the secret that devpi signs its sessions with."""
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(_SECRET_BYTES))
+        write_atomic(path, secrets.token_urlsafe(_SECRET_BYTES))
 
 
 def ensure_passwords(path: Path, given: Mapping[str, str] | None = None) -> Mapping[str, str]:
@@ -178,7 +169,7 @@ def ensure_passwords(path: Path, given: Mapping[str, str] | None = None) -> Mapp
 
 def save_passwords(path: Path, passwords: Mapping[str, str]) -> None:
     """Write the users' passwords."""
-    write_private(path, json.dumps(dict(passwords), indent=1))
+    write_atomic(path, json.dumps(dict(passwords), indent=1))
 
 
 def remembered_port(path: Path) -> int:

@@ -9,6 +9,10 @@ from typing import Final
 
 import psycopg
 
+from wheelyard.adapters.host.disk import check_free_space
+from wheelyard.adapters.host.file_lock import FileLock
+from wheelyard.adapters.host.process import inherited_environment
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.postgres_files import (
     DATABASE,
     SUPERUSER,
@@ -26,17 +30,14 @@ from wheelyard.adapters.servers.processes import (
     POLL_SECONDS,
     Account,
     ChildCommand,
-    FileLock,
     end_child,
     end_leftover,
-    inherited_environment,
     last_line,
     make_workshop,
     rotate_log,
     run_child,
     spawn,
 )
-from wheelyard.disk_space import check_free_space
 from wheelyard.errors import ServiceStartError
 
 MAJOR: Final = "18"
@@ -70,10 +71,10 @@ class EmbeddedPostgres:
     def __init__(
         self, state_dir: Path, *, disk_floor_bytes: int = 256 << 20, start_timeout_seconds: float = 30.0
     ) -> None:
-        self._state_dir = state_dir.resolve()
-        self._data_dir = self._state_dir / "postgres"
-        self._log = self._state_dir / "logs" / "postgres.log"
-        self._lock = FileLock(self._state_dir / "postgres.lock")
+        self._state = StateDir(state_dir.resolve())
+        self._data_dir = self._state.postgres
+        self._log = self._state.log("postgres")
+        self._lock = FileLock(self._state.postgres_lock)
         self._disk_floor_bytes = disk_floor_bytes
         self._start_timeout_seconds = start_timeout_seconds
         self._account: Account | None = None
@@ -101,7 +102,7 @@ class EmbeddedPostgres:
 
         Raises AlreadyRunningError, DiskFullError, or ServiceStartError with the reason and what to do.
         """
-        await asyncio.to_thread(self._make_state_dir)
+        await asyncio.to_thread(self._state.make)
         self._lock.acquire()
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(self.stop)
@@ -128,20 +129,11 @@ class EmbeddedPostgres:
             await asyncio.to_thread(remove_socket_directory, self._data_dir)
         self._lock.release()
 
-    def _make_state_dir(self) -> None:
-        try:
-            self._state_dir.parent.mkdir(parents=True, exist_ok=True)
-            self._state_dir.mkdir()
-        except FileExistsError:
-            return
-        # Ours, just made: the account must get through it, whatever the umask. What is inside closes itself.
-        self._state_dir.chmod(0o711)
-
     def _prepare(self) -> None:
-        check_free_space(self._state_dir, self._disk_floor_bytes)
+        check_free_space(self._state.root, self._disk_floor_bytes)
         self._account = find_account()
-        check_reachable(self._state_dir, self._account)
-        self._binaries = find_binaries(self._state_dir, self._account)
+        check_reachable(self._state.root, self._account)
+        self._binaries = find_binaries(self._state, self._account)
         rotate_log(self._log)
 
     async def _end_leftover(self) -> None:
@@ -151,7 +143,7 @@ class EmbeddedPostgres:
 
     async def _initialise(self) -> None:
         # Renamed when it is whole: initdb may be interrupted at any point.
-        fresh = await asyncio.to_thread(make_workshop, self._state_dir, self._data_dir.name)
+        fresh = await asyncio.to_thread(make_workshop, self._state.root, self._data_dir.name)
         await asyncio.to_thread(hand_over, fresh, self._account)
         # The built-in locale does not change with the system's C library, as sort orders of indexes must not.
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]

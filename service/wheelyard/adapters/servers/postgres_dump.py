@@ -10,6 +10,7 @@ import psycopg.conninfo
 from psycopg.pq import Conninfo
 
 from wheelyard.adapters.host.process import run_program
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.postgres_files import find_binaries
 from wheelyard.errors import BackupUnusableError, DatabaseUnavailableError
 
@@ -39,7 +40,7 @@ async def is_empty(conninfo: str) -> bool:
 
 
 async def _run(conninfo: str, program: str, arguments: Sequence[str]) -> None:
-    command = [str(find_binaries(Path(), None) / program), "--no-password", *arguments]
+    command = [str(find_binaries(StateDir(Path()), None) / program), "--no-password", *arguments]
     completed = await run_program(command, env=_environment(conninfo))
     if completed.returncode:
         raise BackupUnusableError(reason=f"{program} ended with status {completed.returncode}: {completed.error_text}")

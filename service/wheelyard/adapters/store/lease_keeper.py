@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from wheelyard.adapters.servers.processes import inherited_environment
+from wheelyard.adapters.host.process import inherited_environment
 from wheelyard.domain.builds.records import Claim
 from wheelyard.logs import get_logger
 

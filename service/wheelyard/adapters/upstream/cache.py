@@ -2,16 +2,15 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from wheelyard.disk_space import disk_errors
+from wheelyard.adapters.host.disk import check_free_space, disk_errors
 from wheelyard.domain.packaging.release import IndexFile
-from wheelyard.errors import DiskFullError, DownloadFailedError, HashMismatchError
+from wheelyard.errors import DownloadFailedError, HashMismatchError
 
 _PARTIAL: Final = ".partial-"
 
@@ -50,9 +49,7 @@ class ContentCache:
         """Raise DiskFullError if writing this much would go below the floor."""
         with disk_errors(self.root, floor_bytes=self.floor_bytes):
             self.root.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(self.root).free
-        if free - wanted_bytes < self.floor_bytes:
-            raise DiskFullError(path=str(self.root), free_bytes=free, floor_bytes=self.floor_bytes)
+            check_free_space(self.root, self.floor_bytes, wanted_bytes=wanted_bytes)
 
     def sweep(self, *, before: float) -> int:
         """Remove what killed processes left half-written before a moment (seconds since the epoch); count it."""
@@ -64,6 +61,8 @@ class ContentCache:
 
 class PartialFile:
     """A file on its way into the cache: write, then keep or discard.
+
+    It hashes what it writes, and is written from several threads in turn, so it is no ``open_atomic``.
 
     It may be discarded while another thread is still inside ``write`` or ``keep``, as happens when the task that
     waits for that thread is cancelled.

@@ -5,13 +5,12 @@ An archive's own sha256 is part of its name, so that one that has rotted is fetc
 
 import asyncio
 import hashlib
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
+from wheelyard.adapters.host.disk import disk_errors
+from wheelyard.adapters.host.files import open_atomic
 from wheelyard.adapters.upstream.cache import ContentCache
-from wheelyard.disk_space import disk_errors
 from wheelyard.metrics import CacheLookups
 
 
@@ -41,16 +40,10 @@ class CrateArchives:
         place = self._place(key, archive)
         with (
             disk_errors(self._room.root, floor_bytes=self._room.floor_bytes),
-            tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as partial,
+            archive.open("rb") as stream,
+            open_atomic(place) as partial,
         ):
-            try:
-                with archive.open("rb") as stream:
-                    shutil.copyfileobj(stream, partial)
-                partial.flush()
-                os.fsync(partial.fileno())
-                Path(partial.name).replace(place)
-            finally:
-                Path(partial.name).unlink(missing_ok=True)
+            shutil.copyfileobj(stream, partial)
         return place
 
     def _place(self, key: str, archive: Path) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.adapters.host.disk import check_free_space, disk_errors, disk_full_error, read_space
 from wheelyard.adapters.images.build import explain_failure
-from wheelyard.disk_space import disk_errors, disk_full_error
 from wheelyard.errors import DiskFullError
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -61,3 +61,14 @@ def test_engine_s_word_for_a_quota_is_no_full_disk() -> None:
     error = explain_failure("tar: x: Cannot write: Disk quota exceeded", image="wheelyard/base:1", suite="bookworm")
     assert isinstance(error, DiskFullError)
     assert "quota is used up at the place where wheelyard/base:1 is made" in error.summary
+
+
+def test_space_is_that_of_the_nearest_folder_that_is_there(tmp_path: Path) -> None:
+    assert read_space(tmp_path / "a" / "b").total_bytes == shutil.disk_usage(tmp_path).total
+
+
+def test_what_is_about_to_be_written_counts_against_the_floor(tmp_path: Path) -> None:
+    free = read_space(tmp_path).free_bytes
+    check_free_space(tmp_path, free // 2)
+    with pytest.raises(DiskFullError):
+        check_free_space(tmp_path, free // 2, wanted_bytes=free)
