@@ -38,9 +38,9 @@ from wheelyard.adapters.images.names import ImageRecord, find_image
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.assembly.images import engine_command, image_builder, image_options
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR
+from wheelyard.domain.packaging.target import uv_platform
 from wheelyard.resources import data_path
 from wheelyard.settings import load_settings
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.process import LineCallback, run_program
 from wheelyard.adapters.images.build import ImageBuild, build_image, explain_failure
 from wheelyard.adapters.images.context import stream_file
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, label_changes
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.disk_space import check_free_space
 from wheelyard.domain.catalogue.archive import ArchiveDate, write_dates

@@ -24,7 +24,6 @@ from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, 
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build, toolchain_build
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.disk_space import disk_errors
 from wheelyard.domain.catalogue.archive import read_dates
@@ -32,6 +31,7 @@ from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, 
 from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, runtime_suite
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
+from wheelyard.domain.packaging.target import uv_platform
 from wheelyard.errors import (
     AlreadyRunningError,
     DownloadFailedError,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.images.context import stream_file
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageRecord
+from wheelyard.adapters.images.names import ImageRecord
 
 # Confined, but not --read-only: the image itself must forbid what its user may not write.
 _CONFINED: Final = ("--rm", "--interactive", "--network", "none", "--label", PROJECT_LABEL)

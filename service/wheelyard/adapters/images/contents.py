@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import ImageBuild, build_image
 from wheelyard.adapters.images.context import ContextFile
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageRecord
+from wheelyard.adapters.images.names import ImageRecord
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.domain.catalogue.package_managers import APT, PackageManager, find_manager
 from wheelyard.domain.catalogue.packages import InstalledPackage, digest_lock, parse_packages, write_lock

@@ -5,8 +5,8 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
+from wheelyard.adapters.images.names import list_images
 from wheelyard.domain.builds.queue import HostMetrics
 from wheelyard.errors import OperatorError
 

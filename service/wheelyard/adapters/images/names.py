@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import LABEL, PROJECT_LABEL, PROJECT_NAME, EngineCommand
 
-LABEL: Final = "org.wheelyard."
-_PROJECT: Final = "project"
-_PROJECT_NAME: Final = "wheelyard"
-PROJECT_LABEL: Final = f"{LABEL}{_PROJECT}={_PROJECT_NAME}"
 _TAG_DIGITS: Final = 12
 _FAMILY: Final = "wheelyard/"
 _LOCAL: Final = "localhost/"
@@ -91,7 +87,7 @@ def label_changes(labels: dict[str, str]) -> list[str]:
 
 
 def _label_pairs(labels: dict[str, str]) -> list[str]:
-    return [f"{LABEL}{name}={json.dumps(value)}" for name, value in {_PROJECT: _PROJECT_NAME, **labels}.items()]
+    return [f"{LABEL}{name}={json.dumps(value)}" for name, value in {"project": PROJECT_NAME, **labels}.items()]
 
 
 async def find_image(engine: EngineCommand, image: str, definition: str | None = None) -> ImageRecord | None:

@@ -12,12 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.build import explain_failure
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.contents import manager_of
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
 from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
 from wheelyard.adapters.images.renewal import Renewal, built_on, find_extensions
