@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.images.context import stream_file
-from wheelyard.adapters.images.names import ImageRecord
+from wheelyard.domain.catalogue.images import ImageRecord
 
 # Confined, but not --read-only: the image itself must forbid what its user may not write.
 _CONFINED: Final = ("--rm", "--interactive", "--network", "none", "--label", PROJECT_LABEL)
