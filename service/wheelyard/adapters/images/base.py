@@ -1,7 +1,4 @@
-"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so.
-
-Must not know what is built on them.
-"""
+"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so."""
 
 import asyncio
 import hashlib

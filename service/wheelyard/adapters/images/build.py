@@ -1,4 +1,4 @@
-"""Image builds by the engine: what they are made with, one after the other; arguments, context, output, failure."""
+"""One image build by the engine: its arguments, context, output and failure, and what all builds of a use share."""
 
 import asyncio
 import hashlib

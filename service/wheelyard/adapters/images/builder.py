@@ -109,7 +109,7 @@ class ImageBuilder:
             return (await self._finish(plan, plan.runtime_build(python, parts), parts)).id
 
     async def builder_name(self, suite: str, python: str) -> ImageName:
-        """Name a suite's builder for a Python, whoever makes it; raises what ``ensure_builder`` does."""
+        """Return the name of a suite's builder for a Python; raises what ``ensure_builder`` does."""
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
             return (await self._plan_external(suite, entry, python)).builder_name(python)
         return (await self.plan(suite)).builder_name(python)
@@ -143,7 +143,7 @@ class ImageBuilder:
         return {name.family: name.definition for suite in suites for name in await self.names(suite)}
 
     def package_manager(self, suite: str) -> str:
-        """Say what installs packages in a suite's builders; raises NotFoundError."""
+        """Return the name of the package manager of a suite's builders; raises NotFoundError."""
         if suite not in self._catalogue.suite:
             raise NotFoundError(kind="suite", name=suite)
         return self._catalogue.suite[suite].package_manager
@@ -348,7 +348,7 @@ def _read_certificates(bundle: Path | None) -> tuple[ContextFile, ...]:
 
 
 class LoggedImages:
-    """The Images of the pipeline: what is said while they are found or made goes into the build's log."""
+    """Finds or makes the images of wheel builds, and writes into the build's log how it goes."""
 
     def __init__(
         self, builder: ImageBuilder, *, fallbacks: Fallbacks, note_use: Callable[[str], Awaitable[None]]
@@ -377,16 +377,16 @@ class LoggedImages:
             return await self._with_packages(images, bare, apt, own=bare)
 
     def package_manager(self, suite: str) -> str:
-        """Say what installs packages in a suite's builders."""
+        """Return the name of the package manager of a suite's builders."""
         return self._builder.package_manager(suite)
 
     async def note_use(self, images: Collection[str]) -> None:
-        """Keep images from being removed while a build still has containers to start."""
+        """Record that a build uses images, so that they are not removed while it still has containers to start."""
         for image in images:
             await self._note_use(image)
 
     async def _with_packages(self, images: ImageBuilder, image: str, apt: Sequence[str], *, own: str) -> str:
-        """Add system packages, and note the use of what came of it if it is more than the suite's own image."""
+        """Add system packages; record the use of the result if it is not the suite's own image."""
         environment = await images.ensure_environment(image, apt)
         if environment != own:
             await self._note_use(environment)
@@ -394,7 +394,7 @@ class LoggedImages:
 
     @asynccontextmanager
     async def _writing_to(self, log: LogSink) -> AsyncIterator[ImageBuilder]:
-        """Yield a builder whose lines go to a log, in order; all of them are there in the end."""
+        """Yield an image builder whose lines go to a log, in order; all are written at the end."""
         lines: asyncio.Queue[str | None] = asyncio.Queue()
 
         async def write() -> None:

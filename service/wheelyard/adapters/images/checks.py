@@ -1,6 +1,6 @@
 """Checks that read an image's promises off the image itself, in a container without network or rights.
 
-The probes are programs in builders/probes, and run as the user that the image itself names. Must not change any image.
+The probes are programs in builders/probes, and run as the user that the image itself names.
 """
 
 import json

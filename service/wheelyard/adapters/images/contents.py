@@ -1,7 +1,4 @@
-"""What an image says of its content: the lock of its packages and its SBOM, read off the image itself; and its labels.
-
-Must not decide what is in an image.
-"""
+"""The lock file of an image's packages and its SBOM: read off the image, and built into it."""
 
 import hashlib
 from dataclasses import replace
@@ -64,7 +61,7 @@ async def build_finished(run: ImageRun, build: ImageBuild, *, ground: ImageBuild
 
 
 def draft_of(build: ImageBuild) -> ImageBuild:
-    """Name what is made on the way to an image, so that it is known as such if nobody gets any further."""
+    """Name what is made on the way to an image, so that it is known as such if the process ends there."""
     labels = {"role": "draft", "definition": build.labels["definition"]}
     return replace(build, tag=f"{build.tag}-draft", labels=labels)
 

@@ -1,6 +1,6 @@
 """What the engine is asked to build on a builder that others make, as data: the tools, the user, the Pythons' places.
 
-The result keeps the contract of builders (builders/README.md). Must not run anything.
+The result keeps the contract of builders (builders/README.md).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Older images that serve while their successors cannot be made. Must not make any image.
+"""Older images that serve while their successors cannot be made.
 
 A changed definition (a new Dockerfile, a Python's new release, an upgrade of Wheelyard) asks for an image that this
 host does not have yet. While the mirror is away, or the catalogue names a wrong hash, builds go on with the newest
@@ -25,13 +25,13 @@ from wheelyard.errors import OperatorError
 
 
 class FallbackFile:
-    """What stands in for what on this host, for those who list images."""
+    """The record of the fallbacks of this host."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> tuple[Fallback, ...]:
-        """Read the stand-ins; a file that is missing or broken has none. Blocks."""
+        """Return the fallbacks; a file that is missing or broken has none. Blocks."""
         try:
             rows = json.loads(self._path.read_text(encoding="utf-8"))
             return tuple(Fallback(**{**row, "since": datetime.fromisoformat(row["since"])}) for row in rows)
@@ -39,7 +39,7 @@ class FallbackFile:
             return ()
 
     def replace(self, definition: str, fallback: Fallback | None) -> None:
-        """Put a stand-in in the place of a definition's, or nothing; those of others stay, whoever writes beside us.
+        """Replace the fallback of a definition; None removes it. Other processes may write at the same time.
 
         Blocks. The file is whole at any time.
         """
@@ -88,7 +88,7 @@ class Fallbacks:
         return made
 
     async def _find_instead(self, name: ImageName) -> ImageRecord | None:
-        """Find what can serve; nothing if the wanted image is there after all."""
+        """Return the image that can serve; None if there is none, or the wanted image is there after all."""
         return choose_fallback(await list_images(self._engine), name)
 
     async def _note(self, name: ImageName, older: ImageRecord, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What a worker's host has: its disk, and what the container engine holds of ours. Must not change any of it."""
+"""What a worker's host has: its disk, and what the container engine holds of ours."""
 
 import asyncio
 import contextlib

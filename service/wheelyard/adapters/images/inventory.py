@@ -1,4 +1,4 @@
-"""Which builders there are, and which of their images this host's engine has. Must not make or change any."""
+"""Which builders there are, and which of their images this host's engine has."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""What the engine is asked to build for each image of a suite, as data. Must not run anything."""
+"""What the engine is asked to build for each image of a suite, as data."""
 
 import json
 import shlex

@@ -34,7 +34,7 @@ class ImageUses:
         return is_first
 
     def last(self, image_id: str) -> datetime | None:
-        """Tell the last moment; None if nobody recorded one. Blocks."""
+        """Return the last moment; None if there is no record. Blocks."""
         try:
             return datetime.fromtimestamp(self._file(image_id).stat().st_mtime, tz=UTC)
         except FileNotFoundError:

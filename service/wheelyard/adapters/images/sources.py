@@ -1,7 +1,7 @@
 """What goes into images from outside, fetched and checked by sha256 before any of it runs.
 
 CPython's source comes from the first mirror that has it; the tools' wheels from the index, as uv picks them from the
-lock file. Must not run anything that it fetched.
+lock file.
 """
 
 import asyncio
