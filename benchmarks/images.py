@@ -31,16 +31,16 @@ from uv import find_uv_bin
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.process import run_program
 from wheelyard.adapters.images.base import make_base, read_apt_mirror
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.build import ImageBuild, ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.context import stream_file
-from wheelyard.adapters.images.names import ImageRecord, find_image
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.assembly.images import engine_command, image_builder, image_options
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR
+from wheelyard.domain.catalogue.images import ImageRecord
+from wheelyard.domain.packaging.target import uv_platform
 from wheelyard.resources import data_path
 from wheelyard.settings import load_settings
 
@@ -111,8 +111,8 @@ async def _measure(arguments: argparse.Namespace) -> None:
 async def _prepare(suite: str, python: str) -> Bench:
     settings = load_settings()
     images, options = image_builder(settings), image_options(settings)
-    await images.ensure_builder(suite, print, python=python)
-    await images.ensure_runtime(suite, python, print)
+    await images.ensure_builder(suite, python=python)
+    await images.ensure_runtime(suite, python)
     return Bench(
         engine=engine_command(settings),
         images=images,
@@ -175,7 +175,7 @@ async def _time_stages(bench: Bench, wanted: Sequence[str]) -> None:
 async def _time_bootstrap(bench: Bench) -> Timing:
     """Bootstrap the base under a name of this run; it is found again by its name, as every image is."""
     request = replace(bench.plan.base(), revision=bench.run)
-    cold = await _seconds(make_base(bench.engine, request, options=bench.options, on_progress=_ignore))
+    cold = await _seconds(make_base(bench.images.run, request))
     cached = await _seconds(find_image(bench.engine, request.name.tag))
     await bench.engine.run(["image", "rm", request.name.tag])
     return Timing(name=BOOTSTRAP, cold=cold, others={"cached": cached})
@@ -194,7 +194,7 @@ async def _build_stage(bench: Bench, build: ImageBuild, stage: str) -> None:
         labels={"role": "benchmark", "definition": bench.run},
         dockerfile=re.sub(r"^(FROM .+)$", rf"\1\nLABEL benchmark={bench.run}", build.dockerfile, flags=re.MULTILINE),
     )
-    await build_image(bench.engine, staged, options=bench.options, on_progress=_ignore)
+    await bench.images.run.build(staged)
 
 
 async def _builds(bench: Bench) -> tuple[ImageBuild, ImageBuild]:
@@ -208,7 +208,6 @@ async def _builds(bench: Bench) -> tuple[ImageBuild, ImageBuild]:
     archive = await bench.sources.fetch(
         source_file(name=source.file, version=source.version, sha256=source.sha256),
         mirrors=[mirror.replace(APT_MIRROR, apt.rstrip("/")) for mirror in source.mirrors],
-        on_progress=_ignore,
     )
     parts = Parts(base=base, pythons=PythonImage(tag=name.tag, sources=()), wheels=await _tools(bench))
     return plan.python_build(python, base=base, source=source, archive=archive), plan.builder_build(python, parts)
@@ -218,7 +217,7 @@ async def _tools(bench: Bench) -> tuple[Path, ...]:
     policy = bench.plan.entry.policy_on(bench.options.architecture)
     platform = uv_platform(policy) or f"{policy.architecture}-{bench.plan.entry.policy}"
     target = ToolsTarget(python=bench.plan.catalogue.tools.python, platform=platform)
-    return await bench.sources.fetch_tools(data_path("builders") / "tools.lock", target=target, on_progress=_ignore)
+    return await bench.sources.fetch_tools(data_path("builders") / "tools.lock", target=target)
 
 
 async def _time_applications(bench: Bench, index: str | None, sources: str | None) -> None:
@@ -277,10 +276,6 @@ async def _expect(bench: Bench, tag: str) -> ImageRecord:
     if image is None:
         raise SystemExit(f"{tag} is not here any more, so its successors cannot be made; remove them and try again")
     return image
-
-
-def _ignore(_line: str) -> None:
-    """Leave a line of output alone."""
 
 
 if __name__ == "__main__":

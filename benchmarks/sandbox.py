@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
+from wheelyard.adapters.images.names import list_images
 from wheelyard.assembly.images import engine_command
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.settings import load_settings

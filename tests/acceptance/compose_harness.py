@@ -112,7 +112,7 @@ def stack_up(folder: Path, upstream_url: str) -> Iterator[Stack]:
 def _make_images(folder: Path, tag: str) -> dict[str, str]:
     """Make the images from a copy of the sources with this host's certificates; return their names by variable."""
     settings = Settings(state_dir=folder / "state")
-    base = asyncio.run(image_builder(settings).ensure_base(_SUITE, lambda _: None))
+    base = asyncio.run(image_builder(settings).ensure_base(_SUITE))
     context = folder / "context"
     context.mkdir()
     for name in _CONTEXT:

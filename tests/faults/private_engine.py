@@ -132,11 +132,7 @@ async def _usual_images(folder: Path) -> tuple[str, str]:
     choice = catalogue(settings).builder_for(
         Target.parse(python=settings.default_python, platform=settings.default_platform)
     )
-    await images.ensure_builder(choice.suite, _say_nothing, python=choice.python)
-    await images.ensure_runtime(choice.suite, choice.python, _say_nothing)
+    await images.ensure_builder(choice.suite, python=choice.python)
+    await images.ensure_runtime(choice.suite, choice.python)
     builder = await images.builder_name(choice.suite, choice.python)
     return builder.tag, (await images.runtime_name(choice.suite, choice.python)).tag
-
-
-def _say_nothing(line: str) -> None:
-    del line

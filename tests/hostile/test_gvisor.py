@@ -112,8 +112,8 @@ async def test_pyyaml_is_built_repaired_with_its_library_and_proven(
     harness: ContainerHarness, private_engine: PrivateEngine
 ) -> None:
     images = image_builder(harness.settings)
-    builder = await images.ensure_builder(SUITE, print, python="3.13")
-    private_engine.copy([await images.ensure_environment(builder, LIBYAML.apt, print)])
+    builder = await images.ensure_builder(SUITE, python="3.13")
+    private_engine.copy([await images.ensure_environment(builder, LIBYAML.apt)])
     run = await build_release(harness, "pyyaml", "6.0.2", LIBYAML)
     wheel = (await run.builds.get(run.build_id)).wheel
     assert wheel is not None

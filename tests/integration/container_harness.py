@@ -28,8 +28,8 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.disk import disk_full_error
+from wheelyard.adapters.images.builder import LoggedImages
 from wheelyard.adapters.images.fallback import Fallbacks
-from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver

@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.names import ImageRecord, find_image
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.names import find_image
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 
 BUILDERS = Path(__file__).parents[2] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())
@@ -41,7 +42,7 @@ def make_images(engine: EngineCommand, folder: Path, *, builders_dir: Path = BUI
         builders_dir=builders_dir,
         cache_dir=folder / "cache",
         options=ImageOptions(lock_dir=folder / "locks"),
-    )
+    ).reporting_to(print)
 
 
 @contextlib.asynccontextmanager

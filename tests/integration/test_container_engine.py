@@ -27,7 +27,7 @@ def engine() -> ContainerEngine:
 @pytest.fixture(scope="module")
 async def runtime(tmp_path_factory: pytest.TempPathFactory) -> str:
     settings = load_settings().model_copy(update={"state_dir": tmp_path_factory.mktemp("state")})
-    return await image_builder(settings).ensure_runtime(SUITE, PYTHON, print)
+    return await image_builder(settings).ensure_runtime(SUITE, PYTHON)
 
 
 def running(image: str, *command: str) -> ContainerSpec:

@@ -21,8 +21,9 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.contents import read_packages, run_in
-from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.names import find_image
 from wheelyard.assembly.images import image_builder
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.resources import data_path
 
@@ -77,7 +78,7 @@ async def made(program: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         assert harness.command.program == program
         images = image_builder(harness.settings)
         await lend_images(harness.command, images, folder)
-        await images.ensure_base(SUITE, print)
+        await images.ensure_base(SUITE)
         try:
             async with renewing(harness.command, images, revision) as renewed:
                 yield Made(harness=replace(harness, revision=revision), ids=await make_images(renewed))
@@ -101,11 +102,11 @@ async def has(engine: EngineCommand, name: ImageName) -> bool:
 
 
 async def make_images(images: ImageBuilder) -> dict[str, str]:
-    builder = await images.ensure_builder(SUITE, print, python=PYTHON)
+    builder = await images.ensure_builder(SUITE, python=PYTHON)
     return {
         "builder": builder,
-        "runtime": await images.ensure_runtime(SUITE, PYTHON, print),
-        "environment": await images.ensure_environment(builder, [PACKAGE], print),
+        "runtime": await images.ensure_runtime(SUITE, PYTHON),
+        "environment": await images.ensure_environment(builder, [PACKAGE]),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.container_harness import SUITE, TARGET, ContainerHarness, open_harness
 from tests.integration.test_container_jobs import succeeded
 
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.build import ImageBuild, ImageRun
 from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
@@ -63,7 +63,7 @@ async def foreign(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[For
 async def make_image_of_others(harness: ContainerHarness) -> str:
     """Make an image with nothing of ours but the bytes of a Python, at another place: no label, no user, no tools."""
     images = image_builder(harness.settings)
-    await images.ensure_runtime(SUITE, TARGET.python, print)
+    await images.ensure_runtime(SUITE, TARGET.python)
     plan = await images.plan(SUITE)
     base, python = plan.base().name.tag, plan.python_name(TARGET.python).tag
     tag = f"example/foreign-{secrets.token_hex(4)}:1"
@@ -74,14 +74,14 @@ async def make_image_of_others(harness: ContainerHarness) -> str:
         'ENTRYPOINT ["/bin/false"]\n'
     )
     build = ImageBuild(tag=tag, labels={"definition": "theirs"}, dockerfile=dockerfile)
-    await build_image(harness.command, build, options=image_options(harness.settings), on_progress=print)
+    await ImageRun(engine=harness.command, options=image_options(harness.settings), report=print).build(build)
     return tag
 
 
 async def test_layer_on_an_image_of_others_keeps_the_contract_of_builders(foreign: Foreign) -> None:
     command = foreign.harness.command
     builder = await find_image(
-        command, await image_builder(foreign.harness.settings).ensure_builder(FOREIGN, print, python=TARGET.python)
+        command, await image_builder(foreign.harness.settings).ensure_builder(FOREIGN, python=TARGET.python)
     )
     assert builder is not None
     report = await check_image(command, builder, probes=data_path("builders") / "probes")

@@ -17,9 +17,8 @@ from tests.integration.test_images import BUILDERS, CATALOGUE
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.images.base import bootstrap_base
+from wheelyard.adapters.images.build import ImageOptions, ImageRun
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.outdated import current_definitions
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
@@ -60,9 +59,9 @@ def image_builder(folder: Path) -> ImageBuilder:
 
 async def test_bootstrap_that_fills_the_disk(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(small_disk))
-    options = ImageOptions(lock_dir=tmp_path, disk_floor_bytes=0)
+    run = ImageRun(engine=engine_command(), options=ImageOptions(lock_dir=tmp_path, disk_floor_bytes=0))
     with pytest.raises(DiskFullError, match="base-bookworm"):
-        await bootstrap_base(base_request("bookworm"), small_disk / "base.tar", options=options, on_progress=print)
+        await bootstrap_base(run, base_request("bookworm"), small_disk / "base.tar")
     assert await asyncio.to_thread(lambda: list(small_disk.glob("mmdebstrap*"))) == []
 
 
@@ -70,13 +69,13 @@ async def test_image_build_without_room_for_its_context_leaves_the_old_image(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, on_small = image_builder(tmp_path), image_builder(small_disk)
-    builder = await images.ensure_builder("bookworm", print)
+    builder = await images.ensure_builder("bookworm")
     fill(small_disk)
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     for starved in (images, on_small):
         with pytest.raises(DiskFullError):
-            await starved.ensure_environment(builder, ["zip", "unzip"], print)
-    assert await images.ensure_builder("bookworm", print) == builder
+            await starved.ensure_environment(builder, ["zip", "unzip"])
+    assert await images.ensure_builder("bookworm") == builder
 
 
 def test_download_that_fills_the_disk_keeps_what_was_there_and_nothing_half_written(small_disk: Path) -> None:
@@ -100,12 +99,11 @@ def wanted(name: str, content: bytes) -> IndexFile:
 
 async def test_schedule_outlives_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     fill(small_disk)
-    engine, options = engine_command(), ImageOptions(lock_dir=tmp_path)
     rules = PruneRules(budget_bytes=1 << 60, longest_build=timedelta(days=1))
     images = image_builder(tmp_path)
-    current = functools.partial(current_definitions, images, ())
-    pruning = ImagePruning(engine=engine, folder=small_disk, rules=rules, current=current)
-    upkeep = ImageUpkeep(engine=engine, images=images, options=options, folder=small_disk, pruning=pruning)
+    current = functools.partial(images.definitions_of, ())
+    pruning = ImagePruning(engine=engine_command(), folder=small_disk, rules=rules, current=current)
+    upkeep = ImageUpkeep(images=images, folder=small_disk, pruning=pruning)
     refreshes = ImageRefreshes(upkeep, suites=[], folder=small_disk)
     assert not await refreshes.run_if_due(0.0)
     (small_disk / "filler").unlink()

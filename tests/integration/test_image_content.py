@@ -11,7 +11,7 @@ from tests.integration.saved_image import Layer, SavedFile, merge_layers, save_l
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.names import ImageRecord
+from wheelyard.domain.catalogue.images import ImageRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,9 +36,9 @@ def harness(tmp_path: Path) -> ColdHarness:
 @pytest.mark.parametrize("role", ["runtime", "builder"])
 async def test_everything_of_ours_is_in_one_layer(harness: ColdHarness, role: str) -> None:
     image = (
-        await harness.images.ensure_runtime(SUITE, PYTHON, print)
+        await harness.images.ensure_runtime(SUITE, PYTHON)
         if role == "runtime"
-        else await harness.images.ensure_builder(SUITE, print, python=PYTHON)
+        else await harness.images.ensure_builder(SUITE, python=PYTHON)
     )
     layers = await save_layers(harness.engine, image, harness.folder)
     ours = [{path for path in layer if path.startswith("opt/")} for layer in layers]
@@ -50,7 +50,7 @@ async def test_everything_of_ours_is_in_one_layer(harness: ColdHarness, role: st
 async def make_anew(harness: ColdHarness, images: ImageBuilder, revision: str) -> ImageRecord:
     """Make a runtime image beside the one in use."""
     async with renewing(harness.engine, images, revision) as renewed:
-        return await harness.record(await renewed.ensure_runtime(SUITE, PYTHON, print))
+        return await harness.record(await renewed.ensure_runtime(SUITE, PYTHON))
 
 
 def differences(one: Layer, other: Layer) -> dict[str, tuple[SavedFile | None, SavedFile | None]]:
@@ -61,7 +61,7 @@ def differences(one: Layer, other: Layer) -> dict[str, tuple[SavedFile | None, S
 
 @pytest.mark.slow_images
 async def test_same_packages_give_the_same_files(harness: ColdHarness) -> None:
-    first = await harness.record(await harness.images.ensure_runtime(SUITE, PYTHON, print))
+    first = await harness.record(await harness.images.ensure_runtime(SUITE, PYTHON))
     made = [second := await make_anew(harness, harness.cold_images, "cold-1")]
     if first.labels["packages-digest"] != second.labels["packages-digest"]:
         # The archive has moved on since the first was made, so another one of today takes its place.
@@ -81,11 +81,11 @@ async def test_python_is_compiled_to_the_same_files(harness: ColdHarness) -> Non
     folder = shutil.copytree(BUILDERS, harness.folder / "builders")
     text = (folder / "Dockerfile").read_text()
     (folder / "Dockerfile").write_text(text.replace(" AS python\n", " AS python\nLABEL compiled=again\n"))
-    first = await harness.record(await harness.images.ensure_runtime(SUITE, PYTHON, print))
+    first = await harness.record(await harness.images.ensure_runtime(SUITE, PYTHON))
     again = make_images(adapt_engine(harness.engine, without_cache), harness.folder, builders_dir=folder)
     plan = await again.plan(SUITE)
     try:
-        second = await harness.record(await again.ensure_runtime(SUITE, PYTHON, print))
+        second = await harness.record(await again.ensure_runtime(SUITE, PYTHON))
         one, other = [merge_layers(await save_layers(harness.engine, it.id, harness.folder)) for it in (first, second)]
     finally:
         made = (plan.runtime_name(PYTHON).tag, plan.python_name(PYTHON).tag)

@@ -20,16 +20,15 @@ import pytest
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.images.base import BaseRequest, bootstrap_base, read_apt_mirror
-from wheelyard.adapters.images.build import ImageBuild, build_image
-from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.build import ImageBuild, ImageOptions, ImageRun
+from wheelyard.adapters.images.builder import ImageBuilder, LoggedImages
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_packages, read_sbom, run_in
 from wheelyard.adapters.images.fallback import Fallbacks
-from wheelyard.adapters.images.names import ImageRecord, find_image
-from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.progress import LoggedImages
+from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.refresh import find_updates
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.packages import digest_lock, write_lock
 from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import DiskFullError, MirrorUnreachableError, SuiteUnavailableError
@@ -56,17 +55,19 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> ImageOptions:
 @pytest.fixture(scope="module")
 def images(engine: EngineCommand, options: ImageOptions, tmp_path_factory: pytest.TempPathFactory) -> ImageBuilder:
     cache = tmp_path_factory.mktemp("cache")
-    return ImageBuilder(engine=engine, catalogue=CATALOGUE, builders_dir=BUILDERS, cache_dir=cache, options=options)
+    return ImageBuilder(
+        engine=engine, catalogue=CATALOGUE, builders_dir=BUILDERS, cache_dir=cache, options=options
+    ).reporting_to(print)
 
 
 @pytest.fixture(scope="module", params=SUITES)
 async def builder(request: pytest.FixtureRequest, engine: EngineCommand, images: ImageBuilder) -> ImageRecord:
-    return await record(engine, await images.ensure_builder(request.param, print, python=PYTHON))
+    return await record(engine, await images.ensure_builder(request.param, python=PYTHON))
 
 
 @pytest.fixture(scope="module", params=SUITES)
 async def runtime(request: pytest.FixtureRequest, engine: EngineCommand, images: ImageBuilder) -> ImageRecord:
-    return await record(engine, await images.ensure_runtime(request.param, PYTHON, print))
+    return await record(engine, await images.ensure_runtime(request.param, PYTHON))
 
 
 async def record(engine: EngineCommand, image: str) -> ImageRecord:
@@ -105,7 +106,7 @@ async def test_probe_notices_what_does_not_belong_into_a_runtime(
     )
     labels = {"role": "runtime", "definition": "spoilt"}
     build = ImageBuild(tag="wheelyard/test-spoilt:1", labels=labels, dockerfile=spoil)
-    spoilt = await build_image(engine, build, options=options, on_progress=print)
+    spoilt = await ImageRun(engine=engine, options=options, report=print).build(build)
     try:
         report = await check_image(engine, spoilt, probes=BUILDERS / "probes")
     finally:
@@ -138,9 +139,10 @@ async def test_pending_update_is_found_with_the_version_that_is_there(
     )
     labels = {"role": "runtime", "definition": "older", "suite": runtime.labels["suite"]}
     build = ImageBuild(tag="wheelyard/test-older:1", labels=labels, dockerfile=older)
-    aged = await build_image(engine, build, options=options, on_progress=print)
+    run = ImageRun(engine=engine, options=options, report=print)
+    aged = await run.build(build)
     try:
-        found = {change.package: change.from_version for change in await find_updates(engine, aged, options)}
+        found = {change.package: change.from_version for change in await find_updates(run, aged)}
     finally:
         await engine.run(["image", "rm", build.tag], check=False)
     assert found.get("tzdata") == "0.1"
@@ -152,11 +154,11 @@ def base_request(suite: str, **changes: object) -> BaseRequest:
     return BaseRequest(suite=suite, definition="0" * 64, source_date_epoch=CATALOGUE.source_date_epoch, entry=entry)
 
 
-async def test_base_is_bit_for_bit_the_same_twice(options: ImageOptions, tmp_path: Path) -> None:
-    digests, states = set(), set()
+async def test_base_is_bit_for_bit_the_same_twice(engine: EngineCommand, options: ImageOptions, tmp_path: Path) -> None:
+    run, digests, states = ImageRun(engine=engine, options=options, report=print), set(), set()
     for name in ("one.tar", "two.tar"):
         request = base_request("bookworm")
-        states.add(await bootstrap_base(request, tmp_path / name, options=options, on_progress=print))
+        states.add(await bootstrap_base(run, request, tmp_path / name))
         digests.add(await asyncio.to_thread(lambda tar: hashlib.sha256(tar.read_bytes()).hexdigest(), tmp_path / name))
     # Should the archive have changed in between, the bases may differ, and their recorded dates do.
     assert len(digests) == len(states)
@@ -170,15 +172,17 @@ async def test_suite_that_has_vanished_from_the_mirror_is_an_error_of_its_own(
     mirror = options.apt_mirror or await read_apt_mirror(engine, runtime.id)
     with pytest.raises(SuiteUnavailableError, match="no suite 'sarge'"):
         await bootstrap_base(
-            base_request("sarge", mirror=mirror), tmp_path / "x.tar", options=options, on_progress=print
+            ImageRun(engine=engine, options=options), base_request("sarge", mirror=mirror), tmp_path / "x.tar"
         )
     assert await find_image(engine, runtime.tags[0], runtime.definition) == runtime
 
 
-async def test_mirror_that_does_not_answer_is_an_error_of_its_own(options: ImageOptions, tmp_path: Path) -> None:
+async def test_mirror_that_does_not_answer_is_an_error_of_its_own(
+    engine: EngineCommand, options: ImageOptions, tmp_path: Path
+) -> None:
     request = base_request("bookworm", mirror=NOWHERE)
     with pytest.raises(MirrorUnreachableError, match=r"connect to 127\.0\.0\.1"):
-        await bootstrap_base(request, tmp_path / "x.tar", options=options, on_progress=print)
+        await bootstrap_base(ImageRun(engine=engine, options=options), request, tmp_path / "x.tar")
 
 
 class Lines:
@@ -233,7 +237,7 @@ def changed(
 async def test_builds_go_on_in_the_older_image_while_a_changed_definition_cannot_be_made(
     engine: EngineCommand, images: ImageBuilder, changed: tuple[ImageBuilder, str], tmp_path: Path
 ) -> None:
-    await images.ensure_builder("bookworm", print, python=PYTHON)
+    await images.ensure_builder("bookworm", python=PYTHON)
     images_now, reason = changed
     log, fallbacks = Lines(), Fallbacks(engine=engine, folder=tmp_path / "notes")
     wanted = (await images_now.plan("bookworm")).builder_name(PYTHON)
@@ -248,7 +252,7 @@ async def ignore_use(_: str) -> None:
     """Keep no record of environments: this makes none."""
 
 
-async def test_full_disk_is_an_error_of_its_own(options: ImageOptions, tmp_path: Path) -> None:
-    full = replace(options, disk_floor_bytes=1 << 60)
+async def test_full_disk_is_an_error_of_its_own(engine: EngineCommand, options: ImageOptions, tmp_path: Path) -> None:
+    full = ImageRun(engine=engine, options=replace(options, disk_floor_bytes=1 << 60))
     with pytest.raises(DiskFullError):
-        await bootstrap_base(base_request("bookworm"), tmp_path / "x.tar", options=full, on_progress=print)
+        await bootstrap_base(full, base_request("bookworm"), tmp_path / "x.tar")

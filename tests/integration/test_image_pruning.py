@@ -14,11 +14,11 @@ from tests.integration.adapted_engine import adapt_engine
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.build import ImageBuild, ImageOptions, ImageRun
 from wheelyard.adapters.images.context import ContextFile
-from wheelyard.adapters.images.names import ImageRecord, find_image, label_instruction
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.names import find_image, label_instruction
 from wheelyard.adapters.images.prune import ImagePruning
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.upkeep import PruneRules
 
 LABEL = "org.wheelyard.test"
@@ -69,7 +69,7 @@ class Storage:
             f"COPY {f'--from={stage} ' if stage else ''}file /{secrets.token_hex(4)}\n",
             files=(ContextFile(name="file", content=bytes(size)),),
         )
-        return await build_image(self.engine, build, options=self.options, on_progress=print)
+        return await ImageRun(engine=self.engine, options=self.options, report=print).build(build)
 
     async def make_by_stage(self, stage_role: str) -> ImageRecord:
         """Make an image with a file from a stage; gives the image that the engine keeps of the stage."""

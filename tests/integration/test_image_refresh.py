@@ -14,15 +14,14 @@ from tests.integration.image_harness import BUILDERS, CATALOGUE, PYTHON, SUITE, 
 from tests.integration.test_toolchain_builds import engine_command
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.build import ImageBuild, ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.contents import read_packages
 from wheelyard.adapters.images.inventory import ImageInventory
-from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
-from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.outdated import current_definitions
+from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageUpkeep
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.catalogue.upkeep import PruneRules
 
 OWN = CATALOGUE.model_copy(update={"source_date_epoch": CATALOGUE.source_date_epoch + 1})
@@ -36,7 +35,6 @@ class Harness:
 
     engine: EngineCommand
     images: ImageBuilder
-    options: ImageOptions
     folder: Path
     base: ImageName
     runtime: ImageName
@@ -46,11 +44,9 @@ class Harness:
             engine=self.engine,
             folder=self.folder,
             rules=PruneRules(budget_bytes=1 << 50, longest_build=timedelta(hours=3)),
-            current=functools.partial(current_definitions, self.images, [SUITE]),
+            current=functools.partial(self.images.definitions_of, [SUITE]),
         )
-        return ImageUpkeep(
-            engine=self.engine, images=self.images, options=self.options, folder=self.folder, pruning=pruning
-        )
+        return ImageUpkeep(images=self.images, folder=self.folder, pruning=pruning)
 
     async def find(self, name: ImageName) -> ImageRecord:
         found = await find_image(self.engine, name.tag, name.definition)
@@ -66,13 +62,11 @@ async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
     engine, options = engine_command(), ImageOptions(lock_dir=tmp_path / "locks")
     images = ImageBuilder(
         engine=engine, catalogue=OWN, builders_dir=BUILDERS, cache_dir=tmp_path / "cache", options=options
-    )
+    ).reporting_to(print)
     plan = await images.plan(SUITE)
     names = (plan.base().name, plan.python_name(PYTHON), plan.runtime_name(PYTHON))
     await lend_python(engine, names[1], tmp_path)
-    yield Harness(
-        engine=engine, images=images, options=options, folder=tmp_path / "images", base=names[0], runtime=names[2]
-    )
+    yield Harness(engine=engine, images=images, folder=tmp_path / "images", base=names[0], runtime=names[2])
     for name in reversed(names):
         await engine.run(["image", "rm", name.tag], check=False)
 
@@ -80,31 +74,31 @@ async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
 async def lend_python(engine: EngineCommand, name: ImageName, folder: Path) -> None:
     """Give the compiled Python that is in use another definition: to compile it again would take minutes."""
     images = make_images(engine, folder)
-    await images.ensure_runtime(SUITE, PYTHON, print)
+    await images.ensure_runtime(SUITE, PYTHON)
     compiled = await find_image(engine, (await images.plan(SUITE)).python_name(PYTHON).tag)
     assert compiled is not None
     labels = {**compiled.labels, "definition": name.definition}
     build = ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {compiled.tags[0]}\n")
-    await build_image(engine, build, options=ImageOptions(lock_dir=folder / "locks"), on_progress=print)
+    await images.run.build(build)
 
 
 async def make_older(harness: Harness) -> ImageRecord:
     """Make the runtime image, and put one in its place whose tzdata is an older one."""
-    await harness.images.ensure_runtime(SUITE, PYTHON, print)
+    await harness.images.ensure_runtime(SUITE, PYTHON)
     fresh = await harness.find(harness.runtime)
     build = ImageBuild(
         tag=harness.runtime.tag,
         labels=fresh.labels,
         dockerfile=f"FROM {harness.runtime.tag}\nUSER 0\nRUN {AGE}\nUSER 1000:1000\n",
     )
-    return await build_image(harness.engine, build, options=harness.options, on_progress=print)
+    return await harness.images.run.build(build)
 
 
 @pytest.mark.slow_images
 async def test_image_that_lacks_an_update_gets_a_successor_and_the_report_names_the_package(harness: Harness) -> None:
     older, upkeep = await make_older(harness), harness.upkeep()
     base = await harness.find(harness.base)
-    (report,) = await upkeep.refresh(SUITE, print)
+    (report,) = await upkeep.refresh(SUITE)
     newer = await harness.find(harness.runtime)
     assert (report.image, report.refreshed, report.problem) == (harness.runtime.tag, True, "")
     changed = {change.package: (change.from_version, change.to_version) for change in report.changes}
@@ -118,5 +112,5 @@ async def test_image_that_lacks_an_update_gets_a_successor_and_the_report_names_
     assert kept.images == (report,)
     storage = ImageInventory(engine=harness.engine, images=harness.images, catalogue=OWN, folder=harness.folder)
     assert (await storage.look()).refreshed == {SUITE: kept}
-    assert [one.refreshed for one in await upkeep.refresh(SUITE, print)] == [False]
+    assert [one.refreshed for one in await upkeep.refresh(SUITE)] == [False]
     await harness.engine.run(["image", "rm", older.id, base.id], check=False)

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.contents import read_packages, read_sbom
-from wheelyard.adapters.images.names import ImageRecord, find_image
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.plans import environment_build
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.packages import digest_lock
 from wheelyard.domain.catalogue.sbom import read_sbom_content
 from wheelyard.errors import (
@@ -97,12 +98,12 @@ def images(engine: EngineCommand, options: ImageOptions, tmp_path_factory: pytes
 
 @pytest.fixture(scope="session")
 async def builder(images: ImageBuilder) -> str:
-    return await images.ensure_builder(SUITE, print)
+    return await images.ensure_builder(SUITE)
 
 
 @pytest.fixture(scope="session")
 async def runtime(images: ImageBuilder) -> str:
-    return await images.ensure_runtime(SUITE, PYTHON, print)
+    return await images.ensure_runtime(SUITE, PYTHON)
 
 
 @pytest.fixture(scope="session")
@@ -199,9 +200,10 @@ async def test_builder_has_no_headers_that_a_recipe_must_name(engine: EngineComm
 
 
 async def test_environment_adds_packages_once(engine: EngineCommand, images: ImageBuilder, builder: str) -> None:
-    first = await images.ensure_environment(builder, ["libyaml-dev"], print)
+    first = await images.ensure_environment(builder, ["libyaml-dev"])
     lines: list[str] = []
-    assert await images.ensure_environment(builder, ["libyaml-dev", "libyaml-dev"], lines.append) == first != builder
+    again = images.reporting_to(lines.append)
+    assert await again.ensure_environment(builder, ["libyaml-dev", "libyaml-dev"]) == first != builder
     assert lines == []
     assert await shell(engine, first, "id -u; ls /usr/include/yaml.h") == "1000\n/usr/include/yaml.h"
     environment = await record(engine, first)
@@ -232,7 +234,10 @@ async def test_two_workers_that_want_the_same_image_make_it_once(
     ]
     lines: list[str] = []
     made = await asyncio.gather(
-        *(worker.ensure_environment(builder, ["zlib1g-dev", "libyaml-dev"], lines.append) for worker in workers)
+        *(
+            worker.reporting_to(lines.append).ensure_environment(builder, ["zlib1g-dev", "libyaml-dev"])
+            for worker in workers
+        )
     )
     assert len(set(made)) == 1
     assert lines.count(f"{name.tag}: building") == 1
@@ -240,32 +245,33 @@ async def test_two_workers_that_want_the_same_image_make_it_once(
 
 
 async def test_environment_without_packages_is_the_builder(images: ImageBuilder, builder: str) -> None:
-    assert await images.ensure_environment(builder, [], print) == builder
+    assert await images.ensure_environment(builder, []) == builder
 
 
 async def test_environment_with_an_unknown_package_says_which(images: ImageBuilder, builder: str) -> None:
     with pytest.raises(PackageUnknownError, match="libdoesnotexist-dev"):
-        await images.ensure_environment(builder, ["libdoesnotexist-dev"], print)
+        await images.ensure_environment(builder, ["libdoesnotexist-dev"])
 
 
 async def test_environment_refuses_what_is_no_package_name(images: ImageBuilder, builder: str) -> None:
     with pytest.raises(RecipeInvalidError, match="rm -rf"):
-        await images.ensure_environment(builder, ["libyaml-dev; rm -rf /"], print)
+        await images.ensure_environment(builder, ["libyaml-dev; rm -rf /"])
 
 
 async def test_images_are_made_once_and_listed(images: ImageBuilder, builder: str, runtime: str) -> None:
     lines: list[str] = []
-    assert await images.ensure_builder(SUITE, lines.append) == builder
-    assert await images.ensure_runtime(SUITE, PYTHON, lines.append) == runtime
+    again = images.reporting_to(lines.append)
+    assert await again.ensure_builder(SUITE) == builder
+    assert await again.ensure_runtime(SUITE, PYTHON) == runtime
     assert lines == []
     assert {builder, runtime} <= {image.id for image in await images.list_images()}
 
 
 async def test_unknown_suite_and_python_are_refused(images: ImageBuilder) -> None:
     with pytest.raises(NotFoundError, match="sarge"):
-        await images.ensure_builder("sarge", print)
+        await images.ensure_builder("sarge")
     with pytest.raises(NotFoundError, match=r"3\.5"):
-        await images.ensure_runtime(SUITE, "3.5", print)
+        await images.ensure_runtime(SUITE, "3.5")
 
 
 async def test_source_that_no_mirror_has_names_every_mirror(
@@ -278,7 +284,7 @@ async def test_source_that_no_mirror_has_names_every_mirror(
     catalogue = CATALOGUE.model_copy(update={"python": {**CATALOGUE.python, PYTHON: lost}})
     other = ImageBuilder(engine=engine, catalogue=catalogue, builders_dir=BUILDERS, cache_dir=tmp_path, options=options)
     with pytest.raises(DownloadFailedError) as caught:
-        await other.ensure_runtime(SUITE, PYTHON, print)
+        await other.ensure_runtime(SUITE, PYTHON)
     assert "no-such-file.tar.xz (it answered 404" in caught.value.tried[0]
     assert caught.value.tried[1].startswith("http://127.0.0.1:9/python.tar.xz (")
 
@@ -292,7 +298,7 @@ async def test_cancelled_image_build_leaves_nothing_running(
         if "Running in" in line or "RUN" in line:
             started.set()
 
-    task = asyncio.create_task(images.ensure_environment(builder, ["libgtk-3-dev"], on_line))
+    task = asyncio.create_task(images.reporting_to(on_line).ensure_environment(builder, ["libgtk-3-dev"]))
     await asyncio.wait_for(started.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from tests.integration.image_harness import BUILDERS, PYTHON, SUITE, Harness, make_harness
 
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.images.build import ImageBuild
 from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.names import find_image
-from wheelyard.adapters.images.options import ImageOptions
 
 LIBRARY = f"/opt/python/{PYTHON}/lib/python{PYTHON}"
 PIP = f"/opt/venv/lib/python{PYTHON}/site-packages/pip"
@@ -64,8 +63,8 @@ async def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
 
 async def problems_of(harness: Harness, role: str, *steps: str, user: str = "1000:1000") -> dict[str, tuple[str, ...]]:
     """Build an image on a finished one and give what its checks find, by check; none that finds nothing is in it."""
-    builder = await harness.images.ensure_builder(SUITE, print, python=PYTHON)
-    below = builder if role == "builder" else await harness.images.ensure_runtime(SUITE, PYTHON, print)
+    builder = await harness.images.ensure_builder(SUITE, python=PYTHON)
+    below = builder if role == "builder" else await harness.images.ensure_runtime(SUITE, PYTHON)
     spoil = " && ".join(steps)
     dockerfile = (
         f"FROM {builder} AS made\nRUN {COMPILE}\n"
@@ -73,7 +72,7 @@ async def problems_of(harness: Harness, role: str, *steps: str, user: str = "100
     )
     tag = f"wheelyard/test-spoilt-{role}:{len(steps)}-{user.replace(':', '-')}"
     build = ImageBuild(tag=tag, labels={"role": role, "definition": "spoilt"}, dockerfile=dockerfile)
-    image = await build_image(harness.engine, build, options=ImageOptions(lock_dir=harness.folder), on_progress=print)
+    image = await harness.images.run.build(build)
     try:
         # A size that no runtime image may have; of builders none is asked for.
         report = await check_image(harness.engine, replace(image, size_bytes=1 << 30), probes=BUILDERS / "probes")
@@ -110,7 +109,7 @@ def test_both_kinds_of_symbols_are_told_apart(runtime_problems: Mapping[str, tup
 
 
 async def test_kernel_that_is_open_is_noticed(harness: Harness) -> None:
-    runtime = await find_image(harness.engine, await harness.images.ensure_runtime(SUITE, PYTHON, print))
+    runtime = await find_image(harness.engine, await harness.images.ensure_runtime(SUITE, PYTHON))
     assert runtime is not None
     report = await check_image(replace(harness.engine, seccomp=Path("unconfined")), runtime, probes=BUILDERS / "probes")
     problems = {check.name: " ".join(check.problems) for check in report.checks if check.problems}

@@ -26,10 +26,9 @@ from uv import find_uv_bin
 from wheelyard.adapters.engine.agent import pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.build import ImageOptions
+from wheelyard.adapters.images.builder import ImageBuilder, LoggedImages
 from wheelyard.adapters.images.fallback import Fallbacks
-from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions

@@ -11,10 +11,10 @@ import pytest
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
-from wheelyard.adapters.resolver.uv import UV_ARCHITECTURES, UV_GLIBC_MINORS, UvResolverOptions
+from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.domain.packaging.release import IndexFile
-from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.packaging.target import UV_ARCHITECTURES, UV_GLIBC_MINORS, Target
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

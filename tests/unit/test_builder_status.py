@@ -13,6 +13,7 @@ from tests.unit.api_harness import CATALOGUE, ApiHarness, api_harness
 
 from wheelyard.cli.builders import builder_table, format_age, image_table
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.status import (
     BuilderStatus,
@@ -20,8 +21,9 @@ from wheelyard.domain.catalogue.status import (
     ImageSummary,
     PendingUpdates,
     describe_builders,
+    summarise_images,
 )
-from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport
+from wheelyard.domain.catalogue.upkeep import Fallback, ImageRefresh, RefreshReport
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 CHANGE = PackageChange(package="libssl3", from_version="1", to_version="2", is_security=True)
@@ -154,3 +156,20 @@ async def test_api_tells_what_a_refresh_changed_in_each_image(harness: ApiHarnes
 async def test_builders_need_a_token(harness: ApiHarness) -> None:
     harness.client.headers.clear()
     assert (await harness.client.get("/v1/builders")).status_code == 401
+
+
+def test_image_is_outdated_with_its_builder_and_stands_in_only_while_the_wanted_one_is_not_there() -> None:
+    builder = ImageRecord(
+        id="b", tags=(), role="builder", definition="old", labels={}, size_bytes=1, created=NOW.isoformat()
+    )
+    environment = replace(builder, id="e", role="environment", definition="own", labels={"builder": "b", "apt": "zip"})
+    fallback = Fallback(definition="new", image="b", reason="the mirror is away", since=NOW)
+    images = (builder, environment)
+    found = summarise_images(images, current={"new"}, fallbacks=[fallback])
+    assert [(one.current, one.stands_in, one.added) for one in found] == [
+        (False, "the mirror is away", ""),
+        (False, "", "zip"),
+    ]
+    assert all(one.current for one in summarise_images(images, current={"old"}, fallbacks=[fallback]))
+    made = (*images, replace(builder, id="n", definition="new"))
+    assert [one.stands_in for one in summarise_images(made, current={"new"}, fallbacks=[fallback])] == ["", "", ""]

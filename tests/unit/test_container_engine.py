@@ -13,10 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.pipeline_harness import LIMITS, TextLog
 
-from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits
 from wheelyard.adapters.engine.containers import ContainerEngine, remove_leftovers
 from wheelyard.adapters.engine.users import ContainerUsers
-from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.errors import EngineCommandError, EngineUnavailableError
 from wheelyard.interfaces import ContainerSpec, Network

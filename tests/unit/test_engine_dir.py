@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.file_lock import FileLock
-from wheelyard.adapters.images.builder import locked_image
+from wheelyard.adapters.images.build import ImageRun
 from wheelyard.assembly.images import image_options, image_pruning
 from wheelyard.errors import AlreadyRunningError
 from wheelyard.settings import Settings
@@ -26,10 +27,10 @@ async def test_worker_knows_what_another_on_its_engine_uses(workers: tuple[Setti
 
 
 async def test_image_is_made_by_one_worker_of_an_engine_at_a_time(workers: tuple[Settings, Settings]) -> None:
-    first, second = (image_options(settings).lock_dir for settings in workers)
-    async with locked_image(first, "wheelyard/base:1", lambda _: None):
+    first, second = (image_options(settings) for settings in workers)
+    async with ImageRun(engine=EngineCommand(), options=first).locked("wheelyard/base:1"):
         with pytest.raises(AlreadyRunningError):
-            FileLock(second / "wheelyard_base_1.lock").acquire()
+            FileLock(second.lock_dir / "wheelyard_base_1.lock").acquire()
 
 
 def test_notes_are_in_the_state_directory_unless_it_is_said(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from tests.unit.test_catalogue import FACTS, HEAD, problems_of, python_entry, su
 from tests.unit.test_sbom import CONTENT
 
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.external import ExternalPlan, plan_external
-from wheelyard.adapters.images.names import ImageRecord
-from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.plans import environment_build, toolchain_build
 from wheelyard.domain.catalogue.catalogue import Catalogue, choose_toolchains, parse_catalogue
 from wheelyard.domain.catalogue.definition import builder_definition, runtime_definition
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.sbom import read_sbom_content, write_sbom
 from wheelyard.domain.catalogue.suites import ImageSuite
 from wheelyard.domain.packaging.target import Target

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.disk import check_free_space
 from wheelyard.adapters.images.base import BaseRequest, bootstrap_base
-from wheelyard.adapters.images.build import explain_failure, find_unknown_packages
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.build import ImageOptions, ImageRun, explain_failure, find_unknown_packages
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.errors import (
     DiskFullError,
@@ -68,7 +68,7 @@ async def test_release_file_with_a_date_that_is_none_is_an_error_with_the_file(t
     program.chmod(0o755)
     options = ImageOptions(lock_dir=tmp_path, architecture="x86_64", mmdebstrap_program=str(program))
     with pytest.raises(ImageBuildFailedError, match=r"dists_bookworm_InRelease has the date"):
-        await bootstrap_base(base_request(), tmp_path / "x.tar", options=options, on_progress=print)
+        await bootstrap_base(ImageRun(engine=EngineCommand(), options=options), base_request(), tmp_path / "x.tar")
 
 
 async def test_suite_of_a_past_moment_comes_from_its_snapshot(tmp_path: Path) -> None:
@@ -84,7 +84,8 @@ async def test_suite_of_a_past_moment_comes_from_its_snapshot(tmp_path: Path) ->
         ),
         list[str](),
     )
-    await bootstrap_base(request, tmp_path / "x.tar", options=options, on_progress=lines.append)
+    run = ImageRun(engine=EngineCommand(), options=options, report=lines.append)
+    await bootstrap_base(run, request, tmp_path / "x.tar")
     assert lines[-3:] == [
         "deb [check-valid-until=no] https://past.test/debian/20261101T000000Z bookworm main",
         "deb [check-valid-until=no] https://past.test/debian/20261101T000000Z bookworm-updates main",

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from wheelyard.adapters.images import sources as image_sources
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.sources import ImageSources, source_file
 from wheelyard.errors import DownloadFailedError, HashMismatchError
 
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def fetch(folder: Path, *mirrors: str) -> Path:
     sources = ImageSources(cache_dir=folder, options=ImageOptions(lock_dir=folder, disk_floor_bytes=0))
-    return await sources.fetch(FILE, mirrors=mirrors, on_progress=print)
+    return await sources.fetch(FILE, mirrors=mirrors)
 
 
 def kept(folder: Path) -> list[Path]:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from tests.unit.test_image_upkeep import BUILDERS, CATALOGUE, NOW, FakeEngine, FakeImages
 
-from wheelyard.adapters.images.fallback import Fallback, FallbackFile, Fallbacks
+from wheelyard.adapters.images.build import ImageOptions
+from wheelyard.adapters.images.fallback import FallbackFile, Fallbacks
 from wheelyard.adapters.images.inventory import ImageInventory
-from wheelyard.adapters.images.names import ImageName
-from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.reports import PendingFile
 from wheelyard.cli.builders import image_table
+from wheelyard.domain.catalogue.images import ImageName
+from wheelyard.domain.catalogue.upkeep import Fallback
 from wheelyard.errors import HashMismatchError, NotFoundError, OperatorError, WheelyardError
 
 SUITE, PYTHON = "bookworm", "3.13"
@@ -76,12 +77,6 @@ async def test_newest_older_image_of_the_same_name_stands_in_and_the_log_says_wh
         f"warning: {harness.wanted.tag} cannot be made, so {older} of 2026-11-22 stands in: {OTHER_BYTES.summary}"
     ]
     assert await harness.standing() == {"sha256:older": OTHER_BYTES.summary}
-
-
-async def test_image_that_a_refresh_has_not_finished_stands_in_for_nothing(harness: Harness) -> None:
-    harness.engine.add(f"wheelyard/builder-{SUITE}-{PYTHON}:{'2' * 12}-20261124T000000", "half", definition="2" * 64)
-    with pytest.raises(HashMismatchError):
-        await harness.serve(OTHER_BYTES)
 
 
 @pytest.mark.parametrize("failure", [OTHER_BYTES, NotFoundError(kind="Python", name="3.5", where="there")])

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.names import ImageRecord
-from wheelyard.adapters.images.options import ImageOptions
 from wheelyard.adapters.images.sources import ImageSources
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorError
 
@@ -30,8 +29,7 @@ class FakeSources(ImageSources):
         self._failures = failures
         self.asked: list[str] = []
 
-    async def fetch(self, file: IndexFile, *, mirrors: Sequence[str], on_progress: LineCallback) -> Path:
-        on_progress(file.filename)
+    async def fetch(self, file: IndexFile, *, mirrors: Sequence[str]) -> Path:
         self.asked += mirrors
         if str(file.version) in self._failures:
             raise self._failures[str(file.version)]
@@ -43,9 +41,10 @@ async def fetch(sources: FakeSources, tmp_path: Path) -> tuple[str, list[str]]:
     builder = ImageBuilder(
         engine=EngineCommand(), catalogue=CATALOGUE, builders_dir=BUILDERS, cache_dir=tmp_path, options=options
     )
-    builder._sources = sources
     lines: list[str] = []
-    source, _ = await builder._fetch_source(CATALOGUE.python["3.13"], BASE, lines.append)
+    builder = builder.reporting_to(lines.append)
+    builder._sources = sources
+    source, _ = await builder._fetch_source(CATALOGUE.python["3.13"], BASE)
     return source.version, lines
 
 

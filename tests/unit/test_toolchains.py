@@ -12,13 +12,13 @@ from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
 from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
 
-from wheelyard.adapters.images.names import ImageRecord
 from wheelyard.adapters.images.plans import toolchain_build
 from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
 from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import Catalogue, choose_toolchains, parse_catalogue
 from wheelyard.domain.catalogue.definition import toolchain_definition
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import parse_recipe

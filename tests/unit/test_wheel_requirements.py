@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
 
-from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.adapters.resolver.wheels import applicable_requirements
-from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.packaging.target import Policy, Target, uv_platform
 from wheelyard.errors import BuildRequirementsError
 
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")

@@ -17,10 +17,9 @@ from typing import Any, Final
 
 import httpx
 
-from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits
 from wheelyard.adapters.host.disk import read_space
 from wheelyard.adapters.images.catalogue_file import read_catalogue
-from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.adapters.upstream.http import explain, without_password
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts

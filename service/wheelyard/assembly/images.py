@@ -16,14 +16,12 @@ from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.state_dir import StateDir
-from wheelyard.adapters.images.builder import ImageBuilder
+from wheelyard.adapters.images.build import ImageOptions
+from wheelyard.adapters.images.builder import ImageBuilder, LoggedImages
 from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.images.inventory import ImageInventory
-from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.adapters.images.outdated import current_definitions
-from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
 from wheelyard.adapters.store.database import Database
@@ -118,9 +116,7 @@ def image_builder(settings: Settings, lookups: CacheLookups | None = None) -> Im
 def image_upkeep(settings: Settings) -> ImageUpkeep:
     """Make what refreshes this host's images."""
     return ImageUpkeep(
-        engine=engine_command(settings),
         images=image_builder(settings),
-        options=image_options(settings),
         folder=_engine_dir(settings).images,
         pruning=image_pruning(settings),
     )
@@ -143,7 +139,7 @@ def image_pruning(settings: Settings) -> ImagePruning:
         engine=engine_command(settings),
         folder=_engine_dir(settings).images,
         rules=rules,
-        current=functools.partial(current_definitions, image_builder(settings), suites),
+        current=functools.partial(image_builder(settings).definitions_of, suites),
     )
 
 

@@ -17,6 +17,7 @@ from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
+from wheelyard.adapters.images.refresh import ImageUpkeep
 from wheelyard.assembly.images import (
     catalogue,
     engine_command,
@@ -44,10 +45,11 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     chosen, version = suite or default_suite(settings), python or settings.default_python
     images = image_builder(settings)
     builder = with_progress(
-        f"builder of {chosen}", lambda on_line: images.ensure_builder(chosen, on_line, python=version)
+        f"builder of {chosen}", lambda on_line: images.reporting_to(on_line).ensure_builder(chosen, python=version)
     )
     runtime = with_progress(
-        f"runtime of {chosen} with Python {version}", lambda on_line: images.ensure_runtime(chosen, version, on_line)
+        f"runtime of {chosen} with Python {version}",
+        lambda on_line: images.reporting_to(on_line).ensure_runtime(chosen, version),
     )
     if as_json:
         print_json({"suite": chosen, "python": version, "builder": builder, "runtime": runtime})
@@ -73,7 +75,7 @@ def ensure_runtime(images: ImageBuilder, settings: Settings) -> str:
     """Return the id of the runtime image of the default target."""
     suite = default_suite(settings)
     return with_progress(
-        "runtime image", lambda on_line: images.ensure_runtime(suite, settings.default_python, on_line)
+        "runtime image", lambda on_line: images.reporting_to(on_line).ensure_runtime(suite, settings.default_python)
     )
 
 
@@ -161,8 +163,7 @@ def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> Exi
     reports: list[ImageRefresh] = []
     for name in [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites):
         warn_about(settings, name)
-        act = upkeep.check if check_only else upkeep.refresh
-        reports += with_progress(f"updates of {name}", functools.partial(act, name))
+        reports += with_progress(f"updates of {name}", functools.partial(_refresh, upkeep, name, check_only=check_only))
     if as_json:
         print_json([asdict(report) for report in reports])
         return ExitCode.OK
@@ -172,6 +173,13 @@ def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> Exi
     if not reports:
         note("no image yet, so nothing to refresh")
     return ExitCode.OK
+
+
+async def _refresh(
+    upkeep: ImageUpkeep, suite: str, on_line: LineCallback, *, check_only: bool
+) -> tuple[ImageRefresh, ...]:
+    logged = upkeep.reporting_to(on_line)
+    return await (logged.check(suite) if check_only else logged.refresh(suite))
 
 
 def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
@@ -224,11 +232,8 @@ def check_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
 
 
 async def _check(settings: Settings, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
-    images, engine = image_builder(settings), engine_command(settings)
-    ids = [
-        await images.ensure_builder(suite, on_line, python=python),
-        await images.ensure_runtime(suite, python, on_line),
-    ]
+    images, engine = image_builder(settings).reporting_to(on_line), engine_command(settings)
+    ids = [await images.ensure_builder(suite, python=python), await images.ensure_runtime(suite, python)]
     found = [await find_image(engine, one) for one in ids]
     probes = data_path("builders") / "probes"
     return [await check_image(engine, image, probes=probes) for image in found if image is not None]

@@ -20,9 +20,8 @@ from typing import Final, Self, TextIO
 
 from rich.text import Text
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.state_dir import StateDir
-from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.adapters.servers.processes import ChildCommand, end_child, last_line, rotate_log, spawn
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.assembly.images import engine_command

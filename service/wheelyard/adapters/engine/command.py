@@ -21,6 +21,12 @@ _UNREACHABLE: Final = (
 )
 _PROCESSES: Final = 16384
 
+LABEL: Final = "org.wheelyard."
+"""Begins the labels of our containers and images."""
+PROJECT_NAME: Final = "wheelyard"
+PROJECT_LABEL: Final = f"{LABEL}project={PROJECT_NAME}"
+"""On everything of ours that an engine has."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineCommand:

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand, container_ulimits, is_unreachable
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits, is_unreachable
 from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.process import discard
-from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, OperatorError
 from wheelyard.interfaces import Container, ContainerSpec, Limits, LogSink, Network
 from wheelyard.logs import get_logger

@@ -1,7 +1,4 @@
-"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so.
-
-Must not know what is built on them.
-"""
+"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so."""
 
 import asyncio
 import hashlib
@@ -14,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.disk import check_free_space
-from wheelyard.adapters.host.process import LineCallback, run_program
-from wheelyard.adapters.images.build import ImageBuild, build_image, explain_failure
+from wheelyard.adapters.host.process import run_program
+from wheelyard.adapters.images.build import ImageBuild, ImageOptions, ImageRun, explain_failure
 from wheelyard.adapters.images.context import stream_file
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image, label_changes
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.names import find_image, label_changes
 from wheelyard.domain.catalogue.archive import ArchiveDate, write_dates
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.errors import ImageBuildFailedError
 
@@ -69,21 +66,16 @@ class BaseRequest:
         return ImageName(name=f"base-{self.suite}", definition=self.definition, revision=self.revision)
 
 
-async def make_base(
-    engine: EngineCommand, request: BaseRequest, *, options: ImageOptions, on_progress: LineCallback
-) -> ImageRecord:
+async def make_base(run: ImageRun, request: BaseRequest) -> ImageRecord:
     """Make the base and record what it is by digest: of the bootstrapped tar, or of the registry's image."""
-    if (reference := options.base_image_of(request.suite)) is not None:
-        return await _pull(engine, request, reference, options, on_progress)
+    if (reference := run.options.base_image_of(request.suite)) is not None:
+        return await _pull(run, request, reference)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
         tar = Path(folder, "base.tar")
-        dates = await bootstrap_base(request, tar, options=options, on_progress=on_progress)
-        return await _import(engine, request, tar, dates)
+        return await _import(run.engine, request, tar, await bootstrap_base(run, request, tar))
 
 
-async def bootstrap_base(
-    request: BaseRequest, tar: Path, *, options: ImageOptions, on_progress: LineCallback
-) -> tuple[ArchiveDate, ...]:
+async def bootstrap_base(run: ImageRun, request: BaseRequest, tar: Path) -> tuple[ArchiveDate, ...]:
     """Write a suite's root file system as a tar, the same bytes from the same state of the archive.
 
     Returns:
@@ -94,13 +86,14 @@ async def bootstrap_base(
         MirrorUnreachableError: the mirror does not answer.
         DiskFullError: there is too little space for it.
     """
-    on_progress(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
+    options = run.options
+    run.report(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
     tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
     dates: list[ArchiveDate] = []
 
     def on_line(line: str) -> None:
         tail.append(line)
-        on_progress(line)
+        run.report(line)
         if line.startswith(_RELEASE):
             dates.append(_read_date(request, line))
 
@@ -175,19 +168,17 @@ async def _import(engine: EngineCommand, request: BaseRequest, tar: Path, dates:
     return image
 
 
-async def _pull(
-    engine: EngineCommand, request: BaseRequest, reference: str, options: ImageOptions, on_progress: LineCallback
-) -> ImageRecord:
+async def _pull(run: ImageRun, request: BaseRequest, reference: str) -> ImageRecord:
     """Pull the registry's image and put our labels on it."""
-    on_progress(f"{request.name.tag}: pulling {reference}")
-    await engine.run(["pull", reference], on_line=on_progress)
-    inspected = await engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])
+    run.report(f"{request.name.tag}: pulling {reference}")
+    await run.engine.run(["pull", reference], on_line=run.report)
+    inspected = await run.engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])
     build = ImageBuild(
         tag=request.name.tag,
         labels=_labels(request, inspected.text.rpartition("@")[2]),
         dockerfile=f"FROM {reference}\n",
     )
-    return await build_image(engine, build, options=options, on_progress=on_progress)
+    return await run.build(build)
 
 
 async def read_apt_mirror(engine: EngineCommand, base: str) -> str | None:

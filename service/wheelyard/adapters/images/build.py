@@ -1,24 +1,36 @@
-"""One image build by the engine: arguments, context, output, failure. Must not know which images there are."""
+"""One image build by the engine: its arguments, context, output and failure, and what all builds of a use share."""
 
+import asyncio
+import hashlib
+import platform
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
+from uv import find_uv_bin
+
 from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.host.disk import disk_errors
+from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.context import ContextFile, stream_context
-from wheelyard.adapters.images.names import ImageRecord, find_image, label_instruction
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.names import find_image, label_instruction
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.errors import (
+    AlreadyRunningError,
     DiskFullError,
     EngineCommandError,
     ImageBuildFailedError,
     MirrorUnreachableError,
     OperatorError,
+    SettingsInvalidError,
     SuiteUnavailableError,
 )
+from wheelyard.metrics import CacheLookups
 
 _STAGE: Final = re.compile(r"^(?=FROM )", re.MULTILINE)
 _FROM: Final = re.compile(r"FROM (?P<below>\S+) AS (?P<name>\S+)\n")
@@ -106,6 +118,7 @@ def _line_with(pattern: re.Pattern[str], output: str) -> str | None:
 
 
 _EXCERPT_LINES: Final = 20
+_POLL_SECONDS: Final = 0.25
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -126,31 +139,148 @@ class ImageBuild:
     build_args: Mapping[str, str] = field(default_factory=dict)
 
 
-async def build_image(
-    engine: EngineCommand, build: ImageBuild, *, options: ImageOptions, on_progress: LineCallback
-) -> ImageRecord:
-    """Build and tag an image.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageOptions:
+    """How images are made on this host."""
 
-    Raises:
-        ImageBuildFailedError: the build ended with an error; has its last lines.
-    """
-    on_progress(f"{build.tag}: building")
-    tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
+    lock_dir: Path
+    """Directory of the locks that keep two workers of one host from building the same image twice."""
+    architecture: str = platform.machine()
+    """The engine's machine, such as ``x86_64``."""
+    apt_mirror: str | None = None
+    """Package mirror, for the bootstrap and inside the images. Default: the distribution's own."""
+    apt_security_mirror: str | None = None
+    """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` after it, as mirrors have it."""
+    base_image: str | None = None
+    """Registry image to start from, with ``{suite}`` in it, or one for each suite: ``bookworm=debian@sha256:…`` and so
+    on. Default: none, bases are bootstrapped."""
+    ca_bundle: Path | None = None
+    """PEM certificates to trust, here and in the images."""
+    proxy: str | None = None
+    """HTTP proxy for package managers in image builds; it does not stay in the images."""
+    build_network: str | None = None
+    """Network of image builds, such as ``host``. Default: the engine's."""
+    index_url: str | None = None
+    """Simple API that the tools' wheels come from. Default: the one that uv is configured for."""
+    uv_program: str = field(default_factory=find_uv_bin)
+    """Path of uv. Default: the one that is installed with Wheelyard."""
+    mmdebstrap_program: str = "mmdebstrap"
+    """Path of mmdebstrap."""
+    timeout_seconds: float = 30.0
+    """How long a mirror may stay silent."""
+    disk_floor_bytes: int = 1 << 30
+    """Free disk space that downloads never use up."""
+    lookups: CacheLookups = field(default_factory=CacheLookups, compare=False)
+    """Counts images that were found, and those that had to be made."""
 
-    def on_line(line: str) -> None:
-        plain = _COLOURS.sub("", line).rstrip()
-        if plain:
-            tail.append(plain)
-            on_progress(plain)
+    def definition(self) -> tuple[tuple[str, str], ...]:
+        """List what changes an image's content, for its definition; blocks while it reads the CA bundle."""
+        bundle = hashlib.sha256(self.ca_bundle.read_bytes()).hexdigest() if self.ca_bundle else ""
+        return (
+            ("apt-mirror", self.apt_mirror or ""),
+            ("apt-security-mirror", self.apt_security_mirror or ""),
+            ("base-image", self.base_image or ""),
+            ("ca-bundle", bundle),
+        )
 
-    dockerfile = ContextFile(name="Dockerfile", content=_write_dockerfile(build).encode())
-    context = stream_context([dockerfile, *build.files], folders=build.folders)
-    try:
-        await engine.run(_arguments(engine, build, options), stdin=context, on_line=on_line)
-    except EngineCommandError as error:
-        suite = build.labels.get("suite", "of the builder")
-        raise explain_failure("\n".join(tail), image=build.tag, suite=suite) from error
-    return await _expect_image(engine, build)
+    def base_image_of(self, suite: str) -> str | None:
+        """Return the registry image that a suite starts from, None if bases are bootstrapped.
+
+        Raises:
+            SettingsInvalidError: Images are named for other suites only.
+        """
+        text = self.base_image or ""
+        if "=" not in text:
+            return text.format(suite=suite) or None
+        named = dict(word.split("=", 1) for word in text.split() if "=" in word)
+        if suite not in named:
+            raise SettingsInvalidError(problems=[f"WHEELYARD_BASE_IMAGE names no image for {suite}"])
+        return named[suite]
+
+    def proxy_args(self) -> tuple[str, ...]:
+        """Give the proxy as build arguments that engines keep out of an image's history."""
+        if self.proxy is None:
+            return ()
+        names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+        return tuple(part for name in names for part in ("--build-arg", f"{name}={self.proxy}"))
+
+
+def discard_lines(_: str) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageRun:
+    """What images are made with in one use, which is one build of a wheel, one command of a person, or one refresh."""
+
+    engine: EngineCommand
+    options: ImageOptions
+    report: LineCallback = discard_lines
+    """Takes every line of the use: those of programs that make images, and our own."""
+
+    @asynccontextmanager
+    async def look_up(self, name: ImageName) -> AsyncIterator[ImageRecord | None]:
+        """Yield an image, or None while no other worker of this host makes it, so that it can be made."""
+        found = await find_image(self.engine, name.tag, name.definition)
+        self.options.lookups.note("images", found=found is not None)
+        if found:
+            yield found
+            return
+        with disk_errors(self.options.lock_dir):
+            async with self.locked(name.tag):
+                yield await find_image(self.engine, name.tag, name.definition)
+
+    @asynccontextmanager
+    async def locked(self, image: str) -> AsyncIterator[None]:
+        """Hold an image's lock; wait while another worker holds it.
+
+        It polls: a thread that blocks in flock could not be cancelled.
+        """
+        await asyncio.to_thread(self.options.lock_dir.mkdir, parents=True, exist_ok=True)
+        lock = FileLock(self.options.lock_dir / (image.replace("/", "_").replace(":", "_") + ".lock"))
+        await self._acquire(lock, image)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _acquire(self, lock: FileLock, image: str) -> None:
+        waiting = False
+        while True:
+            try:
+                return lock.acquire()
+            except AlreadyRunningError:
+                if not waiting:
+                    self.report(f"{image}: another worker is making it, waiting")
+                waiting = True
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def build(self, build: ImageBuild) -> ImageRecord:
+        """Build and tag an image.
+
+        Raises:
+            ImageBuildFailedError: the build ended with an error; has its last lines.
+        """
+        self.report(f"{build.tag}: building")
+        tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
+
+        def on_line(line: str) -> None:
+            plain = _COLOURS.sub("", line).rstrip()
+            if plain:
+                tail.append(plain)
+                self.report(plain)
+
+        dockerfile = ContextFile(name="Dockerfile", content=_write_dockerfile(build).encode())
+        context = stream_context([dockerfile, *build.files], folders=build.folders)
+        try:
+            await self.engine.run(_arguments(self.engine, build, self.options), stdin=context, on_line=on_line)
+        except EngineCommandError as error:
+            suite = build.labels.get("suite", "of the builder")
+            raise explain_failure("\n".join(tail), image=build.tag, suite=suite) from error
+        image = await find_image(self.engine, build.tag, build.labels["definition"])
+        if image is None:
+            raise ImageBuildFailedError(image=build.tag, excerpt="the engine reports success, but has no such image")
+        return image
 
 
 def _write_dockerfile(build: ImageBuild) -> str:
@@ -176,10 +306,3 @@ def _arguments(engine: EngineCommand, build: ImageBuild, options: ImageOptions) 
         *("--tag", build.tag),
         "-",
     ]
-
-
-async def _expect_image(engine: EngineCommand, build: ImageBuild) -> ImageRecord:
-    image = await find_image(engine, build.tag, build.labels["definition"])
-    if image is None:
-        raise ImageBuildFailedError(image=build.tag, excerpt="the engine reports success, but has no such image")
-    return image

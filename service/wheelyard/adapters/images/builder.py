@@ -1,39 +1,37 @@
 """Builder, runtime and environment images: found again by their definition, or made from the catalogue.
 
 An image is looked up by a tag and a label that carry the digest of all that determines it. If it is missing, its
-parts are made one by one, each found again the same way: base, each CPython, then the image. Must not build wheels.
+parts are made one by one, each found again the same way: base, each CPython, then the image.
 """
 
 import asyncio
 import copy
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Self
 
 from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.host.disk import disk_errors
-from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.process import LineCallback
 from wheelyard.adapters.images.base import make_base, read_apt_mirror
-from wheelyard.adapters.images.build import ImageBuild, build_image, find_unknown_packages
-from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool, manager_of
+from wheelyard.adapters.images.build import ImageBuild, ImageOptions, ImageRun, find_unknown_packages
+from wheelyard.adapters.images.contents import build_extension, build_finished, build_on, describe_tool
 from wheelyard.adapters.images.context import ContextFile, certificate_files
 from wheelyard.adapters.images.external import ExternalPlan, fetch_external, plan_external
-from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image, list_images
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.fallback import Fallbacks
+from wheelyard.adapters.images.names import find_image, list_images
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan, environment_build, toolchain_build
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
-from wheelyard.adapters.resolver.uv import uv_platform
 from wheelyard.domain.catalogue.archive import read_dates
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR, Catalogue, Python, PythonSource, choose_toolchains
 from wheelyard.domain.catalogue.definition import DefinitionFacts, own_suite, runtime_suite
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.suites import ImageSuite, Suite
+from wheelyard.domain.packaging.target import uv_platform
 from wheelyard.errors import (
-    AlreadyRunningError,
     DownloadFailedError,
     HashMismatchError,
     ImageBuildFailedError,
@@ -41,39 +39,15 @@ from wheelyard.errors import (
     PackageUnknownError,
     RecipeInvalidError,
 )
-
-_POLL_SECONDS: Final = 0.25
-
-
-@asynccontextmanager
-async def locked_image(lock_dir: Path, image: str, on_progress: LineCallback) -> AsyncIterator[None]:
-    """Hold an image's lock; wait while another worker holds it.
-
-    It polls: a thread that blocks in flock could not be cancelled.
-    """
-    await asyncio.to_thread(lock_dir.mkdir, parents=True, exist_ok=True)
-    lock = FileLock(lock_dir / (image.replace("/", "_").replace(":", "_") + ".lock"))
-    await _acquire(lock, image, on_progress)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-async def _acquire(lock: FileLock, image: str, on_progress: LineCallback) -> None:
-    waiting = False
-    while True:
-        try:
-            return lock.acquire()
-        except AlreadyRunningError:
-            if not waiting:
-                on_progress(f"{image}: another worker is making it, waiting")
-            waiting = True
-            await asyncio.sleep(_POLL_SECONDS)
+from wheelyard.interfaces import LogSink
 
 
 class ImageBuilder:
-    """Makes sure that images exist."""
+    """Makes sure that images exist.
+
+    Attributes:
+        run: what they are made with in this use; ``reporting_to`` begins another one.
+    """
 
     def __init__(
         self,
@@ -84,55 +58,58 @@ class ImageBuilder:
         cache_dir: Path,
         options: ImageOptions,
     ) -> None:
-        self._engine = engine
+        self.run = ImageRun(engine=engine, options=options)
         self._catalogue = catalogue
         self._builders_dir = builders_dir
-        self._options = options
         self._revision = ""
         self._sources = ImageSources(cache_dir=cache_dir, options=options)
 
-    def revised(self, revision: str) -> "ImageBuilder":
+    def reporting_to(self, report: LineCallback) -> Self:
+        """Return one for a use whose lines go there."""
+        other = copy.copy(self)
+        other.run = replace(self.run, report=report)
+        other._sources = self._sources.reporting_to(report)  # noqa: SLF001  its own kind
+        return other
+
+    def revised(self, revision: str) -> Self:
         """Return one that makes images which shall replace those of the same definition; ``adopt`` lets them."""
         other = copy.copy(self)
         other._revision = revision  # noqa: SLF001  its own kind
         return other
 
-    async def ensure_base(self, suite: str, on_progress: LineCallback) -> str:
+    async def ensure_base(self, suite: str) -> str:
         """Return the id of a suite's base image, made if need be: the service's own images can start from it, too."""
-        return (await self._ensure_base(await self.plan(suite), on_progress)).id
+        return (await self._ensure_base(await self.plan(suite))).id
 
-    async def ensure_builder(self, suite: str, on_progress: LineCallback, *, python: str | None = None) -> str:
+    async def ensure_builder(self, suite: str, *, python: str | None = None) -> str:
         """Return the id of the suite's builder image for a Python (default: the tools'), made if it is missing."""
         chosen = python or self._catalogue.tools.python
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
-            return await self._ensure_external(suite, entry, chosen, on_progress)
+            return await self._ensure_external(suite, entry, chosen)
         plan = await self.plan(suite)
         _check_python(plan, chosen)
-        if plan.entry.warning:
-            on_progress(f"warning: {suite}: {plan.entry.warning}")
+        self._warn_about(suite, plan.entry)
+        async with self.run.look_up(plan.builder_name(chosen)) as found:
+            if found:
+                return found.id
+            pythons = await self._ensure_pythons(plan, chosen)
+            wheels = await self._fetch_tools(plan.entry)
+            parts = Parts(base=await self._ensure_base(plan), pythons=pythons, wheels=wheels)
+            return (await self._finish(plan, plan.builder_build(chosen, parts), parts)).id
 
-        async def make() -> ImageRecord:
-            pythons = await self._ensure_pythons(plan, chosen, on_progress)
-            wheels = await self._fetch_tools(plan.entry, on_progress)
-            parts = Parts(base=await self._ensure_base(plan, on_progress), pythons=pythons, wheels=wheels)
-            return await self._finish(plan, plan.builder_build(chosen, parts), parts, on_progress)
-
-        return (await self._ensure(plan.builder_name(chosen), make, on_progress)).id
-
-    async def ensure_runtime(self, suite: str, python: str, on_progress: LineCallback) -> str:
+    async def ensure_runtime(self, suite: str, python: str) -> str:
         """Return the id of the suite's bare image with one Python, made if it is missing."""
         plan = await self.plan(runtime_suite(self._catalogue, suite))
         _check_python(plan, python)
-
-        async def make() -> ImageRecord:
-            pythons = await self._ensure_python(plan, python, on_progress)
-            parts = Parts(base=await self._ensure_base(plan, on_progress), pythons=pythons)
-            return await self._finish(plan, plan.runtime_build(python, parts), parts, on_progress)
-
-        return (await self._ensure(plan.runtime_name(python), make, on_progress)).id
+        async with self.run.look_up(plan.runtime_name(python)) as found:
+            if found:
+                return found.id
+            pythons = await self._ensure_python(plan, python)
+            parts = Parts(base=await self._ensure_base(plan), pythons=pythons)
+            return (await self._finish(plan, plan.runtime_build(python, parts), parts)).id
 
     async def builder_name(self, suite: str, python: str) -> ImageName:
-        """Name a suite's builder for a Python, whoever makes it; raises what ``ensure_builder`` does."""
+        """Return the name of a suite's builder for a Python; raises what ``ensure_builder`` does."""
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
             return (await self._plan_external(suite, entry, python)).builder_name(python)
         return (await self.plan(suite)).builder_name(python)
@@ -161,8 +138,12 @@ class ImageBuilder:
         is_own = not isinstance(self._catalogue.suite.get(suite), ImageSuite)
         return ((await self.plan(suite)).base().name,) if is_own else ()
 
+    async def definitions_of(self, suites: Iterable[str]) -> dict[str, str]:
+        """Return the definitions that the images of suites have now, by family."""
+        return {name.family: name.definition for suite in suites for name in await self.names(suite)}
+
     def package_manager(self, suite: str) -> str:
-        """Say what installs packages in a suite's builders; raises NotFoundError."""
+        """Return the name of the package manager of a suite's builders; raises NotFoundError."""
         if suite not in self._catalogue.suite:
             raise NotFoundError(kind="suite", name=suite)
         return self._catalogue.suite[suite].package_manager
@@ -170,38 +151,30 @@ class ImageBuilder:
     async def _plan_external(self, suite: str, entry: ImageSuite, python: str) -> ExternalPlan:
         facts = await self.definition_facts()
         plan = plan_external(self._catalogue, facts, entry, suite=suite, revision=self._revision)
-        if self._options.architecture not in entry.architectures:
-            raise NotFoundError(kind=f"suite for {self._options.architecture}", name=suite)
+        if self.run.options.architecture not in entry.architectures:
+            raise NotFoundError(kind=f"suite for {self.run.options.architecture}", name=suite)
         if python not in entry.pythons:
             raise NotFoundError(kind="Python", name=python, where=f"in suite {suite!r}")
-        certificates = await asyncio.to_thread(_read_certificates, self._options.ca_bundle)
+        certificates = await asyncio.to_thread(_read_certificates, self.run.options.ca_bundle)
         return replace(plan, certificates=certificates)
 
-    async def _ensure_external(self, suite: str, entry: ImageSuite, python: str, on_progress: LineCallback) -> str:
+    async def _ensure_external(self, suite: str, entry: ImageSuite, python: str) -> str:
         plan = await self._plan_external(suite, entry, python)
-        if entry.warning:
-            on_progress(f"warning: {suite}: {entry.warning}")
-
-        async def make() -> ImageRecord:
-            below, digest = await fetch_external(self._engine, plan, on_progress)
-            wheels = await self._fetch_tools(entry, on_progress)
+        self._warn_about(suite, entry)
+        async with self.run.look_up(plan.builder_name(python)) as found:
+            if found:
+                return found.id
+            below, digest = await fetch_external(self.run, plan)
+            wheels = await self._fetch_tools(entry)
             build = plan.builder_build(python, below=below, digest=digest, wheels=wheels)
             content = await self._content(suite, build, (), wheels)
-            return await build_on(
-                self._engine,
-                build,
-                below=below,
-                content=content,
-                manager=plan.manager,
-                options=self._options,
-                on_progress=on_progress,
-            )
+            return (await build_on(self.run, build, below=below, content=content, manager=plan.manager)).id
 
-        return (await self._ensure(plan.builder_name(python), make, on_progress)).id
+    def _warn_about(self, suite: str, entry: Suite | ImageSuite) -> None:
+        if entry.warning:
+            self.run.report(f"warning: {suite}: {entry.warning}")
 
-    async def ensure_toolchains(
-        self, builder_image: str, suite: str, toolchains: Sequence[str], on_progress: LineCallback
-    ) -> str:
+    async def ensure_toolchains(self, builder_image: str, suite: str, toolchains: Sequence[str]) -> str:
         """Return the id of a builder with toolchains added, one layer for each, made if they are missing.
 
         Raises:
@@ -210,11 +183,10 @@ class ImageBuilder:
         """
         image = await self._expect(builder_image)
         for toolchain in choose_toolchains(self._catalogue, toolchains, suite=suite):
-            name, build = self._revise(*toolchain_build(self._catalogue, toolchain, suite=suite, builder=image))
-            image = await self._ensure(name, functools.partial(self._extend, image, build, on_progress), on_progress)
+            image = await self._extend(image, *toolchain_build(self._catalogue, toolchain, suite=suite, builder=image))
         return image.id
 
-    async def ensure_environment(self, base_image: str, apt_packages: Sequence[str], on_progress: LineCallback) -> str:
+    async def ensure_environment(self, base_image: str, apt_packages: Sequence[str]) -> str:
         """Return the id of an image of ours with system packages added, made if it is missing; without any, its own.
 
         Raises:
@@ -223,20 +195,24 @@ class ImageBuilder:
             ImageBuildFailedError: it cannot be made; or one of what else can go wrong, such as a silent mirror.
         """
         base = await self._expect(base_image)
-        manager = manager_of(base)
+        manager = base.manager
         if rejected := manager.reject_names(apt_packages):
             problems = [f"{manager.name}: {name!r} is not the name of a package" for name in rejected]
             raise RecipeInvalidError(source="of this project", problems=problems)
         if not apt_packages:
             return base.id
-        name, build = self._revise(*environment_build(base, tuple(sorted(set(apt_packages)))))
         try:
-            return (await self._ensure(name, lambda: self._extend(base, build, on_progress), on_progress)).id
+            return (await self._extend(base, *environment_build(base, tuple(sorted(set(apt_packages)))))).id
         except ImageBuildFailedError as error:
             if unknown := find_unknown_packages(error.excerpt):
                 suite = base.labels.get("suite", "the builder")
                 raise PackageUnknownError(suite=suite, packages=unknown, manager=manager.name) from error
             raise
+
+    async def _extend(self, below: ImageRecord, name: ImageName, build: ImageBuild) -> ImageRecord:
+        revised, build = self._revise(name, build)
+        async with self.run.look_up(revised) as found:
+            return found or await build_extension(self.run, build, below=below)
 
     def _revise(self, name: ImageName, build: ImageBuild) -> tuple[ImageName, ImageBuild]:
         """Let an extension of a refresh be made beside the one that is in use."""
@@ -248,7 +224,7 @@ class ImageBuilder:
 
     async def list_images(self) -> tuple[ImageRecord, ...]:
         """List the images of ours that the engine has."""
-        return await list_images(self._engine)
+        return await list_images(self.run.engine)
 
     async def definition_facts(self) -> DefinitionFacts:
         """Read what determines images besides the catalogue."""
@@ -258,8 +234,8 @@ class ImageBuilder:
         return DefinitionFacts(
             dockerfile=(self._builders_dir / "Dockerfile").read_text(),
             tools_lock=(self._builders_dir / "tools.lock").read_text(),
-            architecture=self._options.architecture,
-            environment=self._options.definition(),
+            architecture=self.run.options.architecture,
+            environment=self.run.options.definition(),
         )
 
     async def plan(self, suite: str) -> SuitePlan:
@@ -270,106 +246,81 @@ class ImageBuilder:
             SuiteUnsupportedError: its images are made by others.
         """
         entry = own_suite(self._catalogue, suite)
-        if self._options.architecture not in entry.architectures:
-            raise NotFoundError(kind=f"suite for {self._options.architecture}", name=suite)
+        if self.run.options.architecture not in entry.architectures:
+            raise NotFoundError(kind=f"suite for {self.run.options.architecture}", name=suite)
         return SuitePlan(
             catalogue=self._catalogue,
             facts=await self.definition_facts(),
             suite=suite,
             revision=self._revision,
-            certificates=await asyncio.to_thread(_read_certificates, self._options.ca_bundle),
+            certificates=await asyncio.to_thread(_read_certificates, self.run.options.ca_bundle),
         )
 
-    async def _ensure(
-        self, name: ImageName, make: Callable[[], Awaitable[ImageRecord]], on_progress: LineCallback
-    ) -> ImageRecord:
-        """Find the image, or make it while no other worker of this host does."""
-        found = await find_image(self._engine, name.tag, name.definition)
-        self._options.lookups.note("images", found=found is not None)
-        if found:
-            return found
-        with disk_errors(self._options.lock_dir):
-            async with locked_image(self._options.lock_dir, name.tag, on_progress):
-                found = await find_image(self._engine, name.tag, name.definition)
-                return found or await make()
-
     async def _expect(self, image: str) -> ImageRecord:
-        found = await find_image(self._engine, image)
+        found = await find_image(self.run.engine, image)
         if found is None:
             raise NotFoundError(kind="image", name=image)
         return found
 
-    async def _ensure_base(self, plan: SuitePlan, on_progress: LineCallback) -> ImageRecord:
+    async def _ensure_base(self, plan: SuitePlan) -> ImageRecord:
         request = plan.base()
+        async with self.run.look_up(request.name) as found:
+            return found or await make_base(self.run, request)
 
-        async def make() -> ImageRecord:
-            return await make_base(self._engine, request, options=self._options, on_progress=on_progress)
-
-        return await self._ensure(request.name, make, on_progress)
-
-    async def _ensure_python(self, plan: SuitePlan, python: str, on_progress: LineCallback) -> PythonImage:
+    async def _ensure_python(self, plan: SuitePlan, python: str) -> PythonImage:
         name = plan.python_name(python)
-
-        async def make() -> ImageRecord:
-            base = await self._ensure_base(plan, on_progress)
-            source, archive = await self._fetch_source(plan.python(python), base, on_progress)
-            build = plan.python_build(python, base=base, source=source, archive=archive)
-            return await self._build(build, on_progress)
-
-        labels = (await self._ensure(name, make, on_progress)).labels
+        async with self.run.look_up(name) as found:
+            labels = (found or await self._compile(plan, python)).labels
         return PythonImage(tag=name.tag, sources=((labels["python-version"], labels["python-sha256"]),))
 
-    async def _ensure_pythons(self, plan: SuitePlan, python: str, on_progress: LineCallback) -> PythonImage:
+    async def _compile(self, plan: SuitePlan, python: str) -> ImageRecord:
+        base = await self._ensure_base(plan)
+        source, archive = await self._fetch_source(plan.python(python), base)
+        return await self.run.build(plan.python_build(python, base=base, source=source, archive=archive))
+
+    async def _ensure_pythons(self, plan: SuitePlan, python: str) -> PythonImage:
         """Compile what is missing, one after the other: each compilation takes every core."""
-        compiled = [await self._ensure_python(plan, one, on_progress) for one in plan.pythons(python)]
+        compiled = [await self._ensure_python(plan, one) for one in plan.pythons(python)]
         if len(compiled) == 1:
             return compiled[0]
-        name, build = plan.pythons_name(python), plan.pythons_build(python, [image.tag for image in compiled])
-        await self._ensure(name, lambda: self._build(build, on_progress), on_progress)
+        name = plan.pythons_name(python)
+        async with self.run.look_up(name) as found:
+            if found is None:
+                await self.run.build(plan.pythons_build(python, [image.tag for image in compiled]))
         return PythonImage(tag=name.tag, sources=tuple(source for image in compiled for source in image.sources))
 
-    async def _fetch_source(
-        self, python: Python, base: ImageRecord, on_progress: LineCallback
-    ) -> tuple[PythonSource, Path]:
+    async def _fetch_source(self, python: Python, base: ImageRecord) -> tuple[PythonSource, Path]:
         """Bring the newest release that can be had, checked by its hash; raises DownloadFailedError if none can."""
         tried: list[str] = []
         for source in python.source:
             file = source_file(name=source.file, version=source.version, sha256=source.sha256)
             mirrors = await self._fill_in_mirrors(source.mirrors, base)
             try:
-                return source, await self._sources.fetch(file, mirrors=mirrors, on_progress=on_progress)
+                return source, await self._sources.fetch(file, mirrors=mirrors)
             except (DownloadFailedError, HashMismatchError) as error:
-                on_progress(f"{error.summary} Trying the next older release.")
+                self.run.report(f"{error.summary} Trying the next older release.")
                 tried += error.tried if isinstance(error, DownloadFailedError) else [error.summary]
         names = ", ".join(source.file for source in python.source)
         raise DownloadFailedError(what=f"The source of Python ({names})", tried=tried)
 
     async def _fill_in_mirrors(self, mirrors: Sequence[str], base: ImageRecord) -> list[str]:
         """Put the package mirror of the base where a mirror stands for it; a base without one has no such mirrors."""
-        apt = self._options.apt_mirror or await read_apt_mirror(self._engine, base.id)
+        apt = self.run.options.apt_mirror or await read_apt_mirror(self.run.engine, base.id)
         usable = [mirror for mirror in mirrors if apt or APT_MIRROR not in mirror]
         return [mirror.replace(APT_MIRROR, (apt or "").rstrip("/")) for mirror in usable]
 
-    async def _fetch_tools(self, entry: Suite | ImageSuite, on_progress: LineCallback) -> tuple[Path, ...]:
-        policy = entry.policy_on(self._options.architecture)
+    async def _fetch_tools(self, entry: Suite | ImageSuite) -> tuple[Path, ...]:
+        policy = entry.policy_on(self.run.options.architecture)
         platform = uv_platform(policy) or f"{policy.architecture}-{entry.policy}"
         target = ToolsTarget(python=self._catalogue.tools.python, platform=platform)
-        lock = self._builders_dir / "tools.lock"
-        return await self._sources.fetch_tools(lock, target=target, on_progress=on_progress)
+        return await self._sources.fetch_tools(self._builders_dir / "tools.lock", target=target)
 
-    async def _finish(self, plan: SuitePlan, build: ImageBuild, parts: Parts, on_progress: LineCallback) -> ImageRecord:
+    async def _finish(self, plan: SuitePlan, build: ImageBuild, parts: Parts) -> ImageRecord:
         content = replace(
             await self._content(plan.suite, build, parts.pythons.sources, parts.wheels),
             archive_dates=read_dates(parts.base.labels.get("archive-dates", "")),
         )
-        return await build_finished(
-            self._engine,
-            build,
-            ground=plan.ground_build(build),
-            content=content,
-            options=self._options,
-            on_progress=on_progress,
-        )
+        return await build_finished(self.run, build, ground=plan.ground_build(build), content=content)
 
     async def _content(
         self, suite: str, build: ImageBuild, pythons: tuple[tuple[str, str], ...], wheels: Sequence[Path]
@@ -386,12 +337,6 @@ class ImageBuilder:
             source_date_epoch=self._catalogue.source_date_epoch,
         )
 
-    async def _extend(self, below: ImageRecord, build: ImageBuild, on_progress: LineCallback) -> ImageRecord:
-        return await build_extension(self._engine, build, below=below, options=self._options, on_progress=on_progress)
-
-    async def _build(self, build: ImageBuild, on_progress: LineCallback) -> ImageRecord:
-        return await build_image(self._engine, build, options=self._options, on_progress=on_progress)
-
 
 def _check_python(plan: SuitePlan, python: str) -> None:
     if python not in {*plan.entry.pythons, plan.catalogue.tools.python}:
@@ -400,3 +345,65 @@ def _check_python(plan: SuitePlan, python: str) -> None:
 
 def _read_certificates(bundle: Path | None) -> tuple[ContextFile, ...]:
     return certificate_files(bundle.read_bytes()) if bundle else ()
+
+
+class LoggedImages:
+    """Finds or makes the images of wheel builds, and writes into the build's log how it goes."""
+
+    def __init__(
+        self, builder: ImageBuilder, *, fallbacks: Fallbacks, note_use: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._builder = builder
+        self._fallbacks = fallbacks
+        self._note_use = note_use
+
+    async def builder(
+        self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
+    ) -> str:
+        """Return the id of the builder image of a suite for a Python, with these toolchains and system packages."""
+        async with self._writing_to(log) as images:
+            name = await images.builder_name(suite, python)
+            make = functools.partial(images.ensure_builder, suite, python=python)
+            builder = await self._fallbacks.serve(name, make, images.run.report)
+            extended = await images.ensure_toolchains(builder, suite, toolchains)
+            return await self._with_packages(images, extended, apt, own=builder)
+
+    async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:
+        """Return the id of the bare runtime image, with these system packages."""
+        async with self._writing_to(log) as images:
+            name = await images.runtime_name(suite, python)
+            make = functools.partial(images.ensure_runtime, suite, python)
+            bare = await self._fallbacks.serve(name, make, images.run.report)
+            return await self._with_packages(images, bare, apt, own=bare)
+
+    def package_manager(self, suite: str) -> str:
+        """Return the name of the package manager of a suite's builders."""
+        return self._builder.package_manager(suite)
+
+    async def note_use(self, images: Collection[str]) -> None:
+        """Record that a build uses images, so that they are not removed while it still has containers to start."""
+        for image in images:
+            await self._note_use(image)
+
+    async def _with_packages(self, images: ImageBuilder, image: str, apt: Sequence[str], *, own: str) -> str:
+        """Add system packages; record the use of the result if it is not the suite's own image."""
+        environment = await images.ensure_environment(image, apt)
+        if environment != own:
+            await self._note_use(environment)
+        return environment
+
+    @asynccontextmanager
+    async def _writing_to(self, log: LogSink) -> AsyncIterator[ImageBuilder]:
+        """Yield an image builder whose lines go to a log, in order; all are written at the end."""
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+        async def write() -> None:
+            while (line := await lines.get()) is not None:
+                await log.write(f"{line}\n".encode())
+
+        writer = asyncio.create_task(write())
+        try:
+            yield self._builder.reporting_to(lines.put_nowait)
+        finally:
+            lines.put_nowait(None)
+            await writer

@@ -1,4 +1,4 @@
-"""The catalogue of builders, read from its files: the built-in one, and the operator's own. Must not judge them."""
+"""The catalogue of builders, read from its files: the built-in one, and the operator's own."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Checks that read an image's promises off the image itself, in a container without network or rights.
 
-The probes are programs in builders/probes, and run as the user that the image itself names. Must not change any image.
+The probes are programs in builders/probes, and run as the user that the image itself names.
 """
 
 import json
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.images.context import stream_file
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageRecord
+from wheelyard.domain.catalogue.images import ImageRecord
 
 # Confined, but not --read-only: the image itself must forbid what its user may not write.
 _CONFINED: Final = ("--rm", "--interactive", "--network", "none", "--label", PROJECT_LABEL)

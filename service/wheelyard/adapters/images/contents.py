@@ -1,20 +1,15 @@
-"""What an image says of its content: the lock of its packages and its SBOM, read off the image itself; and its labels.
-
-Must not decide what is in an image.
-"""
+"""The lock file of an image's packages and its SBOM: read off the image, and built into it."""
 
 import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.images.build import ImageBuild, build_image
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
+from wheelyard.adapters.images.build import ImageBuild, ImageRun
 from wheelyard.adapters.images.context import ContextFile
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageRecord
-from wheelyard.adapters.images.options import ImageOptions
-from wheelyard.domain.catalogue.package_managers import APT, PackageManager, find_manager
+from wheelyard.domain.catalogue.images import HELD, ImageRecord
+from wheelyard.domain.catalogue.package_managers import APT, PackageManager
 from wheelyard.domain.catalogue.packages import InstalledPackage, digest_lock, parse_packages, write_lock
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content, write_sbom
 from wheelyard.domain.untrusted.file_names import read_wheel_name
@@ -22,9 +17,6 @@ from wheelyard.domain.untrusted.file_names import read_wheel_name
 FOLDER: Final = "/opt/wheelyard"
 CONTENT_FOLDER: Final = "wheelyard"
 """Where a build's context has the lock and the SBOM."""
-HELD: Final = "-from"
-"""Ends the name that an image has while another one is made from it: BuildKit takes no ids, and its own name may be
-given to another image meanwhile."""
 _DIGEST: Final = "packages-digest"
 _ISOLATION: Final = ("--rm", "--pull=never", "--network", "none", "--label", PROJECT_LABEL)
 
@@ -34,11 +26,6 @@ async def read_packages(
 ) -> tuple[InstalledPackage, ...]:
     """Ask an image which system packages it has."""
     return parse_packages(await run_in(engine, image, manager.list_packages))
-
-
-def manager_of(image: ImageRecord) -> PackageManager:
-    """Say what installs packages in an image: apt, unless its builder is one that others make."""
-    return find_manager(image.labels.get("package-manager", APT.name))
 
 
 async def read_sbom(engine: EngineCommand, image: str) -> str:
@@ -51,40 +38,30 @@ async def run_in(engine: EngineCommand, image: str, script: str) -> str:
     return (await engine.run(["run", *_ISOLATION, *engine.ulimit_args, image, "sh", "-euc", script])).text
 
 
-async def build_finished(  # noqa: PLR0913  (all but the first are about the image)
-    engine: EngineCommand,
-    build: ImageBuild,
-    *,
-    ground: ImageBuild,
-    content: ImageContent,
-    options: ImageOptions,
-    on_progress: LineCallback,
-) -> ImageRecord:
+async def build_finished(run: ImageRun, build: ImageBuild, *, ground: ImageBuild, content: ImageContent) -> ImageRecord:
     """Build an image whose lock and SBOM are in the layer that brings everything of ours.
 
     Args:
-        engine: the engine.
+        run: what it is made with.
         build: the image; its Dockerfile takes what it starts from as an ARG, named like that stage.
         ground: what it starts from, which has all of its system packages.
         content: what is known of it before; packages and distribution are read off the ground.
-        options: how images are made here.
-        on_progress: called with each line.
     """
-    made = await build_image(engine, ground, options=options, on_progress=on_progress)
-    files, digest = await _describe(engine, made.id, content)
+    made = await run.build(ground)
+    files, digest = await _describe(run.engine, made.id, content)
     finished = replace(
         build,
         labels={**build.labels, _DIGEST: digest},
         files=(*build.files, *files),
         build_args={**build.build_args, str(ground.target).upper(): ground.tag},
     )
-    image = await build_image(engine, finished, options=options, on_progress=on_progress)
-    await engine.run(["image", "rm", ground.tag], check=False)
+    image = await run.build(finished)
+    await run.engine.run(["image", "rm", ground.tag], check=False)
     return image
 
 
 def draft_of(build: ImageBuild) -> ImageBuild:
-    """Name what is made on the way to an image, so that it is known as such if nobody gets any further."""
+    """Name what is made on the way to an image, so that it is known as such if the process ends there."""
     labels = {"role": "draft", "definition": build.labels["definition"]}
     return replace(build, tag=f"{build.tag}-draft", labels=labels)
 
@@ -102,46 +79,35 @@ async def _describe(
     return (lock, sbom), digest_lock(packages)
 
 
-async def build_extension(
-    engine: EngineCommand, build: ImageBuild, *, below: ImageRecord, options: ImageOptions, on_progress: LineCallback
-) -> ImageRecord:
+async def build_extension(run: ImageRun, build: ImageBuild, *, below: ImageRecord) -> ImageRecord:
     """Build an image that adds system packages to another one; all else that is in it is what that one's SBOM says."""
-    content = read_sbom_content(await read_sbom(engine, below.id))
+    content = read_sbom_content(await read_sbom(run.engine, below.id))
     named = replace(content, name=build.tag.partition(":")[0], version=build.labels["definition"])
-    return await build_on(
-        engine, build, below=below, content=named, manager=manager_of(below), options=options, on_progress=on_progress
-    )
+    return await build_on(run, build, below=below, content=named, manager=below.manager)
 
 
-async def build_on(  # noqa: PLR0913  (all but the first two say what is known of the image)
-    engine: EngineCommand,
-    build: ImageBuild,
-    *,
-    below: ImageRecord,
-    content: ImageContent,
-    manager: PackageManager,
-    options: ImageOptions,
-    on_progress: LineCallback,
+async def build_on(
+    run: ImageRun, build: ImageBuild, *, below: ImageRecord, content: ImageContent, manager: PackageManager
 ) -> ImageRecord:
     """Build an image on another one, and on it the lock and the SBOM of what came to be in it."""
     held = f"{build.tag}{HELD}"
     dockerfile = build.dockerfile.replace(f"FROM {below.id}\n", f"FROM {held}\n", 1)
-    await engine.run(["tag", below.id, held])
+    await run.engine.run(["tag", below.id, held])
     try:
         draft = draft_of(replace(build, dockerfile=dockerfile))
-        built = await build_image(engine, draft, options=options, on_progress=on_progress)
-        files, digest = await _describe(engine, built.id, content, manager=manager)
+        built = await run.build(draft)
+        files, digest = await _describe(run.engine, built.id, content, manager=manager)
         finished = ImageBuild(
             tag=build.tag,
             labels={**build.labels, _DIGEST: digest},
             dockerfile=f"FROM {draft.tag}\nCOPY {CONTENT_FOLDER}/ {FOLDER}/\n",
             files=files,
         )
-        image = await build_image(engine, finished, options=options, on_progress=on_progress)
-        await engine.run(["image", "rm", draft.tag], check=False)
+        image = await run.build(finished)
+        await run.engine.run(["image", "rm", draft.tag], check=False)
         return image
     finally:
-        await engine.run(["image", "rm", held], check=False)
+        await run.engine.run(["image", "rm", held], check=False)
 
 
 def describe_tool(wheel: Path) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Build contexts: the files that an image build sees, as one tar stream. Must not know what they mean.
+"""Build contexts: the files that an image build sees, as one tar stream.
 
 A tar on standard input works with a remote engine, and with a worker that is itself a container.
 """

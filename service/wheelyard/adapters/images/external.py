@@ -1,6 +1,6 @@
 """What the engine is asked to build on a builder that others make, as data: the tools, the user, the Pythons' places.
 
-The result keeps the contract of builders (builders/README.md). Must not run anything.
+The result keeps the contract of builders (builders/README.md).
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wheelyard.adapters.engine.command import EngineCommand
-from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.images.build import ImageBuild
+from wheelyard.adapters.images.build import ImageBuild, ImageRun
 from wheelyard.adapters.images.context import ContextFile
-from wheelyard.adapters.images.names import ImageName, ImageRecord, find_image
+from wheelyard.adapters.images.names import find_image
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import DefinitionFacts, builder_definition, builder_pythons
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.catalogue.package_managers import PackageManager, find_manager
 from wheelyard.domain.catalogue.suites import ImageSuite
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError, SuiteUnsupportedError
@@ -112,9 +111,7 @@ def plan_external(
     return ExternalPlan(catalogue=catalogue, facts=facts, suite=suite, entry=entry, revision=revision)
 
 
-async def fetch_external(
-    engine: EngineCommand, plan: ExternalPlan, on_progress: LineCallback
-) -> tuple[ImageRecord, str]:
+async def fetch_external(run: ImageRun, plan: ExternalPlan) -> tuple[ImageRecord, str]:
     """Return the image and its digest: that of the registry, or its own id if it is of this host alone.
 
     It is asked for again at a refresh; if the registry does not answer then, the one that is here will do.
@@ -122,14 +119,14 @@ async def fetch_external(
     Raises:
         ImageBuildFailedError: it is not here and cannot be pulled.
     """
-    reference = plan.entry.image
+    engine, reference = run.engine, plan.entry.image
     found = None if plan.revision else await find_image(engine, reference)
     if found is None:
-        on_progress(f"{plan.suite}: pulling {reference}")
+        run.report(f"{plan.suite}: pulling {reference}")
         try:
-            await engine.run(["pull", reference], on_line=on_progress)
+            await engine.run(["pull", reference], on_line=run.report)
         except EngineCommandError as error:
-            on_progress(f"{plan.suite}: {reference} cannot be pulled")
+            run.report(f"{plan.suite}: {reference} cannot be pulled")
             found = await find_image(engine, reference)
             if found is None:
                 raise ImageBuildFailedError(image=reference, excerpt=error.output) from error

@@ -1,4 +1,4 @@
-"""Older images that serve while their successors cannot be made. Must not make any image.
+"""Older images that serve while their successors cannot be made.
 
 A changed definition (a new Dockerfile, a Python's new release, an upgrade of Wheelyard) asks for an image that this
 host does not have yet. While the mirror is away, or the catalogue names a wrong hash, builds go on with the newest
@@ -8,45 +8,30 @@ image of the same name: docs/decisions/0022-older-images-stand-in.md.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.images.names import ImageName, ImageRecord, list_images
+from wheelyard.adapters.images.names import list_images
 from wheelyard.adapters.images.prune import Clock, utc_now
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
+from wheelyard.domain.catalogue.upkeep import Fallback, choose_fallback
 from wheelyard.errors import OperatorError
-
-_PAUSE: Final = timedelta(minutes=10)
-"""So long nobody tries again to make an image that has a stand-in: each build would wait for a mirror's silence."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fallback:
-    """An image that serves in another one's place."""
-
-    definition: str
-    """Of the image that could not be made."""
-    image: str
-    """Id of the one that serves."""
-    reason: str
-    since: datetime
-    """When the other one last could not be made."""
 
 
 class FallbackFile:
-    """What stands in for what on this host, for those who list images."""
+    """The record of the fallbacks of this host."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> tuple[Fallback, ...]:
-        """Read the stand-ins; a file that is missing or broken has none. Blocks."""
+        """Return the fallbacks; a file that is missing or broken has none. Blocks."""
         try:
             rows = json.loads(self._path.read_text(encoding="utf-8"))
             return tuple(Fallback(**{**row, "since": datetime.fromisoformat(row["since"])}) for row in rows)
@@ -54,7 +39,7 @@ class FallbackFile:
             return ()
 
     def replace(self, definition: str, fallback: Fallback | None) -> None:
-        """Put a stand-in in the place of a definition's, or nothing; those of others stay, whoever writes beside us.
+        """Replace the fallback of a definition; None removes it. Other processes may write at the same time.
 
         Blocks. The file is whole at any time.
         """
@@ -76,15 +61,15 @@ class Fallbacks:
         self._file = FallbackFile(folder / "stand-ins.json")
         self._clock = clock
 
-    async def serve(self, name: ImageName, make: Callable[[], Awaitable[str]], on_progress: LineCallback) -> str:
+    async def serve(self, name: ImageName, make: Callable[[], Awaitable[str]], report: LineCallback) -> str:
         """Return the id of the image that is made, or of the newest one of its name if it cannot be.
 
         Raises:
             OperatorError: it cannot be made, and there is no older one.
         """
         noted = next((one for one in await self._read() if one.definition == name.definition), None)
-        if noted and self._clock() - noted.since < _PAUSE and (older := await self._find_instead(name)):
-            on_progress(_warn(name, older, noted.reason))
+        if noted and noted.is_fresh(self._clock()) and (older := await self._find_instead(name)):
+            report(_warn(name, older, noted.reason))
             return older.id
         try:
             made = await make()
@@ -93,17 +78,15 @@ class Fallbacks:
             if older is None:
                 raise
             await self._note(name, older, error.summary)
-            on_progress(_warn(name, older, error.summary))
+            report(_warn(name, older, error.summary))
             return older.id
         if noted:
             await self._forget(name)
         return made
 
     async def _find_instead(self, name: ImageName) -> ImageRecord | None:
-        """Find what can serve; nothing if the wanted image is there after all."""
-        images = await list_images(self._engine)
-        is_there = any(image.definition == name.definition and image.family for image in images)
-        return None if is_there else find_older(images, name)
+        """Return the image that can serve; None if there is none, or the wanted image is there after all."""
+        return choose_fallback(await list_images(self._engine), name)
 
     async def _note(self, name: ImageName, older: ImageRecord, reason: str) -> None:
         fallback = Fallback(definition=name.definition, image=older.id, reason=reason, since=self._clock())
@@ -118,13 +101,6 @@ class Fallbacks:
     async def _replace(self, name: ImageName, fallback: Fallback | None) -> None:
         with disk_errors(self._folder):
             await asyncio.to_thread(self._file.replace, name.definition, fallback)
-
-
-def find_older(images: Iterable[ImageRecord], name: ImageName) -> ImageRecord | None:
-    """Find the newest complete image of the same suite, Python and role, which are its name."""
-    family = name.current_tag.rpartition(":")[0]
-    kin = [image for image in images if image.family == family and image.definition != name.definition]
-    return max(kin, key=lambda image: image.created_at, default=None)
 
 
 def _warn(name: ImageName, older: ImageRecord, reason: str) -> str:

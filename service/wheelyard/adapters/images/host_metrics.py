@@ -1,12 +1,12 @@
-"""What a worker's host has: its disk, and what the container engine holds of ours. Must not change any of it."""
+"""What a worker's host has: its disk, and what the container engine holds of ours."""
 
 import asyncio
 import contextlib
 from pathlib import Path
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.disk import read_space
-from wheelyard.adapters.images.names import PROJECT_LABEL, list_images
+from wheelyard.adapters.images.names import list_images
 from wheelyard.domain.builds.queue import HostMetrics
 from wheelyard.errors import OperatorError
 

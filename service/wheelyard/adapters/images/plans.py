@@ -1,4 +1,4 @@
-"""What the engine is asked to build for each image of a suite, as data. Must not run anything."""
+"""What the engine is asked to build for each image of a suite, as data."""
 
 import json
 import shlex
@@ -9,9 +9,8 @@ from typing import Final
 
 from wheelyard.adapters.images.base import BaseRequest
 from wheelyard.adapters.images.build import ImageBuild
-from wheelyard.adapters.images.contents import CONTENT_FOLDER, draft_of, manager_of
+from wheelyard.adapters.images.contents import CONTENT_FOLDER, draft_of
 from wheelyard.adapters.images.context import ContextFile
-from wheelyard.adapters.images.names import ImageName, ImageRecord
 from wheelyard.domain.catalogue.catalogue import Catalogue, Python, PythonSource, Toolchain
 from wheelyard.domain.catalogue.definition import (
     DefinitionFacts,
@@ -25,6 +24,7 @@ from wheelyard.domain.catalogue.definition import (
     runtime_definition,
     toolchain_definition,
 )
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.domain.toolchain import ToolchainName
 
@@ -191,9 +191,7 @@ def environment_build(builder: ImageRecord, packages: tuple[str, ...]) -> tuple[
     """Add system packages to an image of ours; the package manager runs as root, what comes after it does not."""
     name = ImageName(name="environment", definition=environment_definition(builder=builder.id, packages=packages))
     dockerfile = (
-        f"FROM {builder.id}\nUSER root\nARG REVISION\n"
-        f"RUN {manager_of(builder).write_install(packages)}\n"
-        "USER 1000:1000\n"
+        f"FROM {builder.id}\nUSER root\nARG REVISION\nRUN {builder.manager.write_install(packages)}\nUSER 1000:1000\n"
     )
     labels = {"role": "environment", "builder": builder.id, "apt": ",".join(packages), "definition": name.definition}
     return name, ImageBuild(tag=name.tag, labels=labels, dockerfile=dockerfile)
@@ -229,7 +227,7 @@ def toolchain_build(
 
 
 def _write_dockerfile(name: ToolchainName, toolchain: Toolchain, *, suite: str, builder: ImageRecord) -> str:
-    manager = manager_of(builder)
+    manager = builder.manager
     packages = toolchain.suite[suite].packages_for(manager.name)
     return (
         f"FROM {builder.id}\nUSER root\n"

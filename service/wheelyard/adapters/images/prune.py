@@ -6,17 +6,21 @@ refresh that superseded them. The engine itself refuses to remove what a contain
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.disk import disk_errors
-from wheelyard.adapters.images.contents import HELD
-from wheelyard.adapters.images.names import ImageRecord, find_image, list_images, list_stages
-from wheelyard.adapters.images.outdated import CurrentDefinitions, find_outdated, find_unfinished
-from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, UsedImage, choose_unused
+from wheelyard.adapters.images.names import find_image, list_images, list_stages
+from wheelyard.domain.catalogue.images import ImageRecord
+from wheelyard.domain.catalogue.upkeep import (
+    HostImages,
+    PruneRules,
+    UsedImage,
+    choose_unused,
+    find_removable,
+)
 from wheelyard.errors import EngineCommandError
 
 
@@ -36,7 +40,7 @@ class ImageUses:
         return is_first
 
     def last(self, image_id: str) -> datetime | None:
-        """Tell the last moment; None if nobody recorded one. Blocks."""
+        """Return the last moment; None if there is no record. Blocks."""
         try:
             return datetime.fromtimestamp(self._file(image_id).stat().st_mtime, tz=UTC)
         except FileNotFoundError:
@@ -61,8 +65,8 @@ class ImageUses:
 
 
 Clock = Callable[[], datetime]
-
-_MADE_FROM_BUILDERS: Final = frozenset({"environment", "toolchain"})
+CurrentDefinitions = Callable[[], Awaitable[Mapping[str, str]]]
+"""Gives the definition that each image of the catalogue has now, by the image's family."""
 
 
 def utc_now() -> datetime:
@@ -97,9 +101,10 @@ class ImagePruning:
         if is_first:
             await self.prune()
 
-    async def last_used(self, image_id: str) -> datetime | None:
-        """Tell when a build last used an image; None if nobody recorded it."""
-        return await asyncio.to_thread(self._uses.last, image_id)
+    async def last_uses(self, images: Iterable[ImageRecord]) -> dict[str, datetime]:
+        """Return when builds last used images, by id; those that none used are left out."""
+        found = [(image.id, await asyncio.to_thread(self._uses.last, image.id)) for image in images]
+        return {image_id: last for image_id, last in found if last is not None}
 
     async def note_superseded(self, image_id: str) -> None:
         """Record that another image is about to take this one's name."""
@@ -108,14 +113,26 @@ class ImagePruning:
 
     async def prune(self) -> tuple[UsedImage, ...]:
         """Remove what nothing needs; raises EngineUnavailableError."""
-        named = {image.id: image for image in await list_images(self._engine)}
-        extended = [image for image in named.values() if image.role in _MADE_FROM_BUILDERS and image.family]
-        used = [await self._describe_extended(image, named) for image in extended]
-        superseded = [image async for image in self._find_superseded()]
-        over = [image async for image in self._find_over(tuple(named.values()))]
-        stages = [_describe_over(one, _name_stage(one), one.created_at) for one in await list_stages(self._engine)]
-        chosen = choose_unused([*used, *superseded, *over, *stages], rules=self._rules, now=self._clock())
+        now = self._clock()
+        removable = find_removable(await self._look(), now=now)
+        chosen = choose_unused([*removable], rules=self._rules, now=now)
         return tuple([image async for image in self._remove_all(chosen)])
+
+    async def _look(self) -> HostImages:
+        named = await list_images(self._engine)
+        superseded = [one async for one in self._find_superseded()]
+        below = {image.id: image for image in named}
+        for missing in {image.built_on for image in named if image.is_extension} - below.keys():
+            if found := await find_image(self._engine, missing):
+                below[missing] = found
+        return HostImages(
+            named=named,
+            stages=await list_stages(self._engine),
+            superseded=superseded,
+            below=below,
+            last_uses=await self.last_uses([*named, *(image for image, _ in superseded)]),
+            current=await self._current(),
+        )
 
     async def _remove_all(self, images: Sequence[UsedImage]) -> AsyncIterator[UsedImage]:
         """Remove images that come before those that they are made from; what one that stays is made from stays too."""
@@ -126,39 +143,13 @@ class ImagePruning:
             else:
                 kept |= {image.id, image.built_on}
 
-    async def _describe_extended(self, image: ImageRecord, named: Mapping[str, ImageRecord]) -> UsedImage:
-        built_on = image.labels.get("builder", "")
-        below = named.get(built_on) or await find_image(self._engine, built_on)
-        last_used = await asyncio.to_thread(self._uses.last, image.id)
-        return UsedImage(
-            id=image.id,
-            name=image.name,
-            size_bytes=image.size_bytes - (below.size_bytes if below else 0),
-            last_used=last_used or image.created_at,
-            built_on=built_on,
-        )
-
-    async def _find_over(self, images: Sequence[ImageRecord]) -> AsyncIterator[UsedImage]:
-        """Find what nobody will ask for: images that are not finished, and those that were outdated for long."""
-        for image in find_unfinished(images):
-            yield _describe_over(image, image.name, image.created_at)
-        for image in find_outdated(images, await self._current()):
-            last_used = await self.last_used(image.id) or image.created_at
-            if self._clock() - last_used >= OUTDATED:
-                yield _describe_over(image, image.name, last_used)
-
-    async def _find_superseded(self) -> AsyncIterator[UsedImage]:
-        """Find the superseded images that are still there; one that has a name now is somebody's.
-
-        A name that it had while another image was made from it does not count: who made that was killed.
-        """
+    async def _find_superseded(self) -> AsyncIterator[tuple[ImageRecord, datetime]]:
+        """Yield the superseded images that are still there."""
         for image_id, since in await asyncio.to_thread(self._superseded.read):
-            image = await find_image(self._engine, image_id)
-            if image is None:
+            if image := await find_image(self._engine, image_id):
+                yield image, since
+            else:
                 await asyncio.to_thread(self._superseded.forget, image_id)
-            elif all(tag.endswith(HELD) for tag in image.tags):
-                name = f"{image.role} of {image.labels.get('suite', 'no suite')}, superseded"
-                yield _describe_over(image, name, max(since, await self.last_used(image_id) or since))
 
     async def _remove(self, image: UsedImage) -> bool:
         try:
@@ -168,18 +159,3 @@ class ImagePruning:
         await asyncio.to_thread(self._uses.forget, image.id)
         await asyncio.to_thread(self._superseded.forget, image.id)
         return True
-
-
-def _name_stage(image: ImageRecord) -> str:
-    return f"stage of an image of {image.labels.get('suite', 'no suite')}"
-
-
-def _describe_over(image: ImageRecord, name: str, last_used: datetime) -> UsedImage:
-    return UsedImage(
-        id=image.id,
-        name=name,
-        size_bytes=image.size_bytes,
-        last_used=last_used,
-        built_on=image.labels.get("builder", ""),
-        superseded=True,
-    )

@@ -1,56 +1,61 @@
-"""Upkeep of a host's images: security updates come in. Must not decide what an image is, nor which one goes.
+"""Refreshes of a host's images: security updates come in.
 
 An image that is replaced stays in use until the new one is complete: the new ones are made under names of their own,
 and only then take over the old ones' names, all of a suite in one go. Running builds know their image by its id.
 """
 
 import asyncio
+import copy
+import functools
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Self
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.images.build import explain_failure
+from wheelyard.adapters.images.build import ImageRun, explain_failure
 from wheelyard.adapters.images.builder import ImageBuilder
-from wheelyard.adapters.images.contents import manager_of
-from wheelyard.adapters.images.names import PROJECT_LABEL, ImageName, ImageRecord, find_image
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.contents import read_packages
+from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.prune import Clock, ImagePruning, utc_now
-from wheelyard.adapters.images.renewal import Renewal, built_on, find_extensions
 from wheelyard.adapters.images.reports import PendingFile, RefreshReports
-from wheelyard.domain.catalogue.packages import PackageChange
-from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage
-from wheelyard.errors import AlreadyRunningError, DiskFullError, EngineCommandError, OperatorError, WheelyardError
+from wheelyard.domain.catalogue.images import ImageName, ImageRecord
+from wheelyard.domain.catalogue.package_managers import APT, PackageManager
+from wheelyard.domain.catalogue.packages import PackageChange, compare_packages, mark_security
+from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedImage, find_extensions, find_warm
+from wheelyard.errors import (
+    AlreadyRunningError,
+    DiskFullError,
+    EngineCommandError,
+    EngineUnavailableError,
+    NotFoundError,
+    OperatorError,
+    WheelyardError,
+)
 from wheelyard.logs import get_logger
 
 
-async def find_updates(engine: EngineCommand, image: ImageRecord, options: ImageOptions) -> tuple[PackageChange, ...]:
+async def find_updates(run: ImageRun, image: ImageRecord) -> tuple[PackageChange, ...]:
     """Ask the archive, as root in a container that is thrown away; no code of any project is in the image.
 
     Raises:
         MirrorUnreachableError: the archive does not answer.
         SuiteUnavailableError: the archive no longer has the suite.
     """
+    options, manager = run.options, image.manager
     network = ["--network", options.build_network] if options.build_network else []
     proxy = ["--env", f"http_proxy={options.proxy}", "--env", f"https_proxy={options.proxy}"] if options.proxy else []
-    manager = manager_of(image)
     args = ["run", "--rm", "--user", "0:0", "--env", "LC_ALL=C.UTF-8", "--label", PROJECT_LABEL, *network, *proxy]
     try:
-        simulated = await engine.run([*args, *engine.ulimit_args, image.id, "sh", "-euc", manager.list_updates])
+        simulated = await run.engine.run([*args, *run.engine.ulimit_args, image.id, "sh", "-euc", manager.list_updates])
     except EngineCommandError as error:
         raise explain_failure(error.output, image=image.tags[0], suite=image.labels.get("suite", "")) from error
     return manager.parse_updates(simulated.text)
-
-
-_WARM: Final = timedelta(days=7)
-"""An extension that a build used this lately gets a successor together with its builder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,48 +64,113 @@ class _Present:
 
     record: ImageRecord
     name: ImageName
-    make: Callable[[LineCallback], Awaitable[str]]
+    make: Callable[[], Awaitable[str]]
     """Makes its successor, under the name that has the revision."""
+
+
+async def _remake(images: ImageBuilder, image: ImageRecord, *, below: str) -> str:
+    """Make an extension anew on an image, and return the new one's id; raises what making images raises."""
+    labels = image.labels
+    if image.role == "toolchain":
+        newest = labels["toolchains"].rpartition(",")[2]
+        return await images.ensure_toolchains(below, labels["suite"], [newest])
+    return await images.ensure_environment(below, labels["apt"].split(","))
+
+
+@dataclass(kw_only=True, slots=True)
+class _Renewal:
+    """What one refresh of a suite has made so far, each image beside the old one; it grows."""
+
+    images: ImageBuilder
+    """Makes images under names that have the revision."""
+    revision: str
+    found: dict[str, ImageRefresh]
+    """What each image lacks, by id, in the order of the report."""
+    names: list[ImageName] = field(default_factory=list)
+    """Of what was made, or is being made."""
+    successors: dict[str, str] = field(default_factory=dict)
+    """The new image's id by the old one's."""
+
+    async def make(self, old: _Present) -> None:
+        """Make the successor of a builder or a runtime."""
+        self.names.append(old.name)
+        self.successors[old.record.id] = await old.make()
+
+    async def extend(self, extensions: Sequence[ImageRecord], *, warm: Collection[str]) -> None:
+        """Make successors of the extensions that lack something, and of the warm ones whose builder has one."""
+        for one in extensions:
+            below = one.built_on
+            if self.found[one.id].pending or (below in self.successors and one.id in warm):
+                await self._extend(one, self.successors.get(below, below))
+
+    async def _extend(self, old: ImageRecord, below: str) -> None:
+        try:
+            new = await _remake(self.images, old, below=below)
+        except EngineUnavailableError:
+            raise
+        except WheelyardError as error:
+            self.images.run.report(f"{old.name} stays as it is: {error.summary}")
+            self.found[old.id] = replace(self.found[old.id], problem=error.summary)
+            return
+        self.names.append(await self._name(new, old))
+        self.successors[old.id] = new
+
+    async def _name(self, image: str, old: ImageRecord) -> ImageName:
+        made = await find_image(self.images.run.engine, image)
+        if made is None:
+            raise NotFoundError(kind="image", name=image)
+        name = old.family.partition("/")[2]
+        return ImageName(name=name, definition=made.definition, revision=self.revision)
+
+    async def report(self) -> tuple[ImageRefresh, ...]:
+        """Say of each image what changed."""
+        return tuple([await self._report(image) for image in self.found])
+
+    async def _manager(self, image: str) -> PackageManager:
+        found = await find_image(self.images.run.engine, image)
+        return APT if found is None else found.manager
+
+    async def _report(self, image: str) -> ImageRefresh:
+        found, new = self.found[image], self.successors.get(image)
+        if new is None:
+            return found
+        manager = await self._manager(image)
+        before, after = [await read_packages(self.images.run.engine, one, manager=manager) for one in (image, new)]
+        changes = mark_security(compare_packages(before, after), found.pending)
+        return replace(found, changes=changes, refreshed=True)
 
 
 class ImageUpkeep:
     """Refreshes the images of one host.
 
     Args:
-        engine: the host's engine.
-        images: makes images.
-        options: how images are made here.
+        images: makes images, and says how.
         folder: where this host's records are kept.
         pruning: hears which images were superseded, and removes them when no build can need them any more.
         clock: tells the time.
     """
 
-    def __init__(  # noqa: PLR0913  it is assembled in one place
-        self,
-        *,
-        engine: EngineCommand,
-        images: ImageBuilder,
-        options: ImageOptions,
-        folder: Path,
-        pruning: ImagePruning,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._engine = engine
+    def __init__(self, *, images: ImageBuilder, folder: Path, pruning: ImagePruning, clock: Clock = utc_now) -> None:
         self._images = images
-        self._options = options
         self._pending = PendingFile(folder / "pending.json")
         self._reports = RefreshReports(folder / "refreshes")
         self._pruning = pruning
         self._clock = clock
 
-    async def check(self, suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
+    def reporting_to(self, report: LineCallback) -> Self:
+        """Return one whose lines go there."""
+        other = copy.copy(self)
+        other._images = self._images.reporting_to(report)  # noqa: SLF001  its own kind
+        return other
+
+    async def check(self, suite: str) -> tuple[ImageRefresh, ...]:
         """Find the pending updates of each image of a suite, of toolchains and environments too."""
         present = await self._present(suite, self._images)
-        extensions = await find_extensions(self._engine, [one.record.id for one in present])
-        found = await self._check(suite, [*(one.record for one in present), *extensions], on_progress)
+        extensions = find_extensions(await self._images.list_images(), [one.record.id for one in present])
+        found = await self._check(suite, [*(one.record for one in present), *extensions])
         return tuple(found.values())
 
-    async def refresh(self, suite: str, on_progress: LineCallback) -> tuple[ImageRefresh, ...]:
+    async def refresh(self, suite: str) -> tuple[ImageRefresh, ...]:
         """Make a suite's images anew if any of them lacks updates, and say what changed.
 
         A toolchain or an environment that lacks some is made anew by itself. One that cannot be made (its package has
@@ -112,26 +182,27 @@ class ImageUpkeep:
         revision = self._clock().strftime("%Y%m%dT%H%M%S")
         images = self._images.revised(revision)
         present = await self._present(suite, images)
-        extensions = await find_extensions(self._engine, [one.record.id for one in present])
-        found = await self._check(suite, [*(one.record for one in present), *extensions], on_progress)
+        extensions = find_extensions(await self._images.list_images(), [one.record.id for one in present])
+        found = await self._check(suite, [*(one.record for one in present), *extensions])
         if not any(report.pending for report in found.values()):
             return tuple(found.values())
-        renewal = Renewal(engine=self._engine, images=images, revision=revision, found=found, on_progress=on_progress)
+        renewal = _Renewal(images=images, revision=revision, found=found)
         try:
             if any(found[one.record.id].pending for one in present):
                 renewal.names += await images.base_names(suite)
                 for one in present:
-                    await renewal.make(one.record, one.name, one.make)
-            await renewal.extend(extensions, warm=await self._find_warm(extensions))
+                    await renewal.make(one)
+            last_uses = await self._pruning.last_uses(extensions)
+            await renewal.extend(extensions, warm=find_warm(extensions, last_uses, now=self._clock()))
             reports = await renewal.report()
             for name in renewal.names:
                 await self._take_over(name)
         finally:
             for name in renewal.names:
-                await self._engine.run(["image", "rm", name.tag], check=False)
-        with disk_errors(self._options.lock_dir):
+                await self._images.run.engine.run(["image", "rm", name.tag], check=False)
+        with disk_errors(self._images.run.options.lock_dir):
             await asyncio.to_thread(self._reports.write, suite, reports, now=self._clock())
-        await self._look_again(suite, on_progress)
+        await self._look_again(suite)
         return reports
 
     async def last_report(self, suite: str) -> RefreshReport | None:
@@ -140,55 +211,43 @@ class ImageUpkeep:
 
     async def _take_over(self, name: ImageName) -> None:
         """Give a new image the name that is in use."""
-        old = await find_image(self._engine, name.current_tag)
+        old = await find_image(self._images.run.engine, name.current_tag)
         if old is not None:
             await self._pruning.note_superseded(old.id)
-        await self._engine.run(["tag", name.tag, name.current_tag])
+        await self._images.run.engine.run(["tag", name.tag, name.current_tag])
 
-    async def _check(
-        self, suite: str, images: Sequence[ImageRecord], on_progress: LineCallback
-    ) -> dict[str, ImageRefresh]:
+    async def _check(self, suite: str, images: Sequence[ImageRecord]) -> dict[str, ImageRefresh]:
         """Look what each image lacks; by id."""
         reports = {}
         for image in images:
-            on_progress(f"{image.name}: looking for updates")
-            pending = await find_updates(self._engine, image, self._options)
+            self._images.run.report(f"{image.name}: looking for updates")
+            pending = await find_updates(self._images.run, image)
             reports[image.id] = ImageRefresh(image=image.name, pending=pending)
         changes = tuple(sorted({change for report in reports.values() for change in report.pending}))
         if images:
-            with disk_errors(self._options.lock_dir):
+            with disk_errors(self._images.run.options.lock_dir):
                 await asyncio.to_thread(self._pending.write, suite, changes, now=self._clock())
         return reports
 
-    async def _look_again(self, suite: str, on_progress: LineCallback) -> None:
+    async def _look_again(self, suite: str) -> None:
         """Record what the new images still lack; they are in use already, so a silent mirror is no error now."""
         try:
-            await self.check(suite, on_progress)
+            await self.check(suite)
         except OperatorError as error:
-            on_progress(f"what {suite} still lacks is unknown: {error.summary}")
-
-    async def _find_warm(self, extensions: Sequence[ImageRecord]) -> frozenset[str]:
-        """List the extensions that builds used lately, and what those are made from, by id.
-
-        Others are made when somebody asks for them again, from the archive as it is then.
-        """
-        warm = set[str]()
-        for one in reversed(extensions):
-            last = await self._pruning.last_used(one.id)
-            if one.id in warm or (last is not None and self._clock() - last < _WARM):
-                warm |= {one.id, built_on(one)}
-        return frozenset(warm)
+            self._images.run.report(f"what {suite} still lacks is unknown: {error.summary}")
 
     async def _present(self, suite: str, images: ImageBuilder) -> list[_Present]:
         """Find the suite's images that this host has."""
-        wanted: list[tuple[ImageName, Callable[[LineCallback], Awaitable[str]]]] = []
+        wanted: list[tuple[ImageName, Callable[[], Awaitable[str]]]] = []
         for python in images.pythons(suite):
-            wanted.append((await images.builder_name(suite, python), _builder_maker(images, suite, python)))
+            builder = await images.builder_name(suite, python)
+            wanted.append((builder, functools.partial(images.ensure_builder, suite, python=python)))
             if await images.base_names(suite):
-                wanted.append((await images.runtime_name(suite, python), _runtime_maker(images, suite, python)))
+                runtime = await images.runtime_name(suite, python)
+                wanted.append((runtime, functools.partial(images.ensure_runtime, suite, python)))
         present = []
         for name, make in wanted:
-            record = await find_image(self._engine, name.current_tag, name.definition)
+            record = await find_image(self._images.run.engine, name.current_tag, name.definition)
             if record is not None:
                 present.append(_Present(record=record, name=name, make=make))
         return present
@@ -196,14 +255,6 @@ class ImageUpkeep:
     async def prune(self) -> tuple[UsedImage, ...]:
         """Remove what nothing needs."""
         return await self._pruning.prune()
-
-
-def _builder_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[LineCallback], Awaitable[str]]:
-    return lambda on_progress: images.ensure_builder(suite, on_progress, python=python)
-
-
-def _runtime_maker(images: ImageBuilder, suite: str, python: str) -> Callable[[LineCallback], Awaitable[str]]:
-    return lambda on_progress: images.ensure_runtime(suite, python, on_progress)
 
 
 _log = get_logger(__name__)
@@ -266,7 +317,7 @@ class ImageRefreshes:
 
     async def _refresh(self, suite: str) -> None:
         try:
-            for report in await self._upkeep.refresh(suite, lambda _: None):
+            for report in await self._upkeep.refresh(suite):
                 changes = [asdict(change) for change in report.changes]
                 event = "image-refreshed" if report.refreshed else "image-current"
                 _log.info(event, image=report.image, changes=changes, problem=report.problem)

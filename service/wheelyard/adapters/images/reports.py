@@ -1,4 +1,4 @@
-"""What the last refresh of each suite changed on this host, kept in files. Must not refresh anything."""
+"""What the last refresh of each suite changed on this host, kept in files."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -61,9 +61,9 @@ class PendingFile:
             return {}
 
     def write(self, suite: str, changes: Sequence[PackageChange], *, now: datetime) -> None:
-        """Record what was found for a suite; those of others stay, whoever writes beside us. Blocks.
+        """Record what was found for a suite. Other processes may write at the same time.
 
-        The file is whole at any time.
+        Blocks. The file is whole at any time.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")).held():

@@ -1,10 +1,11 @@
 """What goes into images from outside, fetched and checked by sha256 before any of it runs.
 
 CPython's source comes from the first mirror that has it; the tools' wheels from the index, as uv picks them from the
-lock file. Must not run anything that it fetched.
+lock file.
 """
 
 import asyncio
+import copy
 import functools
 import hashlib
 import json
@@ -15,14 +16,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import unquote
 
 import httpx
 
 from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback, run_program
-from wheelyard.adapters.images.options import ImageOptions
+from wheelyard.adapters.images.build import ImageOptions, discard_lines
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.adapters.upstream.http import (
     IndexAddress,
@@ -57,9 +58,16 @@ class ImageSources:
     def __init__(self, *, cache_dir: Path, options: ImageOptions) -> None:
         self._cache_dir = cache_dir
         self._options = options
+        self._report: LineCallback = discard_lines
         self._cache = ContentCache(root=cache_dir / "files", floor_bytes=options.disk_floor_bytes)
 
-    async def fetch(self, file: IndexFile, *, mirrors: Sequence[str], on_progress: LineCallback) -> Path:
+    def reporting_to(self, report: LineCallback) -> Self:
+        """Return one whose lines go there; it has the same cache."""
+        other = copy.copy(self)
+        other._report = report  # noqa: SLF001  its own kind
+        return other
+
+    async def fetch(self, file: IndexFile, *, mirrors: Sequence[str]) -> Path:
         """Bring a file from the first mirror that has its bytes.
 
         Raises:
@@ -73,15 +81,13 @@ class ImageSources:
         async with open_client(
             ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=auth
         ) as client:
-            return await self._try_mirrors(client, file, mirrors, on_progress)
+            return await self._try_mirrors(client, file, mirrors)
 
-    async def _try_mirrors(
-        self, client: httpx.AsyncClient, file: IndexFile, mirrors: Sequence[str], on_progress: LineCallback
-    ) -> Path:
+    async def _try_mirrors(self, client: httpx.AsyncClient, file: IndexFile, mirrors: Sequence[str]) -> Path:
         tried: list[str] = []
         mismatches: list[HashMismatchError] = []
         for url in mirrors:
-            on_progress(f"{file.filename}: fetching from {without_password(url)}")
+            self._report(f"{file.filename}: fetching from {without_password(url)}")
             try:
                 download = functools.partial(self._download, client, file, url)
                 return await retrying(download, pauses=_RETRY_SECONDS)
@@ -105,24 +111,24 @@ class ImageSources:
         finally:
             await asyncio.to_thread(partial.discard)
 
-    async def fetch_tools(self, lock: Path, *, target: ToolsTarget, on_progress: LineCallback) -> tuple[Path, ...]:
+    async def fetch_tools(self, lock: Path, *, target: ToolsTarget) -> tuple[Path, ...]:
         """Bring the wheels that a lock file comes down to on a target.
 
         Raises:
             DownloadFailedError: the index does not answer, or has no wheel of a locked release for the target.
             HashMismatchError: a wheel is not one of those that the lock file names.
         """
-        wheels = await self._choose_wheels(lock, target, on_progress)
-        fetches = (self.fetch(wheel, mirrors=[wheel.url], on_progress=on_progress) for wheel in wheels)
+        wheels = await self._choose_wheels(lock, target)
+        fetches = (self.fetch(wheel, mirrors=[wheel.url]) for wheel in wheels)
         return tuple(await asyncio.gather(*fetches))
 
-    async def _choose_wheels(self, lock: Path, target: ToolsTarget, on_progress: LineCallback) -> tuple[IndexFile, ...]:
+    async def _choose_wheels(self, lock: Path, target: ToolsTarget) -> tuple[IndexFile, ...]:
         """Ask uv which wheels fit the target, as a PEP 751 lock file; the answer is kept, so it is asked once."""
         text = await asyncio.to_thread(lock.read_text)
         kept = self._cache_dir / "tools" / f"{_answer_name(text, target)}.json"
         if await asyncio.to_thread(kept.exists):
             return _read_wheels(json.loads(await asyncio.to_thread(kept.read_text)), text)
-        on_progress(f"{lock.name}: choosing wheels for Python {target.python} on {target.platform}")
+        self._report(f"{lock.name}: choosing wheels for Python {target.python} on {target.platform}")
         answer = await self._ask_uv(lock, target)
         wheels = _read_wheels(answer, text)
         await asyncio.to_thread(kept.parent.mkdir, parents=True, exist_ok=True)

@@ -20,14 +20,11 @@ from uv import find_uv_bin
 from wheelyard.adapters.host.process import read_out
 from wheelyard.adapters.host.shared_work import FairSlots, SlotsBusyError
 from wheelyard.adapters.upstream.http import hide_password
-from wheelyard.domain.packaging.target import Policy, Target
+from wheelyard.domain.packaging.target import Target, uv_platform
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.errors import BuildRequirementsError, IndexUnavailableError, ResolverBusyError
 
-# The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
-UV_ARCHITECTURES: Final = ("x86_64", "aarch64")
-UV_GLIBC_MINORS: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 _INHERITED: Final = frozenset(
     {"HOME", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 )
@@ -199,15 +196,6 @@ def _limit(pid: int, *, memory_bytes: int, seconds: float) -> None:
 def _no_proxy(environment: dict[str, str]) -> str:
     """Take what is reached without a proxy, in either spelling, out of an environment."""
     return environment.pop("no_proxy", "") or environment.pop("NO_PROXY", "")
-
-
-def uv_platform(policy: Policy) -> str | None:
-    """Name the newest platform that uv knows whose wheels all run where the policy's do, if there is one."""
-    major, minor = policy.glibc
-    fitting = [known for known in UV_GLIBC_MINORS if known <= minor]
-    if policy.architecture not in UV_ARCHITECTURES or major != 2 or not fitting:  # noqa: PLR2004  glibc 2
-        return None
-    return f"{policy.architecture}-manylinux_2_{fitting[-1]}"
 
 
 def _platform_of(question: Question) -> str:

@@ -151,3 +151,12 @@ def environment_definition(*, builder: str, packages: Sequence[str]) -> str:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def current_definitions(catalogue: Catalogue, facts: DefinitionFacts) -> frozenset[str]:
+    """Return the definitions that the builders and runtimes of an architecture have now."""
+    return frozenset(
+        define(catalogue, facts, suite=choice.suite, python=choice.python)
+        for choice in catalogue.on(facts.architecture).builders()
+        for define in (builder_definition, runtime_definition)
+    )

@@ -1,14 +1,15 @@
 """What there is to build with: the catalogue's suites and the engines' images of them. Must not ask an engine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.suites import Suite
-from wheelyard.domain.catalogue.upkeep import RefreshReport
+from wheelyard.domain.catalogue.upkeep import Fallback, RefreshReport
 
 ROLES: Final = ("builder", "runtime", "toolchain", "environment")
 """What images are for; those that are only made on the way to others are not listed."""
@@ -78,6 +79,44 @@ class BuilderStatus:
     """None if nobody has looked yet."""
     refreshes: tuple[RefreshReport, ...] = ()
     """The last refresh on each engine that made images anew, newest first."""
+
+
+def summarise_images(
+    images: Sequence[ImageRecord], *, current: Collection[str], fallbacks: Iterable[Fallback]
+) -> tuple[ImageSummary, ...]:
+    """Describe the images of an engine; ``current`` has the definitions that images have now."""
+    by_id = {image.id: image for image in images}
+    missing = set(current) - {image.definition for image in images}
+    reasons = {one.image: one.reason for one in fallbacks if one.definition in missing}
+    return tuple(
+        _summarise(image, is_current=_root(image, by_id).definition in current, stands_in=reasons.get(image.id, ""))
+        for image in images
+    )
+
+
+def _root(image: ImageRecord, by_id: Mapping[str, ImageRecord]) -> ImageRecord:
+    """Find the builder that an environment or a toolchain is made from; without it the image itself is left."""
+    while (below := by_id.get(image.built_on)) is not None:
+        image = below
+    return image
+
+
+def _summarise(image: ImageRecord, *, is_current: bool, stands_in: str) -> ImageSummary:
+    labels = image.labels
+    added = (labels.get("toolchains", ""), labels.get("apt", ""))
+    return ImageSummary(
+        id=image.id,
+        name=image.name,
+        role=image.role,
+        suite=labels.get("suite", ""),
+        python=labels.get("python-version") or labels.get("python", ""),
+        size_bytes=image.size_bytes,
+        created=image.created_at,
+        revision=labels.get("revision", ""),
+        current=is_current,
+        added=",".join(part for part in added if part),
+        stands_in=stands_in,
+    )
 
 
 def describe_builders(catalogue: Catalogue, engines: Sequence[EngineImages]) -> tuple[BuilderStatus, ...]:

@@ -20,6 +20,9 @@ _ALIASES: Final = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "man
 # The oldest glibc that manylinux tags exist for: on the first architectures since PEP 513, on others since PEP 599.
 _OLDEST_MINOR: Final = {"x86_64": 5, "i686": 5}
 _OLDEST_MINOR_ELSEWHERE: Final = 17
+# The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
+UV_ARCHITECTURES: Final = ("x86_64", "aarch64")
+UV_GLIBC_MINORS: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -128,3 +131,12 @@ def _checked_python(text: str) -> str:
     if _PYTHON.fullmatch(text) is None:
         raise ValueError(f"{text[:_SHOWN]!r} is not a Python version of the form 3.13")
     return text
+
+
+def uv_platform(policy: Policy) -> str | None:
+    """Name the newest platform that uv knows whose wheels all run where the policy's do, if there is one."""
+    major, minor = policy.glibc
+    fitting = [known for known in UV_GLIBC_MINORS if known <= minor]
+    if policy.architecture not in UV_ARCHITECTURES or major != _MAJOR or not fitting:
+        return None
+    return f"{policy.architecture}-manylinux_2_{fitting[-1]}"
