@@ -26,6 +26,7 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
+from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.service import api_services, source_index
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, Status
@@ -130,7 +131,7 @@ async def open_prebuild_service(
         open_index(embedded_index(endpoint)) as backends,
     ):
         services = await api_services(
-            settings,
+            Parts(settings),
             database=database,
             source=source,
             parsers=parsers,

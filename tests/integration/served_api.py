@@ -19,6 +19,7 @@ from wheelyard.adapters.store.database import Database
 from wheelyard.api.app import create_app
 from wheelyard.assembly import prebuilds
 from wheelyard.assembly.index import IndexBackends
+from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.service import api_services
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index.index import Level
@@ -64,7 +65,7 @@ async def _serve(
     stopping.set()  # Followed logs end at once.
     async with Database(database_url, pool_size=4) as database, ParserProcesses() as parsers:
         services = await api_services(
-            settings,
+            Parts(settings),
             database=database,
             source=source,
             parsers=parsers,

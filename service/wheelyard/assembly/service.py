@@ -29,14 +29,14 @@ from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.assembly.images import (
     builder_facts,
-    catalogue,
-    engine_command,
     image_inventory,
     image_reader,
     reported_builders,
 )
 from wheelyard.assembly.index import IndexBackends, index_services
+from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.prebuilds import make_prebuilds
+from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
@@ -82,21 +82,22 @@ def pip_wheel(settings: Settings) -> Path:
     return asyncio.run(fetch())
 
 
-def recipe_registry(settings: Settings, *further: Path) -> RecipeFolders:
+def recipe_registry(parts: Parts, *further: Path) -> RecipeFolders:
     """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
+    settings = parts.settings
     root = settings.state_dir / "recipes"
     sources = [parse_recipe_source(text) for text in settings.recipes]
     places = [one if isinstance(one, Path) else RecipeCheckout(one, root=root) for one in sources]
-    return RecipeFolders((data_path("recipes"), *places, *further), suites=known_suites(settings))
+    return RecipeFolders((data_path("recipes"), *places, *further), suites=known_suites(parts.catalogue))
 
 
-def known_suites(settings: Settings) -> frozenset[str]:
+def known_suites(catalogue: Catalogue) -> frozenset[str]:
     """Say which suites a recipe may name: the catalogue's, and those of the book, which a catalogue may leave out."""
-    return BOOK_SUITES | catalogue(settings).suite.keys()
+    return BOOK_SUITES | catalogue.suite.keys()
 
 
 async def api_services(  # noqa: PLR0913  (assembly has many parts)
-    settings: Settings,
+    parts: Parts,
     *,
     database: Database,
     source: SourceIndex,
@@ -107,15 +108,15 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     uv_slots: FairSlots,
 ) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
-    queue = BuildQueue(database.conninfo)
+    settings, queue = parts.settings, BuildQueue(database.conninfo)
     stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     builds = LoggedBuilds(stored)
     logs = PostgresLogs(database)
-    recipes = recipe_registry(settings)
+    recipes = recipe_registry(parts)
     await fetch_first(recipes)
     access = access_of(settings, tokens := tokens_of(database))
     request_build = RequestBuild(
-        source=source, store=builds, recipes=recipes, facts=await builder_facts(settings), equal_builds=builds
+        source=source, store=builds, recipes=recipes, facts=await builder_facts(parts), equal_builds=builds
     )
     prebuilds = make_prebuilds(
         settings,
@@ -158,12 +159,12 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         readiness={
             "database": builds.ping,
             "index": index.indexes[Level.PROD].ping,
-            **({"engine": ContainerEngine(engine_command(settings)).ping} if builds_here else {}),
+            **({"engine": ContainerEngine(parts.engine).ping} if builds_here else {}),
         },
         stopping=stopping,
         index=index_services(settings, database, index, targets=request_build.targets()),
-        builders=image_inventory(settings).describe if builds_here else reported_builders(settings, database),
-        image_content=image_reader(settings) if builds_here else None,
+        builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
+        image_content=image_reader(parts) if builds_here else None,
         workers=PostgresWorkers(database),
     )
 

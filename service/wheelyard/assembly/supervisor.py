@@ -22,9 +22,9 @@ from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import database_address, host_user, tokens_of
-from wheelyard.assembly.images import catalogue, with_engine
 from wheelyard.assembly.index import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
 from wheelyard.assembly.listening import holding_port, open_port, serve, url_of
+from wheelyard.assembly.parts import Parts, make_parts
 from wheelyard.assembly.prebuilds import advance_forever, make_webhooks
 from wheelyard.assembly.service import api_services, source_index
 from wheelyard.assembly.signals import Stop, stop_on_signals
@@ -62,13 +62,13 @@ class _Backends:
 
 async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
-    settings = await with_engine(settings)
+    parts = await make_parts(settings)
     async with (
         stop_on_signals(_say) as stop,
-        _serving(settings, stop, builds_here=True) as (backends, services, listener),
+        _serving(parts, stop, builds_here=True) as (backends, services, listener),
     ):
         await _ensure_first_token(settings, tokens_of(backends.database))
-        worker = _worker_on(settings, backends)
+        worker = _worker_on(parts, backends)
         open_port(settings, listener)
         with _announced(settings, listener, backends.index_url):
             async with (
@@ -82,10 +82,10 @@ async def run_up(settings: Settings) -> None:
 async def run_serve(settings: Settings) -> None:
     """Run the API alone until a signal comes."""
     _require_external(settings)
-    settings = await with_engine(settings)
+    parts = await make_parts(settings)
     async with (
         stop_on_signals(_say) as stop,
-        _serving(settings, stop, builds_here=False) as (backends, services, listener),
+        _serving(parts, stop, builds_here=False) as (backends, services, listener),
     ):
         webhooks = make_webhooks(settings, backends.database)
         open_port(settings, listener)
@@ -97,9 +97,9 @@ async def run_serve(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
-    settings = await with_engine(settings)
+    parts = await make_parts(settings)
     async with stop_on_signals(_say) as stop, _holding_state(settings), _open_backends(settings) as backends:
-        worker = _worker_on(settings, backends)
+        worker = _worker_on(parts, backends)
         _say(f"worker {worker.registration.name}")
         async with _running(worker.run()):
             await stop.wait()
@@ -120,14 +120,15 @@ async def run_devpi(settings: Settings, *, host: str, port: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _serving(
-    settings: Settings, stop: Stop, *, builds_here: bool
+    parts: Parts, stop: Stop, *, builds_here: bool
 ) -> AsyncIterator[tuple[_Backends, ApiServices, socket.socket]]:
     """Take the port, then start what the API stands on: a taken port is said before anything has begun."""
+    settings = parts.settings
     async with _holding_state(settings):
         with holding_port(settings) as listener:
             async with _open_backends(settings) as backends:
                 services = await api_services(
-                    settings,
+                    parts,
                     database=backends.database,
                     source=backends.source,
                     parsers=backends.parsers,
@@ -154,8 +155,7 @@ async def _holding_state(settings: Settings) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
-    """Start what is embedded, connect to the rest, bring the schema up to date; a broken catalogue is said first."""
-    await asyncio.to_thread(catalogue, settings)
+    """Start what is embedded, connect to the rest, bring the schema up to date."""
     lookups = CacheLookups()
     async with contextlib.AsyncExitStack() as stack:
         conninfo = await _open_database(settings, stack)
@@ -173,9 +173,9 @@ async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
         )
 
 
-def _worker_on(settings: Settings, backends: _Backends) -> Worker:
+def _worker_on(parts: Parts, backends: _Backends) -> Worker:
     return make_worker(
-        settings,
+        parts,
         database=backends.database,
         source=backends.source,
         parsers=backends.parsers,

@@ -29,16 +29,14 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.images import (
-    agent_program,
-    catalogue,
     container_users,
-    engine_command,
     image_inventory,
     image_refreshes,
     logged_images,
     longest_stage_seconds,
 )
 from wheelyard.assembly.index import IndexBackends, own_wheels, regular_check, worker_index
+from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.assembly.worker import WORKER_LABEL, Worker
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
@@ -62,7 +60,7 @@ def worker_name(settings: Settings) -> str:
 
 
 def make_worker(  # noqa: PLR0913  (assembly has many parts)
-    settings: Settings,
+    parts: Parts,
     *,
     database: Database,
     source: SourceIndex,
@@ -72,11 +70,12 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
     uv_slots: FairSlots,
 ) -> Worker:
     """Assemble a worker."""
+    settings = parts.settings
     name = worker_name(settings)
     queue = BuildQueue(database.conninfo)
     attempts = PostgresAttempts(database, queue)
     tools = attempt_tools(
-        settings,
+        parts,
         name,
         source=source,
         parsers=parsers,
@@ -93,7 +92,7 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
     )
     steps = steps_to(publish_on(worker_index(settings, database, index), PostgresUploads(database)))
     run_build = RunBuild(store=attempts, steps=steps, tools=tools, options=options, keeper=keeper)
-    registration = worker_registration(settings)
+    registration = worker_registration(parts)
     figures = PostgresMetrics(database)
     work = PostgresQueue(database, queue, lease_seconds=settings.lease_seconds)
     take = TakeOptions(
@@ -112,22 +111,22 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         queue=work,
         book=PostgresWorkers(database),
         engine=tools.engine,
-        look_at_images=image_inventory(settings).look,
+        look_at_images=image_inventory(parts).look,
         images=PostgresImageReports(database),
-        host=HostWatch(engine=engine_command(settings), state_dir=settings.state_dir),
+        host=HostWatch(engine=parts.engine, state_dir=settings.state_dir),
         figures=figures,
         lookups=lookups,
         take_builds=TakeBuilds(queue=work, run_build=run_build, options=take),
         index_check=regular_check(database, index),
         periodic=PeriodicWork(PostgresPeriodic(database), figures, _retention(settings)),
-        refresh=image_refreshes(settings),
+        refresh=image_refreshes(parts),
         pack_logs=PostgresLogPacking(database),
         refresh_interval_seconds=settings.refresh_interval_hours * 3600,
     )
 
 
 def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
-    settings: Settings,
+    parts: Parts,
     name: str,
     *,
     source: SourceIndex,
@@ -137,23 +136,24 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     lookups: CacheLookups | None = None,
 ) -> Tools:
     """Gather what the stages of attempts use; without wheels of our own, they build with upstream's alone."""
+    settings = parts.settings
     return Tools(
         source=MixedSource(source, own) if own else source,
         resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers)),
         engine=ContainerEngine(
-            engine_command(settings),
+            parts.engine,
             prefetch_network=settings.prefetch_network,
             recipe_network=settings.recipe_network,
             users=container_users(settings),
         ),
-        images=logged_images(settings, lookups),
+        images=logged_images(parts, lookups),
         crates=CrateArchives(
             ContentCache(root=settings.state_dir / "cache" / "crates", floor_bytes=settings.disk_floor_bytes),
             lookups=lookups,
         ),
         parsers=parsers,
         read_pyproject=read_sdist_pyproject,
-        agent=agent_program().data,
+        agent=parts.agent.data,
         installer=Path(find_uv_bin()),
         limits=_limit_rules(settings),
         output_bytes=settings.limit_wheel_bytes,
@@ -177,10 +177,10 @@ def attempt_options(settings: Settings, name: str) -> AttemptOptions:
     )
 
 
-def worker_registration(settings: Settings) -> WorkerRegistration:
+def worker_registration(parts: Parts) -> WorkerRegistration:
     """Say what this worker is, where it can build and what it can give."""
-    architecture = platform.machine()
-    choices = tuple(catalogue(settings).on(architecture).builders())
+    settings, architecture = parts.settings, platform.machine()
+    choices = tuple(parts.catalogue.on(architecture).builders())
     wanted = settings.worker_suites or {choice.suite for choice in choices}
     lanes = {
         Lane(architecture=architecture, suite=choice.suite, python=choice.python)

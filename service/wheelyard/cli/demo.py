@@ -24,7 +24,7 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.adapters.servers.processes import ChildCommand, end_child, last_line, rotate_log, spawn
 from wheelyard.api.schemas.builds import BuildView
-from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.service import pip_wheel
 from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.connection import Connection, RunningService, read_service
@@ -190,7 +190,7 @@ class Installation:
 
 def install_and_import(settings: Settings, wanted: Installation) -> None:
     """Install from the index in a container, and import; raises ProblemError if that does not work."""
-    wheel, engine = pip_wheel(settings), engine_command(settings)
+    wheel, engine = pip_wheel(settings), Parts(settings).engine
     said = deque[str](maxlen=_SHOWN_PROBLEMS)
 
     def show(line: str) -> None:
