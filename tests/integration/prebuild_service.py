@@ -23,11 +23,10 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.service import api_services, source_index
+from wheelyard.assembly.service import api_services, make_app, source_index
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.records import BuildFilter, Outcome
@@ -141,7 +140,7 @@ async def open_prebuild_service(
             uv_slots=FairSlots(2),
         )
         _, token = await services.tokens.create(name=folder.name, scope=Scope.ADMIN, created_by="tests")
-        config = uvicorn.Config(create_app(services), log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(make_app(services), log_config=None, access_log=False, lifespan="off")
         server = uvicorn.Server(config)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             task = asyncio.create_task(server._serve(sockets=[listener]))

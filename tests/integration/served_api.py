@@ -16,11 +16,10 @@ from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.store.database import Database
-from wheelyard.api.app import create_app
 from wheelyard.assembly import prebuilds
 from wheelyard.assembly.index import IndexBackends
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.service import api_services
+from wheelyard.assembly.service import api_services, make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index.index import Level
 from wheelyard.settings import Settings
@@ -76,5 +75,5 @@ async def _serve(
         )
         _, secret = await services.tokens.create(name="fuzz", scope=Scope.ADMIN, created_by="tests")
         tokens.append(secret)
-        server.config.app = create_app(services)
+        server.config.app = make_app(services)
         await server.serve(sockets=[listening])

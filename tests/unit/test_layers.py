@@ -45,9 +45,12 @@ _LAYERS: Final[Mapping[str, int]] = {
 _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 """The two halves of layer 2, which meet in assembly only."""
 
+_CLOSED: Final = {"api": frozenset({"web", "cli", "assembly"}), "web": frozenset({"cli", "assembly"})}
+"""Which others of its own layer a package may not import: assembly puts the pages on the API's application."""
+
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
-    "fastapi": ("api", "web"),
+    "fastapi": ("api", "web", "assembly.service"),
     "starlette": ("adapters.resolver", "api", "web"),
     "uvicorn": ("adapters.resolver", "assembly"),
     "jinja2": ("web",),
@@ -91,6 +94,8 @@ def test_no_import_is_circular(sources: Sources) -> None:
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from wheelyard.settings import Settings",
             "goes up",
         ),
+        ("api.planted", "from wheelyard.web.rendering import error_page", "is closed to api"),
+        ("web.planted", "def act():\n    from wheelyard.assembly import service", "is closed to web"),
         ("cli.planted", "import httpx", "has its home"),
         ("usecases.planted", "from fastapi.sse import format_sse_event", "has its home"),
         ("assembly.service", "import psycopg.rows", "has its home"),
@@ -145,6 +150,8 @@ def _judge_import(module: str, imported: str) -> str | None:
     here, there = _top(module), _top(inner or "__init__")
     if _LAYERS.get(there, 0) > _LAYERS[here]:
         return f"its import of {inner} goes up"
+    if there in _CLOSED.get(here, ()):
+        return f"its import of {inner} is closed to {here}"
     if any(here in half and there in other for half in _APART for other in _APART if half != other):
         return f"its import of {inner} goes to the other half of its layer"
     return None

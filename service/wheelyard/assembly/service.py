@@ -5,8 +5,11 @@ the use cases and the adapters.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+
+from fastapi import FastAPI
 
 from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
@@ -25,6 +28,8 @@ from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
+from wheelyard.api.app import create_app
+from wheelyard.api.request_context import random_request_id
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.assembly.images import (
@@ -52,6 +57,8 @@ from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.show_queue import ShowQueue
+from wheelyard.web.app import add_pages
+from wheelyard.web.rendering import error_page
 
 
 def source_index(
@@ -167,6 +174,13 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         image_content=image_reader(parts) if builds_here else None,
         workers=PostgresWorkers(database),
     )
+
+
+def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:
+    """Make the application that answers all requests: the REST API, the web pages and the guide."""
+    app = create_app(services, error_page=error_page, new_request_id=new_request_id)
+    add_pages(app)
+    return app
 
 
 async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: OrderDependencies) -> None:

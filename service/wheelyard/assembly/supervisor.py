@@ -19,14 +19,13 @@ from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import FileLock
 from wheelyard.adapters.store.database import Database, migrate
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import database_address, host_user, tokens_of
 from wheelyard.assembly.index import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
 from wheelyard.assembly.listening import holding_port, open_port, serve, url_of
 from wheelyard.assembly.parts import Parts, make_parts
 from wheelyard.assembly.prebuilds import advance_forever, make_webhooks
-from wheelyard.assembly.service import api_services, source_index
+from wheelyard.assembly.service import api_services, make_app, source_index
 from wheelyard.assembly.signals import Stop, stop_on_signals
 from wheelyard.assembly.worker import Worker
 from wheelyard.assembly.worker_parts import make_worker
@@ -249,7 +248,7 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
 
 async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until we are told to stop."""
-    app = create_app(services)
+    app = make_app(services)
     keep_for_good()
     await serve(app, settings, listener, stop)
 
