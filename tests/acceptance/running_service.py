@@ -24,7 +24,7 @@ from tests.acceptance.processes import (
 
 from wheelyard.adapters.servers.processes import ChildCommand, ProcessMark, spawn
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.worker import worker_name
 from wheelyard.settings import Settings
 
 FINAL: Final = ("succeeded", "failed", "cancelled")

@@ -13,8 +13,7 @@ from tests.acceptance.running_service import Launch
 from tests.acceptance.upstream import Upstream
 
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.worker import WORKER_LABEL
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.worker import WORKER_LABEL, worker_name
 from wheelyard.settings import Settings
 
 TELL_FLAG = "print('flag is', os.environ.get('DEMO_FLAG'))"

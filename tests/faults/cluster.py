@@ -35,7 +35,7 @@ from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
 from wheelyard.adapters.store.database import migrate
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.worker import worker_name
 from wheelyard.settings import Settings
 
 LEASE_SECONDS: Final = 6.0

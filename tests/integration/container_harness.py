@@ -35,8 +35,7 @@ from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.images import container_users, image_builder
-from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.service import source_index
+from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.log_text import read_note

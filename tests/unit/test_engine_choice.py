@@ -11,10 +11,11 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.images import catalogue_file
 from wheelyard.adapters.store.database import Database
 from wheelyard.assembly import parts
+from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import image_inventory
 from wheelyard.assembly.index import IndexBackends
 from wheelyard.assembly.parts import Parts, make_parts
-from wheelyard.assembly.worker_parts import make_worker
+from wheelyard.assembly.worker import make_worker
 from wheelyard.cli.app import run
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.index.index import Level
@@ -76,16 +77,17 @@ async def test_worker_asks_the_engine_once_and_reads_the_catalogue_once(
     engines: Engines, reads: list[Path], settings: Settings
 ) -> None:
     engines.install("docker", answers=True)
-    worker = make_worker(
-        await make_parts(settings),
+    backends = Backends(
+        parts=await make_parts(settings),
         database=Database("postgresql://nowhere.invalid"),
         source=MagicMock(),
         parsers=MagicMock(),
         index=IndexBackends(indexes={level: MagicMock() for level in Level}, storage=MagicMock()),
         lookups=CacheLookups(),
         uv_slots=FairSlots(1),
+        index_url="",
     )
-    assert worker.registration.lanes
+    assert make_worker(backends).registration.lanes
     assert engines.versions == ["docker version"]
     assert reads == [settings.catalogue]
 

@@ -35,7 +35,6 @@ _LAYERS: Final[Mapping[str, int]] = {
             "logs",
             "metrics",
             "resources",
-            "signals",
             "zip_files",
         ),
         1,

@@ -11,7 +11,7 @@ import pytest
 from wheelyard.assembly.host_checks import try_catalogue
 from wheelyard.assembly.images import image_builder
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.worker_parts import worker_registration
+from wheelyard.assembly.worker import worker_registration
 from wheelyard.cli.problem import exit_code_of
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.packaging.target import Target

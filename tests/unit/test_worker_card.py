@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.worker_parts import worker_registration
+from wheelyard.assembly.worker import worker_registration
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.settings import Settings
 

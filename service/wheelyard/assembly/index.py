@@ -1,4 +1,4 @@
-"""Assembly of our index: devpi's indexes, the records of them, the use cases on both. The rest is in wiring."""
+"""Assembly of our index: devpi's indexes, the records of them, the use cases on both."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -9,12 +9,21 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.images.catalogue_file import read_catalogue
+from wheelyard.adapters.recipes.checkout import RecipeCheckout
+from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
 from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.recipes.source import parse_recipe_source
+from wheelyard.domain.recipes.types import BOOK_SUITES
+from wheelyard.interfaces import ParserPool
+from wheelyard.metrics import CacheLookups
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 
@@ -51,6 +60,48 @@ async def make_parts(settings: Settings) -> Parts:
     parts = Parts(settings)
     await asyncio.to_thread(lambda: (parts.engine, parts.catalogue))
     return parts
+
+
+def source_index(
+    settings: Settings, lookups: CacheLookups | None = None, parsers: ParserPool | None = None
+) -> SimpleSourceIndex:
+    """Make the upstream index; it is an asynchronous context manager."""
+    return SimpleSourceIndex(
+        SourceIndexOptions(
+            cache_dir=settings.state_dir / "cache" / "files",
+            index_url=settings.upstream_index_url,
+            own_projects=OwnProjects.of(settings.own_projects),
+            ca_bundle=settings.ca_bundle,
+            file_limit_bytes=settings.limit_sdist_bytes,
+            disk_floor_bytes=settings.disk_floor_bytes,
+        ),
+        lookups=lookups,
+        parsers=parsers,
+    )
+
+
+def pip_wheel(settings: Settings) -> Path:
+    """Return the pinned pip's wheel, fetched if it is not in the cache yet."""
+
+    async def fetch() -> Path:
+        async with source_index(settings) as source:
+            return await source.fetch(await find_pip(source))
+
+    return asyncio.run(fetch())
+
+
+def recipe_registry(parts: Parts, *further: Path) -> RecipeFolders:
+    """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
+    settings = parts.settings
+    root = settings.state_dir / "recipes"
+    sources = [parse_recipe_source(text) for text in settings.recipes]
+    places = [one if isinstance(one, Path) else RecipeCheckout(one, root=root) for one in sources]
+    return RecipeFolders((data_path("recipes"), *places, *further), suites=known_suites(parts.catalogue))
+
+
+def known_suites(catalogue: Catalogue) -> frozenset[str]:
+    """Say which suites a recipe may name: the catalogue's, and those of the book, which a catalogue may leave out."""
+    return BOOK_SUITES | catalogue.suite.keys()
 
 
 def _answers(program: str) -> bool:

@@ -1,25 +1,17 @@
-"""Assembly of the API and of what most programs need: settings in, running parts out.
-
-This module and its siblings (access_wiring, image_wiring, index_wiring, prebuild_wiring, worker_wiring) alone know both
-the use cases and the adapters.
-"""
+"""Assembly of the API, with the web pages on it."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from fastapi import FastAPI
 
 from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk_use import measure_disk
-from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
-from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
@@ -27,29 +19,18 @@ from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
 from wheelyard.api.app import create_app
 from wheelyard.api.request_context import random_request_id
-from wheelyard.api.services import ApiServices
+from wheelyard.api.services import ApiServices, Check
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
-from wheelyard.assembly.images import (
-    builder_facts,
-    image_inventory,
-    image_reader,
-    reported_builders,
-)
-from wheelyard.assembly.index import IndexBackends, index_services
-from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.backends import Backends
+from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
+from wheelyard.assembly.index import index_services
+from wheelyard.assembly.parts import recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
-from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipes.source import parse_recipe_source
-from wheelyard.domain.recipes.types import BOOK_SUITES
-from wheelyard.interfaces import ParserPool, SourceIndex
-from wheelyard.metrics import CacheLookups, HttpMetrics
-from wheelyard.resources import data_path
+from wheelyard.metrics import HttpMetrics
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.order_dependencies import OrderDependencies
@@ -61,86 +42,25 @@ from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
 
 
-def source_index(
-    settings: Settings, lookups: CacheLookups | None = None, parsers: ParserPool | None = None
-) -> SimpleSourceIndex:
-    """Make the upstream index; it is an asynchronous context manager."""
-    return SimpleSourceIndex(
-        SourceIndexOptions(
-            cache_dir=settings.state_dir / "cache" / "files",
-            index_url=settings.upstream_index_url,
-            own_projects=OwnProjects.of(settings.own_projects),
-            ca_bundle=settings.ca_bundle,
-            file_limit_bytes=settings.limit_sdist_bytes,
-            disk_floor_bytes=settings.disk_floor_bytes,
-        ),
-        lookups=lookups,
-        parsers=parsers,
-    )
-
-
-def pip_wheel(settings: Settings) -> Path:
-    """Return the pinned pip's wheel, fetched if it is not in the cache yet."""
-
-    async def fetch() -> Path:
-        async with source_index(settings) as source:
-            return await source.fetch(await find_pip(source))
-
-    return asyncio.run(fetch())
-
-
-def recipe_registry(parts: Parts, *further: Path) -> RecipeFolders:
-    """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
-    settings = parts.settings
-    root = settings.state_dir / "recipes"
-    sources = [parse_recipe_source(text) for text in settings.recipes]
-    places = [one if isinstance(one, Path) else RecipeCheckout(one, root=root) for one in sources]
-    return RecipeFolders((data_path("recipes"), *places, *further), suites=known_suites(parts.catalogue))
-
-
-def known_suites(catalogue: Catalogue) -> frozenset[str]:
-    """Say which suites a recipe may name: the catalogue's, and those of the book, which a catalogue may leave out."""
-    return BOOK_SUITES | catalogue.suite.keys()
-
-
-async def api_services(  # noqa: PLR0913  (assembly has many parts)
-    parts: Parts,
-    *,
-    database: Database,
-    source: SourceIndex,
-    parsers: ParserPool,
-    index: IndexBackends,
-    stopping: asyncio.Event,
-    builds_here: bool,
-    uv_slots: FairSlots,
-) -> ApiServices:
+async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_here: bool) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
-    settings, queue = parts.settings, BuildQueue(database.conninfo)
+    parts, database, settings = backends.parts, backends.database, backends.parts.settings
+    queue = BuildQueue(database.conninfo)
     stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
-    builds = LoggedBuilds(stored)
-    logs = PostgresLogs(database)
+    builds, logs, workers = LoggedBuilds(stored), PostgresLogs(database), PostgresWorkers(database)
     recipes = recipe_registry(parts)
     await fetch_first(recipes)
-    access = access_of(settings, tokens := tokens_of(database))
+    facts = await builder_facts(parts)
     request_build = RequestBuild(
-        source=source, store=builds, recipes=recipes, facts=await builder_facts(parts), equal_builds=builds
-    )
-    prebuilds = make_prebuilds(
-        settings,
-        database=database,
-        source=source,
-        parsers=parsers,
-        index=index,
-        builds=builds,
-        request_build=request_build,
-        uv_slots=uv_slots,
+        source=backends.source, store=builds, recipes=recipes, facts=facts, equal_builds=builds
     )
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, stored), request_build=request_build)
+    access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
         request_build=request_build,
-        prebuilds=prebuilds,
+        prebuilds=make_prebuilds(backends, builds=builds, request_build=request_build),
         follow_log=FollowLog(builds=builds, logs=logs),
-        parsers=parsers,
+        parsers=backends.parsers,
         tokens=tokens,
         access=access,
         sessions=sessions_of(settings, database, access),
@@ -152,28 +72,25 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
         disk=lambda: asyncio.to_thread(measure_disk, settings.state_dir),
-        queue=ShowQueue(
-            line=PostgresLiveQueue(database),
-            workers=PostgresWorkers(database),
-            times=builds,
-            now=lambda: datetime.now(UTC),
-        ),
+        queue=ShowQueue(line=PostgresLiveQueue(database), workers=workers, times=builds, now=lambda: datetime.now(UTC)),
         names=PostgresNames(database),
         prebuild_lists=PostgresPrebuildLists(database),
         recipes=recipes,
         upkeep=lambda: _keep_up(settings, recipes, supply),
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
-        readiness={
-            "database": builds.ping,
-            "index": index.indexes[Level.PROD].ping,
-            **({"engine": ContainerEngine(parts.engine).ping} if builds_here else {}),
-        },
+        readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
-        index=index_services(settings, database, index, targets=request_build.targets()),
+        index=index_services(settings, database, backends.index, targets=request_build.targets()),
         builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
         image_content=image_reader(parts) if builds_here else None,
-        workers=PostgresWorkers(database),
+        workers=workers,
     )
+
+
+def _readiness(backends: Backends, builds: LoggedBuilds, *, builds_here: bool) -> dict[str, Check]:
+    """Name what must answer before the API is ready."""
+    checks: dict[str, Check] = {"database": builds.ping, "index": backends.index.indexes[Level.PROD].ping}
+    return checks | ({"engine": ContainerEngine(backends.parts.engine).ping} if builds_here else {})
 
 
 def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:

@@ -11,9 +11,8 @@ from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.assembly.images import builder_facts
-from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.service import source_index
-from wheelyard.assembly.worker_parts import attempt_options, attempt_tools, worker_name
+from wheelyard.assembly.parts import Parts, source_index
+from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
 from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.usecases.request_build import PlanBuild

@@ -24,8 +24,7 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.names import PROJECT_LABEL
 from wheelyard.adapters.servers.processes import ChildCommand, end_child, last_line, rotate_log, spawn
 from wheelyard.api.schemas.builds import BuildView
-from wheelyard.assembly.parts import Parts
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import Parts, pip_wheel
 from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.connection import Connection, RunningService, read_service
 from wheelyard.cli.console import format_seconds, is_live, messages, note, output

@@ -16,8 +16,7 @@ from wheelyard.adapters.recipes.folders import RecipeFolders, judge_recipe, list
 from wheelyard.adapters.resolver.sdists import read_sdist
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
-from wheelyard.assembly.parts import Parts, make_parts
-from wheelyard.assembly.service import known_suites, recipe_registry, source_index
+from wheelyard.assembly.parts import Parts, known_suites, make_parts, recipe_registry, source_index
 from wheelyard.assembly.trial import open_trial
 from wheelyard.cli.console import messages, note, output, print_json
 from wheelyard.cli.log_text import LineSplitter, print_log_line
