@@ -22,8 +22,8 @@ from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.api.services import IndexAccess
-from wheelyard.assembly.index import IndexBackends, embedded_index, index_services, open_index, worker_index
-from wheelyard.assembly.service import make_app
+from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
+from wheelyard.assembly.service import index_services, make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome

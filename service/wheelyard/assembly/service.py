@@ -1,8 +1,10 @@
-"""Assembly of the API, with the web pages on it."""
+"""Assembly of the API: its use cases, and the web pages on it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 from fastapi import FastAPI
 
@@ -12,6 +14,7 @@ from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
+from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
@@ -19,25 +22,30 @@ from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.request_context import random_request_id
-from wheelyard.api.services import ApiServices, Check
+from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
-from wheelyard.assembly.index import index_services
+from wheelyard.assembly.index import IndexBackends, check_index
 from wheelyard.assembly.parts import recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.domain.index.index import Level
+from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.metrics import HttpMetrics
 from wheelyard.settings import Settings
+from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.follow_log import FollowLog
+from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.show_queue import ShowQueue
+from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page
 
@@ -91,6 +99,44 @@ def _readiness(backends: Backends, builds: LoggedBuilds, *, builds_here: bool) -
     """Name what must answer before the API is ready."""
     checks: dict[str, Check] = {"database": builds.ping, "index": backends.index.indexes[Level.PROD].ping}
     return checks | ({"engine": ContainerEngine(backends.parts.engine).ping} if builds_here else {})
+
+
+def listens_here_alone(host: str) -> bool:
+    """Return whether only programs on this host reach what listens on an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def index_services(
+    settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
+) -> IndexServices:
+    """Assemble the use cases of our index, whose wheels are for these targets."""
+    wheels = PostgresWheels(database)
+    listing = Listing(targets=tuple(targets))
+    pages = SimplePages(wheels, listing=listing)
+    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING))
+    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True))
+
+    def doubt_pages() -> None:
+        for one in (pages, staged_pages, own_pages):
+            one.doubt()
+
+    edits = PostgresWheelEdits(database, on_change=doubt_pages)
+    local = listens_here_alone(settings.host)
+    alone = local and settings.index_url is None and settings.public_url is None
+    return IndexServices(
+        pages=pages,
+        staged_pages=staged_pages,
+        own_pages=own_pages,
+        files=WheelBytes(store=wheels, storage=index.storage),
+        browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
+        manage=ManageWheels(store=wheels, edits=edits, storage=index.storage, indexes=index.indexes),
+        check=check_index(database, index, edits),
+        access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
+        public_url=settings.public_url,
+    )
 
 
 def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:
