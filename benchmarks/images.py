@@ -37,7 +37,8 @@ from wheelyard.adapters.images.context import stream_file
 from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.plans import Parts, PythonImage, SuitePlan
 from wheelyard.adapters.images.sources import ImageSources, ToolsTarget, source_file
-from wheelyard.assembly.images import engine_command, image_builder, image_options
+from wheelyard.assembly import parts
+from wheelyard.assembly.images import image_builder, image_options
 from wheelyard.domain.catalogue.catalogue import APT_MIRROR
 from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.packaging.target import uv_platform
@@ -110,11 +111,11 @@ async def _measure(arguments: argparse.Namespace) -> None:
 
 async def _prepare(suite: str, python: str) -> Bench:
     settings = load_settings()
-    images, options = image_builder(settings), image_options(settings)
+    images, options = image_builder(parts.Parts(settings)), image_options(settings)
     await images.ensure_builder(suite, python=python)
     await images.ensure_runtime(suite, python)
     return Bench(
-        engine=engine_command(settings),
+        engine=parts.Parts(settings).engine,
         images=images,
         plan=await images.plan(suite),
         options=options,

@@ -22,10 +22,10 @@ from tests.unit.api_harness import access_on, api_harness
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.access import tokens_of
 from wheelyard.assembly.listening import holding_port, open_port
+from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
@@ -48,7 +48,7 @@ async def serve_api(conninfo: str) -> None:
             services = _on_database(harness.services, database, Path(cache))
             services = replace(services, tokens=tokens, access=access_on(tokens))
             open_port(settings, listener)
-            config = uvicorn.Config(create_app(services), log_config=None, access_log=False)
+            config = uvicorn.Config(make_app(services), log_config=None, access_log=False)
             announced = {"port": listener.getsockname()[1], "token": secret}
             sys.stdout.write(json.dumps(announced) + "\n")
             sys.stdout.flush()

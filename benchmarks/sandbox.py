@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.images.names import list_images
-from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.parts import Parts
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.settings import load_settings
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 async def _measure(arguments: argparse.Namespace) -> None:
-    engine = engine_command(load_settings())
+    engine = Parts(load_settings()).engine
     image = arguments.image or await _newest_builder(engine)
     walls = _walls(engine, arguments.runtime)
     print(f"{image[:60]}, {arguments.rounds} rounds, seconds (ratio to the engine's default)")

@@ -36,8 +36,8 @@ from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheels
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.service import make_app
 from wheelyard.assembly.supervisor import keep_for_good
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.records import Claim, Outcome
@@ -160,7 +160,7 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
 @asynccontextmanager
 async def reader(services: ApiServices) -> AsyncIterator[httpx.AsyncClient]:
     """Give a browser that is signed in."""
-    transport = httpx.ASGITransport(app=create_app(services))
+    transport = httpx.ASGITransport(app=make_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard") as client:
         await client.post("/sign-in", data={"token": TOKEN})
         yield client

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.acceptance.running_service import Completed, RunningService
 
-from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.parts import Parts
 from wheelyard.settings import Settings
 
 FOLDER = "/tmp/application"  # noqa: S108  in the container
@@ -33,7 +33,7 @@ def run_in_runtime(  # noqa: PLR0913  (what a container is made of)
     user: str | None = None,
 ) -> Completed:
     """Run a shell script in a fresh container, with files; unless told otherwise, it reaches this host's loopback."""
-    engine = engine_command(Settings(state_dir=service.state_dir))
+    engine = Parts(Settings(state_dir=service.state_dir)).engine
     name = f"wheelyard-tests-{uuid.uuid4().hex[:12]}"
     options = [f"--network={network}", *([f"--user={user}"] if user else []), *engine.ulimit_args]
     start = ["run", "--rm", "--interactive", "--name", name, *options, image]

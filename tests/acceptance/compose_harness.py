@@ -18,7 +18,8 @@ from typing import Final
 import pytest
 from tests.acceptance.processes import free_port
 
-from wheelyard.assembly.images import engine_command, image_builder
+from wheelyard.assembly.images import image_builder
+from wheelyard.assembly.parts import Parts
 from wheelyard.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -112,7 +113,7 @@ def stack_up(folder: Path, upstream_url: str) -> Iterator[Stack]:
 def _make_images(folder: Path, tag: str) -> dict[str, str]:
     """Make the images from a copy of the sources with this host's certificates; return their names by variable."""
     settings = Settings(state_dir=folder / "state")
-    base = asyncio.run(image_builder(settings).ensure_base(_SUITE))
+    base = asyncio.run(image_builder(Parts(settings)).ensure_base(_SUITE))
     context = folder / "context"
     context.mkdir()
     for name in _CONTEXT:
@@ -132,7 +133,7 @@ def _make_images(folder: Path, tag: str) -> dict[str, str]:
 
 
 def _build(context: Path, base: str, name: str, *arguments: str) -> None:
-    engine = engine_command(Settings())
+    engine = Parts(Settings()).engine
     options = ["--quiet", "--network", "host", *engine.ulimit_args, "--build-arg", f"BASE={base}", "--tag", name]
     done = subprocess.run(
         ["docker", "build", *options, *arguments, str(context)], capture_output=True, text=True, check=False

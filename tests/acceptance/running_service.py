@@ -23,8 +23,8 @@ from tests.acceptance.processes import (
 )
 
 from wheelyard.adapters.servers.processes import ChildCommand, ProcessMark, spawn
-from wheelyard.assembly.images import engine_command
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.worker import worker_name
 from wheelyard.settings import Settings
 
 FINAL: Final = ("succeeded", "failed", "cancelled")
@@ -106,7 +106,7 @@ class RunningService:
         self.process = process
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers=self.authorization)
         settings = Settings(state_dir=self.state_dir)
-        self.engine = engine_command(settings).program
+        self.engine = Parts(settings).engine.program
         self._worker_label = f"org.wheelyard.worker={worker_name(settings)}"
 
     @property

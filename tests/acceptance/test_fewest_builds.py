@@ -12,7 +12,7 @@ from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.running_service import Document, Launch, RunningService, running
 from tests.acceptance.upstream import ABI3, NATIVE, QUICK, Upstream
 
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import pip_wheel
 from wheelyard.settings import Settings
 
 PYTHONS = ("3.11", "3.13")

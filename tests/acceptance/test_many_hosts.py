@@ -21,7 +21,7 @@ from tests.acceptance.upstream import SLOW, Upstream, open_upstream
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.worker import worker_name
 from wheelyard.settings import Settings
 
 Document = dict[str, Any]

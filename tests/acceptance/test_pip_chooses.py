@@ -9,7 +9,7 @@ from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.running_service import RunningService
 from tests.integration.folder_index import folder_index
 
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import pip_wheel
 from wheelyard.domain.packaging.coverage import best_wheel
 from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings

@@ -22,7 +22,7 @@ from tests.integration.index_clients import install_clients
 from tests.integration.prebuild_service import make_wheel
 from uv import find_uv_bin
 
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import pip_wheel
 from wheelyard.settings import Settings
 
 SUITES = ("bookworm", "trixie")

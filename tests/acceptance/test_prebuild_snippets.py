@@ -17,7 +17,7 @@ from tests.acceptance.snippets import action_steps, gitlab_script, repository, s
 from tests.acceptance.walled_service import WalledService, open_walled
 from uv import find_uv_bin
 
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import pip_wheel
 from wheelyard.settings import Settings
 
 ROOT = Path(__file__).parents[2]

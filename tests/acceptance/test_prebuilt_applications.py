@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from tests.acceptance.bare_runtime import run_in_runtime, runtime_image
 from tests.acceptance.walled_service import WalledService, open_walled
 
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import pip_wheel
 from wheelyard.domain.dependencies.files import holds
 from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings

@@ -12,9 +12,8 @@ from tests.acceptance.processes import wait_for
 from tests.acceptance.running_service import Launch
 from tests.acceptance.upstream import Upstream
 
-from wheelyard.assembly.images import engine_command
-from wheelyard.assembly.worker import WORKER_LABEL
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.worker import WORKER_LABEL, worker_name
 from wheelyard.settings import Settings
 
 TELL_FLAG = "print('flag is', os.environ.get('DEMO_FLAG'))"
@@ -60,7 +59,7 @@ def test_interrupt_ends_a_trial_with_its_container(author: Launch, upstream: Ups
     assert any(line.startswith("==> stage build") for line in before)
     settings = Settings(state_dir=author.state_dir)
     label = f"label={WORKER_LABEL}={worker_name(settings)}-trial-{trial.pid}"
-    engine = engine_command(settings).program
+    engine = Parts(settings).engine.program
     listed = subprocess.run([engine, "ps", "--all", "--quiet", "--filter", label], capture_output=True, check=True)
     assert listed.stdout == b""
     assert not (tmp_path / "dist").exists()

@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.requested import PROJECTS, RequestedWheel
 from tests.acceptance.running_service import RunningService
 
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import pip_wheel
 from wheelyard.settings import Settings
 
 Wheels = dict[str, RequestedWheel]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.acceptance.running_service import Launch, RunningService, running
 
-from wheelyard.assembly.images import engine_command
+from wheelyard.assembly.parts import Parts
 from wheelyard.settings import Settings
 
 
@@ -35,7 +35,7 @@ class WalledService:
 @contextmanager
 def open_walled(state_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[WalledService]:
     """Run a service on the gateway of a network that leads nowhere else."""
-    engine = engine_command(Settings(state_dir=state_dir)).program
+    engine = Parts(Settings(state_dir=state_dir)).engine.program
     network = f"wheelyard-tests-{uuid.uuid4().hex[:12]}"
     subprocess.run([engine, "network", "create", "--internal", network], check=True, stdout=subprocess.DEVNULL)
     try:

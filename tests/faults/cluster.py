@@ -34,8 +34,8 @@ from wheelyard.adapters.servers.keeper import keeping
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
 from wheelyard.adapters.store.database import migrate
-from wheelyard.assembly.images import engine_command
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.worker import worker_name
 from wheelyard.settings import Settings
 
 LEASE_SECONDS: Final = 6.0
@@ -297,7 +297,7 @@ def _make(
 ) -> Cluster:
     hosts = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     barriers = Barriers(
-        make_state_dir(), engine=engine_command(Settings()).program, address=engine.address if engine else hosts
+        make_state_dir(), engine=Parts(Settings()).engine.program, address=engine.address if engine else hosts
     )
     return Cluster(
         loop=asyncio.get_running_loop(),

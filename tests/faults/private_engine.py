@@ -17,7 +17,8 @@ from typing import Final
 from tests.acceptance.processes import command_line, descendants, wait_for
 
 from wheelyard.adapters.servers.processes import ChildCommand, spawn
-from wheelyard.assembly.images import catalogue, image_builder
+from wheelyard.assembly.images import image_builder
+from wheelyard.assembly.parts import Parts
 from wheelyard.domain.packaging.target import Target
 from wheelyard.settings import Settings
 
@@ -128,8 +129,8 @@ def open_private_engine(runtimes: Mapping[str, Sequence[str]] | None = None) -> 
 async def _usual_images(folder: Path) -> tuple[str, str]:
     """Name the builder and the bare image of the default target, made on the host's engine if they are missing."""
     settings = Settings(state_dir=folder / "state")
-    images = image_builder(settings)
-    choice = catalogue(settings).builder_for(
+    images = image_builder(Parts(settings))
+    choice = Parts(settings).catalogue.builder_for(
         Target.parse(python=settings.default_python, platform=settings.default_platform)
     )
     await images.ensure_builder(choice.suite, python=choice.python)

@@ -18,7 +18,8 @@ from tests.hostile.corpus import BUILDS, Attack
 from tests.hostile.sdist_parts import MARK
 from tests.integration.container_harness import SUITE, ContainerHarness, PackageRun, open_harness
 
-from wheelyard.assembly.images import engine_command, image_builder
+from wheelyard.assembly.images import image_builder
+from wheelyard.assembly.parts import Parts
 from wheelyard.domain.builds.build import Build
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 
@@ -54,7 +55,7 @@ async def harness(
     private_engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ContainerHarness]:
     async with open_harness(tmp_path_factory.mktemp("gvisor"), f"test-{uuid.uuid4().hex}") as opened:
-        host = engine_command(opened.settings)
+        host = Parts(opened.settings).engine
         command = replace(host, program="docker", prefix=("--host", private_engine.address), runtime=RUNTIME)
         yield replace(opened, command=command)
 
@@ -111,7 +112,7 @@ async def test_markupsafe_is_built_repaired_and_proven(harness: ContainerHarness
 async def test_pyyaml_is_built_repaired_with_its_library_and_proven(
     harness: ContainerHarness, private_engine: PrivateEngine
 ) -> None:
-    images = image_builder(harness.settings)
+    images = image_builder(Parts(harness.settings))
     builder = await images.ensure_builder(SUITE, python="3.13")
     private_engine.copy([await images.ensure_environment(builder, LIBYAML.apt)])
     run = await build_release(harness, "pyyaml", "6.0.2", LIBYAML)

@@ -35,8 +35,8 @@ from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
-from wheelyard.assembly.images import agent_program, container_users, engine_command, image_builder
-from wheelyard.assembly.service import source_index
+from wheelyard.assembly.images import container_users, image_builder
+from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.log_text import read_note
@@ -190,14 +190,14 @@ class PackageRun:
             resolver=self.harness.resolver,
             engine=ContainerEngine(self.harness.command, recipe_network=self.network, users=self.harness.users),
             images=LoggedImages(
-                image_builder(self.harness.settings).revised(self.harness.revision),
+                image_builder(Parts(self.harness.settings)).revised(self.harness.revision),
                 fallbacks=Fallbacks(engine=self.harness.command, folder=self.harness.folder / "images"),
                 note_use=self._note_use,
             ),
             crates=CrateArchives(ContentCache(root=self.harness.folder / "crates", floor_bytes=0)),
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
-            agent=agent_program().data,
+            agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),
             output_bytes=16 << 20,
@@ -216,7 +216,7 @@ async def open_harness(folder: Path, worker: str) -> AsyncIterator[ContainerHarn
             folder=folder,
             worker=worker,
             settings=settings,
-            command=engine_command(settings),
+            command=Parts(settings).engine,
             upstream=upstream,
             resolver=UvWheelResolver(UvResolverOptions(cache_dir=folder / "uv", environment=os.environ)),
             users=container_users(settings),

@@ -21,9 +21,9 @@ from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.api.app import create_app
 from wheelyard.api.services import IndexAccess
-from wheelyard.assembly.index import IndexBackends, embedded_index, index_services, open_index, worker_index
+from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
+from wheelyard.assembly.service import index_services, make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
@@ -135,7 +135,7 @@ async def open_index_service(
                 access=access_on(tokens),
                 index=replace(index, access=access or IndexAccess()),
             )
-            async with _serving(create_app(services)) as url:
+            async with _serving(make_app(services)) as url:
                 yield IndexService(url=url, token=token, database=database, backends=backends, folder=folder)
 
 

@@ -23,14 +23,16 @@ from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.index import IndexBackends, embedded_index, open_index, worker_index
-from wheelyard.assembly.service import api_services, source_index
+from wheelyard.assembly.parts import Parts, source_index
+from wheelyard.assembly.service import api_services, make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.records import BuildFilter, Outcome
 from wheelyard.domain.index.index import IndexEndpoint
+from wheelyard.metrics import CacheLookups
 from wheelyard.settings import Settings
 
 
@@ -127,20 +129,21 @@ async def open_prebuild_service(
         Database(database_url, pool_size=4) as database,
         source_index(settings) as source,
         ParserProcesses() as parsers,
-        open_index(embedded_index(endpoint)) as backends,
+        open_index(embedded_index(endpoint)) as index,
     ):
-        services = await api_services(
-            settings,
+        backends = Backends(
+            parts=Parts(settings),
             database=database,
             source=source,
             parsers=parsers,
-            index=backends,
-            stopping=asyncio.Event(),
-            builds_here=False,
+            index=index,
+            lookups=CacheLookups(),
             uv_slots=FairSlots(2),
+            index_url="",
         )
+        services = await api_services(backends, stopping=asyncio.Event(), builds_here=False)
         _, token = await services.tokens.create(name=folder.name, scope=Scope.ADMIN, created_by="tests")
-        config = uvicorn.Config(create_app(services), log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(make_app(services), log_config=None, access_log=False, lifespan="off")
         server = uvicorn.Server(config)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             task = asyncio.create_task(server._serve(sockets=[listener]))
@@ -150,7 +153,7 @@ async def open_prebuild_service(
                     token=token,
                     services=services,
                     database=database,
-                    backends=backends,
+                    backends=index,
                     folder=folder,
                     make=make,
                 )

@@ -16,12 +16,14 @@ from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.store.database import Database
-from wheelyard.api.app import create_app
 from wheelyard.assembly import prebuilds
+from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.index import IndexBackends
-from wheelyard.assembly.service import api_services
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.service import api_services, make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.index.index import Level
+from wheelyard.metrics import CacheLookups
 from wheelyard.settings import Settings
 
 
@@ -63,17 +65,18 @@ async def _serve(
     source.add("pyyaml-6.0.3.tar.gz", b"sdist")
     stopping.set()  # Followed logs end at once.
     async with Database(database_url, pool_size=4) as database, ParserProcesses() as parsers:
-        services = await api_services(
-            settings,
+        backends = Backends(
+            parts=Parts(settings),
             database=database,
             source=source,
             parsers=parsers,
             index=IndexBackends(indexes={Level.PROD: held, Level.STAGING: held}, storage=held),
-            stopping=stopping,
-            builds_here=False,
+            lookups=CacheLookups(),
             uv_slots=FairSlots(1),
+            index_url="",
         )
+        services = await api_services(backends, stopping=stopping, builds_here=False)
         _, secret = await services.tokens.create(name="fuzz", scope=Scope.ADMIN, created_by="tests")
         tokens.append(secret)
-        server.config.app = create_app(services)
+        server.config.app = make_app(services)
         await server.serve(sockets=[listening])

@@ -23,8 +23,8 @@ from tests.integration.served_api import ServedApi, served_api
 from tests.unit.api_harness import ApiHarness, api_harness
 from tests.unit.test_api_document import DOCUMENTED
 
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
+from wheelyard.assembly.service import make_app
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = settings(
@@ -47,7 +47,7 @@ def is_breakable(operation: dict[str, Any]) -> bool:
 
 def breakable_operations() -> list[tuple[str, str]]:
     """List them as the document has them; making it needs no services."""
-    paths = create_app(cast("ApiServices", MagicMock())).openapi()["paths"]
+    paths = make_app(cast("ApiServices", MagicMock())).openapi()["paths"]
     found = [
         (method, path)
         for path, operations in cast("dict[str, Any]", paths).items()
@@ -95,7 +95,7 @@ def test_postgresql_leads_to_documented_answers_only(served: ServedApi, method: 
 
 def try_inputs(harness: ApiHarness, method: str, path: str, mode: GenerationMode) -> set[int]:
     """Ask the API on the in-memory stores, and return the statuses there were."""
-    operation = schemathesis.openapi.from_asgi("/openapi.json", create_app(harness.services))[path][method.upper()]
+    operation = schemathesis.openapi.from_asgi("/openapi.json", make_app(harness.services))[path][method.upper()]
     return ask(operation, {"Authorization": harness.client.headers["Authorization"]}, mode, EXAMPLES)
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from wheelyard.assembly import listening
 from wheelyard.assembly.listening import ConnectionLimits, holding_port, open_port, serve
-from wheelyard.assembly.signals import Stop
 from wheelyard.settings import Settings
 
 SHORT = {"head_seconds": 1.0, "body_seconds": 1.0, "linger_seconds": 0.5, "reading_seconds": 1.5}
@@ -65,7 +64,10 @@ async def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: An
     monkeypatch.setattr(ConnectionLimits, "of", lambda _: limits)
     monkeypatch.setattr(listening, "_SWEEP_SECONDS", 0.1)
     clients: list[tuple[str, str]] = []
-    stop = Stop(asked=asyncio.Event(), main=None, say=lambda _: None)
+    stop = asyncio.Event()
+
+    async def wait_for_stop() -> None:
+        await stop.wait()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
         if scope["type"] == "http":
@@ -73,12 +75,12 @@ async def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: An
 
     with holding_port(chosen) as listener:
         open_port(chosen, listener)
-        serving = asyncio.create_task(serve(app, chosen, listener, stop))
+        serving = asyncio.create_task(serve(app, chosen, listener, wait_for_stop))
         await asyncio.sleep(0.2)
         try:
             yield Served(port=listener.getsockname()[1], clients=clients)
         finally:
-            stop.ask()
+            stop.set()
             await serving
 
 

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.pipeline_harness import LIMITS, TextLog
 
 from wheelyard.adapters.engine.containers import ContainerEngine
-from wheelyard.assembly.images import engine_command, image_builder
+from wheelyard.assembly.images import image_builder
+from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.errors import EngineCommandError
 from wheelyard.interfaces import ContainerSpec
@@ -21,13 +22,13 @@ LABELS = {WORKER_LABEL: f"test-{uuid.uuid4().hex}"}
 
 @pytest.fixture(scope="module")
 def engine() -> ContainerEngine:
-    return ContainerEngine(engine_command(load_settings()))
+    return ContainerEngine(Parts(load_settings()).engine)
 
 
 @pytest.fixture(scope="module")
 async def runtime(tmp_path_factory: pytest.TempPathFactory) -> str:
     settings = load_settings().model_copy(update={"state_dir": tmp_path_factory.mktemp("state")})
-    return await image_builder(settings).ensure_runtime(SUITE, PYTHON)
+    return await image_builder(Parts(settings)).ensure_runtime(SUITE, PYTHON)
 
 
 def running(image: str, *command: str) -> ContainerSpec:

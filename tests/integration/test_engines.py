@@ -23,6 +23,7 @@ from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.contents import read_packages, run_in
 from wheelyard.adapters.images.names import find_image
 from wheelyard.assembly.images import image_builder
+from wheelyard.assembly.parts import Parts
 from wheelyard.domain.catalogue.images import ImageName, ImageRecord
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.resources import data_path
@@ -76,7 +77,7 @@ async def made(program: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     folder, revision = tmp_path_factory.mktemp("engine"), f"engines-{secrets.token_hex(4)}"
     async with open_harness(folder, revision) as harness:
         assert harness.command.program == program
-        images = image_builder(harness.settings)
+        images = image_builder(Parts(harness.settings))
         await lend_images(harness.command, images, folder)
         await images.ensure_base(SUITE)
         try:

@@ -16,6 +16,7 @@ from wheelyard.adapters.images.checks import check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
 from wheelyard.assembly.images import image_builder, image_options
+from wheelyard.assembly.parts import Parts
 from wheelyard.domain.catalogue.package_managers import APT
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.resources import data_path
@@ -62,7 +63,7 @@ async def foreign(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[For
 
 async def make_image_of_others(harness: ContainerHarness) -> str:
     """Make an image with nothing of ours but the bytes of a Python, at another place: no label, no user, no tools."""
-    images = image_builder(harness.settings)
+    images = image_builder(Parts(harness.settings))
     await images.ensure_runtime(SUITE, TARGET.python)
     plan = await images.plan(SUITE)
     base, python = plan.base().name.tag, plan.python_name(TARGET.python).tag
@@ -81,7 +82,8 @@ async def make_image_of_others(harness: ContainerHarness) -> str:
 async def test_layer_on_an_image_of_others_keeps_the_contract_of_builders(foreign: Foreign) -> None:
     command = foreign.harness.command
     builder = await find_image(
-        command, await image_builder(foreign.harness.settings).ensure_builder(FOREIGN, python=TARGET.python)
+        command,
+        await image_builder(Parts(foreign.harness.settings)).ensure_builder(FOREIGN, python=TARGET.python),
     )
     assert builder is not None
     report = await check_image(command, builder, probes=data_path("builders") / "probes")

@@ -28,8 +28,8 @@ from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
 from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices, IndexAccess, IndexServices
+from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
@@ -141,7 +141,7 @@ async def api_harness(
     parts.checks["database"] = parts.builds.ping
     services = _services(parts, tokens, access, heartbeat_seconds=heartbeat_seconds)
     numbers = count(1)
-    app = create_app(services, new_request_id=lambda: f"request-{next(numbers)}")
+    app = make_app(services, new_request_id=lambda: f"request-{next(numbers)}")
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {PREFIX}{SECRET}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=headers) as client:

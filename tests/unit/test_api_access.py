@@ -14,10 +14,10 @@ from fastapi.routing import APIRoute
 from tests.unit.api_harness import SECRET, ApiHarness, access_on, api_harness, assert_problem
 
 from wheelyard.adapters.host.shared_work import SharedAnswer
-from wheelyard.api.app import create_app
 from wheelyard.api.authentication import AuthenticatedRoute
 from wheelyard.api.monitoring import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
+from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.metrics import Metrics
 from wheelyard.domain.builds.records import Token
@@ -54,7 +54,7 @@ def operations(app: FastAPI) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("headers", HEADERS)
 async def test_nothing_under_v1_is_answered_without_a_valid_token(harness: ApiHarness, headers: dict[str, str]) -> None:
     del harness.client.headers["Authorization"]
-    for method, path in operations(create_app(harness.services)):
+    for method, path in operations(make_app(harness.services)):
         if path.startswith("/v1/") and path not in PUBLIC:
             response = await harness.client.request(method, path, headers=headers, content=b"not even JSON")
             assert_problem(response, 401, "unauthenticated")
@@ -124,9 +124,7 @@ async def token_with(harness: ApiHarness, scope: Scope) -> dict[str, str]:
 
 
 def test_every_route_under_v1_has_its_scope_in_the_table(harness: ApiHarness) -> None:
-    routes = [
-        route for route in _api_routes(create_app(harness.services)) if route.path.startswith(("/v1/", "/metrics"))
-    ]
+    routes = [route for route in _api_routes(make_app(harness.services)) if route.path.startswith(("/v1/", "/metrics"))]
     closed = [str(route.operation_id) for route in routes if isinstance(route, AuthenticatedRoute)]
     assert sorted(closed) == sorted(SCOPES)
     assert {str(route.operation_id) for route in routes} - set(closed) == {"recipe_schema"}
@@ -139,7 +137,7 @@ def test_operation_that_the_table_forgot_needs_admin() -> None:
 @pytest.mark.parametrize("scope", Scope)
 async def test_each_route_is_open_to_its_scope_and_those_above_only(harness: ApiHarness, scope: Scope) -> None:
     headers = await token_with(harness, scope)
-    for route in _api_routes(create_app(harness.services)):
+    for route in _api_routes(make_app(harness.services)):
         if not isinstance(route, AuthenticatedRoute):
             continue
         needed = SCOPES[str(route.operation_id)]
@@ -174,7 +172,7 @@ async def test_anonymous_may_read_only_where_a_setting_says_so(tmp_path: Path) -
 
 async def test_too_many_requests_of_one_token_are_told_when_to_come_back(harness: ApiHarness) -> None:
     services = replace(harness.services, access=access_on(harness.services.tokens, limit=3))
-    transport = httpx.ASGITransport(app=create_app(services))
+    transport = httpx.ASGITransport(app=make_app(services))
     reader = await token_with(harness, Scope.READ)
     async with httpx.AsyncClient(transport=transport, base_url="http://w", headers=harness.client.headers) as client:
         for _ in range(3):
@@ -202,7 +200,7 @@ async def test_wrong_tokens_are_limited_and_never_shut_out_a_right_one(
     harness: ApiHarness, path: str, right: str, wrong: str
 ) -> None:
     services = replace(harness.services, access=access_on(harness.services.tokens, failures=2))
-    transport = httpx.ASGITransport(app=create_app(services))
+    transport = httpx.ASGITransport(app=make_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
         for _ in range(2):
             refused = await client.get(path, headers={"Authorization": wrong})

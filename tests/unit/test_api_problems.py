@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
 
+from wheelyard.api.app import create_app
 from wheelyard.api.problems import Problem
 from wheelyard.domain.builds.records import BuildFilter, BuildPage
 from wheelyard.errors import (
@@ -120,6 +121,13 @@ async def test_unknown_build_cannot_be_cancelled(harness: ApiHarness) -> None:
 @pytest.mark.parametrize("path", ["/v2/builds", "/v1/build", "/docs-assets/none.js", "/v1/builds/a/b/c"])
 async def test_unknown_path_is_not_found(harness: ApiHarness, path: str) -> None:
     assert_problem(await harness.client.get(path), 404, "not-found")
+
+
+async def test_browser_gets_a_problem_document_from_an_api_without_pages(harness: ApiHarness) -> None:
+    transport = httpx.ASGITransport(app=create_app(harness.services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard") as browser:
+        response = await browser.get("/nowhere", headers={"Accept": "text/html"})
+    assert_problem(response, 404, "not-found")
 
 
 async def test_wrong_method_is_named_with_those_that_are_allowed(harness: ApiHarness) -> None:

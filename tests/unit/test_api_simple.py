@@ -11,8 +11,8 @@ import pytest
 from tests.unit.api_harness import SECRET, ApiHarness, access_on, api_harness, assert_problem
 from tests.unit.wheel_harness import WheelHarness
 
-from wheelyard.api.app import create_app
 from wheelyard.api.services import IndexAccess
+from wheelyard.assembly.service import make_app
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.simple_format import Form
 from wheelyard.usecases.tokens import PREFIX
@@ -39,7 +39,7 @@ async def reader(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Read without a token, from another place, under another rule."""
     index = replace(harness.services.index, access=access, public_url=public_url)
-    app = create_app(replace(harness.services, index=index))
+    app = make_app(replace(harness.services, index=index))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(client, 4711))
     async with httpx.AsyncClient(transport=transport, base_url=url) as http:
         yield http

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.assembly.images import builder_facts
+from wheelyard.assembly.parts import Parts
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.settings import Settings
 
@@ -12,7 +13,7 @@ BOTH = ("x86_64", "aarch64")
 
 
 async def test_targets_are_those_of_all_workers_machines(tmp_path: Path) -> None:
-    facts = await builder_facts(Settings(state_dir=tmp_path, architectures=BOTH))
+    facts = await builder_facts(Parts(Settings(state_dir=tmp_path, architectures=BOTH)))
     offered = {choice.policy.architecture for choice in facts.catalogue.builders()}
     assert offered == set(BOTH)
     assert {architecture for architecture, _, _ in facts.definitions} == set(BOTH)
@@ -20,7 +21,8 @@ async def test_targets_are_those_of_all_workers_machines(tmp_path: Path) -> None
 
 async def test_a_machines_builders_are_the_same_whoever_defines_them(tmp_path: Path) -> None:
     alone, both = [
-        await builder_facts(Settings(state_dir=tmp_path, architectures=machines)) for machines in (BOTH[:1], BOTH)
+        await builder_facts(Parts(Settings(state_dir=tmp_path, architectures=machines)))
+        for machines in (BOTH[:1], BOTH)
     ]
     assert alone.definitions.items() <= both.definitions.items()
     assert both.definitions["x86_64", "bookworm", "3.13"] != both.definitions["aarch64", "bookworm", "3.13"]
@@ -28,4 +30,4 @@ async def test_a_machines_builders_are_the_same_whoever_defines_them(tmp_path: P
 
 async def test_machine_that_no_suite_knows_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalidError, match="WHEELYARD_ARCHITECTURES"):
-        await builder_facts(Settings(state_dir=tmp_path, architectures=("riscv64",)))
+        await builder_facts(Parts(Settings(state_dir=tmp_path, architectures=("riscv64",))))

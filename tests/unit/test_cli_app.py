@@ -76,6 +76,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_what_answers_no_requests_imports_no_web_framework() -> None:
+    code = "import sys, wheelyard.assembly.worker, wheelyard.cli.operate, wheelyard.cli.recipes; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"wheelyard.cli.recipes", "wheelyard.assembly.worker"} <= set(done.stdout.split())
+    assert not {"fastapi", "wheelyard.api.services"} & set(done.stdout.split())
+
+
 CLIENT = frozenset(
     [
         "annotated_doc",

@@ -1,40 +1,120 @@
-"""A process chooses its engine once, and reads its catalogue once, however many parts of it need them."""
+"""A process chooses its engine once, and reads its catalogue once, however many of its parts need them."""
 
 import asyncio
 import threading
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.images import catalogue_file
-from wheelyard.assembly import images
+from wheelyard.adapters.store.database import Database
+from wheelyard.assembly import parts
+from wheelyard.assembly.backends import Backends
+from wheelyard.assembly.images import image_inventory
+from wheelyard.assembly.index import IndexBackends
+from wheelyard.assembly.parts import Parts, make_parts
+from wheelyard.assembly.worker import make_worker
+from wheelyard.cli.app import run
+from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.index.index import Level
+from wheelyard.metrics import CacheLookups
 from wheelyard.settings import Settings
 
 
-async def test_engine_is_asked_once_for_all_parts_and_not_in_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+class Engines:
+    """Programs that stand in for docker and podman, and write down how they are called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._calls = folder / "calls"
+        self._calls.touch()
+
+    def install(self, name: str, *, answers: bool) -> None:
+        program = self.folder / name
+        program.write_text(f'#!/bin/sh\necho "{name} $1" >> {self._calls}\nexit {0 if answers else 1}\n')
+        program.chmod(0o755)
+
+    @property
+    def versions(self) -> list[str]:
+        """Which programs were asked for their version, in turn."""
+        return [call for call in self._calls.read_text().splitlines() if call.endswith(" version")]
+
+
+@pytest.fixture
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engines:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return Engines(folder)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The operator's catalogues that are read."""
+    found: list[Path] = []
+    read = catalogue_file._read_own
+
+    def count(own: Path) -> str:
+        found.append(own)
+        return read(own)
+
+    monkeypatch.setattr(catalogue_file, "_read_own", count)
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    own = tmp_path / "own.toml"
+    own.write_text("schema = 1\n")
+    monkeypatch.setenv("WHEELYARD_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("WHEELYARD_CATALOGUE", str(own))
+    return Settings(state_dir=tmp_path / "state", catalogue=own)
+
+
+async def test_worker_asks_the_engine_once_and_reads_the_catalogue_once(
+    engines: Engines, reads: list[Path], settings: Settings
 ) -> None:
-    asked: list[tuple[str, bool]] = []
+    engines.install("docker", answers=True)
+    backends = Backends(
+        parts=await make_parts(settings),
+        database=Database("postgresql://nowhere.invalid"),
+        source=MagicMock(),
+        parsers=MagicMock(),
+        index=IndexBackends(indexes={level: MagicMock() for level in Level}, storage=MagicMock()),
+        lookups=CacheLookups(),
+        uv_slots=FairSlots(1),
+        index_url="",
+    )
+    assert make_worker(backends).registration.lanes
+    assert engines.versions == ["docker version"]
+    assert reads == [settings.catalogue]
 
-    def answers(program: str) -> bool:
-        asked.append((program, threading.current_thread() is threading.main_thread()))
-        return program == "podman"
 
-    monkeypatch.setattr(images, "_answers", answers)
-    settings = await images.with_engine(Settings(state_dir=tmp_path))
-    assert settings.engine == "podman"
-    for make in (
-        images.image_builder,
-        images.image_upkeep,
-        images.image_refreshes,
-        images.image_pruning,
-        images.logged_images,
-        images.image_inventory,
-        images.image_reader,
-    ):
-        make(settings)
-    assert images.engine_command(settings).program == "podman"
-    assert asked == [("docker", False), ("podman", False)]
+@pytest.mark.parametrize("arguments", [["list"], ["refresh", "--last"], ["prune"]])
+def test_command_asks_the_engine_once_and_reads_the_catalogue_once(
+    engines: Engines, reads: list[Path], settings: Settings, arguments: list[str]
+) -> None:
+    engines.install("docker", answers=True)
+    assert run(["builders", *arguments]) == ExitCode.OK
+    assert engines.versions == ["docker version"]
+    assert reads == [settings.catalogue]
+
+
+def test_first_engine_that_answers_is_chosen_for_all_parts(engines: Engines, settings: Settings) -> None:
+    engines.install("docker", answers=False)
+    engines.install("podman", answers=True)
+    made = Parts(settings)
+    image_inventory(made)
+    assert made.engine.program == "podman"
+    assert engines.versions == ["docker version", "podman version"]
+
+
+def test_engine_that_is_set_is_not_asked(engines: Engines, settings: Settings) -> None:
+    engines.install("docker", answers=True)
+    assert Parts(settings.model_copy(update={"engine": "podman"})).engine.program == "podman"
+    assert engines.versions == []
 
 
 async def test_engine_that_is_slow_to_answer_holds_up_nothing_else(
@@ -46,28 +126,9 @@ async def test_engine_that_is_slow_to_answer_holds_up_nothing_else(
         loop.call_soon_threadsafe(asked.set)
         return go_on.wait(20)
 
-    monkeypatch.setattr(images, "_answers", answers)
-    choosing = asyncio.create_task(images.with_engine(Settings(state_dir=tmp_path)))
+    monkeypatch.setattr(parts, "_answers", answers)
+    choosing = asyncio.create_task(make_parts(Settings(state_dir=tmp_path)))
     await asyncio.wait_for(asked.wait(), 20)
     assert not choosing.done()
     go_on.set()
-    assert (await choosing).engine == "docker"
-
-
-def test_catalogue_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    reads: list[Path] = []
-    read = catalogue_file._read_own
-
-    def count(own: Path) -> str:
-        reads.append(own)
-        return read(own)
-
-    monkeypatch.setattr(catalogue_file, "_read_own", count)
-    own = tmp_path / "own.toml"
-    own.write_text("schema = 1\n")
-    settings = Settings(state_dir=tmp_path / "state", catalogue=own)
-    first = images.catalogue(settings)
-    images.image_refreshes(settings)
-    images.image_inventory(settings)
-    assert images.catalogue(settings) is first
-    assert reads == [own]
+    assert (await choosing).engine.program == "docker"

@@ -8,6 +8,7 @@ from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.images.build import ImageRun
 from wheelyard.assembly.images import image_options, image_pruning
+from wheelyard.assembly.parts import Parts
 from wheelyard.errors import AlreadyRunningError
 from wheelyard.settings import Settings
 
@@ -22,8 +23,8 @@ def workers(tmp_path: Path) -> tuple[Settings, Settings]:
 
 async def test_worker_knows_what_another_on_its_engine_uses(workers: tuple[Settings, Settings]) -> None:
     first, second = workers
-    await image_pruning(first).note_superseded("sha256:0123")
-    assert [image_id for image_id, _ in image_pruning(second)._superseded.read()] == ["sha256:0123"]
+    await image_pruning(Parts(first)).note_superseded("sha256:0123")
+    assert [image_id for image_id, _ in image_pruning(Parts(second))._superseded.read()] == ["sha256:0123"]
 
 
 async def test_image_is_made_by_one_worker_of_an_engine_at_a_time(workers: tuple[Settings, Settings]) -> None:

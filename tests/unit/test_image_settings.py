@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from wheelyard.assembly.images import image_options, image_pruning, image_refreshes
+from wheelyard.assembly.parts import Parts
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.settings import Settings, load_settings
 
@@ -38,7 +39,7 @@ def test_superseded_image_outlives_the_longest_build_that_a_recipe_may_ask_for(
     tmp_path: Path, ceiling: int, longest: int
 ) -> None:
     settings = Settings(state_dir=tmp_path, limit_time_seconds=3600, ceiling_time_seconds=ceiling, engine="no-engine")
-    assert image_pruning(settings)._rules.longest_build == timedelta(seconds=3 * longest)
+    assert image_pruning(Parts(settings))._rules.longest_build == timedelta(seconds=3 * longest)
 
 
 def test_schedule_leaves_out_suites_that_this_machine_cannot_build(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_schedule_leaves_out_suites_that_this_machine_cannot_build(tmp_path: Pat
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("platform.machine", lambda: "x86_64")
-        refreshes = image_refreshes(Settings(state_dir=tmp_path, catalogue=own, engine="no-engine"))
+        refreshes = image_refreshes(Parts(Settings(state_dir=tmp_path, catalogue=own, engine="no-engine")))
     assert refreshes._suites == ("bullseye", "bookworm")
 
 

@@ -4,6 +4,7 @@ Every import counts, wherever it stands: in a function, and below ``TYPE_CHECKIN
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -34,7 +35,6 @@ _LAYERS: Final[Mapping[str, int]] = {
             "logs",
             "metrics",
             "resources",
-            "signals",
             "zip_files",
         ),
         1,
@@ -46,16 +46,17 @@ _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 
 _ROOMS: Final[Mapping[str, frozenset[str]]] = {
     "devpi": frozenset({"upstream"}),
-    "engine": frozenset({"images"}),
-    "images": frozenset({"engine", "resolver", "upstream"}),
-    "resolver": frozenset({"devpi", "upstream"}),
-    "servers": frozenset({"devpi"}),
+    "images": frozenset({"engine", "upstream"}),
+    "resolver": frozenset({"upstream"}),
+    "servers": frozenset({"devpi"}),  # the embedded devpi is set up by a client of devpi
 }
-"""Which rooms of ``adapters`` each of them may import, beside ``host``, which all may."""
+"""Which rooms of ``adapters`` each of them may import, beside ``host``, which all may; all else meets in assembly."""
+_CLOSED: Final = {"api": frozenset({"web", "cli", "assembly"}), "web": frozenset({"cli", "assembly"})}
+"""Which others of its own layer a package may not import: assembly puts the pages on the API's application."""
 
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "auditwheel": (),
-    "fastapi": ("api", "web"),
+    "fastapi": ("api", "web", "assembly.service"),
     "starlette": ("adapters.resolver", "api", "web"),
     "uvicorn": ("adapters.resolver", "assembly"),
     "jinja2": ("web",),
@@ -67,6 +68,9 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "yoyo": ("adapters",),
     "prometheus_client": ("metrics",),
 }
+
+_MOST_MODULES: Final = 23
+"""More than that in one folder are more than one subject."""
 
 Sources = Mapping[str, str]
 """The text of each module, by its name below the package, such as ``api.app``."""
@@ -80,6 +84,16 @@ def sources() -> Sources:
 
 def test_imports_go_down_only_and_third_parties_stay_in_their_homes(sources: Sources) -> None:
     assert _violations(sources) == []
+
+
+def test_no_folder_holds_more_than_one_can_overlook(sources: Sources) -> None:
+    assert _crowded(sources) == []
+
+
+def test_crowded_folder_is_caught(sources: Sources) -> None:
+    planted = {f"domain.index.planted{number}": "" for number in range(_MOST_MODULES)}
+    (found,) = _crowded({**sources, **planted})
+    assert found.startswith("domain.index: ")
 
 
 def test_no_import_is_circular(sources: Sources) -> None:
@@ -99,6 +113,8 @@ def test_no_import_is_circular(sources: Sources) -> None:
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from wheelyard.settings import Settings",
             "goes up",
         ),
+        ("api.planted", "from wheelyard.web.rendering import error_page", "is closed to api"),
+        ("web.planted", "def act():\n    from wheelyard.assembly import service", "is closed to web"),
         ("cli.planted", "import httpx", "has its home"),
         ("usecases.planted", "from fastapi.sse import format_sse_event", "has its home"),
         ("assembly.service", "import psycopg.rows", "has its home"),
@@ -154,9 +170,14 @@ def _judge_import(module: str, imported: str) -> str | None:
     here, there = _top(module), _top(inner or "__init__")
     if _LAYERS.get(there, 0) > _LAYERS[here]:
         return f"its import of {inner} goes up"
+    if there in _CLOSED.get(here, ()):
+        return f"its import of {inner} is closed to {here}"
     if any(here in half and there in other for half in _APART for other in _APART if half != other):
         return f"its import of {inner} goes to the other half of its layer"
-    room, other = _room(module), _room(inner)
+    return _judge_room(_room(module), _room(inner), inner)
+
+
+def _judge_room(room: str | None, other: str | None, inner: str) -> str | None:
     if room and other and other not in {room, "host"} | _ROOMS.get(room, frozenset()):
         return f"its import of {inner} goes to another room of adapters"
     return None
@@ -166,6 +187,11 @@ def _room(module: str) -> str | None:
     """Return the room of adapters that a module is in."""
     parts = module.split(".")
     return parts[1] if parts[0] == "adapters" and len(parts) > 2 else None
+
+
+def _crowded(sources: Sources) -> list[str]:
+    folders = Counter(module.rpartition(".")[0] for module in sources)
+    return [f"{folder}: {count} modules" for folder, count in sorted(folders.items()) if count > _MOST_MODULES]
 
 
 def _cycle(sources: Sources) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from wheelyard.assembly.host_checks import try_catalogue
-from wheelyard.assembly.images import catalogue, image_builder
-from wheelyard.assembly.worker_parts import worker_registration
+from wheelyard.assembly.images import image_builder
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.worker import worker_registration
 from wheelyard.cli.problem import exit_code_of
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.packaging.target import Target
@@ -52,14 +53,14 @@ def problems_of(settings: Settings, text: str) -> str:
     assert settings.catalogue is not None
     settings.catalogue.write_text(text)
     with pytest.raises(CatalogueInvalidError) as caught:
-        catalogue(settings)
+        _ = Parts(settings).catalogue
     assert caught.value.source == str(settings.catalogue)
     assert str(settings.catalogue) in caught.value.summary
     return "\n".join(caught.value.problems)
 
 
 def test_own_file_adds_a_python_and_a_suite(settings: Settings) -> None:
-    both, shipped = catalogue(settings), catalogue(Settings())
+    both, shipped = Parts(settings).catalogue, Parts(Settings()).catalogue
     target = Target.parse(python="3.12", platform="manylinux_2_39_x86_64")
     assert both.builder_for(target).suite == "noble"
     assert both.suite["bookworm"].pythons == ("3.13", "3.12")
@@ -69,17 +70,18 @@ def test_own_file_adds_a_python_and_a_suite(settings: Settings) -> None:
 
 
 async def test_own_file_changes_no_definition_that_it_says_nothing_about(settings: Settings) -> None:
-    facts = await image_builder(settings).definition_facts()
+    facts = await image_builder(Parts(settings)).definition_facts()
     one, other = (
-        builder_definition(catalogue(read), facts, suite="bookworm", python="3.13") for read in (settings, Settings())
+        builder_definition(Parts(read).catalogue, facts, suite="bookworm", python="3.13")
+        for read in (settings, Settings())
     )
     assert one == other
 
 
 async def test_images_lanes_and_doctor_know_what_the_own_file_adds(settings: Settings) -> None:
-    assert (await image_builder(settings).plan("noble")).pythons("3.12") == ("3.13", "3.12")
+    assert (await image_builder(Parts(settings)).plan("noble")).pythons("3.12") == ("3.13", "3.12")
     assert {"noble", "bookworm"} <= {
-        lane.suite for lane in worker_registration(settings).lanes if lane.python == "3.12"
+        lane.suite for lane in worker_registration(Parts(settings)).lanes if lane.python == "3.12"
     }
     assert "noble" in try_catalogue(settings.catalogue).found
 
@@ -110,18 +112,18 @@ def test_entry_of_another_kind_takes_nothing_over(settings: Settings) -> None:
     )
     assert settings.catalogue is not None
     settings.catalogue.write_text(foreign)
-    assert catalogue(settings).suite["bullseye"].warning == ""
-    assert "bullseye" not in catalogue(settings).own_suites
+    assert Parts(settings).catalogue.suite["bullseye"].warning == ""
+    assert "bullseye" not in Parts(settings).catalogue.own_suites
 
 
 def test_file_that_cannot_be_read_is_told(settings: Settings) -> None:
     lost = settings.model_copy(update={"catalogue": Path("/nowhere/own.toml")})
     with pytest.raises(CatalogueInvalidError, match=r"/nowhere/own\.toml .*it cannot be read: No such file"):
-        catalogue(lost)
+        _ = Parts(lost).catalogue
     assert settings.catalogue is not None
     settings.catalogue.write_bytes(b"\xff\xfe")
     with pytest.raises(CatalogueInvalidError, match="not UTF-8"):
-        catalogue(settings)
+        _ = Parts(settings).catalogue
 
 
 @pytest.mark.parametrize("command", [["worker"], ["builders", "list"]])

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.api_harness import ApiHarness, access_on, api_harness, assert_problem
 
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.api.app import create_app
+from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.usecases.access import ParallelLimit
 from wheelyard.usecases.tokens import Tokens
@@ -28,7 +28,7 @@ def limited(harness: ApiHarness, *, running: int = 0, streams: int = 0) -> httpx
     access = access_on(harness.services.tokens)
     access.running = ParallelLimit(what="requests", most=running, setting="WHEELYARD_CONCURRENT_REQUESTS_PER_TOKEN")
     access.streams = ParallelLimit(what="followed logs", most=streams, setting="WHEELYARD_STREAMS_PER_TOKEN")
-    harness.app = create_app(replace(harness.services, access=access))
+    harness.app = make_app(replace(harness.services, access=access))
     transport = httpx.ASGITransport(app=harness.app)
     return httpx.AsyncClient(transport=transport, base_url="http://wheelyard", headers=harness.client.headers)
 

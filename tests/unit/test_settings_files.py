@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from wheelyard.assembly.access import database_address
-from wheelyard.assembly.index import devpi_serving, listens_here_alone
+from wheelyard.assembly.index import devpi_serving
+from wheelyard.assembly.service import listens_here_alone
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.settings import Settings, load_settings
 

@@ -5,35 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.assembly.images import catalogue
-from wheelyard.assembly.worker_parts import worker_registration
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.worker import worker_registration
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.settings import Settings
 
 
 def test_worker_serves_all_that_its_machine_can_build(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
-    registration = worker_registration(settings)
-    choices = catalogue(settings).on(platform.machine()).builders()
+    registration = worker_registration(Parts(settings))
+    choices = Parts(settings).catalogue.on(platform.machine()).builders()
     assert {(lane.suite, lane.python) for lane in registration.lanes} == {(one.suite, one.python) for one in choices}
     assert registration.architecture == platform.machine()
 
 
 def test_worker_serves_only_the_suites_that_it_is_told_to(tmp_path: Path) -> None:
-    registration = worker_registration(Settings(state_dir=tmp_path, worker_suites=("trixie",)))
+    registration = worker_registration(Parts(Settings(state_dir=tmp_path, worker_suites=("trixie",))))
     assert {lane.suite for lane in registration.lanes} == {"trixie"}
 
 
 def test_worker_without_any_suite_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalidError, match="WORKER_SUITES"):
-        worker_registration(Settings(state_dir=tmp_path, worker_suites=("sarge",)))
+        worker_registration(Parts(Settings(state_dir=tmp_path, worker_suites=("sarge",))))
 
 
 def test_room_is_enough_for_all_slots_unless_it_is_said(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, worker_slots=3, limit_cpus=2.0, limit_memory_bytes=1 << 30)
-    assert (worker_registration(settings).capacity.cpus, worker_registration(settings).capacity.memory_bytes) == (
-        6.0,
-        3 << 30,
-    )
+    capacity = worker_registration(Parts(settings)).capacity
+    assert (capacity.cpus, capacity.memory_bytes) == (6.0, 3 << 30)
     told = settings.model_copy(update={"worker_cpus": 4.0, "worker_memory_bytes": 2 << 30})
-    assert (worker_registration(told).capacity.cpus, worker_registration(told).capacity.memory_bytes) == (4.0, 2 << 30)
+    capacity = worker_registration(Parts(told)).capacity
+    assert (capacity.cpus, capacity.memory_bytes) == (4.0, 2 << 30)

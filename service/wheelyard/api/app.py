@@ -22,11 +22,9 @@ from wheelyard.api import (
 )
 from wheelyard.api.body_limit import BodyLimitMiddleware
 from wheelyard.api.docs import add_docs, describe_api
-from wheelyard.api.problem_handlers import register_problem_handlers
+from wheelyard.api.problem_handlers import ErrorPage, register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
-from wheelyard.web.app import add_pages
-from wheelyard.web.log_map import LineIndexes
 
 _DESCRIPTION: Final = """
 Give a requirement, a Python and a platform; get a wheel on an index that pip installs from.
@@ -67,8 +65,13 @@ _ROUTERS: Final = (
 )
 
 
-def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:
-    """Make the application that serves the REST API on the given services."""
+def create_app(
+    services: ApiServices,
+    *,
+    error_page: ErrorPage | None = None,
+    new_request_id: Callable[[], str] = random_request_id,
+) -> FastAPI:
+    """Make the application that serves the REST API on the given services; errors are shown to browsers as pages."""
     app = _Api(
         title="Wheelyard",
         summary="Builds, repairs, proves and publishes wheels.",
@@ -79,8 +82,6 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
-    app.state.page_memories = {}
-    app.state.log_maps = LineIndexes()
     app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
     checks = monitoring.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
     app.state.readiness = SharedAnswer(checks.ask)
@@ -88,11 +89,10 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RequestContextMiddleware, metrics=services.http_metrics, new_request_id=new_request_id)
-    register_problem_handlers(app)
+    register_problem_handlers(app, error_page)
     for router in _ROUTERS:
         app.include_router(router)
     add_docs(app)
-    add_pages(app)
     return app
 
 

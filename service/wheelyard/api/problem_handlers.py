@@ -1,6 +1,7 @@
 """Turns every exception that a route can end with into a problem document; registered with FastAPI in one place."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -20,18 +21,19 @@ from wheelyard.errors import (
     WheelyardError,
 )
 from wheelyard.logs import get_logger
-from wheelyard.web.rendering import error_page, wants_page
 
+ErrorPage = Callable[[Request, Problem], Awaitable[Response | None]]
+"""Shows a problem to a person; None if the request comes from a program."""
 _log: Final = get_logger(__name__)
 
 
-def register_problem_handlers(app: FastAPI) -> None:
-    """Let no route, known or unknown, answer an error in any other form."""
+def register_problem_handlers(app: FastAPI, error_page: ErrorPage | None = None) -> None:
+    """Answer every error of every route, known or unknown, as a problem document, or as a page if there are pages."""
     for kind in (WheelyardError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, _answer)
+        app.add_exception_handler(kind, functools.partial(_answer, error_page=error_page))
 
 
-async def _answer(request: Request, exception: Exception) -> Response:
+async def _answer(request: Request, exception: Exception, *, error_page: ErrorPage | None) -> Response:
     error = _error_for(request, exception)
     request_id = request_id_of(request.scope)
     problem = Problem.of(error, instance=request.url.path, request_id=request_id)
@@ -39,8 +41,7 @@ async def _answer(request: Request, exception: Exception) -> Response:
     headers = _headers_of(exception)
     if isinstance(error, MethodNotAllowedError):
         headers = {**headers, "Allow": ", ".join(error.allowed)}
-    if wants_page(request):
-        answer = await error_page(request, problem)
+    if error_page is not None and (answer := await error_page(request, problem)) is not None:
         answer.headers.update({**retry_headers(problem), **headers, "X-Request-ID": request_id})
         return answer
     # An answer to an unexpected exception does not pass through our middleware, which else sets this header.

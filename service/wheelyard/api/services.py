@@ -1,4 +1,7 @@
-"""What the REST API is given to work with. Must not make any of it: that is wiring's part."""
+"""What the routes of the API and the pages work with.
+
+A route reads straight from a store what needs no decision; what changes something goes through a use case.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence

@@ -1,9 +1,8 @@
-"""Assembly of our index: devpi's indexes, the records of them, the use cases on both. The rest is in wiring."""
+"""Assembly of our index: devpi's indexes, the records of them, the use cases on both."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
 from wheelyard.adapters.devpi.append_only import RetainedIndex
 from wheelyard.adapters.devpi.files import DevpiPlace, DevpiStorage
@@ -18,17 +17,11 @@ from wheelyard.adapters.store.index_records import PostgresIndexReports, Postgre
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
-from wheelyard.api.services import IndexAccess, IndexServices
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
-from wheelyard.domain.index.wheels import Listing
-from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
 from wheelyard.interfaces import WheelEdits, WheelIndex, WheelStorage
 from wheelyard.settings import Settings
-from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.check_index import CheckIndex, RegularCheck
-from wheelyard.usecases.manage_wheels import ManageWheels
-from wheelyard.usecases.simple_pages import SimplePages
 
 Places = Mapping[Level, DevpiPlace]
 """Our indexes on devpi; prod is always there."""
@@ -88,44 +81,6 @@ async def open_index(places: Places) -> AsyncIterator[IndexBackends]:
         }
         storage = await stack.enter_async_context(DevpiStorage(places))
         yield IndexBackends(indexes=indexes, storage=storage)
-
-
-def listens_here_alone(host: str) -> bool:
-    """Return whether only programs on this host reach what listens on an address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def index_services(
-    settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
-) -> IndexServices:
-    """Assemble the use cases of our index, whose wheels are for these targets."""
-    wheels = PostgresWheels(database)
-    listing = Listing(targets=tuple(targets))
-    pages = SimplePages(wheels, listing=listing)
-    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING))
-    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True))
-
-    def doubt_pages() -> None:
-        for one in (pages, staged_pages, own_pages):
-            one.doubt()
-
-    edits = PostgresWheelEdits(database, on_change=doubt_pages)
-    local = listens_here_alone(settings.host)
-    alone = local and settings.index_url is None and settings.public_url is None
-    return IndexServices(
-        pages=pages,
-        staged_pages=staged_pages,
-        own_pages=own_pages,
-        files=WheelBytes(store=wheels, storage=index.storage),
-        browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
-        manage=ManageWheels(store=wheels, edits=edits, storage=index.storage, indexes=index.indexes),
-        check=check_index(database, index, edits),
-        access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
-        public_url=settings.public_url,
-    )
 
 
 def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> OwnWheels:

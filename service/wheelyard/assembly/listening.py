@@ -11,7 +11,7 @@ import resource
 import socket
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final, cast
@@ -20,7 +20,6 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from wheelyard.api.problems import Problem, problem_response
-from wheelyard.assembly.signals import Stop
 from wheelyard.domain.addresses import caller_of_address, plain_address
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.errors import RequestTooLargeError, ServiceStartError, TooManyConnectionsError, WheelyardError
@@ -289,8 +288,13 @@ def _make_way(connections: dict[BoundedProtocol, None], new: BoundedProtocol) ->
     return True
 
 
-async def serve(app: Any, settings: Settings, listener: socket.socket, stop: Stop) -> None:  # noqa: ANN401  ASGI
-    """Answer requests until it is said to stop."""
+async def serve(
+    app: Any,  # noqa: ANN401  ASGI
+    settings: Settings,
+    listener: socket.socket,
+    wait_for_stop: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    """Answer requests until the wait for a stop is over."""
     connections = Connections(ConnectionLimits.of(settings))
     config = uvicorn.Config(
         app,
@@ -308,7 +312,7 @@ async def serve(app: Any, settings: Settings, listener: socket.socket, stop: Sto
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="api")
     watching = asyncio.create_task(connections.watch(), name="connections")
-    asked = asyncio.create_task(stop.wait())
+    asked = asyncio.create_task(wait_for_stop())
     await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
     server.should_exit = True

@@ -1,4 +1,4 @@
-"""Assembly of prebuilds, and the loop that brings them on beside the API. The rest is in wiring."""
+"""Assembly of prebuilds, and the loop that brings them on beside the API."""
 
 import asyncio
 import os
@@ -20,6 +20,7 @@ from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.adapters.store.wheels import PostgresWheelRecords, PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.assembly.access import open_limits
+from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.index import IndexBackends, own_wheels, retained_index
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
@@ -61,45 +62,25 @@ def resolver_pages(
     return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
 
 
-def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
-    settings: Settings,
-    *,
-    database: Database,
-    source: SourceIndex,
-    parsers: ParserPool,
-    index: IndexBackends,
-    builds: LoggedBuilds,
-    request_build: RequestBuild,
-    uv_slots: FairSlots,
-) -> Prebuilds:
+def make_prebuilds(backends: Backends, *, builds: LoggedBuilds, request_build: RequestBuild) -> Prebuilds:
     """Assemble the use cases of requests for whole applications."""
-    wheels = PostgresWheels(database)
-    store = PostgresPrebuilds(database, limits=open_limits(settings))
+    settings, database, parsers = backends.parts.settings, backends.database, backends.parsers
+    wheels, store = PostgresWheels(database), PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
         turns=store,
         equal_builds=builds,
         find=FindRelease(
-            source=source,
+            source=backends.source,
             wheels=wheels,
             listing=Listing(targets=request_build.targets()),
             may_mirror=settings.mirror == "allow",
         ),
         request_build=request_build,
-        mirror=mirror_wheel(database, source, index),
+        mirror=mirror_wheel(database, backends.source, backends.index),
         now=_now,
     )
-    read = ReadDependencies(
-        source=source,
-        resolver=UvReleaseResolver(
-            uv_options(settings, uv_slots),
-            resolver_pages(settings, source, own_wheels(settings, database, index), parsers),
-        ),
-        parsers=parsers,
-        parse_lines=parse_requirements,
-        read_metadata=read_sdist_metadata,
-    )
     return Prebuilds(
-        read=read,
+        read=_read_dependencies(backends),
         store=store,
         wheels=wheels,
         times=builds,
@@ -109,6 +90,20 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         parsers=parsers,
         parse_lines=parse_requirements,
         now=_now,
+    )
+
+
+def _read_dependencies(backends: Backends) -> ReadDependencies:
+    """Assemble what turns an application's files into the releases that it needs."""
+    settings = backends.parts.settings
+    own = own_wheels(settings, backends.database, backends.index)
+    pages = resolver_pages(settings, backends.source, own, backends.parsers)
+    return ReadDependencies(
+        source=backends.source,
+        resolver=UvReleaseResolver(uv_options(settings, backends.uv_slots), pages),
+        parsers=backends.parsers,
+        parse_lines=parse_requirements,
+        read_metadata=read_sdist_metadata,
     )
 
 

@@ -1,19 +1,16 @@
-"""Assembly of the API and of what most programs need: settings in, running parts out.
-
-This module and its siblings (access_wiring, image_wiring, index_wiring, prebuild_wiring, worker_wiring) alone know both
-the use cases and the adapters.
-"""
+"""Assembly of the API: its use cases, and the web pages on it."""
 
 import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from ipaddress import ip_address
+
+from fastapi import FastAPI
 
 from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk import measure_disk
-from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.host.state_dir import StateDir
-from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
@@ -25,115 +22,53 @@ from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
-from wheelyard.api.services import ApiServices
+from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
+from wheelyard.api.app import create_app
+from wheelyard.api.request_context import random_request_id
+from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
-from wheelyard.assembly.images import (
-    builder_facts,
-    catalogue,
-    engine_command,
-    image_inventory,
-    image_reader,
-    reported_builders,
-)
-from wheelyard.assembly.index import IndexBackends, index_services
+from wheelyard.assembly.backends import Backends
+from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
+from wheelyard.assembly.index import IndexBackends, check_index
+from wheelyard.assembly.parts import recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.packaging.own_projects import OwnProjects
+from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
-from wheelyard.domain.recipes.source import parse_recipe_source
-from wheelyard.domain.recipes.types import BOOK_SUITES
-from wheelyard.interfaces import ParserPool, SourceIndex
-from wheelyard.metrics import CacheLookups, HttpMetrics
-from wheelyard.resources import data_path
+from wheelyard.metrics import HttpMetrics
 from wheelyard.settings import Settings
+from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.follow_log import FollowLog
+from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.show_queue import ShowQueue
+from wheelyard.usecases.simple_pages import SimplePages
+from wheelyard.web.app import add_pages
+from wheelyard.web.rendering import error_page
 
 
-def source_index(
-    settings: Settings, lookups: CacheLookups | None = None, parsers: ParserPool | None = None
-) -> SimpleSourceIndex:
-    """Make the upstream index; it is an asynchronous context manager."""
-    return SimpleSourceIndex(
-        SourceIndexOptions(
-            cache_dir=StateDir(settings.state_dir).file_cache,
-            index_url=settings.upstream_index_url,
-            own_projects=OwnProjects.of(settings.own_projects),
-            ca_bundle=settings.ca_bundle,
-            file_limit_bytes=settings.limit_sdist_bytes,
-            disk_floor_bytes=settings.disk_floor_bytes,
-        ),
-        lookups=lookups,
-        parsers=parsers,
-    )
-
-
-def pip_wheel(settings: Settings) -> Path:
-    """Return the pinned pip's wheel, fetched if it is not in the cache yet."""
-
-    async def fetch() -> Path:
-        async with source_index(settings) as source:
-            return await source.fetch(await find_pip(source))
-
-    return asyncio.run(fetch())
-
-
-def recipe_registry(settings: Settings, *further: Path) -> RecipeFolders:
-    """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
-    root = StateDir(settings.state_dir).recipes
-    sources = [parse_recipe_source(text) for text in settings.recipes]
-    places = [one if isinstance(one, Path) else RecipeCheckout(one, root=root) for one in sources]
-    return RecipeFolders((data_path("recipes"), *places, *further), suites=known_suites(settings))
-
-
-def known_suites(settings: Settings) -> frozenset[str]:
-    """Say which suites a recipe may name: the catalogue's, and those of the book, which a catalogue may leave out."""
-    return BOOK_SUITES | catalogue(settings).suite.keys()
-
-
-async def api_services(  # noqa: PLR0913  (assembly has many parts)
-    settings: Settings,
-    *,
-    database: Database,
-    source: SourceIndex,
-    parsers: ParserPool,
-    index: IndexBackends,
-    stopping: asyncio.Event,
-    builds_here: bool,
-    uv_slots: FairSlots,
-) -> ApiServices:
+async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_here: bool) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
+    parts, database, settings = backends.parts, backends.database, backends.parts.settings
     queue = BuildQueue(database.conninfo)
     stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
-    builds = LoggedBuilds(stored)
-    logs = PostgresLogs(database)
-    recipes = recipe_registry(settings)
+    builds, logs, workers = LoggedBuilds(stored), PostgresLogs(database), PostgresWorkers(database)
+    recipes = recipe_registry(parts)
     await fetch_first(recipes)
-    access = access_of(settings, tokens := tokens_of(database))
+    facts = await builder_facts(parts)
     request_build = RequestBuild(
-        source=source, store=builds, recipes=recipes, facts=await builder_facts(settings), equal_builds=builds
-    )
-    prebuilds = make_prebuilds(
-        settings,
-        database=database,
-        source=source,
-        parsers=parsers,
-        index=index,
-        builds=builds,
-        request_build=request_build,
-        uv_slots=uv_slots,
+        source=backends.source, store=builds, recipes=recipes, facts=facts, equal_builds=builds
     )
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, stored), request_build=request_build)
+    access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
         request_build=request_build,
-        prebuilds=prebuilds,
+        prebuilds=make_prebuilds(backends, builds=builds, request_build=request_build),
         follow_log=FollowLog(builds=builds, logs=logs),
-        parsers=parsers,
+        parsers=backends.parsers,
         tokens=tokens,
         access=access,
         sessions=sessions_of(settings, database, access),
@@ -145,28 +80,70 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
         disk=lambda: asyncio.to_thread(measure_disk, settings.state_dir),
-        queue=ShowQueue(
-            line=PostgresLiveQueue(database),
-            workers=PostgresWorkers(database),
-            times=builds,
-            now=lambda: datetime.now(UTC),
-        ),
+        queue=ShowQueue(line=PostgresLiveQueue(database), workers=workers, times=builds, now=lambda: datetime.now(UTC)),
         names=PostgresNames(database),
         prebuild_lists=PostgresPrebuildLists(database),
         recipes=recipes,
         upkeep=lambda: _keep_up(settings, recipes, supply),
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
-        readiness={
-            "database": builds.ping,
-            "index": index.indexes[Level.PROD].ping,
-            **({"engine": ContainerEngine(engine_command(settings)).ping} if builds_here else {}),
-        },
+        readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
-        index=index_services(settings, database, index, targets=request_build.targets()),
-        builders=image_inventory(settings).describe if builds_here else reported_builders(settings, database),
-        image_content=image_reader(settings) if builds_here else None,
-        workers=PostgresWorkers(database),
+        index=index_services(settings, database, backends.index, targets=request_build.targets()),
+        builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
+        image_content=image_reader(parts) if builds_here else None,
+        workers=workers,
     )
+
+
+def _readiness(backends: Backends, builds: LoggedBuilds, *, builds_here: bool) -> dict[str, Check]:
+    """Name what must answer before the API is ready."""
+    checks: dict[str, Check] = {"database": builds.ping, "index": backends.index.indexes[Level.PROD].ping}
+    return checks | ({"engine": ContainerEngine(backends.parts.engine).ping} if builds_here else {})
+
+
+def listens_here_alone(host: str) -> bool:
+    """Return whether only programs on this host reach what listens on an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def index_services(
+    settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
+) -> IndexServices:
+    """Assemble the use cases of our index, whose wheels are for these targets."""
+    wheels = PostgresWheels(database)
+    listing = Listing(targets=tuple(targets))
+    pages = SimplePages(wheels, listing=listing)
+    staged_pages = SimplePages(wheels, listing=replace(listing, level=Level.STAGING))
+    own_pages = SimplePages(wheels, listing=replace(listing, own_only=True))
+
+    def doubt_pages() -> None:
+        for one in (pages, staged_pages, own_pages):
+            one.doubt()
+
+    edits = PostgresWheelEdits(database, on_change=doubt_pages)
+    local = listens_here_alone(settings.host)
+    alone = local and settings.index_url is None and settings.public_url is None
+    return IndexServices(
+        pages=pages,
+        staged_pages=staged_pages,
+        own_pages=own_pages,
+        files=WheelBytes(store=wheels, storage=index.storage),
+        browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
+        manage=ManageWheels(store=wheels, edits=edits, storage=index.storage, indexes=index.indexes),
+        check=check_index(database, index, edits),
+        access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
+        public_url=settings.public_url,
+    )
+
+
+def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = random_request_id) -> FastAPI:
+    """Make the application that answers all requests: the REST API, the web pages and the guide."""
+    app = create_app(services, error_page=error_page, new_request_id=new_request_id)
+    add_pages(app)
+    return app
 
 
 async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: OrderDependencies) -> None:

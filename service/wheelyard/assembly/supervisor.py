@@ -5,70 +5,46 @@ import contextlib
 import gc
 import json
 import os
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.files import write_atomic
-from wheelyard.adapters.host.parser_pool import ParserProcesses
-from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.devpi import EmbeddedDevpi
-from wheelyard.adapters.servers.keeper import keeping
-from wheelyard.adapters.servers.postgres import EmbeddedPostgres
-from wheelyard.adapters.store.database import Database, migrate
-from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
-from wheelyard.assembly.access import database_address, host_user, tokens_of
-from wheelyard.assembly.images import catalogue, with_engine
-from wheelyard.assembly.index import IndexBackends, Places, devpi_serving, embedded_index, external_index, open_index
+from wheelyard.assembly.access import host_user, tokens_of
+from wheelyard.assembly.backends import Backends, open_backends
+from wheelyard.assembly.index import devpi_serving
 from wheelyard.assembly.listening import holding_port, open_port, serve, url_of
+from wheelyard.assembly.parts import Parts, make_parts
 from wheelyard.assembly.prebuilds import advance_forever, make_webhooks
-from wheelyard.assembly.service import api_services, source_index
-from wheelyard.assembly.signals import Stop, stop_on_signals
-from wheelyard.assembly.worker import Worker
-from wheelyard.assembly.worker_parts import make_worker
+from wheelyard.assembly.service import api_services, make_app
+from wheelyard.assembly.worker import make_worker
 from wheelyard.domain.access import Scope
-from wheelyard.domain.index.index import Level
 from wheelyard.errors import SettingsInvalidError, UnauthenticatedError
-from wheelyard.interfaces import ParserPool, SourceIndex
-from wheelyard.logs import configure_logs, get_logger
-from wheelyard.metrics import CacheLookups
+from wheelyard.logs import configure_logs
 from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 from wheelyard.usecases.tokens import Tokens
 
 _FIRST_TOKEN: Final = "first token"  # noqa: S105 - the name of a token
-_log = get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Backends:
-    """What the API and the worker stand on."""
-
-    database: Database
-    source: SourceIndex
-    parsers: ParserPool
-    lookups: CacheLookups
-    uv_slots: FairSlots
-    """Of the resolver: the API and the worker of one process share them."""
-    index: IndexBackends
-    index_url: str
-    """Address of devpi's index that users could install from, too."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
-    settings = await with_engine(settings)
+    parts = await make_parts(settings)
     async with (
         stop_on_signals(_say) as stop,
-        _serving(settings, stop, builds_here=True) as (backends, services, listener),
+        _serving(parts, stop, builds_here=True) as (backends, services, listener),
     ):
         await _ensure_first_token(settings, tokens_of(backends.database))
-        worker = _worker_on(settings, backends)
+        worker = make_worker(backends)
         open_port(settings, listener)
         with _announced(settings, listener, backends.index_url):
             async with (
@@ -82,10 +58,10 @@ async def run_up(settings: Settings) -> None:
 async def run_serve(settings: Settings) -> None:
     """Run the API alone until a signal comes."""
     _require_external(settings)
-    settings = await with_engine(settings)
+    parts = await make_parts(settings)
     async with (
         stop_on_signals(_say) as stop,
-        _serving(settings, stop, builds_here=False) as (backends, services, listener),
+        _serving(parts, stop, builds_here=False) as (backends, services, listener),
     ):
         webhooks = make_webhooks(settings, backends.database)
         open_port(settings, listener)
@@ -97,9 +73,9 @@ async def run_serve(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
-    settings = await with_engine(settings)
-    async with stop_on_signals(_say) as stop, _holding_state(settings), _open_backends(settings) as backends:
-        worker = _worker_on(settings, backends)
+    parts = await make_parts(settings)
+    async with stop_on_signals(_say) as stop, _holding_state(settings), open_backends(parts, _say) as backends:
+        worker = make_worker(backends)
         _say(f"worker {worker.registration.name}")
         async with _running(worker.run()):
             await stop.wait()
@@ -118,24 +94,56 @@ async def run_devpi(settings: Settings, *, host: str, port: int) -> None:
             await stop.wait()
 
 
+@dataclass(kw_only=True, slots=True)
+class Stop:
+    """Whether somebody has asked this process to stop."""
+
+    asked: asyncio.Event
+    main: "asyncio.Task[object] | None"
+    say: Callable[[str], None]
+    in_order: bool = False
+    """True once something waits for the wish: then nothing needs to be cancelled to heed it."""
+
+    async def wait(self) -> None:
+        """Wait for the wish."""
+        self.in_order = True
+        await self.asked.wait()
+
+    def ask(self) -> None:
+        """Wish; whoever wishes again is in a hurry."""
+        self.say("stopping")
+        if self.main is not None and (self.asked.is_set() or not self.in_order):
+            self.main.cancel()
+        self.asked.set()
+
+
+@contextlib.asynccontextmanager
+async def stop_on_signals(say: Callable[[str], None]) -> AsyncIterator[Stop]:
+    """Heed the signals for as long as the block runs; one that a signal has cancelled ends without an error."""
+    stop = Stop(asked=asyncio.Event(), main=asyncio.current_task(), say=say)
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.ask)
+    try:
+        yield stop
+    except asyncio.CancelledError:
+        if not stop.asked.is_set():
+            raise
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
 @contextlib.asynccontextmanager
 async def _serving(
-    settings: Settings, stop: Stop, *, builds_here: bool
-) -> AsyncIterator[tuple[_Backends, ApiServices, socket.socket]]:
+    parts: Parts, stop: Stop, *, builds_here: bool
+) -> AsyncIterator[tuple[Backends, ApiServices, socket.socket]]:
     """Take the port, then start what the API stands on: a taken port is said before anything has begun."""
+    settings = parts.settings
     async with _holding_state(settings):
         with holding_port(settings) as listener:
-            async with _open_backends(settings) as backends:
-                services = await api_services(
-                    settings,
-                    database=backends.database,
-                    source=backends.source,
-                    parsers=backends.parsers,
-                    index=backends.index,
-                    stopping=stop.asked,
-                    builds_here=builds_here,
-                    uv_slots=backends.uv_slots,
-                )
+            async with open_backends(parts, _say) as backends:
+                services = await api_services(backends, stopping=stop.asked, builds_here=builds_here)
                 yield backends, services, listener
 
 
@@ -147,59 +155,6 @@ async def _holding_state(settings: Settings) -> AsyncIterator[None]:
     await asyncio.to_thread(state.make)
     with FileLock(state.lock):
         yield
-
-
-@contextlib.asynccontextmanager
-async def _open_backends(settings: Settings) -> AsyncIterator[_Backends]:
-    """Start what is embedded, connect to the rest, bring the schema up to date; a broken catalogue is said first."""
-    await asyncio.to_thread(catalogue, settings)
-    lookups = CacheLookups()
-    async with contextlib.AsyncExitStack() as stack:
-        conninfo = await _open_database(settings, stack)
-        places = await _open_index(settings, stack)
-        await asyncio.to_thread(migrate, conninfo)
-        parsers = await stack.enter_async_context(ParserProcesses())
-        yield _Backends(
-            database=await stack.enter_async_context(Database(conninfo)),
-            source=await stack.enter_async_context(source_index(settings, lookups, parsers)),
-            parsers=parsers,
-            lookups=lookups,
-            uv_slots=FairSlots(settings.resolver_processes),
-            index=await stack.enter_async_context(open_index(places)),
-            index_url=places[Level.PROD].url,
-        )
-
-
-def _worker_on(settings: Settings, backends: _Backends) -> Worker:
-    return make_worker(
-        settings,
-        database=backends.database,
-        source=backends.source,
-        parsers=backends.parsers,
-        index=backends.index,
-        lookups=backends.lookups,
-        uv_slots=backends.uv_slots,
-    )
-
-
-async def _open_database(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
-    if settings.database_url is not None:
-        return database_address(settings)
-    _say("starting PostgreSQL")
-    postgres = EmbeddedPostgres(settings.state_dir)
-    address = await stack.enter_async_context(postgres)
-    await stack.enter_async_context(keeping("PostgreSQL", postgres))
-    return address
-
-
-async def _open_index(settings: Settings, stack: contextlib.AsyncExitStack) -> Places:
-    if settings.index_url is not None:
-        return external_index(settings)
-    _say("starting devpi")
-    devpi = EmbeddedDevpi(settings.state_dir, lock_file=data_path("devpi.lock"))
-    endpoint = await stack.enter_async_context(devpi)
-    await stack.enter_async_context(keeping("devpi", devpi))
-    return embedded_index(endpoint)
 
 
 async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
@@ -230,9 +185,9 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
 
 async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until we are told to stop."""
-    app = create_app(services)
+    app = make_app(services)
     keep_for_good()
-    await serve(app, settings, listener, stop)
+    await serve(app, settings, listener, stop.wait)
 
 
 def keep_for_good() -> None:

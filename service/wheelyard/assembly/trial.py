@@ -10,28 +10,27 @@ from pathlib import Path
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.folders import RecipeFolders
-from wheelyard.assembly.images import builder_facts, with_engine
-from wheelyard.assembly.service import source_index
-from wheelyard.assembly.worker_parts import attempt_options, attempt_tools, worker_name
+from wheelyard.assembly.images import builder_facts
+from wheelyard.assembly.parts import Parts, source_index
+from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
 from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
-from wheelyard.settings import Settings
 from wheelyard.usecases.request_build import PlanBuild
 from wheelyard.usecases.try_recipe import TryRecipe
 
 
 @contextlib.asynccontextmanager
-async def open_trial(settings: Settings, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
+async def open_trial(parts: Parts, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
     """Assemble a trial, which keeps the proven wheel in a folder, if there is one."""
-    settings = await with_engine(settings)
+    settings = parts.settings
     name = f"{worker_name(settings)}-trial-{os.getpid()}"
     options = attempt_options(settings, name)
     async with source_index(settings) as source, ParserProcesses() as parsers:
         try:
             yield TryRecipe(
-                plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(settings)),
+                plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(parts)),
                 steps=steps_to(save_in(keep) if keep else None),
-                tools=attempt_tools(settings, name, source=source, parsers=parsers, own=None, uv_slots=FairSlots(1)),
+                tools=attempt_tools(parts, name, source=source, parsers=parsers, own=None, uv_slots=FairSlots(1)),
                 options=options,
             )
         finally:

@@ -2,26 +2,75 @@
 
 import asyncio
 import contextlib
+import hashlib
+import platform
 import shutil
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from uv import find_uv_bin
+
+from wheelyard.adapters.engine.containers import ContainerEngine
+from wheelyard.adapters.host.disk import disk_full_error
+from wheelyard.adapters.host.shared_work import FairSlots
+from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.images.refresh import ImageRefreshes
+from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
+from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
+from wheelyard.adapters.resolver.wheels import UvWheelResolver
+from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
+from wheelyard.adapters.store.database import Database
+from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
+from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
+from wheelyard.adapters.store.logs import PostgresLogPacking
+from wheelyard.adapters.store.metrics import PostgresMetrics
+from wheelyard.adapters.store.periodic import PostgresPeriodic
+from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.domain.builds.queue import WorkerRegistration, WorkerState
+from wheelyard.adapters.upstream.cache import ContentCache
+from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.assembly.backends import Backends
+from wheelyard.assembly.images import (
+    container_users,
+    image_inventory,
+    image_refreshes,
+    logged_images,
+    longest_stage_seconds,
+)
+from wheelyard.assembly.index import own_wheels, regular_check, worker_index
+from wheelyard.assembly.parts import Parts
+from wheelyard.assembly.prebuilds import resolver_pages, uv_options
+from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
-from wheelyard.errors import OperatorError
-from wheelyard.interfaces import Engine, ImageReports, MetricStore, WorkerStore, WorkQueue
+from wheelyard.errors import OperatorError, SettingsInvalidError
+from wheelyard.interfaces import (
+    Engine,
+    ImageReports,
+    Limits,
+    MetricStore,
+    ParserPool,
+    SourceIndex,
+    WorkerStore,
+    WorkQueue,
+)
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
+from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.limits import LimitRules
+from wheelyard.pipeline.publish import publish_on
+from wheelyard.pipeline.steps import steps_to
+from wheelyard.settings import Settings
 from wheelyard.usecases.check_index import RegularCheck
-from wheelyard.usecases.periodic_work import PeriodicWork, repeat
-from wheelyard.usecases.take_builds import TakeBuilds
+from wheelyard.usecases.periodic_work import PeriodicWork, Retention, repeat
+from wheelyard.usecases.run_build import AttemptOptions, RunBuild
+from wheelyard.usecases.take_builds import TakeBuilds, TakeOptions
 
 _SWEEP_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 5.0
@@ -144,3 +193,194 @@ class Worker:
 
     def _card_as(self, state: WorkerState) -> WorkerRegistration:
         return replace(self.registration, state=state, host_figures=self.host.newest)
+
+
+def worker_name(settings: Settings) -> str:
+    """Name this worker: the same at each start on one host and state directory, so that it finds its leavings."""
+    place = hashlib.sha256(str(settings.state_dir.resolve()).encode()).hexdigest()[:8]
+    return f"{socket.gethostname()}-{place}"
+
+
+def make_worker(backends: Backends) -> Worker:
+    """Assemble a worker."""
+    parts, database, settings = backends.parts, backends.database, backends.parts.settings
+    registration, metrics, calls = worker_registration(parts), PostgresMetrics(database), BuildQueue(database.conninfo)
+    queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
+    keeper = _lease_keeper(settings, database)
+    tools, options = _worker_tools(backends), attempt_options(settings, registration.name)
+    publish = publish_on(worker_index(settings, database, backends.index), PostgresUploads(database))
+    run_build = RunBuild(
+        store=PostgresAttempts(database, calls), steps=steps_to(publish), tools=tools, options=options, keeper=keeper
+    )
+    return Worker(
+        registration=registration,
+        folder=options.folder,
+        keeper=keeper,
+        life=WorkerLife(StateDir(settings.state_dir).worker_life),
+        calls=calls,
+        queue=queue,
+        book=PostgresWorkers(database),
+        engine=tools.engine,
+        look_at_images=image_inventory(parts).look,
+        images=PostgresImageReports(database),
+        host=HostWatch(engine=parts.engine, state_dir=settings.state_dir),
+        figures=metrics,
+        lookups=backends.lookups,
+        take_builds=TakeBuilds(queue=queue, run_build=run_build, options=_take_options(settings, registration)),
+        index_check=regular_check(database, backends.index),
+        periodic=PeriodicWork(PostgresPeriodic(database), metrics, _retention(settings)),
+        refresh=image_refreshes(parts),
+        pack_logs=PostgresLogPacking(database),
+        refresh_interval_seconds=settings.refresh_interval_hours * 3600,
+    )
+
+
+def _lease_keeper(settings: Settings, database: Database) -> LeaseKeeper:
+    return LeaseKeeper(
+        conninfo=database.conninfo,
+        worker=worker_name(settings),
+        lease_seconds=settings.lease_seconds,
+        statements={"beat": BEAT.encode(), "note_death": NOTE_DEATH},
+    )
+
+
+def _worker_tools(backends: Backends) -> Tools:
+    settings = backends.parts.settings
+    return attempt_tools(
+        backends.parts,
+        worker_name(settings),
+        source=backends.source,
+        parsers=backends.parsers,
+        own=own_wheels(settings, backends.database, backends.index),
+        lookups=backends.lookups,
+        uv_slots=backends.uv_slots,
+    )
+
+
+def _take_options(settings: Settings, registration: WorkerRegistration) -> TakeOptions:
+    return TakeOptions(
+        worker=registration.name,
+        lease_seconds=settings.lease_seconds,
+        lanes=registration.lanes,
+        capacity=registration.capacity,
+        default=ResourceRequest(cpus=settings.limit_cpus, memory_bytes=settings.limit_memory_bytes),
+    )
+
+
+def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
+    parts: Parts,
+    name: str,
+    *,
+    source: SourceIndex,
+    parsers: ParserPool,
+    own: OwnWheels | None,
+    uv_slots: FairSlots,
+    lookups: CacheLookups | None = None,
+) -> Tools:
+    """Gather what the stages of attempts use; without wheels of our own, they build with upstream's alone."""
+    settings = parts.settings
+    return Tools(
+        source=MixedSource(source, own) if own else source,
+        resolver=UvWheelResolver(uv_options(settings, uv_slots), resolver_pages(settings, source, own, parsers)),
+        engine=ContainerEngine(
+            parts.engine,
+            prefetch_network=settings.prefetch_network,
+            recipe_network=settings.recipe_network,
+            users=container_users(settings),
+        ),
+        images=logged_images(parts, lookups),
+        crates=CrateArchives(
+            ContentCache(root=StateDir(settings.state_dir).crate_cache, floor_bytes=settings.disk_floor_bytes),
+            lookups=lookups,
+        ),
+        parsers=parsers,
+        read_pyproject=read_sdist_pyproject,
+        agent=parts.agent.data,
+        installer=Path(find_uv_bin()),
+        limits=_limit_rules(settings),
+        output_bytes=settings.limit_wheel_bytes,
+        build_number=settings.build_number,
+        labels={WORKER_LABEL: name},
+        network_for_recipes=settings.recipe_network is not None,
+        ca_bundle=_certificates(settings),
+    )
+
+
+def attempt_options(settings: Settings, name: str) -> AttemptOptions:
+    """Say how a worker of this name runs attempts."""
+    return AttemptOptions(
+        worker=name,
+        folder=StateDir(settings.state_dir).attempts(name),
+        disk_full=disk_full_error,
+        lease_seconds=settings.lease_seconds,
+        log_bytes=settings.limit_log_bytes,
+        log_ceiling_bytes=max(settings.ceiling_log_bytes, settings.limit_log_bytes),
+        log_bytes_per_second=settings.log_bytes_per_second,
+        retry_seconds=settings.retry_seconds,
+    )
+
+
+def worker_registration(parts: Parts) -> WorkerRegistration:
+    """Say what this worker is, where it can build and what it can give."""
+    settings, architecture = parts.settings, platform.machine()
+    choices = tuple(parts.catalogue.on(architecture).builders())
+    wanted = settings.worker_suites or {choice.suite for choice in choices}
+    lanes = {
+        Lane(architecture=architecture, suite=choice.suite, python=choice.python)
+        for choice in choices
+        if choice.suite in wanted
+    }
+    if not lanes:
+        raise SettingsInvalidError(problems=[f"WHEELYARD_WORKER_SUITES names no suite that {architecture} can build"])
+    return WorkerRegistration(
+        name=worker_name(settings),
+        host=socket.gethostname(),
+        lanes=tuple(sorted(lanes, key=str)),
+        capacity=_capacity(settings),
+        state=WorkerState.ACTIVE,
+    )
+
+
+def _capacity(settings: Settings) -> Capacity:
+    """Say what a worker can give; unless the settings say so, all its slots fit beside each other."""
+    return Capacity(
+        slots=settings.worker_slots,
+        cpus=settings.worker_cpus or settings.worker_slots * settings.limit_cpus,
+        memory_bytes=settings.worker_memory_bytes or settings.worker_slots * settings.limit_memory_bytes,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(logs_days=settings.retain_logs_days, builds_days=settings.retain_builds_days)
+
+
+def _certificates(settings: Settings) -> Path | None:
+    """Say which certificates to trust: the operator's, else this host's, if it has them in one file."""
+    if settings.ca_bundle is not None:
+        return settings.ca_bundle
+    system = ssl.get_default_verify_paths().cafile
+    return Path(system) if system else None
+
+
+def _limit_rules(settings: Settings) -> LimitRules:
+    """Say what builds get; the most is what the worker can give to all of its builds together."""
+    default, capacity = _limits(settings), _capacity(settings)
+    ceiling = replace(
+        default,
+        memory_bytes=capacity.memory_bytes,
+        cpus=capacity.cpus,
+        scratch_bytes=max(capacity.memory_bytes, default.scratch_bytes),
+        time_seconds=longest_stage_seconds(settings),
+    )
+    return LimitRules(default=default, ceiling=ceiling)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        memory_bytes=settings.limit_memory_bytes,
+        cpus=settings.limit_cpus,
+        processes=settings.limit_processes,
+        scratch_bytes=settings.limit_scratch_bytes,
+        time_seconds=settings.limit_time_seconds,
+        open_files=settings.engine_open_files,
+    )

@@ -13,19 +13,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.checks import ImageReport, check_image
 from wheelyard.adapters.images.contents import read_sbom
 from wheelyard.adapters.images.names import find_image
 from wheelyard.adapters.images.refresh import ImageUpkeep
-from wheelyard.assembly.images import (
-    catalogue,
-    engine_command,
-    image_builder,
-    image_inventory,
-    image_pruning,
-    image_upkeep,
-)
+from wheelyard.assembly.images import image_builder, image_inventory, image_pruning, image_upkeep
+from wheelyard.assembly.parts import Parts
 from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
 from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import ExitCode
@@ -34,16 +27,16 @@ from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import NotFoundError
 from wheelyard.resources import data_path
-from wheelyard.settings import Settings, load_settings
+from wheelyard.settings import load_settings
 
 T = TypeVar("T")
 
 
 def build_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
     """Make a suite's two images."""
-    settings = load_settings()
-    chosen, version = suite or default_suite(settings), python or settings.default_python
-    images = image_builder(settings)
+    parts = Parts(load_settings())
+    chosen, version = suite or default_suite(parts), python or parts.settings.default_python
+    images = image_builder(parts)
     builder = with_progress(
         f"builder of {chosen}", lambda on_line: images.reporting_to(on_line).ensure_builder(chosen, python=version)
     )
@@ -58,25 +51,18 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     return ExitCode.OK
 
 
-def warn_about(settings: Settings, suite: str) -> None:
+def warn_about(parts: Parts, suite: str) -> None:
     """Say what the users of a suite should know."""
-    entry = catalogue(settings).suite.get(suite)
+    entry = parts.catalogue.suite.get(suite)
     if entry is not None and entry.warning:
         note(f"warning: {suite}: {entry.warning}")
 
 
-def default_suite(settings: Settings) -> str:
+def default_suite(parts: Parts) -> str:
     """Choose the suite that serves the default target; raises UnknownTargetError."""
+    settings = parts.settings
     target = Target.parse(python=settings.default_python, platform=settings.default_platform)
-    return catalogue(settings).builder_for(target).suite
-
-
-def ensure_runtime(images: ImageBuilder, settings: Settings) -> str:
-    """Return the id of the runtime image of the default target."""
-    suite = default_suite(settings)
-    return with_progress(
-        "runtime image", lambda on_line: images.reporting_to(on_line).ensure_runtime(suite, settings.default_python)
-    )
+    return parts.catalogue.builder_for(target).suite
 
 
 def with_progress(label: str, make: Callable[[Callable[[str], None]], Awaitable[T]]) -> T:
@@ -99,7 +85,7 @@ _ID_DIGITS = 12
 
 def list_builders(*, as_json: bool) -> ExitCode:
     """Print the catalogue's suites and this host's images of them."""
-    builders = asyncio.run(image_inventory(load_settings()).describe())
+    builders = asyncio.run(image_inventory(Parts(load_settings())).describe())
     if as_json:
         print_json([asdict(builder) for builder in builders])
         return ExitCode.OK
@@ -158,11 +144,11 @@ def format_age(seconds: float) -> str:
 
 def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
     """Bring updates into the images that this host has, or only look for them."""
-    settings = load_settings()
-    upkeep = image_upkeep(settings)
+    parts = Parts(load_settings())
+    upkeep = image_upkeep(parts)
     reports: list[ImageRefresh] = []
-    for name in [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites):
-        warn_about(settings, name)
+    for name in [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites):
+        warn_about(parts, name)
         reports += with_progress(f"updates of {name}", functools.partial(_refresh, upkeep, name, check_only=check_only))
     if as_json:
         print_json([asdict(report) for report in reports])
@@ -184,9 +170,9 @@ async def _refresh(
 
 def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
     """Print what the last refresh of each suite, or of one, changed on this host."""
-    settings = load_settings()
-    upkeep = image_upkeep(settings)
-    suites = [suite] if suite else list(catalogue(settings).on(platform.machine()).buildable_suites)
+    parts = Parts(load_settings())
+    upkeep = image_upkeep(parts)
+    suites = [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites)
     kept = {name: asyncio.run(upkeep.last_report(name)) for name in suites}
     if as_json:
         print_json({name: asdict(report) for name, report in kept.items() if report is not None})
@@ -220,9 +206,9 @@ def change_table(reports: Sequence[ImageRefresh]) -> Table:
 
 def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
     """Test a suite's images by their own promises, made first if they are missing."""
-    settings = load_settings()
-    chosen, version = suite or default_suite(settings), python or settings.default_python
-    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(settings, chosen, version, on_line))
+    parts = Parts(load_settings())
+    chosen, version = suite or default_suite(parts), python or parts.settings.default_python
+    reports = with_progress(f"tests of {chosen}", lambda on_line: _check(parts, chosen, version, on_line))
     if as_json:
         print_json([{**asdict(report), "passed": report.passed} for report in reports])
     else:
@@ -231,8 +217,8 @@ def check_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
     return ExitCode.OK if all(report.passed for report in reports) else ExitCode.OPERATOR
 
 
-async def _check(settings: Settings, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
-    images, engine = image_builder(settings).reporting_to(on_line), engine_command(settings)
+async def _check(parts: Parts, suite: str, python: str, on_line: LineCallback) -> list[ImageReport]:
+    images, engine = image_builder(parts).reporting_to(on_line), parts.engine
     ids = [await images.ensure_builder(suite, python=python), await images.ensure_runtime(suite, python)]
     found = [await find_image(engine, one) for one in ids]
     probes = data_path("builders") / "probes"
@@ -252,23 +238,23 @@ def _print_report(report: ImageReport) -> None:
 
 def print_sbom(suite: str | None, *, python: str | None, role: str, image: str | None) -> ExitCode:
     """Print the SBOM of an image that this host has."""
-    settings = load_settings()
-    chosen, version = suite or default_suite(settings), python or settings.default_python
-    print_json(json.loads(asyncio.run(_read_sbom(settings, image or (chosen, version, role)))))
+    parts = Parts(load_settings())
+    chosen, version = suite or default_suite(parts), python or parts.settings.default_python
+    print_json(json.loads(asyncio.run(_read_sbom(parts, image or (chosen, version, role)))))
     return ExitCode.OK
 
 
-async def _read_sbom(settings: Settings, wanted: str | tuple[str, str, str]) -> str:
-    engine = engine_command(settings)
-    name = wanted if isinstance(wanted, str) else await _name_image(settings, *wanted)
+async def _read_sbom(parts: Parts, wanted: str | tuple[str, str, str]) -> str:
+    engine = parts.engine
+    name = wanted if isinstance(wanted, str) else await _name_image(parts, *wanted)
     image = await find_image(engine, name)
     if image is None or not image.name or image.role not in ROLES:
         raise NotFoundError(kind="image", name=name)
     return await read_sbom(engine, image.id)
 
 
-async def _name_image(settings: Settings, suite: str, python: str, role: str) -> str:
-    images = image_builder(settings)
+async def _name_image(parts: Parts, suite: str, python: str, role: str) -> str:
+    images = image_builder(parts)
     name = images.builder_name if role == "builder" else images.runtime_name
     return (await name(suite, python)).tag
 
@@ -278,7 +264,7 @@ def prune_images(*, budget_bytes: int | None, as_json: bool) -> ExitCode:
     settings = load_settings()
     if budget_bytes is not None:
         settings = settings.model_copy(update={"environment_budget_bytes": budget_bytes})
-    removed = asyncio.run(image_pruning(settings).prune())
+    removed = asyncio.run(image_pruning(Parts(settings)).prune())
     if as_json:
         print_json([asdict(image) for image in removed])
         return ExitCode.OK

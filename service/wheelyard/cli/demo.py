@@ -24,8 +24,7 @@ from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.state_dir import StateDir
 from wheelyard.adapters.servers.processes import ChildCommand, end_child, last_line, rotate_log, spawn
 from wheelyard.api.schemas.builds import BuildView
-from wheelyard.assembly.images import engine_command
-from wheelyard.assembly.service import pip_wheel
+from wheelyard.assembly.parts import Parts, pip_wheel
 from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.connection import Connection, RunningService, read_service
 from wheelyard.cli.console import format_seconds, is_live, messages, note, output
@@ -190,7 +189,7 @@ class Installation:
 
 def install_and_import(settings: Settings, wanted: Installation) -> None:
     """Install from the index in a container, and import; raises ProblemError if that does not work."""
-    wheel, engine = pip_wheel(settings), engine_command(settings)
+    wheel, engine = pip_wheel(settings), Parts(settings).engine
     said = deque[str](maxlen=_SHOWN_PROBLEMS)
 
     def show(line: str) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from wheelyard.assembly.access import open_audit, open_workers
 from wheelyard.assembly.backup import Contents, back_up, restore
 from wheelyard.assembly.host_checks import inspect_host
-from wheelyard.assembly.worker_parts import worker_name
+from wheelyard.assembly.worker import worker_name
 from wheelyard.cli.connection import read_service
 from wheelyard.cli.console import is_live, messages, note, output, print_json
 from wheelyard.cli.log_text import plain_line

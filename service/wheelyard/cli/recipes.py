@@ -16,8 +16,7 @@ from wheelyard.adapters.recipes.folders import RecipeFolders, judge_recipe, list
 from wheelyard.adapters.resolver.sdists import read_sdist
 from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.links import IndexLinks
-from wheelyard.assembly.images import catalogue
-from wheelyard.assembly.service import known_suites, recipe_registry, source_index
+from wheelyard.assembly.parts import Parts, known_suites, make_parts, recipe_registry, source_index
 from wheelyard.assembly.trial import open_trial
 from wheelyard.cli.console import messages, note, output, print_json
 from wheelyard.cli.log_text import LineSplitter, print_log_line
@@ -49,7 +48,7 @@ from wheelyard.usecases.request_build import BuildRequest
 
 def open_book(folder: Path | None = None) -> RecipeFolders:
     """Give the recipes that the service would use, repositories brought up to date, then those of a folder."""
-    book = recipe_registry(load_settings(), *([folder] if folder else []))
+    book = recipe_registry(Parts(load_settings()), *([folder] if folder else []))
     asyncio.run(book.update())
     return book
 
@@ -57,7 +56,8 @@ def open_book(folder: Path | None = None) -> RecipeFolders:
 def lint_recipes(paths: Sequence[Path], *, as_json: bool) -> ExitCode:
     """Print every problem, one a line, in the form that editors jump to."""
     files = list(_files_of(paths))
-    found = [(file, problem) for file in files for problem in _problems_of(file)]
+    suites = known_suites(Parts(load_settings()).catalogue)
+    found = [(file, problem) for file in files for problem in _problems_of(file, suites)]
     if as_json:
         print_json([{"file": str(file), **asdict(problem)} for file, problem in found])
     else:
@@ -80,8 +80,8 @@ def _files_of(paths: Sequence[Path]) -> Iterator[Path]:
         yield from within if path.is_dir() else [path]
 
 
-def _problems_of(file: Path) -> Sequence[TextProblem]:
-    recipe, problems = judge_recipe(file.absolute(), suites=known_suites(load_settings()))
+def _problems_of(file: Path, suites: frozenset[str]) -> Sequence[TextProblem]:
+    recipe, problems = judge_recipe(file.absolute(), suites=suites)
     return problems if recipe is None else list(lint_recipe(recipe))
 
 
@@ -117,7 +117,7 @@ async def _newest_version(requirement: ProjectRequirement, python: str | None) -
 def place_of(version: Version, *, python: str | None, platform: str | None) -> Place:
     """Say what is meant by a Python and a platform, or by their absence; raises UnknownTargetError."""
     settings = load_settings()
-    book = catalogue(settings)
+    book = Parts(settings).catalogue
     wanted = (python or settings.default_python, platform or settings.default_platform)
     try:
         target = Target.parse(python=wanted[0], platform=wanted[1])
@@ -234,9 +234,10 @@ async def _run(release: str, options: TrialOptions, settings: Settings) -> Build
         platform=options.platform or settings.default_platform,
         requested_by="recipe test",
     )
-    recipes = recipe_registry(settings, *([options.folder] if options.folder else []))
+    parts = await make_parts(settings)
+    recipes = recipe_registry(parts, *([options.folder] if options.folder else []))
     await recipes.update()
-    async with open_trial(settings, recipes=recipes, keep=options.keep) as trial:
+    async with open_trial(parts, recipes=recipes, keep=options.keep) as trial:
         screen = _Screen()
         try:
             return await trial(request, show=screen.show)

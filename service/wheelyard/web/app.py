@@ -29,6 +29,7 @@ from wheelyard.web import (
 )
 from wheelyard.web.context import PageContext, open_context, sign_in_path
 from wheelyard.web.guide import add_guide
+from wheelyard.web.log_map import LineIndexes
 from wheelyard.web.rendering import Page, render
 
 PageFunction = Callable[[PageContext], Awaitable[Page | Response]]
@@ -91,6 +92,8 @@ ROUTES: Final = (
 
 def add_pages(app: FastAPI) -> None:
     """Serve every page, and the style sheet and scripts that they load."""
+    app.state.page_memories = {}
+    app.state.log_maps = LineIndexes()
     for route in ROUTES:
         app.add_route(route.path, _serve(route), methods=[route.method], include_in_schema=False)
     app.mount("/static", _Assets(directory=str(files("wheelyard.web") / "static")), name="static")

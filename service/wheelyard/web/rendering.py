@@ -99,14 +99,10 @@ _PATIENCE_SECONDS: Final = 2.0
 _OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/own/", "/files/")
 
 
-def wants_page(request: Request) -> bool:
-    """Tell whether a person looks: browsers ask for HTML first, installers and API clients do not."""
-    asked = request.headers.get("Accept", "").startswith("text/html")
-    return asked and not request.url.path.startswith(_OF_PROGRAMS)
-
-
-async def error_page(request: Request, problem: Problem) -> Response:
-    """Show what went wrong, to whoever is signed in."""
+async def error_page(request: Request, problem: Problem) -> Response | None:
+    """Show what went wrong; None for installers and API clients, which do not ask for HTML first as browsers do."""
+    if not request.headers.get("Accept", "").startswith("text/html") or request.url.path.startswith(_OF_PROGRAMS):
+        return None
     values = {
         "status": problem.status,
         "code": problem.code,
