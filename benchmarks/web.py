@@ -35,7 +35,7 @@ from wheelyard.adapters.store.metrics import PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresLiveQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.supervisor import keep_for_good
@@ -151,9 +151,7 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
         ),
         names=PostgresNames(database),
         prebuild_lists=PostgresPrebuildLists(database),
-        index=replace(
-            services.index, browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database))
-        ),
+        index=replace(services.index, browse=BrowseIndex(store=wheels)),
     )
 
 

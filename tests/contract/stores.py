@@ -31,8 +31,8 @@ from wheelyard.interfaces import (
     SessionStore,
     StatisticsStore,
     TokenStore,
-    UploadStore,
     WebhookOutbox,
+    WheelStore,
     WorkerStore,
     WorkQueue,
 )
@@ -68,7 +68,7 @@ class Stores:
     audit: AuditStore
     prebuilds: PrebuildStore
     turns: PrebuildTurns
-    uploads: UploadStore
+    wheels: WheelStore
     needs: MissingReleaseStore
     outbox: WebhookOutbox
     prebuild_lists: PrebuildLists

@@ -21,7 +21,6 @@ from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import MIGRATIONS, Database, migrate, prefer_order
 from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
-from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.adapters.store.logs import PostgresLogPacking, PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
@@ -30,6 +29,7 @@ from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists, PostgresPr
 from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresLiveQueue, PostgresQueue
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Lane
@@ -108,7 +108,7 @@ def stores(database: Database) -> Stores:
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
         turns=prebuilds,
-        uploads=PostgresUploads(database),
+        wheels=PostgresWheels(database),
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         prebuild_lists=PostgresPrebuildLists(database),

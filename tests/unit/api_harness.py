@@ -23,7 +23,7 @@ from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryWorkers
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
-from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.host.disk_use import measure_disk
 from wheelyard.adapters.resolver.requirements import parse_requirements
@@ -233,13 +233,10 @@ def index_harness(
         staged_pages=SimplePages(wheels, listing=replace(listing, level=Level.STAGING), trusted_seconds=0),
         own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), trusted_seconds=0),
         files=WheelBytes(store=wheels, storage=held),
-        browse=BrowseIndex(store=wheels, lists=wheels, contents=wheels),
-        manage=ManageWheels(store=wheels, edits=wheels, storage=held, indexes=indexes),
+        browse=BrowseIndex(store=wheels),
+        manage=ManageWheels(store=wheels, storage=held, indexes=indexes),
         check=CheckIndex(
-            lists=wheels,
-            edits=wheels,
-            contents=wheels,
-            reports=MemoryIndexReports(state),
+            wheels=wheels,
             storage=held,
             indexes=indexes,
             audit=MemoryAudit(state),
@@ -263,7 +260,7 @@ def prebuild_harness(
         equal_builds=MemoryBuilds(state),
         find=FindRelease(source=source, wheels=wheels, listing=Listing(targets=request_build.targets())),
         request_build=request_build,
-        mirror=MirrorWheel(source=source, index=index, records=wheels, now=state.clock),
+        mirror=MirrorWheel(source=source, index=index, wheels=wheels, now=state.clock),
         now=state.clock,
     )
     parsers = InlineParsers()

@@ -13,7 +13,7 @@ from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
 from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
 from tests.fakes.queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
 from tests.fakes.records import MemoryState
-from tests.fakes.wheels import MemoryUploads
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.domain.access import OpenLimits
 from wheelyard.errors import DatabaseUnavailableError
@@ -54,7 +54,7 @@ class TestMemoryStores(StoreContract):
             audit=MemoryAudit(state),
             prebuilds=prebuilds,
             turns=prebuilds,
-            uploads=MemoryUploads(state),
+            wheels=MemoryWheels(state),
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
             prebuild_lists=prebuilds,

@@ -13,16 +13,15 @@ from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.index_records import PostgresIndexReports, PostgresUploads
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.api.services import IndexAccess, IndexServices
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.interfaces import WheelEdits, WheelIndex, WheelStorage
+from wheelyard.interfaces import WheelIndex, WheelStorage, WheelStore
 from wheelyard.settings import Settings
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.check_index import CheckIndex, RegularCheck
@@ -111,7 +110,7 @@ def index_services(
         for one in (pages, staged_pages, own_pages):
             one.doubt()
 
-    edits = PostgresWheelEdits(database, on_change=doubt_pages)
+    edits = PostgresWheels(database, on_change=doubt_pages)
     local = listens_here_alone(settings.host)
     alone = local and settings.index_url is None and settings.public_url is None
     return IndexServices(
@@ -119,8 +118,8 @@ def index_services(
         staged_pages=staged_pages,
         own_pages=own_pages,
         files=WheelBytes(store=wheels, storage=index.storage),
-        browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
-        manage=ManageWheels(store=wheels, edits=edits, storage=index.storage, indexes=index.indexes),
+        browse=BrowseIndex(store=wheels),
+        manage=ManageWheels(store=edits, storage=index.storage, indexes=index.indexes),
         check=check_index(database, index, edits),
         access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
         public_url=settings.public_url,
@@ -135,13 +134,10 @@ def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> 
     )
 
 
-def check_index(database: Database, index: IndexBackends, edits: WheelEdits) -> CheckIndex:
+def check_index(database: Database, index: IndexBackends, wheels: WheelStore) -> CheckIndex:
     """Make what compares devpi with the database."""
     return CheckIndex(
-        lists=PostgresWheels(database),
-        edits=edits,
-        contents=PostgresWheelContents(database),
-        reports=PostgresIndexReports(database),
+        wheels=wheels,
         storage=index.storage,
         indexes=index.indexes,
         audit=PostgresAudit(database),
@@ -150,7 +146,7 @@ def check_index(database: Database, index: IndexBackends, edits: WheelEdits) -> 
 
 def regular_check(database: Database, index: IndexBackends) -> RegularCheck:
     """Make what a worker does to have devpi and the database compared now and then."""
-    check = check_index(database, index, PostgresWheelEdits(database))
+    check = check_index(database, index, PostgresWheels(database))
     return RegularCheck(PostgresPeriodic(database), check)
 
 
@@ -163,7 +159,6 @@ def retained_index(database: Database, index: IndexBackends, level: Level) -> Wh
     """Give an index to publish on: no name ever gets other bytes, even after a deletion."""
     return RetainedIndex(
         index.indexes[level],
-        find=PostgresWheels(database).find,
-        uploads=PostgresUploads(database),
+        wheels=PostgresWheels(database),
         remove=index.storage.remove,
     )

@@ -16,7 +16,7 @@ from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
-from wheelyard.adapters.store.wheels import PostgresWheelRecords, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.assembly.access import open_limits
 from wheelyard.assembly.index import IndexBackends, own_wheels, retained_index
@@ -116,7 +116,7 @@ def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) 
     return MirrorWheel(
         source=source,
         index=retained_index(database, index, Level.PROD),
-        records=PostgresWheelRecords(database),
+        wheels=PostgresWheels(database),
         now=_now,
     )
 

@@ -19,13 +19,13 @@ from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
-from wheelyard.adapters.store.index_records import PostgresUploads
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.images import (
@@ -91,7 +91,7 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         lease_seconds=settings.lease_seconds,
         statements={"beat": BEAT.encode(), "note_death": NOTE_DEATH},
     )
-    steps = steps_to(publish_on(worker_index(settings, database, index), PostgresUploads(database)))
+    steps = steps_to(publish_on(worker_index(settings, database, index), PostgresWheels(database)))
     run_build = RunBuild(store=attempts, steps=steps, tools=tools, options=options, keeper=keeper)
     registration = worker_registration(settings)
     figures = PostgresMetrics(database)
