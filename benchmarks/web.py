@@ -33,7 +33,7 @@ from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
-from wheelyard.adapters.store.queue import PostgresLiveQueue
+from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
@@ -144,9 +144,9 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
         statistics=PostgresStatistics(database),
         workers=PostgresWorkers(database),
         queue=ShowQueue(
-            line=PostgresLiveQueue(database),
+            queue=PostgresQueue(database, queue),
             workers=PostgresWorkers(database),
-            times=builds,
+            builds=builds,
             now=lambda: datetime.now(UTC),
         ),
         names=PostgresNames(database),

@@ -24,11 +24,11 @@ class BrowseContract:
         ).build.id
         mine = [await stores.queued(sample_order(key=f"mine-{number}")) for number in range(2)]
         other = (await stores.builds.submit(sample_order(key="other"), requested_by="other")).build.id
-        line = await stores.line.read(limit=3)
+        line = await stores.queue.read(limit=3)
         assert [one.build.id for one in line.running] == [running]
         assert line.running[0].started_at is not None
         assert (line.total, line.waiting[0].lane) == (4, LANE)
-        whole = [one.build.id for one in (await stores.line.read(limit=10)).waiting]
+        whole = [one.build.id for one in (await stores.queue.read(limit=10)).waiting]
         assert [one.build.id for one in line.waiting] == whole[:3]
         assert whole[-1] == batch
         taken = [await stores.taken() for _ in range(4)]
@@ -37,7 +37,7 @@ class BrowseContract:
 
     async def test_build_that_waits_for_another_is_in_no_line(self, stores: Stores) -> None:
         await waiting(stores, "top", "needed")
-        line = await stores.line.read(limit=10)
+        line = await stores.queue.read(limit=10)
         assert ([one.build.project for one in line.waiting], line.total, line.blocked) == (["needed"], 1, 1)
 
     async def test_names_are_those_of_wheels_and_builds_that_begin_so(self, stores: Stores) -> None:

@@ -204,7 +204,7 @@ class RetryContract:
     @pytest.mark.parametrize("outcome", [FAILURE, Outcome(status=Status.CANCELLED)], ids=["failed", "cancelled"])
     async def test_retry_queues_a_build_anew_with_all_its_attempts(self, stores: Stores, outcome: Outcome) -> None:
         build_id = await stores.finished(outcome)
-        submission = await stores.retries.retry(build_id, requested_by="bob")
+        submission = await stores.builds.retry(build_id, requested_by="bob")
         build = submission.build
         assert (submission.joined, build.id, build.status) == (False, build_id, Status.QUEUED)
         assert (build.failure, build.finished_at, build.cancel_requested, len(build.attempts)) == (None, None, False, 1)
@@ -214,7 +214,7 @@ class RetryContract:
 
     async def test_retry_ends_the_pause_of_a_build_that_waits(self, stores: Stores) -> None:
         build_id = await stores.finished(AGAIN)
-        submission = await stores.retries.retry(build_id, requested_by="bob")
+        submission = await stores.builds.retry(build_id, requested_by="bob")
         assert (submission.joined, submission.build.not_before) == (False, None)
         assert await stores.taken() == build_id
 
@@ -226,13 +226,13 @@ class RetryContract:
             if status is Status.SUCCEEDED:
                 await stores.attempts.finish(claim, SUCCESS)
         before = await stores.builds.get(build_id)
-        submission = await stores.retries.retry(build_id, requested_by="bob")
+        submission = await stores.builds.retry(build_id, requested_by="bob")
         assert (submission.joined, submission.build) == (True, before)
 
     async def test_retry_joins_the_equal_build_that_came_in_between(self, stores: Stores) -> None:
         failed = await stores.finished(FAILURE)
         other = await stores.queued()
-        submission = await stores.retries.retry(failed, requested_by="bob")
+        submission = await stores.builds.retry(failed, requested_by="bob")
         assert (submission.joined, submission.build.id) == (True, other)
         assert (await stores.builds.get(failed)).failure == sample_failure()
 
@@ -240,14 +240,14 @@ class RetryContract:
         first = await stores.finished(FAILURE)
         second = await stores.finished(FAILURE)
         both = [first, second] * 4
-        submissions = await asyncio.gather(*(stores.retries.retry(one, requested_by="bob") for one in both))
+        submissions = await asyncio.gather(*(stores.builds.retry(one, requested_by="bob") for one in both))
         assert len({submission.build.id for submission in submissions}) == 1
         assert [submission.joined for submission in submissions].count(False) == 1
 
     async def test_unknown_build_cannot_be_retried(self, stores: Stores) -> None:
         for build_id in (NOWHERE, "no-id-at-all"):
             with pytest.raises(NotFoundError):
-                await stores.retries.retry(build_id, requested_by="bob")
+                await stores.builds.retry(build_id, requested_by="bob")
 
 
 class TakeoverContract:
@@ -335,14 +335,14 @@ class TakeoverContract:
         claim = await stores.claimed(build_id)
         assert claim.alone
         await stores.attempts.finish(claim, FAILURE)
-        await stores.retries.retry(build_id, requested_by="bob")
+        await stores.builds.retry(build_id, requested_by="bob")
         assert await stores.taken(free=replace(ROOM, slots=1)) == build_id
 
     async def test_retry_by_a_person_forgets_deaths(self, stores: Stores) -> None:
         build_id = await submitted(stores, "poison")
         for worker in ("worker-1", "worker-2", "again", "worker-1", "worker-2"):
             if worker == "again":
-                await stores.retries.retry(build_id, requested_by="bob")
+                await stores.builds.retry(build_id, requested_by="bob")
                 continue
             assert (await stores.builds.get(build_id)).status is Status.QUEUED
             await stores.claimed(build_id, worker)
@@ -374,12 +374,12 @@ class TakeoverContract:
                 await stores.builds.request_cancel(build_id, requested_by="tests")
                 await asyncio.sleep(0.05)
 
-        async with asyncio.timeout(30), stores.signals.cancel_asked(build_id) as asked:
+        async with asyncio.timeout(30), stores.attempts.cancel_asked(build_id) as asked:
             await wish_until_heard(asked)
 
     async def test_changes_of_a_build_are_no_wish_to_cancel_it(self, stores: Stores) -> None:
         build_id = await stores.queued()
-        async with stores.signals.cancel_asked(build_id) as asked:
+        async with stores.attempts.cancel_asked(build_id) as asked:
             claim = await stores.claimed(build_id)
             await stores.attempts.append_log(claim, b"x")
             await asyncio.sleep(0.05)

@@ -15,10 +15,7 @@ from wheelyard.interfaces import (
     AttemptStore,
     AuditStore,
     BuildStore,
-    CancelSignals,
-    EqualBuilds,
     ImageReports,
-    LiveQueueStore,
     LogStore,
     MetricStore,
     MissingReleaseStore,
@@ -27,7 +24,6 @@ from wheelyard.interfaces import (
     PrebuildLists,
     PrebuildStore,
     PrebuildTurns,
-    RetryStore,
     SessionStore,
     StatisticsStore,
     TokenStore,
@@ -52,10 +48,7 @@ class Stores:
     """Empty stores on one state, which allow MAX_ATTEMPTS attempts."""
 
     builds: BuildStore
-    equal_builds: EqualBuilds
-    retries: RetryStore
     attempts: AttemptStore
-    signals: CancelSignals
     queue: WorkQueue
     workers: WorkerStore
     images: ImageReports
@@ -72,7 +65,6 @@ class Stores:
     needs: MissingReleaseStore
     outbox: WebhookOutbox
     prebuild_lists: PrebuildLists
-    line: LiveQueueStore
     names: NameStore
     expire_leases: Callable[[], Awaitable[None]]
     """Let every lease that is held run out."""

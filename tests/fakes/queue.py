@@ -4,15 +4,16 @@ They keep the same promises (tests/contract/queue_contract.py) in one process, a
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tests.fakes.builds import MemoryAttempts
+from tests.fakes.builds import MemoryAttempts, summary_of
 from tests.fakes.dependencies import release_dependents
 from tests.fakes.records import BuildRecord, MemoryState
 
 from wheelyard.adapters.store.dependencies import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
+from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
 from wheelyard.domain.builds.log_text import LogNote
 from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, WorkerRegistration, WorkerState, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome
@@ -20,6 +21,7 @@ from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError, WorkerLostError
 
 _SILENT: Final = timedelta(seconds=30)
+_AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 _FORGOTTEN: Final = timedelta(minutes=15)
 _NOTE: Final = LogNote.of("this log was kept for as long as the operator wants logs kept, and removed then").encode()
 
@@ -73,6 +75,19 @@ class MemoryQueue:
             if record.build.status is Status.QUEUED and len(record.deaths) >= MAX_DEATHS:
                 self._end_lost(record, now)
         return count
+
+    async def read(self, *, limit: int) -> LiveQueue:
+        """Read what runs and the first of what waits."""
+        records = list(self._state.records.values())
+        queued = [one for one in records if one.build.status is Status.QUEUED]
+        waiting = sorted((one for one in queued if not one.build.waits_for), key=_order)
+        running = (one for one in records if one.build.status is Status.RUNNING)
+        return LiveQueue(
+            running=tuple(map(_live, running)),
+            waiting=tuple(map(_live, waiting[:limit])),
+            total=len(waiting),
+            blocked=len(queued) - len(waiting),
+        )
 
     def _end_lost(self, record: BuildRecord, now: datetime) -> None:
         record.close_lost_attempt(now)
@@ -204,3 +219,13 @@ def _is_useless(build: Build, before: datetime) -> bool:
 
 def _holds(worker: str, build: Build) -> bool:
     return build.status is Status.RUNNING and build.attempts[-1].worker == worker
+
+
+def _order(record: BuildRecord) -> tuple[datetime, int, int, int]:
+    build = record.build
+    return build.not_before or _AT_ONCE, build.priority.rank, record.turn, record.sequence
+
+
+def _live(record: BuildRecord) -> LiveBuild:
+    build = record.build
+    return LiveBuild(build=summary_of(build), lane=build.order.lane, started_at=build.started_at)

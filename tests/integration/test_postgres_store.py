@@ -26,7 +26,7 @@ from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, Pos
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists, PostgresPrebuilds
-from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresLiveQueue, PostgresQueue
+from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresQueue
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.adapters.store.wheels import PostgresWheels
@@ -92,10 +92,7 @@ def stores(database: Database) -> Stores:
 
     return Stores(
         builds=builds,
-        equal_builds=builds,
-        retries=builds,
         attempts=attempts,
-        signals=attempts,
         queue=PostgresQueue(database, queue),
         workers=PostgresWorkers(database),
         images=PostgresImageReports(database),
@@ -112,7 +109,6 @@ def stores(database: Database) -> Stores:
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         prebuild_lists=PostgresPrebuildLists(database),
-        line=PostgresLiveQueue(database),
         names=PostgresNames(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
@@ -483,7 +479,7 @@ async def test_build_that_cannot_be_read_fails_and_hinders_no_other(
         assert broken not in listed
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.builds.get(broken)
-    assert (await stores.line.read(limit=10)).total == 0
+    assert (await stores.queue.read(limit=10)).total == 0
 
 
 async def test_build_that_waits_and_cannot_be_read_fails(stores: Stores, database: Database) -> None:

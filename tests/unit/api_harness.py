@@ -14,13 +14,13 @@ import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
 from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLiveQueue, MemoryLogs
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
 from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
-from tests.fakes.queue import MemoryWorkers
+from tests.fakes.queue import MemoryQueue, MemoryWorkers
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.wheels import MemoryWheels
@@ -122,9 +122,7 @@ class ApiParts:
             agent_digest="a1",
             build_number=1,
         )
-        return RequestBuild(
-            source=self.source, store=self.builds, recipes=self.recipes, facts=facts, equal_builds=self.builds
-        )
+        return RequestBuild(source=self.source, store=self.builds, recipes=self.recipes, facts=facts)
 
 
 @asynccontextmanager
@@ -186,13 +184,12 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         ),
         audit=MemoryAudit(state),
         builds=builds,
-        retries=builds,
         workers=workers,
         logs=logs,
         statistics=MemoryStatistics(state),
         figures=MemoryMetrics(state, MemoryPrebuilds(state)),
         disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
-        queue=ShowQueue(line=MemoryLiveQueue(state), workers=workers, times=builds, now=now),
+        queue=ShowQueue(queue=MemoryQueue(state), workers=workers, builds=builds, now=now),
         names=MemoryNames(state),
         prebuild_lists=prebuilds.store,
         recipes=parts.recipes,
@@ -257,7 +254,7 @@ def prebuild_harness(
     wheels, store = MemoryWheels(state), MemoryPrebuilds(state)
     advance = AdvancePrebuild(
         turns=store,
-        equal_builds=MemoryBuilds(state),
+        builds=MemoryBuilds(state),
         find=FindRelease(source=source, wheels=wheels, listing=Listing(targets=request_build.targets())),
         request_build=request_build,
         mirror=MirrorWheel(source=source, index=index, wheels=wheels, now=state.clock),
@@ -275,7 +272,7 @@ def prebuild_harness(
         read=read,
         store=store,
         wheels=wheels,
-        times=MemoryBuilds(state),
+        builds=MemoryBuilds(state),
         workers=MemoryWorkers(state),
         advance=advance,
         webhooks=WebhookRules(secret="secret of the webhooks", allowed=AllowedAddresses()),

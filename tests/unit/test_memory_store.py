@@ -7,7 +7,7 @@ from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
 from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLiveQueue, MemoryLogs
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.dependencies import MemoryMissingReleases
 from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
 from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
@@ -38,10 +38,7 @@ class TestMemoryStores(StoreContract):
         builds, prebuilds = MemoryBuilds(state), MemoryPrebuilds(state)
         return Stores(
             builds=builds,
-            equal_builds=builds,
-            retries=builds,
             attempts=attempts,
-            signals=attempts,
             queue=MemoryQueue(state),
             workers=MemoryWorkers(state),
             images=MemoryImageReports(state),
@@ -58,7 +55,6 @@ class TestMemoryStores(StoreContract):
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
             prebuild_lists=prebuilds,
-            line=MemoryLiveQueue(state),
             names=MemoryNames(state),
             expire_leases=expire_leases,
             pass_time=pass_time,

@@ -20,7 +20,6 @@ from wheelyard.interfaces import (
     ParserPool,
     PrebuildLists,
     RecipeRegistry,
-    RetryStore,
     StatisticsStore,
     WorkerStore,
 )
@@ -91,7 +90,6 @@ class ApiServices:
     audit: AuditStore
     prebuilds: Prebuilds
     builds: BuildStore
-    retries: RetryStore
     workers: WorkerStore
     logs: LogStore
     statistics: StatisticsStore

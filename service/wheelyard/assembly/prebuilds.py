@@ -76,7 +76,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     store = PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
         turns=store,
-        equal_builds=builds,
+        builds=builds,
         find=FindRelease(
             source=source,
             wheels=wheels,
@@ -101,7 +101,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         read=read,
         store=store,
         wheels=wheels,
-        times=builds,
+        builds=builds,
         workers=PostgresWorkers(database),
         advance=advance,
         webhooks=webhook_rules(settings),

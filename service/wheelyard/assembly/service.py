@@ -22,7 +22,7 @@ from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
-from wheelyard.adapters.store.queue import PostgresLiveQueue
+from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
 from wheelyard.api.services import ApiServices
@@ -114,9 +114,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
     recipes = recipe_registry(settings)
     await fetch_first(recipes)
     access = access_of(settings, tokens := tokens_of(database))
-    request_build = RequestBuild(
-        source=source, store=builds, recipes=recipes, facts=await builder_facts(settings), equal_builds=builds
-    )
+    request_build = RequestBuild(source=source, store=builds, recipes=recipes, facts=await builder_facts(settings))
     prebuilds = make_prebuilds(
         settings,
         database=database,
@@ -138,16 +136,15 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         sessions=sessions_of(settings, database, access),
         audit=PostgresAudit(database),
         builds=builds,
-        retries=builds,
         logs=logs,
         statistics=PostgresStatistics(database),
         figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
         disk=lambda: asyncio.to_thread(measure_disk, settings.state_dir),
         queue=ShowQueue(
-            line=PostgresLiveQueue(database),
+            queue=PostgresQueue(database, queue),
             workers=PostgresWorkers(database),
-            times=builds,
+            builds=builds,
             now=lambda: datetime.now(UTC),
         ),
         names=PostgresNames(database),

@@ -4,14 +4,10 @@ from wheelyard.interfaces.access import AuditStore, SessionStore, TokenStore
 from wheelyard.interfaces.builds import (
     AttemptStore,
     BuildStore,
-    BuildTimes,
-    EqualBuilds,
-    LiveQueueStore,
     LogStore,
     MetricStore,
     MissingReleaseStore,
     NameStore,
-    RetryStore,
     StatisticsStore,
 )
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
@@ -37,25 +33,21 @@ from wheelyard.interfaces.wheels import (
     WheelStorage,
     WheelStore,
 )
-from wheelyard.interfaces.work import CancelSignals, ImageReports, LeaseKeeper, PeriodicStore, WorkerStore, WorkQueue
+from wheelyard.interfaces.work import ImageReports, LeaseKeeper, PeriodicStore, WorkerStore, WorkQueue
 
 __all__ = [
     "AttemptStore",
     "AuditStore",
     "BuildStore",
-    "BuildTimes",
-    "CancelSignals",
     "Container",
     "ContainerSpec",
     "CrateCache",
     "DueWebhook",
     "Engine",
-    "EqualBuilds",
     "ImageReports",
     "Images",
     "LeaseKeeper",
     "Limits",
-    "LiveQueueStore",
     "LogSink",
     "LogStore",
     "MetricStore",
@@ -70,7 +62,6 @@ __all__ = [
     "PrebuildTurns",
     "RecipeRegistry",
     "ReleaseResolver",
-    "RetryStore",
     "SessionStore",
     "SourceIndex",
     "StatisticsStore",

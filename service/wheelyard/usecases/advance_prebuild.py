@@ -28,7 +28,7 @@ from wheelyard.errors import (
     TooMuchOpenError,
     WheelyardError,
 )
-from wheelyard.interfaces import EqualBuilds, PrebuildTurns
+from wheelyard.interfaces import BuildStore, PrebuildTurns
 from wheelyard.logs import get_logger, log_context
 from wheelyard.usecases.release_facts import FindRelease, FoundRelease
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
@@ -54,7 +54,7 @@ class AdvancePrebuild:
     """Decides over releases, and does what was decided."""
 
     turns: PrebuildTurns
-    equal_builds: EqualBuilds
+    builds: BuildStore
     find: FindRelease
     request_build: RequestBuild
     mirror: Mirror
@@ -230,7 +230,7 @@ class AdvancePrebuild:
             order = await self.request_build.decide(_build_request(release, target, prebuild))
         except (CallerError, RecipeError, ProjectError) as error:
             return _refused(release, target, str(error))
-        equal = await self.equal_builds.find_equal(order.key)
+        equal = await self.builds.find_equal(order.key)
         planned = replace(_refused(release, target, ""), status=Status.QUEUED)
         return replace(planned, build_id=equal.id, status=equal.status, joined=True) if equal else planned
 

@@ -35,7 +35,7 @@ from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
-from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerStore
+from wheelyard.interfaces import BuildStore, ParserPool, PrebuildStore, WheelStore, WorkerStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -69,7 +69,7 @@ class Prebuilds:
     read: ReadDependencies
     store: PrebuildStore
     wheels: WheelStore
-    times: BuildTimes
+    builds: BuildStore
     workers: WorkerStore
     advance: AdvancePrebuild
     webhooks: WebhookRules
@@ -149,7 +149,7 @@ class Prebuilds:
         """
         # In threads: of thousands of items, it takes a while.
         projects = await asyncio.to_thread(projects_ahead, prebuild)
-        typical = await self.times.typical_seconds(projects) if projects else {}
+        typical = await self.builds.typical_seconds(projects) if projects else {}
         if not typical:
             return None
         workers = await self.workers.list_workers()
