@@ -29,9 +29,8 @@ from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresNames, PostgresStatistics
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
@@ -141,15 +140,13 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
         services,
         builds=builds,
         logs=PostgresLogs(database),
-        statistics=PostgresStatistics(database),
-        workers=PostgresWorkers(database),
+        workers=PostgresFleet(database),
         queue=ShowQueue(
             queue=PostgresQueue(database, queue),
-            workers=PostgresWorkers(database),
+            workers=PostgresFleet(database),
             builds=builds,
             now=lambda: datetime.now(UTC),
         ),
-        names=PostgresNames(database),
         prebuild_lists=PostgresPrebuildLists(database),
         index=replace(services.index, browse=BrowseIndex(store=wheels)),
     )

@@ -43,10 +43,10 @@ class BrowseContract:
     async def test_names_are_those_of_wheels_and_builds_that_begin_so(self, stores: Stores) -> None:
         for project in ("pyyaml", "pyzmq", "lxml", "py"):
             await stores.finished(SUCCESS, sample_order(key=project, project=project))
-        assert await stores.names.names("py", limit=10) == ("py", "pyyaml", "pyzmq")
-        assert await stores.names.names("pyz", limit=10) == ("pyzmq",)
-        assert await stores.names.names("", limit=2) == ("lxml", "py")
-        assert await stores.names.names("%", limit=10) == ()
+        assert await stores.wheels.known_projects("py", limit=10) == ("py", "pyyaml", "pyzmq")
+        assert await stores.wheels.known_projects("pyz", limit=10) == ("pyzmq",)
+        assert await stores.wheels.known_projects("", limit=2) == ("lxml", "py")
+        assert await stores.wheels.known_projects("%", limit=10) == ()
 
     async def test_prebuilds_are_listed_by_state_with_their_progress(self, stores: Stores) -> None:
         for number in (1, 2, 3):

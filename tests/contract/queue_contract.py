@@ -1,4 +1,4 @@
-"""What every WorkQueue, RetryStore, WorkerStore and PeriodicStore must keep."""
+"""What every WorkQueue, FleetStore and PeriodicStore must keep, and every BuildStore about retries."""
 
 import asyncio
 from dataclasses import replace
@@ -391,49 +391,49 @@ CARD = WorkerRegistration(name="w1", host="host-1", lanes=(LANE, TRIXIE), capaci
 
 class WorkerContract:
     async def test_worker_is_listed_as_it_reports_itself(self, stores: Stores) -> None:
-        await stores.workers.report(replace(CARD, name="w2"))
-        await stores.workers.report(CARD)
-        first, second = await stores.workers.list_workers()
+        await stores.fleet.report_worker(replace(CARD, name="w2"))
+        await stores.fleet.report_worker(CARD)
+        first, second = await stores.fleet.list_workers()
         assert (first.registration, second.registration) == (CARD, replace(CARD, name="w2"))
         assert first.builds == ()
         assert first.registration.architecture == "x86_64"
 
     async def test_worker_that_reports_again_stays_the_same(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
-        (before,) = await stores.workers.list_workers()
+        await stores.fleet.report_worker(CARD)
+        (before,) = await stores.fleet.list_workers()
         await stores.pass_time(0.0)
         draining = replace(
             CARD, state=WorkerState.DRAINING, lanes=(Lane(architecture="x86_64", suite="a", python="3.9"),)
         )
-        await stores.workers.report(draining)
-        (after,) = await stores.workers.list_workers()
+        await stores.fleet.report_worker(draining)
+        (after,) = await stores.fleet.list_workers()
         assert (after.registration, after.started_at) == (draining, before.started_at)
         assert after.seen_at >= before.seen_at
 
     async def test_silent_worker_is_lost_until_it_reports_again(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         await stores.pass_time(31)
-        assert (await stores.workers.list_workers())[0].registration.state is WorkerState.LOST
-        await stores.workers.report(CARD)
-        assert (await stores.workers.list_workers())[0].registration.state is WorkerState.ACTIVE
+        assert (await stores.fleet.list_workers())[0].registration.state is WorkerState.LOST
+        await stores.fleet.report_worker(CARD)
+        assert (await stores.fleet.list_workers())[0].registration.state is WorkerState.ACTIVE
 
     async def test_stopped_worker_is_not_lost_and_begins_anew(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
-        await stores.workers.report(replace(CARD, state=WorkerState.STOPPED))
+        await stores.fleet.report_worker(CARD)
+        await stores.fleet.report_worker(replace(CARD, state=WorkerState.STOPPED))
         await stores.pass_time(100)
-        (before,) = await stores.workers.list_workers()
+        (before,) = await stores.fleet.list_workers()
         assert before.registration.state is WorkerState.STOPPED
-        await stores.workers.report(CARD)
-        assert (await stores.workers.list_workers())[0].started_at > before.started_at
+        await stores.fleet.report_worker(CARD)
+        assert (await stores.fleet.list_workers())[0].started_at > before.started_at
 
     async def test_worker_shows_the_builds_that_it_holds(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         held = await submitted(stores, "held")
         assert await stores.taken(worker="w1") == held
         over = await submitted(stores, "over")
         await stores.attempts.finish(await stores.claimed(over, "w1"), SUCCESS)
         await stores.claimed(await submitted(stores, "other"), "w2")
-        assert (await stores.workers.list_workers())[0].builds == (held,)
+        assert (await stores.fleet.list_workers())[0].builds == (held,)
 
 
 class PeriodicContract:
@@ -483,8 +483,8 @@ class PeriodicContract:
             await stores.builds.get(failed)
 
     async def test_workers_that_are_gone_for_long_are_dropped(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         await stores.pass_time(2 * 86_400)
-        await stores.workers.report(replace(CARD, name="w2"))
+        await stores.fleet.report_worker(replace(CARD, name="w2"))
         assert await stores.periodic.drop_workers(days=1) == 1
-        assert [worker.registration.name for worker in await stores.workers.list_workers()] == ["w2"]
+        assert [worker.registration.name for worker in await stores.fleet.list_workers()] == ["w2"]

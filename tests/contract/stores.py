@@ -15,21 +15,18 @@ from wheelyard.interfaces import (
     AttemptStore,
     AuditStore,
     BuildStore,
-    ImageReports,
+    FleetStore,
     LogStore,
     MetricStore,
     MissingReleaseStore,
-    NameStore,
     PeriodicStore,
     PrebuildLists,
     PrebuildStore,
     PrebuildTurns,
     SessionStore,
-    StatisticsStore,
     TokenStore,
     WebhookOutbox,
     WheelStore,
-    WorkerStore,
     WorkQueue,
 )
 
@@ -50,11 +47,9 @@ class Stores:
     builds: BuildStore
     attempts: AttemptStore
     queue: WorkQueue
-    workers: WorkerStore
-    images: ImageReports
+    fleet: FleetStore
     periodic: PeriodicStore
     logs: LogStore
-    statistics: StatisticsStore
     figures: MetricStore
     tokens: TokenStore
     sessions: SessionStore
@@ -65,7 +60,6 @@ class Stores:
     needs: MissingReleaseStore
     outbox: WebhookOutbox
     prebuild_lists: PrebuildLists
-    names: NameStore
     expire_leases: Callable[[], Awaitable[None]]
     """Let every lease that is held run out."""
     pass_time: Callable[[float], Awaitable[None]]

@@ -104,13 +104,13 @@ class MemoryQueue:
         release_dependents(self._state, build.id)
 
 
-class MemoryWorkers:
-    """The WorkerStore in memory."""
+class MemoryFleet:
+    """The FleetStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def report(self, registration: WorkerRegistration) -> None:
+    async def report_worker(self, registration: WorkerRegistration) -> None:
         """Keep the card and the time."""
         now = self._state.clock()
         former = self._state.workers.get(registration.name)
@@ -124,6 +124,16 @@ class MemoryWorkers:
         """List every worker."""
         return tuple(self._shown(worker) for _, worker in sorted(self._state.workers.items()))
 
+    async def report_images(self, found: EngineImages) -> None:
+        """Keep it, with the time."""
+        self._state.image_reports[found.engine] = (self._state.clock(), found)
+
+    async def list_engines(self) -> tuple[EngineImages, ...]:
+        """List what was reported lately."""
+        since = self._state.clock() - _FORGOTTEN
+        lately = (found for seen_at, found in self._state.image_reports.values() if seen_at >= since)
+        return tuple(sorted(lately, key=lambda found: (found.host, found.engine)))
+
     def _shown(self, worker: WorkerStatus) -> WorkerStatus:
         silent = worker.seen_at < self._state.clock() - _SILENT
         lost = silent and worker.registration.state is not WorkerState.STOPPED
@@ -133,23 +143,6 @@ class MemoryWorkers:
             registration=replace(worker.registration, state=WorkerState.LOST) if lost else worker.registration,
             builds=tuple(build.id for build in builds if _holds(worker.registration.name, build)),
         )
-
-
-class MemoryImageReports:
-    """The ImageReports in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def report(self, found: EngineImages) -> None:
-        """Keep it, with the time."""
-        self._state.image_reports[found.engine] = (self._state.clock(), found)
-
-    async def list_engines(self) -> tuple[EngineImages, ...]:
-        """List what was reported lately."""
-        since = self._state.clock() - _FORGOTTEN
-        lately = (found for seen_at, found in self._state.image_reports.values() if seen_at >= since)
-        return tuple(sorted(lately, key=lambda found: (found.host, found.engine)))
 
 
 class MemoryPeriodic:

@@ -119,6 +119,12 @@ class MemoryWheels:
         requires_python = requires_python_of(metadata)
         return self._change(filename, metadata_sha256=sha256(metadata).hexdigest(), requires_python=requires_python)
 
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects of which there is a wheel or a build."""
+        built = {record.build.order.project for record in self._state.records.values()}
+        known = built | {entry.wheel.project for entry in self._state.wheels.values()}
+        return tuple(sorted(name for name in known if name.startswith(prefix))[:limit])
+
     async def contents_of(self, filename: str) -> WheelContents:
         """Read what a wheel contains."""
         entry = self._state.wheels.get(filename)

@@ -20,9 +20,9 @@ from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, Pos
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import MIGRATIONS, Database, migrate, prefer_order
-from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogPacking, PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists, PostgresPrebuilds
@@ -94,11 +94,9 @@ def stores(database: Database) -> Stores:
         builds=builds,
         attempts=attempts,
         queue=PostgresQueue(database, queue),
-        workers=PostgresWorkers(database),
-        images=PostgresImageReports(database),
+        fleet=PostgresFleet(database),
         periodic=PostgresPeriodic(database),
         logs=PostgresLogs(database),
-        statistics=PostgresStatistics(database),
         figures=PostgresMetrics(database),
         tokens=PostgresTokens(database),
         sessions=PostgresSessions(database),
@@ -109,7 +107,6 @@ def stores(database: Database) -> Stores:
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
         prebuild_lists=PostgresPrebuildLists(database),
-        names=PostgresNames(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
         limit=limit,

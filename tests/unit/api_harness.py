@@ -17,10 +17,10 @@ from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
-from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
-from tests.fakes.queue import MemoryQueue, MemoryWorkers
+from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.wheels import MemoryWheels
@@ -72,7 +72,7 @@ class ApiHarness:
     attempts: MemoryAttempts
     logs: MemoryLogs
     token_store: MemoryTokens
-    workers: MemoryWorkers
+    workers: MemoryFleet
     clock: ManualClock
     held: MemoryIndex
     """What devpi has."""
@@ -152,7 +152,7 @@ async def api_harness(
             attempts=MemoryAttempts(parts.state),
             logs=parts.logs,
             token_store=MemoryTokens(parts.state),
-            workers=MemoryWorkers(parts.state),
+            workers=MemoryFleet(parts.state),
             clock=clock,
             held=parts.held,
             state=parts.state,
@@ -164,7 +164,7 @@ async def api_harness(
 
 def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seconds: float) -> ApiServices:
     state, held, now = parts.state, parts.held, parts.state.clock
-    builds, logs, workers = parts.builds, parts.logs, MemoryWorkers(state)
+    builds, logs, workers = parts.builds, parts.logs, MemoryFleet(state)
     order = parts.order()
     prebuilds = prebuild_harness(state, source=parts.source, resolver=parts.resolver, index=held, request_build=order)
     assert isinstance(prebuilds.store, MemoryPrebuilds)
@@ -186,11 +186,9 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         builds=builds,
         workers=workers,
         logs=logs,
-        statistics=MemoryStatistics(state),
         figures=MemoryMetrics(state, MemoryPrebuilds(state)),
         disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
         queue=ShowQueue(queue=MemoryQueue(state), workers=workers, builds=builds, now=now),
-        names=MemoryNames(state),
         prebuild_lists=prebuilds.store,
         recipes=parts.recipes,
         defaults=TARGET,
@@ -273,7 +271,7 @@ def prebuild_harness(
         store=store,
         wheels=wheels,
         builds=MemoryBuilds(state),
-        workers=MemoryWorkers(state),
+        workers=MemoryFleet(state),
         advance=advance,
         webhooks=WebhookRules(secret="secret of the webhooks", allowed=AllowedAddresses()),
         parsers=parsers,

@@ -9,9 +9,9 @@ from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
 from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.dependencies import MemoryMissingReleases
-from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
-from tests.fakes.queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
+from tests.fakes.queue import MemoryFleet, MemoryPeriodic, MemoryQueue
 from tests.fakes.records import MemoryState
 from tests.fakes.wheels import MemoryWheels
 
@@ -40,11 +40,9 @@ class TestMemoryStores(StoreContract):
             builds=builds,
             attempts=attempts,
             queue=MemoryQueue(state),
-            workers=MemoryWorkers(state),
-            images=MemoryImageReports(state),
+            fleet=MemoryFleet(state),
             periodic=MemoryPeriodic(state),
             logs=MemoryLogs(state),
-            statistics=MemoryStatistics(state),
             figures=MemoryMetrics(state, prebuilds),
             tokens=MemoryTokens(state),
             sessions=MemorySessions(state),
@@ -55,7 +53,6 @@ class TestMemoryStores(StoreContract):
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
             prebuild_lists=prebuilds,
-            names=MemoryNames(state),
             expire_leases=expire_leases,
             pass_time=pass_time,
             limit=limit,

@@ -503,7 +503,7 @@ async def hostile_harness(harness: WebHarness) -> tuple[str, str]:
     registration = WorkerRegistration(
         name=text, host=text, lanes=(), capacity=Capacity(slots=1, cpus=1, memory_bytes=1), state=ACTIVE
     )
-    await harness.api.workers.report(registration)
+    await harness.api.workers.report_worker(registration)
     return build_id, filename
 
 

@@ -14,14 +14,12 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.interfaces import (
     AuditStore,
     BuildStore,
+    FleetStore,
     LogStore,
     MetricStore,
-    NameStore,
     ParserPool,
     PrebuildLists,
     RecipeRegistry,
-    StatisticsStore,
-    WorkerStore,
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
@@ -90,14 +88,12 @@ class ApiServices:
     audit: AuditStore
     prebuilds: Prebuilds
     builds: BuildStore
-    workers: WorkerStore
+    workers: FleetStore
     logs: LogStore
-    statistics: StatisticsStore
     figures: MetricStore
     disk: Callable[[], Awaitable[DiskUse]]
     """Says what the state directory takes; it may take seconds."""
     queue: ShowQueue
-    names: NameStore
     prebuild_lists: PrebuildLists
     recipes: RecipeRegistry
     defaults: Target

@@ -26,7 +26,7 @@ from wheelyard.adapters.images.progress import LoggedImages
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresImageReports
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
@@ -176,10 +176,10 @@ def image_reader(settings: Settings) -> Callable[[str], Awaitable[ImageContent]]
 
 def reported_builders(settings: Settings, database: Database) -> Callable[[], Awaitable[Sequence[BuilderStatus]]]:
     """Say which builders there are from what workers tell."""
-    reports, book = PostgresImageReports(database), catalogue(settings)
+    fleet, book = PostgresFleet(database), catalogue(settings)
 
     async def describe() -> Sequence[BuilderStatus]:
-        return describe_builders(book, await reports.list_engines())
+        return describe_builders(book, await fleet.list_engines())
 
     return describe
 

@@ -13,7 +13,7 @@ from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.adapters.store.wheels import PostgresWheels
@@ -102,7 +102,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
         store=store,
         wheels=wheels,
         builds=builds,
-        workers=PostgresWorkers(database),
+        workers=PostgresFleet(database),
         advance=advance,
         webhooks=webhook_rules(settings),
         parsers=parsers,

@@ -17,9 +17,9 @@ from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresQueue
@@ -137,17 +137,15 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         audit=PostgresAudit(database),
         builds=builds,
         logs=logs,
-        statistics=PostgresStatistics(database),
         figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
         disk=lambda: asyncio.to_thread(measure_disk, settings.state_dir),
         queue=ShowQueue(
             queue=PostgresQueue(database, queue),
-            workers=PostgresWorkers(database),
+            workers=PostgresFleet(database),
             builds=builds,
             now=lambda: datetime.now(UTC),
         ),
-        names=PostgresNames(database),
         prebuild_lists=PostgresPrebuildLists(database),
         recipes=recipes,
         upkeep=lambda: _keep_up(settings, recipes, supply),
@@ -161,7 +159,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         index=index_services(settings, database, index, targets=request_build.targets()),
         builders=image_inventory(settings).describe if builds_here else reported_builders(settings, database),
         image_content=image_reader(settings) if builds_here else None,
-        workers=PostgresWorkers(database),
+        workers=PostgresFleet(database),
     )
 
 

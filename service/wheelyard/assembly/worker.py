@@ -16,7 +16,7 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.domain.builds.queue import WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import OperatorError
-from wheelyard.interfaces import Engine, ImageReports, MetricStore, WorkerStore, WorkQueue
+from wheelyard.interfaces import Engine, FleetStore, MetricStore, WorkQueue
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
 from wheelyard.usecases.check_index import RegularCheck
@@ -50,11 +50,10 @@ class Worker:
     calls: BuildQueue
     """Wakes it up."""
     queue: WorkQueue
-    book: WorkerStore
+    fleet: FleetStore
     engine: Engine
     look_at_images: Callable[[], Awaitable[EngineImages]]
     """Lists the images that its engine has."""
-    images: ImageReports
     host: HostWatch
     figures: MetricStore
     lookups: CacheLookups
@@ -117,7 +116,7 @@ class Worker:
         await self.refresh.run_if_due(self.refresh_interval_seconds)
 
     async def _report(self) -> None:
-        await self.book.report(
+        await self.fleet.report_worker(
             self._card_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
         )
         await self._hand_over_lookups()
@@ -134,13 +133,13 @@ class Worker:
             raise
 
     async def _report_images(self) -> None:
-        await self.images.report(await self.look_at_images())
+        await self.fleet.report_images(await self.look_at_images())
 
     async def _say(self, state: WorkerState) -> None:
         """Tell the others what becomes of us; who cannot be told finds out."""
         with contextlib.suppress(OperatorError, TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                await self.book.report(self._card_as(state))
+                await self.fleet.report_worker(self._card_as(state))
 
     def _card_as(self, state: WorkerState) -> WorkerRegistration:
         return replace(self.registration, state=state, host_figures=self.host.newest)

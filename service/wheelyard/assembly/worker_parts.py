@@ -18,7 +18,7 @@ from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresMetrics
@@ -110,10 +110,9 @@ def make_worker(  # noqa: PLR0913  (assembly has many parts)
         life=WorkerLife(settings.state_dir / "worker.alive"),
         calls=queue,
         queue=work,
-        book=PostgresWorkers(database),
+        fleet=PostgresFleet(database),
         engine=tools.engine,
         look_at_images=image_inventory(settings).look,
-        images=PostgresImageReports(database),
         host=HostWatch(engine=engine_command(settings), state_dir=settings.state_dir),
         figures=figures,
         lookups=lookups,

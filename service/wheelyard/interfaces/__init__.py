@@ -7,8 +7,6 @@ from wheelyard.interfaces.builds import (
     LogStore,
     MetricStore,
     MissingReleaseStore,
-    NameStore,
-    StatisticsStore,
 )
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
 from wheelyard.interfaces.prebuilds import (
@@ -33,7 +31,7 @@ from wheelyard.interfaces.wheels import (
     WheelStorage,
     WheelStore,
 )
-from wheelyard.interfaces.work import ImageReports, LeaseKeeper, PeriodicStore, WorkerStore, WorkQueue
+from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
 __all__ = [
     "AttemptStore",
@@ -44,7 +42,7 @@ __all__ = [
     "CrateCache",
     "DueWebhook",
     "Engine",
-    "ImageReports",
+    "FleetStore",
     "Images",
     "LeaseKeeper",
     "Limits",
@@ -52,7 +50,6 @@ __all__ = [
     "LogStore",
     "MetricStore",
     "MissingReleaseStore",
-    "NameStore",
     "Network",
     "ParserPool",
     "PeriodicStore",
@@ -64,7 +61,6 @@ __all__ = [
     "ReleaseResolver",
     "SessionStore",
     "SourceIndex",
-    "StatisticsStore",
     "TokenStore",
     "WebhookOutbox",
     "WebhookSender",
@@ -73,5 +69,4 @@ __all__ = [
     "WheelStorage",
     "WheelStore",
     "WorkQueue",
-    "WorkerStore",
 ]

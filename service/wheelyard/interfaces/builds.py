@@ -148,7 +148,7 @@ class LogStore(Protocol):
 
 
 class MetricStore(Protocol):
-    """Figures of everything that the processes of this Wheelyard have in common, for monitoring."""
+    """Metrics of everything that the processes of this Wheelyard have in common, and statistics of what was built."""
 
     async def read(self) -> Metrics:
         """Read all of them, as of one moment; totals never go down."""
@@ -161,18 +161,6 @@ class MetricStore(Protocol):
     async def fold(self) -> None:
         """Bring the totals into short form; they stay what they are. Any number of workers may call it at any time."""
         ...
-
-
-class NameStore(Protocol):
-    """Names that somebody may be about to type."""
-
-    async def names(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name, sorted, projects of which there is a wheel or a build and whose normalised name begins so."""
-        ...
-
-
-class StatisticsStore(Protocol):
-    """Figures of what was built."""
 
     async def summarise(self, *, days: int) -> Statistics:
         """Count what ended in the last days, by the store's clock."""

@@ -106,6 +106,10 @@ class WheelStore(Protocol):
         """List projects that have a wheel, by name."""
         ...
 
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name, sorted, projects of which there is a wheel or a build and whose normalised name begins so."""
+        ...
+
     async def contents_of(self, filename: str) -> WheelContents:
         """Read what a wheel contains, deleted or not; raises NotFoundError if it is not kept."""
         ...

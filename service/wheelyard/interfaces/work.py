@@ -52,10 +52,10 @@ class LeaseKeeper(Protocol):
         ...
 
 
-class WorkerStore(Protocol):
-    """Which workers there are."""
+class FleetStore(Protocol):
+    """Which workers there are, and which images their engines have: the host of the API may have no engine."""
 
-    async def report(self, registration: WorkerRegistration) -> None:
+    async def report_worker(self, registration: WorkerRegistration) -> None:
         """Record what a worker says about itself, and that it is there."""
         ...
 
@@ -63,11 +63,7 @@ class WorkerStore(Protocol):
         """List the workers by name; one that has been silent for half a minute, and did not stop, is lost."""
         ...
 
-
-class ImageReports(Protocol):
-    """Which images the engines of the workers have; the API's host may have no engine."""
-
-    async def report(self, found: EngineImages) -> None:
+    async def report_images(self, found: EngineImages) -> None:
         """Record what an engine has now, instead of what it had."""
         ...
 

@@ -44,6 +44,10 @@ class BrowseIndex:
         """List projects by name."""
         return await self._store.list_projects(wanted)
 
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects that have a wheel or a build and whose normalised name begins so."""
+        return await self._store.known_projects(prefix, limit=limit)
+
     async def newest_releases(self, projects: Collection[str]) -> Mapping[str, ReleaseWheels]:
         """Read the newest release of each project, with its wheels; those without a wheel are left out."""
         versions: defaultdict[str, list[str]] = defaultdict(list)

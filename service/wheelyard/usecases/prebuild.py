@@ -35,7 +35,7 @@ from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
-from wheelyard.interfaces import BuildStore, ParserPool, PrebuildStore, WheelStore, WorkerStore
+from wheelyard.interfaces import BuildStore, FleetStore, ParserPool, PrebuildStore, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -70,7 +70,7 @@ class Prebuilds:
     store: PrebuildStore
     wheels: WheelStore
     builds: BuildStore
-    workers: WorkerStore
+    workers: FleetStore
     advance: AdvancePrebuild
     webhooks: WebhookRules
     parsers: ParserPool

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.builds.estimate import Queue, QueuePosition, estimate
-from wheelyard.interfaces import BuildStore, WorkerStore, WorkQueue
+from wheelyard.interfaces import BuildStore, FleetStore, WorkQueue
 
 MOST_PLACES: Final = 500
 
@@ -14,7 +14,7 @@ class ShowQueue:
     """The use case behind ``GET /v1/queue``."""
 
     def __init__(
-        self, *, queue: WorkQueue, workers: WorkerStore, builds: BuildStore, now: Callable[[], datetime]
+        self, *, queue: WorkQueue, workers: FleetStore, builds: BuildStore, now: Callable[[], datetime]
     ) -> None:
         self._queue = queue
         self._workers = workers

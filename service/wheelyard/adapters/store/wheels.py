@@ -154,6 +154,17 @@ from index_projects p cross join lateral (
 where found.wheels > 0 and (%(after)s::text is null or p.name > %(after)s) and starts_with(p.name, %(prefix)s)
 order by p.name limit %(limit)s
 """
+# Normalised names have no character beyond "z", so that a range of the index holds those that begin so.
+_KNOWN_PROJECTS: Final = """
+select name from (
+    (select name from index_projects where name >= %(prefix)s and name < %(prefix)s || '~'
+     order by name limit %(limit)s)
+    union
+    (select distinct project collate "C" from builds
+     where project collate "C" >= %(prefix)s and project collate "C" < %(prefix)s || '~'
+     order by project collate "C" limit %(limit)s)
+) as found order by name limit %(limit)s
+"""
 _CONTENTS: Final = "select contents from wheels where filename = %(filename)s"
 _KEEP_CONTENTS: Final = b"""
 update wheels set contents = %(contents)s, file_count = %(total)s where filename = %(filename)s returning filename
@@ -278,6 +289,11 @@ class PostgresWheels:
         projects = tuple(ProjectSummary(**{**row, "origins": tuple(map(WheelOrigin, row["origins"]))}) for row in rows)
         next_after = projects[limit - 1].name if len(projects) > limit else None
         return ProjectPage(projects=projects[:limit], next_after=next_after)
+
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects of which there is a wheel or a build."""
+        rows = await self._database.fetch_all(_KNOWN_PROJECTS, {"prefix": prefix, "limit": limit})
+        return tuple(row["name"] for row in rows)
 
     async def contents_of(self, filename: str) -> WheelContents:
         """Read what a wheel contains."""
