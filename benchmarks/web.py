@@ -31,7 +31,8 @@ from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
 from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
+from wheelyard.adapters.store.metrics import PostgresMetrics
+from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
@@ -140,6 +141,8 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
         services,
         builds=builds,
         logs=PostgresLogs(database),
+        figures=PostgresMetrics(database),
+        prebuilds=replace(services.prebuilds, store=PostgresPrebuilds(database)),
         workers=PostgresFleet(database),
         queue=ShowQueue(
             queue=PostgresQueue(database, queue),
@@ -147,7 +150,6 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
             builds=builds,
             now=lambda: datetime.now(UTC),
         ),
-        prebuild_lists=PostgresPrebuildLists(database),
         index=replace(services.index, browse=BrowseIndex(store=wheels)),
     )
 

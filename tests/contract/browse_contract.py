@@ -52,22 +52,22 @@ class BrowseContract:
         for number in (1, 2, 3):
             await stores.prebuilds.create(sample_prebuild(number))
         await stores.prebuilds.cancel(sample_prebuild(2).id, cancelled_by="tests")
-        first = await stores.prebuild_lists.page(PrebuildFilter(limit=2))
+        first = await stores.prebuilds.page(PrebuildFilter(limit=2))
         assert [one.id for one in first.prebuilds] == [sample_prebuild(3).id, sample_prebuild(2).id]
-        rest = await stores.prebuild_lists.page(PrebuildFilter(before=first.next_before))
+        rest = await stores.prebuilds.page(PrebuildFilter(before=first.next_before))
         assert ([one.id for one in rest.prebuilds], rest.next_before) == ([sample_prebuild(1).id], None)
-        (cancelled,) = (await stores.prebuild_lists.page(PrebuildFilter(state=PrebuildState.CANCELLED))).prebuilds
+        (cancelled,) = (await stores.prebuilds.page(PrebuildFilter(state=PrebuildState.CANCELLED))).prebuilds
         assert (cancelled.id, cancelled.state) == (sample_prebuild(2).id, PrebuildState.CANCELLED)
         (item,) = sample_prebuild(1).items
         assert (dict(rest.prebuilds[0].counts), rest.prebuilds[0].total) == ({ItemStatus(item.status): 1}, 1)
         assert rest.prebuilds[0].targets == len(sample_prebuild(1).targets)
         beginning = IdRange.of(sample_prebuild(2).id[:35])
-        fitting = await stores.prebuild_lists.page(PrebuildFilter(ids=beginning))
+        fitting = await stores.prebuilds.page(PrebuildFilter(ids=beginning))
         assert [one.id for one in fitting.prebuilds] == [
             sample_prebuild(number).id for number in (3, 2, 1) if sample_prebuild(number).id in beginning
         ]
 
     async def test_page_of_prebuilds_after_none_is_not_found(self, stores: Stores) -> None:
         with pytest.raises(NotFoundError):
-            await stores.prebuild_lists.page(PrebuildFilter(before="no id"))
-        assert (await stores.prebuild_lists.page(PrebuildFilter(before=NOWHERE))).prebuilds == ()
+            await stores.prebuilds.page(PrebuildFilter(before="no id"))
+        assert (await stores.prebuilds.page(PrebuildFilter(before=NOWHERE))).prebuilds == ()

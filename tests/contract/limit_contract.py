@@ -121,8 +121,8 @@ class LimitContract:
 
 async def save_items(stores: Stores, prebuild_id: str, items: tuple[object, ...]) -> None:
     """Take one turn, and change the items if it is this prebuild's."""
-    turn = await stores.turns.claim(lease_seconds=60)
+    turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     if turn.prebuild.id == prebuild_id:
         turn = replace(turn, prebuild=replace(turn.prebuild, items=items))  # type: ignore[arg-type]
-    await stores.turns.save(turn)
+    await stores.prebuilds.save(turn)

@@ -20,10 +20,7 @@ from wheelyard.interfaces import (
     MetricStore,
     MissingReleaseStore,
     PeriodicStore,
-    PrebuildLists,
     PrebuildStore,
-    PrebuildTurns,
-    SessionStore,
     TokenStore,
     WebhookOutbox,
     WheelStore,
@@ -52,14 +49,11 @@ class Stores:
     logs: LogStore
     figures: MetricStore
     tokens: TokenStore
-    sessions: SessionStore
     audit: AuditStore
     prebuilds: PrebuildStore
-    turns: PrebuildTurns
     wheels: WheelStore
     needs: MissingReleaseStore
     outbox: WebhookOutbox
-    prebuild_lists: PrebuildLists
     expire_leases: Callable[[], Awaitable[None]]
     """Let every lease that is held run out."""
     pass_time: Callable[[float], Awaitable[None]]

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
-from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
+from tests.fakes.access import MemoryAudit, MemoryTokens
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
@@ -177,7 +177,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         access=access,
         sessions=Sessions(
             access=access,
-            store=MemorySessions(state),
+            store=MemoryTokens(state),
             lifetime=timedelta(hours=1),
             new_secret=lambda: "session-secret",
             now=now,
@@ -189,7 +189,6 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         figures=MemoryMetrics(state, MemoryPrebuilds(state)),
         disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
         queue=ShowQueue(queue=MemoryQueue(state), workers=workers, builds=builds, now=now),
-        prebuild_lists=prebuilds.store,
         recipes=parts.recipes,
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
@@ -251,7 +250,7 @@ def prebuild_harness(
     """Give the use cases of prebuilds in memory."""
     wheels, store = MemoryWheels(state), MemoryPrebuilds(state)
     advance = AdvancePrebuild(
-        turns=store,
+        store=store,
         builds=MemoryBuilds(state),
         find=FindRelease(source=source, wheels=wheels, listing=Listing(targets=request_build.targets())),
         request_build=request_build,

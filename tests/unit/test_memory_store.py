@@ -6,7 +6,7 @@ import pytest
 from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
-from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
+from tests.fakes.access import MemoryAudit, MemoryTokens
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.dependencies import MemoryMissingReleases
 from tests.fakes.metrics import MemoryMetrics
@@ -45,14 +45,11 @@ class TestMemoryStores(StoreContract):
             logs=MemoryLogs(state),
             figures=MemoryMetrics(state, prebuilds),
             tokens=MemoryTokens(state),
-            sessions=MemorySessions(state),
             audit=MemoryAudit(state),
             prebuilds=prebuilds,
-            turns=prebuilds,
             wheels=MemoryWheels(state),
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
-            prebuild_lists=prebuilds,
             expire_leases=expire_leases,
             pass_time=pass_time,
             limit=limit,

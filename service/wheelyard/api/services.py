@@ -18,7 +18,6 @@ from wheelyard.interfaces import (
     LogStore,
     MetricStore,
     ParserPool,
-    PrebuildLists,
     RecipeRegistry,
 )
 from wheelyard.metrics import HttpMetrics
@@ -94,7 +93,6 @@ class ApiServices:
     disk: Callable[[], Awaitable[DiskUse]]
     """Says what the state directory takes; it may take seconds."""
     queue: ShowQueue
-    prebuild_lists: PrebuildLists
     recipes: RecipeRegistry
     defaults: Target
     """What a request means if it names no Python or no platform."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
-from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, PostgresTokens
+from wheelyard.adapters.store.access import PostgresAudit, PostgresTokens
 from wheelyard.adapters.store.database import Database, complete_address
 from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.domain.access import OpenLimits
@@ -75,7 +75,7 @@ def sessions_of(settings: Settings, database: Database, access: Access) -> Sessi
     """Make the sessions of browsers."""
     return Sessions(
         access=access,
-        store=PostgresSessions(database),
+        store=PostgresTokens(database),
         lifetime=timedelta(hours=settings.session_hours),
         new_secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
         now=lambda: datetime.now(UTC),

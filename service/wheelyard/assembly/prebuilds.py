@@ -75,7 +75,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     wheels = PostgresWheels(database)
     store = PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
-        turns=store,
+        store=store,
         builds=builds,
         find=FindRelease(
             source=source,
@@ -137,7 +137,7 @@ def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
     return SendWebhooks(
         outbox=PostgresWebhooks(database),
         store=PostgresPrebuilds(database),
-        sender=HttpWebhooks(rules.allowed, ca_bundle=settings.ca_bundle),
+        send=HttpWebhooks(rules.allowed, ca_bundle=settings.ca_bundle).send,
         rules=rules,
         now=_now,
     )

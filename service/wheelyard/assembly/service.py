@@ -21,7 +21,6 @@ from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
-from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
 from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
@@ -146,7 +145,6 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
             builds=builds,
             now=lambda: datetime.now(UTC),
         ),
-        prebuild_lists=PostgresPrebuildLists(database),
         recipes=recipes,
         upkeep=lambda: _keep_up(settings, recipes, supply),
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),

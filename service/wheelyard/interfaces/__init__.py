@@ -1,22 +1,9 @@
-"""The outside world as the use cases see it: one small Protocol each. Must not import what implements them."""
+"""The outside world as the use cases see it, a Protocol for each subject. Must not import what implements them."""
 
-from wheelyard.interfaces.access import AuditStore, SessionStore, TokenStore
-from wheelyard.interfaces.builds import (
-    AttemptStore,
-    BuildStore,
-    LogStore,
-    MetricStore,
-    MissingReleaseStore,
-)
+from wheelyard.interfaces.access import AuditStore, TokenStore
+from wheelyard.interfaces.builds import AttemptStore, BuildStore, LogStore, MetricStore, MissingReleaseStore
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
-from wheelyard.interfaces.prebuilds import (
-    DueWebhook,
-    PrebuildLists,
-    PrebuildStore,
-    PrebuildTurns,
-    WebhookOutbox,
-    WebhookSender,
-)
+from wheelyard.interfaces.prebuilds import DueWebhook, PrebuildStore, SendWebhook, WebhookOutbox
 from wheelyard.interfaces.sources import (
     CrateCache,
     ParserPool,
@@ -25,12 +12,7 @@ from wheelyard.interfaces.sources import (
     SourceIndex,
     WheelResolver,
 )
-from wheelyard.interfaces.wheels import (
-    Permit,
-    WheelIndex,
-    WheelStorage,
-    WheelStore,
-)
+from wheelyard.interfaces.wheels import Permit, WheelIndex, WheelStorage, WheelStore
 from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
 __all__ = [
@@ -54,16 +36,13 @@ __all__ = [
     "ParserPool",
     "PeriodicStore",
     "Permit",
-    "PrebuildLists",
     "PrebuildStore",
-    "PrebuildTurns",
     "RecipeRegistry",
     "ReleaseResolver",
-    "SessionStore",
+    "SendWebhook",
     "SourceIndex",
     "TokenStore",
     "WebhookOutbox",
-    "WebhookSender",
     "WheelIndex",
     "WheelResolver",
     "WheelStorage",

@@ -28,7 +28,7 @@ from wheelyard.errors import (
     TooMuchOpenError,
     WheelyardError,
 )
-from wheelyard.interfaces import BuildStore, PrebuildTurns
+from wheelyard.interfaces import BuildStore, PrebuildStore
 from wheelyard.logs import get_logger, log_context
 from wheelyard.usecases.release_facts import FindRelease, FoundRelease
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
@@ -53,7 +53,7 @@ Mirror = Callable[[IndexFile, Target], Awaitable[None]]
 class AdvancePrebuild:
     """Decides over releases, and does what was decided."""
 
-    turns: PrebuildTurns
+    store: PrebuildStore
     builds: BuildStore
     find: FindRelease
     request_build: RequestBuild
@@ -68,7 +68,7 @@ class AdvancePrebuild:
         """
         seen: set[str] = set()
         moved = False
-        while (turn := await self.turns.claim(lease_seconds=self.lease_seconds)) is not None:
+        while (turn := await self.store.claim(lease_seconds=self.lease_seconds)) is not None:
             moved |= await self._take(turn)
             if turn.prebuild.id in seen:
                 break
@@ -88,7 +88,7 @@ class AdvancePrebuild:
                 finally:
                     brought_on = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
                     advanced = await self._ended(brought_on)
-                    saved = await self.turns.save(replace(turn, prebuild=advanced))
+                    saved = await self.store.save(replace(turn, prebuild=advanced))
             if saved:
                 _note_changes(prebuild, advanced)
         return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
@@ -124,7 +124,7 @@ class AdvancePrebuild:
             await asyncio.sleep(self.lease_seconds / 4)
             # A database that is away ends the turn by itself: its next question is answered with that error.
             try:
-                if not await self.turns.renew(turn, lease_seconds=self.lease_seconds):
+                if not await self.store.renew(turn, lease_seconds=self.lease_seconds):
                     lost.set()
             except DatabaseUnavailableError:
                 continue
@@ -155,7 +155,7 @@ class AdvancePrebuild:
         found = await self.find(release)
         settled, idle = await self._settle(release, prebuild, found, self._start_build)
         if idle:
-            for build_id in await self.turns.withdraw(turn, idle):
+            for build_id in await self.store.withdraw(turn, idle):
                 _log.info("cancel-asked", build=build_id, requested_by=prebuild.requested_by)
         wanted = {item.filename: item.target for item in settled.items if item.status is ItemStatus.MIRROR}
         if not wanted:

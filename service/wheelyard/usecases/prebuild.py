@@ -21,6 +21,7 @@ from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.coverage import best_wheel
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.estimate import projects_ahead, seconds_left
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage
 from wheelyard.domain.prebuilds.prebuild import (
     Item,
     ItemStatus,
@@ -122,6 +123,10 @@ class Prebuilds:
     async def newest(self, *, limit: int) -> tuple[Prebuild, ...]:
         """Read the newest ones, without their items."""
         return await self.store.list_prebuilds(limit=limit)
+
+    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
+        """List them, newest first, with how many of their items stand where; raises NotFoundError."""
+        return await self.store.page(wanted)
 
     async def cancel(self, prebuild_id: str, *, by: Token) -> Prebuild:
         """Start nothing more for it; builds that it alone has asked for and that wait in the queue are cancelled.
