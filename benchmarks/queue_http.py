@@ -66,7 +66,6 @@ def _on_database(services: ApiServices, database: Database, folder: Path) -> Api
         services,
         request_build=request,
         builds=builds,
-        retries=builds,
         logs=logs,
         follow_log=FollowLog(builds=builds, logs=logs),
         figures=PostgresMetrics(database),

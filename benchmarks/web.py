@@ -29,13 +29,13 @@ from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresNames, PostgresStatistics
-from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
-from wheelyard.adapters.store.queue import PostgresLiveQueue
+from wheelyard.adapters.store.metrics import PostgresMetrics
+from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
+from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.service import make_app
 from wheelyard.assembly.supervisor import keep_for_good
@@ -141,19 +141,16 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
         services,
         builds=builds,
         logs=PostgresLogs(database),
-        statistics=PostgresStatistics(database),
-        workers=PostgresWorkers(database),
+        figures=PostgresMetrics(database),
+        prebuilds=replace(services.prebuilds, store=PostgresPrebuilds(database)),
+        workers=PostgresFleet(database),
         queue=ShowQueue(
-            line=PostgresLiveQueue(database),
-            workers=PostgresWorkers(database),
-            times=builds,
+            queue=PostgresQueue(database, queue),
+            workers=PostgresFleet(database),
+            builds=builds,
             now=lambda: datetime.now(UTC),
         ),
-        names=PostgresNames(database),
-        prebuild_lists=PostgresPrebuildLists(database),
-        index=replace(
-            services.index, browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database))
-        ),
+        index=replace(services.index, browse=BrowseIndex(store=wheels)),
     )
 
 

@@ -52,41 +52,41 @@ class TokenContract:
 class SessionContract:
     async def test_session_leads_to_its_token_and_notes_its_use(self, stores: Stores) -> None:
         token = await stores.token("ci")
-        await stores.sessions.open("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
-        found = await stores.sessions.find("s1")
+        await stores.tokens.open_session("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
+        found = await stores.tokens.find_session("s1")
         assert found is not None
         assert (found.id, found.last_used_at is None) == (token.id, False)
-        assert await stores.sessions.find("s2") is None
+        assert await stores.tokens.find_session("s2") is None
 
     async def test_session_ends_with_its_time(self, stores: Stores) -> None:
         token = await stores.token("ci")
-        await stores.sessions.open("s1", token=token, expires_at=datetime.now(UTC) - timedelta(hours=1))
-        assert await stores.sessions.find("s1") is None
+        await stores.tokens.open_session("s1", token=token, expires_at=datetime.now(UTC) - timedelta(hours=1))
+        assert await stores.tokens.find_session("s1") is None
 
     async def test_session_ends_with_its_token(self, stores: Stores) -> None:
         token = await stores.token("ci")
-        await stores.sessions.open("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
+        await stores.tokens.open_session("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
         await stores.tokens.revoke(token.id, revoked_by="root")
-        assert await stores.sessions.find("s1") is None
+        assert await stores.tokens.find_session("s1") is None
 
     async def test_closed_session_is_not_found_and_may_be_closed_again(self, stores: Stores) -> None:
         token = await stores.token("ci")
         for secret in ("s1", "s2"):
-            await stores.sessions.open(secret, token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
+            await stores.tokens.open_session(secret, token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
         for _ in range(2):
-            await stores.sessions.close("s1")
-        assert await stores.sessions.find("s1") is None
-        assert await stores.sessions.find("s2") is not None
+            await stores.tokens.close_session("s1")
+        assert await stores.tokens.find_session("s1") is None
+        assert await stores.tokens.find_session("s2") is not None
 
     async def test_token_has_a_bounded_number_of_sessions_the_latest(self, stores: Stores) -> None:
         token, other = await stores.token("ci"), await stores.token("other")
         end = datetime.now(UTC) + timedelta(hours=1)
-        await stores.sessions.open("other", token=other, expires_at=end)
+        await stores.tokens.open_session("other", token=other, expires_at=end)
         for number in range(MOST_SESSIONS + 2):
-            await stores.sessions.open(f"s{number}", token=token, expires_at=end + timedelta(seconds=number))
-        found = [await stores.sessions.find(f"s{number}") for number in range(MOST_SESSIONS + 2)]
+            await stores.tokens.open_session(f"s{number}", token=token, expires_at=end + timedelta(seconds=number))
+        found = [await stores.tokens.find_session(f"s{number}") for number in range(MOST_SESSIONS + 2)]
         assert [one is not None for one in found] == [False, False] + [True] * MOST_SESSIONS
-        assert await stores.sessions.find("other") is not None
+        assert await stores.tokens.find_session("other") is not None
 
 
 class AuditContract:
@@ -96,9 +96,9 @@ class AuditContract:
         await stores.builds.submit(sample_order(), requested_by="bob")
         for _ in range(2):
             await stores.builds.request_cancel(build.id, requested_by="carol")
-        await stores.sessions.open("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
+        await stores.tokens.open_session("s1", token=token, expires_at=datetime.now(UTC) + timedelta(hours=1))
         for _ in range(2):
-            await stores.sessions.close("s1")
+            await stores.tokens.close_session("s1")
             await stores.tokens.revoke(token.id, revoked_by="dave")
         changes = [entry.change for entry in reversed(await stores.audit.list_entries(AuditFilter()))]
         assert [(change.actor, change.action, change.object) for change in changes] == [

@@ -69,16 +69,16 @@ class EqualContract:
 
     async def test_build_that_an_order_would_join_is_found_by_its_key(self, stores: Stores) -> None:
         order = sample_order()
-        assert await stores.equal_builds.find_equal(order.key) is None
+        assert await stores.builds.find_equal(order.key) is None
         build_id = await stores.queued(order)
-        found = await stores.equal_builds.find_equal(order.key)
+        found = await stores.builds.find_equal(order.key)
         assert found == await stores.builds.get(build_id)
-        assert await stores.equal_builds.find_equal(sample_order(key="another").key) is None
+        assert await stores.builds.find_equal(sample_order(key="another").key) is None
 
     @pytest.mark.parametrize(("outcome", "joined"), [(SUCCESS, True), (FAILURE, False)])
     async def test_only_what_is_not_in_vain_is_found(self, stores: Stores, outcome: Outcome, joined: bool) -> None:  # noqa: FBT001
         await stores.finished(outcome)
-        assert (await stores.equal_builds.find_equal(sample_order().key) is not None) is joined
+        assert (await stores.builds.find_equal(sample_order().key) is not None) is joined
 
 
 class CancelContract:
@@ -164,7 +164,7 @@ class LeaveContract:
     async def test_build_that_was_cancelled_for_all_is_wanted_by_who_tries_it_again_alone(self, stores: Stores) -> None:
         build_id = await stores.queued()
         await stores.builds.request_cancel(build_id, requested_by="operator")
-        await stores.retries.retry(build_id, requested_by="other")
+        await stores.builds.retry(build_id, requested_by="other")
         assert not await stores.builds.is_wanted_by(build_id, "tests")
         assert (await stores.builds.leave(build_id, requested_by="other")).status is Status.CANCELLED
 

@@ -126,7 +126,7 @@ class MetricContract:
         assert await counts(stores, Total.WHEELS) == Counter({("built",): 1})
 
     async def test_workers_and_prebuilds_are_shown(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         await stores.prebuilds.create(sample_prebuild())
         found = await stores.figures.read()
         assert [worker.registration for worker in found.workers] == [CARD]

@@ -35,17 +35,17 @@ FOUND = EngineImages(
 
 class ImageContract:
     async def test_engine_is_listed_as_it_was_reported_last(self, stores: Stores) -> None:
-        await stores.images.report(replace(FOUND, images=(), pending={}, refreshed={}))
-        await stores.images.report(FOUND)
-        assert await stores.images.list_engines() == (FOUND,)
+        await stores.fleet.report_images(replace(FOUND, images=(), pending={}, refreshed={}))
+        await stores.fleet.report_images(FOUND)
+        assert await stores.fleet.list_engines() == (FOUND,)
 
     async def test_engines_are_listed_by_host(self, stores: Stores) -> None:
         other = replace(FOUND, engine="E2", host="a-host")
         for found in (FOUND, other):
-            await stores.images.report(found)
-        assert await stores.images.list_engines() == (other, FOUND)
+            await stores.fleet.report_images(found)
+        assert await stores.fleet.list_engines() == (other, FOUND)
 
     async def test_engine_that_nobody_tells_of_any_more_is_not_listed(self, stores: Stores) -> None:
-        await stores.images.report(FOUND)
+        await stores.fleet.report_images(FOUND)
         await stores.pass_time(901)
-        assert await stores.images.list_engines() == ()
+        assert await stores.fleet.list_engines() == ()

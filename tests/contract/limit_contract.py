@@ -47,7 +47,7 @@ class LimitContract:
         with pytest.raises(TooMuchOpenError) as caught:
             await stores.queued(sample_order(key="k2"))
         assert (caught.value.limit, caught.value.setting) == (1, "WHEELYARD_QUEUED_BUILDS_PER_TOKEN")
-        assert await stores.equal_builds.find_equal("k2") is None
+        assert await stores.builds.find_equal("k2") is None
         await stores.claimed(first)
         await stores.queued(sample_order(key="k2"))
 
@@ -73,7 +73,7 @@ class LimitContract:
         stores.limit(OpenLimits(builds=1))
         await stores.queued(sample_order(key="k2"))
         with pytest.raises(TooMuchOpenError):
-            await stores.retries.retry(failed, requested_by="tests")
+            await stores.builds.retry(failed, requested_by="tests")
         assert (await stores.builds.get(failed)).status is Status.FAILED
 
     async def test_build_that_was_left_counts_for_who_stays(self, stores: Stores) -> None:
@@ -121,8 +121,8 @@ class LimitContract:
 
 async def save_items(stores: Stores, prebuild_id: str, items: tuple[object, ...]) -> None:
     """Take one turn, and change the items if it is this prebuild's."""
-    turn = await stores.turns.claim(lease_seconds=60)
+    turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     if turn.prebuild.id == prebuild_id:
         turn = replace(turn, prebuild=replace(turn.prebuild, items=items))  # type: ignore[arg-type]
-    await stores.turns.save(turn)
+    await stores.prebuilds.save(turn)

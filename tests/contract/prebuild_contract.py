@@ -47,10 +47,10 @@ def started(build_id: str | None, *, reason: str = "", status: Status = Status.Q
 
 async def save(stores: Stores, **changes: object) -> bool:
     """Take a turn, change the prebuild and save it."""
-    turn = await stores.turns.claim(lease_seconds=60)
+    turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     prebuild = replace(turn.prebuild, **changes)  # type: ignore[arg-type]
-    return await stores.turns.save(replace(turn, prebuild=prebuild))
+    return await stores.prebuilds.save(replace(turn, prebuild=prebuild))
 
 
 async def submit(stores: Stores, prebuild_id: str | None, key: str = "k1") -> str:
@@ -103,71 +103,71 @@ class PrebuildContract:
 
     async def test_claimed_prebuild_is_nobody_elses_until_it_is_saved(self, stores: Stores) -> None:
         await stores.prebuilds.create(sample_prebuild())
-        turn = await stores.turns.claim(lease_seconds=60)
+        turn = await stores.prebuilds.claim(lease_seconds=60)
         assert turn is not None
         assert turn.prebuild == sample_prebuild()
-        assert await stores.turns.claim(lease_seconds=60) is None
-        assert await stores.turns.save(turn)
-        assert await stores.turns.claim(lease_seconds=60) is not None
+        assert await stores.prebuilds.claim(lease_seconds=60) is None
+        assert await stores.prebuilds.save(turn)
+        assert await stores.prebuilds.claim(lease_seconds=60) is not None
 
     async def test_turn_that_was_lost_changes_nothing_any_more(self, stores: Stores) -> None:
         await stores.prebuilds.create(sample_prebuild())
         build_id = await submit(stores, sample_prebuild().id)
-        lost = await stores.turns.claim(lease_seconds=0)
-        current = await stores.turns.claim(lease_seconds=60)
+        lost = await stores.prebuilds.claim(lease_seconds=0)
+        current = await stores.prebuilds.claim(lease_seconds=60)
         assert lost is not None
         assert current is not None
-        assert not await stores.turns.renew(lost, lease_seconds=60)
-        assert await stores.turns.withdraw(lost, [build_id]) == ()
+        assert not await stores.prebuilds.renew(lost, lease_seconds=60)
+        assert await stores.prebuilds.withdraw(lost, [build_id]) == ()
         ended = replace(lost.prebuild, finished_at=BEGINNING, items=())
-        assert not await stores.turns.save(replace(lost, prebuild=ended))
+        assert not await stores.prebuilds.save(replace(lost, prebuild=ended))
         assert await stores.prebuilds.get(sample_prebuild().id) == sample_prebuild()
-        assert await stores.turns.renew(current, lease_seconds=60)
-        assert await stores.turns.save(current)
+        assert await stores.prebuilds.renew(current, lease_seconds=60)
+        assert await stores.prebuilds.save(current)
 
     async def test_renewed_turn_is_kept(self, stores: Stores) -> None:
         await stores.prebuilds.create(sample_prebuild())
-        turn = await stores.turns.claim(lease_seconds=0)
+        turn = await stores.prebuilds.claim(lease_seconds=0)
         assert turn is not None
-        assert await stores.turns.renew(turn, lease_seconds=60)
-        assert await stores.turns.claim(lease_seconds=60) is None
+        assert await stores.prebuilds.renew(turn, lease_seconds=60)
+        assert await stores.prebuilds.claim(lease_seconds=60) is None
 
     async def test_prebuilds_take_turns(self, stores: Stores) -> None:
         for number in (1, 2):
             await stores.prebuilds.create(sample_prebuild(number))
         seen = []
         for _ in range(4):
-            turn = await stores.turns.claim(lease_seconds=60)
+            turn = await stores.prebuilds.claim(lease_seconds=60)
             assert turn is not None
             seen.append(turn.prebuild.id)
-            await stores.turns.save(turn)
+            await stores.prebuilds.save(turn)
         assert seen[:2] == seen[2:]
         assert len(set(seen)) == 2
 
     async def test_finished_prebuild_is_not_claimed_and_stays_finished(self, stores: Stores) -> None:
         prebuild = sample_prebuild()
         await stores.prebuilds.create(prebuild)
-        turn = await stores.turns.claim(lease_seconds=60)
+        turn = await stores.prebuilds.claim(lease_seconds=60)
         assert turn is not None
-        await stores.turns.save(replace(turn, prebuild=replace(prebuild, finished_at=BEGINNING)))
-        assert not await stores.turns.save(turn)
+        await stores.prebuilds.save(replace(turn, prebuild=replace(prebuild, finished_at=BEGINNING)))
+        assert not await stores.prebuilds.save(turn)
         kept = await stores.prebuilds.get(prebuild.id)
         assert (kept.cancelled, kept.finished_at) == (False, BEGINNING)
-        assert await stores.turns.claim(lease_seconds=60) is None
+        assert await stores.prebuilds.claim(lease_seconds=60) is None
         assert await stores.prebuilds.cancel(prebuild.id, cancelled_by="tests") == kept
 
     async def test_cancelled_prebuild_ends_at_once_even_while_somebody_is_at_it(self, stores: Stores) -> None:
         prebuild = sample_prebuild()
         await stores.prebuilds.create(prebuild)
-        turn = await stores.turns.claim(lease_seconds=60)
+        turn = await stores.prebuilds.claim(lease_seconds=60)
         assert turn is not None
         cancelled = await stores.prebuilds.cancel(prebuild.id, cancelled_by="tests")
         assert cancelled.cancelled
         assert cancelled.finished_at is not None
-        assert not await stores.turns.save(turn)
+        assert not await stores.prebuilds.save(turn)
         with pytest.raises(RequestCancelledError):
             await submit(stores, prebuild.id)
-        assert await stores.turns.claim(lease_seconds=60) is None
+        assert await stores.prebuilds.claim(lease_seconds=60) is None
 
     async def test_cancelled_prebuild_takes_along_what_waits_for_it_alone(self, stores: Stores) -> None:
         for number in (1, 2):
@@ -192,9 +192,9 @@ class PrebuildContract:
         queued, running, shared = [await submit(stores, sample_prebuild().id, key) for key in ("a", "b", "c")]
         await submit(stores, None, "c")
         claim = await stores.claimed(running)
-        turn = await stores.turns.claim(lease_seconds=60)
+        turn = await stores.prebuilds.claim(lease_seconds=60)
         assert turn is not None
-        assert set(await stores.turns.withdraw(turn, [queued, running, shared])) == {queued, running}
+        assert set(await stores.prebuilds.withdraw(turn, [queued, running, shared])) == {queued, running}
         assert await status_of(stores, queued) is Status.CANCELLED
         assert (await stores.attempts.beat(claim, lease_seconds=60)).cancel_requested
         assert await status_of(stores, shared) is Status.QUEUED

@@ -1,4 +1,4 @@
-"""What every WorkQueue, RetryStore, WorkerStore and PeriodicStore must keep."""
+"""What every WorkQueue, FleetStore and PeriodicStore must keep, and every BuildStore about retries."""
 
 import asyncio
 from dataclasses import replace
@@ -204,7 +204,7 @@ class RetryContract:
     @pytest.mark.parametrize("outcome", [FAILURE, Outcome(status=Status.CANCELLED)], ids=["failed", "cancelled"])
     async def test_retry_queues_a_build_anew_with_all_its_attempts(self, stores: Stores, outcome: Outcome) -> None:
         build_id = await stores.finished(outcome)
-        submission = await stores.retries.retry(build_id, requested_by="bob")
+        submission = await stores.builds.retry(build_id, requested_by="bob")
         build = submission.build
         assert (submission.joined, build.id, build.status) == (False, build_id, Status.QUEUED)
         assert (build.failure, build.finished_at, build.cancel_requested, len(build.attempts)) == (None, None, False, 1)
@@ -214,7 +214,7 @@ class RetryContract:
 
     async def test_retry_ends_the_pause_of_a_build_that_waits(self, stores: Stores) -> None:
         build_id = await stores.finished(AGAIN)
-        submission = await stores.retries.retry(build_id, requested_by="bob")
+        submission = await stores.builds.retry(build_id, requested_by="bob")
         assert (submission.joined, submission.build.not_before) == (False, None)
         assert await stores.taken() == build_id
 
@@ -226,13 +226,13 @@ class RetryContract:
             if status is Status.SUCCEEDED:
                 await stores.attempts.finish(claim, SUCCESS)
         before = await stores.builds.get(build_id)
-        submission = await stores.retries.retry(build_id, requested_by="bob")
+        submission = await stores.builds.retry(build_id, requested_by="bob")
         assert (submission.joined, submission.build) == (True, before)
 
     async def test_retry_joins_the_equal_build_that_came_in_between(self, stores: Stores) -> None:
         failed = await stores.finished(FAILURE)
         other = await stores.queued()
-        submission = await stores.retries.retry(failed, requested_by="bob")
+        submission = await stores.builds.retry(failed, requested_by="bob")
         assert (submission.joined, submission.build.id) == (True, other)
         assert (await stores.builds.get(failed)).failure == sample_failure()
 
@@ -240,14 +240,14 @@ class RetryContract:
         first = await stores.finished(FAILURE)
         second = await stores.finished(FAILURE)
         both = [first, second] * 4
-        submissions = await asyncio.gather(*(stores.retries.retry(one, requested_by="bob") for one in both))
+        submissions = await asyncio.gather(*(stores.builds.retry(one, requested_by="bob") for one in both))
         assert len({submission.build.id for submission in submissions}) == 1
         assert [submission.joined for submission in submissions].count(False) == 1
 
     async def test_unknown_build_cannot_be_retried(self, stores: Stores) -> None:
         for build_id in (NOWHERE, "no-id-at-all"):
             with pytest.raises(NotFoundError):
-                await stores.retries.retry(build_id, requested_by="bob")
+                await stores.builds.retry(build_id, requested_by="bob")
 
 
 class TakeoverContract:
@@ -335,14 +335,14 @@ class TakeoverContract:
         claim = await stores.claimed(build_id)
         assert claim.alone
         await stores.attempts.finish(claim, FAILURE)
-        await stores.retries.retry(build_id, requested_by="bob")
+        await stores.builds.retry(build_id, requested_by="bob")
         assert await stores.taken(free=replace(ROOM, slots=1)) == build_id
 
     async def test_retry_by_a_person_forgets_deaths(self, stores: Stores) -> None:
         build_id = await submitted(stores, "poison")
         for worker in ("worker-1", "worker-2", "again", "worker-1", "worker-2"):
             if worker == "again":
-                await stores.retries.retry(build_id, requested_by="bob")
+                await stores.builds.retry(build_id, requested_by="bob")
                 continue
             assert (await stores.builds.get(build_id)).status is Status.QUEUED
             await stores.claimed(build_id, worker)
@@ -374,12 +374,12 @@ class TakeoverContract:
                 await stores.builds.request_cancel(build_id, requested_by="tests")
                 await asyncio.sleep(0.05)
 
-        async with asyncio.timeout(30), stores.signals.cancel_asked(build_id) as asked:
+        async with asyncio.timeout(30), stores.attempts.cancel_asked(build_id) as asked:
             await wish_until_heard(asked)
 
     async def test_changes_of_a_build_are_no_wish_to_cancel_it(self, stores: Stores) -> None:
         build_id = await stores.queued()
-        async with stores.signals.cancel_asked(build_id) as asked:
+        async with stores.attempts.cancel_asked(build_id) as asked:
             claim = await stores.claimed(build_id)
             await stores.attempts.append_log(claim, b"x")
             await asyncio.sleep(0.05)
@@ -391,49 +391,49 @@ CARD = WorkerRegistration(name="w1", host="host-1", lanes=(LANE, TRIXIE), capaci
 
 class WorkerContract:
     async def test_worker_is_listed_as_it_reports_itself(self, stores: Stores) -> None:
-        await stores.workers.report(replace(CARD, name="w2"))
-        await stores.workers.report(CARD)
-        first, second = await stores.workers.list_workers()
+        await stores.fleet.report_worker(replace(CARD, name="w2"))
+        await stores.fleet.report_worker(CARD)
+        first, second = await stores.fleet.list_workers()
         assert (first.registration, second.registration) == (CARD, replace(CARD, name="w2"))
         assert first.builds == ()
         assert first.registration.architecture == "x86_64"
 
     async def test_worker_that_reports_again_stays_the_same(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
-        (before,) = await stores.workers.list_workers()
+        await stores.fleet.report_worker(CARD)
+        (before,) = await stores.fleet.list_workers()
         await stores.pass_time(0.0)
         draining = replace(
             CARD, state=WorkerState.DRAINING, lanes=(Lane(architecture="x86_64", suite="a", python="3.9"),)
         )
-        await stores.workers.report(draining)
-        (after,) = await stores.workers.list_workers()
+        await stores.fleet.report_worker(draining)
+        (after,) = await stores.fleet.list_workers()
         assert (after.registration, after.started_at) == (draining, before.started_at)
         assert after.seen_at >= before.seen_at
 
     async def test_silent_worker_is_lost_until_it_reports_again(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         await stores.pass_time(31)
-        assert (await stores.workers.list_workers())[0].registration.state is WorkerState.LOST
-        await stores.workers.report(CARD)
-        assert (await stores.workers.list_workers())[0].registration.state is WorkerState.ACTIVE
+        assert (await stores.fleet.list_workers())[0].registration.state is WorkerState.LOST
+        await stores.fleet.report_worker(CARD)
+        assert (await stores.fleet.list_workers())[0].registration.state is WorkerState.ACTIVE
 
     async def test_stopped_worker_is_not_lost_and_begins_anew(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
-        await stores.workers.report(replace(CARD, state=WorkerState.STOPPED))
+        await stores.fleet.report_worker(CARD)
+        await stores.fleet.report_worker(replace(CARD, state=WorkerState.STOPPED))
         await stores.pass_time(100)
-        (before,) = await stores.workers.list_workers()
+        (before,) = await stores.fleet.list_workers()
         assert before.registration.state is WorkerState.STOPPED
-        await stores.workers.report(CARD)
-        assert (await stores.workers.list_workers())[0].started_at > before.started_at
+        await stores.fleet.report_worker(CARD)
+        assert (await stores.fleet.list_workers())[0].started_at > before.started_at
 
     async def test_worker_shows_the_builds_that_it_holds(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         held = await submitted(stores, "held")
         assert await stores.taken(worker="w1") == held
         over = await submitted(stores, "over")
         await stores.attempts.finish(await stores.claimed(over, "w1"), SUCCESS)
         await stores.claimed(await submitted(stores, "other"), "w2")
-        assert (await stores.workers.list_workers())[0].builds == (held,)
+        assert (await stores.fleet.list_workers())[0].builds == (held,)
 
 
 class PeriodicContract:
@@ -483,8 +483,8 @@ class PeriodicContract:
             await stores.builds.get(failed)
 
     async def test_workers_that_are_gone_for_long_are_dropped(self, stores: Stores) -> None:
-        await stores.workers.report(CARD)
+        await stores.fleet.report_worker(CARD)
         await stores.pass_time(2 * 86_400)
-        await stores.workers.report(replace(CARD, name="w2"))
+        await stores.fleet.report_worker(replace(CARD, name="w2"))
         assert await stores.periodic.drop_workers(days=1) == 1
-        assert [worker.registration.name for worker in await stores.workers.list_workers()] == ["w2"]
+        assert [worker.registration.name for worker in await stores.fleet.list_workers()] == ["w2"]

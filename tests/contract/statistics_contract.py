@@ -1,4 +1,4 @@
-"""What every StatisticsStore must keep."""
+"""What every MetricStore must keep."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ class StatisticsContract:
 
     async def test_nothing_was_built(self, stores: Stores) -> None:
         empty = (0,) * 10
-        found = await stores.statistics.summarise(days=30)
+        found = await stores.figures.summarise(days=30)
         assert found == Statistics(days=(), waits=empty, durations=empty, slowest=(), requested=())
 
     async def test_builds_are_counted_by_how_they_ended(self, stores: Stores) -> None:
@@ -26,7 +26,7 @@ class StatisticsContract:
         cancelled = await stores.queued(sample_order(key="d"))
         await stores.builds.request_cancel(cancelled, requested_by="tests")
         await stores.queued(sample_order(key="e"))
-        found = await stores.statistics.summarise(days=30)
+        found = await stores.figures.summarise(days=30)
         (day,) = found.days
         assert (day.succeeded, day.failed, day.cancelled) == (2, 1, 1)
         assert (sum(found.waits), sum(found.durations)) == (3, 2)
@@ -45,7 +45,7 @@ class StatisticsContract:
                 filename=name, url=f"memory:{name}", index_url="", sha256=wheel.sha256, size_bytes=1000, uploaded=True
             )
             await stores.attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
-        found = await stores.statistics.summarise(days=30)
+        found = await stores.figures.summarise(days=30)
         assert (found.wheels, found.index_bytes, found.log_bytes) == (3, 3000, 15)
         assert [(one.project, one.wheels, one.size_bytes) for one in found.largest] == [
             ("large", 2, 2000),

@@ -15,25 +15,15 @@ from wheelyard.interfaces import (
     AttemptStore,
     AuditStore,
     BuildStore,
-    CancelSignals,
-    EqualBuilds,
-    ImageReports,
-    LiveQueueStore,
+    FleetStore,
     LogStore,
     MetricStore,
     MissingReleaseStore,
-    NameStore,
     PeriodicStore,
-    PrebuildLists,
     PrebuildStore,
-    PrebuildTurns,
-    RetryStore,
-    SessionStore,
-    StatisticsStore,
     TokenStore,
-    UploadStore,
     WebhookOutbox,
-    WorkerStore,
+    WheelStore,
     WorkQueue,
 )
 
@@ -52,28 +42,18 @@ class Stores:
     """Empty stores on one state, which allow MAX_ATTEMPTS attempts."""
 
     builds: BuildStore
-    equal_builds: EqualBuilds
-    retries: RetryStore
     attempts: AttemptStore
-    signals: CancelSignals
     queue: WorkQueue
-    workers: WorkerStore
-    images: ImageReports
+    fleet: FleetStore
     periodic: PeriodicStore
     logs: LogStore
-    statistics: StatisticsStore
     figures: MetricStore
     tokens: TokenStore
-    sessions: SessionStore
     audit: AuditStore
     prebuilds: PrebuildStore
-    turns: PrebuildTurns
-    uploads: UploadStore
+    wheels: WheelStore
     needs: MissingReleaseStore
     outbox: WebhookOutbox
-    prebuild_lists: PrebuildLists
-    line: LiveQueueStore
-    names: NameStore
     expire_leases: Callable[[], Awaitable[None]]
     """Let every lease that is held run out."""
     pass_time: Callable[[float], Awaitable[None]]

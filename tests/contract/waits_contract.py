@@ -321,7 +321,7 @@ class DependencyContract:
         await ended(stores, needed["made"], SUCCESS)
         await ended(stores, needed["broken"], FAILURE)
         await failure_of(stores, build_id)
-        await stores.retries.retry(build_id, requested_by="bob")
+        await stores.builds.retry(build_id, requested_by="bob")
         assert await stores.taken() == build_id
         await stores.expire_leases()
         await stores.attempts.finish(await stores.claimed(build_id), needing_outcome("made", "broken"))

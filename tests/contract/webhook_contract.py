@@ -10,7 +10,7 @@ from tests.contract.stores import Stores
 
 from wheelyard.domain.prebuilds.webhook import Webhook, WebhookMessage, WebhookState
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
-from wheelyard.interfaces import DueWebhook, WebhookSender
+from wheelyard.interfaces import DueWebhook, SendWebhook
 
 URL = "https://ci.example.org/hooks?token=secret"
 WAITING = Webhook(url=URL)
@@ -104,7 +104,7 @@ class OutboxContract:
 class SenderHarness:
     """A sender that may send to one address, and what arrived there."""
 
-    sender: WebhookSender
+    send: SendWebhook
     url: str
     fail_next: Callable[[], None]
     """Let the next message not arrive."""
@@ -119,7 +119,7 @@ class SenderContract:
     """Tests of a sender; ``stand`` gives one."""
 
     async def test_message_arrives_as_it_is(self, harness: SenderHarness) -> None:
-        await harness.sender.send(harness.message())
+        await harness.send(harness.message())
         ((body, headers),) = harness.received()
         assert body == b'{"a":1}'
         assert headers["webhook-id"] == "request-1"
@@ -129,11 +129,11 @@ class SenderContract:
     ) -> None:
         harness.fail_next()
         with pytest.raises(WebhookFailedError):
-            await harness.sender.send(harness.message())
-        await harness.sender.send(harness.message())
+            await harness.send(harness.message())
+        await harness.send(harness.message())
 
     @pytest.mark.parametrize("url", ["http://10.1.2.3/", "http://[::1]/", "ftp://ci.example.org/", "no address"])
     async def test_nothing_goes_to_an_address_that_is_not_allowed(self, harness: SenderHarness, url: str) -> None:
         with pytest.raises(WebhookRefusedError):
-            await harness.sender.send(harness.message(url))
+            await harness.send(harness.message(url))
         assert harness.received() == []

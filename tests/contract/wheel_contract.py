@@ -18,11 +18,6 @@ from wheelyard.interfaces import (
     AttemptStore,
     AuditStore,
     BuildStore,
-    ContentsStore,
-    IndexReports,
-    WheelEdits,
-    WheelLists,
-    WheelRecords,
     WheelStore,
 )
 
@@ -39,14 +34,9 @@ class WheelStores:
     """Empty stores on one state."""
 
     wheels: WheelStore
-    lists: WheelLists
-    edits: WheelEdits
-    contents: ContentsStore
-    reports: IndexReports
     builds: BuildStore
     attempts: AttemptStore
     audit: AuditStore
-    records: WheelRecords
     forget_metadata: Callable[[str], Awaitable[None]]
     """Make a wheel one whose METADATA was never kept."""
 
@@ -93,10 +83,10 @@ class WheelStores:
             url=f"http://devpi/wheels/prod/+f/{filename}",
             uploaded_at=BEGINNING,
         )
-        await self.records.record(IndexEntry(wheel=wheel, metadata=METADATA))
+        await self.wheels.record(IndexEntry(wheel=wheel, metadata=METADATA))
 
     async def names(self, wanted: WheelFilter | None = None) -> list[str]:
-        page = await self.lists.list_wheels(wanted or WheelFilter())
+        page = await self.wheels.list_wheels(wanted or WheelFilter())
         return [wheel.filename for wheel in page.wheels]
 
 
@@ -110,25 +100,25 @@ class ContentsContract:
     async def test_contents_are_recorded_with_the_wheel(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"))
         assert (await wheel_stores.wheels.find(name("1.0"))).file_count == 5000
-        assert await wheel_stores.contents.contents_of(name("1.0")) == CONTENTS
+        assert await wheel_stores.wheels.contents_of(name("1.0")) == CONTENTS
         with pytest.raises(NotFoundError):
-            await wheel_stores.contents.contents_of(name("2.0"))
+            await wheel_stores.wheels.contents_of(name("2.0"))
 
     async def test_contents_can_be_kept_later(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"))
         other = WheelContents(members=(), total=0, size_bytes=0)
-        await wheel_stores.contents.keep_contents(name("1.0"), other)
-        assert await wheel_stores.contents.contents_of(name("1.0")) == other
+        await wheel_stores.wheels.keep_contents(name("1.0"), other)
+        assert await wheel_stores.wheels.contents_of(name("1.0")) == other
         with pytest.raises(NotFoundError):
-            await wheel_stores.contents.keep_contents(name("2.0"), other)
+            await wheel_stores.wheels.keep_contents(name("2.0"), other)
 
     async def test_only_the_newest_report_is_kept_and_not_all_of_it(self, wheel_stores: WheelStores) -> None:
-        assert await wheel_stores.reports.last() is None
+        assert await wheel_stores.wheels.last_report() is None
         mended = Finding(difference=Difference.MISSING, filename="x", project="demo", detail="d", mended=True)
         open_one = Finding(difference=Difference.UNKNOWN, filename="y", project="demo", detail="<d>")
-        await wheel_stores.reports.save(IndexReport(wheels=1, files=1, findings=()))
-        await wheel_stores.reports.save(IndexReport(wheels=7, files=8, findings=(*[mended] * 400, open_one)))
-        last = await wheel_stores.reports.last()
+        await wheel_stores.wheels.save_report(IndexReport(wheels=1, files=1, findings=()))
+        await wheel_stores.wheels.save_report(IndexReport(wheels=7, files=8, findings=(*[mended] * 400, open_one)))
+        last = await wheel_stores.wheels.last_report()
         assert last is not None
         assert (last.wheels, last.files, last.found, len(last.findings)) == (7, 8, 1, 300)
         assert (last.findings[0], last.findings[1]) == (open_one, mended)
@@ -151,20 +141,20 @@ class RecordContract:
         with pytest.raises(IndexConflictError):
             await wheel_stores.publish(name("1.0"), "cd" * 32)
         assert (await wheel_stores.wheels.find(name("1.0"))).sha256 == "ab" * 32
-        await wheel_stores.edits.delete(name("1.0"), by="alice")
+        await wheel_stores.wheels.delete(name("1.0"), by="alice")
         with pytest.raises(IndexConflictError):
             await wheel_stores.publish(name("1.0"), "ef" * 32)
 
     async def test_same_bytes_come_back_after_a_deletion(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"))
-        await wheel_stores.edits.delete(name("1.0"), by="alice")
+        await wheel_stores.wheels.delete(name("1.0"), by="alice")
         await wheel_stores.publish(name("1.0"), level=Level.STAGING)
         wheel = await wheel_stores.wheels.find(name("1.0"))
         assert (wheel.standing, wheel.level) == (Standing.OFFERED, Level.STAGING)
 
     async def test_staging_a_wheel_that_prod_has_does_not_take_it_from_there(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"))
-        await wheel_stores.edits.yank(name("1.0"), reason="broken", by="alice")
+        await wheel_stores.wheels.yank(name("1.0"), reason="broken", by="alice")
         await wheel_stores.publish(name("1.0"), level=Level.STAGING)
         wheel = await wheel_stores.wheels.find(name("1.0"))
         assert (wheel.level, wheel.standing) == (Level.PROD, Standing.YANKED)
@@ -175,7 +165,7 @@ class RecordContract:
         for look in (stores.wheels.find, stores.wheels.metadata_of):
             with pytest.raises(NotFoundError):
                 await look(name("1.0"))
-        for act in (stores.edits.unyank, stores.edits.delete):
+        for act in (stores.wheels.unyank, stores.wheels.delete):
             with pytest.raises(NotFoundError):
                 await act(name("1.0"), by="alice")
 
@@ -194,7 +184,7 @@ class OriginContract:
         assert await wheel_stores.names(WheelFilter(origin=WheelOrigin.MIRRORED, project="demo")) == [name("2.0")]
         assert await wheel_stores.wheels.names(level=Level.PROD) == ("demo", "other")
         assert await wheel_stores.wheels.names(level=Level.PROD, own_only=True) == ("demo",)
-        summaries = (await wheel_stores.lists.list_projects(ProjectFilter())).projects
+        summaries = (await wheel_stores.wheels.list_projects(ProjectFilter())).projects
         assert [one.origins for one in summaries] == [
             (WheelOrigin.BUILT, WheelOrigin.MIRRORED),
             (WheelOrigin.MIRRORED,),
@@ -218,18 +208,18 @@ class OriginContract:
 class EditContract:
     async def test_yank_keeps_its_time_and_changes_its_reason(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"))
-        first = await wheel_stores.edits.yank(name("1.0"), reason="broken", by="alice")
-        second = await wheel_stores.edits.yank(name("1.0"), reason="leaks memory", by="alice")
+        first = await wheel_stores.wheels.yank(name("1.0"), reason="broken", by="alice")
+        second = await wheel_stores.wheels.yank(name("1.0"), reason="leaks memory", by="alice")
         assert first.yanked_at == second.yanked_at
         assert first.yanked_at is not None
         assert (second.yanked_reason, second.standing) == ("leaks memory", Standing.YANKED)
-        free = await wheel_stores.edits.unyank(name("1.0"), by="alice")
+        free = await wheel_stores.wheels.unyank(name("1.0"), by="alice")
         assert (free.yanked_at, free.yanked_reason, free.standing) == (None, None, Standing.OFFERED)
 
     async def test_deleted_wheel_is_kept_in_mind_only(self, wheel_stores: WheelStores) -> None:
         build_id = await wheel_stores.publish(name("1.0"))
-        deleted = await wheel_stores.edits.delete(name("1.0"), by="alice")
-        assert await wheel_stores.edits.delete(name("1.0"), by="alice") == deleted
+        deleted = await wheel_stores.wheels.delete(name("1.0"), by="alice")
+        assert await wheel_stores.wheels.delete(name("1.0"), by="alice") == deleted
         assert deleted.standing is Standing.DELETED
         assert await wheel_stores.wheels.wheels_of("demo") == (deleted,)
         assert await wheel_stores.wheels.names(level=Level.STAGING) == ()
@@ -239,13 +229,13 @@ class EditContract:
         with pytest.raises(NotFoundError):
             await wheel_stores.wheels.metadata_of(name("1.0"))
         with pytest.raises(NotFoundError):
-            await wheel_stores.edits.yank(name("1.0"), reason="too late", by="alice")
+            await wheel_stores.wheels.yank(name("1.0"), reason="too late", by="alice")
 
     async def test_promoted_wheel_is_on_prod_and_its_build_says_so(self, wheel_stores: WheelStores) -> None:
         build_id = await wheel_stores.publish(name("1.0"), level=Level.STAGING)
         assert await wheel_stores.wheels.names(level=Level.PROD) == ()
         assert await wheel_stores.wheels.names(level=Level.STAGING) == ("demo",)
-        wheel = await wheel_stores.edits.promote(name("1.0"), url="http://devpi/wheels/prod/+f/x", by="alice")
+        wheel = await wheel_stores.wheels.promote(name("1.0"), url="http://devpi/wheels/prod/+f/x", by="alice")
         assert (wheel.level, wheel.url) == (Level.PROD, "http://devpi/wheels/prod/+f/x")
         assert await wheel_stores.wheels.names(level=Level.PROD) == ("demo",)
         build = await wheel_stores.builds.get(build_id)
@@ -258,7 +248,7 @@ class EditContract:
         assert (await wheel_stores.wheels.find(name("1.0"))).metadata_sha256 is None
         with pytest.raises(NotFoundError):
             await wheel_stores.wheels.metadata_of(name("1.0"))
-        wheel = await wheel_stores.edits.keep_metadata(name("1.0"), METADATA, by="alice")
+        wheel = await wheel_stores.wheels.keep_metadata(name("1.0"), METADATA, by="alice")
         assert wheel.metadata_sha256 is not None
         assert await wheel_stores.wheels.metadata_of(name("1.0")) == METADATA
 
@@ -270,11 +260,11 @@ class EditContract:
         assert found.projects == {"demo", "other"}
         assert (await wheel_stores.wheels.changes(found.serial)).projects == set()
         changes: list[Callable[[], Awaitable[IndexedWheel]]] = [
-            lambda: wheel_stores.edits.yank(name("1.0"), reason="broken", by="alice"),
-            lambda: wheel_stores.edits.unyank(name("1.0"), by="alice"),
-            lambda: wheel_stores.edits.keep_metadata(name("1.0"), METADATA, by="alice"),
-            lambda: wheel_stores.edits.promote(name("1.0"), url="http://devpi/x/y/+f/z", by="alice"),
-            lambda: wheel_stores.edits.delete(name("1.0"), by="alice"),
+            lambda: wheel_stores.wheels.yank(name("1.0"), reason="broken", by="alice"),
+            lambda: wheel_stores.wheels.unyank(name("1.0"), by="alice"),
+            lambda: wheel_stores.wheels.keep_metadata(name("1.0"), METADATA, by="alice"),
+            lambda: wheel_stores.wheels.promote(name("1.0"), url="http://devpi/x/y/+f/z", by="alice"),
+            lambda: wheel_stores.wheels.delete(name("1.0"), by="alice"),
         ]
         for change in changes:
             await change()
@@ -284,7 +274,7 @@ class EditContract:
 
     async def test_every_change_is_in_the_audit_log_with_who_made_it(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"), level=Level.STAGING)
-        edits, filename = wheel_stores.edits, name("1.0")
+        edits, filename = wheel_stores.wheels, name("1.0")
         await edits.yank(filename, reason="broken", by="alice")
         await edits.unyank(filename, by="bob")
         await edits.promote(filename, url="http://devpi/x/y/+f/z", by="carol")
@@ -307,10 +297,10 @@ class WheelListContract:
     async def test_wheels_are_listed_newest_first_a_page_at_a_time(self, wheel_stores: WheelStores) -> None:
         for version in ("1.0", "2.0", "3.0"):
             await wheel_stores.publish(name(version))
-        first = await wheel_stores.lists.list_wheels(WheelFilter(limit=2))
+        first = await wheel_stores.wheels.list_wheels(WheelFilter(limit=2))
         assert [wheel.version for wheel in first.wheels] == ["3.0", "2.0"]
         assert first.next_before == name("2.0")
-        second = await wheel_stores.lists.list_wheels(WheelFilter(limit=2, before=first.next_before))
+        second = await wheel_stores.wheels.list_wheels(WheelFilter(limit=2, before=first.next_before))
         assert ([wheel.version for wheel in second.wheels], second.next_before) == (["1.0"], None)
         assert await wheel_stores.names(WheelFilter(before="nowhere-1-py3-none-any.whl")) == []
 
@@ -319,8 +309,8 @@ class WheelListContract:
         await wheel_stores.publish(name("2.0"))
         await wheel_stores.publish(name("3.0"), level=Level.STAGING)
         await wheel_stores.publish(name("1.0", "other"))
-        await wheel_stores.edits.yank(name("1.0"), reason="broken", by="alice")
-        await wheel_stores.edits.delete(name("2.0"), by="alice")
+        await wheel_stores.wheels.yank(name("1.0"), reason="broken", by="alice")
+        await wheel_stores.wheels.delete(name("2.0"), by="alice")
         assert await wheel_stores.names(WheelFilter(standing=Standing.YANKED)) == [name("1.0")]
         assert await wheel_stores.names(WheelFilter(standing=Standing.DELETED)) == [name("2.0")]
         assert await wheel_stores.names(WheelFilter(level=Level.STAGING)) == [name("3.0")]
@@ -331,22 +321,22 @@ class WheelListContract:
     async def test_projects_are_listed_by_name_with_what_they_have(self, wheel_stores: WheelStores) -> None:
         for wheel in (name("1.0", "b"), name("1.0", "a"), name("2.0", "a"), name("1.0", "ab"), name("1.0", "c")):
             await wheel_stores.publish(wheel)
-        await wheel_stores.edits.delete(name("1.0", "c"), by="alice")
-        first = await wheel_stores.lists.list_projects(ProjectFilter(limit=2))
+        await wheel_stores.wheels.delete(name("1.0", "c"), by="alice")
+        first = await wheel_stores.wheels.list_projects(ProjectFilter(limit=2))
         assert [(one.name, one.releases, one.wheels) for one in first.projects] == [("a", 2, 2), ("ab", 1, 1)]
         assert first.next_after == "ab"
-        second = await wheel_stores.lists.list_projects(ProjectFilter(limit=2, after=first.next_after))
+        second = await wheel_stores.wheels.list_projects(ProjectFilter(limit=2, after=first.next_after))
         assert ([one.name for one in second.projects], second.next_after) == (["b"], None)
-        found = await wheel_stores.lists.list_projects(ProjectFilter(prefix="ab"))
+        found = await wheel_stores.wheels.list_projects(ProjectFilter(prefix="ab"))
         assert [one.name for one in found.projects] == ["ab"]
 
     async def test_wheels_of_some_releases_are_read_at_once(self, wheel_stores: WheelStores) -> None:
         for wheel in (name("1.0", "a"), name("2.0", "a"), name("1.0", "b"), name("2.0", "b"), name("1.0", "c")):
             await wheel_stores.publish(wheel)
-        await wheel_stores.edits.delete(name("2.0", "b"), by="alice")
-        versions = await wheel_stores.lists.versions_of(["a", "b", "nothing"])
+        await wheel_stores.wheels.delete(name("2.0", "b"), by="alice")
+        versions = await wheel_stores.wheels.versions_of(["a", "b", "nothing"])
         assert versions == {("a", "1.0"), ("a", "2.0"), ("b", "1.0")}
-        found = await wheel_stores.lists.wheels_of_releases([("a", "2.0"), ("b", "1.0"), ("b", "2.0"), ("c", "3.0")])
+        found = await wheel_stores.wheels.wheels_of_releases([("a", "2.0"), ("b", "1.0"), ("b", "2.0"), ("c", "3.0")])
         assert [wheel.filename for wheel in found] == [name("2.0", "a"), name("1.0", "b")]
 
 

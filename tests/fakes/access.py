@@ -50,24 +50,7 @@ class MemoryTokens:
         self._state.record_change(revocation_of(token, revoked_by))
         return self._replace(replace(token, revoked_at=self._state.clock()))
 
-    def _replace(self, token: Token) -> Token:
-        digest, _ = self._state.tokens[token.id]
-        self._state.tokens[token.id] = (digest, token)
-        return token
-
-
-def is_live(token: Token, now: datetime) -> bool:
-    """Tell whether a token is neither revoked nor expired."""
-    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
-
-
-class MemorySessions:
-    """The SessionStore in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
+    async def open_session(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
         """Record a session."""
         sessions = self._state.sessions
         sessions[secret_digest] = (token.id, expires_at)
@@ -78,7 +61,7 @@ class MemorySessions:
             del sessions[digest]
         self._state.record_change(Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id))
 
-    async def find(self, secret_digest: str) -> Token | None:
+    async def find_session(self, secret_digest: str) -> Token | None:
         """Find the live token of a live session and note its use."""
         token_id, expires_at = self._state.sessions.get(secret_digest, ("", self._state.clock()))
         digest, token = self._state.tokens.get(token_id, ("", None))
@@ -88,12 +71,22 @@ class MemorySessions:
         self._state.tokens[token.id] = (digest, used)
         return used
 
-    async def close(self, secret_digest: str) -> None:
+    async def close_session(self, secret_digest: str) -> None:
         """End a session."""
         token_id, _ = self._state.sessions.pop(secret_digest, ("", None))
         if token_id:
             _, token = self._state.tokens[token_id]
             self._state.record_change(Change(actor=token.actor, action=Action.SESSION_CLOSED, object=token.id))
+
+    def _replace(self, token: Token) -> Token:
+        digest, _ = self._state.tokens[token.id]
+        self._state.tokens[token.id] = (digest, token)
+        return token
+
+
+def is_live(token: Token, now: datetime) -> bool:
+    """Tell whether a token is neither revoked nor expired."""
+    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
 
 
 class MemoryAudit:

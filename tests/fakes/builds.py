@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from statistics import median
 from typing import Final
 
@@ -17,7 +17,6 @@ from tests.fakes.records import BuildRecord, MemoryState, RequestRecord
 
 from wheelyard.domain.builds.audit_entries import cancellation_of, leaving_of, retry_of
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
 from wheelyard.domain.builds.metrics import count_of_request
 from wheelyard.domain.builds.queue import MAX_DEATHS, Priority
 from wheelyard.domain.builds.records import (
@@ -347,36 +346,3 @@ def summary_of(build: Build) -> BuildSummary:
 def cancel_topic(build_id: str) -> str:
     """Name what the worker of a build watches."""
     return f"cancel {build_id}"
-
-
-_AT_ONCE = datetime.min.replace(tzinfo=UTC)
-
-
-class MemoryLiveQueue:
-    """The LiveQueueStore in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def read(self, *, limit: int) -> LiveQueue:
-        """Read what runs and the first of what waits."""
-        records = list(self._state.records.values())
-        queued = [one for one in records if one.build.status is Status.QUEUED]
-        waiting = sorted((one for one in queued if not one.build.waits_for), key=_order)
-        running = (one for one in records if one.build.status is Status.RUNNING)
-        return LiveQueue(
-            running=tuple(map(_live, running)),
-            waiting=tuple(map(_live, waiting[:limit])),
-            total=len(waiting),
-            blocked=len(queued) - len(waiting),
-        )
-
-
-def _order(record: BuildRecord) -> tuple[datetime, int, int, int]:
-    build = record.build
-    return build.not_before or _AT_ONCE, build.priority.rank, record.turn, record.sequence
-
-
-def _live(record: BuildRecord) -> LiveBuild:
-    build = record.build
-    return LiveBuild(build=summary_of(build), lane=build.order.lane, started_at=build.started_at)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from tests.fakes.prebuilds import MemoryPrebuilds
-from tests.fakes.queue import MemoryWorkers
+from tests.fakes.queue import MemoryFleet
 from tests.fakes.records import MemoryState
 
 from wheelyard.domain.builds.build import Build, Status
@@ -40,7 +40,7 @@ class MemoryMetrics:
             index=tuple(size for level in sorted(Level) if (size := self._size(level)).wheels),
             unfinished_prebuilds=self._prebuilds.count_unfinished(),
             tallies=_added_up(self._state.tallies),
-            workers=await MemoryWorkers(self._state).list_workers(),
+            workers=await MemoryFleet(self._state).list_workers(),
         )
 
     async def add(self, tallies: Sequence[Count]) -> None:
@@ -50,6 +50,27 @@ class MemoryMetrics:
     async def fold(self) -> None:
         """Keep the sums alone."""
         self._state.tallies[:] = _added_up(self._state.tallies)
+
+    async def summarise(self, *, days: int) -> Statistics:
+        """Count what ended in the last days."""
+        since = self._state.clock() - timedelta(days=days)
+        builds = [record.build for record in self._state.records.values()]
+        ended = [build for build in builds if build.finished_at is not None and build.finished_at >= since]
+        begun = [build for build in ended if build.started_at is not None]
+        wheels = [entry.wheel for entry in self._state.wheels.values()]
+        kept = [wheel for wheel in wheels if wheel.deleted_at is None]
+        return Statistics(
+            days=_days(ended),
+            waits=classify([_seconds(build.created_at, build.started_at) for build in begun]),
+            durations=classify([_took(build) for build in begun if build.status is Status.SUCCEEDED]),
+            slowest=_slowest(begun),
+            requested=self._requested(),
+            published=_published([wheel for wheel in wheels if wheel.uploaded_at >= since]),
+            largest=_largest(kept),
+            wheels=len(kept),
+            index_bytes=sum(wheel.size_bytes for wheel in kept),
+            log_bytes=sum(attempt.log_size_bytes for build in builds for attempt in build.attempts),
+        )
 
     def _builds(self, status: Status) -> list[Build]:
         return [record.build for record in self._state.records.values() if record.build.status is status]
@@ -88,6 +109,12 @@ class MemoryMetrics:
         listed = [wheel for wheel in wheels if wheel.deleted_at is None and wheel.level is level]
         return IndexSize(level=level, wheels=len(listed), size_bytes=sum(wheel.size_bytes for wheel in listed))
 
+    def _requested(self) -> tuple[ProjectCount, ...]:
+        """Count requests; their times are not kept in memory, where nothing gets old."""
+        counts = Counter(self._state.records[request.build_id].build.order.project for request in self._state.requests)
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+        return tuple(ProjectCount(project=project, requests=count) for project, count in ranked)
+
 
 def _added_up(tallies: Sequence[Count]) -> tuple[Count, ...]:
     sums: dict[tuple[str, tuple[str, ...], float], Count] = {}
@@ -99,40 +126,6 @@ def _added_up(tallies: Sequence[Count]) -> tuple[Count, ...]:
 
 
 _SHOWN = 10
-
-
-class MemoryStatistics:
-    """The StatisticsStore in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def summarise(self, *, days: int) -> Statistics:
-        """Count what ended in the last days."""
-        since = self._state.clock() - timedelta(days=days)
-        builds = [record.build for record in self._state.records.values()]
-        ended = [build for build in builds if build.finished_at is not None and build.finished_at >= since]
-        begun = [build for build in ended if build.started_at is not None]
-        wheels = [entry.wheel for entry in self._state.wheels.values()]
-        kept = [wheel for wheel in wheels if wheel.deleted_at is None]
-        return Statistics(
-            days=_days(ended),
-            waits=classify([_seconds(build.created_at, build.started_at) for build in begun]),
-            durations=classify([_took(build) for build in begun if build.status is Status.SUCCEEDED]),
-            slowest=_slowest(begun),
-            requested=self._requested(),
-            published=_published([wheel for wheel in wheels if wheel.uploaded_at >= since]),
-            largest=_largest(kept),
-            wheels=len(kept),
-            index_bytes=sum(wheel.size_bytes for wheel in kept),
-            log_bytes=sum(attempt.log_size_bytes for build in builds for attempt in build.attempts),
-        )
-
-    def _requested(self) -> tuple[ProjectCount, ...]:
-        """Count requests; their times are not kept in memory, where nothing gets old."""
-        counts = Counter(self._state.records[request.build_id].build.order.project for request in self._state.requests)
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
-        return tuple(ProjectCount(project=project, requests=count) for project, count in ranked)
 
 
 def _days(builds: Sequence[Build]) -> tuple[DayCount, ...]:
@@ -177,16 +170,3 @@ def _took(build: Build) -> float:
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float:
     return (end - begin).total_seconds() if begin and end else 0.0
-
-
-class MemoryNames:
-    """The NameStore in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def names(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name projects of which there is a wheel or a build."""
-        built = {record.build.order.project for record in self._state.records.values()}
-        known = built | {entry.wheel.project for entry in self._state.wheels.values()}
-        return tuple(sorted(name for name in known if name.startswith(prefix))[:limit])

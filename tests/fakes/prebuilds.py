@@ -19,7 +19,7 @@ from wheelyard.interfaces import DueWebhook
 
 
 class MemoryPrebuilds:
-    """The PrebuildStore, the PrebuildTurns and the PrebuildLists in memory."""
+    """The PrebuildStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
@@ -199,7 +199,7 @@ class MemoryOutbox:
 
 
 class MemoryWebhooks:
-    """The WebhookSender in memory. It looks up no names."""
+    """Webhooks in memory. It looks up no names."""
 
     def __init__(self, allowed: AllowedAddresses = AllowedAddresses()) -> None:  # noqa: B008  it is frozen
         self._allowed = allowed

@@ -4,15 +4,16 @@ They keep the same promises (tests/contract/queue_contract.py) in one process, a
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tests.fakes.builds import MemoryAttempts
+from tests.fakes.builds import MemoryAttempts, summary_of
 from tests.fakes.dependencies import release_dependents
 from tests.fakes.records import BuildRecord, MemoryState
 
 from wheelyard.adapters.store.dependencies import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
+from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
 from wheelyard.domain.builds.log_text import LogNote
 from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, WorkerRegistration, WorkerState, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome
@@ -20,6 +21,7 @@ from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import AttemptsExhaustedError, WorkerKilledError, WorkerLostError
 
 _SILENT: Final = timedelta(seconds=30)
+_AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 _FORGOTTEN: Final = timedelta(minutes=15)
 _NOTE: Final = LogNote.of("this log was kept for as long as the operator wants logs kept, and removed then").encode()
 
@@ -74,6 +76,19 @@ class MemoryQueue:
                 self._end_lost(record, now)
         return count
 
+    async def read(self, *, limit: int) -> LiveQueue:
+        """Read what runs and the first of what waits."""
+        records = list(self._state.records.values())
+        queued = [one for one in records if one.build.status is Status.QUEUED]
+        waiting = sorted((one for one in queued if not one.build.waits_for), key=_order)
+        running = (one for one in records if one.build.status is Status.RUNNING)
+        return LiveQueue(
+            running=tuple(map(_live, running)),
+            waiting=tuple(map(_live, waiting[:limit])),
+            total=len(waiting),
+            blocked=len(queued) - len(waiting),
+        )
+
     def _end_lost(self, record: BuildRecord, now: datetime) -> None:
         record.close_lost_attempt(now)
         outcome = Outcome(status=Status.QUEUED)
@@ -89,13 +104,13 @@ class MemoryQueue:
         release_dependents(self._state, build.id)
 
 
-class MemoryWorkers:
-    """The WorkerStore in memory."""
+class MemoryFleet:
+    """The FleetStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def report(self, registration: WorkerRegistration) -> None:
+    async def report_worker(self, registration: WorkerRegistration) -> None:
         """Keep the card and the time."""
         now = self._state.clock()
         former = self._state.workers.get(registration.name)
@@ -109,6 +124,16 @@ class MemoryWorkers:
         """List every worker."""
         return tuple(self._shown(worker) for _, worker in sorted(self._state.workers.items()))
 
+    async def report_images(self, found: EngineImages) -> None:
+        """Keep it, with the time."""
+        self._state.image_reports[found.engine] = (self._state.clock(), found)
+
+    async def list_engines(self) -> tuple[EngineImages, ...]:
+        """List what was reported lately."""
+        since = self._state.clock() - _FORGOTTEN
+        lately = (found for seen_at, found in self._state.image_reports.values() if seen_at >= since)
+        return tuple(sorted(lately, key=lambda found: (found.host, found.engine)))
+
     def _shown(self, worker: WorkerStatus) -> WorkerStatus:
         silent = worker.seen_at < self._state.clock() - _SILENT
         lost = silent and worker.registration.state is not WorkerState.STOPPED
@@ -118,23 +143,6 @@ class MemoryWorkers:
             registration=replace(worker.registration, state=WorkerState.LOST) if lost else worker.registration,
             builds=tuple(build.id for build in builds if _holds(worker.registration.name, build)),
         )
-
-
-class MemoryImageReports:
-    """The ImageReports in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def report(self, found: EngineImages) -> None:
-        """Keep it, with the time."""
-        self._state.image_reports[found.engine] = (self._state.clock(), found)
-
-    async def list_engines(self) -> tuple[EngineImages, ...]:
-        """List what was reported lately."""
-        since = self._state.clock() - _FORGOTTEN
-        lately = (found for seen_at, found in self._state.image_reports.values() if seen_at >= since)
-        return tuple(sorted(lately, key=lambda found: (found.host, found.engine)))
 
 
 class MemoryPeriodic:
@@ -204,3 +212,13 @@ def _is_useless(build: Build, before: datetime) -> bool:
 
 def _holds(worker: str, build: Build) -> bool:
     return build.status is Status.RUNNING and build.attempts[-1].worker == worker
+
+
+def _order(record: BuildRecord) -> tuple[datetime, int, int, int]:
+    build = record.build
+    return build.not_before or _AT_ONCE, build.priority.rank, record.turn, record.sequence
+
+
+def _live(record: BuildRecord) -> LiveBuild:
+    build = record.build
+    return LiveBuild(build=summary_of(build), lane=build.order.lane, started_at=build.started_at)

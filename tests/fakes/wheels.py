@@ -27,10 +27,11 @@ from wheelyard.errors import NotFoundError
 
 
 class MemoryWheels:
-    """The WheelStore, the WheelLists, the WheelRecords, the WheelEdits and the ContentsStore in memory."""
+    """The WheelStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
+        self._last: LastReport | None = None
 
     async def changes(self, since: int) -> IndexChanges:
         """Look which pages have changed."""
@@ -118,6 +119,12 @@ class MemoryWheels:
         requires_python = requires_python_of(metadata)
         return self._change(filename, metadata_sha256=sha256(metadata).hexdigest(), requires_python=requires_python)
 
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects of which there is a wheel or a build."""
+        built = {record.build.order.project for record in self._state.records.values()}
+        known = built | {entry.wheel.project for entry in self._state.wheels.values()}
+        return tuple(sorted(name for name in known if name.startswith(prefix))[:limit])
+
     async def contents_of(self, filename: str) -> WheelContents:
         """Read what a wheel contains."""
         entry = self._state.wheels.get(filename)
@@ -137,6 +144,30 @@ class MemoryWheels:
         self._state.record_change(wheel_change(filename, Action.WHEEL_DELETED, by=by))
         self._change_builds(filename, url=None, index_url=None)
         return self._change(filename, deleted_at=deleted_at)
+
+    async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
+        """Note the upload, if the claim still holds."""
+        if not self._holds(claim):
+            return False
+        self._state.uploads.setdefault((filename, sha256), []).append(claim)
+        return True
+
+    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
+        """Look for the upload, its attempt and its wheel."""
+        claims = self._state.uploads.get((filename, sha256), [])
+        return bool(claims) and not any(map(self._holds, claims)) and filename not in self._state.wheels
+
+    async def save_report(self, report: IndexReport) -> None:
+        """Put a report in the place of the last one."""
+        self._last = replace(LastReport.of(report), checked_at=self._state.clock())
+
+    async def last_report(self) -> LastReport | None:
+        """Read the newest report."""
+        return self._last
+
+    def _holds(self, claim: Claim) -> bool:
+        record = self._state.records.get(claim.build_id)
+        return record is not None and record.is_held_by(claim)
 
     def _wheels(self) -> list[IndexedWheel]:
         return [entry.wheel for entry in self._state.wheels.values()]
@@ -184,42 +215,3 @@ def _fits(wheel: IndexedWheel, wanted: WheelFilter) -> bool:
         and wanted.level in {None, wheel.level}
         and wanted.standing in {None, wheel.standing}
     )
-
-
-class MemoryIndexReports:
-    """The IndexReports in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-        self._last: LastReport | None = None
-
-    async def save(self, report: IndexReport) -> None:
-        """Put a report in the place of the last one."""
-        self._last = replace(LastReport.of(report), checked_at=self._state.clock())
-
-    async def last(self) -> LastReport | None:
-        """Read the newest report."""
-        return self._last
-
-
-class MemoryUploads:
-    """The UploadStore on the state in memory."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def begin(self, claim: Claim, *, filename: str, sha256: str) -> bool:
-        """Note the upload, if the claim still holds."""
-        if not self._is_live(claim):
-            return False
-        self._state.uploads.setdefault((filename, sha256), []).append(claim)
-        return True
-
-    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
-        """Look for the upload, its attempt and its wheel."""
-        claims = self._state.uploads.get((filename, sha256), [])
-        return bool(claims) and not any(map(self._is_live, claims)) and filename not in self._state.wheels
-
-    def _is_live(self, claim: Claim) -> bool:
-        record = self._state.records.get(claim.build_id)
-        return record is not None and record.is_held_by(claim)

@@ -20,7 +20,7 @@ from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
-from tests.fakes.wheels import MemoryUploads
+from tests.fakes.wheels import MemoryWheels
 from tests.packages.make_sdist import PACKAGES, VERSION, make_sdist, sdist_name
 from uv import find_uv_bin
 
@@ -144,7 +144,7 @@ class PackageRun:
             disk_full=disk_full_error,
         )
         tools = self._tools(PackagesAndUpstream(own, self.harness.upstream))
-        steps = steps_to(publish_on(self.index, MemoryUploads(self.state)))
+        steps = steps_to(publish_on(self.index, MemoryWheels(self.state)))
         await RunBuild(store=MemoryAttempts(self.state), steps=steps, tools=tools, options=options)(self.build_id)
         return await self.builds.get(self.build_id)
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.integration.index_service import IndexService, make_wheel, open_index_service
 
-from wheelyard.adapters.store.index_records import PostgresUploads
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.assembly.index import worker_index
 from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.errors import IndexConflictError, WorkerLostError
@@ -138,30 +138,30 @@ async def test_check_finds_and_mends_what_differs(
 
 
 async def test_attempt_that_lost_its_build_puts_nothing_on_devpi(service: IndexService, tmp_path: Path) -> None:
-    uploads, claim = PostgresUploads(service.database), await service.claimed("lost_claim")
+    wheels, claim = PostgresWheels(service.database), await service.claimed("lost_claim")
     wheel = make_wheel(tmp_path, name="lost_claim", version="1.0")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     heir = await service.taken_over(claim)
 
     async def permit() -> None:
-        if not await uploads.begin(claim, filename=wheel.name, sha256=digest):
+        if not await wheels.begin_upload(claim, filename=wheel.name, sha256=digest):
             raise WorkerLostError(worker=claim.worker)
 
     index = worker_index(Settings(), service.database, service.backends)
     with pytest.raises(WorkerLostError):
         await index.publish(wheel, sha256=digest, permit=permit)
     assert [file.filename for file in await service.backends.storage.list_files() if file.filename == wheel.name] == []
-    assert await uploads.begin(heir, filename=wheel.name, sha256=digest)
+    assert await wheels.begin_upload(heir, filename=wheel.name, sha256=digest)
 
 
 async def test_upload_of_a_worker_that_died_makes_way_for_the_next_attempts(
     service: IndexService, tmp_path: Path
 ) -> None:
-    uploads, claim = PostgresUploads(service.database), await service.claimed("orphan_thing")
+    wheels, claim = PostgresWheels(service.database), await service.claimed("orphan_thing")
     wheel = make_wheel(tmp_path, name="orphan_thing", version="1.0", body="made_at = 'noon'")
     orphan = hashlib.sha256(wheel.read_bytes()).hexdigest()
     index = worker_index(Settings(), service.database, service.backends)
-    assert await uploads.begin(claim, filename=wheel.name, sha256=orphan)
+    assert await wheels.begin_upload(claim, filename=wheel.name, sha256=orphan)
     await index.publish(wheel, sha256=orphan)
     again = make_wheel(tmp_path, name="orphan_thing", version="1.0", body="made_at = 'midnight'")
     digest = hashlib.sha256(again.read_bytes()).hexdigest()
@@ -177,7 +177,7 @@ async def test_upload_of_a_worker_that_died_makes_way_for_the_next_attempts(
 
 async def test_recorded_wheel_never_makes_way(service: IndexService) -> None:
     wheel = await service.publish("recorded_thing")
-    uploads, claim = PostgresUploads(service.database), await service.claimed("recorded_thing")
-    assert await uploads.begin(claim, filename=wheel.filename, sha256=wheel.sha256)
+    wheels, claim = PostgresWheels(service.database), await service.claimed("recorded_thing")
+    assert await wheels.begin_upload(claim, filename=wheel.filename, sha256=wheel.sha256)
     await service.taken_over(claim)
-    assert not await uploads.is_orphan(wheel.filename, sha256=wheel.sha256)
+    assert not await wheels.is_orphan(wheel.filename, sha256=wheel.sha256)

@@ -16,20 +16,20 @@ from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LANE, LEASE_SECONDS, MAX_ATTEMPTS, SUCCESS, Stores
 from tests.contract.waits_contract import needing, order_of, waiting
 
-from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, PostgresTokens
+from wheelyard.adapters.store.access import PostgresAudit, PostgresTokens
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import MIGRATIONS, Database, migrate, prefer_order
-from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
-from wheelyard.adapters.store.index_records import PostgresUploads
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogPacking, PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists, PostgresPrebuilds
-from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresLiveQueue, PostgresQueue
+from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
+from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresQueue
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.domain.access import OpenLimits
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Lane
@@ -92,28 +92,18 @@ def stores(database: Database) -> Stores:
 
     return Stores(
         builds=builds,
-        equal_builds=builds,
-        retries=builds,
         attempts=attempts,
-        signals=attempts,
         queue=PostgresQueue(database, queue),
-        workers=PostgresWorkers(database),
-        images=PostgresImageReports(database),
+        fleet=PostgresFleet(database),
         periodic=PostgresPeriodic(database),
         logs=PostgresLogs(database),
-        statistics=PostgresStatistics(database),
         figures=PostgresMetrics(database),
         tokens=PostgresTokens(database),
-        sessions=PostgresSessions(database),
         audit=PostgresAudit(database),
         prebuilds=prebuilds,
-        turns=prebuilds,
-        uploads=PostgresUploads(database),
+        wheels=PostgresWheels(database),
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
-        prebuild_lists=PostgresPrebuildLists(database),
-        line=PostgresLiveQueue(database),
-        names=PostgresNames(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
         limit=limit,
@@ -483,7 +473,7 @@ async def test_build_that_cannot_be_read_fails_and_hinders_no_other(
         assert broken not in listed
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.builds.get(broken)
-    assert (await stores.line.read(limit=10)).total == 0
+    assert (await stores.queue.read(limit=10)).total == 0
 
 
 async def test_build_that_waits_and_cannot_be_read_fails(stores: Stores, database: Database) -> None:
@@ -515,14 +505,14 @@ async def test_request_that_cannot_be_read_ends_and_hinders_no_other(
     async with database.transaction() as connection:
         await connection.execute(b"alter table prebuilds drop constraint if exists prebuilds_prefer_check")
         await connection.execute(b"update prebuilds set %b where id = %%(id)s" % change, {"id": broken})
-    turn = await stores.turns.claim(lease_seconds=60)
+    turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     assert turn.prebuild.id == sample_prebuild(2).id
-    assert await stores.turns.claim(lease_seconds=60) is None
+    assert await stores.prebuilds.claim(lease_seconds=60) is None
     assert [one.id for one in await stores.prebuilds.list_prebuilds(limit=9)] == [turn.prebuild.id]
-    page = await PostgresPrebuildLists(database).page(PrebuildFilter(limit=1))
+    page = await PostgresPrebuilds(database).page(PrebuildFilter(limit=1))
     assert ([one.id for one in page.prebuilds], page.next_before) == ([turn.prebuild.id], turn.prebuild.id)
-    page = await PostgresPrebuildLists(database).page(PrebuildFilter(before=page.next_before))
+    page = await PostgresPrebuilds(database).page(PrebuildFilter(before=page.next_before))
     assert [one.id for one in page.prebuilds] == [broken]
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.prebuilds.get(broken)
@@ -539,9 +529,9 @@ async def test_request_whose_items_cannot_be_read_is_left_out_of_the_list(
         await connection.execute(
             b"update prebuild_items set item = %b where prebuild_id = %%(id)s" % item, {"id": broken}
         )
-    page = await PostgresPrebuildLists(database).page(PrebuildFilter(limit=1))
+    page = await PostgresPrebuilds(database).page(PrebuildFilter(limit=1))
     assert (page.prebuilds, page.next_before) == ((), broken)
-    page = await PostgresPrebuildLists(database).page(PrebuildFilter(before=broken))
+    page = await PostgresPrebuilds(database).page(PrebuildFilter(before=broken))
     assert [one.id for one in page.prebuilds] == [whole]
     with pytest.raises(RecordUnreadableError, match=broken):
         await stores.prebuilds.get(broken)
@@ -555,6 +545,6 @@ async def test_platform_that_an_older_release_took_is_read_and_has_few_tags(stor
             b"update prebuilds set targets = %(targets)s where id = %(id)s",
             {"targets": Jsonb([["3.13", "manylinux_2_400000_x86_64"]]), "id": stored.id},
         )
-    turn = await stores.turns.claim(lease_seconds=60)
+    turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     assert len(turn.prebuild.targets[0].tags()) < 5000

@@ -21,14 +21,8 @@ from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database, migrate
-from wheelyard.adapters.store.index_records import PostgresIndexReports
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import (
-    PostgresWheelContents,
-    PostgresWheelEdits,
-    PostgresWheelRecords,
-    PostgresWheels,
-)
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.assembly.index import IndexBackends
 from wheelyard.assembly.prebuilds import mirror_wheel
 from wheelyard.domain.index.index import Level
@@ -63,11 +57,6 @@ def wheel_stores(database: Database) -> WheelStores:
 
     return WheelStores(
         wheels=wheels,
-        lists=wheels,
-        records=PostgresWheelRecords(database),
-        edits=PostgresWheelEdits(database),
-        contents=PostgresWheelContents(database),
-        reports=PostgresIndexReports(database),
         builds=PostgresBuilds(database, queue, max_attempts=3),
         attempts=PostgresAttempts(database, queue),
         audit=PostgresAudit(database),
@@ -79,7 +68,7 @@ async def test_mirrored_wheel_never_takes_a_name_that_other_bytes_had(
     wheel_stores: WheelStores, database: Database, tmp_path: Path
 ) -> None:
     await wheel_stores.publish(PURE_TAGGED)
-    await wheel_stores.edits.delete(PURE_TAGGED, by="alice")
+    await wheel_stores.wheels.delete(PURE_TAGGED, by="alice")
     source, held = MemorySourceIndex(tmp_path), MemoryIndex()
     file = source.add(PURE_TAGGED, make_wheel(PURE_TAGGED))
     backends = IndexBackends(indexes={Level.PROD: held}, storage=held)

@@ -29,7 +29,7 @@ class TestHttpSender(SenderContract):
     @pytest.fixture
     def harness(self, receiver: Receiver) -> SenderHarness:
         return SenderHarness(
-            sender=HttpWebhooks(ALLOWED),
+            send=HttpWebhooks(ALLOWED).send,
             url=receiver.url,
             fail_next=lambda: receiver.statuses.append(500),
             received=lambda: receiver.received,
@@ -37,7 +37,7 @@ class TestHttpSender(SenderContract):
 
 
 def message_to(url: str) -> SenderHarness:
-    return SenderHarness(sender=HttpWebhooks(ALLOWED), url=url, fail_next=lambda: None, received=list)
+    return SenderHarness(send=HttpWebhooks(ALLOWED).send, url=url, fail_next=lambda: None, received=list)
 
 
 @pytest.mark.parametrize("status", [301, 307, 404, 500])

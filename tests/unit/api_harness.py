@@ -13,17 +13,17 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
-from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLiveQueue, MemoryLogs
+from tests.fakes.access import MemoryAudit, MemoryTokens
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
-from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
-from tests.fakes.queue import MemoryWorkers
+from tests.fakes.queue import MemoryFleet, MemoryQueue
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
-from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.resolver.requirements import parse_requirements
@@ -72,7 +72,7 @@ class ApiHarness:
     attempts: MemoryAttempts
     logs: MemoryLogs
     token_store: MemoryTokens
-    workers: MemoryWorkers
+    workers: MemoryFleet
     clock: ManualClock
     held: MemoryIndex
     """What devpi has."""
@@ -122,9 +122,7 @@ class ApiParts:
             agent_digest="a1",
             build_number=1,
         )
-        return RequestBuild(
-            source=self.source, store=self.builds, recipes=self.recipes, facts=facts, equal_builds=self.builds
-        )
+        return RequestBuild(source=self.source, store=self.builds, recipes=self.recipes, facts=facts)
 
 
 @asynccontextmanager
@@ -154,7 +152,7 @@ async def api_harness(
             attempts=MemoryAttempts(parts.state),
             logs=parts.logs,
             token_store=MemoryTokens(parts.state),
-            workers=MemoryWorkers(parts.state),
+            workers=MemoryFleet(parts.state),
             clock=clock,
             held=parts.held,
             state=parts.state,
@@ -166,7 +164,7 @@ async def api_harness(
 
 def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seconds: float) -> ApiServices:
     state, held, now = parts.state, parts.held, parts.state.clock
-    builds, logs, workers = parts.builds, parts.logs, MemoryWorkers(state)
+    builds, logs, workers = parts.builds, parts.logs, MemoryFleet(state)
     order = parts.order()
     prebuilds = prebuild_harness(state, source=parts.source, resolver=parts.resolver, index=held, request_build=order)
     assert isinstance(prebuilds.store, MemoryPrebuilds)
@@ -179,22 +177,18 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         access=access,
         sessions=Sessions(
             access=access,
-            store=MemorySessions(state),
+            store=MemoryTokens(state),
             lifetime=timedelta(hours=1),
             new_secret=lambda: "session-secret",
             now=now,
         ),
         audit=MemoryAudit(state),
         builds=builds,
-        retries=builds,
         workers=workers,
         logs=logs,
-        statistics=MemoryStatistics(state),
         figures=MemoryMetrics(state, MemoryPrebuilds(state)),
         disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
-        queue=ShowQueue(line=MemoryLiveQueue(state), workers=workers, times=builds, now=now),
-        names=MemoryNames(state),
-        prebuild_lists=prebuilds.store,
+        queue=ShowQueue(queue=MemoryQueue(state), workers=workers, builds=builds, now=now),
         recipes=parts.recipes,
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
@@ -233,13 +227,10 @@ def index_harness(
         staged_pages=SimplePages(wheels, listing=replace(listing, level=Level.STAGING), trusted_seconds=0),
         own_pages=SimplePages(wheels, listing=replace(listing, own_only=True), trusted_seconds=0),
         files=WheelBytes(store=wheels, storage=held),
-        browse=BrowseIndex(store=wheels, lists=wheels, contents=wheels),
-        manage=ManageWheels(store=wheels, edits=wheels, storage=held, indexes=indexes),
+        browse=BrowseIndex(store=wheels),
+        manage=ManageWheels(store=wheels, storage=held, indexes=indexes),
         check=CheckIndex(
-            lists=wheels,
-            edits=wheels,
-            contents=wheels,
-            reports=MemoryIndexReports(state),
+            wheels=wheels,
             storage=held,
             indexes=indexes,
             audit=MemoryAudit(state),
@@ -259,11 +250,11 @@ def prebuild_harness(
     """Give the use cases of prebuilds in memory."""
     wheels, store = MemoryWheels(state), MemoryPrebuilds(state)
     advance = AdvancePrebuild(
-        turns=store,
-        equal_builds=MemoryBuilds(state),
+        store=store,
+        builds=MemoryBuilds(state),
         find=FindRelease(source=source, wheels=wheels, listing=Listing(targets=request_build.targets())),
         request_build=request_build,
-        mirror=MirrorWheel(source=source, index=index, records=wheels, now=state.clock),
+        mirror=MirrorWheel(source=source, index=index, wheels=wheels, now=state.clock),
         now=state.clock,
     )
     parsers = InlineParsers()
@@ -278,8 +269,8 @@ def prebuild_harness(
         read=read,
         store=store,
         wheels=wheels,
-        times=MemoryBuilds(state),
-        workers=MemoryWorkers(state),
+        builds=MemoryBuilds(state),
+        workers=MemoryFleet(state),
         advance=advance,
         webhooks=WebhookRules(secret="secret of the webhooks", allowed=AllowedAddresses()),
         parsers=parsers,

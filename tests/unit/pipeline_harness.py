@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from packaging.tags import parse_tag
-from tests.contract.samples import TARGET
+from tests.contract.samples import BEGINNING, TARGET, ManualClock
 from tests.fakes.engine import MemoryEngine, ScriptedAgent
 from tests.fakes.images import MemoryImages
 from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
+from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryCrates, MemorySourceIndex, MemoryWheelResolver
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource
@@ -125,13 +127,14 @@ def order_for(recipe: EffectiveRecipe | None = None) -> BuildOrder:
     )
 
 
-@dataclass(kw_only=True)
-class OpenUploads:
-    """Uploads of a job that no store knows: all are allowed, or none."""
+class OpenUploads(MemoryWheels):
+    """Wheels of a job that no store knows: all uploads are allowed, or none."""
 
-    allowed: bool = True
+    def __init__(self) -> None:
+        super().__init__(MemoryState(clock=ManualClock(BEGINNING)))
+        self.allowed = True
 
-    async def begin(self, claim: Claim, *, filename: str, sha256: str) -> bool:
+    async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
         del claim, filename, sha256
         return self.allowed
 

@@ -294,7 +294,7 @@ async def test_priority_is_interactive_unless_it_is_said(harness: ApiHarness) ->
 async def test_workers_are_shown_with_what_they_do(harness: ApiHarness) -> None:
     build_id = await harness.submit()
     await harness.claim(build_id)
-    await harness.workers.report(replace(CARD, name="worker-1"))
+    await harness.workers.report_worker(replace(CARD, name="worker-1"))
     (worker,) = (await harness.client.get("/v1/workers")).json()
     assert (worker["name"], worker["host"], worker["architecture"], worker["state"]) == (
         *("worker-1", "host-1", "x86_64", "active"),

@@ -191,7 +191,7 @@ async def test_request_that_is_cancelled_in_the_middle_of_a_turn_starts_nothing(
 async def test_lease_is_kept_while_a_release_takes_long(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     request = await order(harness, requirements=["pyyaml"], prefer="own")
     advance = replace(harness.services.prebuilds.advance, lease_seconds=0.01)
-    renew, read = advance.turns.renew, harness.source.project
+    renew, read = advance.store.renew, harness.source.project
     renewed = asyncio.Semaphore(0)
 
     async def count(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
@@ -203,7 +203,7 @@ async def test_lease_is_kept_while_a_release_takes_long(harness: ApiHarness, mon
             await renewed.acquire()
         return await read(name)
 
-    monkeypatch.setattr(advance.turns, "renew", count)
+    monkeypatch.setattr(advance.store, "renew", count)
     monkeypatch.setattr(harness.source, "project", read_slowly)
     assert await advance.once()
     assert statuses((await harness.client.get(request["url"])).json()) == ["build"]
@@ -215,13 +215,13 @@ async def test_turn_that_was_lost_goes_no_further(harness: ApiHarness, monkeypat
         harness.resolver.add(project, "1.0")
     await order(harness, requirements=projects, prefer="own")
     advance = replace(harness.services.prebuilds.advance, lease_seconds=0.01)
-    renew, read = advance.turns.renew, harness.source.project
+    renew, read = advance.store.renew, harness.source.project
     asked: list[str] = []
     lost = asyncio.Event()
 
     async def lose(turn: PrebuildTurn, *, lease_seconds: float) -> bool:
         harness.clock.advance(60)
-        assert await advance.turns.claim(lease_seconds=3600) is not None, "somebody else has it now"
+        assert await advance.store.claim(lease_seconds=3600) is not None, "somebody else has it now"
         lost.set()
         return await renew(turn, lease_seconds=lease_seconds)
 
@@ -230,7 +230,7 @@ async def test_turn_that_was_lost_goes_no_further(harness: ApiHarness, monkeypat
         await lost.wait()
         return await read(name)
 
-    monkeypatch.setattr(advance.turns, "renew", lose)
+    monkeypatch.setattr(advance.store, "renew", lose)
     monkeypatch.setattr(harness.source, "project", read_once_lost)
     await advance.once()
     assert set(asked) == set(projects[:4]), "those that were begun"

@@ -6,9 +6,9 @@ import time
 import pytest
 from tests.contract.samples import sample_order
 
-from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES, Stage, Status
+from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES
 from wheelyard.domain.builds.log_text import gutter_text
-from wheelyard.domain.builds.records import Beat, Claim, Outcome
+from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 
@@ -16,7 +16,7 @@ CLAIM = Claim(build_id="b1", attempt=1, worker="worker-1", order=sample_order())
 
 
 class LogKeeper:
-    """The part of an AttemptStore that takes logs; it can be away, or fail for good."""
+    """What takes logs of an attempt; it can be away, or fail for good."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -37,18 +37,6 @@ class LogKeeper:
         self.pieces.append(data)
         return True
 
-    async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
-        raise NotImplementedError
-
-    async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
-        raise NotImplementedError
-
-    async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
-        raise NotImplementedError
-
-    async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
-        raise NotImplementedError
-
     @property
     def data(self) -> bytes:
         return b"".join(self.pieces)
@@ -63,7 +51,7 @@ def log_on(
     store: LogKeeper, limit_bytes: int = 1 << 30, patience_seconds: float = 5.0, bytes_per_second: int = 1 << 30
 ) -> AttemptLog:
     pace = Throttle(bytes_per_second)
-    return AttemptLog(store, CLAIM, limit_bytes=limit_bytes, pace=pace, patience_seconds=patience_seconds)
+    return AttemptLog(store.append_log, CLAIM, limit_bytes=limit_bytes, pace=pace, patience_seconds=patience_seconds)
 
 
 async def test_everything_arrives_in_order(store: LogKeeper) -> None:

@@ -6,14 +6,14 @@ import pytest
 from tests.contract.samples import ManualClock, sample_order
 from tests.contract.store_contract import StoreContract
 from tests.contract.stores import LEASE_SECONDS, MAX_ATTEMPTS, Stores
-from tests.fakes.access import MemoryAudit, MemorySessions, MemoryTokens
-from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLiveQueue, MemoryLogs
+from tests.fakes.access import MemoryAudit, MemoryTokens
+from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.dependencies import MemoryMissingReleases
-from tests.fakes.metrics import MemoryMetrics, MemoryNames, MemoryStatistics
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
-from tests.fakes.queue import MemoryImageReports, MemoryPeriodic, MemoryQueue, MemoryWorkers
+from tests.fakes.queue import MemoryFleet, MemoryPeriodic, MemoryQueue
 from tests.fakes.records import MemoryState
-from tests.fakes.wheels import MemoryUploads
+from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.domain.access import OpenLimits
 from wheelyard.errors import DatabaseUnavailableError
@@ -38,28 +38,18 @@ class TestMemoryStores(StoreContract):
         builds, prebuilds = MemoryBuilds(state), MemoryPrebuilds(state)
         return Stores(
             builds=builds,
-            equal_builds=builds,
-            retries=builds,
             attempts=attempts,
-            signals=attempts,
             queue=MemoryQueue(state),
-            workers=MemoryWorkers(state),
-            images=MemoryImageReports(state),
+            fleet=MemoryFleet(state),
             periodic=MemoryPeriodic(state),
             logs=MemoryLogs(state),
-            statistics=MemoryStatistics(state),
             figures=MemoryMetrics(state, prebuilds),
             tokens=MemoryTokens(state),
-            sessions=MemorySessions(state),
             audit=MemoryAudit(state),
             prebuilds=prebuilds,
-            turns=prebuilds,
-            uploads=MemoryUploads(state),
+            wheels=MemoryWheels(state),
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
-            prebuild_lists=prebuilds,
-            line=MemoryLiveQueue(state),
-            names=MemoryNames(state),
             expire_leases=expire_leases,
             pass_time=pass_time,
             limit=limit,

@@ -8,7 +8,7 @@ from tests.contract.wheel_contract import WheelContract, WheelStores
 from tests.fakes.access import MemoryAudit
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds
 from tests.fakes.records import MemoryState
-from tests.fakes.wheels import MemoryIndexReports, MemoryWheels
+from tests.fakes.wheels import MemoryWheels
 
 
 @pytest.fixture
@@ -22,11 +22,6 @@ def wheel_stores() -> WheelStores:
 
     return WheelStores(
         wheels=wheels,
-        lists=wheels,
-        records=wheels,
-        edits=wheels,
-        contents=wheels,
-        reports=MemoryIndexReports(state),
         builds=MemoryBuilds(state),
         attempts=MemoryAttempts(state),
         audit=MemoryAudit(state),

@@ -49,7 +49,7 @@ async def finished(harness: ApiHarness, outcome: Outcome, key: str) -> None:
 
 
 async def test_queue_of_an_idle_lane_is_zero(harness: ApiHarness) -> None:
-    await harness.workers.report(CARD)
+    await harness.workers.report_worker(CARD)
     values = await scrape(harness)
     for priority in ("interactive", "batch"):
         labels = tuple(sorted((*LANE, ("priority", priority), ("state", "ready"))))
@@ -99,12 +99,12 @@ async def test_lost_workers_are_counted(harness: ApiHarness) -> None:
 
 
 async def test_worker_is_told_with_its_host_until_it_stops(harness: ApiHarness) -> None:
-    await harness.workers.report(CARD)
+    await harness.workers.report_worker(CARD)
     values = await scrape(harness)
     assert values["wheelyard_workers", (("state", "active"),)] == 1
     assert values["wheelyard_worker_disk_free_bytes", (("worker", "w"),)] == 1 << 39
     assert values["wheelyard_worker_engine_up", (("worker", "w"),)] == 1
-    await harness.workers.report(replace(CARD, state=WorkerState.STOPPED))
+    await harness.workers.report_worker(replace(CARD, state=WorkerState.STOPPED))
     values = await scrape(harness)
     assert values["wheelyard_workers", (("state", "stopped"),)] == 1
     assert ("wheelyard_worker_disk_free_bytes", (("worker", "w"),)) not in values

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from tests.contract.samples import sample_order
 from tests.fakes.builds import MemoryAttempts
-from tests.fakes.wheels import MemoryUploads
 from tests.unit.pipeline_harness import PURE_TAGGED, make_wheel
 from tests.unit.wheel_harness import WheelHarness
 
@@ -18,9 +17,7 @@ from wheelyard.errors import IndexConflictError, WorkerLostError
 
 
 def retained(harness: WheelHarness) -> RetainedIndex:
-    return RetainedIndex(
-        harness.prod, find=harness.wheels.find, uploads=MemoryUploads(harness.state), remove=harness.prod.remove
-    )
+    return RetainedIndex(harness.prod, wheels=harness.wheels, remove=harness.prod.remove)
 
 
 async def uploaded_by(harness: WheelHarness, content: bytes) -> Claim:
@@ -29,7 +26,7 @@ async def uploaded_by(harness: WheelHarness, content: bytes) -> Claim:
     claim = await MemoryAttempts(harness.state).claim(build.id, worker="worker-1", lease_seconds=1)
     assert claim is not None
     digest = hashlib.sha256(content).hexdigest()
-    assert await MemoryUploads(harness.state).begin(claim, filename=PURE_TAGGED, sha256=digest)
+    assert await harness.wheels.begin_upload(claim, filename=PURE_TAGGED, sha256=digest)
     harness.hold(PURE_TAGGED, content)
     return claim
 

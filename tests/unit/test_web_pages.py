@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order
-from tests.fakes.access import MemorySessions
+from tests.fakes.access import MemoryTokens
 from tests.fakes.dependencies import MemoryMissingReleases
 from tests.unit.web_harness import FAILING_LOG, METADATA, RECIPE, TOKEN, WebHarness, furnish, web_harness
 
@@ -420,7 +420,7 @@ async def test_error_page_is_shown_even_if_nobody_can_tell_who_is_signed_in(
     async def away(*_: object) -> Never:
         raise DatabaseUnavailableError(reason="connection refused")
 
-    monkeypatch.setattr(MemorySessions, "find", away)
+    monkeypatch.setattr(MemoryTokens, "find_session", away)
     page = await harness.see("/nowhere", 404)
     assert "There is no page" in page.text
     assert "/sign-in" in page.links
@@ -503,7 +503,7 @@ async def hostile_harness(harness: WebHarness) -> tuple[str, str]:
     registration = WorkerRegistration(
         name=text, host=text, lanes=(), capacity=Capacity(slots=1, cpus=1, memory_bytes=1), state=ACTIVE
     )
-    await harness.api.workers.report(registration)
+    await harness.api.workers.report_worker(registration)
     return build_id, filename
 
 

@@ -43,7 +43,7 @@ class TestMemorySender(SenderContract):
     def harness(self) -> SenderHarness:
         sender = MemoryWebhooks()
         return SenderHarness(
-            sender=sender,
+            send=sender.send,
             url=URL,
             fail_next=lambda: sender.faults.append(FAILED),
             received=lambda: [(one.body, {name.lower(): value for name, value in one.headers}) for one in sender.sent],
@@ -68,7 +68,7 @@ def webhooks(harness: ApiHarness, sender: MemoryWebhooks) -> SendWebhooks:
     return SendWebhooks(
         outbox=MemoryOutbox(harness.state),
         store=prebuilds.store,
-        sender=sender,
+        send=sender.send,
         rules=prebuilds.webhooks,
         # Those who verify a signature look at the real time.
         now=lambda: datetime.now(tz=UTC),

@@ -298,5 +298,5 @@ async def furnish(harness: WebHarness) -> dict[str, str]:
     build_id, wheel = await harness.built()
     failed = await harness.failed()
     older, _ = await harness.built("pyyaml==6.0.2")
-    await harness.api.workers.report(registration)
+    await harness.api.workers.report_worker(registration)
     return {"succeeded": build_id, "wheel": wheel, "failed": failed, "older": older, "request": sample_prebuild().id}

@@ -169,7 +169,7 @@ async def retry_builds(body: RetryChoice, services: Services, caller: Caller, tr
 
     A build that a newer one of the same release and target has followed is left alone.
     """
-    retry = RetryBuilds(builds=services.builds, retries=services.retries)
+    retry = RetryBuilds(builds=services.builds)
     return RetriedBuildsView.of(await retry(body.as_filter(), requested_by=caller.actor, trace=trace))
 
 
@@ -194,7 +194,7 @@ async def retry_build(  # noqa: PLR0913, PLR0917  (as above)
     somebody has asked for an equal one meanwhile, that one is the answer. `joined` is true in both cases. Whoever tries
     a build again wants it from then on, and can cancel it.
     """
-    submission = await services.retries.retry(build_id, requested_by=caller.actor, trace=trace)
+    submission = await services.builds.retry(build_id, requested_by=caller.actor, trace=trace)
     response.headers["Location"] = build_path(submission.build.id)
     if submission.build.status is Status.SUCCEEDED:
         response.status_code = 200

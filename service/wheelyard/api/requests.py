@@ -127,7 +127,7 @@ async def get_webhook_secret(body: WebhookReceiver, services: Services, caller: 
 @router.get("", operation_id="list_requests", summary="List requests", responses=problems(INVALID_REQUEST))
 async def list_requests(wanted: Annotated[RequestQuery, Query()], services: Services) -> RequestListView:
     """List requests, newest first, a page at a time, with how many of their items stand where."""
-    page = await services.prebuild_lists.page(wanted.as_filter())
+    page = await services.prebuilds.page(wanted.as_filter())
     next_path = page.next_before and f"/v1/requests?{wanted.query_before(page.next_before)}"
     return RequestListView.of(page, next_path=next_path)
 

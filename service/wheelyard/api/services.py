@@ -17,15 +17,11 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.interfaces import (
     AuditStore,
     BuildStore,
+    FleetStore,
     LogStore,
     MetricStore,
-    NameStore,
     ParserPool,
-    PrebuildLists,
     RecipeRegistry,
-    RetryStore,
-    StatisticsStore,
-    WorkerStore,
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
@@ -94,16 +90,12 @@ class ApiServices:
     audit: AuditStore
     prebuilds: Prebuilds
     builds: BuildStore
-    retries: RetryStore
-    workers: WorkerStore
+    workers: FleetStore
     logs: LogStore
-    statistics: StatisticsStore
     figures: MetricStore
     disk: Callable[[], Awaitable[DiskUse]]
     """Says what the state directory takes; it may take seconds."""
     queue: ShowQueue
-    names: NameStore
-    prebuild_lists: PrebuildLists
     recipes: RecipeRegistry
     defaults: Target
     """What a request means if it names no Python or no platform."""

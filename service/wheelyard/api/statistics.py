@@ -33,4 +33,4 @@ async def get_queue(services: Services, limit: Annotated[int, Query(ge=1, le=MOS
 )
 async def get_statistics(services: Services, days: Annotated[int, Query(ge=1, le=366)] = 30) -> StatisticsView:
     """Count builds and wheels of the last days, and say what index, logs and the state directory take."""
-    return StatisticsView.of(await services.statistics.summarise(days=days), await services.disk())
+    return StatisticsView.of(await services.figures.summarise(days=days), await services.disk())

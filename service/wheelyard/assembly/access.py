@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
-from wheelyard.adapters.store.access import PostgresAudit, PostgresSessions, PostgresTokens
+from wheelyard.adapters.store.access import PostgresAudit, PostgresTokens
 from wheelyard.adapters.store.database import Database, complete_address
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.domain.access import OpenLimits
-from wheelyard.interfaces import AuditStore, WorkerStore
+from wheelyard.interfaces import AuditStore, FleetStore
 from wheelyard.settings import Settings
 from wheelyard.usecases.access import Access, ParallelLimit, RequestLimit
 from wheelyard.usecases.sessions import Sessions
@@ -75,7 +75,7 @@ def sessions_of(settings: Settings, database: Database, access: Access) -> Sessi
     """Make the sessions of browsers."""
     return Sessions(
         access=access,
-        store=PostgresSessions(database),
+        store=PostgresTokens(database),
         lifetime=timedelta(hours=settings.session_hours),
         new_secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
         now=lambda: datetime.now(UTC),
@@ -90,10 +90,10 @@ async def open_audit(settings: Settings) -> AsyncIterator[AuditStore]:
 
 
 @contextlib.asynccontextmanager
-async def open_workers(settings: Settings) -> AsyncIterator[WorkerStore]:
+async def open_workers(settings: Settings) -> AsyncIterator[FleetStore]:
     """Open the database for a look at the workers."""
     async with Database(database_address(settings), pool_size=2) as database:
-        yield PostgresWorkers(database)
+        yield PostgresFleet(database)
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,7 @@ from wheelyard.adapters.images.inventory import ImageInventory
 from wheelyard.adapters.images.prune import ImagePruning
 from wheelyard.adapters.images.refresh import ImageRefreshes, ImageUpkeep
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresImageReports
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.assembly.parts import Parts
 from wheelyard.domain.catalogue.definition import builder_definition
 from wheelyard.domain.catalogue.sbom import ImageContent, read_sbom_content
@@ -128,10 +128,10 @@ def image_reader(parts: Parts) -> Callable[[str], Awaitable[ImageContent]]:
 
 def reported_builders(parts: Parts, database: Database) -> Callable[[], Awaitable[Sequence[BuilderStatus]]]:
     """Say which builders there are from what workers tell."""
-    reports, book = PostgresImageReports(database), parts.catalogue
+    fleet, book = PostgresFleet(database), parts.catalogue
 
     async def describe() -> Sequence[BuilderStatus]:
-        return describe_builders(book, await reports.list_engines())
+        return describe_builders(book, await fleet.list_engines())
 
     return describe
 

@@ -13,13 +13,12 @@ from wheelyard.adapters.servers.devpi_files import PROMOTER, PUBLISHER
 from wheelyard.adapters.servers.devpi_serving import DevpiServing
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.index_records import PostgresIndexReports, PostgresUploads
 from wheelyard.adapters.store.periodic import PostgresPeriodic
-from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.domain.index.index import Credentials, IndexEndpoint, Level
 from wheelyard.errors import SettingsInvalidError
-from wheelyard.interfaces import WheelEdits, WheelIndex, WheelStorage
+from wheelyard.interfaces import WheelIndex, WheelStorage, WheelStore
 from wheelyard.settings import Settings
 from wheelyard.usecases.check_index import CheckIndex, RegularCheck
 
@@ -91,13 +90,10 @@ def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> 
     )
 
 
-def check_index(database: Database, index: IndexBackends, edits: WheelEdits) -> CheckIndex:
+def check_index(database: Database, index: IndexBackends, wheels: WheelStore) -> CheckIndex:
     """Make what compares devpi with the database."""
     return CheckIndex(
-        lists=PostgresWheels(database),
-        edits=edits,
-        contents=PostgresWheelContents(database),
-        reports=PostgresIndexReports(database),
+        wheels=wheels,
         storage=index.storage,
         indexes=index.indexes,
         audit=PostgresAudit(database),
@@ -106,7 +102,7 @@ def check_index(database: Database, index: IndexBackends, edits: WheelEdits) -> 
 
 def regular_check(database: Database, index: IndexBackends) -> RegularCheck:
     """Make what a worker does to have devpi and the database compared now and then."""
-    check = check_index(database, index, PostgresWheelEdits(database))
+    check = check_index(database, index, PostgresWheels(database))
     return RegularCheck(PostgresPeriodic(database), check)
 
 
@@ -119,7 +115,6 @@ def retained_index(database: Database, index: IndexBackends, level: Level) -> Wh
     """Give an index to publish on: no name ever gets other bytes, even after a deletion."""
     return RetainedIndex(
         index.indexes[level],
-        find=PostgresWheels(database).find,
-        uploads=PostgresUploads(database),
+        wheels=PostgresWheels(database),
         remove=index.storage.remove,
     )

@@ -14,10 +14,10 @@ from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
-from wheelyard.adapters.store.wheels import PostgresWheelRecords, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.webhooks import HttpWebhooks
 from wheelyard.assembly.access import open_limits
 from wheelyard.assembly.backends import Backends
@@ -67,8 +67,8 @@ def make_prebuilds(backends: Backends, *, builds: LoggedBuilds, request_build: R
     settings, database, parsers = backends.parts.settings, backends.database, backends.parsers
     wheels, store = PostgresWheels(database), PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
-        turns=store,
-        equal_builds=builds,
+        store=store,
+        builds=builds,
         find=FindRelease(
             source=backends.source,
             wheels=wheels,
@@ -83,8 +83,8 @@ def make_prebuilds(backends: Backends, *, builds: LoggedBuilds, request_build: R
         read=_read_dependencies(backends),
         store=store,
         wheels=wheels,
-        times=builds,
-        workers=PostgresWorkers(database),
+        builds=builds,
+        workers=PostgresFleet(database),
         advance=advance,
         webhooks=webhook_rules(settings),
         parsers=parsers,
@@ -112,7 +112,7 @@ def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) 
     return MirrorWheel(
         source=source,
         index=retained_index(database, index, Level.PROD),
-        records=PostgresWheelRecords(database),
+        wheels=PostgresWheels(database),
         now=_now,
     )
 
@@ -133,7 +133,7 @@ def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
     return SendWebhooks(
         outbox=PostgresWebhooks(database),
         store=PostgresPrebuilds(database),
-        sender=HttpWebhooks(rules.allowed, ca_bundle=settings.ca_bundle),
+        send=HttpWebhooks(rules.allowed, ca_bundle=settings.ca_bundle).send,
         rules=rules,
         now=_now,
     )

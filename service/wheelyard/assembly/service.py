@@ -15,14 +15,13 @@ from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.logs import PostgresLogs
-from wheelyard.adapters.store.metrics import PostgresMetrics, PostgresNames, PostgresStatistics
+from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
-from wheelyard.adapters.store.prebuilds import PostgresPrebuildLists
-from wheelyard.adapters.store.queue import PostgresLiveQueue
+from wheelyard.adapters.store.queue import PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import PostgresWheelContents, PostgresWheelEdits, PostgresWheels
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
 from wheelyard.api.request_context import random_request_id
 from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexServices
@@ -55,13 +54,11 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     parts, database, settings = backends.parts, backends.database, backends.parts.settings
     queue = BuildQueue(database.conninfo)
     stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
-    builds, logs, workers = LoggedBuilds(stored), PostgresLogs(database), PostgresWorkers(database)
+    builds, logs, workers = LoggedBuilds(stored), PostgresLogs(database), PostgresFleet(database)
     recipes = recipe_registry(parts)
     await fetch_first(recipes)
     facts = await builder_facts(parts)
-    request_build = RequestBuild(
-        source=backends.source, store=builds, recipes=recipes, facts=facts, equal_builds=builds
-    )
+    request_build = RequestBuild(source=backends.source, store=builds, recipes=recipes, facts=facts)
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, stored), request_build=request_build)
     access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
@@ -74,15 +71,13 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         sessions=sessions_of(settings, database, access),
         audit=PostgresAudit(database),
         builds=builds,
-        retries=builds,
         logs=logs,
-        statistics=PostgresStatistics(database),
         figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
         disk=lambda: asyncio.to_thread(measure_disk, settings.state_dir),
-        queue=ShowQueue(line=PostgresLiveQueue(database), workers=workers, times=builds, now=lambda: datetime.now(UTC)),
-        names=PostgresNames(database),
-        prebuild_lists=PostgresPrebuildLists(database),
+        queue=ShowQueue(
+            queue=PostgresQueue(database, queue), workers=workers, builds=builds, now=lambda: datetime.now(UTC)
+        ),
         recipes=recipes,
         upkeep=lambda: _keep_up(settings, recipes, supply),
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
@@ -123,7 +118,7 @@ def index_services(
         for one in (pages, staged_pages, own_pages):
             one.doubt()
 
-    edits = PostgresWheelEdits(database, on_change=doubt_pages)
+    edits = PostgresWheels(database, on_change=doubt_pages)
     local = listens_here_alone(settings.host)
     alone = local and settings.index_url is None and settings.public_url is None
     return IndexServices(
@@ -131,8 +126,8 @@ def index_services(
         staged_pages=staged_pages,
         own_pages=own_pages,
         files=WheelBytes(store=wheels, storage=index.storage),
-        browse=BrowseIndex(store=wheels, lists=wheels, contents=PostgresWheelContents(database)),
-        manage=ManageWheels(store=wheels, edits=edits, storage=index.storage, indexes=index.indexes),
+        browse=BrowseIndex(store=wheels),
+        manage=ManageWheels(store=edits, storage=index.storage, indexes=index.indexes),
         check=check_index(database, index, edits),
         access=IndexAccess(anonymous=settings.anonymous_read, this_host=alone, local=local),
         public_url=settings.public_url,

@@ -26,14 +26,14 @@ from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresImageReports, PostgresWorkers
-from wheelyard.adapters.store.index_records import PostgresUploads
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.queue import NOTE_DEATH, PostgresQueue
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
 from wheelyard.assembly.backends import Backends
@@ -52,12 +52,11 @@ from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.errors import OperatorError, SettingsInvalidError
 from wheelyard.interfaces import (
     Engine,
-    ImageReports,
+    FleetStore,
     Limits,
     MetricStore,
     ParserPool,
     SourceIndex,
-    WorkerStore,
     WorkQueue,
 )
 from wheelyard.logs import get_logger
@@ -99,11 +98,10 @@ class Worker:
     calls: BuildQueue
     """Wakes it up."""
     queue: WorkQueue
-    book: WorkerStore
+    fleet: FleetStore
     engine: Engine
     look_at_images: Callable[[], Awaitable[EngineImages]]
     """Lists the images that its engine has."""
-    images: ImageReports
     host: HostWatch
     figures: MetricStore
     lookups: CacheLookups
@@ -166,7 +164,7 @@ class Worker:
         await self.refresh.run_if_due(self.refresh_interval_seconds)
 
     async def _report(self) -> None:
-        await self.book.report(
+        await self.fleet.report_worker(
             self._card_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
         )
         await self._hand_over_lookups()
@@ -183,13 +181,13 @@ class Worker:
             raise
 
     async def _report_images(self) -> None:
-        await self.images.report(await self.look_at_images())
+        await self.fleet.report_images(await self.look_at_images())
 
     async def _say(self, state: WorkerState) -> None:
         """Tell the others what becomes of us; who cannot be told finds out."""
         with contextlib.suppress(OperatorError, TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                await self.book.report(self._card_as(state))
+                await self.fleet.report_worker(self._card_as(state))
 
     def _card_as(self, state: WorkerState) -> WorkerRegistration:
         return replace(self.registration, state=state, host_figures=self.host.newest)
@@ -208,7 +206,7 @@ def make_worker(backends: Backends) -> Worker:
     queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
     keeper = _lease_keeper(settings, database)
     tools, options = _worker_tools(backends), attempt_options(settings, registration.name)
-    publish = publish_on(worker_index(settings, database, backends.index), PostgresUploads(database))
+    publish = publish_on(worker_index(settings, database, backends.index), PostgresWheels(database))
     run_build = RunBuild(
         store=PostgresAttempts(database, calls), steps=steps_to(publish), tools=tools, options=options, keeper=keeper
     )
@@ -219,10 +217,9 @@ def make_worker(backends: Backends) -> Worker:
         life=WorkerLife(StateDir(settings.state_dir).worker_life),
         calls=calls,
         queue=queue,
-        book=PostgresWorkers(database),
+        fleet=PostgresFleet(database),
         engine=tools.engine,
         look_at_images=image_inventory(parts).look,
-        images=PostgresImageReports(database),
         host=HostWatch(engine=parts.engine, state_dir=settings.state_dir),
         figures=metrics,
         lookups=backends.lookups,

@@ -1,28 +1,9 @@
-"""The outside world as the use cases see it: one small Protocol each. Must not import what implements them."""
+"""The outside world as the use cases see it, a Protocol for each subject. Must not import what implements them."""
 
-from wheelyard.interfaces.access import AuditStore, SessionStore, TokenStore
-from wheelyard.interfaces.builds import (
-    AttemptStore,
-    BuildStore,
-    BuildTimes,
-    EqualBuilds,
-    LiveQueueStore,
-    LogStore,
-    MetricStore,
-    MissingReleaseStore,
-    NameStore,
-    RetryStore,
-    StatisticsStore,
-)
+from wheelyard.interfaces.access import AuditStore, TokenStore
+from wheelyard.interfaces.builds import AttemptStore, BuildStore, LogStore, MetricStore, MissingReleaseStore
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
-from wheelyard.interfaces.prebuilds import (
-    DueWebhook,
-    PrebuildLists,
-    PrebuildStore,
-    PrebuildTurns,
-    WebhookOutbox,
-    WebhookSender,
-)
+from wheelyard.interfaces.prebuilds import DueWebhook, PrebuildStore, SendWebhook, WebhookOutbox
 from wheelyard.interfaces.sources import (
     CrateCache,
     ParserPool,
@@ -31,68 +12,40 @@ from wheelyard.interfaces.sources import (
     SourceIndex,
     WheelResolver,
 )
-from wheelyard.interfaces.wheels import (
-    ContentsStore,
-    IndexReports,
-    Permit,
-    UploadStore,
-    WheelEdits,
-    WheelIndex,
-    WheelLists,
-    WheelRecords,
-    WheelStorage,
-    WheelStore,
-)
-from wheelyard.interfaces.work import CancelSignals, ImageReports, LeaseKeeper, PeriodicStore, WorkerStore, WorkQueue
+from wheelyard.interfaces.wheels import Permit, WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
 __all__ = [
     "AttemptStore",
     "AuditStore",
     "BuildStore",
-    "BuildTimes",
-    "CancelSignals",
     "Container",
     "ContainerSpec",
-    "ContentsStore",
     "CrateCache",
     "DueWebhook",
     "Engine",
-    "EqualBuilds",
-    "ImageReports",
+    "FleetStore",
     "Images",
-    "IndexReports",
     "LeaseKeeper",
     "Limits",
-    "LiveQueueStore",
     "LogSink",
     "LogStore",
     "MetricStore",
     "MissingReleaseStore",
-    "NameStore",
     "Network",
     "ParserPool",
     "PeriodicStore",
     "Permit",
-    "PrebuildLists",
     "PrebuildStore",
-    "PrebuildTurns",
     "RecipeRegistry",
     "ReleaseResolver",
-    "RetryStore",
-    "SessionStore",
+    "SendWebhook",
     "SourceIndex",
-    "StatisticsStore",
     "TokenStore",
-    "UploadStore",
     "WebhookOutbox",
-    "WebhookSender",
-    "WheelEdits",
     "WheelIndex",
-    "WheelLists",
-    "WheelRecords",
     "WheelResolver",
     "WheelStorage",
     "WheelStore",
     "WorkQueue",
-    "WorkerStore",
 ]

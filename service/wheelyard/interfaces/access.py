@@ -8,7 +8,10 @@ from wheelyard.domain.builds.records import Token
 
 
 class TokenStore(Protocol):
-    """API tokens; only a digest of each secret is kept. Changes are in the audit log, in the same transaction."""
+    """API tokens, and sessions of people who signed in with one; only a digest of each secret is kept.
+
+    Changes are in the audit log, in the same transaction.
+    """
 
     async def create(
         self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
@@ -28,19 +31,15 @@ class TokenStore(Protocol):
         """End a token and its sessions; raises NotFoundError."""
         ...
 
-
-class SessionStore(Protocol):
-    """Sessions of people who signed in with a token; only a digest of each session's secret is kept."""
-
-    async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
+    async def open_session(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
         """Record a session of a token; of more than ``MOST_SESSIONS``, the one that would end first is over."""
         ...
 
-    async def find(self, secret_digest: str) -> Token | None:
+    async def find_session(self, secret_digest: str) -> Token | None:
         """Find the session's token and note its use; None if the session or the token is unknown or over."""
         ...
 
-    async def close(self, secret_digest: str) -> None:
+    async def close_session(self, secret_digest: str) -> None:
         """End a session; one that is not there is no error."""
         ...
 

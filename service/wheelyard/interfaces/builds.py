@@ -1,11 +1,11 @@
 """Builds, their attempts and logs, as their stores give them. Must not import what implements it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.builds.estimate import LiveQueue
 from wheelyard.domain.builds.graph import Need
 from wheelyard.domain.builds.metrics import Count, Metrics
 from wheelyard.domain.builds.queue import Priority
@@ -64,27 +64,23 @@ class BuildStore(Protocol):
         """Tell whether somebody has asked for a build and not left it."""
         ...
 
-    async def ping(self) -> None:
-        """Return if the store answers, else raise DatabaseUnavailableError."""
-        ...
-
-
-class EqualBuilds(Protocol):
-    """Finds the build that an order would join."""
-
-    async def find_equal(self, key: str) -> Build | None:
-        """Read the build with this key that is queued, running or succeeded; None if an order would begin a new one."""
-        ...
-
-
-class RetryStore(Protocol):
-    """Begins builds again by hand."""
-
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
         """Queue a failed or cancelled build anew, with all its allowed attempts; end the pause of one that waits.
 
         Joins the equal build if somebody has asked for one meanwhile; others stay as they are. Raises NotFoundError.
         """
+        ...
+
+    async def find_equal(self, key: str) -> Build | None:
+        """Read the build with this key that is queued, running or succeeded; None if an order would begin a new one."""
+        ...
+
+    async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
+        """Give the median of each project's successful builds; projects without any are left out."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store answers, else raise DatabaseUnavailableError."""
         ...
 
 
@@ -109,6 +105,13 @@ class AttemptStore(Protocol):
 
     async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
         """End the attempt, and say what has become of its build; None if the claim was lost and nothing was written."""
+        ...
+
+    def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Give an event that is set when somebody asks to cancel the build from now on.
+
+        It may be missed, so heartbeats tell of it too.
+        """
         ...
 
 
@@ -144,16 +147,8 @@ class LogStore(Protocol):
         ...
 
 
-class BuildTimes(Protocol):
-    """How long builds have taken."""
-
-    async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
-        """Give the median of each project's successful builds; projects without any are left out."""
-        ...
-
-
 class MetricStore(Protocol):
-    """Figures of everything that the processes of this Wheelyard have in common, for monitoring."""
+    """Metrics of everything that the processes of this Wheelyard have in common, and statistics of what was built."""
 
     async def read(self) -> Metrics:
         """Read all of them, as of one moment; totals never go down."""
@@ -166,26 +161,6 @@ class MetricStore(Protocol):
     async def fold(self) -> None:
         """Bring the totals into short form; they stay what they are. Any number of workers may call it at any time."""
         ...
-
-
-class LiveQueueStore(Protocol):
-    """Who waits."""
-
-    async def read(self, *, limit: int) -> LiveQueue:
-        """Read what runs, and the first builds that wait, in the order in which they are taken."""
-        ...
-
-
-class NameStore(Protocol):
-    """Names that somebody may be about to type."""
-
-    async def names(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name, sorted, projects of which there is a wheel or a build and whose normalised name begins so."""
-        ...
-
-
-class StatisticsStore(Protocol):
-    """Figures of what was built."""
 
     async def summarise(self, *, days: int) -> Statistics:
         """Count what ended in the last days, by the store's clock."""

@@ -1,6 +1,6 @@
 """Prebuilds and their webhooks, as their stores give them. Must not import what implements it."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,12 +31,15 @@ class PrebuildStore(Protocol):
         """
         ...
 
-
-class PrebuildTurns(Protocol):
-    """Who brings which prebuild on; fenced: a turn that was lost changes nothing any more."""
+    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
+        """List prebuilds, newest first, with how many of their items stand where; raises NotFoundError."""
+        ...
 
     async def claim(self, *, lease_seconds: float) -> PrebuildTurn | None:
-        """Take the unfinished one that was looked at longest ago and that nobody holds; None if there is none."""
+        """Take the unfinished one that was looked at longest ago and that nobody holds; None if there is none.
+
+        Who has it brings it on. A turn that was lost changes nothing any more.
+        """
         ...
 
     async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
@@ -78,17 +81,5 @@ class WebhookOutbox(Protocol):
         ...
 
 
-class WebhookSender(Protocol):
-    """Sends webhooks."""
-
-    async def send(self, message: WebhookMessage) -> None:
-        """Send one; raises WebhookRefusedError if its address is not allowed, and WebhookFailedError."""
-        ...
-
-
-class PrebuildLists(Protocol):
-    """Prebuilds a page at a time."""
-
-    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
-        """List prebuilds, newest first, with how many of their items stand where; raises NotFoundError."""
-        ...
+SendWebhook = Callable[[WebhookMessage], Awaitable[None]]
+"""Sends a webhook; raises WebhookRefusedError if its address is not allowed, and WebhookFailedError."""

@@ -25,18 +25,6 @@ Permit = Callable[[], Awaitable[None]]
 """Asked right before something is sent to an index; raises what stands in the way."""
 
 
-class UploadStore(Protocol):
-    """Which uploads attempts have begun: what one that died left on the index is known by it."""
-
-    async def begin(self, claim: Claim, *, filename: str, sha256: str) -> bool:
-        """Note that the claim's attempt uploads a file now; False if the claim was lost, and with it the right to."""
-        ...
-
-    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
-        """Tell whether these bytes are of an upload whose attempt is over, and nothing of the name was recorded."""
-        ...
-
-
 class WheelIndex(Protocol):
     """Our own index, which users install from."""
 
@@ -77,7 +65,10 @@ class WheelStorage(Protocol):
 
 
 class WheelStore(Protocol):
-    """What is known of the wheels on our index."""
+    """What is known of the wheels on our index.
+
+    Each change that a person makes is written to the audit log in one step with it; ``by`` says who makes it.
+    """
 
     async def changes(self, since: int) -> IndexChanges:
         """Tell which projects' wheels have changed since a serial; 0 is the beginning."""
@@ -99,42 +90,6 @@ class WheelStore(Protocol):
         """Read a wheel's METADATA; raises NotFoundError if it is not kept, or the wheel is deleted."""
         ...
 
-
-class ContentsStore(Protocol):
-    """What wheels contain."""
-
-    async def contents_of(self, filename: str) -> WheelContents:
-        """Read what a wheel contains, deleted or not; raises NotFoundError if it is not kept."""
-        ...
-
-    async def keep_contents(self, filename: str, contents: WheelContents) -> None:
-        """Take note of what a wheel contains; raises NotFoundError."""
-        ...
-
-
-class IndexReports(Protocol):
-    """How devpi and the database compared at the last look."""
-
-    async def save(self, report: IndexReport) -> None:
-        """Keep a report, by the store's clock, in the place of the last one."""
-        ...
-
-    async def last(self) -> LastReport | None:
-        """Read the newest report; None if there never was one."""
-        ...
-
-
-class WheelRecords(Protocol):
-    """Takes note of wheels that were published without a build."""
-
-    async def record(self, entry: IndexEntry) -> None:
-        """Record a wheel; the same again is no error; raises IndexConflictError for other bytes under its name."""
-        ...
-
-
-class WheelLists(Protocol):
-    """Wheels and projects a page at a time."""
-
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
         """List wheels, newest first."""
         ...
@@ -151,29 +106,57 @@ class WheelLists(Protocol):
         """List projects that have a wheel, by name."""
         ...
 
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name, sorted, projects of which there is a wheel or a build and whose normalised name begins so."""
+        ...
 
-class WheelEdits(Protocol):
-    """What people change about wheels; each raises NotFoundError for one that is not there or was deleted.
+    async def contents_of(self, filename: str) -> WheelContents:
+        """Read what a wheel contains, deleted or not; raises NotFoundError if it is not kept."""
+        ...
 
-    Each change is written to the audit log in one step with it; ``by`` says who makes it.
-    """
+    async def keep_contents(self, filename: str, contents: WheelContents) -> None:
+        """Take note of what a wheel contains; raises NotFoundError."""
+        ...
+
+    async def record(self, entry: IndexEntry) -> None:
+        """Record a wheel; the same again is no error; raises IndexConflictError for other bytes under its name."""
+        ...
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
-        """Mark a wheel as yanked (PEP 592), or give another reason."""
+        """Mark a wheel as yanked (PEP 592), or give another reason; raises NotFoundError, also if it was deleted."""
         ...
 
     async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take the mark away."""
+        """Take the mark away; raises NotFoundError, also if it was deleted."""
         ...
 
     async def promote(self, filename: str, *, url: str, by: str) -> IndexedWheel:
-        """Record that prod holds the wheel, and where."""
+        """Record that prod holds the wheel, and where; raises NotFoundError, also if it was deleted."""
         ...
 
     async def keep_metadata(self, filename: str, metadata: bytes, *, by: str) -> IndexedWheel:
-        """Keep a METADATA that was not kept before; for deleted wheels too."""
+        """Keep a METADATA that was not kept before, for deleted wheels too; raises NotFoundError."""
         ...
 
     async def delete(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take a wheel off the lists for good; its name stays taken, and deleting it again is no error."""
+        """Take a wheel off the lists for good; its name stays taken, and deleting it again is no error.
+
+        Raises NotFoundError.
+        """
+        ...
+
+    async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
+        """Note that the claim's attempt uploads a file now; False if the claim was lost, and with it the right to."""
+        ...
+
+    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
+        """Tell whether these bytes are of an upload whose attempt is over, and nothing of the name was recorded."""
+        ...
+
+    async def save_report(self, report: IndexReport) -> None:
+        """Keep a report of how devpi and the database compare, by the store's clock, in the place of the last one."""
+        ...
+
+    async def last_report(self) -> LastReport | None:
+        """Read the newest of these reports; None if there never was one."""
         ...

@@ -1,16 +1,16 @@
 """Who works on what: queue, workers, what is done once across all of them. Must not import what implements it."""
 
-import asyncio
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from wheelyard.domain.builds.estimate import LiveQueue
 from wheelyard.domain.builds.queue import Allocation, WorkerRegistration, WorkerStatus
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.catalogue.status import EngineImages
 
 
 class WorkQueue(Protocol):
-    """Which build a worker does next."""
+    """Which builds run and wait, and which of them a worker does next."""
 
     async def claim_next(self, offer: Allocation) -> Claim | None:
         """Take the first build in line that the worker can do; None if there is none, or no room for it yet.
@@ -35,6 +35,10 @@ class WorkQueue(Protocol):
         """
         ...
 
+    async def read(self, *, limit: int) -> LiveQueue:
+        """Read what runs, and the first builds that wait, in the order in which they are taken."""
+        ...
+
 
 class LeaseKeeper(Protocol):
     """Extends the leases of attempts while the worker's own loop cannot."""
@@ -48,18 +52,10 @@ class LeaseKeeper(Protocol):
         ...
 
 
-class CancelSignals(Protocol):
-    """Tells workers of a wish to cancel without delay; it may be missed, so heartbeats tell of it too."""
+class FleetStore(Protocol):
+    """Which workers there are, and which images their engines have: the host of the API may have no engine."""
 
-    def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Give an event that is set when somebody asks to cancel the build from now on."""
-        ...
-
-
-class WorkerStore(Protocol):
-    """Which workers there are."""
-
-    async def report(self, registration: WorkerRegistration) -> None:
+    async def report_worker(self, registration: WorkerRegistration) -> None:
         """Record what a worker says about itself, and that it is there."""
         ...
 
@@ -67,11 +63,7 @@ class WorkerStore(Protocol):
         """List the workers by name; one that has been silent for half a minute, and did not stop, is lost."""
         ...
 
-
-class ImageReports(Protocol):
-    """Which images the engines of the workers have; the API's host may have no engine."""
-
-    async def report(self, found: EngineImages) -> None:
+    async def report_images(self, found: EngineImages) -> None:
         """Record what an engine has now, instead of what it had."""
         ...
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -15,7 +15,6 @@ from wheelyard.domain.builds.build import MAX_LOG_EXCERPT_LINES, storable
 from wheelyard.domain.builds.log_text import LogNote, without_marks
 from wheelyard.domain.builds.records import Claim
 from wheelyard.errors import DatabaseUnavailableError
-from wheelyard.interfaces import AttemptStore
 
 
 class Throttle:
@@ -51,7 +50,7 @@ class AttemptLog:
 
     def __init__(  # noqa: PLR0913  the last two have defaults
         self,
-        store: AttemptStore,
+        append: Callable[[Claim, bytes], Awaitable[bool]],
         claim: Claim,
         *,
         limit_bytes: int,
@@ -59,11 +58,11 @@ class AttemptLog:
         patience_seconds: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the limit, the pace that keeps a flood from leaving its readers behind, and a patience.
+        """Take what adds to the stored log, its limit, and a pace that keeps a flood from leaving its readers behind.
 
         The patience is how long the end waits for a database that is away before what is left is given up.
         """
-        self._store = store
+        self._append = append
         self._claim = claim
         self._pace = pace
         self._room = limit_bytes
@@ -164,7 +163,7 @@ class AttemptLog:
         while self._waiting:
             chunk = self._take_chunk()
             try:
-                await self._store.append_log(self._claim, chunk)
+                await self._append(self._claim, chunk)
             except DatabaseUnavailableError:
                 self._waiting.appendleft(chunk)
                 return

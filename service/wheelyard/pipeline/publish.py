@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheelyard.errors import WorkerLostError
-from wheelyard.interfaces import UploadStore, WheelIndex
+from wheelyard.interfaces import WheelIndex, WheelStore
 from wheelyard.pipeline.job import Job, StageFunction, Tools, known
 
 
-def publish_on(index: WheelIndex, uploads: UploadStore) -> StageFunction:
+def publish_on(index: WheelIndex, wheels: WheelStore) -> StageFunction:
     """Make a stage that publishes on an index; only verified bytes can pass, and publishing them twice is no harm.
 
     The stage raises WorkerLostError if another worker has the build by now.
@@ -22,7 +22,7 @@ def publish_on(index: WheelIndex, uploads: UploadStore) -> StageFunction:
 
         async def permit() -> None:
             """Note the upload, which only an attempt that still holds its build can."""
-            if not await uploads.begin(job.claim, filename=path.name, sha256=wheel.sha256):
+            if not await wheels.begin_upload(job.claim, filename=path.name, sha256=wheel.sha256):
                 raise WorkerLostError(worker=job.claim.worker)
 
         published = await index.publish(path, sha256=wheel.sha256, permit=permit)

@@ -28,7 +28,7 @@ from wheelyard.errors import (
     TooMuchOpenError,
     WheelyardError,
 )
-from wheelyard.interfaces import EqualBuilds, PrebuildTurns
+from wheelyard.interfaces import BuildStore, PrebuildStore
 from wheelyard.logs import get_logger, log_context
 from wheelyard.usecases.release_facts import FindRelease, FoundRelease
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
@@ -53,8 +53,8 @@ Mirror = Callable[[IndexFile, Target], Awaitable[None]]
 class AdvancePrebuild:
     """Decides over releases, and does what was decided."""
 
-    turns: PrebuildTurns
-    equal_builds: EqualBuilds
+    store: PrebuildStore
+    builds: BuildStore
     find: FindRelease
     request_build: RequestBuild
     mirror: Mirror
@@ -68,7 +68,7 @@ class AdvancePrebuild:
         """
         seen: set[str] = set()
         moved = False
-        while (turn := await self.turns.claim(lease_seconds=self.lease_seconds)) is not None:
+        while (turn := await self.store.claim(lease_seconds=self.lease_seconds)) is not None:
             moved |= await self._take(turn)
             if turn.prebuild.id in seen:
                 break
@@ -88,7 +88,7 @@ class AdvancePrebuild:
                 finally:
                     brought_on = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
                     advanced = await self._ended(brought_on)
-                    saved = await self.turns.save(replace(turn, prebuild=advanced))
+                    saved = await self.store.save(replace(turn, prebuild=advanced))
             if saved:
                 _note_changes(prebuild, advanced)
         return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
@@ -124,7 +124,7 @@ class AdvancePrebuild:
             await asyncio.sleep(self.lease_seconds / 4)
             # A database that is away ends the turn by itself: its next question is answered with that error.
             try:
-                if not await self.turns.renew(turn, lease_seconds=self.lease_seconds):
+                if not await self.store.renew(turn, lease_seconds=self.lease_seconds):
                     lost.set()
             except DatabaseUnavailableError:
                 continue
@@ -155,7 +155,7 @@ class AdvancePrebuild:
         found = await self.find(release)
         settled, idle = await self._settle(release, prebuild, found, self._start_build)
         if idle:
-            for build_id in await self.turns.withdraw(turn, idle):
+            for build_id in await self.store.withdraw(turn, idle):
                 _log.info("cancel-asked", build=build_id, requested_by=prebuild.requested_by)
         wanted = {item.filename: item.target for item in settled.items if item.status is ItemStatus.MIRROR}
         if not wanted:
@@ -230,7 +230,7 @@ class AdvancePrebuild:
             order = await self.request_build.decide(_build_request(release, target, prebuild))
         except (CallerError, RecipeError, ProjectError) as error:
             return _refused(release, target, str(error))
-        equal = await self.equal_builds.find_equal(order.key)
+        equal = await self.builds.find_equal(order.key)
         planned = replace(_refused(release, target, ""), status=Status.QUEUED)
         return replace(planned, build_id=equal.id, status=equal.status, joined=True) if equal else planned
 

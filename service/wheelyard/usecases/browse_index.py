@@ -19,20 +19,18 @@ from wheelyard.domain.index.wheels import (
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import NotFoundError
-from wheelyard.interfaces import ContentsStore, WheelLists, WheelStorage, WheelStore
+from wheelyard.interfaces import WheelStorage, WheelStore
 
 
 class BrowseIndex:
     """The use cases behind ``GET /v1/wheels`` and ``GET /v1/projects``."""
 
-    def __init__(self, *, store: WheelStore, lists: WheelLists, contents: ContentsStore) -> None:
+    def __init__(self, *, store: WheelStore) -> None:
         self._store = store
-        self._lists = lists
-        self._contents = contents
 
     async def wheels(self, wanted: WheelFilter) -> WheelPage:
         """List wheels, newest first."""
-        return await self._lists.list_wheels(wanted)
+        return await self._store.list_wheels(wanted)
 
     async def wheel(self, filename: str) -> IndexedWheel:
         """Look at a wheel, deleted or not; raises NotFoundError."""
@@ -40,20 +38,24 @@ class BrowseIndex:
 
     async def contents(self, filename: str) -> WheelContents:
         """List the files of a wheel; raises NotFoundError if they are not known."""
-        return await self._contents.contents_of(filename)
+        return await self._store.contents_of(filename)
 
     async def projects(self, wanted: ProjectFilter) -> ProjectPage:
         """List projects by name."""
-        return await self._lists.list_projects(wanted)
+        return await self._store.list_projects(wanted)
+
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects that have a wheel or a build and whose normalised name begins so."""
+        return await self._store.known_projects(prefix, limit=limit)
 
     async def newest_releases(self, projects: Collection[str]) -> Mapping[str, ReleaseWheels]:
         """Read the newest release of each project, with its wheels; those without a wheel are left out."""
         versions: defaultdict[str, list[str]] = defaultdict(list)
-        for project, version in await self._lists.versions_of(projects):
+        for project, version in await self._store.versions_of(projects):
             versions[project].append(version)
         newest = [(project, max(found, key=read_version)) for project, found in versions.items()]
         wheels: defaultdict[str, list[IndexedWheel]] = defaultdict(list)
-        for wheel in await self._lists.wheels_of_releases(newest):
+        for wheel in await self._store.wheels_of_releases(newest):
             wheels[wheel.project].append(wheel)
         return {project: releases_of(own)[0] for project, own in wheels.items()}
 

@@ -16,16 +16,7 @@ from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport, compare
 from wheelyard.domain.index.index import HeldFile, Level
 from wheelyard.domain.index.wheels import IndexedWheel, WheelFilter
-from wheelyard.interfaces import (
-    AuditStore,
-    ContentsStore,
-    IndexReports,
-    PeriodicStore,
-    WheelEdits,
-    WheelIndex,
-    WheelLists,
-    WheelStorage,
-)
+from wheelyard.interfaces import AuditStore, PeriodicStore, WheelIndex, WheelStorage, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.pipeline.wheel_file import read_contents, read_metadata
 from wheelyard.usecases.manage_wheels import fetch_wheel
@@ -38,21 +29,15 @@ _MENDABLE: Final = frozenset(
 class CheckIndex:
     """The use case behind ``wheelyard index check``."""
 
-    def __init__(  # noqa: PLR0913  (each of them is compared or mended)
+    def __init__(
         self,
         *,
-        lists: WheelLists,
-        edits: WheelEdits,
-        contents: ContentsStore,
-        reports: IndexReports,
+        wheels: WheelStore,
         storage: WheelStorage,
         indexes: Mapping[Level, WheelIndex],
         audit: AuditStore,
     ) -> None:
-        self._lists = lists
-        self._edits = edits
-        self._contents = contents
-        self._reports = reports
+        self._wheels = wheels
         self._storage = storage
         self._indexes = indexes
         self._audit = audit
@@ -70,19 +55,19 @@ class CheckIndex:
         ]
         listed = sum(wheel.deleted_at is None for wheel in wheels)
         report = IndexReport(wheels=listed, files=len(held), findings=tuple(findings))
-        await self._reports.save(report)
+        await self._wheels.save_report(report)
         return report
 
     async def last(self) -> LastReport | None:
         """Give the newest report; None if nobody has ever compared."""
-        return await self._reports.last()
+        return await self._wheels.last_report()
 
     async def _all_wheels(self) -> list[IndexedWheel]:
         # After devpi's list: what is published between the two is known here, and missing there for a moment only.
         wheels: list[IndexedWheel] = []
         before: str | None = None
         while True:
-            page = await self._lists.list_wheels(WheelFilter(before=before, limit=MAX_PAGE_SIZE))
+            page = await self._wheels.list_wheels(WheelFilter(before=before, limit=MAX_PAGE_SIZE))
             wheels += page.wheels
             if page.next_before is None:
                 return wheels
@@ -110,10 +95,10 @@ class CheckIndex:
             metadata = await asyncio.to_thread(read_metadata, path)
             contents = await asyncio.to_thread(read_contents, path)
         if wheel.metadata_sha256 is None:
-            await self._edits.keep_metadata(wheel.filename, metadata, by=by)
+            await self._wheels.keep_metadata(wheel.filename, metadata, by=by)
         else:
             await self._audit.record(mending_of(wheel.filename, Difference.NO_CONTENTS, by))
-        await self._contents.keep_contents(wheel.filename, contents)
+        await self._wheels.keep_contents(wheel.filename, contents)
 
     async def _publish_again(self, wheel: IndexedWheel, copy: HeldFile) -> None:
         with TemporaryDirectory(prefix="wheelyard-mend-") as folder:

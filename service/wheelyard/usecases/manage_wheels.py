@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.errors import HashMismatchError, InvalidRequestError, NotFoundError
-from wheelyard.interfaces import WheelEdits, WheelIndex, WheelStorage, WheelStore
+from wheelyard.interfaces import WheelIndex, WheelStorage, WheelStore
 
 
 class ManageWheels:
@@ -17,21 +17,18 @@ class ManageWheels:
     ``by`` is who the audit log says did it.
     """
 
-    def __init__(
-        self, *, store: WheelStore, edits: WheelEdits, storage: WheelStorage, indexes: Mapping[Level, WheelIndex]
-    ) -> None:
+    def __init__(self, *, store: WheelStore, storage: WheelStorage, indexes: Mapping[Level, WheelIndex]) -> None:
         self._store = store
-        self._edits = edits
         self._storage = storage
         self._indexes = indexes
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
         """Let installers take the wheel only if it is asked for by its exact version (PEP 592)."""
-        return await self._edits.yank(filename, reason=reason, by=by)
+        return await self._store.yank(filename, reason=reason, by=by)
 
     async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
         """Offer the wheel again."""
-        return await self._edits.unyank(filename, by=by)
+        return await self._store.unyank(filename, by=by)
 
     async def delete(self, filename: str, *, confirm: str, by: str) -> IndexedWheel:
         """Take the wheel off for good: first from what we list, then from devpi, so that nobody is sent to a gap.
@@ -41,7 +38,7 @@ class ManageWheels:
         if confirm != filename:
             problem = f"confirm: must be the file name {filename!r} again, because a deletion cannot be taken back"
             raise InvalidRequestError(problems=[problem])
-        wheel = await self._edits.delete(filename, by=by)
+        wheel = await self._store.delete(filename, by=by)
         await self._storage.remove(wheel.project, filename)
         return wheel
 
@@ -55,7 +52,7 @@ class ManageWheels:
         with TemporaryDirectory(prefix="wheelyard-promote-") as folder:
             path = await fetch_wheel(self._storage, wheel, Path(folder))
             published = await self._indexes[Level.PROD].publish(path, sha256=wheel.sha256)
-        return await self._edits.promote(filename, url=published.url, by=by)
+        return await self._store.promote(filename, url=published.url, by=by)
 
 
 async def fetch_wheel(storage: WheelStorage, wheel: IndexedWheel, folder: Path) -> Path:

@@ -9,18 +9,18 @@ from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin,
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import read_wheel_name
-from wheelyard.interfaces import SourceIndex, WheelIndex, WheelRecords
+from wheelyard.interfaces import SourceIndex, WheelIndex, WheelStore
 
 
 class MirrorWheel:
     """Fetches by hash, publishes, and records what was published."""
 
     def __init__(
-        self, *, source: SourceIndex, index: WheelIndex, records: WheelRecords, now: Callable[[], datetime]
+        self, *, source: SourceIndex, index: WheelIndex, wheels: WheelStore, now: Callable[[], datetime]
     ) -> None:
         self._source = source
         self._index = index
-        self._records = records
+        self._wheels = wheels
         self._now = now
 
     async def __call__(self, file: IndexFile, target: Target) -> None:
@@ -32,7 +32,7 @@ class MirrorWheel:
         path = await self._source.fetch(file)
         published = await self._index.publish(path, sha256=file.sha256)
         wheel = self._describe(file, target, published, size_bytes=path.stat().st_size)
-        await self._records.record(IndexEntry(wheel=wheel, metadata=published.metadata, contents=published.contents))
+        await self._wheels.record(IndexEntry(wheel=wheel, metadata=published.metadata, contents=published.contents))
 
     def _describe(self, file: IndexFile, target: Target, published: PublishedFile, *, size_bytes: int) -> IndexedWheel:
         project, version, _, _ = read_wheel_name(file.filename)

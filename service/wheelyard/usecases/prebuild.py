@@ -21,6 +21,7 @@ from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.packaging.coverage import best_wheel
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.estimate import projects_ahead, seconds_left
+from wheelyard.domain.prebuilds.lists import PrebuildFilter, PrebuildPage
 from wheelyard.domain.prebuilds.prebuild import (
     Item,
     ItemStatus,
@@ -35,7 +36,7 @@ from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import DependencyFileInvalidError, InvalidRequestError, NotYoursError
-from wheelyard.interfaces import BuildTimes, ParserPool, PrebuildStore, WheelStore, WorkerStore
+from wheelyard.interfaces import BuildStore, FleetStore, ParserPool, PrebuildStore, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.advance_prebuild import AdvancePrebuild, note_end
 from wheelyard.usecases.read_dependencies import DependencyInput, NeededReleases, ReadDependencies
@@ -69,8 +70,8 @@ class Prebuilds:
     read: ReadDependencies
     store: PrebuildStore
     wheels: WheelStore
-    times: BuildTimes
-    workers: WorkerStore
+    builds: BuildStore
+    workers: FleetStore
     advance: AdvancePrebuild
     webhooks: WebhookRules
     parsers: ParserPool
@@ -123,6 +124,10 @@ class Prebuilds:
         """Read the newest ones, without their items."""
         return await self.store.list_prebuilds(limit=limit)
 
+    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
+        """List them, newest first, with how many of their items stand where; raises NotFoundError."""
+        return await self.store.page(wanted)
+
     async def cancel(self, prebuild_id: str, *, by: Token) -> Prebuild:
         """Start nothing more for it; builds that it alone has asked for and that wait in the queue are cancelled.
 
@@ -149,7 +154,7 @@ class Prebuilds:
         """
         # In threads: of thousands of items, it takes a while.
         projects = await asyncio.to_thread(projects_ahead, prebuild)
-        typical = await self.times.typical_seconds(projects) if projects else {}
+        typical = await self.builds.typical_seconds(projects) if projects else {}
         if not typical:
             return None
         workers = await self.workers.list_workers()

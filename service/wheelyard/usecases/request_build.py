@@ -30,7 +30,7 @@ from wheelyard.errors import (
     ToolchainTooOldError,
     UnknownTargetError,
 )
-from wheelyard.interfaces import BuildStore, EqualBuilds, RecipeRegistry, SourceIndex
+from wheelyard.interfaces import BuildStore, RecipeRegistry, SourceIndex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,10 +69,11 @@ class PlanBuild:
         source: SourceIndex,
         recipes: RecipeRegistry,
         facts: BuilderFacts,
-        equal_builds: EqualBuilds | None = None,
+        builds: BuildStore | None = None,
     ) -> None:
+        """Take what is known of projects and builders, and former builds, whose wheels may serve."""
         self._source = source
-        self._equal_builds = equal_builds
+        self._builds = builds
         self._recipes = recipes
         self._facts = facts
 
@@ -96,7 +97,7 @@ class PlanBuild:
 
         The nearest builder comes first. An order is equal to a former build only while the recipe and the builder are.
         """
-        if self._equal_builds is None:
+        if self._builds is None:
             return None
         builders = list(self._facts.catalogue.builders())
         builders.sort(key=lambda one: (one.python == wanted.python, one.policy.glibc), reverse=True)
@@ -107,7 +108,7 @@ class PlanBuild:
                 )
             except (RecipeError, ReleaseUnsupportedError, ToolchainTooOldError, NetworkRefusedError):
                 continue
-            equal = await self._equal_builds.find_equal(order.key)
+            equal = await self._builds.find_equal(order.key)
             if equal and equal.wheel and equal.wheel.url and serves(equal.wheel.filename, wanted):
                 return order
         return None
@@ -214,9 +215,8 @@ class RequestBuild(PlanBuild):
         store: BuildStore,
         recipes: RecipeRegistry,
         facts: BuilderFacts,
-        equal_builds: EqualBuilds | None = None,
     ) -> None:
-        super().__init__(source=source, recipes=recipes, facts=facts, equal_builds=equal_builds)
+        super().__init__(source=source, recipes=recipes, facts=facts, builds=store)
         self._store = store
 
     async def __call__(self, request: BuildRequest) -> Submission:

@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter, BuildPage, RetriedBuilds, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import TooMuchOpenError
-from wheelyard.interfaces import BuildStore, BuildTimes, EqualBuilds, RetryStore
+from wheelyard.interfaces import BuildStore
 from wheelyard.logs import get_logger
 
 
@@ -18,7 +17,6 @@ class RetryBuilds:
     """Retries builds by a filter, each in a transaction of its own, with its line in the audit log."""
 
     builds: BuildStore
-    retries: RetryStore
 
     async def __call__(self, wanted: BuildFilter, *, requested_by: str, trace: Trace = NO_TRACE) -> RetriedBuilds:
         """Retry the builds that fit.
@@ -37,7 +35,7 @@ class RetryBuilds:
         submissions = list[Submission]()
         try:
             for build in page.builds:
-                submissions.append(await self.retries.retry(build.id, requested_by=requested_by, trace=trace))
+                submissions.append(await self.builds.retry(build.id, requested_by=requested_by, trace=trace))
         except TooMuchOpenError:
             if not submissions:
                 raise
@@ -48,14 +46,10 @@ class RetryBuilds:
 _log = get_logger(__name__)
 
 
-class Builds(BuildStore, EqualBuilds, RetryStore, BuildTimes, Protocol):
-    """All that is asked of builds."""
-
-
 class LoggedBuilds:
     """Builds of another store, and one line in the log about each change."""
 
-    def __init__(self, store: Builds) -> None:
+    def __init__(self, store: BuildStore) -> None:
         self._store = store
 
     async def submit(

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
 from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
@@ -29,7 +29,7 @@ from wheelyard.errors import (
     WheelyardError,
     WorkerStoppedError,
 )
-from wheelyard.interfaces import AttemptStore, CancelSignals, LeaseKeeper
+from wheelyard.interfaces import AttemptStore, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 from wheelyard.pipeline.container_job import BUILD_LABEL
@@ -45,10 +45,6 @@ _LOOK_SECONDS: Final = 1.0
 """Longest time between two heartbeats: a wish to cancel whose signal was missed is found by one."""
 _HAND_BACK_SECONDS: Final = 10.0
 _CLEAR_SECONDS: Final = 30.0
-
-
-class FencedStore(AttemptStore, CancelSignals, Protocol):
-    """What an attempt needs of the stores."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +78,7 @@ class RunBuild:
     def __init__(
         self,
         *,
-        store: FencedStore,
+        store: AttemptStore,
         steps: Sequence[Step],
         tools: Tools,
         options: AttemptOptions,
@@ -154,7 +150,7 @@ class _Attempt:
 
     def __init__(  # noqa: PLR0913, PLR0917  (RunBuild's own parts, and the claim)
         self,
-        store: FencedStore,
+        store: AttemptStore,
         steps: Sequence[Step],
         tools: Tools,
         options: AttemptOptions,
@@ -176,7 +172,7 @@ class _Attempt:
         options = self._options
         limit = grant_log_bytes(self._claim.order.recipe, default=options.log_bytes, ceiling=options.log_ceiling_bytes)
         async with AttemptLog(
-            self._store,
+            self._store.append_log,
             self._claim,
             limit_bytes=limit,
             pace=Throttle(options.log_bytes_per_second, elapsed=options.elapsed),

@@ -20,7 +20,7 @@ from wheelyard.domain.prebuilds.webhook import (
     sign,
 )
 from wheelyard.errors import NotFoundError, RecordUnreadableError, WebhookFailedError, WebhookRefusedError
-from wheelyard.interfaces import DueWebhook, PrebuildStore, WebhookOutbox, WebhookSender
+from wheelyard.interfaces import DueWebhook, PrebuildStore, SendWebhook, WebhookOutbox
 from wheelyard.logs import get_logger
 
 _LEASE_SECONDS: Final = 60.0
@@ -61,7 +61,7 @@ class SendWebhooks:
 
     outbox: WebhookOutbox
     store: PrebuildStore
-    sender: WebhookSender
+    send: SendWebhook
     rules: WebhookRules
     now: Callable[[], datetime]
 
@@ -71,7 +71,7 @@ class SendWebhooks:
         if due is None:
             return False
         try:
-            await self.sender.send(await self._message(due))
+            await self.send(await self._message(due))
         except WebhookFailedError as error:
             await self._note(due, error.reason, pause_after(due.attempt))
         except (WebhookRefusedError, NotFoundError, RecordUnreadableError) as error:

@@ -13,7 +13,7 @@ from typing import Final
 
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import UnauthenticatedError
-from wheelyard.interfaces import SessionStore
+from wheelyard.interfaces import TokenStore
 from wheelyard.usecases.access import Access
 from wheelyard.usecases.tokens import digest_secret
 
@@ -46,7 +46,7 @@ class Sessions:
         self,
         *,
         access: Access,
-        store: SessionStore,
+        store: TokenStore,
         lifetime: timedelta,
         new_secret: Callable[[], str],
         now: Callable[[], datetime],
@@ -63,16 +63,16 @@ class Sessions:
         token = await self._access.check_secret(secret, address=address)
         session = Session(token=token, secret=self._new_secret())
         digest, end = digest_secret(session.secret), self._now() + self.lifetime
-        await self._store.open(digest, token=token, expires_at=end)
+        await self._store.open_session(digest, token=token, expires_at=end)
         return session
 
     async def resume(self, secret: str | None) -> Session:
         """Find the session of a cookie; raises UnauthenticatedError if there is none, or it is over."""
-        token = await self._store.find(digest_secret(secret)) if secret else None
+        token = await self._store.find_session(digest_secret(secret)) if secret else None
         if token is None or secret is None:
             raise UnauthenticatedError(reason="nobody is signed in, or the session is over")
         return Session(token=token, secret=secret)
 
     async def sign_out(self, session: Session) -> None:
         """End a session."""
-        await self._store.close(digest_secret(session.secret))
+        await self._store.close_session(digest_secret(session.secret))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from wheelyard.domain.builds.estimate import Queue, QueuePosition, estimate
-from wheelyard.interfaces import BuildTimes, LiveQueueStore, WorkerStore
+from wheelyard.interfaces import BuildStore, FleetStore, WorkQueue
 
 MOST_PLACES: Final = 500
 
@@ -14,19 +14,19 @@ class ShowQueue:
     """The use case behind ``GET /v1/queue``."""
 
     def __init__(
-        self, *, line: LiveQueueStore, workers: WorkerStore, times: BuildTimes, now: Callable[[], datetime]
+        self, *, queue: WorkQueue, workers: FleetStore, builds: BuildStore, now: Callable[[], datetime]
     ) -> None:
-        self._line = line
+        self._queue = queue
         self._workers = workers
-        self._times = times
+        self._builds = builds
         self._now = now
 
     async def __call__(self, *, limit: int = MOST_PLACES) -> Queue:
         """Look at the queue."""
-        line = await self._line.read(limit=min(limit, MOST_PLACES))
+        line = await self._queue.read(limit=min(limit, MOST_PLACES))
         workers = await self._workers.list_workers()
         projects = {one.build.project for one in (*line.running, *line.waiting)}
-        typical = await self._times.typical_seconds(projects) if projects else {}
+        typical = await self._builds.typical_seconds(projects) if projects else {}
         return Queue(line=line, places=estimate(line, workers, typical, now=self._now()))
 
     async def place_of(self, build_id: str) -> QueuePosition | None:

@@ -39,7 +39,7 @@ class TryRecipe:
 
 
 class _Trial:
-    """A build that is not stored, with its only attempt: the FencedStore of a RunBuild that no other knows of."""
+    """A build that is not stored, with its only attempt: the AttemptStore of a RunBuild that no other knows of."""
 
     def __init__(self, order: BuildOrder, *, show: Callable[[bytes], None], now: Callable[[], datetime]) -> None:
         self._show = show

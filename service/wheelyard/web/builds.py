@@ -57,7 +57,7 @@ async def retry_builds(context: PageContext) -> Response:
     asked = _asked(context)
     if asked.get("status") not in _IN_VAIN:
         raise InvalidRequestError(problems=["status: must be failed or cancelled"])
-    retry = RetryBuilds(builds=context.services.builds, retries=context.services.retries)
+    retry = RetryBuilds(builds=context.services.builds)
     wanted = _filter(asked, before=None, limit=MAX_RETRIES)
     retried = await retry(wanted, requested_by=context.token.actor, trace=context.trace)
     kept = {**asked, "retried": str(len(retried.submissions))}
@@ -217,7 +217,7 @@ async def cancel_build(context: PageContext) -> Response:
 
 async def retry_build(context: PageContext) -> Response:
     """Try a failed or cancelled build again."""
-    submission = await context.services.retries.retry(
+    submission = await context.services.builds.retry(
         context.part("build_id"), requested_by=context.token.actor, trace=context.trace
     )
     return _to_build(submission.build)

@@ -80,7 +80,7 @@ async def list_projects(context: PageContext) -> Page:
     listed = {project.name for project in page.projects}
     newest = await context.services.index.browse.newest_releases(listed)
     last = await context.services.builds.newest_of(listed)
-    known = await context.services.names.names(prefix, limit=_PAGE_SIZE) if wanted and not after else ()
+    known = await context.services.index.browse.known_projects(prefix, limit=_PAGE_SIZE) if wanted and not after else ()
     values = {
         "projects": page.projects,
         "newest": {name: _NewestRelease.of(release) for name, release in newest.items()},

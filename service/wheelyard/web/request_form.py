@@ -109,7 +109,9 @@ async def _versions(context: PageContext, order: BuildOrder | None) -> tuple[str
 async def _known_names(context: PageContext) -> Sequence[str]:
     """Suggest the projects that begin as what was typed does, for browsers without script."""
     typed = _PROJECT.match(context.asked("requirement"))
-    return await context.services.names.names(canonicalize_name(typed[0]) if typed else "", limit=_SUGGESTED)
+    return await context.services.index.browse.known_projects(
+        canonicalize_name(typed[0]) if typed else "", limit=_SUGGESTED
+    )
 
 
 async def suggest(context: PageContext) -> Response:
@@ -122,7 +124,9 @@ async def suggest(context: PageContext) -> Response:
     elif exactly:
         known = await _releases(context, canonicalize_name(found[0]), version.strip())
     else:
-        known = await context.services.names.names(canonicalize_name(found[0]), limit=_SHOWN_SUGGESTIONS)
+        known = await context.services.index.browse.known_projects(
+            canonicalize_name(found[0]), limit=_SHOWN_SUGGESTIONS
+        )
     return JSONResponse({"suggestions": list(known)}, headers={"Cache-Control": "private, no-cache"})
 
 

@@ -27,7 +27,7 @@ async def list_requests(context: PageContext) -> Page:
     if before and not _is_id(before):
         raise InvalidRequestError(problems=["before: must be the id of a request"])
     wanted = PrebuildFilter(state=state, before=before or None, limit=_PAGE_SIZE)
-    page = await context.services.prebuild_lists.page(wanted)
+    page = await context.services.prebuilds.page(wanted)
     kept = {"state": state.value} if state else {}
     following = urlencode({**kept, "before": page.next_before}) if page.next_before else ""
     values = {

@@ -22,7 +22,7 @@ _FEWEST_DAYS = 7
 async def show_statistics(context: PageContext) -> Page:
     """Show what happened in the last days."""
     days = next((days for days in _CHOICES if str(days) == context.asked("days")), 30)
-    store = context.services.statistics
+    store = context.services.figures
     found = await cache_of(context.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60).get()
     disk = await cache_of(context.request, "disk", context.services.disk, seconds=600).get()
     today = context.now.date()

@@ -9,10 +9,9 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelyard.domain.index.index import PublishedFile
-from wheelyard.domain.index.wheels import IndexedWheel
 from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.errors import IndexConflictError, NotFoundError
-from wheelyard.interfaces import Permit, UploadStore, WheelIndex
+from wheelyard.interfaces import Permit, WheelIndex, WheelStore
 from wheelyard.logs import get_logger
 
 _log = get_logger(__name__)
@@ -25,20 +24,18 @@ class RetainedIndex:
         self,
         index: WheelIndex,
         *,
-        find: Callable[[str], Awaitable[IndexedWheel]],
-        uploads: UploadStore,
+        wheels: WheelStore,
         remove: Callable[[str, str], Awaitable[None]],
     ) -> None:
         """Take the index, our records of wheels and uploads, and what removes a project's file from the index."""
         self._index = index
-        self._find = find
-        self._uploads = uploads
+        self._wheels = wheels
         self._remove = remove
 
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
         """Publish a wheel whose name is new, or has always stood for these bytes; see WheelIndex."""
         try:
-            former = await self._find(wheel.name)
+            former = await self._wheels.find(wheel.name)
         except NotFoundError:
             return await self._publish_new(wheel, sha256=sha256, permit=permit)
         if former.sha256 != sha256:
@@ -49,7 +46,7 @@ class RetainedIndex:
         try:
             return await self._index.publish(wheel, sha256=sha256, permit=permit)
         except IndexConflictError as conflict:
-            if not await self._uploads.is_orphan(wheel.name, sha256=conflict.held):
+            if not await self._wheels.is_orphan(wheel.name, sha256=conflict.held):
                 raise
         if permit is not None:
             await permit()

@@ -86,6 +86,26 @@ select * from used union all select * from found where not exists (select from u
 _LIST: Final = "select * from tokens order by created_at desc, id"
 _SELECT: Final = b"select * from tokens where id = %(id)s for update"
 _REVOKE: Final = b"update tokens set revoked_at = now() where id = %(id)s returning *"
+_FORGET: Final = b"delete from sessions where expires_at < now()"
+_FORGET_OLDEST: Final = b"""
+delete from sessions where secret_digest in (
+    select secret_digest from sessions where token_id = %(token)s
+    order by expires_at desc, secret_digest offset %(most)s)
+"""
+_OPEN: Final = b"""
+insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
+"""
+_FIND_SESSION: Final = f"""
+with found as (select tokens.* from sessions join tokens on tokens.id = sessions.token_id
+               where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and {LIVE}),
+     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
+              returning tokens.*)
+select * from used union all select * from found where not exists (select from used)
+"""  # noqa: S608  (constants)
+_CLOSE: Final = b"""
+delete from sessions using tokens where sessions.secret_digest = %(digest)s and tokens.id = sessions.token_id
+returning tokens.*
+"""
 
 
 class PostgresTokens:
@@ -131,40 +151,7 @@ class PostgresTokens:
             await record_change(connection, revocation_of(token_of(held), revoked_by))
             return token_of(await _one(connection, _REVOKE, wanted) or held)
 
-
-async def _one(connection: Connection, query: bytes, parameters: Row) -> Row | None:
-    return await (await connection.execute(query, parameters)).fetchone()
-
-
-_FORGET: Final = b"delete from sessions where expires_at < now()"
-_FORGET_OLDEST: Final = b"""
-delete from sessions where secret_digest in (
-    select secret_digest from sessions where token_id = %(token)s
-    order by expires_at desc, secret_digest offset %(most)s)
-"""
-_OPEN: Final = b"""
-insert into sessions (secret_digest, token_id, expires_at) values (%(digest)s, %(token)s, %(expires_at)s)
-"""
-_FIND_SESSION: Final = f"""
-with found as (select tokens.* from sessions join tokens on tokens.id = sessions.token_id
-               where sessions.secret_digest = %(digest)s and sessions.expires_at > now() and {LIVE}),
-     used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
-              returning tokens.*)
-select * from used union all select * from found where not exists (select from used)
-"""  # noqa: S608  (constants)
-_CLOSE: Final = b"""
-delete from sessions using tokens where sessions.secret_digest = %(digest)s and tokens.id = sessions.token_id
-returning tokens.*
-"""
-
-
-class PostgresSessions:
-    """The SessionStore on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def open(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
+    async def open_session(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
         """Record a session, and forget those that are over."""
         values = {"digest": secret_digest, "token": uuid.UUID(token.id), "expires_at": expires_at}
         async with self._database.transaction() as connection:
@@ -174,12 +161,12 @@ class PostgresSessions:
             change = Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id)
             await record_change(connection, change)
 
-    async def find(self, secret_digest: str) -> Token | None:
+    async def find_session(self, secret_digest: str) -> Token | None:
         """Find the live token of a live session and note its use."""
         row = await self._database.fetch_one(_FIND_SESSION, {"digest": secret_digest})
         return None if row is None else token_of(row)
 
-    async def close(self, secret_digest: str) -> None:
+    async def close_session(self, secret_digest: str) -> None:
         """End a session."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_CLOSE, {"digest": secret_digest})).fetchone()
@@ -187,3 +174,7 @@ class PostgresSessions:
                 token = token_of(row)
                 change = Change(actor=token.actor, action=Action.SESSION_CLOSED, object=token.id)
                 await record_change(connection, change)
+
+
+async def _one(connection: Connection, query: bytes, parameters: Row) -> Row | None:
+    return await (await connection.execute(query, parameters)).fetchone()

@@ -10,10 +10,9 @@ from typing import Final
 
 from wheelyard.adapters.store.database import CHANNEL, Connection, Database, cancel_topic, notify
 from wheelyard.adapters.store.dependencies import begin_waiting, note_failed, release_dependents
-from wheelyard.adapters.store.index_records import forget_uploads
 from wheelyard.adapters.store.rows import Row, failure_json, order_of, reading, timings_json, trace_of, wheel_json
 from wheelyard.adapters.store.wake_ups import BuildQueue
-from wheelyard.adapters.store.wheels import record
+from wheelyard.adapters.store.wheels import forget_uploads, record
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.queue import MAX_DEATHS
 from wheelyard.domain.builds.records import Beat, Claim, Outcome

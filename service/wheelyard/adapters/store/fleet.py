@@ -1,4 +1,4 @@
-"""The workers in PostgreSQL, as they report themselves. Must not decide which build goes where."""
+"""The workers and the images of their engines in PostgreSQL, as workers report them."""
 
 from typing import Final
 
@@ -29,15 +29,27 @@ select w.*, seen_at < now() - make_interval(secs => %(silent)s) as silent,
        array(select id::text from builds b where b.worker = w.name and b.status = 'running' order by sequence) as held
 from workers w order by name
 """
+_SILENT_ENGINE_SECONDS: Final = 900.0
+"""An engine of which nobody has told for so long is not listed."""
+
+_ENGINE_IMAGES: Final = TypeAdapter(EngineImages)
+_REPORT_IMAGES: Final = """
+insert into image_reports (engine, host, found) values (%(engine)s, %(host)s, %(found)s)
+on conflict (engine) do update set host = excluded.host, found = excluded.found, seen_at = now()
+returning engine
+"""
+_LIST_IMAGES: Final = """
+select found from image_reports where seen_at >= now() - make_interval(secs => %(silent)s) order by host, engine
+"""
 
 
-class PostgresWorkers:
-    """The WorkerStore on PostgreSQL."""
+class PostgresFleet:
+    """The FleetStore on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def report(self, registration: WorkerRegistration) -> None:
+    async def report_worker(self, registration: WorkerRegistration) -> None:
         """Insert or renew the worker's row."""
         values = {
             "name": registration.name,
@@ -59,6 +71,17 @@ class PostgresWorkers:
         rows = await self._database.fetch_all(_LIST, {"silent": SILENT_SECONDS})
         return tuple(map(_worker_of, rows))
 
+    async def report_images(self, found: EngineImages) -> None:
+        """Insert or renew the engine's row."""
+        document = Jsonb(_ENGINE_IMAGES.dump_python(found, mode="json"))
+        values = {"engine": found.engine, "host": found.host, "found": document}
+        await self._database.fetch_one(_REPORT_IMAGES, values)
+
+    async def list_engines(self) -> tuple[EngineImages, ...]:
+        """Read what was reported lately."""
+        rows = await self._database.fetch_all(_LIST_IMAGES, {"silent": _SILENT_ENGINE_SECONDS})
+        return tuple(_ENGINE_IMAGES.validate_python(row["found"]) for row in rows)
+
 
 def _worker_of(row: Row) -> WorkerStatus:
     state = WorkerState(row["state"])
@@ -76,35 +99,3 @@ def _worker_of(row: Row) -> WorkerStatus:
     return WorkerStatus(
         registration=registration, started_at=row["started_at"], seen_at=row["seen_at"], builds=tuple(row["held"])
     )
-
-
-_SILENT_ENGINE_SECONDS: Final = 900.0
-"""An engine of which nobody has told for so long is not listed."""
-
-_FORM: Final = TypeAdapter(EngineImages)
-_REPORT_IMAGES: Final = """
-insert into image_reports (engine, host, found) values (%(engine)s, %(host)s, %(found)s)
-on conflict (engine) do update set host = excluded.host, found = excluded.found, seen_at = now()
-returning engine
-"""
-_LIST_IMAGES: Final = """
-select found from image_reports where seen_at >= now() - make_interval(secs => %(silent)s) order by host, engine
-"""
-
-
-class PostgresImageReports:
-    """The ImageReports on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def report(self, found: EngineImages) -> None:
-        """Insert or renew the engine's row."""
-        document = Jsonb(_FORM.dump_python(found, mode="json"))
-        values = {"engine": found.engine, "host": found.host, "found": document}
-        await self._database.fetch_one(_REPORT_IMAGES, values)
-
-    async def list_engines(self) -> tuple[EngineImages, ...]:
-        """Read what was reported lately."""
-        rows = await self._database.fetch_all(_LIST_IMAGES, {"silent": _SILENT_ENGINE_SECONDS})
-        return tuple(_FORM.validate_python(row["found"]) for row in rows)

@@ -1,4 +1,4 @@
-"""Figures for monitoring from PostgreSQL: what there is now is counted, what there has been is kept in totals.
+"""Metrics and statistics from PostgreSQL: what there is now is counted, what there has been is kept in totals.
 
 What is read grows with what waits, runs and is listed, not with what was ever built. Must not know how it is shown.
 """
@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Final
 
 from wheelyard.adapters.store.database import Database
-from wheelyard.adapters.store.fleet import PostgresWorkers
+from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.rows import Row
 from wheelyard.domain.builds.metrics import Count, IndexSize, Metrics, QueueDepth, Total
 from wheelyard.domain.builds.queue import Lane, Priority
@@ -61,75 +61,6 @@ select count(*) as rows from added
 """
 
 
-class PostgresMetrics:
-    """The MetricStore on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def read(self) -> Metrics:
-        """Count what there is, and add up what there has been."""
-        rest = (await self._database.ask(_REST, {}))[0]
-        return Metrics(
-            queue=tuple(map(_depth_of, await self._database.ask(_QUEUE, {}))),
-            running=tuple((_lane_of(row), row["builds"]) for row in await self._database.ask(_RUNNING, {})),
-            index=tuple(map(_size_of, await self._database.ask(_INDEX, {}))),
-            unfinished_prebuilds=rest["prebuilds"],
-            tallies=tuple(map(_tally_of, await self._database.ask(_TALLIES, {}))),
-            workers=await PostgresWorkers(self._database).list_workers(),
-            database_bytes=rest["database_bytes"],
-        )
-
-    async def add(self, tallies: Sequence[Count]) -> None:
-        """Add rows; nobody waits for anybody."""
-        async with self._database.transaction() as connection, connection.cursor() as cursor:
-            await cursor.executemany(_ADD, list(map(_columns, tallies)))
-
-    async def fold(self) -> None:
-        """Add up what has come since the last time."""
-        await self._database.fetch_one(_FOLD, {})
-
-
-def _columns(tally: Count) -> Row:
-    return {
-        "name": tally.name.value,
-        "labels": list(tally.labels),
-        "bucket": tally.bucket,
-        "count": tally.count,
-        "amount": tally.amount,
-    }
-
-
-def _lane_of(row: Row) -> Lane:
-    architecture, suite, python = row["lane"].split("/")
-    return Lane(architecture=architecture, suite=suite, python=python)
-
-
-def _depth_of(row: Row) -> QueueDepth:
-    return QueueDepth(
-        lane=_lane_of(row),
-        priority=list(Priority)[row["priority"]],
-        ready=row["ready"],
-        paused=row["paused"],
-        waiting=row["waiting"],
-        oldest_seconds=row["oldest"],
-    )
-
-
-def _size_of(row: Row) -> IndexSize:
-    return IndexSize(level=Level(row["level"]), wheels=row["wheels"], size_bytes=row["size"])
-
-
-def _tally_of(row: Row) -> Count:
-    return Count(
-        name=Total(row["name"]),
-        labels=tuple(row["labels"]),
-        bucket=row["bucket"],
-        count=row["count"],
-        amount=row["amount"],
-    )
-
-
 def _count_classes(column: str) -> str:
     """Write the counts of a column's values by class of duration, as one array."""
     bounds = (*map(str, DURATION_BOUNDS), "'infinity'")
@@ -140,7 +71,7 @@ def _count_classes(column: str) -> str:
     return f"jsonb_build_array({', '.join(counts)})"
 
 
-_QUERY: Final = f"""
+_STATISTICS: Final = f"""
 with ended as (
     select id, project, version, status, finished_at,
            extract(epoch from started_at - created_at)::float8 as waited,
@@ -184,15 +115,37 @@ select
 """  # noqa: S608  the classes are our own numbers
 
 
-class PostgresStatistics:
-    """The StatisticsStore on PostgreSQL."""
+class PostgresMetrics:
+    """The MetricStore on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def read(self) -> Metrics:
+        """Count what there is, and add up what there has been."""
+        rest = (await self._database.ask(_REST, {}))[0]
+        return Metrics(
+            queue=tuple(map(_depth_of, await self._database.ask(_QUEUE, {}))),
+            running=tuple((_lane_of(row), row["builds"]) for row in await self._database.ask(_RUNNING, {})),
+            index=tuple(map(_size_of, await self._database.ask(_INDEX, {}))),
+            unfinished_prebuilds=rest["prebuilds"],
+            tallies=tuple(map(_tally_of, await self._database.ask(_TALLIES, {}))),
+            workers=await PostgresFleet(self._database).list_workers(),
+            database_bytes=rest["database_bytes"],
+        )
+
+    async def add(self, tallies: Sequence[Count]) -> None:
+        """Add rows; nobody waits for anybody."""
+        async with self._database.transaction() as connection, connection.cursor() as cursor:
+            await cursor.executemany(_ADD, list(map(_columns, tallies)))
+
+    async def fold(self) -> None:
+        """Add up what has come since the last time."""
+        await self._database.fetch_one(_FOLD, {})
+
     async def summarise(self, *, days: int) -> Statistics:
         """Count what ended in the last days."""
-        row: dict[str, Any] = await self._database.fetch_one(_QUERY, {"days": days}) or {}
+        row: dict[str, Any] = await self._database.fetch_one(_STATISTICS, {"days": days}) or {}
         return Statistics(
             days=tuple(DayCount(**{**one, "day": date.fromisoformat(one["day"])}) for one in row["days"]),
             waits=tuple(row["waits"]),
@@ -207,26 +160,41 @@ class PostgresStatistics:
         )
 
 
-# Normalised names have no character beyond "z", so that a range of the index holds those that begin so.
-_NAMES: Final = """
-select name from (
-    (select name from index_projects where name >= %(prefix)s and name < %(prefix)s || '~'
-     order by name limit %(limit)s)
-    union
-    (select distinct project collate "C" from builds
-     where project collate "C" >= %(prefix)s and project collate "C" < %(prefix)s || '~'
-     order by project collate "C" limit %(limit)s)
-) as found order by name limit %(limit)s
-"""
+def _columns(tally: Count) -> Row:
+    return {
+        "name": tally.name.value,
+        "labels": list(tally.labels),
+        "bucket": tally.bucket,
+        "count": tally.count,
+        "amount": tally.amount,
+    }
 
 
-class PostgresNames:
-    """The NameStore on PostgreSQL."""
+def _lane_of(row: Row) -> Lane:
+    architecture, suite, python = row["lane"].split("/")
+    return Lane(architecture=architecture, suite=suite, python=python)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    async def names(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name projects of which there is a wheel or a build."""
-        rows = await self._database.fetch_all(_NAMES, {"prefix": prefix, "limit": limit})
-        return tuple(row["name"] for row in rows)
+def _depth_of(row: Row) -> QueueDepth:
+    return QueueDepth(
+        lane=_lane_of(row),
+        priority=list(Priority)[row["priority"]],
+        ready=row["ready"],
+        paused=row["paused"],
+        waiting=row["waiting"],
+        oldest_seconds=row["oldest"],
+    )
+
+
+def _size_of(row: Row) -> IndexSize:
+    return IndexSize(level=Level(row["level"]), wheels=row["wheels"], size_bytes=row["size"])
+
+
+def _tally_of(row: Row) -> Count:
+    return Count(
+        name=Total(row["name"]),
+        labels=tuple(row["labels"]),
+        bucket=row["bucket"],
+        count=row["count"],
+        amount=row["amount"],
+    )

@@ -80,10 +80,23 @@ update prebuilds set held_until = null, looked_at = now(), finished_at = %(finis
 _CANCEL: Final = b"""
 update prebuilds set held_until = null, cancelled = true, finished_at = now() where id = %(id)s and finished_at is null
 """
+_LIST_SUMMARIES: Final = """
+select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled,
+       case jsonb_typeof(p.targets) when 'array' then jsonb_array_length(p.targets) else 0 end as targets,
+       (select coalesce(jsonb_object_agg(status, amount), '{}') from (
+            select coalesce(item->>'status', '') as status, count(*) as amount from prebuild_items i
+            where i.prebuild_id = p.id group by 1) as counted) as counts
+from prebuilds p
+where (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
+       when p.finished_at is null then 'open' else 'done' end)
+  and (%(first)s::uuid is null or p.id between %(first)s::uuid and %(last)s::uuid)
+  and (%(before)s::uuid is null or p.sequence < (select sequence from prebuilds where id = %(before)s))
+order by p.sequence desc limit %(limit)s
+"""
 
 
 class PostgresPrebuilds:
-    """The PrebuildStore and the PrebuildTurns on PostgreSQL."""
+    """The PrebuildStore on PostgreSQL."""
 
     def __init__(self, database: Database, *, limits: OpenLimits = NO_LIMITS) -> None:
         self._database = database
@@ -137,6 +150,25 @@ class PostgresPrebuilds:
         """Read the newest ones, without their items and builds."""
         rows = await self._database.fetch_all(_LIST, {"limit": limit})
         return readable("request", rows, lambda row: _prebuild_of(row, [], []))
+
+    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
+        """List prebuilds, newest first; one row more than asked for tells whether there is a next page."""
+        limit = min(wanted.limit, MAX_PAGE_SIZE)
+        parameters: Row = {
+            "state": wanted.state and wanted.state.value,
+            "first": wanted.ids and wanted.ids.first,
+            "last": wanted.ids and wanted.ids.last,
+            "before": None,
+            "limit": limit + 1,
+        }
+        if wanted.before is not None:
+            try:
+                parameters["before"] = uuid.UUID(wanted.before)
+            except ValueError as error:
+                raise NotFoundError(kind="request", name=wanted.before) from error
+        rows = await self._database.fetch_all(_LIST_SUMMARIES, parameters)
+        shown = readable("request", rows[:limit], _summary_of)
+        return PrebuildPage(prebuilds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
     async def cancel(self, prebuild_id: str, *, cancelled_by: str) -> Prebuild:
         """End it, and what waits in the queue for it alone."""
@@ -280,47 +312,6 @@ def _started_of(row: Row) -> Started:
         joined=row["joined"],
         started_at=row["started_at"],
     )
-
-
-_LIST_SUMMARIES: Final = """
-select p.id, p.requested_by, p.created_at, p.finished_at, p.cancelled,
-       case jsonb_typeof(p.targets) when 'array' then jsonb_array_length(p.targets) else 0 end as targets,
-       (select coalesce(jsonb_object_agg(status, amount), '{}') from (
-            select coalesce(item->>'status', '') as status, count(*) as amount from prebuild_items i
-            where i.prebuild_id = p.id group by 1) as counted) as counts
-from prebuilds p
-where (%(state)s::text is null or %(state)s = case when p.cancelled then 'cancelled'
-       when p.finished_at is null then 'open' else 'done' end)
-  and (%(first)s::uuid is null or p.id between %(first)s::uuid and %(last)s::uuid)
-  and (%(before)s::uuid is null or p.sequence < (select sequence from prebuilds where id = %(before)s))
-order by p.sequence desc limit %(limit)s
-"""
-
-
-class PostgresPrebuildLists:
-    """The PrebuildLists on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
-        """List prebuilds, newest first; one row more than asked for tells whether there is a next page."""
-        limit = min(wanted.limit, MAX_PAGE_SIZE)
-        parameters: Row = {
-            "state": wanted.state and wanted.state.value,
-            "first": wanted.ids and wanted.ids.first,
-            "last": wanted.ids and wanted.ids.last,
-            "before": None,
-            "limit": limit + 1,
-        }
-        if wanted.before is not None:
-            try:
-                parameters["before"] = uuid.UUID(wanted.before)
-            except ValueError as error:
-                raise NotFoundError(kind="request", name=wanted.before) from error
-        rows = await self._database.fetch_all(_LIST_SUMMARIES, parameters)
-        shown = readable("request", rows[:limit], _summary_of)
-        return PrebuildPage(prebuilds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
 
 def _summary_of(row: Row) -> PrebuildSummary:

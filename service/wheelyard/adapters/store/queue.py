@@ -79,6 +79,20 @@ update builds set not_before = null where status = 'queued' and not_before <= no
 """
 # Jobs of workers that procrastinate has pruned would stay "doing" for ever.
 _DROP_DEAD_JOBS: Final = b"delete from procrastinate_jobs where status = 'doing' and worker_id is null"
+_COLUMNS: Final = """
+id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority, not_before,
+waiting, lane, started_at
+"""
+# Builds that pause come last: those before them are taken first, whatever their turn.
+_WAITING: Final = f"""
+select {_COLUMNS} from builds where status = 'queued' and not waiting
+order by not_before nulls first, priority, turn, sequence limit %(limit)s
+"""  # noqa: S608  (a constant)
+_RUNNING: Final = f"select {_COLUMNS} from builds where status = 'running' order by sequence limit 500"  # noqa: S608
+_TOTAL: Final = """
+select count(*) filter (where not waiting) as total, count(*) filter (where waiting) as blocked
+from builds where status = 'queued'
+"""
 
 
 class PostgresQueue:
@@ -148,6 +162,13 @@ class PostgresQueue:
                 await self._end_lost(connection, row)
             return len(ids)
 
+    async def read(self, *, limit: int) -> LiveQueue:
+        """Read what runs and the first of what waits."""
+        running = await self._database.fetch_all(_RUNNING, {})
+        waiting = await self._database.fetch_all(_WAITING, {"limit": limit})
+        counts = await self._database.fetch_one(_TOTAL, {}) or {}
+        return LiveQueue(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
+
     def _jump_seconds(self, now: datetime) -> float:
         """Tell how far the database's clock has moved since the last sweep, beyond the time that has passed."""
         ahead = now.timestamp() - self._elapsed()
@@ -183,36 +204,6 @@ def _status_of_lost(row: Row) -> tuple[Status, Failure | None]:
     if row["tries"] < row["max_attempts"]:
         return Status.QUEUED, None
     return Status.FAILED, Failure.of(AttemptsExhaustedError(attempts=row["tries"]), stage=None)
-
-
-_COLUMNS: Final = """
-id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority, not_before,
-waiting, lane, started_at
-"""
-# Builds that pause come last: those before them are taken first, whatever their turn.
-_WAITING: Final = f"""
-select {_COLUMNS} from builds where status = 'queued' and not waiting
-order by not_before nulls first, priority, turn, sequence limit %(limit)s
-"""  # noqa: S608  (a constant)
-_RUNNING: Final = f"select {_COLUMNS} from builds where status = 'running' order by sequence limit 500"  # noqa: S608
-_TOTAL: Final = """
-select count(*) filter (where not waiting) as total, count(*) filter (where waiting) as blocked
-from builds where status = 'queued'
-"""
-
-
-class PostgresLiveQueue:
-    """The LiveQueueStore on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def read(self, *, limit: int) -> LiveQueue:
-        """Read what runs and the first of what waits."""
-        running = await self._database.fetch_all(_RUNNING, {})
-        waiting = await self._database.fetch_all(_WAITING, {"limit": limit})
-        counts = await self._database.fetch_one(_TOTAL, {}) or {}
-        return LiveQueue(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
 
 
 def _live(row: Row) -> LiveBuild:

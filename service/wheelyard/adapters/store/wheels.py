@@ -1,17 +1,18 @@
-"""What is on our index, in PostgreSQL, for those who read it. Must not change it."""
+"""What is on our index, in PostgreSQL: its wheels, who uploads them, and how devpi compared at the last look."""
 
 import uuid
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
 
 from wheelyard.adapters.store.access import record_change
 from wheelyard.adapters.store.database import Connection, Database
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.audit_entries import mending_of, wheel_change
-from wheelyard.domain.builds.records import MAX_PAGE_SIZE
-from wheelyard.domain.index.check import Difference
+from wheelyard.domain.builds.records import MAX_PAGE_SIZE, Claim
+from wheelyard.domain.index.check import Difference, Finding, IndexReport, LastReport
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import (
     IndexChanges,
@@ -93,6 +94,11 @@ async def touch(connection: Connection, project: str) -> None:
     await connection.execute(_TOUCH, {"project": project})
 
 
+async def forget_uploads(connection: Connection, filename: str) -> None:
+    """Forget the uploads of a file that was recorded as a wheel, in the transaction that does it."""
+    await connection.execute(_END_UPLOADS, {"filename": filename})
+
+
 async def find(database: Database, filename: str) -> IndexedWheel:
     """Read one wheel; raises NotFoundError."""
     rows = await database.ask(_FIND, {"filename": filename})
@@ -148,13 +154,80 @@ from index_projects p cross join lateral (
 where found.wheels > 0 and (%(after)s::text is null or p.name > %(after)s) and starts_with(p.name, %(prefix)s)
 order by p.name limit %(limit)s
 """
+# Normalised names have no character beyond "z", so that a range of the index holds those that begin so.
+_KNOWN_PROJECTS: Final = """
+select name from (
+    (select name from index_projects where name >= %(prefix)s and name < %(prefix)s || '~'
+     order by name limit %(limit)s)
+    union
+    (select distinct project collate "C" from builds
+     where project collate "C" >= %(prefix)s and project collate "C" < %(prefix)s || '~'
+     order by project collate "C" limit %(limit)s)
+) as found order by name limit %(limit)s
+"""
+_CONTENTS: Final = "select contents from wheels where filename = %(filename)s"
+_KEEP_CONTENTS: Final = b"""
+update wheels set contents = %(contents)s, file_count = %(total)s where filename = %(filename)s returning filename
+"""
+_YANK: Final = b"""
+update wheels set yanked_at = coalesce(yanked_at, now()), yanked_reason = %(reason)s
+where filename = %(filename)s and deleted_at is null returning project
+"""
+_UNYANK: Final = b"""
+update wheels set yanked_at = null, yanked_reason = null
+where filename = %(filename)s and deleted_at is null returning project
+"""
+_PROMOTE: Final = b"""
+update wheels set level = %(level)s, url = %(url)s where filename = %(filename)s and deleted_at is null
+returning project
+"""
+_SET_METADATA: Final = b"""
+update wheels set metadata = %(metadata)s, requires_python = %(requires_python)s where filename = %(filename)s
+returning project
+"""
+_DELETE: Final = b"""
+update wheels set deleted_at = coalesce(deleted_at, now()) where filename = %(filename)s returning project
+"""
+# Whoever asks for the build later must not be sent to a wheel that is gone.
+_FORGET: Final = b"""
+update builds set wheel = wheel || '{"url": null, "index_url": null}'::jsonb where wheel->>'filename' = %(filename)s
+"""
+# A build's answer names the level too; a devpi address that points to staging stays good.
+_PROMOTE_BUILD: Final = b"""
+update builds set wheel = wheel || '{"level": "prod"}'::jsonb where wheel->>'filename' = %(filename)s
+"""
+_BEGIN_UPLOAD: Final = """
+insert into uploads (filename, sha256, build_id, attempt)
+select %(filename)s, %(sha256)s, id, attempt from builds
+where id = %(id)s and attempt = %(number)s and status = 'running'
+on conflict (filename, sha256, build_id, attempt) do update set begun_at = now() returning filename
+"""
+# One look at everything: an upload whose attempt goes on is its own, one that was recorded is a wheel.
+_ORPHAN: Final = """
+select exists (select from uploads where filename = %(filename)s and sha256 = %(sha256)s)
+   and not exists (
+       select from uploads u join builds b on b.id = u.build_id and b.attempt = u.attempt and b.status = 'running'
+       where u.filename = %(filename)s and u.sha256 = %(sha256)s)
+   and not exists (select from wheels where filename = %(filename)s) as orphan
+"""
+_END_UPLOADS: Final = b"delete from uploads where filename = %(filename)s"
+_FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
+_SAVE_REPORT: Final = b"""
+insert into index_report (checked_at, wheels, files, found, findings)
+values (now(), %(wheels)s, %(files)s, %(found)s, %(findings)s)
+on conflict (id) do update set checked_at = excluded.checked_at, wheels = excluded.wheels, files = excluded.files,
+    found = excluded.found, findings = excluded.findings
+"""
+_LAST_REPORT: Final = "select checked_at, wheels, files, found, findings from index_report"
 
 
 class PostgresWheels:
-    """The WheelStore and the WheelLists on PostgreSQL."""
+    """The WheelStore on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, on_change: Callable[[], None] = lambda: None) -> None:
+        """Take what is called after each change that a person has made."""
         self._database = database
+        self._on_change = on_change
 
     async def changes(self, since: int) -> IndexChanges:
         """Look which pages have changed; the index on the serial makes that cheap when there are none."""
@@ -217,42 +290,31 @@ class PostgresWheels:
         next_after = projects[limit - 1].name if len(projects) > limit else None
         return ProjectPage(projects=projects[:limit], next_after=next_after)
 
+    async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
+        """Name projects of which there is a wheel or a build."""
+        rows = await self._database.fetch_all(_KNOWN_PROJECTS, {"prefix": prefix, "limit": limit})
+        return tuple(row["name"] for row in rows)
 
-_YANK: Final = b"""
-update wheels set yanked_at = coalesce(yanked_at, now()), yanked_reason = %(reason)s
-where filename = %(filename)s and deleted_at is null returning project
-"""
-_UNYANK: Final = b"""
-update wheels set yanked_at = null, yanked_reason = null
-where filename = %(filename)s and deleted_at is null returning project
-"""
-_PROMOTE: Final = b"""
-update wheels set level = %(level)s, url = %(url)s where filename = %(filename)s and deleted_at is null
-returning project
-"""
-_SET_METADATA: Final = b"""
-update wheels set metadata = %(metadata)s, requires_python = %(requires_python)s where filename = %(filename)s
-returning project
-"""
-_DELETE: Final = b"""
-update wheels set deleted_at = coalesce(deleted_at, now()) where filename = %(filename)s returning project
-"""
-# Whoever asks for the build later must not be sent to a wheel that is gone.
-_FORGET: Final = b"""
-update builds set wheel = wheel || '{"url": null, "index_url": null}'::jsonb where wheel->>'filename' = %(filename)s
-"""
-# A build's answer names the level too; a devpi address that points to staging stays good.
-_PROMOTE_BUILD: Final = b"""
-update builds set wheel = wheel || '{"level": "prod"}'::jsonb where wheel->>'filename' = %(filename)s
-"""
+    async def contents_of(self, filename: str) -> WheelContents:
+        """Read what a wheel contains."""
+        row = await self._database.fetch_one(_CONTENTS, {"filename": filename})
+        if row is None or row["contents"] is None:
+            raise NotFoundError(kind="contents", name=filename)
+        found = row["contents"]
+        members = tuple(Member(path=path, size_bytes=size) for path, size in found["files"])
+        return WheelContents(members=members, total=found["total"], size_bytes=found["size_bytes"])
 
+    async def keep_contents(self, filename: str, contents: WheelContents) -> None:
+        """Take note of what a wheel contains."""
+        values = {"filename": filename, "contents": contents_json(contents), "total": contents.total}
+        async with self._database.transaction() as connection:
+            if await (await connection.execute(_KEEP_CONTENTS, values)).fetchone() is None:
+                raise NotFoundError(kind="wheel", name=filename)
 
-class PostgresWheelEdits:
-    """The WheelEdits on PostgreSQL."""
-
-    def __init__(self, database: Database, *, on_change: Callable[[], None] = lambda: None) -> None:
-        self._database = database
-        self._on_change = on_change
+    async def record(self, entry: IndexEntry) -> None:
+        """Record a wheel in a transaction of its own."""
+        async with self._database.transaction() as connection:
+            await record(connection, entry)
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
         """Mark a wheel as yanked."""
@@ -280,6 +342,33 @@ class PostgresWheelEdits:
         change = wheel_change(filename, Action.WHEEL_DELETED, by=by)
         return await self._change(_DELETE, {"filename": filename}, change, _FORGET)
 
+    async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
+        """Insert the upload's row, if the claim still holds."""
+        values = {"filename": filename, "sha256": sha256, "id": claim.build_id, "number": claim.attempt}
+        return await self._database.fetch_one(_BEGIN_UPLOAD, values) is not None
+
+    async def is_orphan(self, filename: str, *, sha256: str) -> bool:
+        """Look for the upload, its attempt and its wheel."""
+        row = await self._database.fetch_one(_ORPHAN, {"filename": filename, "sha256": sha256})
+        return row is not None and bool(row["orphan"])
+
+    async def save_report(self, report: IndexReport) -> None:
+        """Put a report in the place of the last one."""
+        last = LastReport.of(report)
+        values = {
+            "wheels": report.wheels,
+            "files": report.files,
+            "found": last.found,
+            "findings": Jsonb(_FINDINGS.dump_python(last.findings, mode="json")),
+        }
+        async with self._database.transaction() as connection:
+            await connection.execute(_SAVE_REPORT, values)
+
+    async def last_report(self) -> LastReport | None:
+        """Read the newest report."""
+        row = await self._database.fetch_one(_LAST_REPORT, {})
+        return None if row is None else LastReport(**{**row, "findings": _FINDINGS.validate_python(row["findings"])})
+
     async def _change(self, statement: bytes, values: Row, change: Change, *first: bytes) -> IndexedWheel:
         async with self._database.transaction() as connection:
             # Builds before wheels, in the order in which a build that ends locks them.
@@ -293,44 +382,3 @@ class PostgresWheelEdits:
             await touch(connection, row["project"])
         self._on_change()
         return await find(self._database, str(values["filename"]))
-
-
-_READ: Final = "select contents from wheels where filename = %(filename)s"
-_KEEP: Final = b"""
-update wheels set contents = %(contents)s, file_count = %(total)s where filename = %(filename)s returning filename
-"""
-
-
-class PostgresWheelContents:
-    """The ContentsStore on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def contents_of(self, filename: str) -> WheelContents:
-        """Read what a wheel contains."""
-        row = await self._database.fetch_one(_READ, {"filename": filename})
-        if row is None or row["contents"] is None:
-            raise NotFoundError(kind="contents", name=filename)
-        found = row["contents"]
-        members = tuple(Member(path=path, size_bytes=size) for path, size in found["files"])
-        return WheelContents(members=members, total=found["total"], size_bytes=found["size_bytes"])
-
-    async def keep_contents(self, filename: str, contents: WheelContents) -> None:
-        """Take note of what a wheel contains."""
-        values = {"filename": filename, "contents": contents_json(contents), "total": contents.total}
-        async with self._database.transaction() as connection:
-            if await (await connection.execute(_KEEP, values)).fetchone() is None:
-                raise NotFoundError(kind="wheel", name=filename)
-
-
-class PostgresWheelRecords:
-    """The WheelRecords on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def record(self, entry: IndexEntry) -> None:
-        """Record a wheel in a transaction of its own."""
-        async with self._database.transaction() as connection:
-            await record(connection, entry)

@@ -25,7 +25,7 @@ _MOST_SECONDS: Final = 30.0
 
 
 class HttpWebhooks:
-    """The WebhookSender over HTTP."""
+    """Sends webhooks over HTTP."""
 
     def __init__(
         self, allowed: AllowedAddresses, *, ca_bundle: Path | None = None, most_seconds: float = _MOST_SECONDS
