@@ -28,6 +28,7 @@ _LAYERS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
     **dict.fromkeys(
         (
+            "build_events",
             "disk_space",
             "interfaces",
             "client_settings",

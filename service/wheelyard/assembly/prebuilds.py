@@ -12,6 +12,7 @@ from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresWorkers
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
@@ -34,7 +35,6 @@ from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
 
 _POLL_SECONDS: Final = 1.0
@@ -67,7 +67,7 @@ def make_prebuilds(  # noqa: PLR0913  (assembly has many parts)
     source: SourceIndex,
     parsers: ParserPool,
     index: IndexBackends,
-    builds: LoggedBuilds,
+    builds: PostgresBuilds,
     request_build: RequestBuild,
     uv_slots: FairSlots,
 ) -> Prebuilds:

@@ -50,7 +50,7 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import LoggedBuilds
+from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.show_queue import ShowQueue
 
 
@@ -108,8 +108,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
 ) -> ApiServices:
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
     queue = BuildQueue(database.conninfo)
-    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
-    builds = LoggedBuilds(stored)
+    builds = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     logs = PostgresLogs(database)
     recipes = recipe_registry(settings)
     await fetch_first(recipes)
@@ -127,7 +126,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         request_build=request_build,
         uv_slots=uv_slots,
     )
-    supply = OrderDependencies(store=PostgresMissingReleases(database, queue, stored), request_build=request_build)
+    supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
     return ApiServices(
         request_build=request_build,
         prebuilds=prebuilds,
@@ -138,7 +137,7 @@ async def api_services(  # noqa: PLR0913  (assembly has many parts)
         sessions=sessions_of(settings, database, access),
         audit=PostgresAudit(database),
         builds=builds,
-        retries=builds,
+        retries=RetryBuilds(builds=builds, store=builds),
         logs=logs,
         statistics=PostgresStatistics(database),
         figures=PostgresMetrics(database),
