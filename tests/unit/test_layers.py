@@ -37,6 +37,7 @@ _LAYERS: Final[Mapping[str, int]] = {
             "metrics",
             "resources",
             "signals",
+            "wheel_files",
             "zip_files",
         ),
         1,
