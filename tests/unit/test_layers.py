@@ -34,6 +34,7 @@ _LAYERS: Final[Mapping[str, int]] = {
             "client_settings",
             "settings",
             "logs",
+            "memory_cache",
             "metrics",
             "resources",
             "signals",

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.adapters.host.shared_work import FairSlots, SharedAnswer
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.api import (
     access,
     build_log,
@@ -25,7 +25,9 @@ from wheelyard.api.docs import add_docs, describe_api
 from wheelyard.api.problem_handlers import register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
+from wheelyard.memory_cache import MemoryCache, SharedAnswer
 from wheelyard.web.app import add_pages
+from wheelyard.web.context import PAGE_ANSWERS
 from wheelyard.web.log_map import LineIndexes
 
 _DESCRIPTION: Final = """
@@ -79,7 +81,7 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
-    app.state.page_memories = {}
+    app.state.page_cache = MemoryCache(limit=PAGE_ANSWERS)
     app.state.log_maps = LineIndexes()
     app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
     checks = monitoring.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)

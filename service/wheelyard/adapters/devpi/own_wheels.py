@@ -9,7 +9,6 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelyard.adapters.host.shared_work import SingleFlight
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
@@ -17,6 +16,7 @@ from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError
 from wheelyard.interfaces import SourceIndex, WheelStorage, WheelStore
+from wheelyard.memory_cache import SingleFlight
 from wheelyard.wheel_files.reader import read_wheel
 
 
