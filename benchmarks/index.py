@@ -36,7 +36,6 @@ from tests.contract.samples import sample_order, sample_wheel
 from tests.integration.index_service import make_wheel
 from uv import find_uv_bin
 
-from wheelyard.adapters.devpi.upload import read_upload
 from wheelyard.adapters.servers.devpi import EmbeddedDevpi
 from wheelyard.adapters.servers.postgres import EmbeddedPostgres
 from wheelyard.adapters.store.attempts import PostgresAttempts
@@ -48,6 +47,7 @@ from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import IndexEndpoint, Level
 from wheelyard.resources import data_path
+from wheelyard.wheel_files.reader import read_wheel
 
 RELEASES = 30
 SMALL_BYTES, LARGE_BYTES = 20 << 10, 40 << 20
@@ -137,14 +137,14 @@ async def publish(wheels: list[Path], database_url: str, endpoint: IndexEndpoint
         builds, attempts = PostgresBuilds(database, queue, max_attempts=1), PostgresAttempts(database, queue)
         for path in wheels:
             digest = read_digest(path)
-            upload = read_upload(path, sha256=digest)
+            inside = read_wheel(path, sha256=digest)
             published = await backends.indexes[Level.PROD].publish(path, sha256=digest)
-            order = replace(sample_order(key=path.name, project=PROJECT), version=str(upload.version))
+            order = replace(sample_order(key=path.name, project=PROJECT), version=str(inside.version))
             build = (await builds.submit(order, requested_by="benchmark")).build
             claim = await attempts.claim(build.id, worker="benchmark", lease_seconds=60)
             assert claim is not None
             wheel = replace(
-                sample_wheel(), filename=path.name, sha256=digest, size_bytes=upload.size_bytes, url=published.url
+                sample_wheel(), filename=path.name, sha256=digest, size_bytes=inside.size_bytes, url=published.url
             )
             await attempts.finish(claim, Outcome(status=Status.SUCCEEDED, wheel=wheel, published=published))
             held[path.name] = published.url

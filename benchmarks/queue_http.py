@@ -32,7 +32,7 @@ from wheelyard.domain.builds.records import Outcome
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import LoggedBuilds
+from wheelyard.usecases.retry_builds import RetryBuilds
 
 _OK = 200
 _GOAL_SECONDS = 0.010
@@ -57,7 +57,7 @@ async def serve_api(conninfo: str) -> None:
 
 def _on_database(services: ApiServices, database: Database, folder: Path) -> ApiServices:
     """Give the API's services on memory stores, with builds, logs and figures on PostgreSQL."""
-    builds, logs = LoggedBuilds(Bench(database, folder).builds), PostgresLogs(database)
+    builds, logs = Bench(database, folder).builds, PostgresLogs(database)
     former = services.request_build
     request = RequestBuild(
         source=former._source, store=builds, recipes=former._recipes, facts=former._facts  # noqa: SLF001
@@ -66,6 +66,7 @@ def _on_database(services: ApiServices, database: Database, folder: Path) -> Api
         services,
         request_build=request,
         builds=builds,
+        retries=RetryBuilds(builds=builds),
         logs=logs,
         follow_log=FollowLog(builds=builds, logs=logs),
         figures=PostgresMetrics(database),

@@ -6,7 +6,7 @@ hold millions of them, so the directory is measured before it is parsed.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 from zipfile import ZipFile
@@ -20,19 +20,24 @@ _ENTRY: Final = b"PK\x01\x02"
 
 
 @contextmanager
-def open_zip(path: Path) -> Iterator[ZipFile]:
+def open_zip(source: Path | io.BufferedIOBase) -> Iterator[ZipFile]:
     """Open a zip file; raises ValueError with the reason if its directory is too large, or what zipfile raises."""
-    with _MeasuredFile(path) as file, ZipFile(file) as bundle:
-        file.is_measured = False
-        yield bundle
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        measured = _MeasuredFile(file)
+        try:
+            with ZipFile(measured) as bundle:
+                measured.is_measured = False
+                yield bundle
+        finally:
+            measured.detach()
 
 
 class _MeasuredFile(io.BufferedReader):
     """A file of which only so much is read at once until its directory is known."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        self._size = path.stat().st_size
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        super().__init__(file)
+        self._size = self.seek(0, io.SEEK_END)
         self.is_measured = True
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.fakes.records import BuildRecord, MemoryState
 
-from wheelyard.adapters.store.dependencies import note_failed, note_needed, note_rested
+from wheelyard.build_events import note_ended, note_needed, note_rested
 from wheelyard.domain.builds.audit_entries import request_of
 from wheelyard.domain.builds.build import AwaitedBuild, BuildOrder, Failure, MissingRelease, Status
 from wheelyard.domain.builds.graph import BrokenChain, DependencyGraph, Need, refuse_needs
@@ -177,4 +177,4 @@ def _fail_dependents(state: MemoryState, build_id: str, chain: BrokenChain) -> i
 def _end_failed(state: MemoryState, record: BuildRecord, failure: Failure) -> None:
     record.change(status=Status.FAILED, failure=failure, finished_at=state.clock(), not_before=None, waits_for=())
     state.notify(record.build.id)
-    note_failed(record.build.id, failure)
+    note_ended(record.build.id, Status.FAILED, code=failure.code)

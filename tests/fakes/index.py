@@ -38,7 +38,7 @@ class MemoryIndex:
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
         """Publish a wheel and prove it; see WheelIndex."""
         upload = await asyncio.to_thread(read_upload, wheel, sha256=sha256)
-        key = (upload.project, upload.filename)
+        key = (upload.wheel.project, upload.wheel.filename)
         await self.ping()
         uploaded = key not in self.files
         if uploaded and permit is not None:
@@ -91,24 +91,24 @@ class MemoryIndex:
         return (filename for _, filename in self.files)
 
     def _prove(self, upload: WheelUpload, *, uploaded: bool) -> PublishedFile:
-        held = self.files.get((upload.project, upload.filename))
+        held = self.files.get((upload.wheel.project, upload.wheel.filename))
         if held is None:
-            raise PublishUnprovenError(filename=upload.filename, reason="its page does not list the file")
+            raise PublishUnprovenError(filename=upload.wheel.filename, reason="its page does not list the file")
         found = hashlib.sha256(held).hexdigest()
-        if found != upload.sha256:
-            raise IndexConflictError(filename=upload.filename, held=found, ours=upload.sha256)
+        if found != upload.wheel.sha256:
+            raise IndexConflictError(filename=upload.wheel.filename, held=found, ours=upload.wheel.sha256)
         if self.faults.alters_bytes:
-            raise PublishUnprovenError(filename=upload.filename, reason="its bytes have another sha256")
+            raise PublishUnprovenError(filename=upload.wheel.filename, reason="its bytes have another sha256")
         return PublishedFile(
-            filename=upload.filename,
-            url=f"memory:{upload.project}/{upload.filename}",
+            filename=upload.wheel.filename,
+            url=f"memory:{upload.wheel.project}/{upload.wheel.filename}",
             index_url="memory:",
             sha256=found,
-            size_bytes=upload.size_bytes,
+            size_bytes=upload.wheel.size_bytes,
             uploaded=uploaded,
             level=self.level,
-            metadata=upload.metadata,
-            contents=upload.contents,
+            metadata=upload.wheel.metadata,
+            contents=upload.wheel.contents,
         )
 
 

@@ -11,7 +11,7 @@ from tests.fakes.builds import MemoryAttempts, summary_of
 from tests.fakes.dependencies import release_dependents
 from tests.fakes.records import BuildRecord, MemoryState
 
-from wheelyard.adapters.store.dependencies import note_lost, note_rested
+from wheelyard.build_events import note_lost, note_rested
 from wheelyard.domain.builds.build import Attempt, Build, Failure, Status
 from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
 from wheelyard.domain.builds.log_text import LogNote

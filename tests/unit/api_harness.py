@@ -50,6 +50,7 @@ from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import BuilderFacts, RequestBuild
+from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.send_webhooks import WebhookRules
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.show_queue import ShowQueue
@@ -184,6 +185,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         ),
         audit=MemoryAudit(state),
         builds=builds,
+        retries=RetryBuilds(builds=builds),
         workers=workers,
         logs=logs,
         figures=MemoryMetrics(state, MemoryPrebuilds(state)),

@@ -29,7 +29,7 @@ from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWhee
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
-from wheelyard.pipeline.wheel_file import tag_of
+from wheelyard.wheel_files.reader import tag_of
 
 PROJECT, VERSION = "demo", "1.0"
 SDIST = b"the bytes of an sdist"

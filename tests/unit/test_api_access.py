@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from tests.unit.api_harness import SECRET, ApiHarness, access_on, api_harness, assert_problem
 
-from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.authentication import AuthenticatedRoute
 from wheelyard.api.monitoring import Readiness
 from wheelyard.api.scopes import SCOPES, needed_scope
@@ -22,6 +21,7 @@ from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.metrics import Metrics
 from wheelyard.domain.builds.records import Token
 from wheelyard.errors import DatabaseUnavailableError, TooManyRequestsError, UnauthenticatedError
+from wheelyard.memory_cache import SharedAnswer
 from wheelyard.usecases.tokens import PREFIX, Tokens
 
 HEADERS: list[dict[str, str]] = [

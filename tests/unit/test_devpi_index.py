@@ -199,7 +199,7 @@ async def test_wheel_that_is_there_is_not_uploaded_again(devpi: FakeDevpi, index
     devpi.hold(wheel)
     assert not (await index.publish(wheel, sha256=sha256)).uploaded
     assert devpi.posts == []
-    assert await index.sha256_of(read_upload(wheel, sha256=sha256).project, wheel.name) == sha256
+    assert await index.sha256_of(read_upload(wheel, sha256=sha256).wheel.project, wheel.name) == sha256
 
 
 async def test_other_bytes_under_the_name_are_a_conflict(devpi: FakeDevpi, index: DevpiIndex, tmp_path: Path) -> None:

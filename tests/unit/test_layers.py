@@ -29,12 +29,15 @@ _LAYERS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("usecases", "pipeline", "adapters"), 2),
     **dict.fromkeys(
         (
+            "build_events",
             "interfaces",
             "client_settings",
             "settings",
             "logs",
+            "memory_cache",
             "metrics",
             "resources",
+            "wheel_files",
             "zip_files",
         ),
         1,

@@ -9,15 +9,21 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.contract.figure_contract import PUBLISHED
-from tests.contract.samples import sample_order, sample_wheel
+from tests.contract.samples import BEGINNING, TARGET, sample_wheel
+from tests.fakes.builds import MemoryLogs
 from tests.fakes.queue import MemoryQueue
-from tests.unit.api_harness import ApiHarness, api_harness
+from tests.fakes.sources import MemorySourceIndex
+from tests.unit.api_harness import ApiHarness, ApiParts, api_harness
 from tests.unit.pipeline_harness import PipelineHarness
 from tests.unit.run_build_harness import Endless, RunHarness, pass_through, running
 
+from wheelyard.domain.access import Scope
+from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.records import BuildFilter, Token
 from wheelyard.errors import BuildFailedError, EngineUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Tools
-from wheelyard.usecases.retry_builds import LoggedBuilds
+from wheelyard.usecases.request_build import BuildRequest, RequestBuild
+from wheelyard.usecases.retry_builds import RetryBuilds
 
 _ROOT = Path(__file__).parents[2]
 Entries = list[dict[str, Any]]
@@ -46,33 +52,72 @@ def failing(error: Exception) -> StageFunction:
     return act
 
 
+def token(name: str, scope: Scope = Scope.OPERATE) -> Token:
+    return Token(id=name, name=name, scope=scope, created_at=BEGINNING)
+
+
+def request_build(run: RunHarness) -> RequestBuild:
+    source = MemorySourceIndex(run.folder)
+    source.add("pyyaml-6.0.3.tar.gz", b"sdist")
+    logs = MemoryLogs(run.state)
+    return ApiParts(state=run.state, builds=run.builds, logs=logs, source=source, cache_dir=run.folder).order()
+
+
+def asked_by(name: str) -> BuildRequest:
+    return BuildRequest(requirement="pyyaml", python=TARGET.python, platform=TARGET.platform, requested_by=name)
+
+
 async def test_new_build_is_queued_and_an_equal_one_joined(run: RunHarness) -> None:
-    builds = LoggedBuilds(run.builds)
+    request = request_build(run)
     with capture_logs() as entries:
-        build = (await builds.submit(sample_order(), requested_by="alice")).build
-        await builds.submit(sample_order(), requested_by="bob")
-    assert told(entries, "build", "status", "requested_by") == [
-        ("build-queued", build.id, "queued", "alice"),
-        ("build-joined", build.id, "queued", "bob"),
+        build = (await request(asked_by("alice"))).build
+        await request(asked_by("bob"))
+    same = {
+        "build": build.id,
+        "project": "pyyaml",
+        "version": "6.0.3",
+        "target": str(TARGET),
+        "status": "queued",
+        "priority": "interactive",
+        "log_level": "info",
+        "module": "wheelyard.build_events",
+    }
+    assert entries == [
+        {"event": "build-queued", "requested_by": "alice", **same},
+        {"event": "build-joined", "requested_by": "bob", **same},
     ]
 
 
 async def test_waiting_build_that_is_cancelled_ends_at_once(run: RunHarness) -> None:
-    builds, build_id = LoggedBuilds(run.builds), await run.queued()
+    request, build_id = request_build(run), await run.queued()
     with capture_logs() as entries:
-        await builds.request_cancel(build_id, requested_by="alice")
-        await builds.request_cancel(build_id, requested_by="alice")
-    assert told(entries, "build", "status") == [
-        ("cancel-asked", build_id, "queued"),
-        ("build-ended", build_id, "cancelled"),
+        await request.cancel(build_id, by=token("alice"))
+        await request.cancel(build_id, by=token("alice"))
+    assert told(entries, "build", "status", "requested_by") == [
+        ("cancel-asked", build_id, "queued", token("alice").actor),
+        ("build-ended", build_id, "cancelled", None),
+    ]
+
+
+async def test_build_that_one_of_two_leaves_goes_on_and_ends_with_the_other(run: RunHarness) -> None:
+    request, alice, bob = request_build(run), token("alice", Scope.REQUEST), token("bob", Scope.REQUEST)
+    build_id = (await request(asked_by(alice.actor))).build.id
+    await request(asked_by(bob.actor))
+    with capture_logs() as entries:
+        await request.cancel(build_id, by=alice)
+        await request.cancel(build_id, by=bob)
+    assert told(entries, "build", "status", "requested_by") == [
+        ("build-left", build_id, "queued", alice.actor),
+        ("cancel-asked", build_id, "queued", bob.actor),
+        ("build-ended", build_id, "cancelled", None),
     ]
 
 
 async def test_running_build_that_is_cancelled_ends_with_its_attempt(run: RunHarness) -> None:
-    builds, stage = LoggedBuilds(run.builds), Endless()
+    request, stage = request_build(run), Endless()
     with capture_logs() as entries:
         async with running(run, stage):
-            await builds.request_cancel((await run.build()).id, requested_by="alice")
+            await request.cancel((await run.build()).id, by=token("alice"))
     assert told(entries, "status", "stage") == [
         ("attempt-started", None, None),
         ("stage-entered", None, "resolve"),
@@ -84,14 +129,14 @@ async def test_running_build_that_is_cancelled_ends_with_its_attempt(run: RunHar
 
 
 async def test_cancelled_build_is_begun_again(run: RunHarness) -> None:
-    builds, build_id = LoggedBuilds(run.builds), await run.queued()
+    retry, build_id = RetryBuilds(builds=run.builds), await run.queued()
     await run.builds.request_cancel(build_id, requested_by="alice")
     with capture_logs() as entries:
-        await builds.retry(build_id, requested_by="bob")
-        await builds.retry(build_id, requested_by="carol")
-    assert told(entries, "build", "status", "requested_by") == [
-        ("build-retried", build_id, "queued", "bob"),
-        ("build-joined", build_id, "queued", "carol"),
+        await retry(BuildFilter(status=Status.CANCELLED), requested_by="bob")
+        await retry.one(build_id, requested_by="carol")
+    assert told(entries, "build", "asked", "status", "requested_by") == [
+        ("build-retried", build_id, build_id, "queued", "bob"),
+        ("build-joined", build_id, build_id, "queued", "carol"),
     ]
 
 
@@ -213,7 +258,11 @@ def test_every_change_of_state_is_in_the_manual() -> None:
     sources = [path for part in ("usecases", "api") for path in (package / part).rglob("*.py")]
     calls = re.compile(r"(?:_log\.info|(?<![.\w])note)\(\s*\"([a-z-]+)\"")
     events = {name for path in sources for name in calls.findall(path.read_text(encoding="utf-8"))}
-    events |= {"build-queued", "build-joined", "build-retried"}
+    builds = set(
+        re.findall(r"\"((?:build|cancel)-[a-z]+)\"", (package / "build_events.py").read_text(encoding="utf-8"))
+    )
+    assert len(builds) > 8
+    events |= builds
     manual = (_ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
     assert len(events) > 15
     assert [name for name in sorted(events) if f"`{name}`" not in manual] == []

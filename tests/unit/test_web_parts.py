@@ -1,8 +1,6 @@
 """What pages are made of: words, charts, what is remembered, the matrix of a release."""
 
-import asyncio
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 
 import pytest
 
@@ -18,7 +16,6 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
-from wheelyard.web.context import CachedAnswer
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
 from wheelyard.web.recipes import used_keys
 from wheelyard.web.words import about, ago, duration, plural, short, show_hidden, size, some
@@ -65,41 +62,6 @@ def test_days_without_builds_are_drawn_too_and_parts_are_stacked() -> None:
 def test_chart_of_nothing_has_no_bars() -> None:
     assert durations_chart((0,) * 10).bars == ()
     assert Statistics(days=(), waits=(), durations=(), slowest=(), requested=()).success_rate is None
-
-
-async def test_old_answer_is_given_while_a_newer_one_is_on_its_way() -> None:
-    answers, now = count(1), 0.0
-    gate = asyncio.Event()
-    gate.set()
-
-    async def ask() -> int:
-        await gate.wait()
-        return next(answers)
-
-    remembered = CachedAnswer(ask, seconds=10, clock=lambda: now)
-    assert list(await asyncio.gather(remembered.get(), remembered.get())) == [1, 1]
-    now = 11.0
-    gate.clear()
-    assert [await remembered.get(), await remembered.get()] == [1, 1]
-    gate.set()
-    await asyncio.sleep(0.01)
-    assert await remembered.get() == 2
-
-
-async def test_failed_question_leaves_the_last_answer_and_is_asked_again() -> None:
-    now, fails = 0.0, False
-
-    async def ask() -> str:
-        if fails:
-            raise TimeoutError
-        return "answer"
-
-    remembered = CachedAnswer(ask, seconds=10, clock=lambda: now)
-    assert await remembered.get() == "answer"
-    now, fails = 11.0, True
-    assert [await remembered.get() for _ in range(2)] == ["answer", "answer"]
-    await asyncio.sleep(0.01)
-    assert await remembered.get() == "answer"
 
 
 def test_what_cannot_be_seen_is_shown_by_its_code_point() -> None:

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from packaging.tags import Tag
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 from tests.unit.pipeline_harness import NATIVE, NATIVE_REPAIRED, PURE, PURE_TAGGED, make_wheel, order_for, pack_wheel
 
-from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
+from wheelyard.domain.packaging.wheel_contents import WheelContents
+from wheelyard.domain.untrusted.metadata import parse_metadata
+from wheelyard.errors import HashMismatchError
+from wheelyard.wheel_files.reader import RefusedWheelError, WheelFile, check_wheel, read_wheel, tag_of
 
 METADATA = "demo-1.0.dist-info/METADATA"
 PLAIN = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
@@ -18,7 +23,7 @@ PLAIN = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
 
 def read(folder: Path, content: bytes, filename: str = PURE) -> WheelFile:
     (folder / filename).write_bytes(content)
-    return read_wheel(folder / filename, order_for())
+    return check_wheel(folder / filename, order_for())
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
@@ -44,13 +49,61 @@ def _central_entries(content: bytes) -> list[tuple[int, int]]:
 
 def test_wheel_that_was_ordered_is_described(tmp_path: Path) -> None:
     content = make_wheel(requires=["idna>=3", "colorama; os_name == 'nt'"])
-    assert read(tmp_path, content) == WheelFile(
+    wheel = read(tmp_path, content)
+    text = PLAIN + b"Requires-Dist: idna>=3\nRequires-Dist: colorama; os_name == 'nt'\n"
+    with zipfile.ZipFile(tmp_path / PURE) as bundle:
+        contents = WheelContents.of(bundle.infolist())
+    assert wheel == WheelFile(
+        filename=PURE,
+        project=canonicalize_name("demo"),
+        version=Version("1.0"),
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
         build_tag=(),
         tags=frozenset({Tag("py3", "none", "any")}),
-        requires_dist=("idna>=3", "colorama; os_name == 'nt'"),
+        metadata=text,
+        core=parse_metadata(text),
+        contents=contents,
     )
+    assert wheel.requires_dist == ("idna>=3", "colorama; os_name == 'nt'")
+
+
+def test_open_file_is_read_as_a_path_is_and_stays_open(tmp_path: Path) -> None:
+    content = make_wheel()
+    file = io.BytesIO(content)
+    assert check_wheel(file, order_for(), filename=PURE) == read(tmp_path, content)
+    assert read_wheel(file, filename=PURE) == read_wheel(tmp_path / PURE)
+    assert not file.closed
+
+
+def test_wheel_that_nobody_ordered_is_held_against_its_own_name() -> None:
+    filename = "other-2.0-py3-none-any.whl"
+    wheel = check_wheel(io.BytesIO(make_wheel(filename, name="other", version="2.0")), filename=filename)
+    assert (wheel.project, str(wheel.version)) == ("other", "2.0")
+    with pytest.raises(RefusedWheelError, match=r"METADATA says demo 1.0, but other 2.0 is in its file name"):
+        check_wheel(io.BytesIO(make_wheel(filename)), filename=filename)
+
+
+def test_wheel_with_other_bytes_than_promised_is_not_read() -> None:
+    with pytest.raises(HashMismatchError):
+        read_wheel(io.BytesIO(b"no zip file"), filename=PURE, sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (zipped((METADATA, b"x" * ((4 << 20) + 1))), "its METADATA has 4194305 bytes; 4194304 are allowed"),
+        (zipped(("demo.py", b"")), "it has 0 METADATA files instead of one"),
+        (make_wheel(name="other"), "another release than its file name"),
+        (make_wheel(version="newest"), "is not a version"),
+        (b"no zip file", "not a zip file that can be read"),
+        (zipped((METADATA, PLAIN)).replace(b"demo-1.0.dist-info", b"demo-1.0.dist-inf\xff"), "it has 0 METADATA files"),
+    ],
+    ids=range(6),
+)
+def test_wheel_that_says_nothing_sound_of_itself_is_refused(content: bytes, said: str) -> None:
+    with pytest.raises(RefusedWheelError, match=said):
+        read_wheel(io.BytesIO(content), filename=PURE)
 
 
 def test_build_tag_and_every_platform_tag_are_read(tmp_path: Path) -> None:
@@ -172,7 +225,7 @@ def test_compression_that_not_every_installer_knows_is_refused(tmp_path: Path, c
 
 
 def test_wheel_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wheelyard.pipeline.wheel_members.MAX_MEMBERS", 3)
+    monkeypatch.setattr("wheelyard.wheel_files.members.MAX_MEMBERS", 3)
     with pytest.raises(ValueError, match="it has 4 members, and 3 are allowed"):
         read(tmp_path, make_wheel())
 

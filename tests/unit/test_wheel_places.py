@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelyard.pipeline.wheel_members import check_places, installed_path
+from wheelyard.wheel_files.members import check_places, installed_path
 
 INFO = "demo-1.0.dist-info"
 DATA = "demo-1.0.data"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wheelyard.pipeline.wheel_record import check_scripts
+from wheelyard.wheel_files.record import check_scripts
 
 
 def refusal_of(script: str) -> str:

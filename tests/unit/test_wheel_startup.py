@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelyard.pipeline.wheel_startup import StartupFile, find_startup
+from wheelyard.wheel_files.startup import StartupFile, find_startup
 
 MARK = "open(__import__('os').environ['MARK'], 'w').close()\n"
 CODE = f"import os; {MARK}"

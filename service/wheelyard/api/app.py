@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from wheelyard import __version__
-from wheelyard.adapters.host.shared_work import FairSlots, SharedAnswer
+from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.api import (
     access,
     build_log,
@@ -25,6 +25,7 @@ from wheelyard.api.docs import add_docs, describe_api
 from wheelyard.api.problem_handlers import ErrorPage, register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
+from wheelyard.memory_cache import SharedAnswer
 
 _DESCRIPTION: Final = """
 Give a requirement, a Python and a platform; get a wheel on an index that pip installs from.

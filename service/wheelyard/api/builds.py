@@ -23,7 +23,6 @@ from wheelyard.api.schemas.builds import (
 from wheelyard.api.services import Services
 from wheelyard.domain.builds.build import Status
 from wheelyard.usecases.request_build import BuildRequest
-from wheelyard.usecases.retry_builds import RetryBuilds
 
 _SUBMIT_PROBLEMS: Final = problems(
     INVALID_REQUEST,
@@ -169,8 +168,7 @@ async def retry_builds(body: RetryChoice, services: Services, caller: Caller, tr
 
     A build that a newer one of the same release and target has followed is left alone.
     """
-    retry = RetryBuilds(builds=services.builds)
-    return RetriedBuildsView.of(await retry(body.as_filter(), requested_by=caller.actor, trace=trace))
+    return RetriedBuildsView.of(await services.retries(body.as_filter(), requested_by=caller.actor, trace=trace))
 
 
 @router.post(
@@ -194,7 +192,7 @@ async def retry_build(  # noqa: PLR0913, PLR0917  (as above)
     somebody has asked for an equal one meanwhile, that one is the answer. `joined` is true in both cases. Whoever tries
     a build again wants it from then on, and can cancel it.
     """
-    submission = await services.builds.retry(build_id, requested_by=caller.actor, trace=trace)
+    submission = await services.retries.one(build_id, requested_by=caller.actor, trace=trace)
     response.headers["Location"] = build_path(submission.build.id)
     if submission.build.status is Status.SUCCEEDED:
         response.status_code = 200

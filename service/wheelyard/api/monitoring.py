@@ -7,13 +7,13 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from wheelyard.adapters.host.shared_work import SharedAnswer
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import problems, public_problems
 from wheelyard.api.services import Check, Services
 from wheelyard.domain.builds.metrics import Metrics
 from wheelyard.errors import NotReadyError, WheelyardError
 from wheelyard.logs import get_logger
+from wheelyard.memory_cache import SharedAnswer
 from wheelyard.metrics import CONTENT_TYPE, render
 
 _log: Final = get_logger(__name__)

@@ -31,6 +31,7 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.request_build import RequestBuild
+from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.simple_pages import SimplePages
@@ -90,6 +91,7 @@ class ApiServices:
     audit: AuditStore
     prebuilds: Prebuilds
     builds: BuildStore
+    retries: RetryBuilds
     workers: FleetStore
     logs: LogStore
     figures: MetricStore

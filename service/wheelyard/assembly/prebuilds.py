@@ -13,6 +13,7 @@ from wheelyard.adapters.resolver.releases import UvReleaseResolver
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.adapters.resolver.uv import UvResolverOptions
+from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresFleet
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
@@ -36,7 +37,6 @@ from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import LoggedBuilds
 from wheelyard.usecases.send_webhooks import SendWebhooks, WebhookRules
 
 _POLL_SECONDS: Final = 1.0
@@ -62,7 +62,7 @@ def resolver_pages(
     return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
 
 
-def make_prebuilds(backends: Backends, *, builds: LoggedBuilds, request_build: RequestBuild) -> Prebuilds:
+def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build: RequestBuild) -> Prebuilds:
     """Assemble the use cases of requests for whole applications."""
     settings, database, parsers = backends.parts.settings, backends.database, backends.parsers
     wheels, store = PostgresWheels(database), PostgresPrebuilds(database, limits=open_limits(settings))

@@ -42,7 +42,7 @@ from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import LoggedBuilds
+from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.web.app import add_pages
@@ -53,13 +53,13 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
     parts, database, settings = backends.parts, backends.database, backends.parts.settings
     queue = BuildQueue(database.conninfo)
-    stored = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
-    builds, logs, workers = LoggedBuilds(stored), PostgresLogs(database), PostgresFleet(database)
+    builds = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
+    logs, workers = PostgresLogs(database), PostgresFleet(database)
     recipes = recipe_registry(parts)
     await fetch_first(recipes)
     facts = await builder_facts(parts)
     request_build = RequestBuild(source=backends.source, store=builds, recipes=recipes, facts=facts)
-    supply = OrderDependencies(store=PostgresMissingReleases(database, queue, stored), request_build=request_build)
+    supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
     access = access_of(settings, tokens := tokens_of(database))
     return ApiServices(
         request_build=request_build,
@@ -71,6 +71,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         sessions=sessions_of(settings, database, access),
         audit=PostgresAudit(database),
         builds=builds,
+        retries=RetryBuilds(builds=builds),
         logs=logs,
         figures=PostgresMetrics(database),
         http_metrics=HttpMetrics(version=__version__),
@@ -90,7 +91,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     )
 
 
-def _readiness(backends: Backends, builds: LoggedBuilds, *, builds_here: bool) -> dict[str, Check]:
+def _readiness(backends: Backends, builds: PostgresBuilds, *, builds_here: bool) -> dict[str, Check]:
     """Name what must answer before the API is ready."""
     checks: dict[str, Check] = {"database": builds.ping, "index": backends.index.indexes[Level.PROD].ping}
     return checks | ({"engine": ContainerEngine(backends.parts.engine).ping} if builds_here else {})

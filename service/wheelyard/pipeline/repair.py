@@ -22,9 +22,9 @@ from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFlo
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
-from wheelyard.pipeline.wheel_file import WheelFile, read_wheel
-from wheelyard.pipeline.wheel_members import shown
 from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
+from wheelyard.wheel_files.members import shown
+from wheelyard.wheel_files.reader import WheelFile, check_wheel
 
 _HAD_NETWORK: Final = "It was built with a network, so not all that went into it is known by its hash."
 _MAX_NAMED: Final = 5
@@ -148,7 +148,7 @@ def _check_rules(job: Job, report: RepairReport) -> None:
 
 async def _check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
     try:
-        return await asyncio.to_thread(read_wheel, path, job.claim.order)
+        return await asyncio.to_thread(check_wheel, path, job.claim.order)
     except ValueError as error:
         raise conversation.refuse(str(error)) from error
 

@@ -23,7 +23,7 @@ from wheelyard.pipeline.build import python_path
 from wheelyard.pipeline.container_job import expect_report, note_network, open_job
 from wheelyard.pipeline.conversation import Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
-from wheelyard.pipeline.wheel_file import WheelFile, read_wheel, tag_of
+from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
 
 _INSTALLER: Final = "uv"
 _MAX_REMARKS: Final = 5
@@ -33,7 +33,7 @@ _REMARK_LENGTH: Final = 300
 async def verify(job: Job, tools: Tools) -> Job:
     """Install the wheel, import its modules, run its recipe's tests, and describe it as the proven wheel that it is."""
     repaired, order = known(job.repaired), job.claim.order
-    file = await asyncio.to_thread(read_wheel, repaired.path, order)
+    file = await asyncio.to_thread(check_wheel, repaired.path, order)
     companions = await _resolve_requirements(job, tools, file)
     recipe = order.recipe
     python, image = python_path(order.target.python), known(job.images).runtime

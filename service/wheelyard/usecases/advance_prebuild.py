@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from wheelyard.build_events import note_withdrawn
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.packaging.release import IndexFile
@@ -156,7 +157,7 @@ class AdvancePrebuild:
         settled, idle = await self._settle(release, prebuild, found, self._start_build)
         if idle:
             for build_id in await self.store.withdraw(turn, idle):
-                _log.info("cancel-asked", build=build_id, requested_by=prebuild.requested_by)
+                note_withdrawn(build_id, requested_by=prebuild.requested_by)
         wanted = {item.filename: item.target for item in settled.items if item.status is ItemStatus.MIRROR}
         if not wanted:
             return settled

@@ -18,8 +18,8 @@ from wheelyard.domain.index.index import HeldFile, Level
 from wheelyard.domain.index.wheels import IndexedWheel, WheelFilter
 from wheelyard.interfaces import AuditStore, PeriodicStore, WheelIndex, WheelStorage, WheelStore
 from wheelyard.logs import get_logger
-from wheelyard.pipeline.wheel_file import read_contents, read_metadata
 from wheelyard.usecases.manage_wheels import fetch_wheel
+from wheelyard.wheel_files.reader import read_wheel
 
 _MENDABLE: Final = frozenset(
     {Difference.MISSING, Difference.NOT_DELETED, Difference.NO_METADATA, Difference.NO_CONTENTS}
@@ -92,13 +92,12 @@ class CheckIndex:
     async def _look_inside(self, wheel: IndexedWheel, by: str) -> None:
         with TemporaryDirectory(prefix="wheelyard-metadata-") as folder:
             path = await fetch_wheel(self._storage, wheel, Path(folder))
-            metadata = await asyncio.to_thread(read_metadata, path)
-            contents = await asyncio.to_thread(read_contents, path)
+            inside = await asyncio.to_thread(read_wheel, path)
         if wheel.metadata_sha256 is None:
-            await self._wheels.keep_metadata(wheel.filename, metadata, by=by)
+            await self._wheels.keep_metadata(wheel.filename, inside.metadata, by=by)
         else:
             await self._audit.record(mending_of(wheel.filename, Difference.NO_CONTENTS, by))
-        await self._wheels.keep_contents(wheel.filename, contents)
+        await self._wheels.keep_contents(wheel.filename, inside.contents)
 
     async def _publish_again(self, wheel: IndexedWheel, copy: HeldFile) -> None:
         with TemporaryDirectory(prefix="wheelyard-mend-") as folder:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from wheelyard.build_events import note_ended
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import WorkerState
@@ -233,8 +234,8 @@ def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:
     """Say which builds have ended with it."""
     ended = {one.build_id for one in former.started if one.status.is_final}
     for one in prebuild.started:
-        if one.status is Status.CANCELLED and one.build_id not in ended:
-            _log.info("build-ended", build=one.build_id, status=one.status.value, code=None)
+        if one.build_id and one.status is Status.CANCELLED and one.build_id not in ended:
+            note_ended(one.build_id, one.status)
 
 
 def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[Pin, Target]]:

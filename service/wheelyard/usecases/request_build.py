@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
+from wheelyard.build_events import note_cancelled, note_left, note_submitted
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.key import KeyFacts, build_key
@@ -222,22 +223,29 @@ class RequestBuild(PlanBuild):
     async def __call__(self, request: BuildRequest) -> Submission:
         """Decide and submit; raises as ``decide`` does."""
         order = await self.decide(request)
-        return await self._store.submit(
+        submission = await self._store.submit(
             order,
             requested_by=request.requested_by,
             priority=request.priority,
             prebuild_id=request.prebuild_id,
             trace=request.trace,
         )
+        note_submitted(submission, requested_by=request.requested_by)
+        return submission
 
     async def cancel(self, build_id: str, *, by: Token) -> Build:
         """Cancel a build for whoever asks: for all who want it if the scope allows that, else for this one alone.
 
         Raises NotFoundError, and NotYoursError for somebody who has not asked for it.
         """
+        former = await self._store.get(build_id)
         if by.scope.allows(Scope.OPERATE):
-            return await self._store.request_cancel(build_id, requested_by=by.actor)
-        return await self._store.leave(build_id, requested_by=by.actor)
+            build = await self._store.request_cancel(build_id, requested_by=by.actor)
+            note_cancelled(former, build, requested_by=by.actor)
+        else:
+            build = await self._store.leave(build_id, requested_by=by.actor)
+            note_left(former, build, requested_by=by.actor)
+        return build
 
     async def may_cancel(self, build: Build, *, by: Token) -> bool:
         """Tell whether ``cancel`` would do anything."""

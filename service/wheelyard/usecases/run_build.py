@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from wheelyard.build_events import note_ended, note_waiting
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
 from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.builds.queue import retry_delay
@@ -122,10 +123,9 @@ class RunBuild:
         code = outcome.failure.code if outcome.failure else None
         _log.info("attempt-ended", status=outcome.attempt_status.value, code=code, recorded=status is not None)
         if status is Status.QUEUED:
-            needs = [str(need) for need in outcome.needs]
-            _log.info("build-waiting", seconds=outcome.wait_seconds, code=code, needs=needs)
+            note_waiting(claim.build_id, seconds=outcome.wait_seconds, code=code, needs=outcome.needs)
         elif status is not None:
-            _log.info("build-ended", status=status.value, code=code)
+            note_ended(claim.build_id, status, code=code)
 
     async def _hand_back(self, claim: Claim) -> None:
         """Give the build to others now; if that cannot be written, its lease runs out."""

@@ -9,7 +9,6 @@ import asyncio
 import gzip
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +20,7 @@ from wheelyard.domain.index.simple_format import Form, write_names, write_projec
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.errors import NotFoundError
 from wheelyard.interfaces import WheelStore
+from wheelyard.memory_cache import MemoryCache
 
 _KEPT_PAGES: Final = 4096
 _TRUSTED_SECONDS: Final = 0.025
@@ -63,7 +63,7 @@ class SimplePages:
         self._store = store
         self._listing = listing
         self._freshness = _Freshness(store, self._forget, trusted_seconds)
-        self._pages: OrderedDict[tuple[str, Form], SimplePage] = OrderedDict()
+        self._pages: MemoryCache[tuple[str, Form], SimplePage] = MemoryCache(limit=_KEPT_PAGES)
 
     async def project(self, name: str, form: Form) -> SimplePage:
         """Give a project's page; raises NotFoundError if no wheel of it is listed."""
@@ -79,12 +79,12 @@ class SimplePages:
 
     async def _page(self, name: str, form: Form) -> SimplePage:
         serial = await self._freshness.check()
-        page = self._pages.get((name, form))
+        page = self._pages.last((name, form))
         if page is None:
             page = SimplePage.of(form, await self._write(name, form))
             # What changed meanwhile may be newer than what was read.
             if serial == self._freshness.serial:
-                self._keep((name, form), page)
+                self._pages.keep((name, form), page)
         return page
 
     async def _write(self, name: str, form: Form) -> bytes:
@@ -97,15 +97,10 @@ class SimplePages:
         is_deeper = self._listing.own_only or self._listing.level is Level.STAGING
         return write_project(name, wheels, form, files=_FILES_OF_DEEPER if is_deeper else _FILES)
 
-    def _keep(self, key: tuple[str, Form], page: SimplePage) -> None:
-        self._pages[key] = page
-        if len(self._pages) > _KEPT_PAGES:
-            self._pages.popitem(last=False)
-
     def _forget(self, projects: frozenset[str]) -> None:
         for name in (*projects, _ALL):
             for form in Form:
-                self._pages.pop((name, form), None)
+                self._pages.forget((name, form))
 
 
 class _Freshness:

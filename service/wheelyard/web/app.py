@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from wheelyard.domain import access
 from wheelyard.errors import UnauthenticatedError
+from wheelyard.memory_cache import MemoryCache
 from wheelyard.web import (
     application_form,
     build_log,
@@ -27,7 +28,7 @@ from wheelyard.web import (
     statistics,
     wheels,
 )
-from wheelyard.web.context import PageContext, open_context, sign_in_path
+from wheelyard.web.context import PAGE_ANSWERS, PageContext, open_context, sign_in_path
 from wheelyard.web.guide import add_guide
 from wheelyard.web.log_map import LineIndexes
 from wheelyard.web.rendering import Page, render
@@ -92,7 +93,7 @@ ROUTES: Final = (
 
 def add_pages(app: FastAPI) -> None:
     """Serve every page, and the style sheet and scripts that they load."""
-    app.state.page_memories = {}
+    app.state.page_cache = MemoryCache(limit=PAGE_ANSWERS)
     app.state.log_maps = LineIndexes()
     for route in ROUTES:
         app.add_route(route.path, _serve(route), methods=[route.method], include_in_schema=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from wheelyard.domain.catalogue.sbom import ImageContent
 from wheelyard.domain.catalogue.status import BuilderStatus, ImageSummary
 from wheelyard.errors import NotFoundError, WheelyardError
-from wheelyard.web.context import PageContext, cache_of
+from wheelyard.web.context import PageContext, recent_answer
 from wheelyard.web.rendering import Page
 
 _SHOWN_PACKAGES = 500
@@ -26,7 +26,7 @@ async def _builders(context: PageContext) -> tuple[Sequence[BuilderStatus], str]
         except WheelyardError as error:
             return (), error.summary
 
-    return await cache_of(context.request, "builders", ask, seconds=20).get()
+    return await recent_answer(context.request, "builders", ask, seconds=20)
 
 
 async def show_image(context: PageContext) -> Page:
@@ -56,6 +56,6 @@ async def _content(context: PageContext, image: ImageSummary) -> tuple[ImageCont
         return None, f"It is on {image.host or 'a worker'}, whose engine this host cannot ask."
     try:
         # An image never changes, so what was read once stays true.
-        return await cache_of(context.request, f"image {image.id}", lambda: read(image.id), seconds=86_400).get(), ""
+        return await recent_answer(context.request, f"image {image.id}", lambda: read(image.id), seconds=86_400), ""
     except WheelyardError as error:
         return None, error.summary

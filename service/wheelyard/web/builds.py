@@ -15,7 +15,6 @@ from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
 from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter
 from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.follow_log import LogPosition
-from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
 from wheelyard.web.context import PageContext
 from wheelyard.web.log_window import Viewport, fold_by_stage
@@ -57,9 +56,8 @@ async def retry_builds(context: PageContext) -> Response:
     asked = _asked(context)
     if asked.get("status") not in _IN_VAIN:
         raise InvalidRequestError(problems=["status: must be failed or cancelled"])
-    retry = RetryBuilds(builds=context.services.builds)
     wanted = _filter(asked, before=None, limit=MAX_RETRIES)
-    retried = await retry(wanted, requested_by=context.token.actor, trace=context.trace)
+    retried = await context.services.retries(wanted, requested_by=context.token.actor, trace=context.trace)
     kept = {**asked, "retried": str(len(retried.submissions))}
     return RedirectResponse(f"/builds?{urlencode(kept)}", status_code=303)
 
@@ -217,7 +215,7 @@ async def cancel_build(context: PageContext) -> Response:
 
 async def retry_build(context: PageContext) -> Response:
     """Try a failed or cancelled build again."""
-    submission = await context.services.builds.retry(
+    submission = await context.services.retries.one(
         context.part("build_id"), requested_by=context.token.actor, trace=context.trace
     )
     return _to_build(submission.build)

@@ -4,12 +4,10 @@ Every form that changes something carries the session's CSRF token. Signing in c
 says that the form is another site's (Fetch Metadata, ``Sec-Fetch-Site``).
 """
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Request
@@ -24,6 +22,7 @@ from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.trace import Trace
 from wheelyard.errors import InvalidRequestError, NotFoundError, UnauthenticatedError
+from wheelyard.memory_cache import MemoryCache
 from wheelyard.usecases.access import ANONYMOUS
 from wheelyard.usecases.sessions import Session
 
@@ -204,56 +203,11 @@ def local_path(text: str) -> str:
 
 
 Answer = TypeVar("Answer")
+PAGE_ANSWERS: Final = 400
+"""Names of projects are among the names of answers, so they must not become many."""
 
 
-class CachedAnswer(Generic[Answer]):
-    """Asks at most once at a time; gives the last answer while a newer one is on its way."""
-
-    def __init__(
-        self, ask: Callable[[], Awaitable[Answer]], *, seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._ask = ask
-        self._seconds = seconds
-        self._clock = clock
-        self._asking: asyncio.Task[Answer] | None = None
-        self._last: tuple[float, Answer] | None = None
-
-    async def get(self) -> Answer:
-        """Give the last answer, however old, and see to a newer one; wait only if there is none."""
-        if self._is_due():
-            self._asking = asyncio.create_task(self._refresh())
-            self._asking.add_done_callback(_look_at)
-        if self._last is not None:
-            return self._last[1]
-        assert self._asking is not None  # noqa: S101  it is due as long as there is no answer
-        return await asyncio.shield(self._asking)
-
-    def _is_due(self) -> bool:
-        if self._asking is not None and not self._asking.done():
-            return False
-        return self._last is None or self._clock() - self._last[0] > self._seconds
-
-    async def _refresh(self) -> Answer:
-        answer = await self._ask()
-        self._last = (self._clock(), answer)
-        return answer
-
-
-def _look_at(asked: asyncio.Task[Answer]) -> None:
-    """Take note of a failure that nobody waited for: the last answer stays, and the next reader asks again."""
-    if not asked.cancelled():
-        asked.exception()
-
-
-_MOST = 400
-"""Names of projects are among the names, so they must not become many; the oldest is forgotten first."""
-
-
-def cache_of(
-    request: Request, name: str, ask: Callable[[], Awaitable[Answer]], *, seconds: float
-) -> CachedAnswer[Answer]:
-    """Give what the application remembers under a name; the first caller says how it is asked."""
-    memories: dict[str, CachedAnswer[Answer]] = request.app.state.page_memories
-    while len(memories) >= _MOST and name not in memories:
-        memories.pop(next(iter(memories)))
-    return memories.setdefault(name, CachedAnswer(ask, seconds=seconds))
+async def recent_answer(request: Request, name: str, ask: Callable[[], Awaitable[Answer]], *, seconds: float) -> Answer:
+    """Return the last answer that the application has under a name, and see to a newer one if it is older than this."""
+    cache: MemoryCache[str, Answer] = request.app.state.page_cache
+    return await cache.get_latest(name, ask, seconds=seconds)

@@ -10,7 +10,7 @@ from wheelyard.domain.builds.build import BuildSummary, Status
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.index.check import Difference
 from wheelyard.domain.index.wheels import Standing, WheelFilter
-from wheelyard.web.context import PageContext, cache_of
+from wheelyard.web.context import PageContext, recent_answer
 from wheelyard.web.rendering import Page
 
 _SHOWN = 8
@@ -22,7 +22,7 @@ async def show_home(context: PageContext) -> Page:
         _builds(context, Status.RUNNING),
         _builds(context, Status.QUEUED),
         _builds(context, Status.FAILED),
-        cache_of(context.request, "health", readiness_of(context.request).get, seconds=10).get(),
+        recent_answer(context.request, "health", readiness_of(context.request).get, seconds=10),
     )
     wheels = await context.services.index.browse.wheels(WheelFilter(standing=Standing.OFFERED, limit=_SHOWN))
     values = {

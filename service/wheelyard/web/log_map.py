@@ -6,12 +6,13 @@ added since; what is kept is where each block begins. A block ends at the end of
 
 import asyncio
 from bisect import bisect_right
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from wheelyard.interfaces import LogStore
+from wheelyard.memory_cache import MemoryCache
 from wheelyard.web.log_window import TAIL_LINES, LogSpan, StageMark, split_log, stage_marks
 
 _KEPT_MAPS: Final = 64
@@ -59,15 +60,12 @@ class LineIndexes:
     """The maps of the logs that were looked at last."""
 
     def __init__(self) -> None:
-        self._maps: OrderedDict[tuple[str, int], LineIndex] = OrderedDict()
+        self._maps: MemoryCache[tuple[str, int], LineIndex] = MemoryCache(limit=_KEPT_MAPS)
 
     def of(self, build_id: str, attempt: int) -> LineIndex:
         """Give an attempt's map, a new one if there is none."""
-        found = self._maps.setdefault((build_id, attempt), LineIndex())
-        self._maps.move_to_end((build_id, attempt))
-        while len(self._maps) > _KEPT_MAPS:
-            self._maps.popitem(last=False)
-        return found
+        key = (build_id, attempt)
+        return self._maps.last(key) or self._maps.keep(key, LineIndex())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

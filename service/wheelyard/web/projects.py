@@ -16,7 +16,7 @@ from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel, ProjectFilter, ReleaseWheels, Standing
 from wheelyard.errors import NotFoundError, WheelyardError
-from wheelyard.web.context import PageContext, cache_of
+from wheelyard.web.context import PageContext, recent_answer
 from wheelyard.web.matrix import pythons_of, release_rows, versions_of
 from wheelyard.web.rendering import Page
 
@@ -146,7 +146,7 @@ async def _not_built(context: PageContext, name: str, known: Sequence[str]) -> t
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            versions = await cache_of(context.request, f"upstream {name}", ask, seconds=300).get()
+            versions = await recent_answer(context.request, f"upstream {name}", ask, seconds=300)
     except (WheelyardError, TimeoutError):
         return None
     return tuple(version for version in versions if version not in known)[:_SHOWN_UPSTREAM]

@@ -14,7 +14,7 @@ from wheelyard.domain.builds.build import BuildOrder
 from wheelyard.domain.dependencies.files import InputKind
 from wheelyard.errors import WheelyardError
 from wheelyard.usecases.request_build import BuildRequest
-from wheelyard.web.context import PageContext, cache_of
+from wheelyard.web.context import PageContext, recent_answer
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.rendering import Page
 
@@ -136,7 +136,7 @@ async def _releases(context: PageContext, name: str, begins: str) -> Sequence[st
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            versions = await cache_of(context.request, f"upstream {name}", ask, seconds=300).get()
+            versions = await recent_answer(context.request, f"upstream {name}", ask, seconds=300)
     except (WheelyardError, TimeoutError):
         return ()
     return [f"{name}=={version}" for version in versions if version.startswith(begins)][:_SHOWN_SUGGESTIONS]

@@ -12,7 +12,7 @@ from wheelyard.web.charts import (
     rates_chart,
     shares,
 )
-from wheelyard.web.context import PageContext, cache_of
+from wheelyard.web.context import PageContext, recent_answer
 from wheelyard.web.rendering import Page
 
 _CHOICES = (7, 30, 90)
@@ -23,8 +23,8 @@ async def show_statistics(context: PageContext) -> Page:
     """Show what happened in the last days."""
     days = next((days for days in _CHOICES if str(days) == context.asked("days")), 30)
     store = context.services.figures
-    found = await cache_of(context.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60).get()
-    disk = await cache_of(context.request, "disk", context.services.disk, seconds=600).get()
+    found = await recent_answer(context.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60)
+    disk = await recent_answer(context.request, "disk", context.services.disk, seconds=600)
     today = context.now.date()
     dates = sorted({one.day for one in found.days} | {one.day for one in found.published})
     # Days before the first of which anything is known would only be empty columns.

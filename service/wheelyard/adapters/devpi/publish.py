@@ -80,16 +80,16 @@ class DevpiIndex:
         uploaded, reason = False, ""
         for pause in (*self._pauses_seconds, None):
             try:
-                if held := await self._look(upload.project, upload.filename):
+                if held := await self._look(upload.wheel.project, upload.wheel.filename):
                     return await self._prove(upload, held, uploaded=uploaded)
                 uploaded = True
                 await self._post(upload, permit)
-                held = await self._look(upload.project, upload.filename)
+                held = await self._look(upload.wheel.project, upload.wheel.filename)
             except _TryAgainError as error:
                 reason = str(error)
             else:
                 if held is None:
-                    raise PublishUnprovenError(filename=upload.filename, reason="its page does not list the file")
+                    raise PublishUnprovenError(filename=upload.wheel.filename, reason="its page does not list the file")
                 return await self._prove(upload, held, uploaded=True)
             if pause is not None:
                 await asyncio.sleep(pause)
@@ -140,7 +140,7 @@ class DevpiIndex:
                 response = await self._client.post(
                     f"{self._url}/",
                     data=upload.fields,
-                    files={"content": (upload.filename, file, "application/octet-stream")},
+                    files={"content": (upload.wheel.filename, file, "application/octet-stream")},
                     auth=self._session,
                 )
             except httpx.HTTPError as error:
@@ -152,31 +152,31 @@ class DevpiIndex:
             raise _TryAgainError(f"it answered {response.status_code}")
         if not response.is_success:
             said = response.reason_phrase or response.text[:200]
-            raise IndexRefusedError(filename=upload.filename, status=response.status_code, reason=said)
+            raise IndexRefusedError(filename=upload.wheel.filename, status=response.status_code, reason=said)
 
     async def _prove(self, upload: WheelUpload, held: _Held, *, uploaded: bool) -> PublishedFile:
-        if held.sha256 != upload.sha256:
-            raise IndexConflictError(filename=upload.filename, held=held.sha256, ours=upload.sha256)
+        if held.sha256 != upload.wheel.sha256:
+            raise IndexConflictError(filename=upload.wheel.filename, held=held.sha256, ours=upload.wheel.sha256)
         try:
             found = await self._hash_of(held.url)
             if uploaded:
                 await self._prove_metadata(upload)
         except httpx.HTTPError as error:
-            raise PublishUnprovenError(filename=upload.filename, reason=explain(error)) from error
+            raise PublishUnprovenError(filename=upload.wheel.filename, reason=explain(error)) from error
         except _TryAgainError as error:
-            raise PublishUnprovenError(filename=upload.filename, reason=str(error)) from error
-        if found != upload.sha256:
-            raise PublishUnprovenError(filename=upload.filename, reason=f"its bytes have sha256 {found}")
+            raise PublishUnprovenError(filename=upload.wheel.filename, reason=str(error)) from error
+        if found != upload.wheel.sha256:
+            raise PublishUnprovenError(filename=upload.wheel.filename, reason=f"its bytes have sha256 {found}")
         return PublishedFile(
-            filename=upload.filename,
+            filename=upload.wheel.filename,
             url=held.url,
             index_url=f"{self._url}/+simple/",
             sha256=found,
-            size_bytes=upload.size_bytes,
+            size_bytes=upload.wheel.size_bytes,
             uploaded=uploaded,
             level=self._level,
-            metadata=upload.metadata,
-            contents=upload.contents,
+            metadata=upload.wheel.metadata,
+            contents=upload.wheel.contents,
         )
 
     async def _hash_of(self, url: str) -> str:
@@ -188,11 +188,11 @@ class DevpiIndex:
         return digest.hexdigest()
 
     async def _prove_metadata(self, upload: WheelUpload) -> None:
-        url = f"{self._url}/{upload.project}/{quote(str(upload.version), safe='')}"
+        url = f"{self._url}/{upload.wheel.project}/{quote(str(upload.wheel.version), safe='')}"
         document = await self._get_json(url, "application/json", missing={"result": {}})
         if differing := [name for name in _PROVEN_FIELDS if not _agree(name, upload.fields, document["result"])]:
             reason = f"its metadata differs in {', '.join(differing)}"
-            raise PublishUnprovenError(filename=upload.filename, reason=reason)
+            raise PublishUnprovenError(filename=upload.wheel.filename, reason=reason)
 
 
 def _agree(name: str, sent: Mapping[str, object], found: Mapping[str, object]) -> bool:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelyard.adapters.devpi.upload import read_metadata
-from wheelyard.adapters.host.shared_work import SingleFlight
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
@@ -18,6 +16,8 @@ from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError
 from wheelyard.interfaces import SourceIndex, WheelStorage, WheelStore
+from wheelyard.memory_cache import SingleFlight
+from wheelyard.wheel_files.reader import read_wheel
 
 
 class OwnWheels:
@@ -44,7 +44,7 @@ class OwnWheels:
             return await self._store.metadata_of(file.filename)
         except NotFoundError:
             path = await self.fetch(file)
-            return await asyncio.to_thread(read_metadata, path)
+            return (await asyncio.to_thread(read_wheel, path)).metadata
 
     async def fetch(self, file: IndexFile) -> Path:
         """Bring a wheel into the content cache and return its path, its sha256 checked.

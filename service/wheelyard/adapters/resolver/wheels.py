@@ -11,7 +11,6 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.resolver.pages import ResolverPages
 from wheelyard.adapters.resolver.uv import Question, UvProcess, UvResolverOptions
 from wheelyard.adapters.upstream.http import without_password
@@ -21,6 +20,7 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.errors import BuildRequirementsError, WheelsMissingError
+from wheelyard.memory_cache import MemoryCache
 
 _SHOWN: Final = 200
 MOST_REQUIREMENTS: Final = 2000
@@ -86,8 +86,7 @@ class UvWheelResolver:
     def __init__(self, options: UvResolverOptions, pages: ResolverPages | None = None) -> None:
         self._uv = UvProcess(options)
         self._pages = pages
-        self._answers: RecentAnswers[Question, tuple[IndexFile, ...]] = RecentAnswers(seconds=options.answer_seconds)
-        self._running: SingleFlight[Question, tuple[IndexFile, ...]] = SingleFlight()
+        self._answers: MemoryCache[Question, tuple[IndexFile, ...]] = MemoryCache(seconds=options.answer_seconds)
 
     async def resolve(
         self, requirements: Sequence[str], *, target: Target, constraints: Sequence[str] = ()
@@ -105,13 +104,12 @@ class UvWheelResolver:
         )
         if not question.requirements:
             return ()
-        known = self._answers.fresh(question)
-        return known if known is not None else await self._running.run(question, functools.partial(self._ask, question))
+        return await self._answers.get(question, functools.partial(self._ask, question))
 
     async def _ask(self, question: Question) -> tuple[IndexFile, ...]:
         try:
             chosen = await self._choose(question, Placeholders.NONE)
-            return self._answers.keep(question, tuple(chosen.values()))
+            return tuple(chosen.values())
         except BuildRequirementsError as error:
             if self._pages is None or not (missing := await self._missing(question)):
                 raise

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wheelyard.adapters.store.database import CHANNEL, Connection, Database, cancel_topic, notify
-from wheelyard.adapters.store.dependencies import begin_waiting, note_failed, release_dependents
+from wheelyard.adapters.store.dependencies import begin_waiting, release_dependents
 from wheelyard.adapters.store.rows import Row, failure_json, order_of, reading, timings_json, trace_of, wheel_json
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import forget_uploads, record
+from wheelyard.build_events import note_ended
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.queue import MAX_DEATHS
 from wheelyard.domain.builds.records import Beat, Claim, Outcome
@@ -174,7 +175,7 @@ async def _fail_unreadable(connection: Connection, queue: BuildQueue, row: Row, 
     await connection.execute(_FAIL_TAKEN, {"id": build_id, "failure": failure_json(outcome.failure)})
     await _close(connection, build_id, row["attempt"], outcome)
     await release_dependents(connection, queue, build_id)
-    note_failed(build_id, Failure.of(error, stage=None))
+    note_ended(build_id, Status.FAILED, code=error.code)
 
 
 def _fence(claim: Claim) -> dict[str, object]:

@@ -9,38 +9,10 @@ from typing import Final
 from wheelyard.adapters.store.database import Connection, notify
 from wheelyard.adapters.store.rows import Row, failure_json, failure_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.build_events import note_ended, note_rested
 from wheelyard.domain.builds.build import Failure, MissingRelease, Status
 from wheelyard.domain.builds.graph import BrokenChain, DependencyGraph, refuse_needs
 from wheelyard.domain.builds.records import Claim
-from wheelyard.errors import WorkerLostError
-from wheelyard.logs import get_logger
-
-_log = get_logger(__name__)
-
-
-def note_rested(build_id: str) -> None:
-    """Say that what a build waited for is there: the end of its pause, or other builds."""
-    _log.info("build-rested", build=build_id)
-
-
-def note_lost(build_id: str, *, worker: str, status: Status, failure: Failure | None) -> None:
-    """Say what has become of a build whose worker was lost."""
-    if status is Status.QUEUED:
-        _log.info("build-requeued", build=build_id, code=WorkerLostError.code, worker=worker)
-    else:
-        code = failure.code if failure else None
-        _log.info("build-ended", build=build_id, status=status.value, code=code, worker=worker)
-
-
-def note_failed(build_id: str, failure: Failure) -> None:
-    """Say that a build has failed while it waited."""
-    _log.info("build-ended", build=build_id, status=Status.FAILED.value, code=failure.code)
-
-
-def note_needed(build_id: str, *, needed_by: str, joined: bool) -> None:
-    """Say that a build was asked for because another one requires it."""
-    _log.info("build-joined" if joined else "build-queued", build=build_id, needed_by=needed_by)
-
 
 _SATISFIED: Final = b"select project, version from build_waits where build_id = %(id)s and released_at is not null"
 _WAIT: Final = b"insert into build_waits (build_id, project, version) values (%(id)s, %(project)s, %(version)s)"
@@ -190,4 +162,4 @@ async def _end_failed(connection: Connection, build_id: str, failure: Failure) -
     await connection.execute(_FAIL, {"id": build_id, "failure": failure_json(failure)})
     await stop_waiting(connection, build_id)
     await notify(connection, build_id)
-    note_failed(build_id, failure)
+    note_ended(build_id, Status.FAILED, code=failure.code)

@@ -4,9 +4,10 @@ from typing import Final
 
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Connection, Database, notify
-from wheelyard.adapters.store.dependencies import fail, go_on, note_needed, read_graph
+from wheelyard.adapters.store.dependencies import fail, go_on, read_graph
 from wheelyard.adapters.store.rows import Row, reading, trace_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.build_events import note_needed
 from wheelyard.domain.builds.build import BuildOrder, Failure, MissingRelease, Status
 from wheelyard.domain.builds.graph import BrokenChain, DependencyGraph, Need
 from wheelyard.domain.builds.queue import Priority

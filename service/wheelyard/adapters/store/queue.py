@@ -10,9 +10,10 @@ from typing import Final
 
 from wheelyard.adapters.store.attempts import claim_on, close_lost
 from wheelyard.adapters.store.database import Connection, Database, notify, prefer_order
-from wheelyard.adapters.store.dependencies import note_lost, note_rested, release_dependents, repair
+from wheelyard.adapters.store.dependencies import release_dependents, repair
 from wheelyard.adapters.store.rows import Row, failure_json, readable, summary_of
 from wheelyard.adapters.store.wake_ups import BuildQueue
+from wheelyard.build_events import note_lost, note_rested
 from wheelyard.domain.builds.build import Failure, Status
 from wheelyard.domain.builds.estimate import LiveBuild, LiveQueue
 from wheelyard.domain.builds.queue import MAX_DEATHS, Allocation, Lane, ResourceRequest

@@ -17,7 +17,6 @@ import httpx
 from packaging.utils import NormalizedName, canonicalize_name
 from pypi_simple import ACCEPT_JSON_PREFERRED, PYPI_SIMPLE_ENDPOINT
 
-from wheelyard.adapters.host.shared_work import RecentAnswers, SingleFlight
 from wheelyard.adapters.upstream.cache import ContentCache, PartialFile
 from wheelyard.adapters.upstream.http import (
     CONNECTIONS,
@@ -33,6 +32,7 @@ from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import DownloadFailedError, IndexUnavailableError, SettingsInvalidError, UnknownProjectError
 from wheelyard.interfaces import ParserPool, SourceIndex
+from wheelyard.memory_cache import MemoryCache, SingleFlight
 from wheelyard.metrics import CacheLookups
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -98,10 +98,9 @@ class SimpleSourceIndex:
         # httpx goes through all that wait for a connection whenever one becomes free: hundreds had better wait here.
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._cache = ContentCache(root=options.cache_dir, floor_bytes=options.disk_floor_bytes)
-        self._pages: RecentAnswers[NormalizedName, _HeldPage] = RecentAnswers(
+        self._pages: MemoryCache[NormalizedName, _HeldPage] = MemoryCache(
             seconds=options.page_seconds, limit=_MOST_HELD, weigh=lambda page: 1 + len(page.files.files)
         )
-        self._reading: SingleFlight[NormalizedName, _HeldPage] = SingleFlight()
         self._fetching: SingleFlight[tuple[str, str], Path] = SingleFlight()
 
     async def __aenter__(self) -> Self:
@@ -119,10 +118,7 @@ class SimpleSourceIndex:
         Raises UnknownProjectError, OwnProjectError or IndexUnavailableError.
         """
         self._options.own_projects.refuse(name)
-        held = self._pages.fresh(name)
-        if held is None:
-            held = await self._reading.run(name, functools.partial(self._renew, name))
-        return held.files
+        return (await self._pages.get(name, functools.partial(self._renew, name))).files
 
     async def fetch(self, file: IndexFile) -> Path:
         """Bring a file into the content cache and return its path, its sha256 checked.
@@ -136,7 +132,7 @@ class SimpleSourceIndex:
 
     async def _renew(self, name: NormalizedName) -> _HeldPage:
         try:
-            page = await self._retrying(functools.partial(self._ask, name, self._pages.last(name)))
+            return await self._retrying(functools.partial(self._ask, name, self._pages.last(name)))
         except httpx.HTTPStatusError as error:
             if error.response.status_code in _ABSENT:
                 raise UnknownProjectError(project=name) from error
@@ -145,7 +141,6 @@ class SimpleSourceIndex:
             raise IndexUnavailableError(index="upstream", reason=explain(error)) from error
         except RefusedTextError as error:
             raise IndexUnavailableError(index="upstream", reason=str(error)) from error
-        return self._pages.keep(name, page)
 
     async def _ask(self, name: NormalizedName, held: _HeldPage | None) -> _HeldPage:
         """Ask once; an unchanged page is not sent again (304), or at least not read again."""

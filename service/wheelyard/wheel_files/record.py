@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from zipfile import ZipFile, ZipInfo
 
-from wheelyard.pipeline.wheel_members import PROGRAMS, installed_path, plain, shown
+from wheelyard.wheel_files.members import PROGRAMS, installed_path, plain, shown
 
 _RECORD_BYTES: Final = 64 << 20
 _BLOCK_BYTES: Final = 1 << 20

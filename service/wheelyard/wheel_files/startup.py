@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from zipfile import ZipFile
 
-from wheelyard.pipeline.wheel_members import PROGRAMS, SITE, in_environment, installed_path, plain, shown
+from wheelyard.wheel_files.members import PROGRAMS, SITE, in_environment, installed_path, plain, shown
 
 _TEXT_BYTES: Final = 64 << 10
 _MOST_LINES: Final = 3
