@@ -1,6 +1,6 @@
 """A notice board: notices.yaml as a web page, by wsgiref's rules (PEP 3333), served by waitress.
 
-Small on purpose, and real where it matters here: PyYAML needs libyaml, and MarkupSafe has an extension module.
+It is small, but has native dependencies: PyYAML needs libyaml, and MarkupSafe has an extension module.
 """
 
 import os
@@ -28,13 +28,13 @@ _ITEM = Markup("<li><b>{date}</b> {text}</li>")
 
 
 def read_notices(path: Path) -> dict[str, Any]:
-    """Read the notices, by libyaml: there is no CSafeLoader in a PyYAML that was built without it."""
+    """Return the notices, read with libyaml: a PyYAML without libyaml has no CSafeLoader."""
     document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return document
 
 
 def write_page(board: dict[str, Any]) -> str:
-    """Write the page; whatever a notice says is escaped."""
+    """Return the page, with escaped notices."""
     items = Markup("\n").join(_ITEM.format(**notice) for notice in board["notices"])
     return _PAGE.format(
         title=board["title"],

@@ -1,8 +1,8 @@
 # The application from sources: a virtual environment that is compiled in the builder image and copied into the runtime
-# image. It needs no index of yours, but every host that builds it compiles, and whoever writes it has to know which
-# system libraries it needs: headers in the first stage, the libraries themselves in the last.
+# image. It needs no index of yours, but every host that builds it compiles, and the file must name the system libraries:
+# headers in the first stage, the libraries themselves in the last.
 #
-# Its layers go from what changes least to what changes most: images, system packages, lock file, application.
+# The layers are ordered from rare to frequent changes: images, system packages, lock file, application.
 # Classic builder, BuildKit and Podman build it.
 
 ARG BUILDER=example/builder:3.13
@@ -15,7 +15,7 @@ RUN apt-get update && \
     apt-get install --yes libyaml-dev && \
     rm -rf /var/lib/apt/lists/* && \
     install --directory --owner 1000 --group 1000 /opt/venv
-# Other people's build scripts run now, so no longer as root.
+# Build scripts of projects run now, so no longer as root.
 USER 1000:1000
 COPY requirements.lock /tmp/requirements.lock
 ARG PYTHON=3.13

@@ -1,8 +1,8 @@
 # The application on wheels from your index: installed into the virtual environment of the runtime image, by that
 # image's own Python. Nothing is compiled, and no system package is needed: the wheels carry their libraries.
 #
-# Its layers go from what changes least to what changes most: images, lock file, application. A stage of its own
-# installs, so that neither uv nor the index's address (or a password in it) is in the image that is shipped.
+# The layers are ordered from rare to frequent changes: images, lock file, application. A separate stage installs, so
+# that neither uv nor the index's address (or a password in it) is in the final image.
 # Classic builder, BuildKit and Podman build it.
 
 ARG BUILDER=example/builder:3.13

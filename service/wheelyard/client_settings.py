@@ -1,6 +1,6 @@
-"""The settings of a client on the command line, read from the environment like those in ``settings``.
+"""Settings of the command line's client, read from the environment like those in ``settings``.
 
-They are apart because every command reads them, and reading all settings takes longer than most answers.
+They are separate because every command reads them, and reading all settings takes longer than most answers.
 """
 
 import os
@@ -12,16 +12,16 @@ from typing import Final
 from wheelyard.errors import SettingsInvalidError
 
 CLIENT_SETTINGS: Final[Mapping[str, str]] = {
-    "url": "Address of the API. Default: the one that ``wheelyard up`` left in the state directory.",
-    "token": "API token. Default: the first token, which ``wheelyard up`` left in the state directory.",
+    "url": "Address of the API. Default: the one that ``wheelyard up`` wrote into the state directory.",
+    "token": "API token. Default: the first token, which ``wheelyard up`` wrote into the state directory.",
 }
-"""What each is for: the reference text of ``docs/settings.md``."""
+"""Description of each setting, for ``docs/settings.md``."""
 _SYSTEM_STATE: Final = Path("/var/lib/wheelyard")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClientSettings:
-    """How the command line reaches a Wheelyard."""
+    """Address and token with which the command line reaches a service."""
 
     url: str | None
     token: str | None = field(repr=False)
@@ -29,7 +29,7 @@ class ClientSettings:
 
 
 def default_state_dir() -> Path:
-    """Return a place that the embedded PostgreSQL's own user can reach: root's home directory is not one."""
+    """Return the default state directory; for root outside of its home, which PostgreSQL's user cannot enter."""
     if os.geteuid() == 0:
         return _SYSTEM_STATE
     from platformdirs import user_state_path  # noqa: PLC0415  not needed by most
@@ -38,7 +38,7 @@ def default_state_dir() -> Path:
 
 
 def load_client_settings() -> ClientSettings:
-    """Return a client's settings, whatever the others are; raise SettingsInvalidError."""
+    """Return the client's settings, even if other settings are invalid; raise SettingsInvalidError."""
     secrets_dir = os.environ.get("WHEELYARD_SECRETS_DIR")
     if secrets_dir is not None and not Path(secrets_dir).is_dir():
         raise SettingsInvalidError(problems=[f"WHEELYARD_SECRETS_DIR: {secrets_dir} is not a directory"])
@@ -60,7 +60,7 @@ def _variables(env_file: str | None) -> dict[str, str]:
 
 
 def _by_name(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables by their names in small letters, since the case of a setting's name does not count."""
+    """Return variables by their lower-case names, because settings' names are case-insensitive."""
     return {name.lower(): value for name, value in variables.items()}
 
 

@@ -29,7 +29,7 @@ def test_build_that_is_not_waited_for_says_how_to_follow_it(service: RunningServ
     completed = service.cli("build", "idna")
 
     assert completed.returncode == 0
-    assert f"there already as {done['id']}" in completed.stderr
+    assert f"already built as {done['id']}" in completed.stderr
     assert done["wheel"]["filename"] in completed.stdout
 
 
@@ -74,7 +74,7 @@ def test_token_works_until_it_is_revoked_and_not_a_moment_longer(service: Runnin
     listed = {token["id"]: token for token in _json(service.cli("token", "list", "--json"))}
 
     assert (before, after) == (200, 401)
-    assert refused.returncode == 5, "exit code of no valid token"
+    assert refused.returncode == 5, "exit code of a missing or invalid token"
     assert listed[created["id"]] == {**revoked, "last_used_at": listed[created["id"]]["last_used_at"]}
     assert revoked["revoked_at"]
     assert created["secret"] not in json.dumps(list(listed.values()))

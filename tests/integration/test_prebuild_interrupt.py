@@ -142,7 +142,7 @@ def test_interrupt_leaves_the_builds_running_and_the_command_that_it_names_comes
     assert service.asked == ["POST /v1/requests", f"GET /v1/requests/{REQUEST_ID}/events"], "nothing was cancelled"
     stopped, go = (line for line in shown.splitlines() if line.startswith("::"))
     assert stopped == f"::stop-commands::{go.strip(':')}"
-    (back,) = (line.partition("come back to them with: ")[2] for line in shown.splitlines() if "come back" in line)
+    (back,) = (line.partition("follow them with: ")[2] for line in shown.splitlines() if "follow them" in line)
     service.is_over = True
     again = start(service, tmp_path, *shlex.split(back)[1:])
     assert again.wait(WAIT_SECONDS) == ExitCode.OK, again.stderr and again.stderr.read()

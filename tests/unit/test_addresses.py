@@ -36,5 +36,5 @@ def test_proxies_are_addresses_and_networks() -> None:
 
 @pytest.mark.parametrize("text", ["*", "proxy.example.org", "0.0.0.0/0", "::/0", "", "10.0.0.0/40"])
 def test_what_would_trust_everybody_or_nobody_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError, match="is no address or network of a proxy"):
+    with pytest.raises(ValidationError, match="is not an address or network of a proxy"):
         Settings(trusted_proxies=(text,))

@@ -108,8 +108,8 @@ def test_refresh_tells_each_change_once_and_no_update_of_an_image_that_was_left(
 
 
 def test_list_says_what_is_pending_what_is_outdated_and_how_old_it_is(builders: tuple[BuilderStatus, ...]) -> None:
-    assert "1 pending, 1 of security (2026-11-24)" in shown(builder_table(builders))
-    assert "not looked for" in shown(builder_table(builders))
+    assert "1 pending, 1 security (2026-11-24)" in shown(builder_table(builders))
+    assert "not checked" in shown(builder_table(builders))
     lines = shown(image_table(builders, now=NOW)).splitlines()
     assert [line.split()[-1] for line in lines if "wheelyard/" in line] == ["outdated", "d", "d"]
     assert all("111.0 MiB" in line for line in lines if "wheelyard/" in line)

@@ -224,7 +224,7 @@ def test_command_of_the_service_without_it_names_what_to_install(
 @pytest.mark.parametrize("url", ["notaurl", "localhost:8123", "ftp://host", "http://", ""])
 def test_what_is_no_address_is_a_fault_of_the_command_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["builds", "--url", url]) == ExitCode.USAGE
-    assert "is no address" in capsys.readouterr().err
+    assert "is not a URL" in capsys.readouterr().err
 
 
 def test_missing_service_is_an_error_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def test_projects_are_listed(service: Service, capsys: pytest.CaptureFixture[str
     assert browse.list_projects(service.client, prefix="Py", limit=10, as_json=False) is ExitCode.OK
     assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["pyyaml", "2", "2"]
     browse.list_projects(service.client, prefix="zz", limit=10, as_json=False)
-    assert "no project begins so" in capsys.readouterr().err
+    assert "no project has this beginning" in capsys.readouterr().err
 
 
 def test_project_is_a_matrix_even_if_all_of_it_failed(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,12 +94,12 @@ def test_requests_are_listed_with_their_progress(service: Service, capsys: pytes
     assert sample_prebuild().id in shown
     assert "0 of 1" in shown
     browse.list_requests(service.client, state="done", limit=5, as_json=False)
-    assert "no request fits" in capsys.readouterr().err
+    assert "no request matches" in capsys.readouterr().err
 
 
 def test_queue_says_when_a_build_begins(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     statistics.show_queue(service.client, limit=5, as_json=False)
-    assert "nothing runs or waits" in capsys.readouterr().err
+    assert "no build is running or queued" in capsys.readouterr().err
     build_id = service.run(service.harness.api.submit("lxml"))
     statistics.show_queue(service.client, limit=5, as_json=False)
     assert build_id in capsys.readouterr().out

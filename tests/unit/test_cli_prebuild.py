@@ -116,8 +116,8 @@ def test_waiting_ends_with_the_table_and_the_line_that_installs(capsys: pytest.C
     shown = capsys.readouterr()
     assert f"lxml     6.0.2    3.13    manylinux_2_36_x86_64  present  {WHEEL}" in shown.out
     assert "pyyaml 6.0.3 for Python 3.13 on manylinux_2_36_x86_64 present" in shown.err
-    assert "requirements.txt:1: left out '-e .', since it is editable" in shown.err
-    assert "2 present; 1 build, 1 of them there already" in shown.err
+    assert "requirements.txt:1: left out '-e .': it is editable" in shown.err
+    assert "2 present; 1 build, 1 of them already exist" in shown.err
     assert f"install with: pip install --only-binary :all: --index-url {URL}/simple/ lxml==6.0.2" in shown.err
 
 
@@ -159,7 +159,7 @@ def test_json_is_all_that_is_on_standard_output(capsys: pytest.CaptureFixture[st
     run(PRESENT, SERVED, reports=Reports(as_json=True))
     shown = capsys.readouterr()
     assert json.loads(shown.out)["is_installable"]
-    assert "requirements.txt:1: left out '-e .', since it is editable" in shown.err, "why it may end with 1"
+    assert "requirements.txt:1: left out '-e .': it is editable" in shown.err, "why it may end with 1"
 
 
 def test_without_waiting_it_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,8 +181,8 @@ def test_interrupted_wait_leaves_the_builds_running_and_says_how_to_come_back(
     with client_of(answer) as client:
         assert prebuild(client, WANTED, Reports(), wait=True) is ExitCode.INTERRUPTED
     shown = capsys.readouterr().err
-    assert f"come back to them with: wheelyard request {REQUEST_ID} --wait\n" in shown
-    assert f"end them with: wheelyard request {REQUEST_ID} --cancel\n" in shown
+    assert f"follow them with: wheelyard request {REQUEST_ID} --wait\n" in shown
+    assert f"cancel them with: wheelyard request {REQUEST_ID} --cancel\n" in shown
     assert asked == ["POST /v1/requests", f"GET /v1/requests/{REQUEST_ID}/events"], "nothing was cancelled"
 
 
@@ -218,7 +218,7 @@ def test_service_that_mirrors_nothing_is_said_to(capsys: pytest.CaptureFixture[s
 
     with client_of(answer) as client:
         assert plan(client, WANTED, as_json=False) is ExitCode.OK
-    assert "this service mirrors no wheel of upstream's (WHEELYARD_MIRROR=never)" in capsys.readouterr().err
+    assert "this service mirrors no upstream wheels (WHEELYARD_MIRROR=never)" in capsys.readouterr().err
 
 
 def test_junit_has_a_case_for_each_release_and_target(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_line_that_is_missing_fails_the_job_and_is_told_everywhere(
         assert prebuild(client, WANTED, reports, wait=True) is ExitCode.BUILD_FAILED
         assert plan(client, WANTED, as_json=False) is ExitCode.BUILD_FAILED
     shown = capsys.readouterr().err
-    assert "not installable: what was left out is on no index" in shown
+    assert "not installable: some lines are on no index" in shown
     assert "::error file=requirements.txt,line=1::git+https" in shown
     assert "left out | it comes from a repository" in summary.read_text()
     (failure,) = ET.fromstring(junit.read_text()).iter("failure")  # noqa: S314  our own
@@ -314,7 +314,7 @@ def test_lock_that_does_not_allow_our_wheels_is_said_to_need_our_hashes(capsys: 
     view = {**document(PRESENT, over=True), "needs_lock": True}
     with client_of(lambda _: event_answer([("1", "update", view)])) as client:
         assert watch(client, RequestView.model_validate(view), None, Reports()) is ExitCode.OK
-    assert "install from what --lock-out writes" in capsys.readouterr().err
+    assert "install from the lock file of --lock-out" in capsys.readouterr().err
 
 
 def test_lock_file_is_written_where_it_was_asked_for(tmp_path: Path) -> None:

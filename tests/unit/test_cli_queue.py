@@ -108,7 +108,7 @@ def test_build_that_waits_says_why_and_until_when(capsys: pytest.CaptureFixture[
     with client_of(answering(document)) as client:
         show(client.build(BUILD_ID), as_json=False)
     shown = capsys.readouterr().out
-    assert f"tried again at {later.astimezone():%H:%M:%S}" in shown
+    assert f"the next one starts at {later.astimezone():%H:%M:%S}" in shown
     assert "error[index-unavailable]" in shown
 
 
@@ -121,7 +121,7 @@ def test_build_that_waits_for_others_names_them(capsys: pytest.CaptureFixture[st
         show(client.build(BUILD_ID), as_json=False)
     shown = capsys.readouterr().out
     assert "waits for needed 2.0, build id-of-needed" in shown
-    assert "waits for also 1.0, which is about to be ordered" in shown
+    assert "waits for also 1.0, whose build is not queued yet" in shown
 
 
 def test_list_says_of_a_queued_build_that_it_waits(capsys: pytest.CaptureFixture[str]) -> None:

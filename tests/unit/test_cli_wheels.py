@@ -63,7 +63,7 @@ def test_list_says_what_is_unusual_without_control_sequences(capsys: pytest.Capt
 def test_empty_list_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     client = client_of(lambda _: httpx.Response(200, json={"wheels": [], "next": None}))
     assert list_wheels(client, project="x", standing="yanked", limit=1, as_json=False) is ExitCode.OK
-    assert "no wheel fits" in capsys.readouterr().err
+    assert "no wheel matches" in capsys.readouterr().err
 
 
 def test_wheel_is_shown_for_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,5 +86,5 @@ def test_check_ends_well_only_if_nothing_is_left(
     report = client_of(lambda _: httpx.Response(200, json=document)).check_index(mend=True)
     assert report_check(report, as_json=False) is code
     captured = capsys.readouterr()
-    assert ("mended" in captured.out, WHEEL in captured.out) == (mended, True)
-    assert "1 wheels listed, 0 files held, 1 differences" in captured.err
+    assert ("repaired" in captured.out, WHEEL in captured.out) == (mended, True)
+    assert "1 wheels listed, 0 files on devpi, 1 differences" in captured.err

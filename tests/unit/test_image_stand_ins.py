@@ -113,7 +113,7 @@ async def test_list_of_images_says_which_stand_in(harness: Harness) -> None:
     harness.add("2" * 64, "sha256:older", age=2)
     await harness.serve(OTHER_BYTES)
     table = image_table(await harness.storage.describe(), now=datetime.now(tz=UTC))
-    assert list(table.columns[-1].cells) == ["stands in"]
+    assert list(table.columns[-1].cells) == ["fallback"]
 
 
 def test_broken_record_counts_as_none(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""The command line: a client of the REST API, and the operator's commands. Must not decide what use cases decide."""
+"""The command line: a client of the REST API, and the operator's commands."""
 
 import os
 import sys
 
-# With click on the machine, httpx imports a command line of its own at once, with rich and pygments: most of its time.
-# https://github.com/encode/httpx/blob/master/httpx/__init__.py
+# If click is installed, httpx imports its own command line with rich and pygments, which takes most of its import time.
+# https://github.com/encode/httpx/pull/3547
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-# pydantic looks for plugins in every distribution that is installed, before it makes its first model.
-# https://docs.pydantic.dev/latest/concepts/plugins/
+# pydantic searches every installed distribution for plugins before it creates its first model.
+# https://github.com/pydantic/pydantic/issues/7709
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

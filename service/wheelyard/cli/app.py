@@ -1,6 +1,6 @@
-"""The command line's entrance: all commands, and what errors look like. Must stay quick to import.
+"""Entry point of the command line: all commands, and how errors are shown.
 
-Nothing here may import FastAPI, psycopg, httpx or pydantic; a test sees to it.
+Every command imports it, so FastAPI, psycopg, httpx and pydantic are imported only where a command needs them.
 """
 # ruff: noqa: D301  "\b" keeps lines of help apart, and must reach typer as one character
 
@@ -89,20 +89,20 @@ def options(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Build, repair, prove and publish wheels from source, on your own machines.
+    """Build, repair, test and publish wheels from source, on your own machines.
 
     \b
     [bold]Begin here[/bold]
     wheelyard up                        run the service, in the foreground
-    wheelyard build markupsafe --wait   ask it for a wheel, from another terminal
-    wheelyard doctor                    if anything does not work
+    wheelyard build markupsafe --wait   request a wheel, from another terminal
+    wheelyard doctor                    check this host, if anything fails
 
     Every setting is an environment variable; docs/settings.md lists them.
     """
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; what cannot be done is said on standard error."""
+    """Run one command line and return its exit code; print errors on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(given, prog_name="wheelyard")
@@ -118,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _problem_of(error: Exception) -> Problem | None:
-    """Find what there is to report; None if the fault is our own and its traceback the best report."""
+    """Return what to report about an error; None for a bug of our own, whose traceback is the best report."""
     if isinstance(error, ProblemError):
         return error.problem
     if isinstance(error, WheelyardError):
@@ -126,7 +126,7 @@ def _problem_of(error: Exception) -> Problem | None:
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(f"{_PACKAGE}."):
         return Problem.of(ServiceNotInstalledError(module=error.name.partition(".")[0]))
     if isinstance(error, ExceptionGroup):
-        # Tasks that run beside each other (API, worker) fail in groups; the first known cause says most.
+        # Concurrent tasks (API, worker) fail in groups. The first known cause is reported.
         known, unknown = error.split((ProblemError, WheelyardError))
         return None if known is None or unknown is not None else _problem_of(known.exceptions[0])
     return None

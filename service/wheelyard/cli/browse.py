@@ -1,4 +1,4 @@
-"""What the web pages show, as tables: projects, a matrix, a wheel, recipes, requests. Must not change anything."""
+"""Print what the web pages show: projects, a project's matrix, a wheel, recipes, requests."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -49,14 +49,14 @@ def list_projects(client: WheelyardClient, *, prefix: str, limit: int, as_json: 
         table.add_row(Text(one.name), str(one.releases), str(one.wheels), ", ".join(one.origins), newest)
     output().print(table)
     if not page.projects:
-        note("no project begins so" if prefix else "nothing is published yet")
+        note("no project has this beginning" if prefix else "nothing is published yet")
     elif page.next:
         note("there are more: raise --limit, or give the beginning of a name")
     return ExitCode.OK
 
 
 def show_project(client: WheelyardClient, name: str, *, releases: int, as_json: bool) -> ExitCode:
-    """Print what there is of a project's releases, by platform and Python."""
+    """Print the state of a project's releases for each platform and Python."""
     found = _unless_missing(lambda: client.project(name).releases, ())
     builds = client.builds(project=name, limit=MAX_PAGE_SIZE).builds
     if not found and not builds:
@@ -83,12 +83,12 @@ def show_project(client: WheelyardClient, name: str, *, releases: int, as_json: 
             table.add_row(Text(row.version), platform, *map(_cell, cells))
     output().print(table)
     if len(versions) > len(rows):
-        note(f"{len(versions) - len(rows)} older releases: raise --releases")
+        note(f"{len(versions) - len(rows)} older releases are not shown: raise --releases")
     return ExitCode.OK
 
 
 def show_wheel(client: WheelyardClient, filename: str, *, as_json: bool) -> ExitCode:
-    """Print what is known of a wheel, and its files with their sizes."""
+    """Print a wheel, and its files with their sizes."""
     wheel = client.wheel(filename)
     contents = _unless_missing(lambda: client.contents(filename), None)
     if as_json:
@@ -124,7 +124,7 @@ def _files(contents: ContentsView | None) -> Table | Text:
 
 
 def list_recipes(client: WheelyardClient, *, as_json: bool) -> ExitCode:
-    """Print which recipes there are, and which cannot be used."""
+    """Print the recipes, and whether they are valid."""
     page = client.recipes()
     if as_json:
         return _json(page.model_dump(mode="json"))
@@ -140,7 +140,7 @@ def list_recipes(client: WheelyardClient, *, as_json: bool) -> ExitCode:
 
 
 def show_recipe(client: WheelyardClient, name: str, *, as_json: bool) -> ExitCode:
-    """Print a recipe as it is written, and what is wrong with it."""
+    """Print the text of a recipe, and its problems."""
     recipe = client.recipe(name)
     if as_json:
         return _json(recipe.model_dump(mode="json"))
@@ -151,7 +151,7 @@ def show_recipe(client: WheelyardClient, name: str, *, as_json: bool) -> ExitCod
 
 
 def list_requests(client: WheelyardClient, *, state: str | None, limit: int, as_json: bool) -> ExitCode:
-    """Print requests for whole applications, with how far each has come."""
+    """Print the requests for whole applications, with their progress."""
     page = client.requests(state=state, limit=limit)
     if as_json:
         return _json(page.model_dump(mode="json"))
@@ -159,13 +159,13 @@ def list_requests(client: WheelyardClient, *, state: str | None, limit: int, as_
     for one in page.requests:
         total = sum(one.counts.values())
         failed = one.counts.get(ItemStatus.FAILED, 0) + one.counts.get(ItemStatus.IMPOSSIBLE, 0)
-        there = f"{one.counts.get(ItemStatus.PRESENT, 0)} of {total} there, {failed} failed"
+        there = f"{one.counts.get(ItemStatus.PRESENT, 0)} of {total} present, {failed} failed"
         created = one.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
         targets = f"{one.targets} target{'' if one.targets == 1 else 's'}"
         console.print(Text.assemble((one.id, "bold"), f"  {created}  {_state(one)}"), soft_wrap=True)
         console.print(Text(f"  {there}, for {targets}, by {plain_line(one.requested_by)}"), soft_wrap=True)
     if not page.requests:
-        note("no request fits")
+        note("no request matches")
     elif page.next:
         note("there are more: raise --limit, or filter")
     return ExitCode.OK

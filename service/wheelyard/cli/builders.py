@@ -1,4 +1,4 @@
-"""Make images with this host's engine, and show how it goes. Must not decide what is in an image."""
+"""List, make, refresh, test and prune images with this host's engine."""
 
 import asyncio
 import functools
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 def build_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
-    """Make a suite's two images."""
+    """Make a suite's builder image and runtime image, and print their ids."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.settings.default_python
     images = image_builder(parts)
@@ -52,21 +52,21 @@ def build_images(suite: str | None, *, python: str | None, as_json: bool) -> Exi
 
 
 def warn_about(parts: Parts, suite: str) -> None:
-    """Say what the users of a suite should know."""
+    """Print the catalogue's warning about a suite, if it has one."""
     entry = parts.catalogue.suite.get(suite)
     if entry is not None and entry.warning:
         note(f"warning: {suite}: {entry.warning}")
 
 
 def default_suite(parts: Parts) -> str:
-    """Choose the suite that serves the default target; raises UnknownTargetError."""
+    """Return the suite of the default target; raise UnknownTargetError."""
     settings = parts.settings
     target = Target.parse(python=settings.default_python, platform=settings.default_platform)
     return parts.catalogue.builder_for(target).suite
 
 
 def with_progress(label: str, make: Callable[[Callable[[str], None]], Awaitable[T]]) -> T:
-    """Show a spinner and the output's lines while something is made; plain lines where nobody looks."""
+    """Return what ``make`` returns; show its output meanwhile, with a spinner on a terminal, else as plain lines."""
     console = messages()
 
     async def run(on_line: Callable[[str], None]) -> T:
@@ -96,14 +96,14 @@ def list_builders(*, as_json: bool) -> ExitCode:
         if builder.warning:
             note(f"warning: {builder.suite}: {builder.warning}")
     for image in (image for builder in builders for image in builder.images if image.stands_in):
-        note(f"warning: {image.name} stands in for its successor, which could not be made: {image.stands_in}")
+        note(f"warning: {image.name} is used as a fallback, because its successor could not be made: {image.stands_in}")
     if not any(builder.images for builder in builders):
-        note("no image yet: 'wheelyard builders build' makes them, and so does the first build")
+        note("no images yet: 'wheelyard builders build' or the first build makes them")
     return ExitCode.OK
 
 
 def builder_table(builders: Sequence[BuilderStatus]) -> Table:
-    """Show the suites."""
+    """Return a table of the suites."""
     table = Table("SUITE", "KIND", "POLICY", "PYTHONS", "UPDATES", box=None, pad_edge=False)
     for one in builders:
         table.add_row(one.suite, one.kind, one.policy, ", ".join(one.pythons), _updates(one))
@@ -112,14 +112,14 @@ def builder_table(builders: Sequence[BuilderStatus]) -> Table:
 
 def _updates(builder: BuilderStatus) -> str:
     if builder.pending is None:
-        return "not looked for"
+        return "not checked"
     changes, when = builder.pending.changes, builder.pending.checked.strftime("%Y-%m-%d")
     security = sum(change.is_security for change in changes)
-    return f"{len(changes)} pending, {security} of security ({when})" if changes else f"none ({when})"
+    return f"{len(changes)} pending, {security} security ({when})" if changes else f"none ({when})"
 
 
 def image_table(builders: Sequence[BuilderStatus], *, now: datetime) -> Table:
-    """Show the images."""
+    """Return a table of the images."""
     table = Table("IMAGE", "PYTHON", "WITH", "ID", "SIZE", "AGE", "", box=None, pad_edge=False)
     for image in (image for builder in builders for image in builder.images):
         digits = image.id.rpartition(":")[2][:_ID_DIGITS]
@@ -130,12 +130,12 @@ def image_table(builders: Sequence[BuilderStatus], *, now: datetime) -> Table:
 
 def _state(image: ImageSummary) -> str:
     if image.stands_in:
-        return "stands in"
+        return "fallback"
     return "" if image.current else "outdated"
 
 
 def format_age(seconds: float) -> str:
-    """Write an age in the unit that reads best."""
+    """Return an age in its largest unit."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
@@ -143,7 +143,7 @@ def format_age(seconds: float) -> str:
 
 
 def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> ExitCode:
-    """Bring updates into the images that this host has, or only look for them."""
+    """Refresh the images of this host, or only look for updates, and print what changed."""
     parts = Parts(load_settings())
     upkeep = image_upkeep(parts)
     reports: list[ImageRefresh] = []
@@ -157,7 +157,7 @@ def refresh_images(suite: str | None, *, check_only: bool, as_json: bool) -> Exi
     for report in reports:
         note(f"{report.image}: {_summary(report)}")
     if not reports:
-        note("no image yet, so nothing to refresh")
+        note("no images yet, nothing to refresh")
     return ExitCode.OK
 
 
@@ -169,7 +169,7 @@ async def _refresh(
 
 
 def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
-    """Print what the last refresh of each suite, or of one, changed on this host."""
+    """Print what the last refresh of each suite, or of one suite, changed on this host."""
     parts = Parts(load_settings())
     upkeep = image_upkeep(parts)
     suites = [suite] if suite else list(parts.catalogue.on(platform.machine()).buildable_suites)
@@ -179,7 +179,7 @@ def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
         return ExitCode.OK
     for name, report in kept.items():
         if report is None:
-            note(f"{name}: no image was made anew yet")
+            note(f"{name}: no image has been rebuilt yet")
             continue
         note(f"{name}: {report.at:%Y-%m-%d %H:%M} UTC")
         output().print(change_table(report.images))
@@ -188,14 +188,14 @@ def print_last_refreshes(suite: str | None, *, as_json: bool) -> ExitCode:
 
 def _summary(report: ImageRefresh) -> str:
     if report.problem:
-        return f"{len(report.pending)} updates pending; it could not be made anew: {report.problem}"
+        return f"{len(report.pending)} updates pending; the rebuild failed: {report.problem}"
     if report.refreshed:
-        return f"made anew, {len(report.changes)} packages changed"
+        return f"rebuilt, {len(report.changes)} packages changed"
     return f"{len(report.pending)} updates pending" if report.pending else "up to date"
 
 
 def change_table(reports: Sequence[ImageRefresh]) -> Table:
-    """Show what changed, or what would."""
+    """Return a table of the packages that changed, or that a refresh would change."""
     table = Table("IMAGE", "PACKAGE", "FROM", "TO", "", box=None, pad_edge=False)
     for report in reports:
         for change in report.changes if report.refreshed else report.pending:
@@ -205,7 +205,7 @@ def change_table(reports: Sequence[ImageRefresh]) -> Table:
 
 
 def check_images(suite: str | None, *, python: str | None, as_json: bool) -> ExitCode:
-    """Test a suite's images by their own promises, made first if they are missing."""
+    """Test a suite's images against the contract of images; make them first if they are missing."""
     parts = Parts(load_settings())
     chosen, version = suite or default_suite(parts), python or parts.settings.default_python
     reports = with_progress(f"tests of {chosen}", lambda on_line: _check(parts, chosen, version, on_line))
@@ -260,7 +260,7 @@ async def _name_image(parts: Parts, suite: str, python: str, role: str) -> str:
 
 
 def prune_images(*, budget_bytes: int | None, as_json: bool) -> ExitCode:
-    """Remove superseded images, and environments and toolchains until the rest fits the budget."""
+    """Remove replaced images, and environments and toolchains until the rest fits the budget."""
     settings = load_settings()
     if budget_bytes is not None:
         settings = settings.model_copy(update={"environment_budget_bytes": budget_bytes})

@@ -1,4 +1,4 @@
-"""Ask for a wheel, watch builds, show logs. Must not know how a screen draws or how HTTP is spoken."""
+"""Request wheels, follow builds, and print logs and workers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from wheelyard.domain.builds.queue import Priority, WorkerState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WantedWheel:
-    """What is asked for; None takes the service's default."""
+    """The wheel to request; None means the service's default."""
 
     requirement: str
     python: str | None
@@ -29,7 +29,7 @@ class WantedWheel:
 
 
 def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: bool, as_json: bool) -> ExitCode:
-    """Ask for a wheel; with ``wait`` or ``follow``, stay until it is there or has failed."""
+    """Request a wheel; with ``wait`` or ``follow``, wait until the build ends."""
     submitted = client.submit(
         wanted.requirement, python=wanted.python, platform=wanted.platform, priority=wanted.priority
     )
@@ -45,15 +45,15 @@ def build(client: WheelyardClient, wanted: WantedWheel, *, wait: bool, follow: b
 
 
 def cancel(client: WheelyardClient, build_id: str, *, as_json: bool) -> None:
-    """End a build, and say so if it goes on for others."""
+    """Cancel a build; report it if the build goes on for others."""
     build = client.cancel(build_id)
     if not build.status.is_final and not build.cancel_requested:
-        note("others want this wheel too, so its build goes on for them")
+        note("others requested this wheel too, so the build goes on for them")
     show(build, as_json=as_json)
 
 
 def retry(client: WheelyardClient, build_id: str, *, wait: bool, as_json: bool) -> ExitCode:
-    """Ask for another try; with ``wait``, stay until it is over."""
+    """Retry a build; with ``wait``, wait until it ends."""
     again = client.retry(build_id)
     if not as_json:
         note(f"{again.project} {again.version}: {_describe_submission(again, joined=again.joined)}")
@@ -67,18 +67,18 @@ def retry(client: WheelyardClient, build_id: str, *, wait: bool, as_json: bool) 
 def _describe_submission(build: BuildView, *, joined: bool) -> str:
     if not joined:
         return f"queued as {build.id}"
-    return f"there already as {build.id}" if build.status.is_final else f"joined {build.id}, which is {build.status}"
+    return f"already built as {build.id}" if build.status.is_final else f"joined {build.id}, which is {build.status}"
 
 
 def watch(client: WheelyardClient, build: BuildView, *, follow: bool, as_json: bool) -> ExitCode:
-    """Show a build's stages (and its log) until it is over, then what became of it."""
+    """Show a build's stages (and its log) until it ends, then its result."""
     if not build.status.is_final:
         label = f"{build.project} {build.version}"
         try:
             _show_events(client.follow(build.id), label=label, with_log=follow)
         except KeyboardInterrupt:
-            note(f"the build goes on: 'wheelyard logs {build.id} --follow' comes back to it")
-            note(f"'wheelyard cancel {build.id}' ends it")
+            note(f"the build goes on; follow it with: wheelyard logs {build.id} --follow")
+            note(f"cancel it with: wheelyard cancel {build.id}")
             return ExitCode.INTERRUPTED
     finished = client.build(build.id)
     show(finished, as_json=as_json)
@@ -103,7 +103,7 @@ def show(build: BuildView, *, as_json: bool) -> None:
 
 
 def logs(client: WheelyardClient, build_id: str, *, follow: bool, as_json: bool) -> ExitCode:
-    """Print a log as it is, or until the build is over; then the exit code says how it ended."""
+    """Print a log; with ``follow``, until the build ends, and return the build's exit code."""
     if not follow:
         _print_pieces(client.log(build_id), as_json=as_json)
         return ExitCode.OK
@@ -112,10 +112,10 @@ def logs(client: WheelyardClient, build_id: str, *, follow: bool, as_json: bool)
 
 
 def _print_events(events: Iterable[BuildEvent], *, as_json: bool) -> None:
-    """Print only the log on standard output; as JSON, one event a line."""
+    """Print the log of a stream of events; as JSON, one event a line."""
     if as_json:
         for event in events:
-            # Not through rich: one line an event, at once, for a program that reads along.
+            # Not through rich: a program reads along and needs one line for each event, at once.
             print(event.model_dump_json(), flush=True)  # noqa: T201
         return
     splitter = LineSplitter()
@@ -136,7 +136,7 @@ def _print_pieces(pieces: Iterable[str], *, as_json: bool) -> None:
 
 
 def _without_gutter(line: str) -> LogLine:
-    """Read a line of a log as the service sends it as text."""
+    """Parse a line of a log in the text form of the API."""
     if line.startswith(NOTE_GUTTER):
         return LogLine(text=line.removeprefix(NOTE_GUTTER), is_note=True)
     return LogLine(text=line.removeprefix(CONTAINER_GUTTER))
@@ -148,7 +148,7 @@ def _print_lines(lines: Iterable[LogLine]) -> None:
         if console.is_terminal:
             print_log_line(console, line.text, is_note=line.is_note)
         else:
-            # Not through rich: it is slow for logs of many thousand lines, and adds nothing here.
+            # Not through rich, which is slow for many thousand lines and adds nothing here.
             print(plain_row(line.text, is_note=line.is_note))  # noqa: T201
 
 
@@ -169,7 +169,7 @@ def list_workers(client: WheelyardClient, *, as_json: bool) -> ExitCode:
     for worker in workers:
         output().print(_describe(worker), soft_wrap=True)
     if not any(worker.state is WorkerState.ACTIVE for worker in workers):
-        note("no worker is active: nothing is built until one is ('wheelyard up' has one, 'wheelyard worker' is one)")
+        note("no worker is active, so nothing is built: start one with 'wheelyard up' or 'wheelyard worker'")
     return ExitCode.OK
 
 
@@ -180,7 +180,7 @@ def _describe(worker: WorkerView) -> RenderableType:
         Text.assemble(
             (plain_text(worker.name), "bold"), f" on {plain_text(worker.host)} ({worker.architecture})  ", state
         ),
-        Text(f"  room for {room}"),
+        Text(f"  capacity: {room}"),
         *(Text(f"  builds with {builder}") for builder in _builders(worker)),
         *(Text(f"  runs {build}") for build in worker.builds),
     )

@@ -1,6 +1,6 @@
-"""The REST API's client. It is an edge of the program, so httpx is allowed here, and nowhere else in the command line.
+"""Client of the REST API: the only module of the command line that uses httpx.
 
-Must not print: what cannot be done is raised, as ProblemError if the service said so, else as ServerUnreachableError.
+Its methods raise ProblemError for a problem that the service reports, else ServerUnreachableError.
 """
 # ruff: noqa: PLC0415  what a command needs is imported when it runs: building all models takes longer than most answers
 
@@ -36,24 +36,24 @@ class LogPiece(_Event):
 
     text: str
     origin: str = "container"
-    """"service" for a line of the service; all that an older one sends is shown as a container's."""
+    """"service" for a line of the service. An older service sends no origin, so its lines count as the container's."""
     stage: str | None = None
     at: datetime | None = None
 
 
 class StatusChanged(_Event):
-    """Where the build stands now; sent at the start of a stream too."""
+    """The build's present status; also sent at the start of a stream."""
 
     status: Status
     stage: Stage | None
     attempt: int
     """0 before the first attempt."""
     waits_for: tuple[str, ...] = ()
-    """Releases that have to be built before it goes on."""
+    """Releases that must be built before this build can go on."""
 
 
 class Ended(_Event):
-    """The build is over, and so is the stream."""
+    """The build has ended, and so has the stream."""
 
     status: Status
 
@@ -89,12 +89,12 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
 # The service sends a comment every few seconds while nothing happens.
 _STREAM_TIMEOUT: Final = httpx.Timeout(60, connect=5)
-# A resolver answers for each target before the service does.
+# The service resolves the requirements of each target before it answers.
 _RESOLVE_TIMEOUT: Final = httpx.Timeout(900, connect=5)
 _RETRY_SECONDS: Final = 1.0
 _MAX_RETRIES: Final = 30
 _ID_BEGINNING: Final = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}\Z")
-"""Shorter ones are taken for names only."""
+"""A shorter text can only be a project's name."""
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _ID_LENGTH: Final = 36
 _SHOWN_IDS: Final = 5
@@ -104,12 +104,12 @@ View = TypeVar("View", bound=BaseModel)
 
 
 def open_client(url: str | None) -> WheelyardClient:
-    """Make a client of the service that the command line, the environment or the state directory names."""
+    """Return a client of the service that the command line, the environment or the state directory names."""
     return WheelyardClient(find_connection(url))
 
 
 class WheelyardClient:
-    """Speaks to one service."""
+    """A client of one service."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class WheelyardClient:
         platform: str | None = None,
         priority: Priority | None = None,
     ) -> SubmittedBuildView:
-        """Ask for a wheel."""
+        """Request a wheel and return its build."""
         from wheelyard.api.schemas.builds import SubmittedBuildView
 
         wanted = {"requirement": requirement, "python": python, "platform": platform, "priority": priority}
@@ -167,7 +167,7 @@ class WheelyardClient:
         id_beginning: str | None = None,
         limit: int | None = None,
     ) -> BuildListView:
-        """List builds, newest first."""
+        """Return builds, newest first."""
         from wheelyard.api.schemas.builds import BuildListView
 
         wanted = {"project": project, "status": status, "id": id_beginning, "limit": limit}
@@ -175,11 +175,11 @@ class WheelyardClient:
         return self._parse(BuildListView, self._document("GET", "/v1/builds", params=params))
 
     def find_build(self, wanted: str, *, or_project: bool = False) -> str:
-        """Return the id of the build that a person means by its unique beginning, or by a project's name.
+        """Return the id of the build with this unique beginning, or of the newest build of a project.
 
         Raises:
-            NotFoundError: No build is meant.
-            AmbiguousIdError: Several ids begin so.
+            NotFoundError: No build matches.
+            AmbiguousIdError: Several ids have this beginning.
         """
         if len(wanted) == _ID_LENGTH:
             return wanted
@@ -189,33 +189,33 @@ class WheelyardClient:
         return _the_one([build.id for build in fitting], kind="build", wanted=wanted)
 
     def find_request(self, wanted: str) -> str:
-        """Return the id of the request whose id begins so; raise NotFoundError, AmbiguousIdError."""
+        """Return the id of the request with this unique beginning; raise NotFoundError or AmbiguousIdError."""
         if len(wanted) == _ID_LENGTH:
             return wanted
         fitting = self.requests(state=None, id_beginning=wanted, limit=_SHOWN_IDS).requests
         return _the_one([request.id for request in fitting], kind="request", wanted=wanted)
 
     def cancel(self, build_id: str) -> BuildView:
-        """Ask for a build's end."""
+        """Cancel a build and return it."""
         from wheelyard.api.schemas.builds import BuildView
 
         return self._parse(BuildView, self._document("POST", f"/v1/builds/{build_id}/cancel"))
 
     def retry(self, build_id: str) -> SubmittedBuildView:
-        """Ask for another try at a build."""
+        """Retry a build and return it."""
         from wheelyard.api.schemas.builds import SubmittedBuildView
 
         return self._parse(SubmittedBuildView, self._document("POST", f"/v1/builds/{build_id}/retry"))
 
     def workers(self) -> tuple[WorkerView, ...]:
-        """List the workers."""
+        """Return the workers."""
         from wheelyard.api.schemas.workers import WorkerView
 
         listed = self._document("GET", "/v1/workers")
         return tuple(self._parse(WorkerView, worker) for worker in (listed if isinstance(listed, list) else [listed]))
 
     def wheels(self, *, project: str | None, standing: str | None, limit: int) -> WheelListView:
-        """List published wheels, newest first."""
+        """Return published wheels, newest first."""
         from wheelyard.api.schemas.index import WheelListView
 
         wanted = {"project": project, "standing": standing, "limit": limit}
@@ -223,56 +223,56 @@ class WheelyardClient:
         return self._parse(WheelListView, self._document("GET", "/v1/wheels", params=params))
 
     def wheel(self, filename: str) -> IndexedWheelView:
-        """Read what is known of a wheel."""
+        """Return a published wheel."""
         from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
 
         return self._parse(IndexedWheelView, self._document("GET", wheel_path(filename)))
 
     def contents(self, filename: str) -> ContentsView:
-        """Read which files a wheel contains."""
+        """Return the files in a wheel."""
         from wheelyard.api.schemas.index import ContentsView, wheel_path
 
         return self._parse(ContentsView, self._document("GET", f"{wheel_path(filename)}/contents"))
 
     def projects(self, *, prefix: str, limit: int) -> ProjectListView:
-        """List projects by name."""
+        """Return projects, by name."""
         from wheelyard.api.schemas.index import ProjectListView
 
         params = {"limit": str(limit)} | ({"prefix": prefix} if prefix else {})
         return self._parse(ProjectListView, self._document("GET", "/v1/projects", params=params))
 
     def project(self, name: str) -> ProjectView:
-        """Read a project with its releases."""
+        """Return a project with its releases."""
         from wheelyard.api.schemas.index import ProjectView
 
         return self._parse(ProjectView, self._document("GET", f"/v1/projects/{quote(name, safe='')}"))
 
     def recipes(self) -> RecipeListView:
-        """List recipes."""
+        """Return the recipes."""
         from wheelyard.api.schemas.recipes import RecipeListView
 
         return self._parse(RecipeListView, self._document("GET", "/v1/recipes"))
 
     def recipe(self, name: str) -> RecipeView:
-        """Read a recipe."""
+        """Return a recipe."""
         from wheelyard.api.schemas.recipes import RecipeView
 
         return self._parse(RecipeView, self._document("GET", f"/v1/recipes/{quote(name, safe='')}"))
 
     def queue(self, *, limit: int) -> QueueView:
-        """Read what runs and what waits."""
+        """Return the running and the queued builds."""
         from wheelyard.api.schemas.figures import QueueView
 
         return self._parse(QueueView, self._document("GET", "/v1/queue", params={"limit": str(limit)}))
 
     def statistics(self, *, days: int) -> StatisticsView:
-        """Read what happened in the last days."""
+        """Return the statistics of the last days."""
         from wheelyard.api.schemas.figures import StatisticsView
 
         return self._parse(StatisticsView, self._document("GET", "/v1/statistics", params={"days": str(days)}))
 
     def requests(self, *, state: str | None, id_beginning: str | None = None, limit: int) -> RequestListView:
-        """List requests for applications, newest first."""
+        """Return requests for applications, newest first."""
         from wheelyard.api.schemas.requests import RequestListView
 
         wanted = {"state": state, "id": id_beginning, "limit": limit}
@@ -280,79 +280,79 @@ class WheelyardClient:
         return self._parse(RequestListView, self._document("GET", "/v1/requests", params=params))
 
     def yank(self, filename: str, *, reason: str) -> IndexedWheelView:
-        """Yank a wheel."""
+        """Yank a wheel and return it."""
         from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
 
         document = self._document("POST", f"{wheel_path(filename)}/yank", json={"reason": reason})
         return self._parse(IndexedWheelView, document)
 
     def unyank(self, filename: str) -> IndexedWheelView:
-        """Offer a wheel again."""
+        """Undo the yank of a wheel and return it."""
         from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
 
         return self._parse(IndexedWheelView, self._document("POST", f"{wheel_path(filename)}/unyank"))
 
     def promote(self, filename: str) -> IndexedWheelView:
-        """Publish a staged wheel for everybody."""
+        """Publish a staged wheel on the production index and return it."""
         from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
 
         return self._parse(IndexedWheelView, self._document("POST", f"{wheel_path(filename)}/promote"))
 
     def delete(self, filename: str, *, confirm: str) -> IndexedWheelView:
-        """Remove a wheel for good."""
+        """Delete a wheel for ever and return its record."""
         from wheelyard.api.schemas.index import IndexedWheelView, wheel_path
 
         document = self._document("DELETE", wheel_path(filename), params={"confirm": confirm})
         return self._parse(IndexedWheelView, document)
 
     def check_index(self, *, mend: bool) -> IndexReportView:
-        """Compare devpi with what is listed."""
+        """Compare devpi with the listed wheels and return the differences."""
         from wheelyard.api.schemas.index import IndexReportView
 
         return self._parse(IndexReportView, self._document("POST", "/v1/index/check", json={"mend": mend}))
 
     def plan_request(self, wanted: NewRequest) -> PlanView:
-        """Ask what would be done for an application."""
+        """Return what a request for an application would do."""
         from wheelyard.api.schemas.requests import PlanView
 
         return self._parse(PlanView, self._resolved("/v1/requests/plan", wanted))
 
     def submit_request(self, wanted: NewRequest) -> RequestView:
-        """Ask for everything that an application depends on."""
+        """Request every dependency of an application and return the request."""
         from wheelyard.api.schemas.requests import RequestView
 
         return self._parse(RequestView, self._resolved("/v1/requests", wanted))
 
     def request(self, request_id: str) -> RequestView:
-        """Read one request."""
+        """Return a request for an application."""
         from wheelyard.api.schemas.requests import RequestView
 
         return self._parse(RequestView, self._document("GET", f"/v1/requests/{request_id}"))
 
     def cancel_request(self, request_id: str) -> RequestView:
-        """Ask for a request's end."""
+        """Cancel a request and return it."""
         from wheelyard.api.schemas.requests import RequestView
 
         return self._parse(RequestView, self._document("POST", f"/v1/requests/{request_id}/cancel"))
 
     def webhook_secret(self, url: str) -> WebhookSecretView:
-        """Read the secret of a receiver of webhooks."""
+        """Return the secret of a receiver of webhooks."""
         from wheelyard.api.schemas.requests import WebhookSecretView
 
         return self._parse(WebhookSecretView, self._document("POST", "/v1/requests/webhook-secret", json={"url": url}))
 
     def lock_request(self, request_id: str, lock: DependencyFiles) -> LockView:
-        """Have a lock file turned into one that installs from our index."""
+        """Return the lock file that installs from our index, made from the given one."""
         from wheelyard.api.schemas.requests import LockView
 
         body = lock.model_dump(mode="json", include={"file", "files", "kind"})
         return self._parse(LockView, self._document("POST", f"/v1/requests/{request_id}/lock", json=body))
 
     def follow_request(self, request_id: str) -> Iterator[RequestView]:
-        """Yield a request whenever it has changed, until it is over; a connection that drops is made anew.
+        """Yield a request whenever it changes, until it ends; reconnect when a connection is lost.
 
         Raises:
-            ServerUnreachableError: the service stayed away for half a minute.
+            ServerUnreachableError: The service was unreachable for half a minute.
         """
         from wheelyard.api.schemas.requests import RequestView
 
@@ -372,29 +372,29 @@ class WheelyardClient:
             self._sleep(_RETRY_SECONDS)
 
     def targets(self) -> tuple[TargetView, ...]:
-        """List what can be asked for."""
+        """Return the targets that wheels can be requested for."""
         from wheelyard.api.schemas.builds import TargetView
 
         listed = self._document("GET", "/v1/targets")
         return tuple(self._parse(TargetView, target) for target in (listed if isinstance(listed, list) else [listed]))
 
     def readiness(self) -> tuple[bool, object]:
-        """Tell whether the service can work, and what it says about its parts."""
+        """Return whether the service is ready, and its report about its parts."""
         with self._reaching():
             response = self._http.get("/readyz")
         return response.is_success, _json_of(response)
 
     def log(self, build_id: str) -> Iterator[str]:
-        """Yield the log as it is now, in pieces."""
+        """Yield the present log, in pieces."""
         request = self._http.build_request("GET", f"/v1/builds/{build_id}/log", headers={"Accept": "text/plain"})
         with self._reaching(), self._open(request) as response:
             yield from response.iter_text()
 
     def follow(self, build_id: str) -> Iterator[BuildEvent]:
-        """Yield a build's events until its end; a connection that drops is taken up where it was.
+        """Yield a build's events until it ends; resume a lost connection where it broke off.
 
         Raises:
-            ServerUnreachableError: the service stayed away for half a minute.
+            ServerUnreachableError: The service was unreachable for half a minute.
         """
         failures, last_id = 0, ""
         while True:
@@ -412,14 +412,15 @@ class WheelyardClient:
             self._sleep(_RETRY_SECONDS)
 
     def _stream(self, path: str, last_id: str) -> Iterator[ServerSentEvent]:
-        """Yield the events of one connection; a problem that ends it is as good as a dropped line."""
+        """Yield the events of one connection; raise ServerUnreachableError for a problem that ends the stream."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
         request = self._http.build_request("GET", path, headers=headers, timeout=_STREAM_TIMEOUT)
         with self._reaching(), self._open(request) as response:
             for event in EventSource(response).iter_sse():
                 if event.event == _PROBLEM_EVENT:
                     raise ServerUnreachableError(url=self.url, reason=event.data)
-                # httpx-sse yields one for "retry" and for comments, too. The standard has no event without data.
+                # httpx-sse also yields events for "retry" and comments. By the standard, an event has data:
+                # https://html.spec.whatwg.org/server-sent-events.html
                 if event.data:
                     yield event
 
@@ -451,11 +452,11 @@ class WheelyardClient:
         return _json_of(response)
 
     def _parse(self, view: type[View], document: object) -> View:
-        """Read a view from JSON, as text or as what it was parsed to."""
+        """Return the view that a JSON document describes, given as text or parsed."""
         try:
             return view.model_validate_json(document) if isinstance(document, str) else view.model_validate(document)
         except ValidationError as error:
-            raise ServerUnreachableError(url=self.url, reason="what answers there is no Wheelyard service") from error
+            raise ServerUnreachableError(url=self.url, reason="the server is not a Wheelyard service") from error
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
@@ -474,7 +475,7 @@ def _the_one(ids: Sequence[str], *, kind: str, wanted: str) -> str:
 
 
 def _tls_of(url: str) -> ssl.SSLContext:
-    """Return how the service's certificate is checked; without TLS, what trusts nobody and costs nothing."""
+    """Return how the service's certificate is checked; without TLS an empty context, which is quick to make."""
     return ssl.create_default_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

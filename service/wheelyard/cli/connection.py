@@ -1,7 +1,6 @@
-"""Where the service is, and with which token to speak to it.
+"""Find the service's address and the token.
 
-The command line and the environment come first, then what ``wheelyard up`` left in the state directory. Must not
-connect to anything.
+The command line and the environment come first, then the files of ``wheelyard up`` in the state directory.
 """
 
 import json
@@ -15,7 +14,7 @@ from wheelyard.errors import ServerUnreachableError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunningService:
-    """What ``wheelyard up`` says about itself."""
+    """What ``wheelyard up`` writes about itself into the state directory."""
 
     url: str
     index_url: str
@@ -24,7 +23,7 @@ class RunningService:
 
     @property
     def simple_url(self) -> str:
-        """The address of that index for pip."""
+        """Return the address of that index for pip."""
         return f"{self.index_url.rstrip('/')}/+simple/"
 
 
@@ -37,7 +36,7 @@ class Connection:
 
 
 def find_connection(url: str | None) -> Connection:
-    """Choose the address and the token; raises ServerUnreachableError if there is no address."""
+    """Return the address and the token; raise ServerUnreachableError if there is no address."""
     client = load_client_settings()
     secret = client.token
     address = url or client.url
@@ -49,13 +48,13 @@ def find_connection(url: str | None) -> Connection:
         raise ServerUnreachableError(url="any address", reason=f"nothing has been started on {state_dir}")
     local = service.url if service else None
     chosen = address or local or ""
-    # The first token belongs to the service of this state directory: it is never sent to another address.
+    # The first token belongs to the service of this state directory. It is never sent to another address.
     own = read_token(state_dir) if chosen == local else None
     return Connection(url=chosen, token=secret or own)
 
 
 def read_service(state_dir: Path) -> RunningService | None:
-    """Read what ``wheelyard up`` left; None if there is nothing, or nothing of use."""
+    """Return what ``wheelyard up`` wrote; None if the file is missing or unreadable."""
     try:
         document = json.loads(StateDir(state_dir).api.read_text())
         return RunningService(url=document["url"], index_url=document["index_url"], pid=document["pid"])
@@ -64,7 +63,7 @@ def read_service(state_dir: Path) -> RunningService | None:
 
 
 def read_token(state_dir: Path) -> str | None:
-    """Read the first token; None if there is none that this user may read."""
+    """Return the first token; None if there is none, or this user may not read it."""
     try:
         return StateDir(state_dir).token.read_text().strip() or None
     except OSError:

@@ -1,4 +1,4 @@
-"""Terminals, files and pipes: where the command line writes, and in which form. Must not know what it writes.
+"""Output to terminals, files and pipes.
 
 Results go to standard output, progress and errors to standard error, so that a pipe carries results only.
 """
@@ -21,35 +21,35 @@ _FILE_WIDTH: Final = 240
 
 
 def output() -> Console:
-    """Give the console of results."""
+    """Return the console of results."""
     return _console(stderr=False)
 
 
 def messages() -> Console:
-    """Give the console of progress and errors."""
+    """Return the console of progress and errors."""
     return _console(stderr=True)
 
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        # Lines in a file are not wrapped at the eighty columns that rich takes a file to have.
+        # rich would wrap lines in a file at 80 columns.
         console.width = _FILE_WIDTH
     return console
 
 
 def is_live(console: Console) -> bool:
-    """Tell whether lines may be redrawn: on a terminal that somebody looks at."""
+    """Return whether lines may be redrawn: on a terminal, outside of CI."""
     return console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
 
 
 def print_json(document: object) -> None:
-    """Print a result for programs."""
+    """Print a result as JSON."""
     output().print(json.dumps(document, indent=2, default=str), soft_wrap=True)
 
 
 def print_problem(problem: Problem, *, as_json: bool) -> None:
-    """Say what went wrong and what to do."""
+    """Print an error and its hint."""
     console = messages()
     if as_json:
         console.print(json.dumps(problem.as_json()), soft_wrap=True)
@@ -60,18 +60,18 @@ def print_problem(problem: Problem, *, as_json: bool) -> None:
 
 
 def note(text: str) -> None:
-    """Say something by the way; in a log, with the time."""
+    """Print a message on standard error; in a log, with the time."""
     console = messages()
     prefix = "" if is_live(console) else f"{timestamp()} "
     console.print(f"{prefix}{text}", soft_wrap=True)
 
 
 class Reminder:
-    """Repeats how things stand whenever nothing was printed for a while: CI ends jobs that are silent.
+    """Prints a reminder whenever nothing was printed for a while, because CI ends jobs without output.
 
     Args:
-        say: Prints it.
-        seconds: How long it may be silent.
+        say: Prints the reminder.
+        seconds: The longest time without output.
     """
 
     def __init__(self, say: Callable[[], None], *, seconds: float = REMINDER_SECONDS) -> None:
@@ -91,7 +91,7 @@ class Reminder:
         self._thread.join()
 
     def note_printed(self) -> None:
-        """Begin to wait anew, since something was printed."""
+        """Restart the wait, because something was printed."""
         self._printed.set()
 
     def _run(self) -> None:
@@ -103,23 +103,23 @@ class Reminder:
 
 
 def timestamp() -> str:
-    """Give the time of day as log lines have it."""
+    """Return the time of day in the form of log lines."""
     return datetime.now().astimezone().strftime("%H:%M:%S")
 
 
 def format_seconds(seconds: float) -> str:
-    """Write a duration: tenths below ten seconds, then seconds, then minutes."""
-    if seconds < 10:  # noqa: PLR2004  (where tenths stop to matter)
+    """Return a duration as text: tenths below ten seconds, then seconds, then minutes."""
+    if seconds < 10:  # noqa: PLR2004  (tenths matter below this)
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def format_size(size_bytes: int) -> str:
-    """Write a size in the unit that reads best."""
+    """Return a size as text, in its largest unit."""
     size = float(size_bytes)
     for unit in ("B", "KiB", "MiB"):
-        if size < 1024:  # noqa: PLR2004  (what the units are made of)
+        if size < 1024:  # noqa: PLR2004  (the step between units)
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"

@@ -1,6 +1,6 @@
-"""The demonstration: two real projects from source to an import in the bare runtime image, over the public interfaces.
+"""The demonstration: build two real projects from source, and import them in the bare runtime image.
 
-Must not use anything that a user could not: HTTP, the index, pip. It only reads what ``wheelyard up`` left.
+It uses the public interfaces only, as a user would: HTTP, the index, pip, and the files of ``wheelyard up``.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ from wheelyard.settings import Settings, load_settings
 
 _START_SECONDS: Final = 900.0
 _POLL_SECONDS: Final = 0.2
-# SIGINT is what Ctrl-C would send: the service ends its children in order.
+# SIGINT is what Ctrl-C sends: the service stops its children in order.
 _STOP_STEPS: Final = ((signal.SIGINT, 60.0), (signal.SIGTERM, 20.0))
 _DULL_KEYS: Final = frozenset({"event", "level", "timestamp", "logger"})
 
 
 @contextmanager
 def running_service(settings: Settings) -> Iterator[RunningService]:
-    """Have a service for as long as the block lasts; one that was there before stays."""
+    """Yield a running service; start one if there is none, and stop it afterwards."""
     service = read_service(settings.state_dir)
     if service is not None and _is_ready(service):
         note(f"using the service that runs at {service.url}")
@@ -54,7 +54,7 @@ def running_service(settings: Settings) -> Iterator[RunningService]:
     try:
         yield _wait_until_ready(child, log=log, state_dir=settings.state_dir)
     finally:
-        note("stopping the service that was started for this")
+        note("stopping the demonstration's service")
         asyncio.run(end_child(child, _STOP_STEPS))
 
 
@@ -67,15 +67,15 @@ def _is_ready(service: RunningService) -> bool:
 
 
 def _start(state_dir: Path) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start ``wheelyard up`` with its log in a file; it ends with us, however we end."""
+    """Start ``wheelyard up`` with its log in a file; it ends when this process ends, even if that is killed."""
     log = StateDir(state_dir).log("demo-service")
     rotate_log(log, limit_bytes=0)
     note(f"starting the service; its log is {log}")
-    # Any port will do for a service that nobody else is to find, unless one was asked for.
+    # Nothing else has to find this service, so any free port will do, unless a setting names one.
     defaults = {"WHEELYARD_PORT": "0"}
     command = ChildCommand(
         argv=(sys.executable, "-m", "wheelyard", "up"),
-        # All of ours: settings, proxies and CA bundles (SSL_CERT_FILE) hold for the service too.
+        # The whole environment: the service needs our settings, proxies and CA bundles (SSL_CERT_FILE) too.
         environment={**defaults, **os.environ, "WHEELYARD_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"},
         directory=Path.cwd(),
         death_signal=signal.SIGINT,
@@ -84,7 +84,7 @@ def _start(state_dir: Path) -> tuple[subprocess.Popen[bytes], Path]:
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes], *, log: Path, state_dir: Path) -> RunningService:
-    """Show what the service says until it answers; raises ServiceStartError if it ends or takes too long."""
+    """Show the service's log until it answers; raise ServiceStartError if it ends or takes too long."""
     begun = time.monotonic()
     with log.open(errors="replace") as stream, _spinner("the service is starting"):
         stream.seek(max(0, log.stat().st_size - 1))
@@ -102,12 +102,12 @@ def _wait_until_ready(child: subprocess.Popen[bytes], *, log: Path, state_dir: P
 
 def _find_ready(child: subprocess.Popen[bytes], state_dir: Path) -> RunningService | None:
     service = read_service(state_dir)
-    # A service that was killed leaves its files, so the process must be the one that we started.
+    # A service that was killed leaves its files, so compare the process id with that of our own child.
     return service if service and service.pid == child.pid and _is_ready(service) else None
 
 
 def _last_words(log: Path) -> str:
-    """Give the error that a service ended with; without one, whatever it said last."""
+    """Return the error that ended a service; without one, the last line of its log."""
     errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("error[")]
     return plain_line(errors[-1].partition(": ")[2].rstrip(".")) if errors else describe_entry(last_line(log))
 
@@ -129,7 +129,7 @@ def _show_lines(stream: TextIO) -> None:
 
 
 def describe_entry(line: str) -> str:
-    """Turn a line of the service's log into words; a line that is no JSON object stays as it is."""
+    """Return a line of the service's JSON log as readable text; return any other line unchanged."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -142,7 +142,8 @@ def describe_entry(line: str) -> str:
 
 _CHUNK_BYTES: Final = 1 << 16
 _SHOWN_PROBLEMS: Final = 3
-# pip runs from its wheel, because the runtime image has none. Standard library only: this is all that is there.
+# pip runs from its wheel, because the runtime image has no pip and only the standard library. pip's maintainers do not
+# support that, but pip allows for it: https://github.com/pypa/pip/pull/1576, https://github.com/pypa/pip/issues/11622
 _SCRIPT: Final = """
 import os, shutil, subprocess, sys, venv
 wheel, *pip_arguments = sys.argv[1:]
@@ -167,16 +168,16 @@ sys.exit(subprocess.run([python, "-c", check]).returncode)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """What is to be installed where."""
+    """The wheels to install, and the image to install them in."""
 
     image: str
-    """The bare runtime image that the wheels were proven in."""
+    """The bare runtime image that the wheels were tested in."""
     index_url: str
     requirements: tuple[str, ...]
 
     @classmethod
     def of(cls, builds: Sequence[BuildView], *, index_url: str) -> Self:
-        """Take exactly what was built, in the image that it was proven in; raises NotFoundError without a wheel."""
+        """Return the installation of the wheels of builds; raise NotFoundError if a build has no wheel."""
         images = [build.wheel.runtime_image for build in builds if build.wheel is not None]
         if len(images) < len(builds):
             raise NotFoundError(kind="wheel", name=", ".join(build.project for build in builds))
@@ -188,7 +189,7 @@ class Installation:
 
 
 def install_and_import(settings: Settings, wanted: Installation) -> None:
-    """Install from the index in a container, and import; raises ProblemError if that does not work."""
+    """Install wheels from the index in a container and import them; raise ProblemError if that fails."""
     wheel, engine = pip_wheel(settings), Parts(settings).engine
     said = deque[str](maxlen=_SHOWN_PROBLEMS)
 
@@ -207,13 +208,13 @@ def _problem(wanted: Installation, said: Iterable[str]) -> Problem:
     return Problem(
         code=VerifyFailedError.code,
         detail=f"{' and '.join(wanted.requirements)} cannot be installed and imported: {' '.join(said)}",
-        hint=f"Ask the index what it has: {wanted.index_url}",
+        hint=f"Look at what the index has: {wanted.index_url}",
         exit_code=ExitCode.BUILD_FAILED,
     )
 
 
 def _isolation(engine: EngineCommand) -> list[str]:
-    """Give a fresh, unprivileged, read-only container that reaches the index on this host's loopback address."""
+    """Return options of a fresh, unprivileged, read-only container that reaches the index on this host's loopback."""
     return [
         "--rm",
         "--interactive",
@@ -243,7 +244,7 @@ _TAIL_LINES: Final = 6
 
 
 def run_demo() -> ExitCode:
-    """Run it from beginning to end; ends at the first thing that does not work."""
+    """Run the demonstration; stop at the first failure."""
     begun = time.monotonic()
     settings = load_settings()
     with running_service(settings) as service:
@@ -254,21 +255,19 @@ def run_demo() -> ExitCode:
             output().print(report_build(build), soft_wrap=True)
         worst = max(exit_code_of_build(build) for build in builds)
         if worst is not ExitCode.OK:
-            note("the demonstration ends here: a build failed, and says why above")
+            note("the demonstration stops here, because a build failed; see its reason above")
             return worst
         output().print(Text("\nInstalled from the index into the bare runtime image", style="bold"))
         install_and_import(settings, Installation.of(builds, index_url=service.simple_url))
-    output().print(
-        Text(f"\nThe demonstration is through, in {format_seconds(time.monotonic() - begun)}.", "bold green")
-    )
+    output().print(Text(f"\nThe demonstration succeeded in {format_seconds(time.monotonic() - begun)}.", "bold green"))
     return ExitCode.OK
 
 
 def _build_all(client: WheelyardClient) -> tuple[BuildView, ...]:
-    """Ask for all of them, then follow all of them at once; returns them as they ended."""
+    """Request all projects, follow their builds at once, and return the builds."""
     submitted = [client.submit(project) for project in PROJECTS]
     for build in submitted:
-        how = f"joined {build.id}, which is {build.status}" if build.joined else f"asked for, as {build.id}"
+        how = f"joined {build.id}, which is {build.status}" if build.joined else f"queued as {build.id}"
         note(f"{_label(build)} for Python {build.python} on {build.platform}: {how}")
     with open_screen(with_log=False, tail_lines=_TAIL_LINES) as screen:
         _follow_all(client, [build for build in submitted if not build.status.is_final], screen)
@@ -276,7 +275,8 @@ def _build_all(client: WheelyardClient) -> tuple[BuildView, ...]:
 
 
 def _follow_all(client: WheelyardClient, builds: Sequence[BuildView], screen: Screen) -> None:
-    # Threads, because the client is a plain one and two streams are read; httpx's client may be shared by threads.
+    # Threads, because the client is synchronous and follows two streams. httpx's client is thread-safe:
+    # https://github.com/encode/httpx/pull/2380
     with ThreadPoolExecutor(max_workers=len(PROJECTS)) as pool:
         followed = [pool.submit(_follow, client, build, screen) for build in builds]
     for future in followed:

@@ -1,4 +1,4 @@
-"""Gather requirements or lock files and the files that they name, for the service. Must not interpret them."""
+"""Read requirements or lock files, and the files that they name, to send them to the service."""
 
 import os
 import shlex
@@ -14,37 +14,37 @@ from wheelyard.errors import DependencyFileInvalidError, DependencyFileMissingEr
 from wheelyard.usecases.read_dependencies import project_beside
 
 COMMAND_LINE: Final = "the command line"
-"""Stands for a file that names those of the command line, where there are several."""
+"""Name of the made-up file that names the files of the command line, if there are several."""
 _WITH_PROJECT: Final = frozenset({InputKind.UV_LOCK, InputKind.POETRY_LOCK})
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GivenFiles:
-    """What the command line names, read."""
+    """The files that the command line names, with their texts."""
 
     paths: tuple[Path, ...] = ()
     constraints: tuple[Path, ...] = ()
     start: str | None = None
-    """The file to begin with, by its name in ``files``."""
+    """Name of the first file to read, in ``files``."""
     files: dict[str, str] = field(default_factory=dict)
     """Texts by name."""
 
     @property
     def locks(self) -> list[str]:
-        """Name the files that hashes may go into."""
+        """Return the names of the files that get hashes."""
         names = (name for name in self.files if name != COMMAND_LINE)
         return [name for name in names if name == self.start or not name.endswith(".toml")]
 
     @property
     def is_open(self) -> bool:
-        """Tell whether they are requirements that name no hash, so that a lock is made of them, not in them."""
+        """Return whether they are requirements without hashes, which become a new lock file."""
         is_lock = any(kind_of_file(name) is not InputKind.REQUIREMENTS for name in self.files)
         return not is_lock and not any("--hash" in text for text in self.files.values())
 
     @property
     def options(self) -> list[str]:
-        """Write the options that hand the same files over."""
+        """Return the options of a command that hands over the same files."""
         named = [("--requirements", path) for path in self.paths] + [
             ("--constraint", path) for path in self.constraints
         ]
@@ -52,10 +52,13 @@ class GivenFiles:
 
 
 def gather_files(paths: Sequence[Path], *, folder: Path, constraints: Sequence[Path] = ()) -> GivenFiles:
-    """Read files and those that they name; their names are relative to the folder.
+    """Return files and the files that they name; their names are relative to ``folder``.
 
-    Files of which one is outside of it have the folder that holds all of them. Raises DependencyFileMissingError, and
-    DependencyFileInvalidError for what cannot be read or does not go together.
+    If a file is outside of ``folder``, the names are relative to the folder that holds all of them.
+
+    Raises:
+        DependencyFileMissingError: A file cannot be read.
+        DependencyFileInvalidError: A file is not UTF-8 text, or the kinds of files cannot be combined.
     """
     given = [path.resolve() for path in (*paths, *constraints)]
     if not given:
@@ -85,12 +88,12 @@ def _root_of(given: Iterable[Path], folder: Path) -> Path:
 def _check_kinds(names: Iterable[str]) -> None:
     for name in names:
         if (kind := kind_of_file(name)) is not InputKind.REQUIREMENTS:
-            problem = f"it is a {kind.value}, and only requirements files go together; order each by itself"
+            problem = f"it is a {kind.value}, and only requirements files can be combined; request each by itself"
             raise DependencyFileInvalidError(file=name, problems=[problem])
 
 
 def _read_all(root: Path, waiting: dict[str, Origin | None]) -> dict[str, str]:
-    """Read files, each with who names it, and those that they name."""
+    """Return the texts of files and of the files that they name; ``waiting`` has the origin of each name."""
     files: dict[str, str] = {}
     while waiting:
         name = next(iter(waiting))
@@ -106,7 +109,7 @@ def _read(path: Path, name: str, named_by: Origin | None) -> str:
         by = None if named_by is None else str(named_by)
         raise DependencyFileMissingError(file=name, reason=error.strerror or str(error), named_by=by) from error
     try:
-        text = content.decode()  # as it is: its lines may end as on Windows
+        text = content.decode()  # without a change of line ends, which may be those of Windows
     except UnicodeDecodeError as error:
         encoding = (
             "UTF-16, as PowerShell writes it: save it as UTF-8" if content.startswith(_UTF_16) else "not UTF-8 text"
@@ -115,7 +118,7 @@ def _read(path: Path, name: str, named_by: Origin | None) -> str:
     before, nul, _ = text.partition("\0")
     if nul:
         place = Origin(file=name, line=before.count("\n") + 1)
-        hint = "Correct the line, or write the file anew."
+        hint = "Correct the line, or write the file again."
         raise DependencyFileInvalidError(file=name, problems=[f"{place}: it has a NUL character"], hint=hint)
     return text
 

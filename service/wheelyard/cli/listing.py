@@ -1,4 +1,4 @@
-"""Show what there is: builds, targets, the service's health and queue. Must not change anything."""
+"""Print builds, targets, and the status of the service."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -28,21 +28,21 @@ _LATELY: Final = 5
 def list_builds(
     client: WheelyardClient, *, project: str | None, status: Status | None, limit: int, as_json: bool
 ) -> ExitCode:
-    """Print the newest builds that fit."""
+    """Print the newest builds that match."""
     page = client.builds(project=project, status=status, limit=limit)
     if as_json:
         print_json(page.model_dump(mode="json"))
         return ExitCode.OK
     _print_builds(page.builds)
     if not page.builds:
-        note("no build fits")
+        note("no build matches")
     elif page.next:
         note("there are more: raise --limit, or filter")
     return ExitCode.OK
 
 
 def list_targets(client: WheelyardClient, *, as_json: bool) -> ExitCode:
-    """Print what can be asked for."""
+    """Print the targets that wheels can be requested for."""
     targets = client.targets()
     if as_json:
         print_json([target.model_dump(mode="json") for target in targets])
@@ -55,7 +55,7 @@ def list_targets(client: WheelyardClient, *, as_json: bool) -> ExitCode:
 
 
 def show_status(client: WheelyardClient, *, as_json: bool) -> ExitCode:
-    """Print whether the service can work, and what it has to do."""
+    """Print whether the service is ready, and its queued and running builds."""
     ready, parts = client.readiness()
     queued = client.builds(status=Status.QUEUED, limit=MAX_PAGE_SIZE)
     running = client.builds(status=Status.RUNNING, limit=MAX_PAGE_SIZE)
@@ -84,10 +84,10 @@ def _service_table(
 
 
 def _readiness_of(parts: object) -> Iterable[tuple[str, str]]:
-    """Read what ``/readyz`` says about each part; its form is the service's own affair."""
+    """Return the parts and states of an answer of ``/readyz``, whose form may differ between versions."""
     if not isinstance(parts, dict):
         return []
-    if "detail" in parts:  # a problem document (RFC 9457) names what is missing there
+    if "detail" in parts:  # a problem document (RFC 9457) names there what is missing
         return [("why", plain_text(str(parts["detail"])))]
     checks = parts.get("checks", parts)
     return [(str(name), str(state)) for name, state in checks.items()] if isinstance(checks, dict) else []
@@ -105,14 +105,14 @@ def _print_builds(builds: Iterable[BuildSummaryView]) -> None:
             status += Text(f" {build.stage}")
         created = build.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         release = f"{build.project} {build.version} for Python {build.python} on {build.platform}"
-        # Whole lines: an id, a file name or a cause that is cut or folded in a column cannot be copied.
+        # Whole lines, because an id, a file name or a cause that a column cuts or folds cannot be copied.
         console.print(Text.assemble((build.id, "bold"), f"  {created}  ", status), soft_wrap=True)
         for line in (release, *_results(build)):
             console.print(Text.assemble("  ", line), soft_wrap=True)
 
 
 def _results(build: BuildSummaryView) -> Iterator[str | Text]:
-    """Say what came of a build, or what it waits for."""
+    """Yield the result of a build, or what it waits for."""
     if build.wheel_filename is not None:
         yield build.wheel_filename
     elif build.failure is not None:
@@ -125,10 +125,10 @@ def _results(build: BuildSummaryView) -> Iterator[str | Text]:
 
 
 def _pause(build: BuildSummaryView) -> str:
-    """Say what a queued build waits for, if it is not its turn: other builds, or what was down."""
+    """Return why a queued build cannot start yet: other builds, or a pause before its next attempt."""
     if build.waits:
         return "waits for other builds"
-    return f"again at {build.not_before.astimezone().strftime('%H:%M:%S')}" if build.not_before else ""
+    return f"next attempt at {build.not_before.astimezone().strftime('%H:%M:%S')}" if build.not_before else ""
 
 
 def _table(*columns: str) -> Table:

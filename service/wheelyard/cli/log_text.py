@@ -1,7 +1,7 @@
-"""A build's log in a terminal: cleaned lines, with their colours; ``domain/builds/log_text.py`` cleans them.
+"""Print a build's log on a terminal, cleaned by ``domain/builds/log_text.py`` and with its colours.
 
-Every row begins with a gutter that says whose it is. A line that is wider than the terminal is broken here and not by
-the terminal: what a container printed must not come to stand in the first column, where our own lines begin.
+Every row begins with a gutter that tells the lines of the service and of a container apart. Wide lines are wrapped here
+and not by the terminal, so that text of a container never starts in the first column, where our own lines start.
 """
 
 import re
@@ -41,7 +41,7 @@ _CI_COMMAND: Final = re.compile(r"##(?=\[|[a-z]+\[)", re.IGNORECASE)
 
 
 def print_log_line(console: Console, line: str, *, is_note: bool) -> None:
-    """Print a line of a log with its gutter, in as many rows as it takes on a terminal."""
+    """Print a line of a log with its gutter, wrapped into rows on a terminal."""
     gutter = NOTE_GUTTER if is_note else CONTAINER_GUTTER
     if not console.is_terminal:
         console.print(plain_row(line, is_note=is_note), soft_wrap=True, markup=False, highlight=False)
@@ -51,10 +51,11 @@ def print_log_line(console: Console, line: str, *, is_note: bool) -> None:
 
 
 def plain_row(line: str, *, is_note: bool) -> str:
-    """Show a line of a log for files, pipes and CI systems.
+    """Return a line of a log for files, pipes and CI systems.
 
-    GitHub's runner and Azure's obey ``##[error]`` and ``##vso[…]`` anywhere in a line, so what a container prints of
-    them gets a space; ``::error::`` they obey at a line's beginning alone, where the gutter is.
+    The runners of GitHub and Azure obey ``##[error]`` and ``##vso[…]`` anywhere in a line, so a container's ``##`` gets
+    a space after it. They obey ``::error::`` only at the beginning of a line, where the gutter is.
+    https://github.com/actions/runner/issues/4692, https://github.com/MicrosoftDocs/azure-devops-docs/issues/4480
     """
     if is_note:
         return NOTE_GUTTER + plain_line(line)
@@ -62,7 +63,7 @@ def plain_row(line: str, *, is_note: bool) -> str:
 
 
 def quote_text(text: str, console: Console) -> Text:
-    """Show a stranger's text of several lines, indented and with the gutter of what containers print."""
+    """Return untrusted text of several lines, indented and with a container's gutter."""
     gutter = f"    {CONTAINER_GUTTER}"
     lines = [_with_gutter(styled_line(line), gutter, style="dim", console=console) for line in text.splitlines()]
     return Text("\n").join(lines)
@@ -74,7 +75,7 @@ def _with_gutter(line: Text, gutter: str, *, style: str, console: Console) -> Te
 
 
 def _rows(line: Text, room: int) -> list[Text]:
-    """Break a line into rows that no terminal breaks again: how wide it shows a character is known of ASCII alone."""
+    """Return a line as rows that no terminal wraps again; characters outside of ASCII count as wide."""
     line.expand_tabs(8)
     cuts, used = list[int](), 0
     for place, character in enumerate(line.plain):
@@ -87,14 +88,14 @@ def _rows(line: Text, room: int) -> list[Text]:
 
 
 def styled_line(line: str) -> Text:
-    """Turn a line into text for rich: never read as rich's markup, its colours confined to the line."""
+    """Return a line as text for rich, without rich's markup; its colours end with the line."""
     text = Text.from_ansi(clean_line(line), no_wrap=False)
     text.spans = [Span(span.start, span.end, _visible(span.style)) for span in text.spans]
     return text
 
 
 def _visible(style: str | Style) -> Style:
-    """Keep what makes text look different; drop what hides it or makes it blink."""
+    """Return a style without the attributes that hide text or make it blink."""
     given = Style.parse(style) if isinstance(style, str) else style
     return Style(
         color=given.color, bgcolor=given.bgcolor, bold=given.bold, italic=given.italic, underline=given.underline

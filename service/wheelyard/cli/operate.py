@@ -1,4 +1,4 @@
-"""The commands that copy what cannot be made again, and put it back: what they print."""
+"""Back up and restore the service, print its audit log, and check the host."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -25,12 +25,12 @@ from wheelyard.usecases.doctor import Check, CheckStatus, diagnose, has_failure
 
 
 def run_backup(folder: Path, *, as_json: bool) -> ExitCode:
-    """Back up, and say what was here to back up."""
+    """Back up the service, and print which parts were here."""
     return _run(back_up, folder, "backed up to", as_json=as_json)
 
 
 def run_restore(folder: Path, *, as_json: bool) -> ExitCode:
-    """Restore, and say what there was."""
+    """Restore a backup, and print which parts it had."""
     return _run(restore, folder, "restored from", as_json=as_json)
 
 
@@ -44,12 +44,12 @@ def _run(
     parts = {"the database": contents.database, "devpi's files": contents.devpi}
     note(f"{' and '.join(name for name, there in parts.items() if there)} {did} {folder}")
     for name in (name for name, there in parts.items() if not there):
-        note(f"{name} not: they are elsewhere, run this there, too" if name.endswith("s files") else f"{name} not")
+        note(f"not {name}: run this on the host of devpi too" if name.endswith("s files") else f"not {name}")
     return ExitCode.OK
 
 
 def show_audit(wanted: AuditFilter, *, as_json: bool) -> ExitCode:
-    """Print entries, newest first."""
+    """Print entries of the audit log, newest first."""
     entries = asyncio.run(_read(wanted))
     if as_json:
         print_json([{"id": entry.id, "at": entry.at, **asdict(entry.change)} for entry in entries])
@@ -77,7 +77,7 @@ _STYLES: Final = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStat
 
 
 def run_doctor(*, as_json: bool) -> ExitCode:
-    """Check everything; the exit code tells whether something must be mended."""
+    """Print all checks of this host; return an exit code other than 0 if one fails."""
     settings = load_settings()
     checks = diagnose(_inspect(settings), settings)
     failed = has_failure(checks)
@@ -86,7 +86,7 @@ def run_doctor(*, as_json: bool) -> ExitCode:
     else:
         output().print(_check_table(checks))
         if failed:
-            note("what fails must be mended before Wheelyard can work")
+            note("fix the failed checks before you use Wheelyard")
     return ExitCode.OPERATOR if failed else ExitCode.OK
 
 
@@ -96,7 +96,7 @@ def _inspect(settings: Settings) -> HostFacts:
     console = messages()
     if not is_live(console):
         return inspect_host(settings, own_url=own_url)
-    with console.status("looking at this host"):
+    with console.status("checking this host"):
         return inspect_host(settings, own_url=own_url)
 
 
@@ -115,14 +115,14 @@ _AT_WORK = (WorkerState.ACTIVE, WorkerState.DRAINING)
 
 
 def check_worker() -> ExitCode:
-    """Look for the worker's last report in the database."""
+    """Print the state of this host's worker by its last heartbeat; return exit code 0 if it is alive."""
     settings = load_settings()
     name = worker_name(settings)
 
     async def look() -> WorkerState | None:
-        async with open_workers(settings) as book:
+        async with open_workers(settings) as registry:
             return next(
-                (one.registration.state for one in await book.list_workers() if one.registration.name == name), None
+                (one.registration.state for one in await registry.list_workers() if one.registration.name == name), None
             )
 
     state = asyncio.run(look())

@@ -1,4 +1,4 @@
-"""Ask for everything that an application depends on, watch it, and write down the result. Must not speak HTTP."""
+"""Request every dependency of an application, follow the request, and write its results."""
 
 import secrets
 import shlex
@@ -54,23 +54,23 @@ _ROWS: Final = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reports:
-    """Where results are written besides the terminal."""
+    """Where results are written in addition to the terminal."""
 
     as_json: bool = False
     junit: Path | None = None
     lock: Path | None = None
-    """Where the lock file that installs from our index goes."""
+    """Path of the lock file that installs from our index."""
     files: Sequence[str] = ()
-    """The options that handed the lock file over."""
+    """The options that name the input files."""
     github: bool = False
-    """Write annotations as GitHub Actions reads them."""
+    """Whether to write annotations for GitHub Actions."""
     github_summary: Path | None = None
     github_output: Path | None = None
-    """Where GitHub Actions reads a step's outputs from."""
+    """File that GitHub Actions reads a step's outputs from."""
 
 
 def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitCode:
-    """Print what would be done; nothing is."""
+    """Print what a request would do, without making it."""
     with _waiting_for_releases():
         view = client.plan_request(wanted)
     if as_json:
@@ -88,7 +88,7 @@ def plan(client: WheelyardClient, wanted: NewRequest, *, as_json: bool) -> ExitC
 
 
 def prebuild(client: WheelyardClient, wanted: NewRequest, reports: Reports, *, wait: bool) -> ExitCode:
-    """Order it; unless told otherwise, stay until all of it is installable or cannot be."""
+    """Make the request; with ``wait``, wait until it ends."""
     with _waiting_for_releases():
         view = client.submit_request(wanted)
     if reports.github_output is not None:
@@ -102,13 +102,13 @@ def prebuild(client: WheelyardClient, wanted: NewRequest, reports: Reports, *, w
 
 
 def watch(client: WheelyardClient, view: RequestView, wanted: DependencyFiles | None, reports: Reports) -> ExitCode:
-    """Show a request until it is over, then what became of it."""
+    """Show a request until it ends, then its result."""
     with _without_commands(github=reports.github):
         try:
             view = _show_until_over(client, view)
         except KeyboardInterrupt:
-            note(f"the builds go on; come back to them with: {_way_back(view, reports)}")
-            note(f"end them with: wheelyard request {view.id} --cancel")
+            note(f"the builds go on; follow them with: {_way_back(view, reports)}")
+            note(f"cancel them with: wheelyard request {view.id} --cancel")
             return ExitCode.INTERRUPTED
         show(view, as_json=reports.as_json, url=client.url)
     _report(client, view, wanted, reports)
@@ -116,7 +116,7 @@ def watch(client: WheelyardClient, view: RequestView, wanted: DependencyFiles | 
 
 
 def _way_back(view: RequestView, reports: Reports) -> str:
-    """Write the command that goes on where this one stops, and leaves what this one was to leave."""
+    """Return the command that follows the request again and writes the same reports."""
     command = ["wheelyard", "request", view.id, "--wait"]
     if reports.lock is not None:
         command += [*reports.files, "--lock-out", str(reports.lock)]
@@ -126,7 +126,7 @@ def _way_back(view: RequestView, reports: Reports) -> str:
 
 
 def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFiles, path: Path) -> None:
-    """Write the lock file as it installs from our index by now; into a folder, all files of it."""
+    """Write the lock file that installs from our index; if the path is a folder, write all files into it."""
     locked: LockView = client.lock_request(view.id, wanted)
     start = wanted.file or ""
     whole = path.resolve() if path.is_dir() else folder_of(path, start)
@@ -139,7 +139,7 @@ def write_lock(client: WheelyardClient, view: RequestView, wanted: DependencyFil
 
 
 def folder_of(path: Path, start: str) -> Path | None:
-    """Name the folder that a lock file's own names are relative to, if the path is that lock file's."""
+    """Return the folder that the names in a lock file are relative to; None if the path is not that lock file's."""
     parts = PurePosixPath(start).parts
     place = path.resolve()
     return (
@@ -148,7 +148,7 @@ def folder_of(path: Path, start: str) -> Path | None:
 
 
 def show(view: RequestView, *, as_json: bool, url: str) -> None:
-    """Print a request as it is now."""
+    """Print the present state of a request."""
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:
@@ -160,9 +160,9 @@ def show(view: RequestView, *, as_json: bool, url: str) -> None:
 
 
 def _waiting_for_releases() -> Reminder:
-    """Say now and then that the service is still choosing releases, which it does before it answers."""
+    """Return a reminder that the service is resolving requirements, which it does before it answers."""
     began = time.monotonic()
-    return Reminder(lambda: note(f"the service chooses releases, for {format_seconds(time.monotonic() - began)} now"))
+    return Reminder(lambda: note(f"the service has been resolving for {format_seconds(time.monotonic() - began)}"))
 
 
 def _show_until_over(client: WheelyardClient, view: RequestView) -> RequestView:
@@ -177,7 +177,7 @@ def _show_until_over(client: WheelyardClient, view: RequestView) -> RequestView:
 
 
 class _Progress:
-    """A view as it is shown until the next one comes; the time that is left goes down meanwhile."""
+    """A request as it is shown until its next update; the remaining time counts down meanwhile."""
 
     def __init__(self, view: RequestView) -> None:
         self._view = view
@@ -191,7 +191,7 @@ class _Progress:
 
     @property
     def line(self) -> str:
-        """How far it is, in words."""
+        """Return the progress in words."""
         about, elapsed = "", time.monotonic() - self._since
         if self._view.seconds_left is not None:
             about = f", about {format_seconds(max(self._view.seconds_left - elapsed, 0.0))} left"
@@ -203,9 +203,9 @@ class _Progress:
 
 
 def _print_changes(updates: Iterator[RequestView], view: RequestView) -> RequestView:
-    """Write a line for each item that comes to its end, and how far all of it is while none does.
+    """Print a line for each item that ends, and the progress while none does.
 
-    What had come to its end before is in the table.
+    Items that had ended before are left to the table.
     """
     told = {_key(item) for item in view.items if item.status not in _OPEN}
     progress = _Progress(view)
@@ -227,7 +227,7 @@ def _key(item: ItemView) -> tuple[str, str, str, str]:
 
 @contextmanager
 def _without_commands(*, github: bool) -> Iterator[None]:
-    """Keep GitHub Actions from taking what strangers wrote for workflow commands.
+    """Keep GitHub Actions from obeying workflow commands in untrusted text.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
@@ -253,7 +253,7 @@ def _item_table(items: tuple[ItemView, ...], *, everything: bool) -> Table:
 
 
 def _print_failures(items: tuple[ItemView, ...], url: str) -> None:
-    """Print what to do about each failure, once where several targets share it, in lines that can be copied whole."""
+    """Print the hint for each failure, once for all targets that share it, in lines that can be copied."""
     targets: dict[tuple[str, ...], list[str]] = {}
     for item in items:
         if lines := explain_item(item, url):
@@ -279,13 +279,13 @@ def _report(client: WheelyardClient, view: RequestView, wanted: DependencyFiles 
     if reports.lock is not None and wanted is not None and wanted.file is not None:
         write_lock(client, view, wanted, reports.lock)
     elif view.needs_lock:
-        note("the lock's hashes do not allow our own wheels: install from what --lock-out writes")
+        note("the lock's hashes do not allow our own wheels: install from the lock file of --lock-out")
     if view.install is not None:
         note(f"install with: {view.install}")
 
 
 def _folded_table(items: tuple[ItemView, ...]) -> Table:
-    """Show a plan: what is decided alike for several targets of a release is one row."""
+    """Return the table of a plan, with one row for all targets of a release that share a decision."""
     rows: dict[tuple[str, str, ItemStatus, str], list[ItemView]] = {}
     for item in items:
         rows.setdefault((item.project, item.version, item.status, _outcome(item)), []).append(item)
@@ -298,7 +298,7 @@ def _folded_table(items: tuple[ItemView, ...]) -> Table:
 
 
 def _targets_of(items: Iterable[ItemView]) -> str:
-    """Name targets: the Pythons of each platform."""
+    """Return the names of targets: the Pythons of each platform."""
     pythons: dict[str, list[str]] = {}
     for item in items:
         pythons.setdefault(item.platform, []).append(item.python)
@@ -311,28 +311,28 @@ def _outcome(item: ItemView) -> str:
 
 def _note_mirror(view: PlanView) -> None:
     if view.mirror == "never" and view.prefer is Prefer.UPSTREAM:
-        note("this service mirrors no wheel of upstream's (WHEELYARD_MIRROR=never): it builds them")
+        note("this service mirrors no upstream wheels (WHEELYARD_MIRROR=never): it builds them")
 
 
 def _note_skipped(view: PlanView) -> None:
     for one in view.skipped:
         place = one.file if one.line is None else f"{one.file}:{one.line}"
-        note(f"{place}: left out {plain_text(one.text)!r}, since {plain_text(one.reason)}")
+        note(f"{place}: left out {plain_text(one.text)!r}: {plain_text(one.reason)}")
     if view.skipped and not view.items:
         note("not installable: no line asks for a release that an index could have")
     elif missing_lines(view):
-        note("not installable: what was left out is on no index; if you get it by other means, add --allow-skipped")
+        note("not installable: some lines are on no index; if you install them by other means, add --allow-skipped")
 
 
 def _is_incomplete(view: PlanView) -> bool:
-    """Tell whether something is wanted that our index will not have, or nothing was understood at all."""
+    """Return whether a line needs something that our index cannot have, or no line could be used."""
     return bool(missing_lines(view)) or bool(view.skipped and not view.items)
 
 
 def _counts(view: PlanView) -> str:
     counts = ", ".join(f"{number} {status.value}" for status, number in view.counts.items()) or "nothing to do"
     total, joined = len(view.builds), sum(build.joined for build in view.builds)
-    already = f", {joined} of them there already" if joined else ""
+    already = f", {joined} of them already exist" if joined else ""
     return f"{counts}; {total or 'no'} build{'' if total == 1 else 's'}{already}"
 
 

@@ -13,12 +13,12 @@ _BAD: Final = frozenset({ItemStatus.FAILED, ItemStatus.IMPOSSIBLE})
 
 
 def missing_lines(view: PlanView) -> list[SkippedView]:
-    """List what was left out although it is wanted and on no index, unless that is allowed."""
+    """Return the lines that were left out although they are needed, unless the request allows that."""
     return [] if view.allow_skipped else [one for one in view.skipped if one.is_wanted]
 
 
 def explain_item(item: ItemView, url: str) -> list[str]:
-    """Say what to do about an item that failed, and where its log is; nothing of one that did not fail.
+    """Return the hint and the log's address of an item that failed; nothing for any other item.
 
     Args:
         item: One release for one target.
@@ -36,7 +36,7 @@ def _log_page(item: ItemView, url: str) -> str:
 
 
 def junit_xml(view: RequestView, *, url: str) -> str:
-    """Write a test suite with a case for each release and target, and one for each line that is missing."""
+    """Return a test suite with a case for each release and target, and one for each missing line."""
     missing = missing_lines(view)
     failures = sum(item.status in _BAD for item in view.items) + len(missing)
     tests = str(len(view.items) + len(missing))
@@ -58,14 +58,14 @@ def junit_xml(view: RequestView, *, url: str) -> str:
 
 
 def annotate(view: RequestView, *, url: str) -> Iterator[str]:
-    """Write workflow commands that point to the lines of the input.
+    """Yield workflow commands that point to the lines of the input.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
     missing = missing_lines(view)
     for one in view.skipped:
         yield _command(
-            "error" if one in missing else "warning", one.file, one.line, f"{one.text}: left out, since {one.reason}"
+            "error" if one in missing else "warning", one.file, one.line, f"{one.text}: left out: {one.reason}"
         )
     for item in view.items:
         if item.status in _BAD:
@@ -75,7 +75,7 @@ def annotate(view: RequestView, *, url: str) -> Iterator[str]:
 
 
 def job_summary(view: RequestView, *, url: str) -> str:
-    """Write a table in Markdown."""
+    """Return a summary as a table in Markdown."""
     head = "installable" if view.is_installable else "not installable"
     rows = "".join(f"| {' | '.join(map(_cell, _columns(item)))} | {_outcome(item, url)} |\n" for item in view.items)
     rows += "".join(f"| {_cell(one.text)} | | | | left out | {_cell(one.reason)} |\n" for one in view.skipped)
@@ -87,7 +87,7 @@ def job_summary(view: RequestView, *, url: str) -> str:
 
 
 def write_outputs(path: Path, values: Mapping[str, str]) -> None:
-    """Add outputs of a step, a line each, as GitHub Actions reads them.
+    """Append outputs of a step to the file of GitHub Actions, one a line.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
@@ -106,7 +106,7 @@ def _columns(item: ItemView) -> tuple[str, ...]:
 
 
 def _outcome(item: ItemView, url: str) -> str:
-    """Show the wheel, or why there is none, what to do and where the log is."""
+    """Return the wheel, or the reason for its lack with its hint and its log."""
     parts = [_cell(item.filename or item.reason)]
     if item.status in _BAD:
         parts = [_cell(text) for text in (item.reason, item.hint) if text]
@@ -115,7 +115,7 @@ def _outcome(item: ItemView, url: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep what a stranger wrote from becoming markup."""
+    """Return untrusted text without anything that Markdown reads as markup."""
     escaped = _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
     return " ".join(escaped.replace("|", "\\|").replace("`", "'").split())
 

@@ -1,4 +1,4 @@
-"""What the command line reports when something cannot be done, wherever it went wrong. Must not print it."""
+"""Problems that the command line reports, and their exit codes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,17 +34,17 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Final = {
-    ExitCode.OK: "all is well",
+    ExitCode.OK: "success",
     ExitCode.BUILD_FAILED: "the build failed or was cancelled",
-    ExitCode.USAGE: "the command line is not of the documented form",
-    ExitCode.CALLER: "the service refused the request: ask differently",
+    ExitCode.USAGE: "the command line is invalid",
+    ExitCode.CALLER: "the service refused the request: correct it",
     ExitCode.OPERATOR: "the service, or something that it needs, is not available",
-    ExitCode.UNAUTHENTICATED: "no valid token, or one without the scope that is needed",
+    ExitCode.UNAUTHENTICATED: "the token is missing, invalid, or lacks the scope",
     ExitCode.RECIPE: "a recipe or the catalogue of builders cannot be used",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
-# The first class that fits decides, so special cases stand before their parents.
+# The first matching class decides, so special cases come before their parents.
 _BY_CLASS: Final[tuple[tuple[type[WheelyardError], ExitCode], ...]] = (
     (UnauthenticatedError, ExitCode.UNAUTHENTICATED),
     (ForbiddenError, ExitCode.UNAUTHENTICATED),
@@ -58,12 +58,12 @@ _BY_CLASS: Final[tuple[tuple[type[WheelyardError], ExitCode], ...]] = (
 
 
 def exit_code_of(error: type[WheelyardError]) -> ExitCode:
-    """Choose the exit code of an error's class."""
+    """Return the exit code of an error's class."""
     return next(code for known, code in _BY_CLASS if issubclass(error, known))
 
 
 def exit_code_of_problem(code: str, *, status: int) -> ExitCode:
-    """Choose the exit code of a problem that the service reported; a code that is unknown here goes by its status."""
+    """Return the exit code of a problem that the service reported; an unknown code is judged by the HTTP status."""
     known = {error.code: error for error in _descendants(WheelyardError)}
     if code in known:
         return exit_code_of(known[code])
@@ -80,7 +80,7 @@ def _descendants(parent: type[WheelyardError]) -> Iterator[type[WheelyardError]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """An error as it is shown: the same for our own errors and for the service's."""
+    """An error as it is shown, whether it is raised here or reported by the service."""
 
     code: str
     """A stable code of ``wheelyard.errors``."""
@@ -90,12 +90,12 @@ class Problem:
 
     @classmethod
     def of(cls, error: WheelyardError) -> Self:
-        """Show an error of our own."""
+        """Return the problem of an error that was raised here."""
         return cls(code=error.code, detail=error.summary, hint=error.hint, exit_code=exit_code_of(type(error)))
 
     @classmethod
     def of_document(cls, document: object, *, status: int, reason: str) -> Self:
-        """Show a problem document (RFC 9457); what is no such document becomes a problem by its HTTP status."""
+        """Return the problem of a problem document (RFC 9457); any other document is judged by its HTTP status."""
         fields = document if isinstance(document, dict) else {}
         code = str(fields.get("code") or f"http-{status}")
         return cls(
@@ -106,7 +106,7 @@ class Problem:
         )
 
     def as_json(self) -> dict[str, dict[str, str | int]]:
-        """Give the form that ``--json`` prints."""
+        """Return the form that ``--json`` prints."""
         return {
             "error": {"code": self.code, "detail": self.detail, "hint": self.hint, "exit_code": int(self.exit_code)}
         }

@@ -1,4 +1,4 @@
-"""Check and explain recipes on this host. Must not judge or merge any: the domain does."""
+"""Check, explain, draft and try recipes on this host."""
 
 import asyncio
 import codecs
@@ -46,15 +46,15 @@ from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.request_build import BuildRequest
 
 
-def open_book(folder: Path | None = None) -> RecipeFolders:
-    """Give the recipes that the service would use, repositories brought up to date, then those of a folder."""
+def open_recipes(folder: Path | None = None) -> RecipeFolders:
+    """Return the recipes of the service, after an update of their repositories, and those of a folder."""
     book = recipe_registry(Parts(load_settings()), *([folder] if folder else []))
     asyncio.run(book.update())
     return book
 
 
 def lint_recipes(paths: Sequence[Path], *, as_json: bool) -> ExitCode:
-    """Print every problem, one a line, in the form that editors jump to."""
+    """Print every problem on a line of its own, in a form that editors can open."""
     files = list(_files_of(paths))
     suites = known_suites(Parts(load_settings()).catalogue)
     found = [(file, problem) for file in files for problem in _problems_of(file, suites)]
@@ -66,13 +66,13 @@ def lint_recipes(paths: Sequence[Path], *, as_json: bool) -> ExitCode:
             key = f"{problem.key}: " if problem.key else ""
             output().print(f"{file}{line}: {key}{problem.message}", soft_wrap=True)
         broken = len({file for file, _ in found})
-        note(f"{len(files)} recipes, {f'{broken} with problems' if broken else 'nothing is wrong'}")
+        note(f"{len(files)} recipes, {f'{broken} with problems' if broken else 'no problems'}")
     return ExitCode.RECIPE if found else ExitCode.OK
 
 
 def _files_of(paths: Sequence[Path]) -> Iterator[Path]:
     if not paths:
-        yield from (Path(status.source) for status in open_book().list_recipes())
+        yield from (Path(status.source) for status in open_recipes().list_recipes())
     for path in paths:
         if not path.exists():
             raise NotFoundError(kind="file or folder", name=str(path))
@@ -88,9 +88,9 @@ def _problems_of(file: Path, suites: frozenset[str]) -> Sequence[TextProblem]:
 def explain_recipe(
     release: str, *, python: str | None, platform: str | None, folder: Path | None, as_json: bool
 ) -> ExitCode:
-    """Print where each key of a recipe comes from, and which rules do not apply."""
+    """Print the origin of each key of a recipe, and the rules that do not apply."""
     requirement = parse_requirement(release)
-    recipe = open_book(folder).find(requirement.project)
+    recipe = open_recipes(folder).find(requirement.project)
     if recipe is None:
         raise NotFoundError(kind="recipe", name=requirement.project)
     version = pinned_version(requirement.specifier) or asyncio.run(_newest_version(requirement, python))
@@ -107,7 +107,7 @@ def explain_recipe(
 
 
 async def _newest_version(requirement: ProjectRequirement, python: str | None) -> Version:
-    """Ask upstream for the newest release that fits, as a request for it would choose; raises as that does."""
+    """Return the version of the newest upstream release that a request would choose."""
     settings = load_settings()
     async with source_index(settings) as source:
         page = await source.project(requirement.project)
@@ -115,16 +115,16 @@ async def _newest_version(requirement: ProjectRequirement, python: str | None) -
 
 
 def place_of(version: Version, *, python: str | None, platform: str | None) -> Place:
-    """Say what is meant by a Python and a platform, or by their absence; raises UnknownTargetError."""
+    """Return the place of a Python and a platform, or of the defaults; raise UnknownTargetError."""
     settings = load_settings()
-    book = Parts(settings).catalogue
+    suites = Parts(settings).catalogue
     wanted = (python or settings.default_python, platform or settings.default_platform)
     try:
         target = Target.parse(python=wanted[0], platform=wanted[1])
     except ValueError as error:
-        known = [f"Python {one.python} on {one.policy}" for one in book.builders()]
+        known = [f"Python {one.python} on {one.policy}" for one in suites.builders()]
         raise UnknownTargetError(python=wanted[0], platform=wanted[1], known=known, reason=str(error)) from error
-    return Place(version=version, target=target, suite=book.builder_for(target).suite)
+    return Place(version=version, target=target, suite=suites.builder_for(target).suite)
 
 
 def _document(recipe: Recipe, place: Place) -> dict[str, object]:
@@ -148,7 +148,7 @@ def _origin_table(origins: Sequence[KeyOrigin]) -> Table:
         table.add_column(column, overflow="fold")
     for one in origins:
         value = ", ".join(one.value) if isinstance(one.value, tuple) else str(one.value)
-        remark = "" if one.counts else "another rule has the last word"
+        remark = "" if one.counts else "overridden by a later rule"
         table.add_row(one.key, Text(value), str(one.rule), str(one.line), Text(remark, style="dim"))
     return table
 
@@ -157,28 +157,28 @@ _SCHEMA: Final = "recipe.schema.json"
 
 
 def draft(requirement: str, *, target: Path | None) -> ExitCode:
-    """Print a draft, or write it to a file that must not be there."""
+    """Print a draft, or write it to a new file; raise FileExistsAlreadyError if the file exists."""
     if target is not None and target.exists():
         raise FileExistsAlreadyError(path=target)
     release, (text, is_needed) = asyncio.run(_fetch_and_draft(requirement, load_settings()))
     if target is None:
-        print(text, end="")  # noqa: T201  (as it is, for a file)
+        print(text, end="")  # noqa: T201  (unchanged, so that it can go into a file)
     else:
         _write(text, target)
     if not is_needed:
-        note(f"{release.project} {release.version} seems to need no recipe: try 'wheelyard recipe test' without one")
+        note(f"{release.project} {release.version} may need no recipe: try 'wheelyard recipe test' without one")
     return ExitCode.OK
 
 
 def _write(text: str, target: Path) -> None:
-    """Write a draft, and beside it the schema that its first line names, unless it is there."""
+    """Write a draft, and the schema that its first line names, if that is missing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     note(f"wrote {target}")
     schema = target.parent / _SCHEMA
     if not schema.exists():
         schema.write_bytes((data_path("recipes") / _SCHEMA).read_bytes())
-        note(f"wrote {schema}, by which editors check it")
+        note(f"wrote {schema}, with which editors check the recipe")
 
 
 async def _fetch_and_draft(requirement: str, settings: Settings) -> tuple[Release, tuple[str, bool]]:
@@ -196,25 +196,25 @@ async def _fetch_and_draft(requirement: str, settings: Settings) -> tuple[Releas
 
 
 def _draft(contents: SdistContents, project: str, filename: str) -> tuple[str, bool]:
-    """Write a draft, and tell whether a recipe is needed at all."""
+    """Return a draft, and whether the project needs a recipe."""
     text = draft_recipe(contents, project=project, filename=filename, schema=_SCHEMA)
     return text, needs_recipe(contents)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialOptions:
-    """What is tried; None takes the default."""
+    """What to try; None means the default."""
 
     python: str | None
     platform: str | None
     folder: Path | None
-    """Recipes that come after all others."""
+    """Folder of recipes that take precedence over all others."""
     keep: Path | None
-    """Where the wheel is kept."""
+    """Folder to save the wheel in."""
 
 
 def try_recipe(release: str, options: TrialOptions, *, as_json: bool) -> ExitCode:
-    """Build and prove; the log goes to standard error, the result to standard output."""
+    """Build and test a release; print the log on standard error, the result on standard output."""
     settings = load_settings()
     configure_logs(log_format=settings.log_format, level="error")
     build = asyncio.run(_run(release, options, settings))
@@ -257,7 +257,7 @@ class _Screen:
         self._print(self._splitter.feed(self._decoder.decode(data)))
 
     def end(self) -> None:
-        """Print a last line that has no end."""
+        """Print a last line without a line end."""
         self._print([*self._splitter.feed(self._decoder.decode(b"", final=True)), *self._splitter.end()])
 
     @staticmethod

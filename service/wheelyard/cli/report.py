@@ -1,4 +1,4 @@
-"""Say what became of a build, in words for people. Must not fetch anything."""
+"""Describe the result of a build for people."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,13 +18,13 @@ _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
 
 def exit_code_of_build(build: BuildView) -> ExitCode:
-    """Choose the exit code for a build that is over; one that still runs is no failure."""
+    """Return the exit code of a build; a build that still runs is not a failure."""
     failed = build.status in {Status.FAILED, Status.CANCELLED}
     return ExitCode.BUILD_FAILED if failed else ExitCode.OK
 
 
 def report_build(build: BuildView) -> RenderableType:
-    """Describe a build: its wheel, its failure, or where it stands."""
+    """Return a description of a build: its wheel, its failure or its stage."""
     heading = Text.assemble(
         (f"{build.project} {build.version}", "bold"),
         f" for Python {build.python} on {build.platform}: {build.status}{_total_time(build)}",
@@ -42,24 +42,24 @@ def report_build(build: BuildView) -> RenderableType:
 
 
 def _awaited(awaited: AwaitedBuildView) -> RenderableType:
-    build = f"build {awaited.build_id}" if awaited.build_id else "which is about to be ordered"
+    build = f"build {awaited.build_id}" if awaited.build_id else "whose build is not queued yet"
     return Text(f"  waits for {plain_line(awaited.project)} {plain_line(awaited.version)}, {build}")
 
 
 def _pause(build: BuildView) -> Iterator[RenderableType]:
-    """Say why a build waits, if something was down, and until when."""
+    """Yield why a build waits for its next attempt, and until when."""
     if build.not_before is None:
         return
     when = build.not_before.astimezone().strftime("%H:%M:%S")
-    yield Text(f"  its attempt {len(build.attempts)} failed and is tried again at {when}")
+    yield Text(f"  attempt {len(build.attempts)} failed; the next one starts at {when}")
     failure = build.attempts[-1].failure if build.attempts else None
     if failure is not None:
         yield report_failure(failure)
 
 
 def report_wheel(wheel: WheelView) -> RenderableType:
-    """Describe a wheel: what it is called, what repair did, what it holds, how to install it."""
-    # Lines and no table: what is long (hashes, commands) must come out in one piece to be copied.
+    """Return a description of a wheel: its name, its repair, its content, and how to install it."""
+    # Lines and no table, which would break long values (hashes, commands) that users copy.
     return Group(
         *(
             Text.assemble((f"  {name:<9}", "dim"), (plain_line(value), _STYLES.get(name, "default")))
@@ -71,7 +71,7 @@ def report_wheel(wheel: WheelView) -> RenderableType:
 def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
     repaired = wheel.tag != wheel.tag_before_repair
     yield "wheel", wheel.filename
-    yield "tag", f"{wheel.tag_before_repair} \u2192 {wheel.tag}" if repaired else f"{wheel.tag} (as it was built)"
+    yield "tag", f"{wheel.tag_before_repair} \u2192 {wheel.tag}" if repaired else f"{wheel.tag} (unchanged)"
     yield "policy", _describe_policy(wheel)
     for library in wheel.grafted:
         yield "grafted", describe_library(library)
@@ -93,10 +93,10 @@ def _describe_policy(wheel: WheelView) -> str:
 
 
 def describe_library(library: GraftedLibraryView) -> str:
-    """Say which library was grafted, from which system package, and what asked for it."""
+    """Return which library was grafted, from which system package, and what needs it."""
     way = ", for " + " \u2192 ".join(library.chain[:-1]) if len(library.chain) > 1 else ""
     if library.package is None:
-        return f"{library.soname}, of no system package{way}"
+        return f"{library.soname}, from no system package{way}"
     return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip() + way
 
 
@@ -107,7 +107,7 @@ def _describe_imports(modules: tuple[str, ...]) -> str:
 
 
 def report_failure(failure: FailureView) -> RenderableType:
-    """Describe a failure: what, where, the log's lines that matter, what to do."""
+    """Return a description of a failure: code, stage, summary, excerpt of the log, hint."""
     where = f" in the {failure.stage} stage" if failure.stage else ""
     parts: list[RenderableType] = [
         Text.assemble((f"error[{failure.code}]", "bold red"), f"{where}: {_indent(failure.summary)}")
@@ -120,7 +120,7 @@ def report_failure(failure: FailureView) -> RenderableType:
 
 
 def _indent(text: str) -> str:
-    """Clean a text that may quote a stranger; only its first line can begin as our own lines do."""
+    """Return cleaned text that may contain untrusted lines; all lines but the first get a container's gutter."""
     return plain_text(text).replace("\n", f"\n    {CONTAINER_GUTTER}")
 
 

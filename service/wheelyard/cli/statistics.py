@@ -1,4 +1,4 @@
-"""The queue with its estimates, and statistics, as tables. Must not count anything."""
+"""Print the queue with its estimates, and the statistics."""
 
 from itertools import zip_longest
 
@@ -16,24 +16,24 @@ _BAR = 24
 
 
 def show_queue(client: WheelyardClient, *, limit: int, as_json: bool) -> ExitCode:
-    """Print what runs, and what waits in the order in which it is taken."""
+    """Print the running builds, and the queued builds in their order."""
     queue = client.queue(limit=limit)
     if as_json:
         print_json(queue.model_dump(mode="json"))
         return ExitCode.OK
     for one in queue.running:
-        _print_place(one, "", Text(f"runs: {one.stage}" if one.stage else "runs", style="cyan"))
+        _print_position(one, "", Text(f"running: {one.stage}" if one.stage else "running", style="cyan"))
     for place in queue.waiting:
-        wait = "no worker serves it" if not place.has_worker else _wait(place.wait_seconds)
-        _print_place(place, f"{place.position}.", Text(wait))
+        wait = "no worker can build it" if not place.has_worker else _wait(place.wait_seconds)
+        _print_position(place, f"{place.position}.", Text(wait))
     if not queue.running and not queue.waiting:
-        note("nothing runs or waits")
+        note("no build is running or queued")
     elif queue.total > len(queue.waiting):
-        note(f"{queue.total - len(queue.waiting)} more wait: raise --limit")
+        note(f"{queue.total - len(queue.waiting)} more are queued: raise --limit")
     return ExitCode.OK
 
 
-def _print_place(build: QueuedView, position: str, state: Text) -> None:
+def _print_position(build: QueuedView, position: str, state: Text) -> None:
     release = f"{build.project} {build.version} for Python {build.python} on {build.platform}"
     console = output()
     console.print(Text.assemble(f"{position:<5} ", (build.id, "bold"), "  ", state), soft_wrap=True)
@@ -41,11 +41,11 @@ def _print_place(build: QueuedView, position: str, state: Text) -> None:
 
 
 def _wait(seconds: float | None) -> str:
-    return "not known yet when it begins" if seconds is None else f"begins in about {format_seconds(seconds)}"
+    return "start not known yet" if seconds is None else f"starts in about {format_seconds(seconds)}"
 
 
 def show_statistics(client: WheelyardClient, *, days: int, as_json: bool) -> ExitCode:
-    """Print what happened in the last days, and what is kept."""
+    """Print the results of the last days, and the disk space in use."""
     found = client.statistics(days=days)
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -55,7 +55,7 @@ def show_statistics(client: WheelyardClient, *, days: int, as_json: bool) -> Exi
 
 
 def _totals(found: StatisticsView) -> RenderableType:
-    rate = "nothing ended" if found.success_rate is None else f"{100 * found.success_rate:.0f} %"
+    rate = "no build ended" if found.success_rate is None else f"{100 * found.success_rate:.0f} %"
     disk = found.disk
     table = Table.grid(padding=(0, 2))
     table.add_row("succeeded", f"{sum(day.succeeded for day in found.days):,}")

@@ -1,4 +1,4 @@
-"""Make, list and end API tokens in the database that the settings name. Must not keep a secret anywhere."""
+"""Create, list and revoke API tokens in the database that the settings name."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def create_token(name: str, *, scope: Scope, expires: str | None, as_json: bool) -> ExitCode:
-    """Make a token; only its secret goes to standard output, so that a shell can take it."""
+    """Create a token; print only its secret on standard output, so that a shell can capture it."""
     expires_at = None if expires is None else _end_of(expires)
     token, secret = _with_tokens(
         lambda tokens: tokens.create(name=name, scope=scope, expires_at=expires_at, created_by=host_user())
@@ -32,7 +32,7 @@ def create_token(name: str, *, scope: Scope, expires: str | None, as_json: bool)
     if as_json:
         print_json({**asdict(token), "secret": secret})
         return ExitCode.OK
-    note(f"token {token.id} for {token.name}, scope {token.scope.value}; the secret below is shown this once")
+    note(f"token {token.id} for {token.name}, scope {token.scope.value}; the secret below is shown only once")
     output().print(secret, soft_wrap=True)
     return ExitCode.OK
 
@@ -48,7 +48,7 @@ def list_tokens(*, as_json: bool) -> ExitCode:
 
 
 def revoke_token(token_id: str, *, as_json: bool) -> ExitCode:
-    """End a token."""
+    """Revoke a token."""
     token = _with_tokens(lambda tokens: tokens.revoke(token_id, revoked_by=host_user()))
     if as_json:
         print_json(asdict(token))
@@ -66,7 +66,7 @@ def _with_tokens(act: Callable[[Tokens], Awaitable[T]]) -> T:
 
 
 def _end_of(text: str) -> datetime:
-    """Read a time from now, such as ``90d``; raises InvalidRequestError."""
+    """Return the end of a lifetime from now, such as ``90d``; raise InvalidRequestError."""
     found = _SPAN.fullmatch(text)
     if found is None:
         raise InvalidRequestError(problems=[f"--expires {text}: give a number of hours or days, such as 12h or 90d"])

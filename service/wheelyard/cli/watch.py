@@ -1,7 +1,4 @@
-"""What one build's events mean to somebody who watches: stages that begin and pass, log lines, the end.
-
-Must not print.
-"""
+"""Turn a build's events into news (stages, log lines, the end), and show the news on a screen."""
 
 import threading
 import time
@@ -32,7 +29,7 @@ from wheelyard.domain.builds.build import Stage, Status
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageBegan:
-    """A stage begins."""
+    """A stage has begun."""
 
     stage: Stage
     attempt: int
@@ -40,7 +37,7 @@ class StageBegan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageEnded:
-    """A stage is over."""
+    """A stage has ended."""
 
     stage: Stage
     seconds: float
@@ -49,7 +46,7 @@ class StageEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogLine:
-    """A line of the log as it came: not yet safe to show."""
+    """A line of the log, not yet safe to show."""
 
     text: str
     is_note: bool = False
@@ -58,7 +55,7 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildEnded:
-    """The build is over."""
+    """The build has ended."""
 
     status: Status
     seconds: float
@@ -75,7 +72,7 @@ News = StageBegan | StageEnded | LogLine | BuildWaits | BuildEnded
 
 
 class BuildWatch:
-    """Follows one build, by the clock of who watches."""
+    """Follows one build, and measures its times by the local clock."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -86,7 +83,7 @@ class BuildWatch:
         self._waits_for: tuple[str, ...] = ()
 
     def apply(self, event: BuildEvent) -> Iterator[News]:
-        """Yield what an event says that is new."""
+        """Yield the news in an event."""
         if isinstance(event, LogPiece):
             yield from read_lines(event, self._lines)
         elif isinstance(event, StatusChanged):
@@ -95,7 +92,7 @@ class BuildWatch:
             yield from self._end(event)
 
     def _wait(self, event: StatusChanged) -> Iterator[News]:
-        """Leave the stage, which neither passed nor failed."""
+        """Leave the stage, which has neither passed nor failed."""
         self._stage, self._attempt = None, event.attempt
         if event.waits_for != self._waits_for:
             self._waits_for = event.waits_for
@@ -104,7 +101,7 @@ class BuildWatch:
     def _change_stage(self, event: StatusChanged) -> Iterator[News]:
         if event.status.is_final or (event.stage, event.attempt) == (self._stage, self._attempt):
             return
-        # Another attempt means that the worker of the last one was lost in the middle of its stage.
+        # Another attempt means that the worker of the last one was lost during the stage.
         yield from self._leave_stage(passed=event.attempt == self._attempt)
         self._stage, self._attempt, self._stage_began = event.stage, event.attempt, self._clock()
         if event.stage is not None:
@@ -122,7 +119,7 @@ class BuildWatch:
 
 
 def read_lines(piece: LogPiece, splitter: LineSplitter) -> Iterator[LogLine]:
-    """Yield the lines that a piece completes; a line of the service begins at no container's line."""
+    """Yield the lines that a piece completes; a line of the service ends a container's unfinished line."""
     if piece.origin != "service":
         yield from map(_line, splitter.feed(piece.text))
         return
@@ -139,33 +136,33 @@ _WAITING: Final = "waiting for a worker"
 
 
 class Screen(Protocol):
-    """Where news of builds are shown; may be called from several threads."""
+    """Shows news of builds; its methods may be called from several threads."""
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start to show news."""
         ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the screen as it shall stay."""
+        """Stop, and leave the final lines on the screen."""
         ...
 
     def add(self, label: str) -> None:
-        """Begin to show a build."""
+        """Start to show a build."""
         ...
 
     def show(self, label: str, news: News) -> None:
-        """Show what is new about a build."""
+        """Show news of a build."""
         ...
 
 
 def open_screen(*, with_log: bool, tail_lines: int = 0) -> Screen:
-    """Choose the form that suits standard error.
+    """Return the screen that suits standard error.
 
     Args:
-        with_log: show every line of the log for good.
-        tail_lines: on a terminal, show this many of the newest lines in passing.
+        with_log: Print every line of the log.
+        tail_lines: On a terminal, show this many of the newest lines below the spinner.
     """
     console = messages()
     if is_live(console):
@@ -187,7 +184,7 @@ def _heading(news: StageEnded | BuildEnded) -> Text:
 
 
 class PlainScreen:
-    """Lines for files, pipes and CI logs: the time, the build, what happened."""
+    """Prints lines for files, pipes and CI logs: the time, the build, the news."""
 
     def __init__(self, console: Console, *, with_log: bool, reminder_seconds: float = REMINDER_SECONDS) -> None:
         self._console = console
@@ -204,7 +201,7 @@ class PlainScreen:
         self._reminder.__exit__()
 
     def add(self, label: str) -> None:
-        """Say that the build is followed from now on."""
+        """Print that the build waits for a worker."""
         self._begin(label, _WAITING)
         self._print(label, _WAITING)
 
@@ -243,7 +240,7 @@ class PlainScreen:
 
 @dataclass(kw_only=True, slots=True)
 class _Row:
-    """What the terminal shows of one build at the moment."""
+    """What the terminal shows of one build."""
 
     spinner: Spinner
     doing: str
@@ -252,7 +249,7 @@ class _Row:
 
 
 class TerminalScreen:
-    """A spinner for each build that runs, with the stage's elapsed time; what is over scrolls away above."""
+    """Shows a spinner with the stage and its time for each running build; prints ended stages above."""
 
     def __init__(self, console: Console, *, with_log: bool, tail_lines: int) -> None:
         self._console = console
@@ -272,13 +269,13 @@ class TerminalScreen:
         self._live.stop()
 
     def add(self, label: str) -> None:
-        """Begin a spinner."""
+        """Add a spinner."""
         row = _Row(spinner=Spinner("dots"), doing=_WAITING, since=time.monotonic(), tail=deque(maxlen=self._tail_lines))
         with self._lock:
             self._rows[label] = row
 
     def show(self, label: str, news: News) -> None:
-        """Change the spinner, or print above it."""
+        """Update the spinner, or print above it."""
         with self._lock:
             row = self._rows[label]
             if isinstance(news, StageBegan):

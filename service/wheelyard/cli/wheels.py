@@ -1,4 +1,4 @@
-"""Show published wheels, and how devpi compares with what is listed. Must not change anything."""
+"""Print published wheels, and the differences between devpi and the listed wheels."""
 
 from rich.text import Text
 
@@ -14,7 +14,7 @@ from wheelyard.domain.index.wheels import Standing
 def list_wheels(
     client: WheelyardClient, *, project: str | None, standing: str | None, limit: int, as_json: bool
 ) -> ExitCode:
-    """Print the newest wheels that fit."""
+    """Print the newest wheels that match."""
     page = client.wheels(project=project, standing=standing, limit=limit)
     if as_json:
         print_json(page.model_dump(mode="json"))
@@ -26,14 +26,14 @@ def list_wheels(
         console.print(Text(wheel.filename, style="bold"), soft_wrap=True)
         console.print(Text(f"  {'  '.join(facts)}"), soft_wrap=True)
     if not page.wheels:
-        note("no wheel fits")
+        note("no wheel matches")
     elif page.next:
         note("there are more: raise --limit, or filter")
     return ExitCode.OK
 
 
 def show_wheel(wheel: IndexedWheelView, *, as_json: bool) -> ExitCode:
-    """Print where a wheel stands now."""
+    """Print the standing of a wheel."""
     if as_json:
         print_json(wheel.model_dump(mode="json"))
     else:
@@ -42,7 +42,7 @@ def show_wheel(wheel: IndexedWheelView, *, as_json: bool) -> ExitCode:
 
 
 def describe(wheel: IndexedWheelView) -> str:
-    """Say what is unusual about a wheel."""
+    """Return what is unusual about a wheel: staged, yanked or deleted; else an empty text."""
     staged = "staged" if wheel.level is Level.STAGING else ""
     if wheel.standing is Standing.OFFERED:
         return staged
@@ -51,17 +51,17 @@ def describe(wheel: IndexedWheelView) -> str:
 
 
 def report_check(report: IndexReportView, *, as_json: bool) -> ExitCode:
-    """Print what differs."""
+    """Print the differences; return an exit code other than 0 if some are left."""
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:
         for finding in report.findings:
             output().print(_finding(finding), soft_wrap=True)
-        note(f"{report.wheels} wheels listed, {report.files} files held, {len(report.findings)} differences")
+        note(f"{report.wheels} wheels listed, {report.files} files on devpi, {len(report.findings)} differences")
     return ExitCode.OK if report.sound else ExitCode.OPERATOR
 
 
 def _finding(finding: FindingView) -> Text:
-    state, style = ("mended", "green") if finding.mended else (str(finding.difference), "bold red")
+    state, style = ("repaired", "green") if finding.mended else (str(finding.difference), "bold red")
     what = f"{finding.difference}: " if finding.mended else ""
     return Text.assemble((state, style), f"  {finding.filename}  {what}{plain_line(finding.detail)}")

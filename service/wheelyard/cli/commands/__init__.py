@@ -1,1 +1,1 @@
-"""The commands: their options and help. What a command does is imported when it runs."""
+"""Options and help of the commands. What a command does is imported when it runs."""

@@ -1,4 +1,4 @@
-"""The commands that look around, for those without a browser: their options and help. What they do is in ``browse``."""
+"""Options and help of the ``browse`` commands, ``queue`` and ``statistics``, which show what the web pages show."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -8,20 +8,20 @@ import typer
 
 from wheelyard.cli.commands.options import JsonOption, UrlOption
 
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="Maximum number to show.")]
 
-app = typer.Typer(no_args_is_help=True, help="Look around as the web pages do: projects, wheels, recipes, requests.")
+app = typer.Typer(no_args_is_help=True, help="Show what the web pages show: projects, wheels, recipes, requests.")
 
 
 @app.command()
 def projects(
-    prefix: Annotated[str, typer.Argument(metavar="[BEGINNING]", help="Only names that begin so.")] = "",
+    prefix: Annotated[str, typer.Argument(metavar="[BEGINNING]", help="Only names with this beginning.")] = "",
     *,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """List projects that have a wheel, by name.
+    """List the projects that have a wheel, by name.
 
     \b
     [bold]Example[/bold]
@@ -38,11 +38,11 @@ def projects(
 def project(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The project, in any spelling.")],
     *,
-    releases: Annotated[int, typer.Option("--releases", min=1, max=200, help="Show this many of the newest.")] = 8,
+    releases: Annotated[int, typer.Option("--releases", min=1, max=200, help="How many of the newest to show.")] = 8,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show what there is of a project's releases for each platform and Python: wheel, on its way, failed or nothing.
+    """Show a project's releases for each platform and Python: wheel, queued, building, failed or none.
 
     \b
     [bold]Example[/bold]
@@ -62,7 +62,7 @@ def wheel(
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show a wheel: where it stands, its hash, and its files with their sizes."""
+    """Show a wheel: its state, its hash, and its files with their sizes."""
     from wheelyard.cli.browse import show_wheel
     from wheelyard.cli.client import open_client
 
@@ -72,7 +72,7 @@ def wheel(
 
 @app.command()
 def recipes(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """List the recipes that the service uses, and whether they can be used."""
+    """List the service's recipes, and whether they are valid."""
     from wheelyard.cli.browse import list_recipes
     from wheelyard.cli.client import open_client
 
@@ -87,7 +87,7 @@ def recipe(
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show a project's recipe as it is written. 'wheelyard recipe explain' says what it means for a release."""
+    """Show the text of a project's recipe. 'wheelyard recipe explain' shows what it means for a release."""
     from wheelyard.cli.browse import show_recipe
     from wheelyard.cli.client import open_client
 
@@ -99,13 +99,13 @@ def recipe(
 def requests(
     *,
     state: Annotated[
-        Literal["open", "done", "cancelled"] | None, typer.Option("--state", help="Only those in this state.")
+        Literal["open", "done", "cancelled"] | None, typer.Option("--state", help="Only requests in this state.")
     ] = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """List requests that 'wheelyard prebuild' has made, newest first, with how far each has come."""
+    """List the requests of 'wheelyard prebuild' with their progress, newest first."""
     from wheelyard.cli.browse import list_requests
     from wheelyard.cli.client import open_client
 
@@ -114,7 +114,7 @@ def requests(
 
 
 def queue(*, limit: LimitOption = 50, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """Show what runs, and what waits in the order in which it is taken, with an estimate of when it begins."""
+    """Show running builds, and queued builds in their order, with an estimate of when each starts."""
     from wheelyard.cli.client import open_client
     from wheelyard.cli.statistics import show_queue
 
@@ -128,7 +128,7 @@ def statistics(
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show what happened in the last days, and what index, logs and the state directory take.
+    """Show the results of the last days, and the disk space of the index, the logs and the state directory.
 
     \b
     [bold]Example[/bold]

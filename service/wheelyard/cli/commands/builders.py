@@ -1,4 +1,4 @@
-"""Builder and runtime images: an operator's commands on a host with a container engine."""
+"""Options and help of the ``builders`` commands, for operators on a host with a container engine."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -9,7 +9,7 @@ import typer
 from wheelyard.cli.commands.options import JsonOption, complete_python
 
 SuiteArgument = Annotated[
-    str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: that of the default target.")
+    str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: the default target's.")
 ]
 PythonOption = Annotated[
     str | None,
@@ -22,13 +22,13 @@ PythonOption = Annotated[
 ]
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, make, refresh, test and prune the images that wheels are built and proven in."
+    no_args_is_help=True, help="List, make, refresh, test and prune the images that wheels are built and tested in."
 )
 
 
 @app.command("list")
 def list_command(*, as_json: JsonOption = False) -> None:
-    """List the suites, their policies and Pythons, and the images that this host's engine has of them."""
+    """List the suites with their policies and Pythons, and their images on this host."""
     from wheelyard.cli.builders import list_builders
 
     raise typer.Exit(list_builders(as_json=as_json))
@@ -41,9 +41,9 @@ def build(
     python: PythonOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a suite's builder image and its runtime image, unless they are there.
+    """Make a suite's builder image and runtime image, if they are missing.
 
-    Builds do so by themselves when they first need an image; this shows the whole output.
+    A build makes the images that it needs by itself. This command shows the whole output.
 
     \b
     [bold]Example[/bold]
@@ -56,18 +56,18 @@ def build(
 
 @app.command()
 def refresh(
-    suite: Annotated[str | None, typer.Argument(help="Suite of the catalogue. Default: every one.")] = None,
+    suite: Annotated[str | None, typer.Argument(help="Suite of the catalogue. Default: all suites.")] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Only look for updates.")] = False,
     last: Annotated[
-        bool, typer.Option("--last", help="Only show what the last refresh changed, by whomever it was begun.")
+        bool, typer.Option("--last", help="Only show what the last refresh changed, a worker's included.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the archive's updates into the images that this host has, and say what changed.
+    """Install the archive's updates in this host's images, and list what changed.
 
-    An image that lacks none is left alone. The old images stay in use until the new ones are complete; compiled Pythons
-    are kept. A worker does this by itself, see WHEELYARD_REFRESH_INTERVAL_HOURS.
+    Images without pending updates are not rebuilt. The old images stay in use until the new ones are complete.
+    Pythons are not compiled again. Workers refresh by themselves: see WHEELYARD_REFRESH_INTERVAL_HOURS.
 
     \b
     [bold]Example[/bold]
@@ -82,9 +82,9 @@ def refresh(
 
 @app.command("test")
 def check(suite: SuiteArgument = None, *, python: PythonOption = None, as_json: JsonOption = False) -> None:
-    """Test a suite's images: read what they promise off them, and print the size of each part.
+    """Test a suite's images against the contract in builders/README.md, and print the size of each part.
 
-    Images that are missing are made first. The exit code is 0 if every promise is kept.
+    Missing images are made first. The exit code is 0 if every check passes.
     """
     from wheelyard.cli.builders import check_images
 
@@ -99,10 +99,10 @@ def sbom(
     role: Annotated[str, typer.Option("--role", help="builder or runtime.")] = "runtime",
     image: Annotated[
         str | None,
-        typer.Option("--image", metavar="NAME", help="Any image of 'builders list', by name or id, instead of these."),
+        typer.Option("--image", metavar="NAME", help="Instead, an image of 'builders list', by name or id."),
     ] = None,
 ) -> None:
-    """Print what is in an image that this host has, as CycloneDX JSON.
+    """Print the SBOM of an image on this host, as CycloneDX JSON.
 
     \b
     [bold]Example[/bold]
@@ -119,14 +119,16 @@ def prune(
     *,
     budget: Annotated[
         int | None,
-        typer.Option("--budget", metavar="BYTES", help="What may stay. Default: WHEELYARD_ENVIRONMENT_BUDGET_BYTES."),
+        typer.Option(
+            "--budget", metavar="BYTES", help="Space to leave in use. Default: WHEELYARD_ENVIRONMENT_BUDGET_BYTES."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove images with toolchains or system packages, used longest ago first, until the rest fits the budget.
+    """Remove images with toolchains or system packages, least recently used first, until the rest fits the budget.
 
-    Images that a refresh has superseded go too, once no build can need them any more. Workers do this by themselves
-    whenever they make a new image. What a container uses stays, and a build that needs a removed image makes it again.
+    Images that a refresh has replaced are removed too, once no build can need them. Images that a container uses stay.
+    A build makes a removed image again if it needs it. Workers prune by themselves whenever they make a new image.
     """
     from wheelyard.cli.builders import prune_images
 

@@ -1,4 +1,4 @@
-"""The commands of people who want wheels: their options and help. What they do is in ``build`` and ``listing``."""
+"""Options and help of the commands about builds. What they do is in ``builds`` and ``listing``."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -8,16 +8,16 @@ import typer
 
 from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platform, complete_python
 
-BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, or the beginning of it.")]
+BuildId = Annotated[str, typer.Argument(metavar="ID", help="The build's id, or its beginning.")]
 BuildIdOrProject = Annotated[
     str,
-    typer.Argument(metavar="ID|PROJECT", help="A build's id, the beginning of it, or a project: its newest build."),
+    typer.Argument(metavar="ID|PROJECT", help="A build's id or its beginning, or a project: its newest build."),
 ]
 
 
 def build(  # noqa: PLR0913  (one parameter an option)
     requirement: Annotated[
-        str, typer.Argument(metavar="NAME", help="Project, with a version specifier if you like: 'pyyaml>=6,<7'.")
+        str, typer.Argument(metavar="NAME", help="Project, with an optional version specifier: 'pyyaml>=6,<7'.")
     ],
     *,
     python: Annotated[
@@ -26,7 +26,7 @@ def build(  # noqa: PLR0913  (one parameter an option)
             "--python",
             metavar="X.Y",
             autocompletion=complete_python,
-            help="Python that the wheel is for, such as 3.13.",
+            help="Python of the wheel, such as 3.13.",
         ),
     ] = None,
     platform: Annotated[
@@ -35,19 +35,19 @@ def build(  # noqa: PLR0913  (one parameter an option)
             "--platform",
             metavar="TAG",
             autocompletion=complete_platform,
-            help="Platform, such as manylinux_2_36_x86_64.",
+            help="Platform of the wheel, such as manylinux_2_36_x86_64.",
         ),
     ] = None,
-    batch: Annotated[bool, typer.Option("--batch", help="Let the builds of people who wait go before it.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is built, showing the stages.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="As --wait, and show the log too.")] = False,
+    batch: Annotated[bool, typer.Option("--batch", help="Queue it at batch priority.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the build ends, and show its stages.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Like --wait, and show the log too.")] = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Ask for a wheel.
+    """Request a wheel.
 
-    An equal request joins the build that is there already. Without --wait or --follow the command returns at once.
-    Ctrl-C while it waits leaves the build running.
+    If an equal build exists, the request joins it. Without --wait or --follow the command returns at once.
+    Ctrl-C does not stop the build.
 
     \b
     [bold]Examples[/bold]
@@ -70,14 +70,14 @@ def logs(
     wanted: BuildIdOrProject,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the build is over; exit as the build did.")
+        bool, typer.Option("--follow", "-f", help="Follow the log until the build ends. The exit code is the build's.")
     ] = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
     """Print a build's log.
 
-    With --follow, a connection that drops is taken up where it was. Control sequences other than colours are removed.
+    With --follow, a lost connection is resumed where it broke off. Control sequences other than colours are removed.
 
     \b
     [bold]Examples[/bold]
@@ -92,10 +92,10 @@ def logs(
 
 
 def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """End a build that is queued or running.
+    """Cancel a build that is queued or running.
 
-    It takes the token that the wheel was asked for with, or the scope 'operate'. What others want too goes on for them,
-    unless the scope is 'operate'.
+    It needs the token that requested the wheel, or the scope 'operate'. A build that others requested too goes on,
+    unless the token has the scope 'operate'.
     """
     from wheelyard.cli.builds import cancel as run
     from wheelyard.cli.client import open_client
@@ -107,14 +107,14 @@ def cancel(build_id: BuildId, *, as_json: JsonOption = False, url: UrlOption = N
 def retry(
     build_id: BuildId,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is over, showing the stages.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the build ends, and show its stages.")] = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Try a build again that failed or was cancelled, as it was ordered.
+    """Retry a build that failed or was cancelled, with the same recipe.
 
-    One that waits for its next attempt goes on at once. To build with a recipe that has changed, ask for the wheel
-    again with 'wheelyard build'.
+    A build that waits for its next attempt starts at once. To build with a changed recipe, request the wheel again with
+    'wheelyard build'.
     """
     from wheelyard.cli.builds import retry as run
     from wheelyard.cli.client import open_client
@@ -124,7 +124,7 @@ def retry(
 
 
 def workers(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """List the workers: where they are, what they build with, what they do."""
+    """List the workers with their hosts, builders and running builds."""
     from wheelyard.cli.builds import list_workers
     from wheelyard.cli.client import open_client
 
@@ -137,14 +137,14 @@ def show(
         str,
         typer.Argument(
             metavar="ID|PROJECT|FILE",
-            help="A build's id or its beginning, a project (its newest build), or a wheel's file.",
+            help="A build's id or its beginning, a project (its newest build), or a wheel's file name.",
         ),
     ],
     *,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show one build: its wheel, its failure, or where it stands; or one wheel with its files and their sizes."""
+    """Show a build with its wheel, its failure or its stage; or a wheel with its files and their sizes."""
     from wheelyard.cli.builds import show as run
     from wheelyard.cli.client import open_client
 
@@ -161,9 +161,9 @@ def builds(
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only this project.")] = None,
     status: Annotated[
         Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
-        typer.Option("--status", help="Only those of this status."),
+        typer.Option("--status", help="Only builds with this status."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Maximum number to show.")] = 20,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
@@ -184,7 +184,7 @@ def builds(
 
 
 def targets(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """List the Pythons and platforms that can be asked for."""
+    """List the Pythons and platforms that you can request wheels for."""
     from wheelyard.cli.client import open_client
     from wheelyard.cli.listing import list_targets
 
@@ -193,9 +193,9 @@ def targets(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
 
 
 def status(*, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """Show whether the service can work, and what it has to do.
+    """Show whether the service is ready, and its queued and running builds.
 
-    The exit code is 0 if the service is ready, 4 if it is not or does not answer.
+    The exit code is 0 if the service is ready, and 4 if it is not ready or does not answer.
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.listing import show_status

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are called and explained alike."""
+"""Options that several commands share."""
 # ruff: noqa: PLC0415  what only a completion needs is not imported for every command
 
 import re
@@ -11,7 +11,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 def _check_url(url: str | None) -> str | None:
     if url is not None and not re.match(r"https?://[^/\s]", url):
-        raise typer.BadParameter(f"{url!r} is no address: write it as https://wheelyard.example.org.")
+        raise typer.BadParameter(f"{url!r} is not a URL, such as https://wheelyard.example.org.")
     return url
 
 
@@ -21,24 +21,24 @@ UrlOption = Annotated[
         "--url",
         metavar="URL",
         callback=_check_url,
-        help="Address of the service. Default: $WHEELYARD_URL, else the one that 'wheelyard up' runs here. "
-        "The token comes from $WHEELYARD_TOKEN, else from the same place.",
+        help="Address of the service. Default: $WHEELYARD_URL, else the service that 'wheelyard up' runs here. "
+        "The token comes from $WHEELYARD_TOKEN, else from the state directory of that service.",
     ),
 ]
 
 
 _TIMEOUT_SECONDS = 1.0
-"""A shell waits while its user does."""
+"""Short, because the shell of the user waits for the answer."""
 _MOST_BYTES = 1 << 20
 
 
 def complete_python(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer the Pythons that the service builds for."""
+    """Return the matching Pythons that the service builds for."""
     return _offered(context, "python", incomplete)
 
 
 def complete_platform(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer the platforms that the service builds for."""
+    """Return the matching platforms that the service builds for."""
     return _offered(context, "platform", incomplete)
 
 
@@ -50,7 +50,7 @@ def _offered(context: typer.Context, name: str, incomplete: str) -> list[str]:
 
 
 def _targets(url: str | None) -> list[dict[str, str]]:
-    """Read the service's targets with what Python itself has: importing the client takes longer than the answer."""
+    """Return the service's targets, read with ``urllib``: importing the client takes longer than the answer."""
     import json
     from http.client import HTTPException
     from urllib.request import Request, urlopen

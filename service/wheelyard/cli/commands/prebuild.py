@@ -1,4 +1,4 @@
-"""The commands of CI and their help. Their options are in ``prebuild_options``, what they do is in ``prebuild``."""
+"""Options and help of the commands for CI. What they do is in ``prebuild``."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -11,7 +11,7 @@ import typer
 from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platform, complete_python
 
 RequirementsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Requirements, beside a file or without one.")
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Requirements, in addition to a file or without one.")
 ]
 FilesOption = Annotated[
     list[Path] | None,
@@ -19,17 +19,17 @@ FilesOption = Annotated[
         "--requirements",
         "-r",
         metavar="FILE",
-        help="requirements.txt, pylock.toml, uv.lock, poetry.lock or pyproject.toml; requirements may be repeated.",
+        help="requirements.txt (may be repeated), pylock.toml, uv.lock, poetry.lock or pyproject.toml.",
     ),
 ]
 ConstraintsOption = Annotated[
     list[Path] | None,
-    typer.Option("--constraint", "-c", metavar="FILE", help="Constraints on requirements; may be repeated."),
+    typer.Option("--constraint", "-c", metavar="FILE", help="Constraints file; may be repeated."),
 ]
 PythonOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--python", metavar="X.Y", autocompletion=complete_python, help="Python that it runs on; may be repeated."
+        "--python", metavar="X.Y", autocompletion=complete_python, help="Python of the application; may be repeated."
     ),
 ]
 PlatformOption = Annotated[
@@ -38,7 +38,7 @@ PlatformOption = Annotated[
         "--platform",
         metavar="TAG",
         autocompletion=complete_platform,
-        help="Platform, such as manylinux_2_31_x86_64; may be repeated.",
+        help="Platform, from 'wheelyard targets'; may be repeated.",
     ),
 ]
 ExtraOption = Annotated[
@@ -46,28 +46,31 @@ ExtraOption = Annotated[
 ]
 GroupOption = Annotated[list[str] | None, typer.Option("--group", metavar="NAME", help="Dependency group.")]
 DefaultGroupsOption = Annotated[
-    bool, typer.Option("--default-groups/--no-default-groups", help="Groups that the tool installs by itself.")
+    bool,
+    typer.Option("--default-groups/--no-default-groups", help="Include the groups that the tool installs by default."),
 ]
 PreferOption = Annotated[
     Literal["upstream", "own"],
-    typer.Option("--prefer", help="upstream: its wheels will do; own: build everything."),
+    typer.Option("--prefer", help="upstream: mirror upstream's wheels where they fit; own: build everything."),
 ]
 AllowSkippedOption = Annotated[
     bool,
-    typer.Option("--allow-skipped", help="Lines for addresses and repositories, left out, do not count as missing."),
+    typer.Option(
+        "--allow-skipped", help="Do not fail because of lines with URLs and repositories, which are left out."
+    ),
 ]
 WebhookOption = Annotated[
     str | None,
     typer.Option("--webhook", metavar="URL", help="URL of a webhook to call when the request ends (signed)."),
 ]
-PlanOption = Annotated[bool, typer.Option("--plan", help="Only say what would be done.")]
-WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until all is installable.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Only show what would be done.")]
+WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until everything is installable.")]
 LockOutOption = Annotated[
     Path | None,
     typer.Option(
         "--lock-out",
         metavar="FILE",
-        help="Write a lock that installs from our index alone, or into a folder.",
+        help="Write a lock file, or a folder of files, that installs from our index only.",
     ),
 ]
 JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML.")]
@@ -99,10 +102,10 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Have our index serve everything that an application depends on.
+    """Build or mirror every dependency of an application.
 
-    The exit code is 0 only if all of it is installable; a line that asks for what is on no index keeps it from that.
-    Ctrl-C leaves the builds running. In GitHub Actions, failures become annotations and a job summary.
+    The exit code is 0 only if everything is installable. A line that asks for something that is on no index makes it 1.
+    Ctrl-C does not stop the builds. In GitHub Actions, failures become annotations and a job summary.
 
     \b
     [bold]Examples[/bold]
@@ -141,10 +144,10 @@ def prebuild(  # noqa: PLR0913  (one parameter an option)
 
 
 def request(  # noqa: PLR0913  (one parameter an option)
-    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or the beginning of it.")],
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or its beginning.")],
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until all is installable.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Start nothing more for it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until everything is installable.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the request: start no more builds for it.")] = False,
     file: FilesOption = None,
     constraint: ConstraintsOption = None,
     lock_out: LockOutOption = None,
@@ -152,7 +155,7 @@ def request(  # noqa: PLR0913  (one parameter an option)
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show, await or cancel a request that 'wheelyard prebuild' has made.
+    """Show, wait for or cancel a request of 'wheelyard prebuild'.
 
     With --requirements and --lock-out it also writes the lock file that installs from our index.
     """
@@ -185,9 +188,9 @@ def webhook_secret(
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Show the secret that a receiver checks the signatures of your webhooks with.
+    """Show the secret with which a receiver verifies the signatures of your webhooks.
 
-    Each token and URL has a secret of its own.
+    Each token and URL has its own secret.
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.console import print_json
@@ -201,7 +204,7 @@ def webhook_secret(
 
 
 def _new_request(**given: object) -> "NewRequest":
-    """Make what is sent of the options, or say which of them the service would refuse."""
+    """Return the request that the options describe; raise BadParameter for options that the service would refuse."""
     from pydantic import ValidationError
 
     from wheelyard.api.schemas.requests import NewRequest
@@ -214,24 +217,24 @@ def _new_request(**given: object) -> "NewRequest":
 
 
 def _check_lock_out(lock_out: Path | None, given: "GivenFiles") -> None:
-    """Refuse a lock that could not be written, before anything is waited for."""
+    """Raise BadParameter for a lock file that could not be written, before anything is requested."""
     if lock_out is None:
         return
     if not given.paths:
         raise typer.BadParameter("name the lock file with --requirements.", param_hint="--lock-out")
     in_place = len(given.paths) == 1 and lock_out.resolve() == given.paths[0].resolve()
     if given.is_open and (in_place or (lock_out.is_dir() and len(given.paths) > 1)):
-        problem = "requirements without hashes become one lock of all that they come down to: name another file."
+        problem = "requirements without hashes become one lock file with all dependencies: name another file."
         raise typer.BadParameter(problem, param_hint="--lock-out")
     if len(given.locks) > 1 and not given.is_open and not lock_out.is_dir() and not in_place:
-        problem = f"{', '.join(given.locks)} will get hashes: name a folder that is there, or a single file itself."
+        problem = f"{', '.join(given.locks)} will get hashes: name an existing folder, or hand over a single file."
         raise typer.BadParameter(problem, param_hint="--lock-out")
     if not lock_out.is_dir():
         _check_place(lock_out, "--lock-out")
 
 
 def _check_place(path: Path | None, option: str) -> None:
-    """Refuse a place that cannot be written to, before anything is waited for; folders on the way are made."""
+    """Raise BadParameter for a path that cannot be written; create its folders."""
     if path is None:
         return
     is_new = not path.exists()

@@ -1,4 +1,4 @@
-"""Recipes: commands for whoever writes them, on their own host, with or without a running service."""
+"""Options and help of the ``recipe`` commands, which need no running service."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -11,9 +11,7 @@ from wheelyard.cli.commands.options import JsonOption, complete_platform, comple
 
 FolderOption = Annotated[
     Path | None,
-    typer.Option(
-        "--recipes", metavar="FOLDER", help="Folder of recipes that comes after all others, such as your checkout."
-    ),
+    typer.Option("--recipes", metavar="FOLDER", help="Folder of recipes that take precedence, such as your checkout."),
 ]
 PythonOption = Annotated[
     str | None,
@@ -34,7 +32,7 @@ PlatformOption = Annotated[
     ),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Check, explain, draft and try the recipes that projects are built by.")
+app = typer.Typer(no_args_is_help=True, help="Check, explain, draft and try recipes.")
 
 
 @app.command()
@@ -46,9 +44,9 @@ def lint(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Check recipes: every problem of every file, by file, line and key.
+    """Check recipes, and list every problem with its file, line and key.
 
-    Besides what makes a recipe unusable, it finds files that no rule names. The exit code is 0 if nothing is wrong.
+    It also reports files that no rule names. The exit code is 0 if there is no problem.
 
     \b
     [bold]Example[/bold]
@@ -63,7 +61,7 @@ def lint(
 def explain(
     release: Annotated[
         str,
-        typer.Argument(metavar="NAME[==VERSION]", help="A project, or a release of it. Default: its newest one."),
+        typer.Argument(metavar="NAME[==VERSION]", help="A project or a release. Default: the newest release."),
     ],
     *,
     python: PythonOption = None,
@@ -71,7 +69,7 @@ def explain(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a recipe comes to for one release and target: which key came from which rule, file and line.
+    """Show the effective recipe for a release and target, with the rule, file and line of each key.
 
     \b
     [bold]Example[/bold]
@@ -85,17 +83,17 @@ def explain(
 @app.command()
 def new(
     release: Annotated[
-        str, typer.Argument(metavar="NAME[==VERSION]", help="A project, or a release of it. Default: its newest one.")
+        str, typer.Argument(metavar="NAME[==VERSION]", help="A project or a release. Default: the newest release.")
     ],
     *,
     target: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there. Default: print it.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write. Default: print it.")
     ] = None,
 ) -> None:
     """Draft a recipe from a project's sdist: backend, sources, libraries, toolchains, extension modules.
 
-    The sdist is fetched by its hash and read as data; nothing of it runs. What build files look for is guessed to be
-    Debian packages, so look at every line.
+    The sdist is checked against its hash and read as data. None of its code runs. The Debian packages are guesses from
+    the build files, so check every line.
 
     \b
     [bold]Example[/bold]
@@ -109,20 +107,20 @@ def new(
 @app.command("test")
 def check(  # noqa: PLR0913  (typer's form of options)
     release: Annotated[
-        str, typer.Argument(metavar="NAME[==VERSION]", help="A project, or a release of it. Default: its newest one.")
+        str, typer.Argument(metavar="NAME[==VERSION]", help="A project or a release. Default: the newest release.")
     ],
     *,
     python: PythonOption = None,
     platform: PlatformOption = None,
     folder: FolderOption = None,
     keep: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Keep the wheel in this folder.")
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Save the wheel in this folder.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build, repair and prove a release on this host with the recipe as it is now, and publish nothing.
+    """Build, repair and test a release on this host with the current recipe. Nothing is published.
 
-    It needs the container engine and no running service; images are shared with the service's. The exit code is 0 if
+    It needs a container engine, but no running service. It uses the same images as the service. The exit code is 0 if
     the wheel works.
 
     \b

@@ -1,4 +1,4 @@
-"""The operator's commands that run something: their options and help."""
+"""Options and help of the operator's commands: run, back up, restore and check the service."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -11,10 +11,10 @@ from wheelyard.cli.commands.options import JsonOption
 
 
 def up() -> None:
-    """Run the whole service here, in the foreground.
+    """Run the whole service on this host, in the foreground.
 
-    Starts what is not set to be elsewhere (PostgreSQL, devpi), the API and one worker, all with their state in one
-    directory, and says its addresses and where its first token is. Ctrl-C stops everything that it started.
+    It starts PostgreSQL and devpi, unless the settings name others, the API and one worker. All of them keep their
+    state in one directory. It prints its addresses and the file of its first token. Ctrl-C stops all of it.
 
     \b
     [bold]Examples[/bold]
@@ -30,9 +30,9 @@ def up() -> None:
 
 
 def serve() -> None:
-    """Run the API alone, for a service whose database and index are elsewhere.
+    """Run the API only, with a database and an index elsewhere.
 
-    Needs WHEELYARD_DATABASE_URL and WHEELYARD_INDEX_URL; docs/settings.md lists the rest.
+    It needs WHEELYARD_DATABASE_URL and WHEELYARD_INDEX_URL. docs/settings.md lists the other settings.
     """
     import asyncio
 
@@ -45,12 +45,12 @@ def serve() -> None:
 def worker(
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Only tell by the exit code whether this host's worker is at work.")
+        bool, typer.Option("--check", help="Only check whether this host's worker is alive: exit code 0 or 4.")
     ] = False,
 ) -> None:
-    """Run a worker alone, on any host that has a container engine.
+    """Run a worker only, on any host with a container engine.
 
-    Needs WHEELYARD_DATABASE_URL and WHEELYARD_INDEX_URL; docs/settings.md lists the rest.
+    It needs WHEELYARD_DATABASE_URL and WHEELYARD_INDEX_URL. docs/settings.md lists the other settings.
     """
     import asyncio
 
@@ -70,9 +70,9 @@ def devpi(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 3141,
 ) -> None:
-    """Run devpi alone, with Wheelyard's users and indexes, for an API and workers that are elsewhere.
+    """Run devpi only, with Wheelyard's users and indexes, for an API and workers elsewhere.
 
-    Needs WHEELYARD_INDEX_PASSWORD and WHEELYARD_STAGING_PASSWORD: the API and the workers log in with the same.
+    It needs WHEELYARD_INDEX_PASSWORD and WHEELYARD_STAGING_PASSWORD. Give the API and the workers the same passwords.
     """
     import asyncio
 
@@ -83,13 +83,13 @@ def devpi(
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="Folder to make; it must not exist yet.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to create; it must not exist yet.")],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy what cannot be made again: the database and devpi's files, whichever is here.
+    """Back up the database and devpi's files, as far as they are on this host.
 
-    The service may run meanwhile. Where devpi runs on a host of its own, back up there, too: first the database.
+    The service may run meanwhile. If devpi runs on another host, back up the database first, then run this there.
     """
     from wheelyard.cli.operate import run_backup
 
@@ -99,9 +99,9 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(help="Folder that 'wheelyard backup' made.")], *, as_json: JsonOption = False
 ) -> None:
-    """Put a backup back into an empty database and state directory, before the service is started.
+    """Restore a backup into an empty database and state directory, before the service is started.
 
-    Every file is compared with its hash first. The next start brings an older schema up to date.
+    The hash of every file is checked first. The next start migrates an older schema.
     """
     from wheelyard.cli.operate import run_restore
 
@@ -109,10 +109,10 @@ def restore(
 
 
 def demo() -> None:
-    """Build markupsafe and pyyaml from source, install them from the index, import them.
+    """Build markupsafe and pyyaml from source, install them from the index, and import them.
 
-    Uses the service that runs on this state directory, or starts one for as long as it takes. The first time, the
-    builder image and the runtime image are made, which takes minutes.
+    It uses the running service of this state directory, or starts one and stops it afterwards. The first time it makes
+    the builder image and the runtime image, which takes minutes.
     """
     from wheelyard.cli.demo import run_demo
 
@@ -120,9 +120,9 @@ def demo() -> None:
 
 
 def doctor(*, as_json: JsonOption = False) -> None:
-    """Check what Wheelyard needs on this host, and say how to mend what is wrong.
+    """Check what Wheelyard needs on this host, and print how to fix each problem.
 
-    The exit code is 0 if nothing fails; warnings do not count.
+    The exit code is 0 if no check fails. Warnings do not count.
     """
     from wheelyard.cli.operate import run_doctor
 
@@ -134,11 +134,11 @@ def audit(
     of: Annotated[
         str | None, typer.Option("--of", metavar="ID", help="Only changes of this build, token or wheel.")
     ] = None,
-    by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="Only what this actor did.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many entries at most.")] = 50,
+    by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="Only changes by this actor.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="Maximum number to show.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who changed what, newest first, on the service's own host."""
+    """Show the audit log, newest first. Run it on the service's host."""
     from wheelyard.cli.operate import show_audit
     from wheelyard.domain.access import AuditFilter
 

@@ -1,4 +1,4 @@
-"""API tokens: an operator's commands on the service's host, which speak to the database and not to the API."""
+"""Options and help of the ``token`` commands, for operators on the service's host. They use the database directly."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -9,22 +9,22 @@ import typer
 from wheelyard.cli.commands.options import JsonOption
 from wheelyard.domain.access import Scope
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and end API tokens, on the service's own host.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API tokens, on the service's host.")
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Who or what will use it, such as 'ci'.")],
+    name: Annotated[str, typer.Argument(help="User or purpose of the token, such as 'ci'.")],
     *,
     scope: Annotated[
-        Scope, typer.Option("--scope", help="What it opens; each scope includes those before it.")
+        Scope, typer.Option("--scope", help="What it allows; each scope includes those before it.")
     ] = Scope.REQUEST,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="End it after this time, such as 12h or 90d.")
+        str | None, typer.Option("--expires", metavar="TIME", help="Lifetime, such as 12h or 90d. Default: no end.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token and print its secret, which cannot be had again.
+    """Create a token and print its secret, which is shown only once.
 
     \b
     [bold]Example[/bold]
@@ -45,11 +45,11 @@ def list_command(*, as_json: JsonOption = False) -> None:
 
 @app.command()
 def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as 'wheelyard token list' shows it.")],
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, from 'wheelyard token list'.")],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """End a token at once."""
+    """Revoke a token at once."""
     from wheelyard.cli.tokens import revoke_token
 
     raise typer.Exit(revoke_token(token_id, as_json=as_json))

@@ -1,4 +1,4 @@
-"""The commands about published wheels: their options and help. What they do is in ``wheels``."""
+"""Options and help of the commands about published wheels. What they do is in ``wheels``."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -8,20 +8,19 @@ import typer
 
 from wheelyard.cli.commands.options import JsonOption, UrlOption
 
-WheelName = Annotated[
-    str, typer.Argument(metavar="FILE", help="The wheel's file name, as 'wheelyard wheels' shows it.")
-]
+WheelName = Annotated[str, typer.Argument(metavar="FILE", help="The wheel's file name, from 'wheelyard wheels'.")]
 
-index_app = typer.Typer(no_args_is_help=True, help="Look after the index that wheels are installed from.")
+index_app = typer.Typer(no_args_is_help=True, help="Check the index that wheels are installed from.")
 
 
 def wheels(
     *,
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only this project.")] = None,
     standing: Annotated[
-        Literal["offered", "yanked", "deleted"] | None, typer.Option("--standing", help="Only those of this standing.")
+        Literal["offered", "yanked", "deleted"] | None,
+        typer.Option("--standing", help="Only wheels with this standing."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Show this many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Maximum number to show.")] = 20,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
@@ -41,11 +40,11 @@ def wheels(
 def yank(
     filename: WheelName,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; installers show it.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, which installers show.")],
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Yank a wheel: installers take it only when its exact version is asked for.
+    """Yank a wheel: installers use it only if its exact version is requested.
 
     \b
     [bold]Example[/bold]
@@ -59,7 +58,7 @@ def yank(
 
 
 def unyank(filename: WheelName, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """Offer a yanked wheel again."""
+    """Undo the yank of a wheel."""
     from wheelyard.cli.client import open_client
     from wheelyard.cli.wheels import show_wheel
 
@@ -68,7 +67,7 @@ def unyank(filename: WheelName, *, as_json: JsonOption = False, url: UrlOption =
 
 
 def promote(filename: WheelName, *, as_json: JsonOption = False, url: UrlOption = None) -> None:
-    """Publish a staged wheel's proven bytes for everybody."""
+    """Publish a staged wheel on the production index. The file stays the same."""
     from wheelyard.cli.client import open_client
     from wheelyard.cli.wheels import show_wheel
 
@@ -83,7 +82,7 @@ def delete(
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Remove a wheel for good; its name stays taken. Yank it instead, unless nobody may have the bytes.
+    """Delete a wheel for ever. Its file name cannot be used again. Prefer yank, unless the file must disappear.
 
     \b
     [bold]Example[/bold]
@@ -99,14 +98,14 @@ def delete(
 @index_app.command("check")
 def check(
     *,
-    mend: Annotated[bool, typer.Option("--mend", help="Put right what can be.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Repair what can be repaired.")] = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Compare what devpi holds with what is listed.
+    """Compare the files on devpi with the wheels in the database.
 
-    --mend removes deleted wheels that devpi still has, publishes a missing wheel again if the other level has its
-    bytes, and keeps metadata that was not kept before. The exit code is 0 if nothing is left to be mended, else 4.
+    --mend removes deleted wheels from devpi, publishes a missing wheel again if the other level has its file, and
+    stores missing metadata. The exit code is 0 if nothing is left to repair, else 4.
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.wheels import report_check
