@@ -21,7 +21,7 @@ def descendants(parent: type[WheelyardError]) -> Iterator[type[WheelyardError]]:
         yield from descendants(child)
 
 
-ERRORS = [error for error in descendants(WheelyardError) if error.__module__ == "wheelyard.errors"]
+ERRORS = [error for error in descendants(WheelyardError) if error.__module__.startswith("wheelyard.errors.")]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)

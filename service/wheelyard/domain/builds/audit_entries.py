@@ -36,11 +36,6 @@ def cancellation_of(build: Build, by: str) -> Change:
     return Change(actor=by, action=Action.BUILD_CANCELLED, object=build.id, details={"project": build.order.project})
 
 
-def leaving_of(build: Build, by: str) -> Change:
-    """Say for the audit log that somebody wants a build no longer, which goes on for others."""
-    return Change(actor=by, action=Action.BUILD_LEFT, object=build.id, details={"project": build.order.project})
-
-
 def wheel_change(filename: str, action: Action, *, by: str, **details: str) -> Change:
     """Say for the audit log that somebody changed a published wheel."""
     return Change(actor=by, action=action, object=filename, details=details)

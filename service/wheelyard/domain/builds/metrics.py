@@ -1,16 +1,13 @@
 """Figures of the whole service: how much there is now, and how much there was. Must not know how they are shown."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Final
 
-from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.index.wheels import WheelOrigin
 
 BUCKETS: Final = (0.0, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
 """Upper ends of the classes of what is measured, in seconds; the last class has none. Migrations have them too."""
@@ -95,41 +92,3 @@ class Metrics:
     tallies: tuple[Count, ...]
     workers: tuple[WorkerStatus, ...] = ()
     database_bytes: int | None = None
-
-
-def counts_of_change(old: Build, new: Build) -> Iterator[Count]:
-    """Count what a change of a build means; the triggers of the database do the same."""
-    if new.status is not old.status:
-        yield from _tallies_of_status(old, new)
-    for attempt in new.attempts:
-        former = next((one for one in old.attempts if one.number == attempt.number), None)
-        if attempt.finished_at is not None and former is not None and former.finished_at is None:
-            yield from _tallies_of_attempt(attempt)
-
-
-def _tallies_of_status(old: Build, new: Build) -> Iterator[Count]:
-    if new.status is Status.RUNNING and old.started_at is None and new.started_at is not None:
-        waited = (new.started_at - new.created_at).total_seconds()
-        yield Count.of(Total.BUILD_WAIT, new.priority.value, measured=waited)
-    if new.status.is_final:
-        yield Count.of(Total.BUILDS, new.status.value, new.failure.code if new.failure else "")
-        if new.started_at is not None and new.finished_at is not None:
-            took = (new.finished_at - new.started_at).total_seconds()
-            yield Count.of(Total.BUILD_DURATION, new.status.value, measured=took)
-
-
-def _tallies_of_attempt(attempt: Attempt) -> Iterator[Count]:
-    yield Count.of(Total.ATTEMPTS, attempt.status.value, attempt.failure.code if attempt.failure else "")
-    for timing in attempt.timings:
-        yield Count.of(Total.STAGE_DURATION, timing.stage.value, measured=timing.seconds)
-
-
-def count_of_request(*, joined: bool, status: Status) -> Count:
-    """Count a request by what it led to."""
-    outcome = "queued" if not joined else "satisfied" if status is Status.SUCCEEDED else "joined"
-    return Count.of(Total.REQUESTS, outcome)
-
-
-def count_of_wheel(origin: WheelOrigin) -> Count:
-    """Count a wheel that came onto the index."""
-    return Count.of(Total.WHEELS, origin.value)

@@ -1,6 +1,5 @@
 """Figures of what was built in some days: how many, how well, how fast. Must not know where builds are kept."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -125,11 +124,3 @@ class Statistics:
         """The share of those that ended by themselves which succeeded; None if there were none."""
         ended = self.succeeded + self.failed
         return self.succeeded / ended if ended else None
-
-
-def classify(seconds: Sequence[float]) -> tuple[int, ...]:
-    """Count durations by class: a duration belongs to the first class whose upper end is not below it."""
-    counts = [0] * (len(DURATION_BOUNDS) + 1)
-    for one in seconds:
-        counts[sum(bound < one for bound in DURATION_BOUNDS)] += 1
-    return tuple(counts)
