@@ -384,5 +384,5 @@ def _live(record: BuildRecord) -> LiveBuild:
 
 
 def _leaving_of(build: Build, by: str) -> Change:
-    """Return the audit log's change for a caller who no longer wants a build that others still want."""
+    """Return the audit entry of a caller who no longer wants a build that others still want."""
     return Change(actor=by, action=Action.BUILD_LEFT, object=build.id, details={"project": build.order.project})
