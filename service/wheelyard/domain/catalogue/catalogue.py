@@ -220,7 +220,7 @@ def check_catalogue(tables: Mapping[str, Any], *, source: str = "") -> Catalogue
         catalogue = Catalogue.model_validate(tables)
     except ValidationError as error:
         # pydantic adds the kind of an entry to its location, although it is not in the text:
-        # https://docs.pydantic.dev/latest/concepts/unions/#discriminated-unions-with-callable-discriminator
+        # https://github.com/pydantic/pydantic/issues/7500
         problems = [_KIND.sub(r"\1.", problem) for problem in describe_problems(error, known_keys())]
         raise CatalogueInvalidError(problems=problems, source=source) from error
     if problems := list(_cross_check(catalogue)):

@@ -121,7 +121,8 @@ APT: Final = PackageManager(
     hold="apt-mark hold {packages}",
     upgrade=f"export DEBIAN_FRONTEND=noninteractive && apt-get update && apt-get upgrade --yes && {_APT_CLEAN}",
     list_packages=r"dpkg-query --show --showformat '${Package}\t${Version}\t${Architecture}\n'",
-    # --error-on=any: without it apt-get continues with its old lists, which are empty (apt-get(8)).
+    # --error-on=any: without it apt-get continues with its old lists, which are empty:
+    # https://github.com/Debian/apt/pull/124
     list_updates="apt-get update --error-on=any >/dev/null && apt-get --simulate upgrade",
     parse_updates=parse_upgrades,
     add_user=_USERADD,
@@ -133,7 +134,7 @@ DNF: Final = PackageManager(
     install="dnf --assumeyes --setopt=install_weak_deps=False install {packages} && dnf clean all",
     upgrade="dnf --assumeyes upgrade && dnf clean all",
     list_packages=_RPMS,
-    # check-update exits with 100 if there are updates: https://dnf.readthedocs.io/en/latest/command_ref.html
+    # check-update exits with 100 if there are updates (dnf(8)).
     list_updates=(
         f"{_RPMS}; echo; dnf --quiet check-update || test $? -eq 100; "
         "dnf --quiet updateinfo list --security --updates | sed -nE 's/.* (\\S+)-[^-]+-[^-]+$/security \\1/p'"
