@@ -1,6 +1,7 @@
 """Find the Debian packages that own files. dpkg's database has some libraries in /lib, others in /usr/lib.
 
-Each query reads dpkg's whole database, so one query asks for all files.
+https://github.com/debuerreotype/docker-debian-artifacts/issues/199 has the cause, which is Debian's merged /usr. Each
+query reads dpkg's whole database, so one query asks for all files.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def _module_of(bundle: zipfile.ZipFile, member: str) -> str | None:
     if parts[-1] == "__init__":  # a package that is itself an extension module, imported by the package's name
         parts.pop()
     # Even with a tag it may be a plain shared library for ctypes or CFFI, without the entry point for imports
-    # (PEP 489), because setuptools tags everything that it compiles.
+    # (PEP 489), because setuptools tags everything that it compiles:
+    # https://github.com/pypa/setuptools/issues/4435
     if not parts or f"PyInit_{parts[-1]}".encode() not in bundle.read(member):
         return None
     return ".".join(parts)

@@ -104,16 +104,16 @@ class ImportResult(NamedTuple):
     module: str
     error: str | None
     is_broken: bool
-    """True if the wheel itself is at fault: a library or symbol that cannot be found, a lost extension module, or an
-    interpreter that did not survive. Other errors may be the module's right answer to a place without its optional
-    companions, its configuration or its operating system."""
+    """True if the wheel itself is at fault: a missing library or symbol, a lost extension module, or a crashed
+    interpreter. Other errors may be correct for a module whose optional companions, configuration or operating system
+    are missing."""
     is_excused: bool = False
-    """True if it wants a part of the standard library that the image's Python was built without, such as Tk: whether it
-    works elsewhere cannot be told here."""
+    """True if it needs a part of the standard library that the image's Python lacks, such as Tk. It may work on other
+    hosts."""
     lacks: str | None = None
-    """A module of the wheel's own that it wants and that is not there."""
+    """A missing module of the wheel's own that it needs."""
     companion: str | None = None
-    """A module of another distribution that it wants and that is not there."""
+    """A missing module of another distribution that it needs."""
 
 
 class _Judge(NamedTuple):

@@ -155,9 +155,9 @@ def _try_again(
     """Import failed modules again with other settings; the other results stay."""
     failed = {one.module for one in before if one.error is not None and one.module in modules}
     again = {one.module: one for one in import_modules(failed)}
-    mended = [module for module, one in again.items() if one.error is None]
+    working = [module for module, one in again.items() if one.error is None]
     return [again.get(one.module, one) for one in before], [
-        f"{module} can be imported only {how}." for module in mended
+        f"{module} can be imported only {how}." for module in working
     ]
 
 

@@ -34,7 +34,8 @@ def caller_of_address(address: str) -> str:
 
 Address = IPv4Address | IPv6Address
 
-# Our own lists, because ipaddress.is_global differs between Python's patch releases. The sources are
+# Our own lists, because ipaddress.is_global differs between Python's patch releases
+# (https://github.com/python/cpython/issues/113171). The sources are
 # https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry.
 _CLOSED_IPV4: Final = tuple(
     map(

@@ -29,7 +29,7 @@ _SHOWN: Final = 200
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
 _NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
-_POETRY: Final = "; what is in Poetry's own tables, its poetry.lock says"
+_POETRY: Final = "; for Poetry's own tables, use its poetry.lock"
 
 
 def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencies:

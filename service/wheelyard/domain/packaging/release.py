@@ -193,7 +193,8 @@ def _check_sense(text: str, parsed: Requirement) -> None:
 def _fitting_files(specifier: SpecifierSet, files: Iterable[IndexFile], python: str) -> list[IndexFile]:
     """Return the files that fit, by pip's rules in pip's order: a yanked final release still hides pre-releases.
 
-    See ``CandidateEvaluator.get_applicable_candidates`` and ``Factory._iter_found_candidates`` in pip 26.3.
+    See ``CandidateEvaluator.get_applicable_candidates`` and ``Factory._iter_found_candidates`` in pip 26.3, and
+    https://github.com/pypa/pip/issues/8262.
     """
     usable = [file for file in files if serves_python(file, python)]
     applicable = list(specifier.filter(usable, key=_version_of))

@@ -160,7 +160,7 @@ class Expect(Section):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.pure and self.extensions:
-            raise ValueError("pure = true says that there are no extensions, and extensions names some")
+            raise ValueError("pure = true means no extensions, but extensions names some")
         if both := sorted({*self.extensions} & {*self.absent}):
             raise ValueError(f"extensions and absent both name {', '.join(both)}")
         return self

@@ -79,7 +79,7 @@ def read_manifest(text: str) -> Manifest:
     """Parse and reduce a manifest; raise ValueError with the reason if it is invalid or needs something forbidden."""
     raw = read_toml(text)
     if "replace" in raw:
-        raise ValueError("it replaces crates, which cargo itself has given up")
+        raise ValueError("it replaces crates with [replace], and only [patch] is allowed")
     paths: list[str] = []
     document = dict(_reduce(raw, paths))
     return Manifest(document=document, paths=tuple(paths))
@@ -192,7 +192,7 @@ def _write(value: object) -> str:
         case dict():
             return f"{{ {', '.join(f'{_quote(key)} = {_write(item)}' for key, item in value.items())} }}"
         case _:
-            raise ValueError(f"{str(value)[:50]} is of no kind that a dependency can have")
+            raise ValueError(f"{str(value)[:50]} is not a value that a dependency can have")
 
 
 def _quote(text: str) -> str:
