@@ -1,6 +1,6 @@
-"""Read off a builder image what it promises, from inside it, as JSON.
+"""Check the promises of a builder image, from inside it; print JSON.
 
-Run as the image's own user with the tools' Python; needs nothing else. Must hold for every suite and Python.
+Run as the image's own user with the tools' Python; it needs nothing else. The checks hold for every suite and Python.
 """
 
 import glob
@@ -27,7 +27,7 @@ _FORBIDDEN = ("-g", "-march", "-flto", "-specs", "-fprofile")
 
 
 def check_tools():
-    """Compilers and tools are there, and auditwheel finds a patchelf that it accepts."""
+    """Compilers and tools exist, and auditwheel finds a patchelf that it accepts."""
     names = (
         "gcc",
         "g++",
@@ -46,7 +46,7 @@ def check_tools():
 
 
 def check_pythons():
-    """Each Python compiles an extension module and imports it, with no flag that other machines would suffer from."""
+    """Each Python compiles an extension module and imports it, without flags for this machine only."""
     problems = [] if glob.glob("/opt/python/*") else ["no Python"]
     for prefix in sorted(glob.glob("/opt/python/*")):
         with tempfile.TemporaryDirectory(dir="/scratch") as folder:
@@ -61,19 +61,19 @@ def check_pythons():
 
 
 def check_development_packages():
-    """No headers that a recipe has to name."""
+    """No headers of packages that a recipe must name."""
     names = ("openssl/ssl.h", "ffi.h", "zlib.h", "bzlib.h", "lzma.h", "sqlite3.h")
     return [path for name in names for path in glob.glob(f"/usr/include/**/{name}", recursive=True)]
 
 
 def check_user():
-    """A dedicated user that is not root and cannot write what is ours."""
+    """A dedicated user that is not root and cannot write our files."""
     problems = [] if os.getuid() == 1000 else [f"uid {os.getuid()}"]
     return problems + [folder for folder, _, _ in os.walk("/opt") if os.access(folder, os.W_OK)]
 
 
 def run(check):
-    """Run one check; an exception is a problem, too."""
+    """Run one check; an exception counts as a problem."""
     try:
         return check()
     except Exception as error:  # noqa: BLE001  whatever is wrong with the image is what we look for

@@ -1,6 +1,6 @@
-"""Read off the files of a builder or a runtime image what both promise, from inside it, as JSON.
+"""Check the files of a builder or runtime image, from inside it; print JSON.
 
-Run as the image's own user with a Python of the image; needs nothing else. Must hold for every suite and Python.
+Run as the image's own user with a Python of the image; needs nothing else. The checks hold for every suite and Python.
 """
 
 import json
@@ -30,7 +30,7 @@ def find_files():
 
 
 def read_sections(path):
-    """Give the name and the type of each section of an ELF file; none of any other file: elf(5)."""
+    """Return the name and type of each section of an ELF file; none for any other file (elf(5))."""
     with open(path, "rb") as stream:
         head = stream.read(64)
         if len(head) < 64 or head[:5] != b"\x7fELF\x02":
@@ -50,7 +50,7 @@ def read_sections(path):
 
 def check_debug_symbols():
     """No file of a runtime and no Python of ours has debug information; nor do our Pythons have symbol tables."""
-    # A builder's sanitizers have debug information on purpose; they are the distribution's, and stay there.
+    # A builder's sanitizers have debug information on purpose; they belong to the distribution and stay.
     looked_at = _OURS if os.path.isdir(_TOOLS) else "/"
     problems = []
     for path, status in find_files():
@@ -63,7 +63,7 @@ def check_debug_symbols():
 
 
 def is_program(path, status):
-    """Tell whether a file may be a program or a library that can be looked at."""
+    """Return whether a file may be a readable program or library."""
     named = path.endswith(".so") or ".so." in path
     return (named or status.st_mode & 0o111) and os.access(path, os.R_OK)
 
@@ -86,13 +86,13 @@ def check_leftovers():
 
 
 def check_byte_code():
-    """Every module of our Pythons has byte code, which is checked against nothing when it is loaded."""
+    """Every module of our Pythons has byte code that is not checked against its source (PEP 552)."""
     modules = (path for path, _ in find_files() if path.startswith(_OURS) and path.endswith(".py"))
     return [path for path in modules if not has_byte_code(path)]
 
 
 def has_byte_code(path):
-    """Tell whether a module's byte code is there, and is valid whatever the module's time or hash: PEP 552."""
+    """Return whether a module has byte code that is valid whatever the module's time or hash (PEP 552)."""
     version = path[len(_OURS) :].partition("/")[0].replace(".", "")
     folder, name = os.path.split(path)
     cached = os.path.join(folder, "__pycache__", f"{name[:-3]}.cpython-{version}.pyc")
@@ -109,7 +109,7 @@ def check_caches():
 
 
 def run(check):
-    """Run one check; an exception is a problem, too."""
+    """Run one check; an exception counts as a problem."""
     try:
         return check()[:_SHOWN]
     except Exception as error:  # noqa: BLE001  whatever is wrong with the image is what we look for

@@ -1,8 +1,8 @@
-"""Try in a container what builders/seccomp.json takes from it, and print as JSON what was not refused.
+"""Try what builders/seccomp.json forbids in a container, and print as JSON what was not refused.
 
-Run as any user with a Python of the image, confined as builds are; needs nothing else. A kernel in user space (gVisor)
-answers calls itself, and the host's kernel never sees them, so there nothing is tried. Whatever needs ctypes imports it
-itself, so that an image without it has its other checks.
+Run as any user with a Python of the image, confined like builds. It needs nothing else. A kernel in user space (gVisor)
+handles calls itself, so the host's kernel never gets them, and nothing is tried there. Each check that needs ctypes
+imports it, so that the other checks work without it.
 """
 
 import errno
@@ -13,7 +13,7 @@ import pwd
 import socket
 
 USERS = range(60706, 61184)
-# Numbers on x86-64 and aarch64, with arguments that would do nothing, or succeed for an unprivileged user.
+# Numbers on x86-64 and aarch64, with arguments that have no effect, or succeed for an unprivileged user.
 CALLS = {
     "ptrace": (101, 117, 0, 0, 0, 0),
     "process_vm_readv": (310, 270, os.getpid(), 0, 0, 0, 0, 0),
@@ -35,7 +35,7 @@ CALLS = {
     "get_mempolicy": (239, 236, 0, 0, 0, 0, 0),
     "personality (no address randomisation)": (135, 92, 0x0040000),
 }
-# Families, types and protocols; Python does not know the names of all of them everywhere.
+# Families, types and protocols; Python does not have names for all of them on every platform.
 SOCKETS = {
     "AF_ALG": (38, socket.SOCK_SEQPACKET, 0),
     "AF_VSOCK": (40, socket.SOCK_STREAM, 0),
@@ -67,7 +67,7 @@ def check_calls():
 
 
 def outcome(number, *arguments):
-    """Make a system call; return what it did, None if the filter refused it."""
+    """Make a system call; return its result, None if the filter refused it."""
     import ctypes
 
     if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) != -1:
@@ -82,7 +82,7 @@ def check_sockets():
 
 
 def opens(family, kind, protocol):
-    """Tell whether such a socket is opened, or is refused for another reason than the filter's."""
+    """Return whether such a socket opens, or is refused for another reason than the filter."""
     try:
         socket.socket(family, kind, protocol).close()
     except OSError as error:
@@ -91,7 +91,7 @@ def opens(family, kind, protocol):
 
 
 def check_usual_sockets():
-    """What builds and tests use works: UNIX, TCP and UDP on the loopback, and the list of interfaces."""
+    """Sockets that builds and tests use work: UNIX, TCP and UDP on the loopback, and the list of interfaces."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         client.sendall(b"hello")
         heard = server.accept()[0].recv(5)
@@ -103,7 +103,7 @@ def check_usual_sockets():
 
 
 def check_filter():
-    """A system call filter is in force, and no program gains rights by running another."""
+    """A system call filter is active, and no program gains rights by running another."""
     if is_kernel_of_its_own():
         return []
     with open("/proc/self/status") as file:
@@ -123,7 +123,7 @@ def check_container_users():
 
 
 def is_kernel_of_its_own():
-    """Tell whether the kernel is gVisor's, whose log anybody may read and which says so there."""
+    """Return whether the kernel is gVisor's, which says so in its readable log."""
     import ctypes
 
     log = ctypes.create_string_buffer(1 << 16)
@@ -132,7 +132,7 @@ def is_kernel_of_its_own():
 
 
 def run(check):
-    """Run one check; an exception is a problem, too."""
+    """Run one check; an exception counts as a problem."""
     try:
         return check()
     except Exception as error:  # noqa: BLE001  whatever is wrong is what we look for

@@ -1,7 +1,7 @@
-"""Read off a runtime image what it promises, from inside it, as JSON: one entry a promise, and the size of each part.
+"""Check the promises of a runtime image, from inside it; print JSON with an entry per check and the size of each part.
 
-Run as the image's own user with its own Python; needs nothing else. Must hold for every suite and Python. What a check
-is about it imports itself, so that a module that is missing is a problem of that check alone.
+Run as the image's own user with its own Python; it needs nothing else. The checks hold for every suite and Python. Each
+check imports its own modules, so that a missing module is a problem of that check alone.
 """
 
 import json
@@ -25,7 +25,7 @@ def walk():
 
 
 def found(*endings):
-    """List the files whose names end so."""
+    """Return the files whose names have one of these endings."""
     return [os.path.join(folder, name) for folder, files in walk() for name in files if name.endswith(endings)]
 
 
@@ -63,7 +63,7 @@ def check_pip():
 
 
 def check_compression():
-    """bz2, lzma and zlib give back what they got."""
+    """bz2, lzma and zlib restore what they compress."""
     import bz2
     import lzma
     import zlib
@@ -99,7 +99,7 @@ def check_certificates():
     """The default context trusts the usual authorities."""
     import ssl
 
-    # Debian 11's OpenSSL has no file of all certificates, only a folder that it looks into when it needs one.
+    # Debian 11's OpenSSL has no file of all certificates, only a folder in which it looks up each one.
     folder = Path(ssl.get_default_verify_paths().capath or "/nowhere")
     count = len(ssl.create_default_context().get_ca_certs()) or len(list(folder.glob("*.0")))
     return [] if count > 50 else [f"{count} certificates"]
@@ -127,7 +127,7 @@ def check_tls():
 
 
 def shake_hands(server, client):
-    """Tell whether a client and a server of these contexts agree."""
+    """Return whether a client and a server of these contexts agree."""
     import socket
     import ssl
     import threading
@@ -158,7 +158,7 @@ def serve_once(context, listener):
 
 
 def sizes():
-    """Sum up the size of each part, in bytes; a file with several names counts once."""
+    """Return the size of each part, in bytes; a file with several names counts once."""
     parts, seen = {}, set()
     for folder, files in walk():
         for name in files:
@@ -171,14 +171,14 @@ def sizes():
 
 
 def part_of(folder):
-    """Name the part of the image that a folder belongs to."""
+    """Return the part of the image that a folder belongs to."""
     parts = folder.strip("/").split("/")
     depth = 3 if parts[:2] in (["usr", "lib"], ["opt", "python"]) else 2
     return "/" + "/".join(parts[:depth])
 
 
 def run(check):
-    """Run one check; an exception is a problem, too."""
+    """Run one check; an exception counts as a problem."""
     try:
         return [str(problem) for problem in check()]
     except Exception as error:  # noqa: BLE001  whatever is wrong with the image is what we look for

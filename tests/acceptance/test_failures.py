@@ -57,7 +57,7 @@ def test_pyyaml_without_its_library_is_refused_for_the_extension_that_it_lost(
 
     assert build["failure"]["code"] == "extension-missing"
     assert "built without its extension modules yaml._yaml." in build["failure"]["summary"]
-    assert "-dev package is missing from the recipe's apt list" in build["failure"]["hint"]
+    assert "the recipe's apt list lacks a -dev package" in build["failure"]["hint"]
 
 
 def test_upstream_index_that_is_down_is_told_at_once(start_spare: StartService) -> None:

@@ -44,7 +44,7 @@ def test_requirements_become_builds_and_their_dependents_go_on_with_their_wheels
     assert {one["filename"] for one in top["wheel"]["build_requirements"]} == {
         build["wheel"]["filename"] for build in builds[:2]
     }
-    assert "==> build stops: What it requires has no wheel" in waiting.log(top["id"], attempt="1")
+    assert "==> build stops: These requirements have no wheel" in waiting.log(top["id"], attempt="1")
     assert (shown.returncode, top["waits_for"]) == (0, [])
     waiting.assert_nothing_half_done()
 

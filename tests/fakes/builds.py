@@ -12,12 +12,13 @@ from datetime import timedelta
 from statistics import median
 from typing import Final
 
+from tests.fakes.counts import count_of_request
 from tests.fakes.dependencies import begin_waiting, release_dependents, submit, unwanted
 from tests.fakes.records import BuildRecord, MemoryState, RequestRecord
 
-from wheelyard.domain.builds.audit_entries import cancellation_of, leaving_of, retry_of
+from wheelyard.domain.access import Action, Change
+from wheelyard.domain.builds.audit_entries import cancellation_of, retry_of
 from wheelyard.domain.builds.build import Build, BuildOrder, BuildSummary, Stage, Status
-from wheelyard.domain.builds.metrics import count_of_request
 from wheelyard.domain.builds.queue import MAX_DEATHS, Priority
 from wheelyard.domain.builds.records import (
     MAX_PAGE_SIZE,
@@ -167,7 +168,7 @@ class MemoryBuilds:
         if others and record.queued_for == requested_by:
             record.queued_for = others[0].requested_by
         if left:
-            self._state.record_change(leaving_of(record.build, requested_by))
+            self._state.record_change(_leaving_of(record.build, requested_by))
         return record.build
 
     async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
@@ -346,3 +347,8 @@ def summary_of(build: Build) -> BuildSummary:
 def cancel_topic(build_id: str) -> str:
     """Name what the worker of a build watches."""
     return f"cancel {build_id}"
+
+
+def _leaving_of(build: Build, by: str) -> Change:
+    """Return the audit entry of a caller who no longer wants a build that others still want."""
+    return Change(actor=by, action=Action.BUILD_LEFT, object=build.id, details={"project": build.order.project})

@@ -13,13 +13,13 @@ from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.builds.metrics import Count, IndexSize, Metrics, QueueDepth
 from wheelyard.domain.builds.queue import Lane, Priority
 from wheelyard.domain.builds.statistics import (
+    DURATION_BOUNDS,
     DayBytes,
     DayCount,
     ProjectBytes,
     ProjectCount,
     SlowBuild,
     Statistics,
-    classify,
 )
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexedWheel
@@ -170,3 +170,11 @@ def _took(build: Build) -> float:
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float:
     return (end - begin).total_seconds() if begin and end else 0.0
+
+
+def classify(seconds: Sequence[float]) -> tuple[int, ...]:
+    """Return the number of durations in each class: the first one whose upper bound is not below it."""
+    counts = [0] * (len(DURATION_BOUNDS) + 1)
+    for one in seconds:
+        counts[sum(bound < one for bound in DURATION_BOUNDS)] += 1
+    return tuple(counts)

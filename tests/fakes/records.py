@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from tests.fakes.counts import count_of_request, count_of_wheel, counts_of_change
+
 from wheelyard.domain.access import NO_LIMITS, AuditEntry, Change
 from wheelyard.domain.builds.build import Attempt, Build, BuildOrder, Failure, MissingRelease, Status
-from wheelyard.domain.builds.metrics import Count, count_of_request, count_of_wheel, counts_of_change
+from wheelyard.domain.builds.metrics import Count
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.builds.records import Claim, Outcome, Token
 from wheelyard.domain.catalogue.status import EngineImages

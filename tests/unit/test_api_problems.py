@@ -154,7 +154,7 @@ async def test_wrong_method_is_answered_with_all_that_the_path_has(
     problem = assert_problem(response, 405, "method-not-allowed")
     assert response.headers["Allow"] == allowed
     assert problem["context"]["allowed"] == allowed.split(", ")
-    assert problem["hint"] == f"It answers {allowed}."
+    assert problem["hint"] == f"It supports {allowed}."
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_image_of_others_without_a_runtime_offers_no_target_and_is_refused_by_na
     catalogue = parse_catalogue(HEAD + python_entry("3.13") + suite_entry("bookworm", "manylinux_2_36") + FOREIGN)
     assert set(catalogue.suite) == {"bookworm", "manylinux"}
     assert {choice.suite for choice in catalogue.builders()} == {"bookworm"}
-    with pytest.raises(SuiteUnsupportedError, match=r"'manylinux' is the image mirror\.test/.* with apk"):
+    with pytest.raises(SuiteUnsupportedError, match=r"'manylinux' is the external image mirror\.test/.* \(apk\)"):
         builder_definition(catalogue, FACTS, suite="manylinux", python="3.13")
 
 

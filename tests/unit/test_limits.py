@@ -55,9 +55,9 @@ def test_recipe_never_gets_more_than_the_operators_ceiling() -> None:
         (
             LARGE,
             (
-                "Raise WHEELYARD_WORKER_MEMORY_BYTES: the build had all",
-                "Raise WHEELYARD_CEILING_TIME_SECONDS: the build had all",
-                "Raise WHEELYARD_WORKER_MEMORY_BYTES: the build had all",
+                "Raise WHEELYARD_WORKER_MEMORY_BYTES: the build already had all",
+                "Raise WHEELYARD_CEILING_TIME_SECONDS: the build already had all",
+                "Raise WHEELYARD_WORKER_MEMORY_BYTES: the build already had all",
             ),
         ),
     ],

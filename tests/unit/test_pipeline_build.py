@@ -142,7 +142,7 @@ async def test_source_with_other_bytes_than_promised_ends_the_attempt(pipeline: 
     with pytest.raises(SourceMismatchError) as caught:
         await fetch(pipeline.job, pipeline.tools)
     assert (caught.value.url, caught.value.found, caught.value.retryable) == (file.url, file.sha256, False)
-    assert "sources with sha256 000000" in str(caught.value)
+    assert "expects sha256 000000" in str(caught.value)
     assert "correct sources.sha256" in caught.value.hint
 
 
@@ -282,9 +282,9 @@ async def test_what_is_not_agreed_on_is_refused(pipeline: PipelineHarness, scrip
         (
             {"code": "build-failed", "oom_kills": 1, "use": {"memory_bytes": 250 << 20}},
             "memory-limit",
-            "limit of 256 MiB; the most it had was 250.0 MiB.",
+            "limit of 256 MiB; its peak was 250.0 MiB.",
         ),
-        ({"code": "build-failed", "refused_processes": 3, "use": {"processes": 61}}, "process-limit", "it had was 61."),
+        ({"code": "build-failed", "refused_processes": 3, "use": {"processes": 61}}, "process-limit", "peak was 61."),
         ({"code": "disk-limit", "use": {"scratch_bytes": 63 << 20}}, "disk-limit", "63.0 MiB were in use at"),
         ({"code": "disk-limit", "use": {"scratch_bytes": -1}}, "disk-limit", "whose limit is 64 MiB."),
         ({"code": "disk-limit", "use": {"scratch_bytes": 1 << 63}}, "disk-limit", "whose limit is 64 MiB."),

@@ -146,7 +146,7 @@ async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: Pipe
 def test_missing_companion_leads_to_the_tests_requirements() -> None:
     problem = "import bs4_helper: ModuleNotFoundError: No module named 'bs4'"
     hint = VerifyFailedError(wheel="demo 1.0", problems=[problem]).hint
-    assert "beside another that has bs4" in hint
+    assert "If bs4 is in another project" in hint
     assert "test.requires" in hint
 
 

@@ -195,7 +195,7 @@ def test_package_name_that_no_package_has_is_refused(package: str) -> None:
         ("limits.time = '0s'", "'0s' is not a time"),
         ("limits.time = ''", "'' is not a time"),
         ("limits.cpu = 0", "greater than 0"),
-        ("expect = { pure = true, extensions = ['a'] }", "pure = true says that there are no extensions"),
+        ("expect = { pure = true, extensions = ['a'] }", "pure = true means no extensions"),
         ("expect = { absent = ['a'], extensions = ['b', 'a'] }", "extensions and absent both name a"),
         ("expect.pure = 'yes'", "valid boolean"),
         ("test.commands = ['']", "at least 1 character"),

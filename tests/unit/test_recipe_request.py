@@ -51,7 +51,7 @@ async def test_release_that_a_suite_cannot_build_is_refused_with_the_reason_and_
         await harness.request(harness.ask("2_36"))
     assert str(caught.value) == (
         "demo 1.0 cannot be built for Python 3.13 on manylinux_2_36_x86_64 on bookworm: PROJ 9.4 is wanted, and the "
-        "suite has 9.1. Ask for a platform of trixie."
+        "suite has 9.1. Request a platform of trixie."
     )
     assert (await harness.builds.list_builds(BuildFilter())).builds == ()
     assert (await harness.request(harness.ask("2_41"))).build.order.builder == "trixie"
@@ -59,7 +59,9 @@ async def test_release_that_a_suite_cannot_build_is_refused_with_the_reason_and_
 
 async def test_release_that_no_suite_can_build_is_refused_without_a_suite_to_ask_for(tmp_path: Path) -> None:
     harness = Harness(tmp_path, f"{HEAD}[[rule]]\nwhen.version = '<2'\nunsupported = 'it needs a sound card'")
-    with pytest.raises(ReleaseUnsupportedError, match=r"it needs a sound card\. No suite of this Wheelyard will do"):
+    with pytest.raises(
+        ReleaseUnsupportedError, match=r"it needs a sound card\. No suite of this Wheelyard can build it"
+    ):
         await harness.request(harness.ask("2_36"))
 
 
@@ -97,5 +99,5 @@ async def test_recipe_without_packages_for_the_builders_package_manager_is_refus
     with pytest.raises(PackagesMissingError) as caught:
         await harness.request(harness.ask("2_36"))
     assert caught.value.summary == (
-        "The recipe names system packages for dnf and apk, and none for apt, which the builder of bookworm has."
+        "The recipe names system packages for dnf and apk, but none for apt, the package manager of bookworm."
     )

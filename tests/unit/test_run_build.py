@@ -311,7 +311,7 @@ async def test_build_that_misses_wheels_waits_for_their_builds(harness: RunHarne
     (attempt,) = build.attempts
     assert attempt.failure is not None
     assert (attempt.status, attempt.failure.code) == (Status.CANCELLED, "wheels-missing")
-    assert "==> fetch stops: What it requires has no wheel for the target yet: needed 2.0" in await harness.log()
+    assert "==> fetch stops: These requirements have no wheel for the target yet: needed 2.0" in await harness.log()
     assert list(harness.folder.iterdir()) == []
 
 

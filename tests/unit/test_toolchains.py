@@ -111,7 +111,7 @@ def test_toolchain_that_the_suite_has_not_is_refused(catalogue: Catalogue) -> No
     with pytest.raises(ToolchainTooOldError, match="the builder of old has no java") as caught:
         choose_toolchains(catalogue, ["java"], suite="old")
     assert caught.value.have is None
-    with pytest.raises(ToolchainTooOldError, match="No suite of this Wheelyard has one"):
+    with pytest.raises(ToolchainTooOldError, match="No suite of this Wheelyard has a newer one"):
         choose_toolchains(catalogue, ["bazel"], suite="new")
 
 

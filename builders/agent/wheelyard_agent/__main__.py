@@ -1,4 +1,4 @@
-"""Read the job and do it. Expected failures are reported as data; anything else is a traceback in the log."""
+"""Read the job and run it. Expected failures are reported as data; anything else is a traceback in the log."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _RUNS_PROJECT_CODE = ("build", "verify")
 
 
 def main(source: BinaryIO) -> int:
-    """Do the one job that the worker sends."""
-    # Project code runs under the same user: without this it could open our descriptors through /proc.
+    """Run the job that the worker sends, and return the exit code."""
+    # Project code runs as the same user, and could otherwise open our descriptors through /proc (prctl(2)).
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     channel = open_channel(source)
     inbox = SCRATCH / "in"
@@ -33,7 +33,7 @@ def main(source: BinaryIO) -> int:
     except JobError as failure:
         channel.send("failure", code=failure.code, use=measure_use(), **count_refusals(), **failure.details)
     except OSError as error:
-        # We live under the limits of those whom we run: theirs may be what ended us.
+        # The agent has the same limits as its programs, so they may have caused this error.
         if error.errno not in LIMIT_OF:
             raise
         channel.send("failure", code=LIMIT_OF[error.errno], use=measure_use(), **count_refusals())
@@ -41,7 +41,7 @@ def main(source: BinaryIO) -> int:
 
 
 def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
-    # Imported late: each action needs other tools, and a bare runtime image has none of them.
+    # Imported late: each action needs other tools, and a bare runtime image has none.
     if job["kind"] == "build":
         from wheelyard_agent.build import build_wheel as act
     elif job["kind"] == "vendor":
@@ -55,12 +55,12 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
 
 
 def _forget_program() -> None:
-    """Remove the archive that we came in, now that all of it is loaded: the project's code could write to it."""
+    """Remove the agent's archive after it is loaded, because the project's code could write to it."""
     archive = SCRATCH / "agent.zip"
     sys.path[:] = [entry for entry in sys.path if entry != str(archive)]
     archive.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    # The worker's bootstrap has read this program from standard input and left the stream where the job begins.
+    # The worker's bootstrap read this program from standard input; the job follows in the stream.
     sys.exit(main(sys.stdin.buffer))

@@ -9,12 +9,12 @@ from typing import Any
 
 from wheelyard_agent.job import TOOLS, JobError, output_of
 
-# auditwheel 6.8 with two answers that it has no options for, in the program that its command line runs
+# auditwheel 6.8 with two changes that it has no options for, in the program that its command line runs
 # (https://github.com/pypa/auditwheel/blob/6.8.2/src/auditwheel/wheel_abi.py):
-# - "show" knows no --exclude, so that it would find a wheel at fault for the very libraries that were left out on
-#   purpose;
-# - an extension module that calls nothing but Python's own functions may need no libc of its own, and both commands
-#   give it up for want of one. It was compiled here, so this image's is meant.
+# - "show" has no --exclude, so it would report the libraries that were excluded on purpose
+#   (https://github.com/pypa/auditwheel/issues/422);
+# - an extension module that only calls Python's functions may not link to a libc, and both commands then fail. It was
+#   compiled here, so its libc is this image's (see https://github.com/pypa/auditwheel/pull/564).
 _PROGRAM = """
 import sys
 from auditwheel import wheel_abi
@@ -29,12 +29,12 @@ sys.exit(main())
 
 
 def auditwheel_command(*arguments: str, exclude: Sequence[str]) -> list[str]:
-    """Give the command for auditwheel, blind for the libraries that a recipe excludes."""
+    """Return the command for auditwheel, without the libraries that a recipe excludes."""
     return [str(TOOLS / "python"), "-I", "-c", _PROGRAM, " ".join(exclude), *arguments]
 
 
 def audit_wheel(wheel: Path, *, exclude: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
-    """Give the report of ``auditwheel show --json``."""
+    """Return the report of ``auditwheel show --json``."""
     text = output_of(auditwheel_command("show", "--json", str(wheel), exclude=exclude), env=env)
     if text is None:
         raise JobError("repair-failed", reason="auditwheel could not audit it, see the log")

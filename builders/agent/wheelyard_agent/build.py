@@ -1,7 +1,7 @@
 """Build a wheel from an sdist with the project's own backend (PEP 517), in an isolated environment.
 
-The steps are those of ``python -m build``, whose library does them; only the installing of requirements goes through
-the worker, because this container has no network.
+The library of ``python -m build`` does the steps. Only the installation of requirements goes through the worker,
+because this container has no network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wheelyard_agent.toolchains import open_toolchains
 
 
 def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``build`` job: ``sdist``, ``python``, ``crates``, and of the recipe what concerns the build itself."""
+    """Run a ``build`` job: ``sdist``, ``python``, ``crates``, and the recipe's keys for the build."""
     source, epoch = unpack_sdist(inbox / job["sdist"], scratch / "src")
     say(f"unpacked {job['sdist']}, SOURCE_DATE_EPOCH={epoch}")
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(epoch))
@@ -41,7 +41,7 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
     environment = _Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
     env |= job["env"]
     project = _open_project(source, environment, env)
-    # Before any of the project's code runs, so that it has no say in it.
+    # Before any of the project's code runs, so that it cannot change the result.
     sources = find_extension_sources(
         source,
         python=_python_version(job["python"]),
@@ -64,7 +64,7 @@ def _run_hooks(kind: str, job: Mapping[str, Any], source: Path, scratch: Path, e
 
 
 def _build(project: build.ProjectBuilder, environment: _Environment, settings: Mapping[str, Any], folder: Path) -> Path:
-    """Have the backend make the wheel, with what it asks for besides its static requirements."""
+    """Build the wheel, with the backend's dynamic requirements installed."""
     try:
         environment.provide(project.get_requires_for_build("wheel", settings))
         say("building the wheel")
@@ -76,7 +76,7 @@ def _build(project: build.ProjectBuilder, environment: _Environment, settings: M
 
 
 def _check_made(wheel: Path, folder: Path) -> None:
-    """Check that the wheel is what it looks like: links and pipes could be anything by the time they are read."""
+    """Check that the wheel is a regular file: a link or pipe could change before it is read."""
     if wheel.parent != folder:
         raise JobError("build-failed", exit_reason="the build backend named a wheel outside of its output folder")
     if wheel.is_symlink():
@@ -86,13 +86,13 @@ def _check_made(wheel: Path, folder: Path) -> None:
 
 
 def _python_version(path: str) -> tuple[int, int]:
-    """Read a Python's version off its path, which the images' contract fixes."""
+    """Return a Python's version from its path, which is the same in all images."""
     major, minor = Path(path).name.removeprefix("python").split(".")
     return int(major), int(minor)
 
 
 class _Environment:
-    """The isolated environment that the backend runs in; what it lacks is asked for from the worker."""
+    """The isolated environment of the backend; the worker provides its requirements."""
 
     def __init__(self, channel: Channel, inbox: Path, path: Path, *, python: str, env: Mapping[str, str]) -> None:
         self._channel = channel
@@ -109,9 +109,9 @@ class _Environment:
             channel.watch.install(next(path.glob("lib/python*/site-packages")))
 
     def provide(self, requirements: set[str]) -> None:
-        """Have requirements resolved and fetched by the worker, and install the wheels that it sends.
+        """Let the worker resolve and fetch requirements, and install the wheels that it sends.
 
-        The first time it is asked for nothing, too: a recipe may add to it.
+        The first call asks even without requirements, because a recipe may add some.
         """
         if self._asked is not None and requirements <= self._asked:
             return
@@ -124,7 +124,7 @@ class _Environment:
             self._install(fresh)
 
     def variables(self, env: Mapping[str, str]) -> dict[str, str]:
-        """Give the variables with which the environment is the active one."""
+        """Return environment variables that activate the environment."""
         return {**env, "PATH": f"{self.bin}{os.pathsep}{env['PATH']}", "VIRTUAL_ENV": str(self.bin.parent)}
 
     def _install(self, files: Sequence[str]) -> None:
@@ -147,7 +147,7 @@ def _open_project(source: Path, environment: _Environment, env: Mapping[str, str
     except build.BuildException as error:
         raise JobError("invalid-sdist", reason=_describe(error)) from error
     except (ValueError, RecursionError) as error:
-        # A backend's path that leaves the project, text that is not UTF-8, or tables that nest without end.
+        # A backend path outside of the project, text that is not UTF-8, or tables that nest too deeply.
         raise JobError("invalid-sdist", reason=f"its pyproject.toml cannot be used ({error})") from error
 
 

@@ -1,7 +1,7 @@
-"""The conversation with the worker over standard input and output: headers in JSON lines, files behind them.
+"""The protocol with the worker over standard input and output: headers in JSON lines, with files after them.
 
 A header is one line of JSON with a ``kind``. A header of kind ``file`` has ``name`` and ``size``, and that many bytes
-follow it. There are no archives: a name is a plain file name, so nothing can point outside of a directory.
+follow it. There are no archives: a name is a plain file name, so no path can lead out of a directory.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ WORKER_GONE = 75
 
 
 class ProtocolError(Exception):
-    """The worker sent something that is not of the agreed form."""
+    """The worker sent something that the protocol does not allow."""
 
 
 class Channel:
-    """Our end of the conversation."""
+    """The agent's end of the protocol."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self._source = source
         self._sink = sink
         self.watch: NetworkWatch | None = None
-        """Knows what the project's code called for, which the last message tells."""
+        """The hosts that the project's code tried to reach, for the last message."""
 
     def receive(self, inbox: Path) -> dict[str, Any]:
-        """Return the next header that is no file; files before it are kept in the inbox."""
+        """Return the next header that is not a file; files before it are saved in the inbox."""
         while True:
             header = self._read_header()
             if header.get("kind") != "file":
@@ -86,9 +86,9 @@ def _plain_name(name: str) -> str:
 
 
 def open_channel(source: BinaryIO) -> Channel:
-    """Take standard output for ourselves; whatever else writes to it afterwards lands in the log.
+    """Take over standard output; later output of other code goes to the log.
 
-    The descriptor is private: it is not inherited by the programs that we start.
+    The descriptor is private: programs that the agent starts do not inherit it.
     """
     private = os.dup(1)
     os.set_inheritable(private, False)
@@ -98,9 +98,9 @@ def open_channel(source: BinaryIO) -> Channel:
 
 
 def _leave_when_worker_is_gone() -> None:
-    """End the container when the other end of standard input closes: a killed worker leaves nothing running.
+    """End the container when standard input closes, so that a killed worker leaves nothing running.
 
-    We are the container's first process, so everything else in it ends with us.
+    The agent is the container's first process, so everything else in it ends too.
     """
     poll = select.poll()
     poll.register(0, 0)

@@ -18,7 +18,7 @@ def run_commands(
     environment: Path,
     env: Mapping[str, str],
 ) -> None:
-    """Run shell commands in order with the virtual environment active; the first that fails disproves the wheel."""
+    """Run shell commands in order in the virtual environment; the first failure fails the wheel."""
     folder.mkdir(parents=True, exist_ok=True)
     write_files(files, folder)
     active = {**env, "PATH": f"{environment / 'bin'}{os.pathsep}{env['PATH']}", "VIRTUAL_ENV": str(environment)}

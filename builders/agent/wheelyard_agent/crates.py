@@ -1,6 +1,6 @@
-"""Crates in the build container: say which manifests the sdist has, and let cargo use what the worker sends.
+"""Crates in the build container: send the sdist's manifests, and let cargo use the crates from the worker.
 
-Done before any code of the project's runs. What may be fetched is decided outside.
+This runs before any of the project's code. The worker decides what may be fetched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wheelyard_agent.job import JobError, say
 from wheelyard_agent.toml_tables import read_toml, table
 
 _FILES = ("Cargo.toml", "Cargo.lock")
-_MAX_BYTES = 1_500_000  # the worker takes headers of 2 MiB
+_MAX_BYTES = 1_500_000  # the worker accepts headers of 2 MiB
 _CONFIG = """[source.crates-io]
 replace-with = "wheelyard"
 [source.wheelyard]
@@ -26,7 +26,7 @@ offline = true
 
 
 def provide_crates(channel: Channel, source: Path, inbox: Path, scratch: Path) -> None:
-    """Have the worker fetch the crates of an sdist, unless it carries them itself."""
+    """Let the worker fetch the crates of an sdist, unless the sdist includes them."""
     files = {
         str(path.relative_to(source)): path.read_text(encoding="utf-8", errors="replace")
         for path in _find_files(source)
@@ -45,14 +45,14 @@ def _install(archive: Path, crates: Path, cargo_home: Path) -> None:
     crates.mkdir()
     with tarfile.open(archive) as tar:
         tar.extractall(crates, filter="data")
-    archive.unlink()  # it lies in memory
+    archive.unlink()  # it is in memory
     cargo_home.mkdir(parents=True, exist_ok=True)
     (cargo_home / "config.toml").write_text(_CONFIG.format(crates=crates), encoding="utf-8")
     say(f"{sum(1 for _ in crates.iterdir())} crates are there")
 
 
 def _find_files(source: Path) -> Iterator[Path]:
-    """Yield manifests and lock files, but not those of crates that lie in the sdist, nor of what uses those."""
+    """Yield manifests and lock files, except of vendored crates and of folders that use them."""
     for folder, folders, names in os.walk(source):
         here = Path(folder)
         if ".cargo-checksum.json" in names or _brings_its_crates(here):
@@ -62,13 +62,13 @@ def _find_files(source: Path) -> Iterator[Path]:
 
 
 def _brings_its_crates(folder: Path) -> bool:
-    """Tell whether cargo is configured there to take crates from the sdist (``cargo vendor``)."""
+    """Return whether cargo is configured there to use crates of the sdist (``cargo vendor``)."""
     files = (folder / ".cargo" / name for name in ("config.toml", "config"))
     return any("replace-with" in table(read_toml(file), "source", "crates-io") for file in files if file.is_file())
 
 
 def _named_manifests(source: Path) -> Iterator[str]:
-    """Yield the manifests that pyproject.toml tells maturin or setuptools-rust to build."""
+    """Yield the manifests that pyproject.toml names for maturin or setuptools-rust."""
     project = read_toml(source / "pyproject.toml")
     if (path := table(project, "tool", "maturin").get("manifest-path")) is not None:
         yield os.path.normpath(str(path))

@@ -1,6 +1,7 @@
-"""Find which Debian packages own files: dpkg's database knows some libraries by /lib, others by /usr/lib.
+"""Find the Debian packages that own files. dpkg's database has some libraries in /lib, others in /usr/lib.
 
-Each question to dpkg reads the whole database, so all files are asked for at once.
+https://github.com/debuerreotype/docker-debian-artifacts/issues/199 has the cause, which is Debian's merged /usr. Each
+query reads dpkg's whole database, so one query asks for all files.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-# What dpkg-query --search says of a file that one package moved out of the way of its own (dpkg-divert(1)).
+# The output of dpkg-query --search for a diverted file (dpkg-divert(1)).
 _DIVERSION = re.compile(r"(?:diversion by (?P<package>\S+)|local diversion) (?P<side>from|to): (?P<path>/.*)")
 _FORM = "${binary:Package}\t${Version}\t${source:Package}\t${source:Version}\n"
 
@@ -25,32 +26,32 @@ class Owner(NamedTuple):
 
 
 class _Diversion(NamedTuple):
-    """A file that lies elsewhere than where its package has it."""
+    """A file that a diversion moved away from its package's path."""
 
-    package: str | None  # that moved it away; None if somebody did on this machine
+    package: str | None  # the diverting package; None for a local diversion
     origin: str
     place: str
 
 
 class _Answer(NamedTuple):
-    """What dpkg knows of the paths that it was asked for."""
+    """dpkg's answer to a query of paths."""
 
     diversions: list[_Diversion]
     packages: dict[str, list[str]]
 
     def owner_of(self, name: str) -> str | None:
-        """Name the package that a path belongs to, diversions considered."""
+        """Return the package that owns a path, with diversions applied."""
         moved = next((one for one in self.diversions if name in (one.origin, one.place)), None)
         if moved is None:
             return next(iter(self.packages.get(name, ())), None)
         if name == moved.origin:
-            return moved.package  # what lies here now is of the package that moved the other's file away
+            return moved.package  # the file here now belongs to the diverting package
         others = self.packages.get(moved.origin, ())
         return next((one for one in others if one.partition(":")[0] != moved.package), None)
 
 
 def find_owners(paths: Sequence[Path], *, env: Mapping[str, str]) -> dict[Path, Owner]:
-    """Look paths up; those that no package owns are left out."""
+    """Return the owners of paths, without paths that no package owns."""
     spelled = {path: _spellings(path) for path in paths}
     answer = _ask([name for names in spelled.values() for name in names], env)
     origins = _ask([one.origin for one in answer.diversions], env)
@@ -62,7 +63,7 @@ def find_owners(paths: Sequence[Path], *, env: Mapping[str, str]) -> dict[Path, 
 
 
 def _spellings(path: Path) -> list[str]:
-    """Give the names under which dpkg may know a file, on systems where /lib is a link to /usr/lib."""
+    """Return the paths that dpkg may have for a file, if /lib is a link to /usr/lib."""
     names = dict.fromkeys((str(path), str(path.resolve())))
     for name in list(names):
         if name.startswith("/usr/lib"):
@@ -73,7 +74,7 @@ def _spellings(path: Path) -> list[str]:
 
 
 def _ask(names: Iterable[str], env: Mapping[str, str]) -> _Answer:
-    """Ask dpkg for paths. That it knows some not is an answer like any other: a library has several spellings."""
+    """Ask dpkg for paths. Unknown paths are no error, because each library has several spellings."""
     answer, origin = _Answer([], {}), ""
     for line in _lines(["--search"], names, env):
         match = _DIVERSION.fullmatch(line)
@@ -88,7 +89,7 @@ def _ask(names: Iterable[str], env: Mapping[str, str]) -> _Answer:
 
 
 def _describe(packages: Iterable[str], env: Mapping[str, str]) -> dict[str, Owner]:
-    """Describe packages, by the names that dpkg itself has for them."""
+    """Return the owners for package names of dpkg."""
     owners = {}
     for line in _lines(["--show", f"--showformat={_FORM}"], sorted(packages), env):
         name, version, source, source_version = line.split("\t")
@@ -97,7 +98,7 @@ def _describe(packages: Iterable[str], env: Mapping[str, str]) -> dict[str, Owne
 
 
 def _lines(question: Sequence[str], names: Iterable[str], env: Mapping[str, str]) -> list[str]:
-    """Ask dpkg one question about all names; it ends with an error if it does not know one, and answers the rest."""
+    """Yield the lines of one query for all names; dpkg fails if it does not know one, but answers the others."""
     asked = list(dict.fromkeys(names))
     if not asked:
         return []

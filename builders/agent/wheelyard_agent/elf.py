@@ -7,13 +7,13 @@ import zipfile
 from pathlib import Path
 
 _ELF_MAGIC = b"\x7fELF"
-# CPython's import system loads these suffixes: a tagged one, the stable ABI's, and the plain one.
+# Suffixes that CPython imports: tagged, stable ABI, and plain.
 _EXTENSION = re.compile(r"(?P<module>[A-Za-z_]\w*)(?P<tag>\.cpython-[\w-]+|\.abi3)?\.so")
 _DATA = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
 
 
 def elf_members(wheel: Path) -> list[str]:
-    """List the members of a wheel that are ELF files."""
+    """Return the members of a wheel that are ELF files."""
     found = []
     with zipfile.ZipFile(wheel) as bundle:
         for member in bundle.infolist():
@@ -24,7 +24,7 @@ def elf_members(wheel: Path) -> list[str]:
 
 
 def extension_modules(wheel: Path, members: list[str]) -> list[str]:
-    """Give the importable names of those ELF members that are extension modules."""
+    """Return the importable names of the ELF members that are extension modules."""
     with zipfile.ZipFile(wheel) as bundle:
         return sorted(name for member in members if (name := _module_of(bundle, member)))
 
@@ -35,10 +35,11 @@ def _module_of(bundle: zipfile.ZipFile, member: str) -> str | None:
     if match is None or not all(part.isidentifier() for part in path.parent.parts):
         return None
     parts = [*path.parent.parts, match["module"]]
-    if parts[-1] == "__init__":  # a package that is an extension module itself, imported by the package's name
+    if parts[-1] == "__init__":  # a package that is itself an extension module, imported by the package's name
         parts.pop()
-    # Whatever its tag, it may be a plain shared library for ctypes or CFFI, which lacks the entry point that imports
-    # need (PEP 489): setuptools tags all that it compiles.
+    # Even with a tag it may be a plain shared library for ctypes or CFFI, without the entry point for imports
+    # (PEP 489), because setuptools tags everything that it compiles:
+    # https://github.com/pypa/setuptools/issues/4435
     if not parts or f"PyInit_{parts[-1]}".encode() not in bundle.read(member):
         return None
     return ".".join(parts)

@@ -1,9 +1,9 @@
-"""Say from an unpacked sdist which extension modules its wheel is going to have. Runs before any of its code does.
+"""Find the extension modules that an sdist's wheel should have, before any of its code runs.
 
 Evidence has three strengths. *Certain*: the project's own configuration says that it compiles something on this target,
-or nothing but its sources can tell, because a backend or script of its own builds it. *Named and required* as well: it
-says which, and that it must not fail. Anything else is a hint: worth a warning, no more, because pure projects carry C
-files too.
+or only its sources can show it, because a backend or script of its own builds it. *Named and required*: it also names
+the module, which is not optional. Anything else is a hint, which only gives a warning, because pure projects may have
+C files too.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _MAX_SOURCES = 200
 _MODULE = re.compile(r"(?=.{1,200}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WITHOUT_SETUP_PY = ("maturin", "mesonpy", "scikit_build_core", "hatchling", "flit", "poetry", "uv_build", "pdm")
-# These compile nothing by themselves.
+# These do not compile anything by themselves.
 _COMPILES_BY_SCRIPT = ("hatchling", "poetry", "pdm", "flit", "uv_build")
-# What such evidence cannot be missing from a script that compiles; a script may as well only write a version.
+# A script that compiles contains one of these; other scripts may only write a version.
 _COMPILES = re.compile(
     r"\b(Extension|cythonize|build_ext|pybind11|cffi|setuptools|mypycify|infer_tag|pure_python|f2py|CMAKE\w*|CC|CXX)\b|"
     r"""["'](cc|c\+\+|gcc|g\+\+|clang|gfortran|cargo|maturin|cmake|meson|ninja|make)["']"""
@@ -42,22 +42,22 @@ _SCRIPT_ENTRIES = ("build", "pdm_build_update_setup_kwargs", "pdm_build_initiali
 
 
 class ExtensionSource(NamedTuple):
-    """Evidence that an sdist holds an extension module."""
+    """Evidence of an extension module in an sdist."""
 
     name: str | None
-    """Its importable name, None if that cannot be told without running the project's code."""
+    """Its importable name; None if only the project's code can compute it."""
     where: str
-    """The file that says so, and the line where there is one."""
+    """The file with the evidence, and its line if there is one."""
     certain: bool
-    """True if it is made on this target unless something goes wrong."""
+    """True if a correct build for this target makes it."""
     required: bool
-    """True if besides nothing says that it may fail."""
+    """True if it is also not optional."""
 
 
 def find_extension_sources(
     source: Path, *, python: tuple[int, int], env: Mapping[str, str], requires: frozenset[str]
 ) -> list[ExtensionSource]:
-    """List the evidence, strongest first; ``requires`` are the normalised names of the build requirements."""
+    """Return the evidence, strongest first; ``requires`` are the normalised names of the build requirements."""
     project = _Project(source, python=python, env=env, requires=requires)
     said = [*project.from_settings(), *project.from_scripts(), *project.from_native_builds()]
     found = [*said, *project.from_files(said)]
@@ -66,13 +66,13 @@ def find_extension_sources(
 
 
 def requirement_names(requirements: set[str]) -> frozenset[str]:
-    """Give the normalised names of requirements (PEP 503)."""
+    """Return the normalised names of requirements (PEP 503)."""
     matches = (_REQUIREMENT.match(text.strip()) for text in requirements)
     return frozenset(re.sub(r"[-_.]+", "-", match.group()).lower() for match in matches if match)
 
 
 class _Project:
-    """An unpacked sdist, and what is known of how it is going to be built."""
+    """An unpacked sdist and its build configuration."""
 
     def __init__(
         self, source: Path, *, python: tuple[int, int], env: Mapping[str, str], requires: frozenset[str]
@@ -87,7 +87,7 @@ class _Project:
         return self._backend.startswith(backends)
 
     def _names_of_scripts(self) -> Iterator[str]:
-        """Name the scripts with which backends that compile nothing have the project compile."""
+        """Yield the build scripts of backends that do not compile themselves."""
         if self._is("hatchling"):
             yield from (str(hook.get("path", "hatch_build.py")) for hook in _hatch_hooks(self._settings, "custom"))
         if self._is("poetry"):
@@ -99,7 +99,7 @@ class _Project:
             yield str(options.get("setup-script", ""))
 
     def from_settings(self) -> Iterator[ExtensionSource]:
-        """Read pyproject.toml: setuptools' and setuptools-rust's modules, maturin's module, hatch's compiling hooks."""
+        """Yield evidence of pyproject.toml: modules of setuptools, setuptools-rust and maturin, hooks of hatch."""
         where, settings = "pyproject.toml", self._settings
         if self._is("setuptools"):
             tools = (("setuptools", "name"), ("setuptools-rust", "target"))
@@ -117,12 +117,12 @@ class _Project:
                     yield ExtensionSource(None, f"pyproject.toml, hatch's {kind}", certain, required=False)
 
     def from_scripts(self) -> Iterator[ExtensionSource]:
-        """Read setup.py, unless another backend builds it, and what a backend has the project compile by."""
+        """Yield evidence of setup.py, unless another backend builds the project, and of backends' build scripts."""
         for name, text in [("setup.py", self._setup_script), *self._scripts.items()]:
             entries = () if name == "setup.py" else _SCRIPT_ENTRIES
             for one in read_setup_script(text, python=self._python, env=self._env, entries=entries):
                 yield from self._modules_made(name, one)
-        if self._is("hatchling"):  # its hooks are methods of classes, which are not followed
+        if self._is("hatchling"):  # its hooks are methods of classes, which are not analysed
             for name, text in self._scripts.items():
                 for module in _EXTENSION.findall(text):
                     yield ExtensionSource(_text(module), name, certain=True, required=False)
@@ -136,19 +136,19 @@ class _Project:
             yield ExtensionSource(name, where, certain, required)
 
     def _has_sources(self, one: ScriptExtension) -> bool:
-        """Tell whether a module can be made: some scripts name one without sources, to be called a native project."""
+        """Return whether a module has sources: some scripts name one without, only to get a platform tag."""
         stems = [self._source / Path(path).with_suffix("") for path in one.sources]
         return not stems or any(any(stem.parent.glob(f"{glob.escape(stem.name)}.*")) for stem in stems)
 
     def _names_matching(self, pattern: str) -> list[str]:
-        """Name the modules that Cython makes of what a pattern matches."""
+        """Return the modules that Cython makes of files that match a pattern."""
         if not pattern.endswith(".pyx") or pattern.startswith("/") or ".." in pattern:
             return []
         found = (module_of(self._source, path) for path in sorted(self._source.glob(pattern))[:_MAX_SOURCES])
         return [name for name in found if name]
 
     def from_native_builds(self) -> Iterator[ExtensionSource]:
-        """Read what Meson and CMake are told to make, if they build the project."""
+        """Yield evidence of Meson's and CMake's files, if they build the project."""
         targets = read_meson(self._source) if self._is("mesonpy") else []
         uses_cmake = table(self._settings, "tool", "scikit-build", "wheel").get("cmake", True) is True
         if (
@@ -160,7 +160,7 @@ class _Project:
             yield ExtensionSource(_text(one.name), one.where, certain, required=one.always and bool(one.name))
 
     def from_files(self, said: Sequence[ExtensionSource]) -> Iterator[ExtensionSource]:
-        """Read source files: how much they say depends on whether anything else tells what is made of them."""
+        """Yield evidence of source files; it is certain only if there is no other information on the build."""
         alone = self._only_files_tell()
         named = any(one.certain and one.name for one in said)
         for file in list_source_files(self._source):
@@ -171,7 +171,7 @@ class _Project:
                 yield from _as_evidence(file, certain=certain, required=required)
 
     def _only_files_tell(self) -> bool:
-        """Tell whether a backend or script builds the project that nothing is known of, so that all may be compiled."""
+        """Return whether an unknown backend or script builds the project, so that all sources may be compiled."""
         if self._is(*_COMPILES_BY_SCRIPT):
             return any(map(_COMPILES.search, self._scripts.values()))
         known = self._is("setuptools", *_WITHOUT_SETUP_PY, "skbuild", "py_build_cmake")
@@ -200,5 +200,5 @@ def _modules_of(settings: Mapping[str, Any], tool: str) -> list[dict[str, Any]]:
 
 
 def _text(value: object) -> str | None:
-    """Take a module's name if it is one."""
+    """Return a text; None for any other value."""
     return value if isinstance(value, str) and _MODULE.fullmatch(value) else None

@@ -1,6 +1,6 @@
-"""Say of every library that auditwheel grafted where it came from, and what asked for it.
+"""Report the origin of every library that auditwheel grafted, and what links to it.
 
-Starts from what is new in the wheel, so that nothing grafted can be missing from it.
+The report starts from the new files in the wheel, so that it cannot miss one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any, NamedTuple
 from wheelyard_agent.owners import find_owners
 from wheelyard_agent.policy_reason import NativeFiles
 
-_LIBRARIES = ".libs"  # auditwheel's folder, beside the project's own
+_LIBRARIES = ".libs"  # auditwheel's folder for grafted libraries
 _NO_OWNER = {"package": None, "package_version": None, "source_package": None}
 
 
 class Graft(NamedTuple):
-    """A library that was copied in: by what name it was asked for, and from where it came."""
+    """A grafted library: the name that links to it, and its origin."""
 
     soname: str
     origin: Path | None
 
 
 def find_grafts(before: Collection[str], after: Sequence[str], external: Mapping[str, str | None]) -> dict[str, Graft]:
-    """Find the native members that repair added, by their path; ``external`` are auditwheel's paths by soname."""
+    """Return the native members that repair added, by path; ``external`` are auditwheel's paths by soname."""
     added = [member for member in after if member not in before and member.partition("/")[0].endswith(_LIBRARIES)]
     sources = {name: Graft(soname, Path(path)) for soname, path in external.items() if path for name in _names(path)}
     return {member: sources.get(Path(member).name, Graft(Path(member).name, None)) for member in added}
@@ -35,7 +35,7 @@ def find_grafts(before: Collection[str], after: Sequence[str], external: Mapping
 def write_ledger(
     wheel: Path, grafts: Mapping[str, Graft], files: NativeFiles, *, env: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Write an entry for each grafted library, in the order of their names."""
+    """Return an entry for each grafted library, sorted by name."""
     origins = [graft.origin for graft in grafts.values() if graft.origin is not None]
     owners = find_owners(origins, env=env)
     entries = []
@@ -58,7 +58,7 @@ def write_ledger(
 
 
 def _names(path: str) -> tuple[str, str]:
-    """Give the names that auditwheel may give a library: with its digest, unless it has that already."""
+    """Return the possible names of a grafted library: with its digest, unless the name has it already."""
     file = Path(path)
     base, dot, rest = file.name.partition(".")
     return f"{base}-{_digest(file.read_bytes())[:8]}{dot}{rest}", file.name

@@ -12,7 +12,7 @@ from wheelyard_agent.recipe_files import write_files
 def run_hooks(
     kind: str, hooks: Sequence[Mapping[str, str]], *, source: Path, scratch: Path, env: Mapping[str, str]
 ) -> None:
-    """Run scripts in order; the first that fails ends the build. One without ``#!`` is run by ``sh -e``."""
+    """Run scripts in order; the first failure ends the build. ``sh -e`` runs a script without ``#!``."""
     for file in write_files(hooks, scratch / "hooks" / kind):
         name = f"{kind}/{file.relative_to(scratch / 'hooks' / kind)}"
         say(f"hook {name}")

@@ -1,8 +1,8 @@
-"""Import the modules of a wheel, each top-level one in a process of its own, and go on after one that kills it.
+"""Import the modules of a wheel, each top-level one in its own process, and continue after a crash.
 
-Code that is imported can do in its process whatever it likes, so it can write a report of its own there. It cannot
-write another top-level module's: that is written to a pipe that only the other process has, and the processes run one
-after the other (docs/decisions/0029).
+Imported code controls its process, so it can forge the report of its own module. It cannot forge the report of another
+top-level module, which is written to a pipe that only the other process has. The processes run one after the other
+(docs/decisions/0029).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any, NamedTuple
 
 from wheelyard_agent.job import end_other_processes
 
-# What the dynamic linker says (glibc's elf/dl-load.c and dl-lookup.c), and CPython of a library without an entry point
+# Messages of the dynamic linker (glibc's elf/dl-load.c and dl-lookup.c), and of CPython for a missing entry point
 # (Python/importdl.c); neither has error codes.
 _LOADER_ERRORS = (
     *("cannot open shared object file", "undefined symbol", "symbol lookup error", "invalid ELF header"),
     "does not define module export function",
 )
 _MOST_ENDINGS = 20
-"""After so many modules that ended their process nobody needs to hear of more."""
+"""The maximum number of crashed modules in a report."""
 _LINE_BYTES = 16 << 10
 _TEXT_LENGTH = 500
-"""Where the program below cuts texts."""
+"""The length at which the program below cuts texts."""
 _BLOCK = 1 << 16
 _LOOK_MILLISECONDS = 100
 _FORGED = "its code wrote a report of its own import"
@@ -42,7 +42,7 @@ _NOT_TRIED = "it was not tried, because too many modules before it ended the int
 # lines that name folders, and lines of code only in those files that its fourth argument names. Such a line may look
 # for "sitedir" in the frame that runs it, as those of setuptools' -nspkg.pth files do.
 #
-# Reports go to a private descriptor, one JSON line a module; a module that ends the process leaves no line.
+# Reports go to a private descriptor, one JSON line per module; a module that ends the process leaves no line.
 _PROGRAM = """
 import importlib, json, os, site, sys
 import_module, dumps, write, leave = importlib.import_module, json.dumps, os.write, os._exit
@@ -99,31 +99,31 @@ leave(0)
 
 
 class ImportResult(NamedTuple):
-    """What happened when a module was imported."""
+    """The result of a module's import."""
 
     module: str
     error: str | None
     is_broken: bool
-    """True if the wheel itself is at fault: a library or symbol that cannot be found, a lost extension module, or an
-    interpreter that did not survive. Other errors may be the module's right answer to a place without its optional
-    companions, its configuration or its operating system."""
+    """True if the wheel itself is at fault: a missing library or symbol, a lost extension module, or a crashed
+    interpreter. Other errors may be correct for a module whose optional companions, configuration or operating system
+    are missing."""
     is_excused: bool = False
-    """True if it wants a part of the standard library that the image's Python was built without, such as Tk: whether it
-    works elsewhere cannot be told here."""
+    """True if it needs a part of the standard library that the image's Python lacks, such as Tk. It may work on other
+    hosts."""
     lacks: str | None = None
-    """A module of the wheel's own that it wants and that is not there."""
+    """A missing module of the wheel's own that it needs."""
     companion: str | None = None
-    """A module of another distribution that it wants and that is not there."""
+    """A missing module of another distribution that it needs."""
 
 
 class _Judge(NamedTuple):
-    """Tells a wheel's own faults from the rest."""
+    """Distinguishes a wheel's own faults from other errors."""
 
     roots: set[str]
     lost: set[str]
 
     def result(self, line: Mapping[str, Any]) -> ImportResult:
-        """Judge by the last error alone; the first one, which a module may have made another of, is said beside it."""
+        """Return the result for the last error; the message also has the first one, which may have caused it."""
         error, behind, wants = line["error"], line["behind"], line["wants"]
         said = f"{error}, after {behind}" if behind else error
         is_own = wants is not None and wants.partition(".")[0] in self.roots
@@ -139,14 +139,14 @@ class _Judge(NamedTuple):
 
 
 class _Interpreter(NamedTuple):
-    """How modules are imported."""
+    """The settings for imports."""
 
     python: str
     env: Mapping[str, str]
     obeyed: Collection[str]
-    """Files ``.pth`` of its site-packages whose code is run."""
+    """``.pth`` files of its site-packages whose code is run."""
     first: str
-    """A program that is run before anything else."""
+    """A program to run before anything else."""
 
     def command(self, report: int, names: Sequence[str]) -> list[str]:
         program = [self.python, "-I", "-S", "-c", _PROGRAM]
@@ -163,19 +163,19 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
     first: str = "",
     settle: Callable[[str], None] = lambda _: None,
 ) -> list[ImportResult]:
-    """Import modules; one that kills its process counts as failed, and those after it are imported in a new one.
+    """Import modules; one that ends its process counts as failed, and a new process imports the next ones.
 
-    No start-up code of what is installed runs before them, but that of the ``.pth`` files in ``obeyed``.
+    No start-up code of installed projects runs before them, except that of the ``.pth`` files in ``obeyed``.
 
     Args:
-        names: the modules. Those that have their top-level package in common share a process.
-        python: the interpreter, of a virtual environment.
-        env: its environment variables.
-        lost: names of extension modules that the sdist has sources of and the wheel has not: what wants one is broken.
-            Any other module that is missing, the project itself leaves out on this platform, or in every wheel.
-        obeyed: names of ``.pth`` files.
-        first: a program of ours, which each process runs before it knows of anything that is installed.
-        settle: is called after each process, when nothing of it runs any more, with the name of what was imported.
+        names: The modules. Those with the same top-level package share a process.
+        python: The interpreter of a virtual environment.
+        env: Its environment variables.
+        lost: Names of extension modules that the wheel lacks although the sdist has sources: importing one is a fault.
+            The project itself leaves out any other missing module on this platform, or in every wheel.
+        obeyed: Names of ``.pth`` files.
+        first: A program that each process runs before site-packages is on its path.
+        settle: Called after each process has ended completely, with the name of the imported package.
     """
     groups: dict[str, list[str]] = {}
     for name in names:
@@ -190,7 +190,7 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
 
 
 def load_library(library: Path, *, python: str, env: Mapping[str, str]) -> bool:
-    """Tell whether the dynamic linker loads an extension module with all of its symbols, without importing it."""
+    """Return whether the dynamic linker loads an extension module with all its symbols, without importing it."""
     command = [python, "-I", "-S", "-c", "import ctypes, sys; ctypes.PyDLL(sys.argv[1])", str(library)]
     process = subprocess.Popen(
         command, env={**env, "LD_BIND_NOW": "1"}, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True
@@ -200,14 +200,14 @@ def load_library(library: Path, *, python: str, env: Mapping[str, str]) -> bool:
 
 
 def site_of(python: str) -> Path:
-    """Give the site-packages folder of a virtual environment's interpreter."""
+    """Return the site-packages folder of a virtual environment's interpreter."""
     return Path(python).parents[1] / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 
 
 def _import_group(
     names: Sequence[str], interpreter: _Interpreter, judge: _Judge, settle: Callable[[], None]
 ) -> list[ImportResult]:
-    """Import the modules of one top-level package; only one that is broken takes another process."""
+    """Import the modules of one top-level package; a new process starts only after a broken one."""
     results: list[ImportResult] = []
     left, endings = list(names), 0
     while left and endings < _MOST_ENDINGS:
@@ -222,11 +222,11 @@ def _import_group(
 
 
 def _import_run(names: Sequence[str], interpreter: _Interpreter) -> tuple[list[dict[str, Any]], str | None]:
-    """Import modules in one process; return what it reports of the first of them, and what is wrong with the next."""
+    """Import modules in one process; return its reports of the first ones, and the problem of the next one."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", buffering=0) as report:
         try:
-            # LD_BIND_NOW: a symbol that no library has must show now, not when an application first calls it.
+            # LD_BIND_NOW: a missing symbol must show now, not at its first call (ld.so(8)).
             process = subprocess.Popen(
                 interpreter.command(writer, names),
                 env={**interpreter.env, "LD_BIND_NOW": "1"},
@@ -243,9 +243,9 @@ def _import_run(names: Sequence[str], interpreter: _Interpreter) -> tuple[list[d
 
 
 def read_report(said: bytes, names: Sequence[str], code: int) -> tuple[list[dict[str, Any]], str | None]:
-    """Read what a process that has ended said of its modules, and what is wrong with the first that has no line.
+    """Return the reports of an ended process, and the problem of the first module without one.
 
-    A line that speaks of a module out of turn, or in another form than the program above writes it, is a forgery: it
+    A line about a module out of turn, or in another form than that of the program above, is a forgery: it
     breaks the module whose turn it was. Anything else is noise of a program that writes to descriptors at random.
     """
     lines: list[dict[str, Any]] = []
@@ -262,7 +262,7 @@ def read_report(said: bytes, names: Sequence[str], code: int) -> tuple[list[dict
 
 
 def _listen(process: subprocess.Popen[bytes], report: int, *, most: int) -> tuple[bytes, int]:
-    """Read a report until its process ends, whoever else holds the other end of the pipe; return the exit code, too."""
+    """Read a report until its process ends, even if others hold the pipe open; return report and exit code."""
     os.set_blocking(report, False)
     poll, said, is_open = select.poll(), b"", True
     poll.register(report, select.POLLIN)
@@ -279,14 +279,14 @@ def _listen(process: subprocess.Popen[bytes], report: int, *, most: int) -> tupl
 
 
 def _read(report: int) -> bytes | None:
-    """Read what is there; nothing if nobody holds the other end any more, None if somebody does."""
+    """Read available data; return empty bytes at the end of the pipe, None if there is no data yet."""
     try:
         return os.read(report, _BLOCK)
     except BlockingIOError:
         return None
 
 
-# A process that has ended stays in the table until all of its own are ended: so nobody else gets its number before.
+# The ended process is only reaped after all its children, so that its id is not reused before.
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -298,7 +298,7 @@ def _await_end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
-    """End a process with all that it started; return its exit code."""
+    """End a process and all its children; return its exit code."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()

@@ -1,4 +1,4 @@
-"""What all jobs share: failures as data, and running a program with its output in the log."""
+"""Shared by all jobs: failures as data, and programs with their output in the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOOLS = Path("/opt/wheelyard/tools/bin")
 
 
 class JobError(Exception):
-    """The job cannot be done, for a reason that the worker has a word for."""
+    """The job failed for a reason that the worker has a code for."""
 
     def __init__(self, code: str, **details: Any) -> None:
         super().__init__(code)
@@ -25,13 +25,13 @@ class JobError(Exception):
 
 
 def say(text: str) -> None:
-    """Write a line of the agent's into the log: between those of the project, and not told from them for sure."""
+    """Write a line of the agent into the log, where it cannot be distinguished safely from the project's lines."""
     sys.stderr.write(f"-> {text}\n")
     sys.stderr.flush()
 
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
-    """Give the environment that programs get: nothing of the container's own, and no way to an index."""
+    """Return the environment for programs: nothing of the container's own, and no index."""
     home.mkdir(parents=True, exist_ok=True)
     cpus = str(len(os.sched_getaffinity(0)))
     return {
@@ -55,7 +55,7 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def end_other_processes() -> None:
-    """End whatever the project's code left running, so that nothing changes any more. Does so in a container only."""
+    """End all processes that the project's code left running, so that nothing changes any more. Only in a container."""
     if os.getpid() != 1:
         return
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -70,11 +70,11 @@ def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = No
 
 
 def describe_exit(code: int) -> str:
-    """Say how a program ended that should have ended well."""
+    """Return how a failed program ended, as text."""
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
 
 
 def output_of(command: Sequence[str], *, env: Mapping[str, str]) -> str | None:
-    """Run a program and return its standard output, None if it fails; its errors go to the log."""
+    """Run a program and return its standard output; None if it fails. Its errors go to the log."""
     done = subprocess.run(list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None

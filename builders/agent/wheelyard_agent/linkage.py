@@ -1,4 +1,4 @@
-"""Read what the native files of a wheel ask of others: libraries, and versions of symbols. From ELF facts only."""
+"""Read the libraries and the versioned symbols that the native files of a wheel need, from ELF data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VERSION_INDEX = 0x7FFF  # the highest bit hides a symbol (gABI's GNU extension,
 
 
 class Linkage(NamedTuple):
-    """What one file asks for."""
+    """The needs of one file."""
 
     soname: str | None
     needed: tuple[str, ...]
@@ -23,7 +23,7 @@ class Linkage(NamedTuple):
 
 
 def read_linkage(wheel: Path, members: Iterable[str]) -> dict[str, Linkage]:
-    """Read the native members of a wheel; one that is no dynamic ELF file asks for nothing."""
+    """Return the needs of a wheel's native members; a file that is not dynamic ELF has none."""
     with zipfile.ZipFile(wheel) as bundle:
         return {member: _read(bundle.read(member)) for member in members}
 
@@ -43,7 +43,7 @@ def _read(data: bytes) -> Linkage:
 
 
 def _read_versions(elf: Any) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Join the versions that are needed with the symbols that need them."""
+    """Return the needed versions with their symbols."""
     by_index = {
         auxiliary["vna_other"]: (need.name, auxiliary.name)
         for need, auxiliaries in _section(elf, ".gnu.version_r", "iter_versions")
@@ -67,7 +67,7 @@ def _section(elf: Any, name: str, listing: str) -> Iterable[Any]:
 
 
 class Policies:
-    """The manylinux policies of auditwheel, from the least portable to the most portable one."""
+    """auditwheel's manylinux policies, from the least to the most portable."""
 
     def __init__(self, platform: str) -> None:
         from auditwheel.architecture import Architecture
@@ -79,5 +79,5 @@ class Policies:
         self.names = tuple(policy.name for policy in self._policies)
 
     def of_version(self, library: str, version: str) -> str:
-        """Name the most portable policy that allows a version of a symbol."""
+        """Return the most portable policy that allows a version of a symbol."""
         return str(self._policies.versioned_symbols_policy({library: {version}}).name)

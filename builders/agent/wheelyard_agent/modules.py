@@ -1,4 +1,4 @@
-"""List the Python modules that an installed distribution promises, from its own record."""
+"""Find the Python modules of an installed distribution, from its RECORD."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-# Not meant to be imported: programs, test suites and their configuration, and build leftovers.
+# Not for import: programs, test suites and their configuration, and build leftovers.
 _NOT_FOR_IMPORT = re.compile(r"(^|\.)(__main__|tests?|testing|conftest|setup|_?examples?|benchmarks?)(\.|$)")
 
 
 def list_modules(site: Path, project: str) -> list[str]:
-    """List importable names of a project in a site-packages folder, without its tests and programs."""
+    """Return importable names of a project in a site-packages folder, without its tests and programs."""
     distribution = next(found for found in _installed(site) if _normalise(found.name) == project)
     names = {_module_of(file) for file in distribution.files or [] if file.suffix == ".py"}
     return sorted(name for name in names if name and is_for_import(name))
 
 
 def other_startup_files(site: Path, project: str) -> list[str]:
-    """List the ``.pth`` files of a site-packages folder that other projects have put there, if they are theirs alone.
+    """Return the ``.pth`` files of other projects in a site-packages folder.
 
-    Where a project has a module or package of the same name as another one, its own code may be what the other's line
-    would run: there are none then.
+    Return none if the project has a top-level name in common with another one, because the other one's line could then
+    run the project's own code.
     """
     own: set[PurePosixPath] = set()
     others: set[PurePosixPath] = set()
@@ -34,12 +34,12 @@ def other_startup_files(site: Path, project: str) -> list[str]:
 
 
 def is_for_import(name: str) -> bool:
-    """Tell whether a module is a part of what the project is for, and not of its tests or examples."""
+    """Return whether a module is for users, and not part of tests or examples."""
     return _NOT_FOR_IMPORT.search(name) is None
 
 
 def _top(file: PurePosixPath) -> str:
-    """Give the name that a file's module, or its package, is imported by; it is empty for what lies elsewhere."""
+    """Return the top-level import name of a file; empty for a file outside of site-packages."""
     return file.parts[0].partition(".")[0]
 
 

@@ -1,7 +1,7 @@
-"""Read which extension modules Meson's and CMake's build files make, without running them.
+"""Find the extension modules in Meson's and CMake's build files, without running them.
 
-Both are followed from the sdist's root: what stands in no condition and in a folder that is entered without one is made
-on every target.
+Both are followed from the sdist's root. A target outside of conditions, in a folder that is entered unconditionally,
+is made on every platform.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wheelyard_agent.source_files import read_text, walk_files
 
 _MAX_DEPTH = 20
 _COMMENT = re.compile(r"'''.*?'''|#[^\n]*", re.DOTALL)
-"""Comments, and Meson's long texts, which may hold programs."""
+"""Comments, and Meson's multi-line strings, which may contain programs."""
 _MESON = re.compile(
     r"^[ \t]*(?P<opens>if|foreach)\b|^[ \t]*(?P<closes>endif|endforeach)\b|"
     r"\bsubdir\s*\(\s*'(?P<folder>[^'\n]+)'|"
@@ -40,26 +40,26 @@ class BuildTarget(NamedTuple):
     """An extension module that a build file makes."""
 
     name: str | None
-    """Its importable name, None if the file does not say it."""
+    """Its importable name; None if the file does not have it."""
     where: str
     always: bool
-    """True if it is made, and installed, whatever holds on the target."""
+    """True if it is made and installed on every platform."""
     reached: bool = True
-    """False if the project's root does not lead to the file."""
+    """False if the file is not reached from the project's root."""
 
 
 Step = tuple[BuildTarget | None, tuple[str, bool] | None]
-"""What a build file does: make a module, or enter a folder, and whether it does that whatever holds."""
+"""A step of a build file: make a module, or enter a folder and whether that is unconditional."""
 Reader = Callable[[str, str], Iterator[Step]]
 
 
 def read_meson(source: Path) -> list[BuildTarget]:
-    """List what the ``meson.build`` files make; with what the root does not lead to."""
+    """Return the modules of the ``meson.build`` files, including files that are not reached from the root."""
     return _follow_all(source, "meson.build", _meson_targets)
 
 
 def read_cmake(source: Path) -> list[BuildTarget]:
-    """List what the ``CMakeLists.txt`` files make, and install under the name of the target."""
+    """Return the modules that the ``CMakeLists.txt`` files make and install under the name of the target."""
     texts = [_COMMENT.sub("", read_text(source, name)) for name in _build_files(source, "CMakeLists.txt")]
     installed = {word for text in texts for words in _CMAKE_INSTALLED.findall(text) for word in words.split()}
     renamed = any(map(_CMAKE_RENAMED.search, texts))
@@ -87,7 +87,7 @@ def _follow_all(source: Path, name: str, targets: Reader) -> list[BuildTarget]:
 
 
 def _enter(source: Path, file: str, targets: Reader, seen: dict[str, bool], *, always: bool) -> None:
-    """Note for a build file, and those of the folders that it enters, whether no condition stands before it."""
+    """Record whether a build file, and those of the folders that it enters, are unconditional."""
     if file in seen or file.count("/") > _MAX_DEPTH:
         return
     seen[file] = always
@@ -111,7 +111,7 @@ def _meson_targets(file: str, text: str) -> Iterator[Step]:
 
 
 def _call_from(text: str, start: int) -> str:
-    """Give the rest of a call, from somewhere behind its opening bracket."""
+    """Return the rest of a call, from a position after its opening bracket."""
     depth = 1
     for place in range(start, min(len(text), start + 10_000)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)

@@ -1,8 +1,8 @@
-"""Note what the project's code calls for on a network that it does not have, so that the report can tell.
+"""Record the hosts that the project's code tries to reach without a network, for the report.
 
-Two ears, both on the loopback: a name server that knows no name hears every program that resolves one, and a hook in
-the environment's Python hears hosts with their ports. What project code tells them is its own word: a finding, no
-control. The control is that the container has no network.
+There are two listeners on the loopback: a name server without names sees every lookup, and a hook in the environment's
+Python reports hosts with their ports. Project code can forge both, so the result is information, not protection: the
+protection is that the container has no network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DATAGRAM_BYTES = 4096
 _MAX_CALLS = 50
 _HEADER_BYTES = 12
 _NAME_ERROR = b"\x81\x83"
-"""A response, recursion wanted, saying that there is no such name (RFC 1035, 4.1.1)."""
+"""Flags of a response with the code "name error", recursion desired (RFC 1035, 4.1.1)."""
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 
 _HOOK = """
@@ -49,7 +49,7 @@ sys.addaudithook(_note)
 
 
 class NetworkWatch:
-    """What was called for so far."""
+    """The hosts so far."""
 
     def __init__(self, *, name_server_port: int = 53) -> None:
         self._calls: dict[tuple[str, int], None] = {}
@@ -60,23 +60,23 @@ class NetworkWatch:
 
     @property
     def hook(self) -> str:
-        """The program that has one Python tell what it connects to."""
+        """Return the program that makes a Python report its connections."""
         return _HOOK.replace("@PORT@", str(self._notes.getsockname()[1]))
 
     def install(self, site: Path) -> None:
-        """Have every Python that uses this site-packages folder tell what it connects to."""
+        """Make every Python that uses this site-packages folder report its connections."""
         (site / "_wheelyard_network.py").write_text(self.hook, encoding="ascii")
         (site / "_wheelyard_network.pth").write_text("import _wheelyard_network\n", encoding="ascii")
 
     def calls(self) -> list[dict[str, Any]]:
-        """List hosts with their ports, None where it is not known."""
+        """Return hosts with their ports; None for an unknown port."""
         self._catch_up()
         calls = list(self._calls)
         known = {host for host, port in calls if port}
         return [{"host": host, "port": port or None} for host, port in calls if port or host not in known]
 
     def _catch_up(self) -> None:
-        """Wait until all notes that were sent before are heard: an empty one comes after them."""
+        """Wait until all earlier notes are received; an empty note follows them."""
         self._caught_up.clear()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as teller:
             teller.sendto(b"", self._notes.getsockname())
@@ -130,7 +130,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _try_listen(port: int) -> socket.socket | None:
-    """Listen where an engine allows it: some keep low ports for root even in a container's own network."""
+    """Return a listening socket; None if the engine reserves low ports for root even in a container's network."""
     try:
         return _listen(port)
     except OSError:
@@ -138,7 +138,7 @@ def _try_listen(port: int) -> socket.socket | None:
 
 
 def _asked_name(query: bytes) -> str | None:
-    """Read the name of a query's first question (RFC 1035, 4.1.2): labels, each behind its length."""
+    """Return the name of a query's first question (RFC 1035, 4.1.2): labels, each after its length."""
     labels, place = [], _HEADER_BYTES
     while place < len(query) and 0 < query[place] < 1 << 6:
         labels.append(query[place + 1 : place + 1 + query[place]].decode("ascii", errors="replace"))
@@ -147,7 +147,7 @@ def _asked_name(query: bytes) -> str | None:
 
 
 def _is_local(host: str) -> bool:
-    """Tell what is no call for a network: this container itself, and bare names, which are meant for it."""
+    """Return whether a host needs no network: the container itself, or a name without a dot."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

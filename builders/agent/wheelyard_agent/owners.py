@@ -1,6 +1,6 @@
-"""Find the system package that owns a library, by the package database that the image has.
+"""Find the system package that owns a library, in the image's package database.
 
-A further one (rpm, apk) is a module with a ``find_owners`` like Debian's and a line here.
+To add one (rpm, apk), write a module with a ``find_owners`` like Debian's, and add a line here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DATABASES: Mapping[str, Callable[..., dict[Path, Owner]]] = {"dpkg-query": debi
 
 
 def find_owners(paths: Sequence[Path], *, env: Mapping[str, str]) -> dict[Path, Owner]:
-    """Look paths up; those that no package owns are left out, all of them where no known database is there."""
+    """Return the owners of paths, without paths that no package owns; empty without a known database."""
     for program, find in _DATABASES.items():
         if shutil.which(program, path=env["PATH"]):
             return find(paths, env=env)

@@ -1,4 +1,4 @@
-"""Apply a recipe's patches to the unpacked sdist, before anything reads it. A builder has GNU patch by its contract."""
+"""Apply a recipe's patches to the unpacked sdist, before anything reads it. Every builder has GNU patch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wheelyard_agent.job import JobError, say
 from wheelyard_agent.recipe_files import write_files
 
 _MAX_HUNK = 1200
-# No guess is taken: the context must be the same (no fuzz), and a patch that is there already is no success (force).
+# patch(1) must not guess: the context must match (no fuzz), and an applied patch is an error (force).
 _OPTIONS = ("--strip=1", "--fuzz=0", "--force", "--no-backup-if-mismatch")
 
 
@@ -41,7 +41,7 @@ def _apply(name: str, file: Path, *, source: Path, rejects: Path, env: Mapping[s
 
 
 def _first_problem(output: str) -> str:
-    """Give the line that says what did not work, with the file that it is about."""
+    """Return the line with the first problem and its file."""
     file = ""
     for line in output.splitlines():
         if line.startswith("patching file "):

@@ -1,6 +1,6 @@
-"""Say why a repaired wheel has its policy: which file needs what, through which chain, and what would lower it.
+"""Explain a repaired wheel's policy: which file needs what, through which chain, and what would lower it.
 
-Decides on auditwheel's report and on ELF facts; reads no file.
+The inputs are auditwheel's report and ELF data.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ class NativeFiles(NamedTuple):
     """The native files of a repaired wheel."""
 
     linkage: Mapping[str, Linkage]
-    """What each asks for, by its path inside the wheel."""
+    """The needs of each, by its path inside the wheel."""
     grafted: Mapping[str, str]
-    """The name by which each grafted library was asked for, by its path inside the wheel."""
+    """The name that links to each grafted library, by its path inside the wheel."""
 
     def label(self, member: str) -> str:
-        """Name a file as people know it."""
+        """Return the name of a file for messages."""
         return self.grafted.get(member, member)
 
     def needed_by(self, member: str) -> list[str]:
-        """List the files that ask for a file directly."""
+        """Return the files that link to a file directly."""
         return sorted(self.label(one) for one in self.linkage if member in self._neighbours(one))
 
     def chain(self, member: str) -> list[str]:
-        """Give the shortest way from a file of the project's own to a file, both included."""
+        """Return the shortest path of links from a file of the project to a file, both included."""
         roots = sorted(one for one in self.linkage if one not in self.grafted)
         before: dict[str, str | None] = dict.fromkeys(roots)
         queue = deque(roots)
@@ -70,7 +70,7 @@ def explain_policy(
 
 
 def _symbol_needs(files: NativeFiles, decides: Callable[[str, str], bool]) -> list[dict[str, Any]]:
-    """List the symbols that set the policy; those of grafted libraries come after the project's own."""
+    """Return the symbols that set the policy; those of grafted libraries come after the project's own."""
     needs = []
     for member in sorted(files.linkage, key=lambda one: (one in files.grafted, one)):
         for (library, version), symbols in sorted(files.linkage[member].versions.items()):
@@ -80,7 +80,7 @@ def _symbol_needs(files: NativeFiles, decides: Callable[[str, str], bool]) -> li
 
 
 def _library_needs(audit: Mapping[str, Any], files: NativeFiles, better: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """List the libraries, and the symbols of libraries, that the next more portable policy does not allow."""
+    """Return the libraries and symbols that the next more portable policy does not allow."""
     upgrade: Mapping[str, Any] = next(
         (audit["policy_upgrades"][name] for name in better if name in audit["policy_upgrades"]), {}
     )
@@ -106,7 +106,7 @@ def _need(files: NativeFiles, member: str, library: str, version: str | None, sy
 def _without(
     audit: Mapping[str, Any], files: NativeFiles, rank: Mapping[str, int], of_version: Callable[[str, str], str]
 ) -> str | None:
-    """Name the policy that the wheel would have without what sets its present one, None if nothing better is known."""
+    """Return the policy without the needs of the present one; None if no better one is known."""
     here = rank[audit["overall_tag"]]
     needs = {need for facts in files.linkage.values() for need in facts.versions if not need[0].startswith(_LOADERS)}
     ranks = [place for place in (rank[of_version(*need)] for need in needs) if place > here]
@@ -120,7 +120,7 @@ def _without(
 
 
 def _is_open(audit: Mapping[str, Any], name: str, *, here: int, rank: Mapping[str, int]) -> bool:
-    """Tell whether no library stands in a policy's way but those that the needs name already."""
+    """Return whether only the named needs prevent a policy."""
     upgrades = audit["policy_upgrades"]
     if name not in upgrades or audit["sym_tag"] == audit["overall_tag"]:
         return name not in upgrades

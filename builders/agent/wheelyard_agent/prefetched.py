@@ -1,4 +1,4 @@
-"""Put files that the worker fetched for a recipe into the unpacked sdist: as they are, or unpacked."""
+"""Place a recipe's fetched sources in the unpacked sdist: as files, or unpacked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wheelyard_agent.sdist import UNREADABLE, unpack_archive
 
 
 def place_sources(sources: Sequence[Mapping[str, Any]], *, inbox: Path, source: Path) -> None:
-    """Place each source's ``file`` at its ``to``; one that ends with ``/`` is a folder to unpack into."""
+    """Place each source's ``file`` at its ``to``; a ``to`` that ends with ``/`` is a folder to unpack into."""
     for one in sources:
         target = _find_place(source, one["to"])
         try:
@@ -23,7 +23,7 @@ def place_sources(sources: Sequence[Mapping[str, Any]], *, inbox: Path, source: 
 
 
 def _find_place(source: Path, to: str) -> Path:
-    """Say where it goes, which is nowhere beyond the sdist, whatever links it has."""
+    """Return the path of a source, which is inside of the sdist even if the sdist has links."""
     target = source / to
     if not target.resolve().is_relative_to(source.resolve()):
         raise JobError("source-unusable", to=to, reason="a link of the sdist leads out of it there")
@@ -34,7 +34,7 @@ def _place(file: Path, target: Path, *, unpacks: bool) -> None:
     if unpacks:
         target.mkdir(parents=True, exist_ok=True)
         unpack_archive(file, target)
-        file.unlink()  # it lies in memory
+        file.unlink()  # it is in memory
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():

@@ -1,4 +1,4 @@
-"""Files of a recipe, as a job carries them: ``name`` and ``base64``. Written where the job wants them."""
+"""Write the files of a recipe, which a job has as ``name`` and ``base64``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_files(files: Sequence[Mapping[str, str]], folder: Path) -> list[Path]:
-    """Write a recipe's files into a folder under their names, and return their paths in the same order."""
+    """Write a recipe's files into a folder, and return their paths in the same order."""
     return [_write(file, folder) for file in files]
 
 

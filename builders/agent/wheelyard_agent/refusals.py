@@ -1,4 +1,4 @@
-"""What the kernel refused this container for its limits. Must not judge whether that mattered."""
+"""Count what the kernel refused this container because of its limits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ LIMIT_OF = {
     errno.EMFILE: "open-files-limit",
     errno.EAGAIN: "process-limit",
 }
-"""The limit behind an error of the operating system, by the code that the worker has for it."""
+"""The worker's code of the limit behind an error of the operating system."""
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# Where the kernel counts, in cgroups v2 and v1.
+# The kernel's counters, in cgroups v2 and v1.
 _MEMORY = ("memory.events", "memory/memory.oom_control")
 _PROCESSES = ("pids.events", "pids/pids.events")
 
 
 def count_refusals(cgroups: Path = _CGROUPS) -> dict[str, int]:
-    """Count processes that were killed for want of memory, and processes that could not be started."""
+    """Return the number of processes killed because memory ran out, and of processes that could not start."""
     return {
         "oom_kills": _count([cgroups / file for file in _MEMORY], "oom_kill"),
         "refused_processes": _count([cgroups / file for file in _PROCESSES], "max"),
@@ -28,7 +28,7 @@ def count_refusals(cgroups: Path = _CGROUPS) -> dict[str, int]:
 
 
 def _count(files: list[Path], key: str) -> int:
-    """Read a counter from the first file that is there and has it."""
+    """Return a counter of the first file that has it."""
     for file in files:
         try:
             lines = file.read_text(encoding="ascii").splitlines()

@@ -1,6 +1,6 @@
-"""Make a wheel comply with manylinux: audit, decide, repair with auditwheel, and say where each library came from.
+"""Make a wheel comply with manylinux: audit it, repair it with auditwheel, and report the origin of each library.
 
-Runs in a fresh container: the code that was built has never run here.
+This runs in a fresh container, in which the built code has never run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _POLICY = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
 
 def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``repair`` job: ``wheel``, ``platform``, ``build_tag``, ``epoch``, and the recipe's rules for repair."""
+    """Run a ``repair`` job: ``wheel``, ``platform``, ``build_tag``, ``epoch``, and the recipe's rules for repair."""
     wheel = inbox / job["wheel"]
     env = clean_environment(scratch / "home", SOURCE_DATE_EPOCH=str(job["epoch"]))
-    env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel finds patchelf there
+    env["PATH"] = f"{TOOLS}:{env['PATH']}"  # auditwheel searches patchelf on PATH
     members = elf_members(wheel)
     extensions = extension_modules(wheel, members)
     tags = ["--build", job["build_tag"]]
@@ -42,9 +42,9 @@ def repair_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
 
 
 def _check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) -> list[str]:
-    """Refuse a wheel that claims a platform without holding anything native: its extension was lost on the way.
+    """Refuse a wheel that has a platform tag but no native file: its extension is missing.
 
-    Where the recipe says that pure is right, the claim is taken from it instead: the options for that are returned.
+    If the recipe allows a pure wheel, return the options that remove the platform tag instead.
     """
     if wheel.stem.endswith("-any"):
         return []
@@ -64,7 +64,7 @@ def _repair_native(
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)
     if repaired is None:
-        # auditwheel leaves a wheel alone that complies with no manylinux policy whatever is grafted.
+        # auditwheel does not change a wheel that cannot comply with any manylinux policy.
         raise JobError("repair-failed", reason=_why_not(before))
     after = audit_wheel(repaired, exclude=exclude, env=env)
     _check_policy(after, job["platform"])
@@ -79,7 +79,7 @@ def _repair_native(
 
 
 def _check_policy(audit: Mapping[str, Any], platform: str) -> None:
-    """Compare what the repaired wheel needs with what was asked for."""
+    """Fail if the repaired wheel does not comply with the requested platform."""
     needs, wanted = _POLICY.fullmatch(audit["overall_tag"]), _POLICY.fullmatch(platform)
     if needs is None or wanted is None:
         raise JobError("repair-failed", reason=_why_not(audit))
@@ -97,7 +97,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _set_tags(wheel: Path, tags: Sequence[str], env: Mapping[str, str]) -> Path:
-    """Give the wheel a build tag (PEP 427), so that it never bears the file name of upstream's."""
+    """Set a build tag (PEP 427), so that the wheel never has the file name of upstream's."""
     python = TOOLS / "python"
     command = [str(python), "-m", "wheel", "tags", "--remove", *tags, str(wheel)]
     before = set(wheel.parent.glob("*.whl"))

@@ -1,6 +1,6 @@
-"""Unpack archives: an sdist into one fixed place, and what a recipe adds to it.
+"""Unpack archives: the sdist, and archives of a recipe.
 
-Runs in the sandbox: the archive is hostile.
+This runs in the sandbox, because the archive is untrusted.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from pathlib import Path
 from wheelyard_agent.job import JobError
 from wheelyard_agent.refusals import LIMIT_OF
 
-# What the archive modules raise for files that are broken, encrypted, or say times that no clock shows.
+# Exceptions of the archive modules for files that are broken, encrypted, or have impossible times.
 UNREADABLE = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(RuntimeError, OverflowError, OSError, EOFError, ValueError),
-    KeyError,  # a hard link to a member that is not there
+    KeyError,  # a hard link to a missing member
 )
-"""What unpacking raises for archives that nobody should have made."""
+"""Exceptions of unpacking for invalid archives."""
 _MAX_MEMBERS = 200_000
-_EARLIEST_ZIP_TIME = 315532800  # 1980-01-01: a zip file, and so a wheel, cannot hold an earlier time
+_EARLIEST_ZIP_TIME = 315532800  # 1980-01-01: a zip file, and so a wheel, cannot have an earlier time
 
 
 def unpack_sdist(archive: Path, where: Path) -> tuple[Path, int]:
-    """Unpack and return the source folder and the time for SOURCE_DATE_EPOCH: the newest member's, in seconds."""
+    """Unpack an sdist; return the source folder and the newest member's time in seconds, for SOURCE_DATE_EPOCH."""
     where.mkdir()
     try:
         newest = _unpack_zip(archive, where) if archive.suffix == ".zip" else _unpack_tar(archive, where)
@@ -48,7 +48,7 @@ def unpack_sdist(archive: Path, where: Path) -> tuple[Path, int]:
 
 
 def unpack_archive(archive: Path, where: Path) -> None:
-    """Unpack a zip or tar file of any name into a folder; raises one of UNREADABLE."""
+    """Unpack a zip or tar file of any name into a folder; raise one of UNREADABLE."""
     with archive.open("rb") as file:
         is_zip = file.read(4) == b"PK\x03\x04"
     if is_zip:
@@ -67,7 +67,10 @@ def _unpack_tar(archive: Path, where: Path) -> int:
 
 
 def _in_order(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Give the members as they come; a size below zero leads back, and would do so without end (CVE-2025-8194)."""
+    """Yield the members in order; refuse a negative size, which would loop forever.
+
+    https://github.com/python/cpython/issues/130577 (CVE-2025-8194)
+    """
     place = -1
     for member in tar:
         if member.offset <= place:
@@ -77,7 +80,7 @@ def _in_order(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _check_room(where: Path, sizes: Sequence[int]) -> None:
-    """Refuse what is more than there is room for, before it is written: that may take long to find out."""
+    """Refuse files that need more space than is free, before writing them, which could take long."""
     if len(sizes) > _MAX_MEMBERS:
         raise ValueError(f"it has more than {_MAX_MEMBERS} members")
     if sum(sizes) > shutil.disk_usage(where).free:
@@ -85,7 +88,7 @@ def _check_room(where: Path, sizes: Sequence[int]) -> None:
 
 
 def _check_inside(name: str) -> None:
-    """Refuse in a zip file what the filter refuses in a tar file; zipfile would quietly put it somewhere else."""
+    """Refuse paths in a zip file that PEP 706's filter refuses in a tar file; zipfile would silently change them."""
     if name.startswith("/") or "\\" in name or ".." in name.split("/"):
         raise ValueError(f"{name!r} leads outside of its folder")
 

@@ -1,4 +1,4 @@
-"""Folders that strangers' code may write to, and that must be the same again after it."""
+"""Folders that untrusted code may write to, and that must be unchanged after it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ digest of what it holds, of a link where it leads."""
 
 
 class SealedTree:
-    """What lay in some folders at one moment, by its hashes: times say nothing of files that are written by mapping."""
+    """The contents of folders at one moment, by hashes, because writes through mmap may not change times."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
         self._before = dict(self._states())
 
     def restore(self) -> list[str]:
-        """Remove what has come since; return what has changed or is gone, which cannot be put back.
+        """Remove new files; return files that changed or are gone, which cannot be restored.
 
-        Must be called when nothing runs any more that could change it meanwhile.
+        No process that could change the files may run during the call.
         """
         found = self._states(self._before)
         now = {path: state for path, state in found if path in self._before or not _remove(path)}
         return sorted(path for path in {*self._before, *now} if self._before.get(path) != now.get(path))
 
     def _states(self, known: dict[str, _State] | None = None) -> Iterator[tuple[str, _State]]:
-        """Walk through the folders; one that is not known is not entered."""
+        """Return the state of all files; unknown folders are not entered."""
         left = [str(folder) for folder in self._folders]
         while left:
             path = left.pop()
@@ -48,7 +48,7 @@ class SealedTree:
 
 
 def describe_changes(changes: Sequence[str], site: Path) -> str:
-    """Name the first of some files, those that are installed by their place in site-packages."""
+    """Return the first changed files as text; installed ones by their path in site-packages."""
     names = [os.path.relpath(path, site) if path.startswith(f"{site}{os.sep}") else path for path in changes]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return ", ".join(ascii(name)[1:-1] for name in names[:_MOST_NAMED]) + more
@@ -77,7 +77,7 @@ def _digest(path: str, mode: int) -> bytes:
 
 
 def _remove(path: str) -> bool:
-    """Remove a file or a folder with all in it; tell whether that could be done."""
+    """Remove a file or a folder with its contents; return whether that succeeded."""
     try:
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             Path(path).unlink()

@@ -1,8 +1,8 @@
-"""Read which extension modules a setup.py makes on the target, without running it.
+"""Find the extension modules that a setup.py makes on the target, without running it.
 
-Follows the script as Python would: branches whose condition is known are taken or left, functions of its own are gone
-through where they are called, a ``try`` is taken to succeed. What hangs on something that is not known is possible
-only.
+The script is followed as Python would: branches with a known condition are taken or skipped, its functions are followed
+where they are called, and a ``try`` is assumed to succeed. A module that depends on an unknown value is only
+possible.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ _MAX_VISITS = 20_000
 _MAX_DEPTH = 6
 _UNNAMED = {"cythonize", "mypycify"}
 _PASSED_AS = ("ext_modules", "cffi_modules", "rust_extensions")
-# What takes a list of extension modules and leaves none of them out.
+# Functions that take a list of extension modules and return all of them.
 _KEEPS_ALL = {"cythonize", "mypycify", "setup", *dir(builtins)}
 
 
 class ScriptExtension(NamedTuple):
-    """An extension module that a script makes."""
+    """An extension module of a script."""
 
     name: str | None
     line: int
     certain: bool
-    """False if it hangs on a condition that is not known here."""
+    """False if it depends on an unknown condition."""
     optional: bool
-    """True if the script itself says that its compilation may fail, or has somebody else change its list."""
+    """True if the script allows its compilation to fail, or other code may change its list."""
     patterns: tuple[str, ...] = ()
-    """Paths of Cython's sources that it is made of, in which ``*`` may stand, if that is all that is said."""
+    """Patterns of its Cython sources, which may contain ``*``, if nothing else is known."""
     sources: tuple[str, ...] = ()
-    """Its source files, as far as they are known."""
+    """Its known source files."""
 
 
 class _TooLongError(Exception):
-    """The script is too long to be followed."""
+    """The script is too long to follow."""
 
 
 def read_setup_script(
     text: str, *, python: tuple[int, int], env: Mapping[str, str], entries: Sequence[str] = ()
 ) -> list[ScriptExtension]:
-    """List the extension modules of a script; an empty list if it cannot be parsed.
+    """Return the extension modules of a script; an empty list if it cannot be parsed.
 
-    ``entries`` are functions of it that are called by whoever reads it.
+    ``entries`` are functions of the script that the build backend calls.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old scripts have odd escapes
+            warnings.simplefilter("ignore")  # old scripts have invalid escapes
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
@@ -80,7 +80,7 @@ class _Reader:
         self._visits = 0
 
     def extensions(self) -> list[ScriptExtension]:
-        """List what was found, each once; possible only if no call of setup() takes any."""
+        """Return what was found, each once; only possible ones if no call of setup() takes any."""
         idle = bool(self._setups) and not any(self._setups)
         merged: dict[tuple[str | None, int], ScriptExtension] = {}
         for one in self.found or self._doubtful:
@@ -90,20 +90,20 @@ class _Reader:
         return list(merged.values())
 
     def follow_entries(self, names: Iterable[str]) -> None:
-        """Go through functions that others are known to call."""
+        """Follow functions that other programs call."""
         for function in [self._functions[name] for name in names if name in self._functions]:
             if function.name not in self._called:
                 self._called.add(function.name)
                 self.follow(function.body, {}, certain=True)
 
     def follow_uncalled(self) -> None:
-        """Go through what the script itself never calls or uses: somebody else may."""
+        """Follow functions that the script never uses, because other programs may call them."""
         self.found += [one._replace(certain=False) for kept in self._kept.values() for one in kept]
         for name in [name for name in self._functions if name not in self._called]:
             self.follow(self._functions[name].body, {}, certain=False)
 
     def follow(self, statements: Iterable[ast.stmt], scope: Scope, *, certain: bool) -> None:
-        """Go through statements in order."""
+        """Follow statements in order."""
         for statement in statements:
             self._visits += 1
             if self._visits > _MAX_VISITS:
@@ -120,7 +120,7 @@ class _Reader:
         self._functions[statement.name] = statement
 
     def _classdef(self, statement: ast.ClassDef, scope: Scope, certain: bool) -> None:  # noqa: FBT001
-        """Leave classes out: what their methods do is called by others, or not."""
+        """Skip classes: it is not known whether their methods are called."""
 
     def _import(self, statement: ast.Import, scope: Scope, _certain: bool) -> None:  # noqa: FBT001
         scope.update({f"import {name.asname}": name.name for name in statement.names if name.asname})
@@ -143,11 +143,11 @@ class _Reader:
             self._bind(target, self._evaluator.value(statement.value, scope), scope)
 
     def _lines_in(self, node: ast.expr) -> set[int]:
-        """Give the lines of the extensions in a list that goes by a name."""
+        """Return the lines of the extensions in a list with a name."""
         return self._lists.get(node.id, set()) if isinstance(node, ast.Name) else set()
 
     def _keep(self, name: str, before: int) -> None:
-        """Count an extension that goes by a name only where that name is used."""
+        """Count a named extension only where the name is used."""
         if len(self.found) == before + 1:
             self._kept.setdefault(name, []).append(self.found.pop())
 
@@ -201,7 +201,7 @@ class _Reader:
         self.follow(statement.body, scope, certain=False)
 
     def _scan(self, node: ast.AST, scope: Scope, certain: bool) -> None:  # noqa: FBT001
-        """Look for calls that matter in an expression."""
+        """Follow relevant calls in an expression."""
         if isinstance(node, ast.IfExp):
             self._scan_choice(node, scope, certain)
             return
@@ -222,7 +222,7 @@ class _Reader:
                 self._scan(branch, scope, certain and truth is not None)
 
     def _scan_operands(self, node: ast.BoolOp, scope: Scope, certain: bool) -> None:  # noqa: FBT001
-        """Look into the operands as far as those before them let it come."""
+        """Follow the operands of a boolean expression that are evaluated."""
         stops_at = isinstance(node.op, ast.Or)
         for operand in node.values:
             self._scan(operand, scope, certain)
@@ -243,12 +243,12 @@ class _Reader:
             self._enter(self._functions[name], node, scope, certain)
         elif isinstance(node.func, ast.Name) and name not in _KEEPS_ALL:
             for argument in node.args:
-                self._changed |= self._lines_in(argument)  # a function of somebody else's may leave out what it likes
+                self._changed |= self._lines_in(argument)  # an unknown function may drop some of them
         elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-            scope[node.func.value.id] = UNKNOWN  # such as a list that is appended to
+            scope[node.func.value.id] = UNKNOWN  # such as append to a list
 
     def _take_unnamed(self, node: ast.Call, scope: Scope, certain: bool) -> None:  # noqa: FBT001
-        """Take a call that makes modules of files; Cython's first argument says which, unless some are left out."""
+        """Handle a call that makes modules from files; Cython's first argument names them, unless some are excluded."""
         given = self._evaluator.value(node.args[0], scope) if node.args else UNKNOWN
         paths = (given,) if isinstance(given, str) else given if isinstance(given, tuple) else ()
         excludes = any(keyword.arg in {"exclude", None} for keyword in node.keywords)

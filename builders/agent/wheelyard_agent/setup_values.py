@@ -1,6 +1,6 @@
-"""Say what an expression in a setup.py comes to on the target, without running it: a value, or UNKNOWN.
+"""Evaluate expressions of a setup.py for the target, without running it: a value, or UNKNOWN.
 
-Knows what such scripts ask about: the operating system, the Python, the environment, the command line.
+Known facts are the operating system, the Python, the environment and the command line.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EXPECTED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 
 def target_facts(python: tuple[int, int], env: Mapping[str, str]) -> dict[str, Any]:
-    """List what is known of the target by the dotted names that scripts use; a call's name stands for its answer."""
+    """Return facts of the target by the dotted names in scripts; a function's name stands for its result."""
     machine = os.uname().machine
     return {
         "sys.platform": "linux",
@@ -55,17 +55,17 @@ def target_facts(python: tuple[int, int], env: Mapping[str, str]) -> dict[str, A
 
 
 class Evaluator:
-    """Evaluates expressions in a scope of names that are known."""
+    """Evaluates expressions in a scope of known names."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self._facts = facts
 
     def fact(self, name: str) -> Any:
-        """Give what is known under a dotted name."""
+        """Return the fact of a dotted name."""
         return self._facts.get(name, UNKNOWN)
 
     def value(self, node: ast.expr | None, scope: Scope) -> Any:
-        """Give an expression's value, UNKNOWN if it depends on anything that is not known."""
+        """Return an expression's value; UNKNOWN if it depends on an unknown value."""
         act = getattr(self, f"_{type(node).__name__.lower()}", None)
         if act is None:
             return UNKNOWN
@@ -76,7 +76,7 @@ class Evaluator:
         return UNKNOWN if isinstance(found, (str, bytes, tuple)) and len(found) > _MAX_LENGTH else found
 
     def truth(self, node: ast.expr, scope: Scope) -> bool | None:
-        """Tell whether a condition holds, None if that is not known."""
+        """Return whether a condition holds; None if it is not known."""
         value = self.value(node, scope)
         return None if value is UNKNOWN else bool(value)
 
@@ -167,7 +167,7 @@ class Evaluator:
 
 
 def dotted_name(node: ast.expr, scope: Scope) -> str:
-    """Write a name with its attributes; an imported name is written in full. Empty if it is no such name."""
+    """Return a dotted name, with the full name of an import; empty for other expressions."""
     if isinstance(node, ast.Name):
         return str(scope.get(f"import {node.id}", node.id))
     if isinstance(node, ast.Attribute):

@@ -1,6 +1,6 @@
-"""Find the source files of extension modules in an unpacked sdist, and the modules that they say that they are.
+"""Find the source files of extension modules in an unpacked sdist, and the modules that they define.
 
-Reads names and texts only. Leaves tests, examples and what others wrote aside, since no wheel is made of those.
+Only names and texts are read. Tests, examples and vendored code are skipped, because they are not part of the wheel.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _LANGUAGES = {
     **dict.fromkeys((".f", ".for", ".ftn", ".f77", ".f90", ".f95", ".f03", ".f08"), "Fortran"),
     **dict.fromkeys((".pyf",), "Fortran"),  # f2py's description of a module
 }
-# What lies there is not compiled into the wheel, or not by itself.
+# Sources in these folders are not compiled into the wheel, or not separately.
 _ASIDE = re.compile(
     r"_?(\..*|tests?|testing|docs?|examples?|samples?|demos|bench(marks?)?|fuzz(ing)?|tools?|scripts?|ci|contrib|"
     r"vendor(ed)?|third[_-]?party|3rdparty|extern(al)?|subprojects|deps|submodules|templates?|.*\.egg-info)",
     re.IGNORECASE,
 )
 _ROOTS = ("src", "lib", "python")
-# How a text says that it is an extension module (PEP 489, pybind11, nanobind, Boost.Python, f2py, PyO3).
+# Definitions of extension modules (PEP 489, pybind11, nanobind, Boost.Python, f2py, PyO3).
 _ENTRIES = (
     re.compile(r"\bPyInit_(?P<name>[A-Za-z_]\w*)\s*\(\s*(?:void)?\s*\)\s*\{"),
     re.compile(r"\b(?:PYBIND11_MODULE|NB_MODULE|BOOST_PYTHON_MODULE)\s*\(\s*(?P<name>[A-Za-z_]\w*)"),
@@ -58,15 +58,15 @@ class SourceFile(NamedTuple):
     """Its path in the sdist."""
     language: str
     in_package: bool
-    """True if it lies in a package of Python's."""
+    """True if it is in a Python package."""
     modules: tuple[str, ...]
-    """Importable names of the modules that it says that it is."""
+    """Importable names of the modules that it defines."""
     alone: bool
-    """False if it is a part of other sources, or seems to be for another platform."""
+    """False if other sources include it, or it seems to be for another platform."""
 
 
 def list_source_files(source: Path) -> list[SourceFile]:
-    """List what may be compiled, in order; a crate is one file, its manifest, if that makes a library for Python."""
+    """Return files that may be compiled, in order; a crate that makes a library for Python counts as its manifest."""
     paths = [path for path in walk_files(source) if _LANGUAGES.get(path.suffix.lower())]
     parts = _included(source, [path for path in paths if path.suffix.lower() == ".pyx"])
     found = [_read_source(source, path, parts) for path in paths[:_MAX_READ]]
@@ -74,7 +74,7 @@ def list_source_files(source: Path) -> list[SourceFile]:
 
 
 def module_of(source: Path, path: Path) -> str | None:
-    """Name the module that a source file would be by its place, None if that is no name."""
+    """Return the module name of a source file by its path; None if it is not a valid name."""
     parts = list(path.relative_to(source).with_suffix("").parts)
     if len(parts) > 1 and parts[0] in _ROOTS and not (source / parts[0] / "__init__.py").exists():
         parts = parts[1:]
@@ -86,13 +86,13 @@ def module_of(source: Path, path: Path) -> str | None:
 
 
 def is_for_another_platform(name: str, machine: str = platform.machine()) -> bool:
-    """Tell whether a file or module seems to be for Windows, macOS or a processor that is not this one."""
+    """Return whether a file or module seems to be for Windows, macOS or another processor."""
     architectures = _OTHER_ARCHITECTURES.get(machine)
     return any(pattern is not None and pattern.search(name) for pattern in (_OTHER_PLATFORM, architectures))
 
 
 def walk_files(source: Path) -> Iterator[Path]:
-    """Walk over files that may be compiled, in order, leaving aside tests, examples and what others wrote."""
+    """Yield files that may be compiled, in order, without tests, examples and vendored code."""
     seen = 0
     for folder, folders, names in os.walk(source):
         folders[:] = sorted(name for name in folders if not _ASIDE.fullmatch(name))
@@ -104,7 +104,7 @@ def walk_files(source: Path) -> Iterator[Path]:
 
 
 def read_text(source: Path, name: str) -> str:
-    """Read a file of the sdist; empty if it is none, leads out of the sdist, or is too large to be what it seems."""
+    """Return the text of a file; empty if it is not a file, is outside of the sdist, or is too large."""
     try:
         path = (source / name).resolve()
         if not path.is_relative_to(source.resolve()) or not path.is_file() or path.stat().st_size > _MAX_BYTES:
@@ -132,7 +132,7 @@ def _entries(text: str) -> list[str]:
 
 
 def _included(source: Path, paths: list[Path]) -> frozenset[Path]:
-    """List Cython's files that others take in as text: they are no modules by themselves."""
+    """Return Cython files that others include as text, which are not modules."""
     found = set()
     for path in paths[:_MAX_READ]:
         for name in _INCLUDE.findall(read_text(source, str(path.relative_to(source)))):

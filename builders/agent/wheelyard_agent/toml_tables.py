@@ -1,4 +1,4 @@
-"""Read TOML files of an sdist, which may hold anything."""
+"""Read TOML files of an sdist, which are untrusted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def table(value: object, *names: str) -> dict[str, Any]:
-    """Descend into tables; an empty one stands for what is not there, or is no table."""
+    """Return a nested table; empty if it is missing or not a table."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """Read a file of the sdist's; what cannot be read has nothing to say, and the backend will say why."""
+    """Return the tables of a file; empty if it cannot be parsed, which the backend will report."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""The toolchains of a builder image: what the image says about them, and whether they are new enough.
+"""The toolchains of a builder image, and a check of their versions.
 
-A layer that adds one leaves a JSON file with the command that prints its version and the variables that it needs.
+The layer of each toolchain has a JSON file with the command that prints its version, and its environment variables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
 def open_toolchains(needs: Sequence[str], *, env: Mapping[str, str], facts: Path = FACTS) -> dict[str, str]:
-    """Give the variables of the toolchains that a recipe needs, such as ``rust>=1.85``; refuse one that is too old."""
+    """Return the variables of the toolchains that a recipe needs, such as ``rust>=1.85``; fail if one is too old."""
     variables: dict[str, str] = {}
     for need in needs:
         name, _, floor = need.partition(">=")

@@ -1,4 +1,4 @@
-"""What this container had at most, as the kernel counts it. Must not judge whether that was too much."""
+"""Peak resource use of this container, from the kernel's counters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# Where the kernel keeps the peaks, in cgroups v2 (from Linux 5.19 and 6.1 on) and v1.
+# The kernel's peaks, in cgroups v2 (since Linux 5.19 and 6.1) and v1.
 _MEMORY = ("memory.peak", "memory/memory.max_usage_in_bytes")
 _PROCESSES = ("pids.peak", "pids/pids.peak")
 _PLACES = (Path("/tmp"), Path("/scratch"))  # noqa: S108 - the container's own
 
 
 def measure_use(cgroups: Path = _CGROUPS, places: Sequence[Path] = _PLACES) -> dict[str, int | None]:
-    """Say how much memory and how many processes there were at most, and what is in use of the fullest place."""
+    """Return peak memory and processes, and the bytes in use in the fullest writable folder."""
     return {
         "memory_bytes": _peak([cgroups / file for file in _MEMORY]),
         "processes": _peak([cgroups / file for file in _PROCESSES]),
@@ -23,7 +23,7 @@ def measure_use(cgroups: Path = _CGROUPS, places: Sequence[Path] = _PLACES) -> d
 
 
 def _peak(files: list[Path]) -> int | None:
-    """Read the first figure that is there."""
+    """Return the number in the first file that exists."""
     for file in files:
         try:
             return int(file.read_text(encoding="ascii"))

@@ -1,7 +1,7 @@
-"""Fetch crates with ``cargo vendor``: the one job that has a network, and that has no code of a project's.
+"""Fetch crates with ``cargo vendor``: the only job with a network, and without project code.
 
-cargo reads the manifests that the worker wrote, downloads by the checksums in Cargo.lock and unpacks; it compiles
-nothing. There is no cargo configuration but what stands here.
+cargo reads the manifests that the worker wrote, downloads crates, checks them against Cargo.lock and unpacks them. It
+compiles nothing, and has no configuration except the one in this module.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError, clean_environment, say
 
-# cargo has no exit codes for it: what libcurl said is named by this, and a time limit of cargo's own by the other.
+# cargo has no exit codes for network errors: it prefixes libcurl's message with this, and its own time limit with that.
 _UNREACHABLE = re.compile(r"curl failed|spurious network error|network failure|\btimed out\b|Could not resolve host")
 _LAST_LINES = 12
 
 
 def vendor_crates(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``vendor`` job: ``files``, ``packages``, ``roots``, ``unlocked``, ``certificates``, ``archive``."""
+    """Run a ``vendor`` job: ``files``, ``packages``, ``roots``, ``unlocked``, ``certificates``, ``archive``."""
     source, crates = scratch / "src", scratch / "crates"
     _write_manifests(source, job["files"], job["packages"])
     env = clean_environment(scratch / "home", **_trust(inbox, job["certificates"]))
@@ -33,7 +33,7 @@ def vendor_crates(channel: Channel, job: dict[str, Any], inbox: Path, scratch: P
     syncs = [part for root in others for part in ("--sync", root)]
     options = ["--locked", "--versioned-dirs", "--manifest-path", first, *syncs]
     _run(["cargo", "vendor", *options, str(crates)], env=env)
-    crates.mkdir(exist_ok=True)  # cargo makes none if there is nothing to put there
+    crates.mkdir(exist_ok=True)  # cargo makes no folder if there are no crates
     archive = scratch / job["archive"]
     _pack(crates, archive)
     channel.send_file(archive)
@@ -58,7 +58,7 @@ def _write_manifests(source: Path, files: Mapping[str, str], packages: Sequence[
 
 
 def _run(command: Sequence[str], *, env: Mapping[str, str]) -> None:
-    """Run cargo with its output in the log; what it says last is the reason if it fails."""
+    """Run cargo with its output in the log; if it fails, its last output is the reason."""
     say(" ".join(command[:2]))
     done = subprocess.run(
         list(command),
@@ -77,7 +77,7 @@ def _run(command: Sequence[str], *, env: Mapping[str, str]) -> None:
 
 
 def _pack(folder: Path, archive: Path) -> None:
-    """Pack with sorted names and nothing of this machine, so that equal crates give equal bytes."""
+    """Pack a folder with sorted names and no data of this machine, so that equal crates give equal bytes."""
 
     def bare(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = member.mtime = 0

@@ -1,6 +1,6 @@
-"""Prove a wheel in the bare runtime image: install it from nothing but the job's files, then import it.
+"""Verify a wheel in the bare runtime image: install it from the job's files only, then import it.
 
-Needs only the standard library of the target's Python; the installer, uv, comes with the job.
+It only needs the standard library of the target's Python. The installer, uv, comes with the job.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
 _MAX_TOP_LEVEL = 500
-"""Each of them takes a process, and a look at everything that is installed."""
+"""Maximum top-level modules: each takes a process, and a check of all installed files."""
 _SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's programs may write, besides the scratch
 
 
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
-    """Do a ``verify`` job: ``wheel``, ``project``, ``installer``, ``expect_extensions``, ``lost``, the recipe's tests.
+    """Run a ``verify`` job: ``wheel``, ``project``, ``installer``, ``expect_extensions``, ``lost``, the recipe's tests.
 
-    The recipe's commands come last, with what they require: the imports are proven without it, but for modules that the
-    recipe names and extension modules below the top, which may want a companion.
+    The recipe's commands run last, with their requirements. Imports are verified without these, except for modules that
+    the recipe names and nested extension modules, which may need a companion.
     """
     wheel = inbox / job["wheel"]
     extensions = extension_modules(wheel, elf_members(wheel))
     _check_extensions(job["expect_extensions"], extensions)
-    extensions = [name for name in extensions if is_for_import(name)]  # those of tests need what tests need
+    extensions = [name for name in extensions if is_for_import(name)]  # modules of tests need the tests' requirements
     environment = _Environment(channel, job, inbox, scratch)
     environment.make()
     results, remarks = _prove_imports(job, extensions, environment)
@@ -51,7 +51,7 @@ def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
 
 
 class _Environment:
-    """The virtual environment that the wheel is installed in, and that is as it was after each import."""
+    """The virtual environment of the wheel, which is restored after each import."""
 
     def __init__(self, channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
         self._watch = channel.watch
@@ -65,10 +65,10 @@ class _Environment:
         self.site = site_of(self.python)
 
     def make(self, *, requires: Sequence[str] = ()) -> None:
-        """Make the environment, anew if there is one already, and install the wheel with what it requires.
+        """Create the environment, replacing an older one, and install the wheel with its requirements.
 
-        Other requirements come before it: the installer runs the environment's Python, and that would run start-up
-        code of the wheel's.
+        Other requirements are installed first, because the installer runs the environment's Python, which would run
+        the wheel's start-up code.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         venv.create(self.folder, with_pip=False, symlinks=True)
@@ -83,7 +83,7 @@ class _Environment:
         self._seal = SealedTree([self._scratch, *shared])
 
     def import_modules(self, names: Collection[str], *, obeyed: Collection[str] = ()) -> list[ImportResult]:
-        """Import modules without any start-up code, but that of some ``.pth`` files."""
+        """Import modules without start-up code, except that of some ``.pth`` files."""
         return import_modules(
             sorted(names),
             python=self.python,
@@ -95,7 +95,7 @@ class _Environment:
         )
 
     def loads(self, module: str) -> bool:
-        """Tell whether an extension module can at least be loaded, from wherever it lies."""
+        """Return whether an extension module can at least be loaded."""
         *packages, name = module.split(".")
         folder = self.site.joinpath(*packages)
         files = [*folder.glob(f"{name}.*so"), *folder.glob(f"{name}/__init__.*so")]
@@ -104,7 +104,7 @@ class _Environment:
         return loaded
 
     def _settle(self, module: str) -> None:
-        """Give the next module what the first one had; fail if something was changed that cannot be put back."""
+        """Restore the environment for the next module; fail if a changed file cannot be restored."""
         changes = self._seal.restore() if self._seal is not None else []
         if changes:
             what = describe_changes(changes, self.site)
@@ -115,10 +115,10 @@ class _Environment:
 def _prove_imports(
     job: dict[str, Any], extensions: list[str], environment: _Environment
 ) -> tuple[list[ImportResult], list[str]]:
-    """Import everything; return what came of it, with sentences for the wheel's users on what was let pass.
+    """Import everything; return the results, and remarks for the wheel's users on ignored errors.
 
-    What a user would import at first must work: modules at the top and what the recipe names. An extension module below
-    may want a companion that the wheel does not require, if it can be loaded, which proves its libraries and symbols.
+    Modules that users import first must work: top-level ones and those that the recipe names. A nested extension module
+    may need a companion that the wheel does not require, if it can be loaded, which verifies its libraries and symbols.
     """
     names = job["imports"] or list_modules(environment.site, job["project"])
     promised = {*(job["imports"] or _top_level(names)), *extensions}
@@ -152,12 +152,12 @@ def _try_again(
     import_modules: Callable[[set[str]], list[ImportResult]],
     how: str,
 ) -> tuple[list[ImportResult], list[str]]:
-    """Import those of the modules again that failed, in other circumstances; the other results stay."""
+    """Import failed modules again with other settings; the other results stay."""
     failed = {one.module for one in before if one.error is not None and one.module in modules}
     again = {one.module: one for one in import_modules(failed)}
-    mended = [module for module, one in again.items() if one.error is None]
+    working = [module for module, one in again.items() if one.error is None]
     return [again.get(one.module, one) for one in before], [
-        f"{module} can be imported only {how}." for module in mended
+        f"{module} can be imported only {how}." for module in working
     ]
 
 
@@ -178,7 +178,7 @@ def _check_extensions(expected: list[str], found: list[str]) -> None:
 
 
 def _install(what: Sequence[str], uv: Path, python: str, env: dict[str, str]) -> None:
-    """Install from nothing but the job's files."""
+    """Install from the job's files only."""
     command = [str(uv), "pip", "install", "--quiet", "--no-index", "--only-binary", ":all:"]
     command += ["--find-links", str(uv.parent), "--python", python, *what]
     if run(command, env=env) != 0:
@@ -191,7 +191,7 @@ def _top_level(modules: list[str]) -> set[str]:
 
 
 def _is_acceptable(result: ImportResult, required: bool) -> bool:  # noqa: FBT001 - a fact, not a switch
-    """Tell whether a module may be left unimported: not if it is required, nor if the wheel itself is at fault."""
+    """Return whether a failed import is acceptable: the module is not required, and the wheel is not at fault."""
     return result.error is None or not (required or result.is_broken)
 
 

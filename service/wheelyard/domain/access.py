@@ -1,4 +1,4 @@
-"""Who may do what, and what was done: scopes, sessions and entries of the audit log. Must not check a secret."""
+"""Access: scopes, limits and sessions of tokens, and entries of the audit log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,35 +10,35 @@ from wheelyard.errors import TooMuchOpenError
 
 MAX_AUDIT_ENTRIES: Final = 500
 MOST_SESSIONS: Final = 50
-"""Of one token; a further sign-in ends the one that would end first."""
+"""The maximum per token; a further sign-in ends the session that would expire first."""
 
 
 class Scope(StrEnum):
-    """What a token opens; each scope includes those before it."""
+    """What a token allows; each scope includes those before it."""
 
     READ = "read"
-    """Look at builds, logs, targets and builders."""
+    """View builds, logs, targets and builders."""
     REQUEST = "request"
-    """Ask for wheels, and cancel what was asked for with the same token."""
+    """Request wheels, and cancel requests made with the same token."""
     OPERATE = "operate"
-    """Yank, promote and delete wheels, check the index, and cancel what others have asked for."""
+    """Yank, promote and delete wheels, check the index, and cancel requests of others."""
     ADMIN = "admin"
-    """Make and end tokens, and read the audit log."""
+    """Create and revoke tokens, and read the audit log."""
 
     def allows(self, needed: "Scope") -> bool:
-        """Tell whether whoever has this scope may do what needs the other."""
+        """Return whether this scope includes the needed one."""
         ladder = list(Scope)
         return ladder.index(self) >= ladder.index(needed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenLimits:
-    """How much unfinished work one token may have; 0 is no limit."""
+    """Limits of one token's unfinished work; 0 is no limit."""
 
     requests: int = 0
-    """Requests for applications that are not over."""
+    """Unfinished requests for applications."""
     items: int = 0
-    """Items of these that are not over."""
+    """Unfinished items of these requests."""
     builds: int = 0
     """Builds in the queue."""
 
@@ -50,7 +50,7 @@ class OpenLimits:
     def check_builds(self, builds: int, *, for_prebuild: bool) -> None:
         """Raise TooMuchOpenError if these are too many, the new one included.
 
-        Prebuilds leave a quarter, so that somebody who has ordered a large one can still ask for a single wheel.
+        Prebuilds may only use three quarters, so that a single wheel can still be requested beside a large one.
         """
         limit = max(1, self.builds * 3 // 4) if for_prebuild and self.builds else self.builds
         _check("builds in the queue", builds, limit, "WHEELYARD_QUEUED_BUILDS_PER_TOKEN")
@@ -65,12 +65,12 @@ def _check(what: str, count: int, limit: int, setting: str) -> None:
 
 
 class Action(StrEnum):
-    """What the audit log knows to have been done, as OBJECT.VERB."""
+    """The actions in the audit log, as OBJECT.VERB."""
 
     BUILD_REQUESTED = "build.requested"
     BUILD_CANCELLED = "build.cancelled"
     BUILD_LEFT = "build.left"
-    """Somebody wants it no longer; it goes on for others."""
+    """A requester no longer wants the build, which continues for others."""
     BUILD_RETRIED = "build.retried"
     PREBUILD_REQUESTED = "request.made"
     PREBUILD_CANCELLED = "request.cancelled"
@@ -88,21 +88,21 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """Something that somebody did, before it is written down."""
+    """An action to be written into the audit log."""
 
     actor: str
-    """Who did it: a token by name and id, or a user of the host."""
+    """A token by name and id, or a user of the host."""
     action: str
-    """One of ``Action``, or an action of a part that has its own."""
+    """One of ``Action``, or an action of another part."""
     object: str
-    """The id of what it was done to."""
+    """The id of the object of the action."""
     details: Mapping[str, str] = field(default_factory=dict)
-    """What else is worth knowing; never a secret."""
+    """Further facts; never a secret."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:
-    """A change as the audit log has it."""
+    """An entry of the audit log."""
 
     id: int
     at: datetime
@@ -116,5 +116,5 @@ class AuditFilter:
     object: str | None = None
     actor: str | None = None
     before: int | None = None
-    """Show what was written before this entry (keyset paging)."""
+    """Show entries before this one (keyset paging)."""
     limit: int = 50

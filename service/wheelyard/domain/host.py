@@ -1,50 +1,50 @@
-"""What a host is like, as far as Wheelyard cares: facts that somebody found out. Must not find out anything."""
+"""Facts about a host that ``wheelyard doctor`` checks."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """Something that was tried."""
+    """The result of a check."""
 
     found: str
-    """What was tried or found, for people."""
+    """What was checked or found, as text."""
     error: str | None = None
-    """Why it did not work; None if it did."""
+    """Why the check failed; None if it passed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SandboxFacts:
-    """What a container of ours sees of the walls around it."""
+    """The isolation of a container, seen from inside."""
 
     is_filtered: bool
-    """True if the kernel holds its programs to a list of system calls."""
+    """True if a system call filter is active."""
     has_own_kernel: bool
-    """True if its kernel is not the host's."""
+    """True if it does not run on the host's kernel."""
     has_user_namespace: bool
-    """True if its users are others on the host."""
+    """True if its users are mapped to others on the host."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineFacts:
-    """A container engine that answers."""
+    """A running container engine."""
 
     program: str
     """``docker`` or ``podman``, or a path to one."""
     version: str
     storage_driver: str
     root_dir: str
-    """Where it keeps images and containers; on another host if the engine is remote."""
+    """Folder of its images and containers; on another host if the engine is remote."""
     cgroup_version: str
     is_rootless: bool = False
     """True if it runs as an ordinary user."""
     trial: Probe | None
-    """A container with our limits; None if the engine has no image of ours to try."""
+    """A trial container with our limits; None if the engine has no image of ours."""
     default_runtime: str = ""
     runtimes: tuple[str, ...] = ()
-    """Those that it names; it may know others."""
+    """Runtimes that it lists; it may know others."""
     sandbox: SandboxFacts | None = None
-    """None if no such container runs."""
+    """None if no container could be checked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class DiskFacts:
     """The file system below a directory."""
 
     holds: str
-    """What is kept there, such as ``the engine's images``."""
+    """What the directory holds, such as ``the engine's images``."""
     path: str
     free_bytes: int
     total_bytes: int
@@ -60,44 +60,44 @@ class DiskFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StateDirFacts:
-    """The directory of everything that is kept."""
+    """The state directory."""
 
     path: str
     write_error: str | None
-    """Why it cannot be written; None if it can."""
+    """Why it is not writable; None if it is."""
     closed_parents: tuple[str, ...]
-    """Directories on the way that others may not pass; looked for as root only, whose database is another user's."""
+    """Parent directories that other users cannot enter. Only checked for root, whose database runs as another user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PortFacts:
-    """The port that the API would listen on."""
+    """The port of the API."""
 
     address: str
     error: str | None
-    """Why it cannot be taken; None if it is free."""
+    """Why it cannot be used; None if it is free."""
     is_ours: bool
     """True if the Wheelyard of this state directory listens there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostFacts:
-    """Everything that was found out about one host."""
+    """All facts about one host."""
 
     engine: EngineFacts | None
     engine_error: str
-    """Why no engine answers, if none does."""
+    """Why no engine answers; empty if one does."""
     state_dir: StateDirFacts
     disks: tuple[DiskFacts, ...]
     memory_bytes: int
     certificates: Probe
-    """The CA bundle that TLS goes by here."""
+    """The CA bundle for TLS."""
     upstream_index: Probe
     catalogue: Probe
-    """The catalogue of builders, the operator's own over the built-in one."""
+    """The catalogue of builders: the built-in one with the operator's changes."""
     mmdebstrap: Probe
     package_mirror: Probe | None
-    """None if only mmdebstrap knows which it is."""
+    """None if mmdebstrap chooses it."""
     port: PortFacts
     postgres: Probe
     """The embedded PostgreSQL's program."""

@@ -1,7 +1,4 @@
-"""Toolchains: compilers beyond C and C++ that a recipe can ask for, each with an optional version floor.
-
-Must not know where a toolchain comes from; that is the catalogue's business.
-"""
+"""Toolchains: compilers beyond C and C++ that a recipe can ask for, each with an optional version floor."""
 
 import difflib
 import re
@@ -18,7 +15,7 @@ _NEED: Final = re.compile(r"(?P<name>[a-z]+)(?:\s*>=\s*(?P<floor>\d+(?:\.\d+)*))
 
 
 class ToolchainName(StrEnum):
-    """The toolchains that there are."""
+    """All known toolchains."""
 
     BAZEL = "bazel"
     FORTRAN = "fortran"
@@ -32,11 +29,11 @@ class ToolchainNeed:
 
     name: ToolchainName
     floor: Version | None = None
-    """The oldest version that will do; None if any will."""
+    """The oldest acceptable version; None for any."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``NAME`` or ``NAME>=VERSION``; raises ValueError."""
+        """Parse ``NAME`` or ``NAME>=VERSION``; raise ValueError."""
         match = _NEED.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a toolchain with an optional floor, such as 'rust>=1.85'")
@@ -47,12 +44,12 @@ class ToolchainNeed:
         return f"{self.name.value}>={self.floor}" if self.floor else self.name.value
 
     def is_met_by(self, version: Version) -> bool:
-        """Tell whether a toolchain of this version will do."""
+        """Return whether this version of the toolchain is acceptable."""
         return self.floor is None or version >= self.floor
 
 
 def merge_needs(needs: Iterable[ToolchainNeed]) -> tuple[ToolchainNeed, ...]:
-    """Keep the highest floor of each toolchain, in the toolchains' order: equal needs give equal images."""
+    """Return the highest floor of each toolchain, sorted, so that equal needs give equal images."""
     highest: dict[ToolchainName, ToolchainNeed] = {}
     for need in needs:
         held = highest.setdefault(need.name, need)

@@ -1,4 +1,4 @@
-"""Where something that happens was asked for: the request's id and its trace (W3C Trace Context). Must not log."""
+"""The HTTP request behind an event: its id and its trace (https://www.w3.org/TR/trace-context/)."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _SAMPLED: Final = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TraceParent:
-    """A place in a trace: which one, and the span whose part this is."""
+    """A position in a trace: the trace's id and the parent span's id."""
 
     trace_id: str
     span_id: str
@@ -21,7 +21,7 @@ class TraceParent:
 
     @classmethod
     def parse(cls, header: str | None) -> Self | None:
-        """Read a ``traceparent`` header; None if there is none, or none that may be used."""
+        """Parse a ``traceparent`` header; return None if it is missing or invalid."""
         found = _FORM.fullmatch(header.strip()) if header is not None else None
         if found is None:
             return None
@@ -37,17 +37,17 @@ class TraceParent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trace:
-    """The HTTP request that something came from; nothing is known of what came from elsewhere, or long ago."""
+    """The HTTP request that caused something; empty if none did, or if it is too long ago."""
 
     request_id: str | None = None
     trace_id: str | None = None
 
     @property
     def log_fields(self) -> Mapping[str, str]:
-        """Give what entries of the log say of it."""
+        """Return its fields for log entries."""
         fields = {"request_id": self.request_id, "trace_id": self.trace_id}
         return {name: value for name, value in fields.items() if value is not None}
 
 
 NO_TRACE: Final = Trace()
-"""The trace of what came from no HTTP request."""
+"""The trace of something that no HTTP request caused."""

@@ -1,4 +1,4 @@
-"""The root of the errors, its four kinds by who can act, and the words that several of them share."""
+"""The base class of all errors, its four kinds by who can act, and texts that several errors share."""
 
 from typing import ClassVar
 
@@ -32,32 +32,32 @@ def mebibytes(size: int) -> str:
 
 
 def raise_limit(key: str, *, default: str, ceiling: str, at_ceiling: bool) -> str:
-    """Say where to raise a limit: a recipe may have more than the default, up to the operator's ceiling."""
+    """Return how to raise a limit. A recipe may exceed the default, up to the operator's ceiling."""
     if at_ceiling:
-        return f"Raise {ceiling}: the build had all that it allows, whatever the recipe's {key} says."
+        return f"Raise {ceiling}: the build already had all of it, and the recipe's {key} cannot exceed it."
     return f"Raise {key} in the recipe (at most {ceiling}), or {default} for builds whose recipe has none."
 
 
 class CallerError(WheelyardError):
-    """Whoever asked can mend this by asking differently."""
+    """The caller can fix this with a different request."""
 
     code = "caller-error"
 
 
 class RecipeError(WheelyardError):
-    """The author of a recipe or of the catalogue can mend this."""
+    """The author of a recipe or of the catalogue can fix this."""
 
     code = "recipe-error"
 
 
 class ProjectError(WheelyardError):
-    """The project that was built is at fault, or needs a recipe; building it again as it is will fail again."""
+    """The project that was built is at fault, or needs a recipe. The same build would fail again."""
 
     code = "project-error"
 
 
 class OperatorError(WheelyardError):
-    """Whoever runs this Wheelyard can mend this: the engine, the index, the database, the disk, the network."""
+    """The operator of this Wheelyard can fix this: engine, index, database, disk or network."""
 
     code = "operator-error"
     retryable = True

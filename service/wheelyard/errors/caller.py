@@ -1,7 +1,8 @@
-"""Errors that the caller can fix by asking differently."""
+"""Errors that the caller can fix with a different request."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from wheelyard.errors.base import CallerError, ProjectError
 
@@ -14,13 +15,13 @@ class InvalidRequestError(CallerError):
     def __init__(self, *, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__(
-            "The request is not of the documented form: " + "; ".join(self.problems) + ".",
-            "The OpenAPI document at /docs shows what each field takes.",
+            "The request is not valid: " + "; ".join(self.problems) + ".",
+            "The OpenAPI document at /docs describes each field.",
         )
 
 
 class DependencyFileInvalidError(CallerError):
-    """A requirements or lock file cannot be read as what it is said to be."""
+    """A requirements or lock file cannot be parsed."""
 
     code = "dependency-file-invalid"
 
@@ -28,12 +29,12 @@ class DependencyFileInvalidError(CallerError):
         self.file, self.problems = file, tuple(problems)
         super().__init__(
             f"{file} cannot be read: " + "; ".join(self.problems) + ".",
-            hint or "Write it anew with the tool that made it, or give plain requirements.",
+            hint or "Generate it again with its tool, or request plain requirements.",
         )
 
 
 class DependencyFileMissingError(CallerError):
-    """A requirements or lock file, or one that it names, is not there or cannot be opened."""
+    """A requirements or lock file, or a file that it names, is missing or cannot be opened."""
 
     code = "dependency-file-missing"
 
@@ -42,12 +43,12 @@ class DependencyFileMissingError(CallerError):
         by = f", which {named_by} names," if named_by else ""
         super().__init__(
             f"{file}{by} cannot be read: {reason}.",
-            "Check the path; what a file names with -r or -c is relative to that file.",
+            "Check the path. Paths after -r and -c are relative to the file that names them.",
         )
 
 
 class SelectionUnknownError(CallerError):
-    """An application has no such extra or dependency group."""
+    """The file has no extra or dependency group of this name."""
 
     code = "selection-unknown"
 
@@ -60,7 +61,7 @@ class SelectionUnknownError(CallerError):
 
 
 class RequirementsUnsatisfiableError(CallerError):
-    """A resolver finds no set of releases that satisfies an application's requirements on a target."""
+    """No set of releases satisfies an application's requirements on a target."""
 
     code = "requirements-unsatisfiable"
 
@@ -68,38 +69,38 @@ class RequirementsUnsatisfiableError(CallerError):
         self.target, self.reason = target, reason
         super().__init__(
             f"No set of releases satisfies the requirements for {target}: {reason}.",
-            "Loosen a requirement, or give a lock file.",
+            "Relax a requirement, or request a lock file.",
         )
 
 
 class ResolutionTooLargeError(ProjectError):
-    """Choosing releases would take more questions to the upstream index than any application needs."""
+    """Resolving would send the upstream index more queries than any application needs."""
 
     code = "resolution-too-large"
 
     def __init__(self, *, what: str, limit: int) -> None:
         self.what, self.limit = what, limit
         super().__init__(
-            f"Choosing releases was given up: {what}, and {limit} are allowed.",
-            "Look at what the project requires. A lock file, or tighter requirements, leave less to choose.",
+            f"The resolver gave up: {what}, and {limit} are allowed.",
+            "Check what the project requires. A lock file or tighter requirements leave less to resolve.",
         )
 
 
 class RequestCancelledError(CallerError):
-    """A build was to be started for a request that somebody has cancelled meanwhile."""
+    """The request was cancelled before this build started."""
 
     code = "request-cancelled"
 
     def __init__(self, *, request: str) -> None:
         self.request = request
         super().__init__(
-            f"Request {request} was cancelled, so no build is started for it any more.",
-            "Make the request again if its wheels are wanted after all.",
+            f"Request {request} was cancelled, so it starts no more builds.",
+            "Make the request again if you still want its wheels.",
         )
 
 
 class WebhookRefusedError(CallerError):
-    """A webhook cannot be sent to its address, whoever asks."""
+    """Webhooks may not be sent to this URL."""
 
     code = "webhook-refused"
 
@@ -107,7 +108,7 @@ class WebhookRefusedError(CallerError):
         self.reason = reason
         super().__init__(
             f"The webhook is refused: {reason}.",
-            "Give an address that the operator allows (WHEELYARD_WEBHOOK_HOSTS), or ask for none.",
+            "Use a URL that the operator allows (WHEELYARD_WEBHOOK_HOSTS), or leave the webhook out.",
         )
 
 
@@ -125,7 +126,7 @@ class InvalidRequirementError(CallerError):
 
 
 class UnknownTargetError(CallerError):
-    """No builder of this Wheelyard serves the Python and platform that were asked for."""
+    """No builder of this Wheelyard serves the requested Python and platform."""
 
     code = "unknown-target"
 
@@ -147,7 +148,7 @@ class UnknownProjectError(CallerError):
         self.project = project
         super().__init__(
             f"The upstream index has no project named {project!r}.",
-            "Check the spelling; if the project is on another index, set WHEELYARD_UPSTREAM_INDEX_URL.",
+            "Check the spelling. If the project is on another index, set WHEELYARD_UPSTREAM_INDEX_URL.",
         )
 
 
@@ -161,12 +162,12 @@ class NoMatchingVersionError(CallerError):
         shown = f" The newest releases are {', '.join(self.newest)}." if self.newest else ""
         super().__init__(
             f"No release of {requirement!r} fits Python {python}{f' ({rejected})' if rejected else ''}.{shown}",
-            "Widen the version specifier; name a pre-release exactly (==) or in the specifier to allow it.",
+            "Widen the version specifier. To allow a pre-release, name it exactly (==) or in the specifier.",
         )
 
 
 class NoSdistError(CallerError):
-    """The release that fits has no sdist to build from."""
+    """The matching release has no sdist to build from."""
 
     code = "no-sdist"
 
@@ -174,65 +175,77 @@ class NoSdistError(CallerError):
         self.release, self.files = release, tuple(files)
         super().__init__(
             f"{release} has no sdist on the upstream index, only {', '.join(self.files) or 'no files at all'}.",
-            "Wheelyard builds from sdists only: ask for a release that has one.",
+            "Wheelyard only builds from sdists. Request a release that has one.",
         )
 
 
+_LISTS: Final = {
+    "build": "'wheelyard builds' lists them.",
+    "request": "'wheelyard requests' lists them.",
+    "token": "'wheelyard token list' lists them.",
+    "recipe": "'wheelyard recipe list' lists them.",
+    "suite": "'wheelyard builders list' lists them.",
+    "image": "'wheelyard builders list' lists them.",
+    "page": "Check the address.",
+}
+"""Where to look up the names of each kind."""
+
+
 class NotFoundError(CallerError):
-    """There is no such thing here."""
+    """Nothing of this kind has this name or id."""
 
     code = "not-found"
 
     def __init__(self, *, kind: str, name: str, where: str = "here") -> None:
         self.kind, self.name = kind, name
-        super().__init__(f"There is no {kind} {name!r} {where}.", f"List what there is, and check the {kind}'s name.")
+        super().__init__(f"There is no {kind} {name!r} {where}.", _LISTS.get(kind, f"Check the name of the {kind}."))
 
 
 class MethodNotAllowedError(CallerError):
-    """The path exists, but not for this HTTP method."""
+    """The path does not support this HTTP method."""
 
     code = "method-not-allowed"
 
     def __init__(self, *, method: str, path: str, allowed: Sequence[str]) -> None:
         self.method, self.path, self.allowed = method, path, tuple(allowed)
-        super().__init__(f"{path} does not answer {method}.", f"It answers {', '.join(self.allowed)}.")
+        super().__init__(f"{path} does not support {method}.", f"It supports {', '.join(self.allowed)}.")
 
 
 class NotAcceptableError(CallerError):
-    """The page exists, but in none of the forms that the caller accepts."""
+    """The page has none of the media types that the caller accepts."""
 
     code = "not-acceptable"
 
     def __init__(self, *, accept: str, offered: Sequence[str]) -> None:
         self.accept, self.offered = accept, tuple(map(str, offered))
         super().__init__(
-            f"The page has none of the forms that 'Accept: {accept}' allows.",
-            f"It can be had as {', '.join(self.offered)}.",
+            f"The page has none of the media types that 'Accept: {accept}' allows.",
+            f"It is available as {', '.join(self.offered)}.",
         )
 
 
 class RequestTooLargeError(CallerError):
-    """The request's body is larger than any valid one."""
+    """The request body is larger than any valid one."""
 
     code = "request-too-large"
 
     def __init__(self, *, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(
-            f"The request's body has more than {limit_bytes >> 10} KiB.",
-            "Send only the documented fields; no valid request is this large.",
+            f"The request body is larger than {limit_bytes >> 10} KiB.",
+            "Send only the documented fields. No valid request is this large.",
         )
 
 
 class UploadRefusedError(CallerError):
-    """Somebody tried to upload to our index, as one does to others."""
+    """The caller tried to upload a file to our index."""
 
     code = "upload-refused"
 
     def __init__(self) -> None:
         super().__init__(
-            "This index takes no uploads: every wheel on it was built, repaired and proven here.",
-            "Ask for a build instead, with 'wheelyard build NAME' or POST /v1/builds.",
+            "This index accepts no uploads: every wheel on it was built, repaired and verified here.",
+            "Request a build instead, with 'wheelyard build NAME' or POST /v1/builds.",
         )
 
 
@@ -245,22 +258,22 @@ class UnauthenticatedError(CallerError):
         self.reason = reason
         super().__init__(
             f"This request is not authenticated: {reason}.",
-            "Send 'Authorization: Bearer TOKEN'; an operator makes a token with 'wheelyard token create'.",
+            "Send 'Authorization: Bearer TOKEN'. An operator creates tokens with 'wheelyard token create'.",
         )
 
 
 class FileExistsAlreadyError(CallerError):
-    """The command line was asked to write a file that is there."""
+    """The file that a command would write exists already."""
 
     code = "file-exists"
 
     def __init__(self, *, path: Path) -> None:
         self.path = path
-        super().__init__(f"{path} is there already.", "Name another file, or remove that one.")
+        super().__init__(f"{path} already exists.", "Choose another file, or remove this one.")
 
 
 class ForbiddenError(CallerError):
-    """The token is valid, but does not open this."""
+    """The token is valid, but its scope does not allow this."""
 
     code = "forbidden"
 
@@ -268,25 +281,25 @@ class ForbiddenError(CallerError):
         self.needed, self.granted = needed, granted
         super().__init__(
             f"This needs the scope {needed!r}, and the token has {granted!r}.",
-            f"Use a token of that scope; an operator makes one with 'wheelyard token create NAME --scope {needed}'.",
+            f"Use a token with that scope. Operators create it with 'wheelyard token create NAME --scope {needed}'.",
         )
 
 
 class NotYoursError(CallerError):
-    """The token's scope would do, but what it asks for concerns others, who asked for it."""
+    """The token would cancel what other tokens requested."""
 
     code = "not-yours"
 
     def __init__(self, *, kind: str, name: str) -> None:
         self.kind, self.name = kind, name
         super().__init__(
-            f"The {kind} {name} was asked for with other tokens, not with this one.",
-            "Whoever asked for it can cancel it, and so can any token of the scope 'operate'.",
+            f"The {kind} {name} was requested with other tokens, not with this one.",
+            "The tokens that requested it can cancel it, and so can any token with the scope 'operate'.",
         )
 
 
 class TooManyRequestsError(CallerError):
-    """More requests came than the limit allows."""
+    """The caller sent more requests than its limit allows."""
 
     code = "too-many-requests"
     retryable = True
@@ -294,13 +307,13 @@ class TooManyRequestsError(CallerError):
     def __init__(self, *, what: str, per_minute: int, retry_after_seconds: int) -> None:
         self.what, self.per_minute, self.retry_after_seconds = what, per_minute, retry_after_seconds
         super().__init__(
-            f"There were too many {what}; the limit is {per_minute} a minute.",
+            f"Too many {what}: the limit is {per_minute} per minute.",
             f"Wait {retry_after_seconds} s, as the Retry-After header says.",
         )
 
 
 class TooMuchOpenError(CallerError):
-    """A token has as much unfinished work as it may have."""
+    """The token has reached its limit of unfinished work."""
 
     code = "too-much-open"
     retryable = True
@@ -308,13 +321,13 @@ class TooMuchOpenError(CallerError):
     def __init__(self, *, what: str, limit: int, setting: str, retry_after_seconds: int = 60) -> None:
         self.what, self.limit, self.setting, self.retry_after_seconds = what, limit, setting, retry_after_seconds
         super().__init__(
-            f"That would be more {what} than one token may have at the same time, which is {limit}.",
-            f"Wait until some are over, or cancel what nobody needs; an operator raises {setting}.",
+            f"One token may have at most {limit} {what} at the same time.",
+            f"Wait until some are finished, or cancel some. An operator can raise {setting}.",
         )
 
 
 class TextsWaitingError(CallerError):
-    """A caller's texts take so long to read that its further ones have waited too long for their turn."""
+    """A caller's files take so long to read that the next one waited too long."""
 
     code = "texts-waiting"
     retryable = True
@@ -322,13 +335,13 @@ class TextsWaitingError(CallerError):
     def __init__(self, *, waited_seconds: float) -> None:
         self.waited_seconds = waited_seconds
         super().__init__(
-            f"Other texts of yours are still being read, and this one has waited {waited_seconds:g} s for its turn.",
-            "Send one large file after the other.",
+            f"Other files of yours are still being read, and this one waited {waited_seconds:g} s for its turn.",
+            "Send large files one after the other.",
         )
 
 
 class TooManyConnectionsError(CallerError):
-    """An address holds as many connections as the limit allows, and all of them are being answered."""
+    """All connections that an address may have are in use."""
 
     code = "too-many-connections"
     retryable = True
@@ -336,14 +349,14 @@ class TooManyConnectionsError(CallerError):
     def __init__(self, *, limit: int) -> None:
         self.limit = limit
         super().__init__(
-            f"There are too many connections; one address may have {limit}.",
-            "Close some, or wait. An operator raises WHEELYARD_CONNECTIONS_PER_ADDRESS, and names a proxy that many "
-            "callers come through in WHEELYARD_TRUSTED_PROXIES.",
+            f"Too many connections: one address may have {limit}.",
+            "Close some, or wait. An operator can raise WHEELYARD_CONNECTIONS_PER_ADDRESS. If many callers share a "
+            "proxy, WHEELYARD_TRUSTED_PROXIES must name it.",
         )
 
 
 class OwnProjectError(CallerError):
-    """The name is the organisation's own, and the upstream index must not satisfy it."""
+    """The name is one of the organisation's own, so the upstream index must not provide it."""
 
     code = "own-project"
 
@@ -351,20 +364,20 @@ class OwnProjectError(CallerError):
         self.project, self.pattern = project, pattern
         super().__init__(
             f"{project!r} is one of the organisation's own projects ({pattern!r}) and is never taken from upstream.",
-            "It may be required where our own index has a wheel of it that fits; else install it from the index that "
-            "the organisation publishes it on. WHEELYARD_OWN_PROJECTS lists such names.",
+            "It may be required if our own index has a compatible wheel of it. Otherwise install it from the index "
+            "that the organisation publishes it on. WHEELYARD_OWN_PROJECTS lists such names.",
         )
 
 
 class AmbiguousIdError(CallerError):
-    """Several ids begin as the one that was given."""
+    """Several ids start with the given text."""
 
     code = "ambiguous-id"
 
     def __init__(self, *, kind: str, beginning: str, ids: Sequence[str]) -> None:
         self.kind, self.beginning, self.ids = kind, beginning, tuple(ids)
         super().__init__(
-            f"{beginning} is the beginning of several {kind}s' ids: {', '.join(ids)}.", "Give more of the id."
+            f"The ids of several {kind}s start with {beginning}: {', '.join(ids)}.", "Give a longer part of the id."
         )
 
 
@@ -377,5 +390,5 @@ class ServerUnreachableError(CallerError):
         self.url, self.reason = url, reason
         super().__init__(
             f"No Wheelyard answers at {url}: {reason}.",
-            "Start one with 'wheelyard up', or say where it is with --url or WHEELYARD_URL.",
+            "Start one with 'wheelyard up', or set its URL with --url or WHEELYARD_URL.",
         )

@@ -7,7 +7,7 @@ from wheelyard.errors.base import OperatorError, RecipeError
 
 
 class ContainerLostError(OperatorError):
-    """A container was ended from outside, in the middle of its work."""
+    """A container was ended from outside while it worked."""
 
     code = "container-lost"
 
@@ -15,7 +15,7 @@ class ContainerLostError(OperatorError):
         self.stage, self.exit_code = stage, exit_code
         super().__init__(
             f"The container of the {stage} stage was ended from outside (exit code {exit_code}); it had memory left.",
-            "The build is tried again by itself. Look whether somebody removed the container or restarted the engine.",
+            "The build is retried automatically. Check whether the container was removed or the engine restarted.",
         )
 
 
@@ -28,8 +28,8 @@ class InternalError(OperatorError):
     def __init__(self, *, reference: str) -> None:
         self.reference = reference
         super().__init__(
-            f"Wheelyard failed in a way that it should not have (reference {reference}).",
-            "Look for this reference in the service's log, and report it as a bug of Wheelyard.",
+            f"Wheelyard failed unexpectedly (reference {reference}).",
+            "Find this reference in the service's log, and report it as a bug of Wheelyard.",
         )
 
 
@@ -42,25 +42,25 @@ class NotReadyError(OperatorError):
         self.failing = dict(failing)
         super().__init__(
             "This Wheelyard is not ready: " + "; ".join(f"{name}: {why}" for name, why in self.failing.items()),
-            "Mend what is named, or wait if it is just starting; 'wheelyard doctor' checks all of it.",
+            "Fix what is named, or wait if it is just starting. 'wheelyard doctor' checks all of it.",
         )
 
 
 class ParsersBusyError(OperatorError):
-    """The processes that read strangers' text are taken by other texts."""
+    """All processes that read untrusted text are busy."""
 
     code = "parsers-busy"
 
     def __init__(self, *, waiting: int) -> None:
         self.waiting = waiting
         super().__init__(
-            f"The service reads other texts, and {waiting} wait.",
-            "Try again in a minute. If it lasts, find in the log whose texts take so long.",
+            f"The service is busy reading other files, and {waiting} wait.",
+            "Try again in a minute. If it lasts, find in the log whose files take so long.",
         )
 
 
 class NetworkRefusedError(OperatorError):
-    """The recipe asks for a network, and the operator gives builds none."""
+    """The recipe asks for a network, but the operator allows builds none."""
 
     code = "network-refused"
     retryable = False
@@ -68,8 +68,8 @@ class NetworkRefusedError(OperatorError):
     def __init__(self, *, release: str) -> None:
         self.release = release
         super().__init__(
-            f"The recipe of {release} asks for a network in its build, and this Wheelyard gives builds none.",
-            "Let the recipe name what it downloads in sources, by hash; or the operator sets WHEELYARD_RECIPE_NETWORK.",
+            f"The recipe of {release} asks for a network in its build, but this Wheelyard allows builds none.",
+            "List the downloads in the recipe's sources, with hashes. Or the operator sets WHEELYARD_RECIPE_NETWORK.",
         )
 
 
@@ -108,20 +108,20 @@ class IndexConflictError(OperatorError):
         self.filename, self.held, self.ours = filename, held, ours
         super().__init__(
             f"The index already holds {filename} with sha256 {held}, and this build made {ours}.",
-            "A published file is never replaced: find out who published it, then build with another build number.",
+            "Published files are never replaced. Find out who published it, then build with another build number.",
         )
 
 
 class PublishUnprovenError(OperatorError):
-    """The index answered that it took a wheel, but reading it back gives other bytes or none."""
+    """The index accepted a wheel, but returns other bytes or none."""
 
     code = "publish-unproven"
 
     def __init__(self, *, filename: str, reason: str) -> None:
         self.filename, self.reason = filename, reason
         super().__init__(
-            f"{filename} was uploaded, but the index does not give it back: {reason}.",
-            "Check the index's disk; the build is tried again.",
+            f"{filename} was uploaded, but the index does not return it: {reason}.",
+            "Check the index's disk. The build is retried.",
         )
 
 
@@ -136,18 +136,18 @@ class DatabaseUnavailableError(OperatorError):
 
 
 class DiskFullError(OperatorError):
-    """There is not enough free disk space to go on safely."""
+    """There is not enough free disk space to continue safely."""
 
     code = "disk-full"
 
     def __init__(self, *, path: str, free_bytes: int | None, floor_bytes: int = 0, quota_of: str = "") -> None:
-        """Take the place, and what is known of it.
+        """Describe a disk or a quota that is full.
 
         Args:
-            path: where something could not be written.
-            free_bytes: what is free there; None if nobody knows.
-            floor_bytes: what is kept free.
-            quota_of: the user whose quota is used up, if it is a quota and not the disk.
+            path: Where something could not be written.
+            free_bytes: Free space there; None if it is not known.
+            floor_bytes: Space that is kept free.
+            quota_of: The user whose quota is used up; empty if the disk itself is full.
         """
         self.path, self.free_bytes, self.floor_bytes, self.quota_of = path, free_bytes, floor_bytes, quota_of
         if quota_of:
@@ -166,25 +166,25 @@ class DiskFullError(OperatorError):
             else f"No space is left at {path}.{known if free_bytes else ''}",
             "Free some space, or lower WHEELYARD_DISK_FLOOR_BYTES."
             if is_below
-            else "Free some space there; if there is some, see whether inodes are left ('df -i').",
+            else "Free some space there. If there is some, check whether inodes are left ('df -i').",
         )
 
 
 class ResolverBusyError(OperatorError):
-    """As many requirements are being resolved as the service allows at once."""
+    """The service already runs as many resolvers as it may."""
 
     code = "resolver-busy"
 
     def __init__(self, *, processes: int, retry_after_seconds: int = 30) -> None:
         self.processes, self.retry_after_seconds = processes, retry_after_seconds
         super().__init__(
-            f"The resolver is busy: it runs at most {processes} times at once, and others were before this request.",
-            f"Ask again in {retry_after_seconds} s. If the host has room, raise WHEELYARD_RESOLVER_PROCESSES.",
+            f"The resolver is busy: it runs at most {processes} times at once, and earlier requests use all of them.",
+            f"Try again in {retry_after_seconds} s. If the host has room, raise WHEELYARD_RESOLVER_PROCESSES.",
         )
 
 
 class DownloadFailedError(OperatorError):
-    """A file could not be fetched from any of its addresses."""
+    """A file could not be fetched from any of its URLs."""
 
     code = "download-failed"
 
@@ -197,19 +197,19 @@ class DownloadFailedError(OperatorError):
 
 
 class WebhookFailedError(OperatorError):
-    """A webhook did not arrive this time."""
+    """One attempt to send a webhook failed."""
 
     code = "webhook-failed"
 
     def __init__(self, *, host: str, reason: str) -> None:
         self.host, self.reason = host, reason
         super().__init__(
-            f"The webhook to {host} failed: {reason}.", "It is tried again by itself, for about twenty minutes."
+            f"The webhook to {host} failed: {reason}.", "It is retried automatically for about twenty minutes."
         )
 
 
 class CratesUnavailableError(OperatorError):
-    """The registry of crates does not answer."""
+    """The crate registry does not answer."""
 
     code = "crates-unavailable"
 
@@ -222,7 +222,7 @@ class CratesUnavailableError(OperatorError):
 
 
 class RecipesUnavailableError(OperatorError):
-    """A repository of recipes was never fetched, so nobody knows what it says about a project."""
+    """A recipe repository was never fetched, so its recipes are not known."""
 
     code = "recipes-unavailable"
 
@@ -230,20 +230,20 @@ class RecipesUnavailableError(OperatorError):
         self.source, self.reason = source, reason
         super().__init__(
             f"The recipes of {source} could not be fetched: {reason}.",
-            "Nothing is built without them, since they might say how. Check WHEELYARD_RECIPES and that git reaches it.",
+            "Nothing is built without them, because one may apply. Check WHEELYARD_RECIPES, and that git can reach it.",
         )
 
 
 class HashMismatchError(OperatorError):
-    """Fetched bytes are not the ones that were promised."""
+    """Fetched bytes do not have the expected hash."""
 
     code = "hash-mismatch"
 
     def __init__(self, *, what: str, expected: str, found: str) -> None:
         self.what, self.expected, self.found = what, expected, found
         super().__init__(
-            f"{what} has sha256 {found}, but {expected} was promised.",
-            "The bytes were thrown away. If this repeats, the mirror or a proxy alters files: do not use it.",
+            f"{what} has sha256 {found}, but {expected} was expected.",
+            "The bytes were discarded. If this repeats, the mirror or a proxy alters files: do not use it.",
         )
 
 
@@ -261,7 +261,7 @@ class ImageBuildFailedError(OperatorError):
 
 
 class ServiceStartError(OperatorError):
-    """A service that Wheelyard starts by itself (PostgreSQL, devpi) did not come up."""
+    """A service that Wheelyard starts (PostgreSQL, devpi) did not come up."""
 
     code = "service-start"
 
@@ -271,7 +271,7 @@ class ServiceStartError(OperatorError):
 
 
 class BackupUnusableError(OperatorError):
-    """A backup cannot be written or put back."""
+    """A backup cannot be made or restored."""
 
     code = "backup-unusable"
     retryable = False
@@ -311,7 +311,7 @@ class SettingsInvalidError(OperatorError):
 
 
 class ProgramMissingError(OperatorError):
-    """A program that Wheelyard calls is not installed, or may not be run."""
+    """A program that Wheelyard needs is not installed, or may not be run."""
 
     code = "program-missing"
     retryable = False
@@ -332,13 +332,13 @@ class EngineCommandError(OperatorError):
     def __init__(self, *, command: Sequence[str], output: str) -> None:
         self.command, self.output = tuple(command), output
         super().__init__(
-            f"'{' '.join(self.command)}' failed: {output or 'it said nothing'}",
-            "The engine's own log says more; 'wheelyard doctor' checks the engine.",
+            f"'{' '.join(self.command)}' failed: {output or 'it printed nothing'}",
+            "The engine's own log has more details. 'wheelyard doctor' checks the engine.",
         )
 
 
 class IndexRefusedError(OperatorError):
-    """Our own index answered that it will not take a wheel."""
+    """Our own index refused a wheel."""
 
     code = "index-refused"
     retryable = False
@@ -352,15 +352,15 @@ class IndexRefusedError(OperatorError):
 
 
 class SuiteUnsupportedError(RecipeError):
-    """The catalogue names an image that others make, without a runtime of ours that could prove its wheels."""
+    """The catalogue names an external image without a runtime image that could verify its wheels."""
 
     code = "suite-unsupported"
 
     def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
         self.suite, self.image, self.package_manager = suite, image, package_manager
         super().__init__(
-            f"The suite {suite!r} is the image {image} with {package_manager}, and nothing here proves its wheels.",
-            "Name a suite in its key 'runtime', or ask for the platform of another one ('wheelyard builders list').",
+            f"The suite {suite!r} is the external image {image} ({package_manager}), and nothing verifies its wheels.",
+            "Name a suite in its key 'runtime', or request the platform of another suite ('wheelyard builders list').",
         )
 
 
@@ -373,8 +373,8 @@ class SuiteUnavailableError(OperatorError):
     def __init__(self, *, suite: str, excerpt: str) -> None:
         self.suite, self.excerpt = suite, excerpt
         super().__init__(
-            f"The package mirror has no suite {suite!r} any more: {excerpt}",
-            "Images that are there stay in use. Old suites move to an archive: set the suite's 'mirror' in the "
+            f"The package mirror no longer has the suite {suite!r}: {excerpt}",
+            "Existing images stay in use. Old suites move to an archive: set the suite's 'mirror' in the "
             "catalogue, or WHEELYARD_APT_MIRROR.",
         )
 
@@ -388,5 +388,5 @@ class MirrorUnreachableError(OperatorError):
         self.suite, self.excerpt = suite, excerpt
         super().__init__(
             f"The package mirror of {suite!r} does not answer: {excerpt}",
-            "Images that are there stay in use. Check the network and the proxy, or set WHEELYARD_APT_MIRROR.",
+            "Existing images stay in use. Check the network and the proxy, or set WHEELYARD_APT_MIRROR.",
         )

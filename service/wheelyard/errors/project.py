@@ -1,4 +1,4 @@
-"""Errors of a project that was built: it is at fault, or needs a recipe."""
+"""Errors of the project that was built: the project is at fault, or needs a recipe."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from wheelyard.errors.base import OperatorError, ProjectError, mebibytes, raise_limit
 
-# What cargo says of crates, and of a Cargo.lock, that are newer than itself.
+# What cargo prints when a crate or a Cargo.lock needs a newer cargo.
 _NEWER_RUST: Final = re.compile(
     r"feature `edition\d{4}` is required|requires rustc \d|does not understand this lock file"
 )
@@ -17,22 +17,22 @@ _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No modul
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Use:
-    """The most that a container had; None for what its kernel does not count."""
+    """Peak resource use of a container; None for what its kernel does not count."""
 
     memory_bytes: int | None = None
     processes: int | None = None
-    """Processes and threads at a time."""
+    """Processes and threads at the same time."""
     scratch_bytes: int | None = None
-    """What was in use of the fuller of its two writable places when it ended."""
+    """Bytes in use at its end, in the fuller of its two writable folders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkCall:
-    """A host that was called for."""
+    """A host that a build tried to reach."""
 
     host: str
     port: int | None
-    """None where it is not known: a name was asked for, and nothing said what for."""
+    """None if it is not known, because only the name was looked up."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host and self.port else self.host
@@ -46,11 +46,11 @@ class InvalidSdistError(ProjectError):
 
     def __init__(self, *, file: str, reason: str) -> None:
         self.file, self.reason = file, reason
-        super().__init__(f"{file} is not a usable sdist: {reason}.", "Report it to the project; nothing was built.")
+        super().__init__(f"{file} is not a usable sdist: {reason}.", "Report it to the project. Nothing was built.")
 
 
 class BuildRequirementsError(ProjectError):
-    """What the project needs to be built cannot be had as wheels for the builder."""
+    """The project's build requirements have no usable wheels for the builder."""
 
     code = "build-requirements"
 
@@ -58,13 +58,13 @@ class BuildRequirementsError(ProjectError):
         self.requirements, self.reason = tuple(requirements), reason
         super().__init__(
             f"The build requirements {', '.join(self.requirements)} cannot be resolved to wheels: {reason}.",
-            "What has an sdist that fits would be built first. Constrain the requirement to a release that exists for "
-            "the target, with build-constraints in a recipe.",
+            "Wheelyard builds requirements that have a compatible sdist. Constrain this one to a release that exists "
+            "for the target, with build-constraints in a recipe.",
         )
 
 
 class WheelsMissingError(ProjectError):
-    """Something that a project requires has no wheel for the target, and an sdist that one could be built from."""
+    """A requirement has no wheel for the target, but an sdist that one can be built from."""
 
     code = "wheels-missing"
 
@@ -73,14 +73,14 @@ class WheelsMissingError(ProjectError):
         """Project and version of each."""
         names = ", ".join(f"{project} {version}" for project, version in self.releases)
         super().__init__(
-            f"What it requires has no wheel for {target} yet: {names}.",
-            "The service builds it first and then tries again. 'wheelyard recipe test' does not: constrain the "
-            "requirement to a release that has a wheel.",
+            f"These requirements have no wheel for {target} yet: {names}.",
+            "The service builds them first and then tries again. 'wheelyard recipe test' does not: constrain them to "
+            "releases that have wheels.",
         )
 
 
 class RequirementBuildFailedError(ProjectError):
-    """A build waited for the wheel of something that it requires, and there will be none."""
+    """A build waited for the wheel of a requirement, and there will be none."""
 
     code = "requirement-build-failed"
 
@@ -91,26 +91,26 @@ class RequirementBuildFailedError(ProjectError):
         seen = f"See it with 'wheelyard show {build_id}'. " if build_id else ""
         super().__init__(
             f"{first} needs {', which needs '.join(needed)}, {end}{because}.",
-            f"{seen}Once {needed[-1]} can be built, retry this build; or constrain the requirement to a release that "
+            f"{seen}Once {needed[-1]} can be built, retry this build. Or constrain the requirement to a release that "
             "has a wheel.",
         )
 
 
 class RequirementCycleError(ProjectError):
-    """Builds would wait for each other in a circle."""
+    """Builds would wait for each other in a cycle."""
 
     code = "requirement-cycle"
 
     def __init__(self, *, path: Sequence[str]) -> None:
         self.path = tuple(path)
         super().__init__(
-            f"{' needs '.join(self.path)}: each waits for the next one's wheel, so none of them can be the first.",
-            "Constrain one of them to a release that has a wheel, or take the requirement out with its recipe.",
+            f"{' needs '.join(self.path)}: each waits for the next one's wheel, so none of them can be built first.",
+            "Constrain one of them to a release that has a wheel, or drop the requirement in its recipe.",
         )
 
 
 class RequirementChainError(ProjectError):
-    """A build would have too many other builds made before it, or before those that wait for it."""
+    """A build, or one that waits for it, would wait for too many other builds."""
 
     code = "requirement-chain"
 
@@ -118,20 +118,20 @@ class RequirementChainError(ProjectError):
         self.release, self.reason, self.limit = release, reason, limit
         super().__init__(
             f"{release} would wait for more builds than are allowed: {reason}, and the limit is {limit}.",
-            "Request what it needs by itself first, the deepest requirement before the others.",
+            "Request its requirements separately first, the deepest one before the others.",
         )
 
 
 class RequirementUnusableError(ProjectError):
-    """A build waited for the wheel of something that it requires, got it, and cannot use it."""
+    """A requirement was built, but its wheel does not fit the build that waited for it."""
 
     code = "requirement-unusable"
 
     def __init__(self, *, release: str, needed: str) -> None:
         self.release, self.needed = release, needed
         super().__init__(
-            f"{release} needs {needed}, which was built for it, and our index still has no wheel of it that fits.",
-            "Look at that wheel: its tags may not serve this target, or it was yanked or deleted.",
+            f"{release} needs {needed}, which was built for it, but our index still has no compatible wheel of it.",
+            "Check that wheel: its tags may not serve this target, or it was yanked or deleted.",
         )
 
 
@@ -145,14 +145,14 @@ class ToolchainTooOldError(ProjectError):
         has = f"has {toolchain} {have}" if have else f"has no {toolchain}"
         super().__init__(
             f"The recipe wants {want}, and the builder of {suite} {has}.",
-            f"Ask for a platform of {' or '.join(self.others)}."
+            f"Request a platform of {' or '.join(self.others)}."
             if self.others
-            else "No suite of this Wheelyard has one that is new enough: build an older release.",
+            else "No suite of this Wheelyard has a newer one. Build an older release.",
         )
 
 
 class ReleaseUnsupportedError(ProjectError):
-    """The recipe says that the release cannot be built where it was asked for."""
+    """The recipe states that the release cannot be built for this target."""
 
     code = "release-unsupported"
 
@@ -160,26 +160,26 @@ class ReleaseUnsupportedError(ProjectError):
         self.release, self.target, self.suite, self.reason, self.others = release, target, suite, reason, tuple(others)
         super().__init__(
             f"{release} cannot be built for {target} on {suite}: {reason}.",
-            f"Ask for a platform of {' or '.join(self.others)}."
+            f"Request a platform of {' or '.join(self.others)}."
             if self.others
-            else "No suite of this Wheelyard will do for this Python: ask for another release.",
+            else "No suite of this Wheelyard can build it for this Python. Request another release.",
         )
 
 
 class CratesRefusedError(ProjectError):
-    """The crates that a project needs are not ones that can be fetched safely, or there is no such set."""
+    """The crates that a project needs cannot be fetched safely, or do not exist."""
 
     code = "crates-refused"
 
     def __init__(self, *, release: str, reason: str) -> None:
         self.release, self.reason = release, reason
         newer = (
-            "They want a newer Rust than this suite has. Ask for a platform of a newer suite, or for an older release; "
-            'a floor in the recipe, such as toolchains = ["rust>=1.85"], refuses such a request at once.'
+            "They need a newer Rust than this suite has. Request a platform of a newer suite, or an older release. "
+            'A floor in the recipe, such as toolchains = ["rust>=1.85"], refuses such a request immediately.'
         )
         usual = (
-            "Crates come from cargo's own registry, by the checksums in Cargo.lock. A project that needs others can "
-            "carry them in its sdist ('cargo vendor')."
+            "Only crates of crates.io are fetched, checked against the checksums in Cargo.lock. A project that needs "
+            "others can include them in its sdist ('cargo vendor')."
         )
         summary = f"The crates of {release} cannot be fetched: {reason}."
         super().__init__(summary, newer if _NEWER_RUST.search(reason) else usual)
@@ -204,8 +204,7 @@ class BuildFailedError(ProjectError):
         self.network, self.use = tuple(network), use
         super().__init__(
             f"{release} did not build: {cause or exit_reason}.",
-            remedy
-            or "The log's last lines show what the backend said; a missing header or library goes into a recipe.",
+            remedy or "The end of the log shows the backend's output. Add a missing header or library to a recipe.",
         )
 
 
@@ -241,7 +240,7 @@ class OutOfMemoryError(ProjectError):
     ) -> None:
         self.stage, self.limit_bytes, self.at_ceiling = stage, limit_bytes, at_ceiling
         self.reached_bytes = reached_bytes
-        reached = "" if reached_bytes is None else f"; the most it had was {mebibytes(reached_bytes)}"
+        reached = "" if reached_bytes is None else f"; its peak was {mebibytes(reached_bytes)}"
         super().__init__(
             f"The {stage} stage was killed at its memory limit of {limit_bytes >> 20} MiB{reached}.",
             raise_limit(
@@ -272,39 +271,39 @@ class DiskLimitError(ProjectError):
         )
         super().__init__(
             f"The {stage} stage filled its writable space, whose limit is {limit_bytes >> 20} MiB{reached}.",
-            f"{remedy} The space lies in memory, so that limit may have to rise with it.",
+            f"{remedy} The space is in memory, so the memory limit may have to rise too.",
         )
 
 
 class ProcessLimitError(ProjectError):
-    """A stage wanted more processes and threads at a time than its limit."""
+    """A stage reached its limit of processes and threads."""
 
     code = "process-limit"
 
     def __init__(self, *, stage: str, limit: int, reached: int | None = None) -> None:
         self.stage, self.limit, self.reached = stage, limit, reached
-        most = "" if reached is None else f"; the most it had was {reached}"
+        most = "" if reached is None else f"; its peak was {reached}"
         super().__init__(
-            f"The {stage} stage was refused more than {limit} processes and threads, its limit{most}.",
+            f"The {stage} stage reached its limit of {limit} processes and threads{most}.",
             "Raise WHEELYARD_LIMIT_PROCESSES, or let the build run fewer programs at once.",
         )
 
 
 class OpenFilesLimitError(ProjectError):
-    """A process of a stage wanted more open files at a time than its limit."""
+    """A process of a stage reached its limit of open files."""
 
     code = "open-files-limit"
 
     def __init__(self, *, stage: str, limit: int) -> None:
         self.stage, self.limit = stage, limit
         super().__init__(
-            f"A process of the {stage} stage had {limit} open files, its limit, and was refused more.",
+            f"A process of the {stage} stage reached its limit of {limit} open files.",
             "Raise WHEELYARD_ENGINE_OPEN_FILES, as far as the engine's own limit allows.",
         )
 
 
 class OutputLimitError(ProjectError):
-    """A stage's container sent more than is taken from one."""
+    """A stage's container sent more output than its limit."""
 
     code = "output-limit"
 
@@ -318,7 +317,7 @@ class OutputLimitError(ProjectError):
 
 
 class UntrustedOutputError(ProjectError):
-    """What came out of a container is not what the job promises."""
+    """A container's output is not what the job should produce."""
 
     code = "untrusted-output"
 
@@ -339,12 +338,12 @@ class RepairFailedError(ProjectError):
         self.wheel, self.policy, self.reason = wheel, policy, reason
         super().__init__(
             f"{wheel} cannot be made to comply with {policy}: {reason}.",
-            "Ask for a platform with a newer glibc, or give the recipe a library that complies.",
+            "Request a platform with a newer glibc, or have the recipe provide a library that complies.",
         )
 
 
 class GraftRefusedError(ProjectError):
-    """Repair grafted libraries that the wheel's recipe does not want in it."""
+    """Repair grafted libraries that the recipe forbids."""
 
     code = "graft-refused"
 
@@ -352,7 +351,7 @@ class GraftRefusedError(ProjectError):
         self.wheel, self.problems = wheel, tuple(problems)
         super().__init__(
             f"{wheel} carries what its recipe forbids: {'; '.join(self.problems)}.",
-            "Build it without the library (env, config-settings), or leave it to whoever installs the wheel "
+            "Build it without the library (env, config-settings), or take the library from the host "
             "(repair.exclude), or change the recipe's rule.",
         )
 
@@ -366,7 +365,7 @@ class PolicyFloorError(ProjectError):
         self.wheel, self.policy, self.floor, self.reason = wheel, policy, floor, reason
         super().__init__(
             f"{wheel} needs {policy}, and its recipe's repair.floor is {floor}{f': {reason}' if reason else ''}.",
-            "Ask for a platform with an older glibc, which another builder compiles against, or change repair.floor.",
+            "Request a platform with an older glibc, which another builder serves, or change repair.floor.",
         )
 
 
@@ -388,15 +387,15 @@ class VerifyFailedError(ProjectError):
         wanted = next((match[1] for match in map(_MISSING_MODULE.search, self.problems) if match), None)
         if library is None and wanted is not None:
             return (
-                f"If the project works only beside another that has {wanted}, and does not require it, name that one "
-                "in the recipe's test.requires and the modules in its test.imports. If a module is optional, name the "
-                "others in test.imports."
+                f"If {wanted} is in another project that this one needs but does not require, name that project in the "
+                "recipe's test.requires, and the modules to import in its test.imports. If a module is optional, name "
+                "the others in test.imports."
             )
         if library is None:
             return "If a module is optional, name the modules to import in the recipe's test.imports."
         return (
-            f"{library} is neither in the wheel nor in a bare image; libraries that the policy promises on every host "
-            "are not grafted. If whoever installs the wheel has it, name its Debian package in the recipe's test.apt."
+            f"{library} is neither in the wheel nor in a bare image. Libraries that the policy promises on every host "
+            "are not grafted. If users have it on their hosts, name its Debian package in the recipe's test.apt."
         )
 
 
@@ -410,26 +409,27 @@ class ExtensionMissingError(ProjectError):
         lost = ", ".join(self.missing)
         super().__init__(
             f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}.",
-            "The build skipped them silently: usually a -dev package is missing from the recipe's apt list. If the"
-            " wheel is right without them, its recipe says so: expect.absent with their names, or expect.pure = true.",
+            "The build skipped them without an error: usually the recipe's apt list lacks a -dev package. If the wheel"
+            " is correct without them, name them in the recipe's expect.absent, or set expect.pure = true.",
         )
 
 
 class RequirementsUnsatisfiedError(ProjectError):
-    """The wheel's own requirements cannot be had as wheels for the target."""
+    """The wheel's own requirements have no usable wheels for the target."""
 
     code = "runtime-requirements"
 
     def __init__(self, *, wheel: str, reason: str) -> None:
         self.wheel, self.reason = wheel, reason
         super().__init__(
-            f"What {wheel} requires cannot be installed beside it: {reason}.",
-            "What has an sdist that fits would be built first; this needs a release that exists for the target.",
+            f"The requirements of {wheel} cannot be installed: {reason}.",
+            "Wheelyard builds requirements that have a compatible sdist. Request a release whose requirements exist "
+            "for the target.",
         )
 
 
 class ServiceNotInstalledError(OperatorError):
-    """A command of the service was called where only the client is installed."""
+    """A command needs the service, but only the client is installed."""
 
     code = "service-not-installed"
     retryable = False
@@ -437,7 +437,7 @@ class ServiceNotInstalledError(OperatorError):
     def __init__(self, *, module: str) -> None:
         self.module = module
         super().__init__(
-            f"This command needs the service, and only the client is installed: there is no module {module}.",
+            f"This command needs the service, but only the client is installed: there is no module {module}.",
             "Install the rest with \"pip install 'wheelyard[service]'\".",
         )
 
@@ -450,27 +450,27 @@ class WorkerLostError(OperatorError):
     def __init__(self, *, worker: str, died: bool = False) -> None:
         self.worker = worker
         self.died = died
-        how = " Its process was killed or crashed, and its host went on." if died else ""
+        how = " Its process was killed or crashed, but its host kept running." if died else ""
         super().__init__(
-            f"The worker {worker} went away during this attempt.{how}", "The build is taken over by another attempt."
+            f"The worker {worker} went away during this attempt.{how}", "Another attempt takes the build over."
         )
 
 
 class WorkerStoppedError(OperatorError):
-    """The worker that ran an attempt was told to stop, and handed its build back."""
+    """The worker that ran an attempt was stopped, and handed its build back."""
 
     code = "worker-stopped"
 
     def __init__(self, *, worker: str) -> None:
         self.worker = worker
         super().__init__(
-            f"The worker {worker} was told to stop during this attempt.",
-            "The build is in the queue again; the attempt does not count.",
+            f"The worker {worker} was stopped during this attempt.",
+            "The build is in the queue again. The attempt does not count.",
         )
 
 
 class AttemptsExhaustedError(OperatorError):
-    """A build was given up after its last allowed attempt."""
+    """A build lost the workers of all its allowed attempts."""
 
     code = "attempts-exhausted"
     retryable = False
@@ -478,13 +478,13 @@ class AttemptsExhaustedError(OperatorError):
     def __init__(self, *, attempts: int) -> None:
         self.attempts = attempts
         super().__init__(
-            f"The build was given up after {attempts} attempts that a worker did not live to finish.",
-            "Look at the workers' logs and 'wheelyard doctor', then request the wheel again.",
+            f"The build was given up after {attempts} attempts, because no worker lived to finish one.",
+            "Check the workers' logs and run 'wheelyard doctor', then request the wheel again.",
         )
 
 
 class WorkerKilledError(OperatorError):
-    """Workers died one after the other while they ran the same build, so it is not given to another one."""
+    """Several workers died while they ran the same build, so no other worker gets it."""
 
     code = "worker-killed"
     retryable = False
@@ -492,15 +492,15 @@ class WorkerKilledError(OperatorError):
     def __init__(self, *, workers: Sequence[str]) -> None:
         self.workers = tuple(workers)
         super().__init__(
-            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts went on.",
-            "What ended them is not known: the kernel for want of memory, a fault of Wheelyard that this project "
-            "provokes, or somebody's kill -9. Look into the hosts' kernel logs (journalctl -k) and the workers' logs "
-            "at the times of these attempts. If the build is not to blame, try it again with 'wheelyard retry'.",
+            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts stayed up.",
+            "The cause is not known: the host ran out of memory, this project triggers a bug of Wheelyard, or a "
+            "kill -9. Check the hosts' kernel logs (journalctl -k) and the workers' logs at the times of these "
+            "attempts. If the build is not to blame, retry it with 'wheelyard retry'.",
         )
 
 
 class RecordUnreadableError(OperatorError):
-    """What is stored of a build or a request cannot be read."""
+    """The stored record of a build or a request cannot be read."""
 
     code = "record-unreadable"
     retryable = False
@@ -510,7 +510,7 @@ class RecordUnreadableError(OperatorError):
         self.name = name
         self.reason = reason
         super().__init__(
-            f"What is stored of the {kind} {name} cannot be read: {reason}.",
-            "An older version has accepted what this one refuses, or the database was changed by hand. "
-            "Ask for the wheels again, without what is named.",
+            f"The stored record of the {kind} {name} cannot be read: {reason}.",
+            "An older version accepted what this one refuses, or the database was changed by hand. "
+            "Request the wheels again, without what the message names.",
         )

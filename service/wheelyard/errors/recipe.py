@@ -6,7 +6,7 @@ from wheelyard.errors.base import RecipeError
 
 
 class RecipeInvalidError(RecipeError):
-    """A recipe does not have the documented form."""
+    """A recipe is not valid."""
 
     code = "recipe-invalid"
 
@@ -14,7 +14,7 @@ class RecipeInvalidError(RecipeError):
         self.source, self.problems = source, tuple(problems)
         super().__init__(
             f"The recipe {source} cannot be used: " + "; ".join(self.problems) + ".",
-            "Only this project is out of order. recipes/README.md lists every key.",
+            "Other projects are not affected. recipes/README.md lists every key.",
         )
 
 
@@ -27,7 +27,7 @@ class PatchFailedError(RecipeError):
         self.release, self.patch, self.reason, self.hunk = release, patch, reason, hunk
         super().__init__(
             f"The recipe's patch {patch} does not apply to {release}: {reason}." + (f"\n{hunk}\n" if hunk else ""),
-            "Make it anew for this release, or restrict its rule to the releases that it fits (when.version).",
+            "Regenerate it for this release, or restrict its rule to the releases that it applies to (when.version).",
         )
 
 
@@ -40,12 +40,12 @@ class HookFailedError(RecipeError):
         self.release, self.hook, self.exit_reason = release, hook, exit_reason
         super().__init__(
             f"The recipe's hook {hook} failed on {release}: {exit_reason}.",
-            "The log's last lines show what it said. It runs in the unpacked sdist, with the build's variables.",
+            "The end of the log shows its output. It runs in the unpacked sdist, with the build's variables.",
         )
 
 
 class SourceUnusableError(RecipeError):
-    """A prefetched source of the recipe cannot be put where the recipe wants it."""
+    """A prefetched source cannot be placed where the recipe wants it."""
 
     code = "source-unusable"
 
@@ -53,54 +53,54 @@ class SourceUnusableError(RecipeError):
         self.release, self.to, self.reason = release, to, reason
         super().__init__(
             f"The recipe's source for {to} cannot be placed in {release}: {reason}.",
-            "A path with '/' at its end is a folder that an archive is unpacked into; any other is the file's own.",
+            "If the path ends with '/', the source is an archive to unpack there. Any other path is the file's own.",
         )
 
 
 class SourceMismatchError(RecipeError):
-    """A file that the recipe has fetched is not the one that its hash promises."""
+    """A source does not have the hash that the recipe gives."""
 
     code = "source-mismatch"
 
     def __init__(self, *, release: str, url: str, expected: str, found: str) -> None:
         self.release, self.url, self.expected, self.found = release, url, expected, found
         super().__init__(
-            f"The recipe of {release} has {url} in its sources with sha256 {expected}, and what is there has {found}.",
-            "Look at the file, then correct sources.sha256 or sources.url. The bytes were thrown away.",
+            f"The recipe of {release} expects sha256 {expected} of {url}, but the file there has {found}.",
+            "Check the file, then correct sources.sha256 or sources.url. The downloaded bytes were discarded.",
         )
 
 
 class PackagesMissingError(RecipeError):
-    """The recipe names system packages, and none for the package manager of the builder."""
+    """The recipe names system packages, but none for the builder's package manager."""
 
     code = "packages-missing"
 
     def __init__(self, *, suite: str, manager: str, others: Sequence[str]) -> None:
         self.suite, self.manager, self.others = suite, manager, tuple(others)
         super().__init__(
-            f"The recipe names system packages for {' and '.join(self.others)}, and none for {manager}, which the "
-            f"builder of {suite} has.",
-            f"Name them in the recipe's {manager} list too. If none are needed there, restrict the rule that names the "
-            "others to their suites (when.suite).",
+            f"The recipe names system packages for {' and '.join(self.others)}, but none for {manager}, the package "
+            f"manager of {suite}.",
+            f"Add them to the recipe's {manager} list. If {suite} needs none, restrict the rule that names the others "
+            "to their suites (when.suite).",
         )
 
 
 class PackageUnknownError(RecipeError):
-    """The recipe names system packages that the builder's suite has not."""
+    """The recipe names system packages that the builder's suite does not have."""
 
     code = "package-unknown"
 
     def __init__(self, *, suite: str, packages: Sequence[str], manager: str) -> None:
         self.suite, self.packages, self.manager = suite, tuple(packages), manager
         super().__init__(
-            f"{suite} has no package {' and none '.join(self.packages)}, which the recipe's {manager} list names.",
-            f"Look up what {suite} calls it. If only other suites have it, restrict the rule that names it to them "
-            "(when.suite), or say in a rule for this one why it does not work there (unsupported).",
+            f"{suite} has no package {' and no package '.join(self.packages)}, but the recipe's {manager} list has it.",
+            f"Look up its name in {suite}. If only other suites have it, restrict the rule that names it to them "
+            "(when.suite), or give the reason in a rule for this suite (unsupported).",
         )
 
 
 class CatalogueInvalidError(RecipeError):
-    """The catalogue of builders does not have the documented form."""
+    """The catalogue of builders is not valid."""
 
     code = "catalogue-invalid"
 

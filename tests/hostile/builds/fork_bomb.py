@@ -7,7 +7,7 @@ STAGE = "build"
 REFUSED = "process-limit"
 SAID = "64 processes and threads"
 # Older kernels keep no peaks.
-FIGURE = r"64 processes and threads, its limit(; the most it had was [0-9]+)?\."
+FIGURE = r"limit of 64 processes and threads(; its peak was [0-9]+)?\."
 
 
 def attack():

@@ -1,1 +1,1 @@
-"""Builds: what is asked for, what became of it, and how it is explained."""
+"""Builds: what is requested, what comes of it, and how it is explained."""

@@ -1,4 +1,4 @@
-"""What stores write into the audit log with each change that they make. Must not write it."""
+"""The changes that stores write into the audit log."""
 
 from wheelyard.domain.access import Action, Change
 from wheelyard.domain.builds.build import Build, BuildOrder
@@ -8,7 +8,7 @@ from wheelyard.domain.prebuilds.prebuild import Prebuild
 
 
 def creation_of(token: Token, by: str) -> Change:
-    """Say for the audit log that a token was made."""
+    """Return the audit entry of a new token."""
     details = {"name": token.name, "scope": token.scope.value}
     if token.expires_at is not None:
         details["expires_at"] = token.expires_at.isoformat()
@@ -16,43 +16,38 @@ def creation_of(token: Token, by: str) -> Change:
 
 
 def revocation_of(token: Token, by: str) -> Change:
-    """Say for the audit log that a token was ended."""
+    """Return the audit entry of a revoked token."""
     return Change(actor=by, action=Action.TOKEN_REVOKED, object=token.id, details={"name": token.name})
 
 
 def request_of(build_id: str, order: BuildOrder, *, by: str, joined: bool) -> Change:
-    """Say for the audit log that a wheel was asked for."""
+    """Return the audit entry of a requested build."""
     details = {"requirement": order.requirement, "target": str(order.target), "joined": str(joined).lower()}
     return Change(actor=by, action=Action.BUILD_REQUESTED, object=build_id, details=details)
 
 
 def retry_of(build: Build, by: str) -> Change:
-    """Say for the audit log that somebody put a build back into the queue."""
+    """Return the audit entry of a retried build."""
     return Change(actor=by, action=Action.BUILD_RETRIED, object=build.id, details={"project": build.order.project})
 
 
 def cancellation_of(build: Build, by: str) -> Change:
-    """Say for the audit log that somebody cancelled a build."""
+    """Return the audit entry of a cancelled build."""
     return Change(actor=by, action=Action.BUILD_CANCELLED, object=build.id, details={"project": build.order.project})
 
 
-def leaving_of(build: Build, by: str) -> Change:
-    """Say for the audit log that somebody wants a build no longer, which goes on for others."""
-    return Change(actor=by, action=Action.BUILD_LEFT, object=build.id, details={"project": build.order.project})
-
-
 def wheel_change(filename: str, action: Action, *, by: str, **details: str) -> Change:
-    """Say for the audit log that somebody changed a published wheel."""
+    """Return the audit entry of a change to a published wheel."""
     return Change(actor=by, action=action, object=filename, details=details)
 
 
 def mending_of(filename: str, difference: Difference, by: str) -> Change:
-    """Say for the audit log that a check of the index put a wheel right."""
+    """Return the audit entry of a wheel that an index check repaired."""
     return wheel_change(filename, Action.WHEEL_MENDED, by=by, difference=difference.value)
 
 
 def prebuild_of(prebuild: Prebuild) -> Change:
-    """Say for the audit log that somebody asked for all that an application depends on."""
+    """Return the audit entry of a request for an application."""
     details = {
         "targets": ", ".join(map(str, prebuild.targets)),
         "releases": str(len({(item.project, item.version) for item in prebuild.items})),
@@ -62,5 +57,5 @@ def prebuild_of(prebuild: Prebuild) -> Change:
 
 
 def end_of(prebuild: Prebuild, by: str) -> Change:
-    """Say for the audit log that somebody cancelled a request."""
+    """Return the audit entry of a cancelled request."""
     return Change(actor=by, action=Action.PREBUILD_CANCELLED, object=prebuild.id)

@@ -1,4 +1,4 @@
-"""Builds, their attempts and their wheels, as everybody else sees them. Must not know where they are stored."""
+"""Builds, their attempts and their wheels."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,11 +26,11 @@ class MissingRelease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AwaitedBuild:
-    """What a build waits for now."""
+    """A release that a build waits for."""
 
     release: MissingRelease
     build_id: str | None
-    """The build that makes its wheel; None until it is ordered."""
+    """The build that makes its wheel; None until it is requested."""
 
 
 MAX_LOG_EXCERPT_LINES: Final = 40
@@ -38,12 +38,12 @@ _MAX_SUMMARY: Final = 2000
 
 
 def storable(text: str) -> str:
-    """Replace what untrusted text may hold and no database's can: NUL and half surrogates."""
+    """Replace characters that no database text can hold: NUL and lone surrogates."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 class Status(StrEnum):
-    """Where a build, or one attempt at it, stands."""
+    """The status of a build or an attempt."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -53,7 +53,7 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing more will happen by itself."""
+        """Return whether the status never changes by itself again."""
         return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
 
 
@@ -85,7 +85,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: WheelyardError, *, stage: Stage | None, log_excerpt: str = "") -> Self:
-        """Turn an error into data."""
+        """Return the failure that an error describes."""
         return cls(
             stage=stage,
             code=error.code,
@@ -110,24 +110,24 @@ class GraftedLibrary:
     """A shared library that repair copied into a wheel, and where it came from."""
 
     soname: str
-    """The name that extensions asked for, such as ``libyaml-0.so.2``."""
+    """The name that extensions link to, such as ``libyaml-0.so.2``."""
     path: str
     """Its path inside the wheel."""
     sha256: str
-    """Digest of the copy in the wheel, whose name and search path were changed."""
+    """Digest of the copy in the wheel; repair changed its name and search path."""
     package: str | None
-    """The system package that owns it, None if no package does."""
+    """The system package that owns it; None if no package does."""
     package_version: str | None
     source_package: str | None = None
     """The source package and its version, such as ``libyaml 0.2.5-1``."""
     origin: str | None = None
-    """Where the builder had it; None if it is not known."""
+    """Its path in the builder; None if it is not known."""
     origin_sha256: str | None = None
-    """Digest of the library as the builder had it; None if that is not known."""
+    """Digest of the builder's file; None if it is not known."""
     needed_by: tuple[str, ...] = ()
-    """What asks for it: paths inside the wheel, and names of other grafted libraries."""
+    """What links to it: paths inside the wheel, and names of other grafted libraries."""
     chain: tuple[str, ...] = ()
-    """The shortest way to it from a file of the project's own, both included."""
+    """The shortest path of links from a file of the project to it, both included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +140,7 @@ class BuildRequirement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wheel:
-    """A wheel that was built, repaired and proven."""
+    """A wheel that was built, repaired and verified."""
 
     filename: str
     sha256: str
@@ -149,7 +149,7 @@ class Wheel:
     """Its compatibility tags after repair, such as ``cp313-cp313-manylinux_2_17_x86_64``."""
     tag_before_repair: str
     policy: str | None
-    """The most portable policy that it complies with, None for a pure wheel."""
+    """The most portable policy that it complies with; None for a pure wheel."""
     is_pure: bool
     extensions: tuple[str, ...]
     """Importable names of its extension modules."""
@@ -160,15 +160,15 @@ class Wheel:
     builder_image: str
     runtime_image: str
     url: str | None = None
-    """Address of its bytes, once it is published."""
+    """URL of its bytes, once it is published."""
     index_url: str | None = None
-    """Address of devpi's page of it; None if it is deleted. Our own pages' address depends on who asks."""
+    """URL of devpi's page of it; None if it is deleted. The URL of our own pages depends on the caller."""
     level: Level = Level.PROD
-    """How far it has come on the index."""
+    """Its level on the index."""
     policy_reason: PolicyReason | None = None
     """What sets its policy; None for a pure wheel, and for wheels from before this was recorded."""
     warnings: tuple[str, ...] = ()
-    """What its user should know, a sentence each."""
+    """Warnings for its users, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,12 +198,12 @@ class SdistSource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildOrder:
-    """What is to be built: one release for one target by one recipe on one builder; decided, not yet stored."""
+    """What to build: one release, for one target, with one recipe, on one builder. Decided, but not yet stored."""
 
     key: str
     """Content key: equal orders are one build (see ``wheelyard.domain.builds.key``)."""
     requirement: str
-    """The requirement as it was asked for."""
+    """The requirement as it was requested."""
     project: str
     version: str
     sdist: SdistSource
@@ -212,22 +212,22 @@ class BuildOrder:
     """The catalogue's name of the builder's suite."""
     recipe_digest: str
     recipe: EffectiveRecipe = field(default_factory=EffectiveRecipe)
-    """What the recipe said when this was ordered: workers need no recipe files."""
+    """The recipe when the build was requested, so that workers need no recipe files."""
 
     @property
     def resource_request(self) -> ResourceRequest:
-        """What it takes of a worker's capacity: what its recipe's limits say."""
+        """Return the capacity that it needs, from its recipe's limits."""
         return ResourceRequest(cpus=self.recipe.cpus, memory_bytes=self.recipe.memory_bytes)
 
     @property
     def lane(self) -> Lane:
-        """Say where it can run."""
+        """Return the lane that it can run in."""
         return Lane(architecture=self.target.policy.architecture, suite=self.builder, python=self.target.python)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
-    """A build order, and how far it has come."""
+    """A build order and its progress."""
 
     id: str
     order: BuildOrder
@@ -242,9 +242,9 @@ class Build:
     wheel: Wheel | None
     priority: Priority = Priority.INTERACTIVE
     not_before: datetime | None = None
-    """When it may be tried again, while it is queued after an attempt that failed."""
+    """When it may be retried, while it is queued after a failed attempt."""
     waits_for: tuple[AwaitedBuild, ...] = ()
-    """What has to be built before it goes on; it is queued, and nobody takes it, while there is any."""
+    """Releases that must be built first; while there are any, it stays queued and no worker takes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,5 +268,5 @@ class BuildSummary:
 
     @property
     def failure_code(self) -> str | None:
-        """The failure's code, if it failed."""
+        """Return the failure's code; None if it did not fail."""
         return None if self.failure is None else self.failure.code

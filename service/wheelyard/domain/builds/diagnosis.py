@@ -1,11 +1,11 @@
-"""Explain a failed build from its log: the cause in a sentence, and what to put into a recipe.
+"""Explain a failed build from its log: the cause in a sentence, and what to add to a recipe.
 
-Backends, compilers and configure scripts report in prose only, so this reads prose; what is not recognised stays
-unexplained rather than guessed. Must not name projects.
+Backends, compilers and configure scripts only report in prose, so this module searches prose. What it does not
+recognise stays unexplained. There are no rules for single projects: those belong into recipes.
 
-The log is a stranger's, so each pattern is held to a form whose cost is known (tests/unit/test_log_patterns.py): no
-repetition without an upper limit, and possessive ones (``++``, ``{1,9}+``) wherever what follows cannot begin with what
-is repeated, so that nothing is tried twice.
+The log is untrusted, so each pattern has a form whose cost is known (tests/unit/test_log_patterns.py): no repetition
+without an upper limit, and possessive ones (``++``, ``{1,9}+``) wherever the next part cannot begin with what is
+repeated, so that nothing is matched twice.
 """
 
 import re
@@ -22,14 +22,14 @@ MAX_CHARACTERS: Final = 64 << 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diagnosis:
-    """Why a build failed, as far as its log tells."""
+    """The cause of a failed build, as far as its log shows it."""
 
     cause: str
     remedy: str
     limit: str = ""
-    """The code of the limit's own error, if it was one of our limits that the build reached."""
+    """The error code of the limit that the build reached; empty if it reached none."""
     is_network: bool = False
-    """True if it called for a network."""
+    """True if it tried to reach a network."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +39,7 @@ class _Sign:
 
 
 def _sign(pattern: str, cause: str, remedy: str, *, package: Callable[[str], str | None] = lambda _: None) -> _Sign:
-    """Recognise a pattern; ``{0}`` in the sentences stands for what its first group matched, and so on.
+    """Return a sign that matches a pattern; ``{0}`` in the sentences is what the first group matched, and so on.
 
     Where ``package`` knows which Debian package that is, the remedy names it.
     """
@@ -60,7 +60,7 @@ _DEV_PACKAGE_OF: Final = "Put the Debian -dev package of {0} into the recipe's a
 _PC_FILE: Final = "Put the Debian -dev package that holds {0}.pc into the recipe's apt list."
 _PROGRAM: Final = "Put the Debian package that holds {0} into the recipe's apt list (apt-file search bin/{0})."
 
-# In order of how much they say: the first one that is found anywhere in the log counts.
+# The most specific first: the first one that matches anywhere in the log counts.
 _SIGNS: Final = (
     _sign(
         r"fatal error: ([\w./+-]{1,200}+): No such file or directory",
@@ -180,13 +180,13 @@ _SIGNS: Final = (
         _DEV_PACKAGE_OF,
         package=debian_package,
     ),
-    # What a project's own CMake code says when it gives up; the text is indented and may go on over lines.
+    # The message of a project's own CMake code (FATAL_ERROR). It is indented and may span lines.
     _sign(
         r"CMake Error at [^\n(]{1,200}+\(message\):\n((?:  [^\n]{1,200}+\n?+){1,3}+)",
         "its CMake project refuses: {0}",
         "If it misses a library, put its Debian -dev package into the recipe's apt list.",
     ),
-    # Python's subprocess module, asked to run a program that is not on the path.
+    # Python's subprocess module could not find a program.
     _sign(
         r"raise child_exception_type[^\n]{0,200}+\n(?:[ ^~]{1,200}+\n)?+"
         r"FileNotFoundError: \[Errno 2\] No such file or directory: '([^'\n/]{1,100}+)'",
@@ -194,7 +194,7 @@ _SIGNS: Final = (
         _PROGRAM,
         package=package_of_program,
     ),
-    # Meson's way to a library that is not there: the sources that a file in subprojects/ names.
+    # Meson downloads a missing library from the source that a wrap file in subprojects/ names.
     _sign(
         r"ERROR: Git program not found, cannot download ([\w.+-]{1,100})\.wrap\b",
         "Meson does not find {0}, and would download its sources, which builds cannot",
@@ -223,7 +223,7 @@ _SIGNS: Final = (
         pattern=re.compile(r"Too many open files"),
         explain=lambda _: Diagnosis(cause="it has too many open files", remedy="", limit=OpenFilesLimitError.code),
     ),
-    # setuptools 58 ended the conversion of sources for Python 2 as they are installed.
+    # setuptools 58 removed use_2to3: https://setuptools.pypa.io/en/latest/history.html#v58-0-0
     _sign(
         r"error in .{1,100}? setup command: (use_2to3\w{0,40}+) is invalid",
         "it is written for Python 2, and setuptools no longer converts it ({0})",
@@ -235,13 +235,13 @@ _SIGNS: Final = (
         "the Python module {0} is missing from its build requirements",
         "",
     ),
-    # Not what a configure step compiles to find something out: that may fail in a build that succeeds.
+    # Test programs of a configure step are excluded: they may fail in a build that succeeds.
     _sign(
         r"^((?!\S{0,200}conf(?:ig)?test)[\w./+-]{1,200}+:\d{1,9}+):\d{1,9}+: error: ([^\n]{1,300}+)",
         "{0} does not compile: {1}",
         "",
     ),
-    # "failed", "returned non-zero exit status", "died with": setuptools names a command only when it went wrong.
+    # "failed", "returned non-zero exit status", "died with": setuptools names a command only when it failed.
     _sign(
         r"error: [Cc]ommand '(?:\[')?([^'\n]{1,200}+)'",
         "the command {0} failed",
@@ -251,11 +251,11 @@ _SIGNS: Final = (
 
 
 def diagnose(log: str, calls: Sequence[NetworkCall] = ()) -> Diagnosis | None:
-    """Give the cause that says most of those that the log shows, None if nothing in it is recognised.
+    """Return the most specific cause that the log shows; None if nothing in it is recognised.
 
     Args:
-        log: what the build printed; no more than its last ``MAX_CHARACTERS`` are read.
-        calls: what it was seen to call for. A build may do so and fail for another reason, so the log comes first.
+        log: The output of the build; only its last ``MAX_CHARACTERS`` are read.
+        calls: Hosts that it tried to reach. It may have failed for another reason, so the log comes first.
     """
     log = log[-MAX_CHARACTERS:]
     for sign in _SIGNS:
@@ -273,7 +273,7 @@ def _of_network(calls: Sequence[NetworkCall]) -> Diagnosis:
 
 
 def _with_calls(found: Diagnosis, calls: Sequence[NetworkCall], log: str) -> Diagnosis:
-    """Mention calls beside another cause, which they may be behind."""
+    """Add the network calls to another cause, because they may have led to it."""
     if not calls:
         return found
     beside = f"It also called for {name_calls([*calls, *calls_in_log(log)])}, and there is no network. {REMEDY}"

@@ -1,7 +1,7 @@
-"""When builds that wait will begin, by what former builds took. Must not read the queue.
+"""Estimate when queued builds will start, from the durations of earlier builds.
 
-An estimate, not a promise: it takes each worker's places one after the other, in the order in which builds are claimed,
-and knows nothing of what somebody asks for later.
+The estimate fills the workers' slots in the order in which builds are claimed. It cannot know about builds that are
+requested later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,48 +14,48 @@ from wheelyard.domain.builds.build import BuildSummary
 from wheelyard.domain.builds.queue import Lane, WorkerState, WorkerStatus
 
 _LEAST_SHARE: Final = 0.1
-"""A build that has taken its usual time already is taken to need a tenth of it."""
+"""The share of the usual duration that a build still needs when it has already run for longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveBuild:
-    """A build that waits or runs, and where it can run."""
+    """A queued or running build."""
 
     build: BuildSummary
     lane: Lane
     started_at: datetime | None = None
-    """When its attempt began, if it runs."""
+    """Start of its attempt; None if it does not run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveQueue:
-    """What runs, and what waits in the order in which it is taken."""
+    """The running builds, and the queued builds in the order in which they are claimed."""
 
     running: tuple[LiveBuild, ...]
     waiting: tuple[LiveBuild, ...]
-    """The first of those that wait."""
+    """The first queued builds."""
     total: int
-    """How many wait for their turn."""
+    """Number of queued builds that are ready."""
     blocked: int = 0
-    """How many more wait for other builds, whose wheels they require."""
+    """Number of further builds that wait for the wheels of other builds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueuePosition:
-    """A build that waits, and for how long."""
+    """A queued build and its estimated wait."""
 
     position: int
     """Counted from 1."""
     build: BuildSummary
     wait_seconds: float | None
-    """Until it begins; None if nothing is known of how long builds take, or nobody could take it."""
+    """Seconds until it starts; None if no durations are known, or no worker can take it."""
     has_worker: bool
-    """False if no worker that is there serves its Python on its suite."""
+    """False if no live worker serves its Python on its suite."""
 
 
 @dataclass(slots=True)
 class _Slot:
-    """A place of a worker."""
+    """A slot of a worker."""
 
     lanes: frozenset[Lane]
     free_in: float = 0.0
@@ -67,13 +67,13 @@ class Queue:
 
     line: LiveQueue
     places: tuple[QueuePosition, ...]
-    """The first builds that wait, in the order in which they are taken."""
+    """The first queued builds, in the order in which they are claimed."""
 
 
 def estimate(
     line: LiveQueue, workers: Sequence[WorkerStatus], typical: Mapping[str, float], *, now: datetime
 ) -> tuple[QueuePosition, ...]:
-    """Say of each build that waits when it begins."""
+    """Return the estimated wait of each queued build."""
     usual = median(typical.values()) if typical else None
     slots = _slots(line, workers, typical, usual, now)
     return tuple(

@@ -1,6 +1,6 @@
-"""Decide whether a wheel has lost extension modules that its sdist was going to give it.
+"""Find extension modules that a wheel lacks although its sdist has their sources.
 
-Silent degradation is a failure: many projects leave an extension out without an error when its library is missing.
+This is a failure because many projects skip an extension without an error when its library is missing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,26 +17,26 @@ _MAX_WARNED: Final = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtensionSource:
-    """Evidence, read from an sdist before any of its code ran, that it holds an extension module."""
+    """Evidence of an extension module in an sdist, read before any of its code ran."""
 
     name: str | None
-    """Its importable name, None if that cannot be told without running the project's code."""
+    """Its importable name; None if only the project's code can compute it."""
     where: str
-    """The file of the sdist that says so."""
+    """The sdist's file with the evidence."""
     certain: bool
-    """True if it is made on this target unless something goes wrong; otherwise it is a hint."""
+    """True if a correct build for this target makes it; False for a hint."""
     required: bool
-    """True if it is named and certain, and nothing says that it may fail."""
+    """True if it is named, certain and not optional."""
 
     @property
     def label(self) -> str:
-        """Name it as people know it."""
+        """Return its name for messages."""
         return self.name or f"one that {self.where} makes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NativeContent:
-    """What is native in a wheel."""
+    """The native files of a wheel."""
 
     extensions: tuple[str, ...]
     """Importable names of its extension modules."""
@@ -44,7 +44,7 @@ class NativeContent:
     """File names of all its ELF files as they were built."""
 
     def has(self, name: str) -> bool:
-        """Tell whether a module is there, possibly in another package than its source says.
+        """Return whether the wheel has a module, possibly in another package than its source names.
 
         A source may leave the package to ``ext_package`` or to its folder, and a library for ctypes has no entry point
         that would make it a module, so the last part of the name decides.
@@ -57,30 +57,30 @@ class NativeContent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Degradation:
-    """How a wheel falls short of its sdist."""
+    """The extension modules that a wheel lacks."""
 
     missing: tuple[str, ...] = ()
-    """What it must have and has not."""
+    """Modules that it must have."""
     warnings: tuple[str, ...] = ()
-    """What its user should know."""
+    """Warnings for its users."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expectation:
-    """What a recipe says about a wheel's extension modules."""
+    """A recipe's rules for a wheel's extension modules."""
 
     present: tuple[str, ...] = ()
-    """Modules that must be there, exactly."""
+    """Names of modules that must be there, including their package."""
     absent: tuple[str, ...] = ()
-    """Modules that may be missing, though the sdist has their sources."""
+    """Modules that may be missing although the sdist has their sources."""
     may_be_pure: bool = False
-    """True if the wheel may be without any."""
+    """True if the wheel may have none."""
 
 
 def find_degradation(
     sources: Sequence[ExtensionSource], native: NativeContent, expectation: Expectation
 ) -> Degradation:
-    """Compare a wheel with its sdist and with its recipe.
+    """Return what a wheel lacks, compared with its sdist and its recipe.
 
     The recipe adds to what the sdist promises by the modules that it names, and takes away from it only what it names
     as absent, or all of it where it says that pure is right.
@@ -100,7 +100,7 @@ def find_degradation(
 
 
 def _of_pure_wheel(sources: Sequence[ExtensionSource]) -> Degradation:
-    """Judge a wheel without anything native: certain sources that it lost are named where they have names."""
+    """Return what a wheel without native files lacks."""
     certain = [one for one in sources if one.certain]
     if certain:
         return Degradation(missing=_labels([one for one in certain if one.name] or certain))
@@ -120,7 +120,7 @@ def _warn(what: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def graft_problems(recipe: EffectiveRecipe, grafted: Sequence[GraftedLibrary]) -> Iterator[str]:
-    """Say what is wrong with the libraries that were grafted."""
+    """Return the recipe's rules that the grafted libraries break."""
     for library in grafted:
         pattern = next((one for one in recipe.denied_libraries if fnmatchcase(library.soname, one)), None)
         if pattern is not None:
@@ -131,7 +131,7 @@ def graft_problems(recipe: EffectiveRecipe, grafted: Sequence[GraftedLibrary]) -
 
 
 def misses_floor(recipe: EffectiveRecipe, policy: str | None) -> bool:
-    """Tell whether a wheel needs a newer glibc than the recipe's floor promises; a pure wheel needs none."""
+    """Return whether a wheel needs a newer glibc than the recipe's floor; a pure wheel needs none."""
     if recipe.policy_floor is None or policy is None:
         return False
     found = Policy.parse(policy)

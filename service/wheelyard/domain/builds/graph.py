@@ -1,7 +1,4 @@
-"""Builds that wait for other builds: who waits for whom, what may not wait, and what becomes of those whose hope fails.
-
-Must not know where builds are kept.
-"""
+"""Builds that wait for other builds: the graph, its limits, and the failure when a requirement cannot be built."""
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -20,14 +17,14 @@ from wheelyard.errors import (
 )
 
 MAX_CHAIN: Final = 16
-"""Builds in a line of which each waits for the next."""
+"""The longest chain of builds of which each waits for the next."""
 MAX_NEEDS: Final = 40
-"""Releases that one build may wait for, all its attempts together."""
+"""The number of releases that one build may wait for, over all its attempts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
-    """A release that a build waits for and that nobody has ordered yet, as it is to be ordered."""
+    """A release that a build waits for and that is not requested yet."""
 
     build_id: str
     """The build that waits."""
@@ -35,27 +32,27 @@ class Need:
     target: Target
     priority: Priority
     requested_by: str
-    """Who has asked for the build that waits."""
+    """The requester of the waiting build."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DependencyGraph:
-    """Which builds wait for which."""
+    """The graph of waiting builds."""
 
     waits: Collection[tuple[str, str]]
-    """Ids of a build that waits and of the one that it waits for."""
+    """Pairs of ids: a build that waits, and the build that it waits for."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """Releases by build id, as messages name them."""
+    """Names of releases for messages, by build id."""
 
     def line_above(self, build_id: str) -> int:
-        """Count the builds in the longest line that waits for a build, as far as it matters."""
+        """Return the length of the longest chain that waits for a build, up to the limit."""
         length, level = 0, {build_id}
         while length < MAX_CHAIN and (level := {one for one, needed in self.waits if needed in level}):
             length += 1
         return length
 
     def path(self, start: str, end: str) -> tuple[str, ...] | None:
-        """Find the shortest way from a build over those that it waits for to another; both are on it."""
+        """Return the shortest path from a build to one that it waits for, both included; None if there is none."""
         ways: deque[tuple[str, ...]] = deque([(start,)])
         seen = {start}
         while ways:
@@ -69,7 +66,7 @@ class DependencyGraph:
         return None
 
     def refuse_cycle(self, build_id: str, needed_id: str) -> RequirementCycleError | None:
-        """Give the error if a build would, over others, wait for itself."""
+        """Return the error if a build would wait for itself through others."""
         way = self.path(needed_id, build_id)
         return None if way is None else RequirementCycleError(path=[self.names[one] for one in (build_id, *way)])
 
@@ -77,13 +74,13 @@ class DependencyGraph:
 def refuse_needs(
     release: str, needs: Sequence[MissingRelease], *, satisfied: Collection[MissingRelease], line_above: int
 ) -> WheelyardError | None:
-    """Give the error if a build may not wait for what it needs.
+    """Return the error if a build may not wait for what it needs.
 
     Args:
         release: What is built.
         needs: What it needs now.
-        satisfied: What it has waited for before, and got.
-        line_above: How many builds wait for it, one for the other.
+        satisfied: Releases that it waited for before and that were built.
+        line_above: Length of the longest chain of builds that waits for it.
     """
     again = sorted(set(needs) & set(satisfied))
     if again:
@@ -102,31 +99,31 @@ _ENDS = {Status.FAILED: "whose build failed", Status.CANCELLED: "whose build was
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BrokenChain:
-    """A line of releases, of which each needs the next; the last one got no wheel."""
+    """A chain of releases of which each needs the next; the last one got no wheel."""
 
     releases: tuple[str, ...]
     build_id: str | None
-    """The last one's build; None if it could not even be ordered."""
+    """The last one's build; None if it could not be requested."""
     end: str
-    """What became of it, in words."""
+    """The end of it, as text for messages."""
     reason: str = ""
 
     @classmethod
     def at(cls, release: str, *, build_id: str, status: Status, failure: Failure | None) -> Self:
-        """Begin with a build that ended without a wheel."""
+        """Return the chain of a build that ended without a wheel."""
         return cls(releases=(release,), build_id=build_id, end=_ENDS[status], reason=failure.summary if failure else "")
 
     @classmethod
     def unorderable(cls, release: str, *, reason: str) -> Self:
-        """Begin with a release that no build could be ordered for."""
+        """Return the chain of a release that cannot be requested."""
         return cls(releases=(release,), build_id=None, end="which cannot be built here", reason=reason)
 
     def needed_by(self, release: str) -> Self:
-        """Add what needs the first one."""
+        """Return the chain with a release in front that needs the first one."""
         return replace(self, releases=(release, *self.releases))
 
     def failure(self) -> Failure:
-        """Say why the first one cannot be built."""
+        """Return the failure of the first one."""
         error = RequirementBuildFailedError(
             chain=self.releases, end=self.end, reason=self.reason, build_id=self.build_id
         )

@@ -1,4 +1,4 @@
-"""The content key of a build: what must be equal for two requests to be the same build. Must not do I/O."""
+"""The content key of a build: two requests with the same key are the same build."""
 
 import hashlib
 import json
@@ -9,14 +9,14 @@ from wheelyard.domain.packaging.target import Target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyFacts:
-    """Everything that is known before a build starts and that changes its wheel."""
+    """Everything that is known before a build and changes its wheel."""
 
     sdist_sha256: str
     recipe_digest: str
     builder_definition: str
     """Digest of the builder's entry in the catalogue, its Dockerfile and its tools."""
     toolchains: tuple[str, ...] = ()
-    """Digests of the toolchains that the recipe asks for, as the catalogue has them."""
+    """Digests of the catalogue's toolchains that the recipe needs."""
     agent_digest: str
     """Digest of the program that runs inside the containers."""
     target: Target
@@ -25,7 +25,7 @@ class KeyFacts:
 
 
 def build_key(facts: KeyFacts) -> str:
-    """Digest the facts: a sha256 in hexadecimal.
+    """Return the digest of the facts: a sha256 in hexadecimal.
 
     The build requirements' hashes are not part of it, because they are known only after the sdist was unpacked in a
     sandbox; they are recorded with the wheel (docs/decisions/0003).
@@ -44,7 +44,7 @@ def build_key(facts: KeyFacts) -> str:
 
 
 def build_tag(number: int, *, suite: str) -> str:
-    """Make the build tag (PEP 427) of wheels that are built on a suite, such as ``1.bookworm``.
+    """Return the build tag (PEP 427) of wheels of a suite, such as ``1.bookworm``.
 
     With the number alone, wheels of two suites that need no more than an old glibc would have one name and other bytes:
     what they carry is each suite's own.

@@ -1,13 +1,11 @@
-r"""A build's log: whose each line is, and how it is made safe to show.
+r"""A build's log: who wrote each line, and how lines are made safe to show.
 
-Most of a log is a stranger's text: what containers printed. Between it stand our own notes. A note is one line of JSON
-behind NOTE_MARK, and that byte is taken out of all that a container prints, so nothing inside can write a note
+Most of a log is untrusted text of containers. Wheelyard's own notes are between it. A note is one line of JSON behind
+NOTE_MARK. That byte is removed from everything that a container prints, so nothing inside can write a note
 (docs/decisions/0032). As text, each line has a gutter: ``==>`` before a note, ``|`` before a container's line.
 
-Colours stay. Everything else that a terminal acts on goes: cursor movement, erasing, titles, links and clipboards
-(OSC), device strings, concealed text, single control characters, Unicode's ends of lines, and the marks that reverse
-the direction of writing.
-Must not know what shows it: a terminal, a page or a file.
+Colours stay. Everything else that a terminal acts on is removed: cursor movement, erasing, titles, links and clipboards
+(OSC), device strings, concealed text, single control characters, Unicode's ends of lines, and bidirectional marks.
 """
 
 import json
@@ -39,34 +37,34 @@ _LINE_END: Final = re.compile(r"\r+\n?|\n")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogNote:
-    """A line of our own in a log."""
+    """A line of Wheelyard's own in a log."""
 
     text: str
     at: datetime | None = None
-    """When it was written; None where nobody knows."""
+    """When it was written; None if it is not known."""
     stage: str | None = None
     """The name of the stage that begins here."""
 
     @classmethod
     def of(cls, text: str, *, at: datetime | None = None, stage: str | None = None) -> Self:
-        """Make a note of a text that may quote a stranger: one line, without what a terminal obeys."""
+        """Return a note with a text made safe: one line, without control characters."""
         one_line = " ".join(filter(None, (plain_line(line).strip() for line in text.splitlines())))
         return cls(text=one_line.encode(errors="replace").decode()[:_NOTE_CHARACTERS], at=at, stage=stage)
 
     def encode(self) -> bytes:
-        """Write it as logs are stored."""
+        """Return it as logs store it."""
         fields = {"text": self.text, "at": self.at and self.at.isoformat(timespec="seconds"), "stage": self.stage}
         known = {name: value for name, value in fields.items() if value is not None}
         return f"{NOTE_MARK}{json.dumps(known, ensure_ascii=False)}\n".encode()
 
     @property
     def line(self) -> str:
-        """Show it as text."""
+        """Return it as text."""
         return NOTE_GUTTER + self.text
 
 
 def read_note(line: str) -> LogNote | None:
-    """Read a stored line as a note; None if a container wrote it."""
+    """Return the note in a stored line; None if a container wrote the line."""
     if not line.startswith(NOTE_MARK):
         return None
     try:
@@ -78,12 +76,12 @@ def read_note(line: str) -> LogNote | None:
 
 
 def without_marks(data: bytes) -> bytes:
-    """Take out of a container's output what would make a note of it; holds for any piece, wherever it was cut."""
+    """Return a container's output without note marks; works on pieces cut anywhere."""
     return data.translate(None, NOTE_MARK.encode())
 
 
 def gutter_line(line: str, *, coloured: bool = False) -> str:
-    """Show a stored line as text that says whose it is; colours end with the line."""
+    """Return a stored line as text with a prefix for its author; colours end with the line."""
     if (note := read_note(line)) is not None:
         return note.line
     if coloured and "\x1b" in (shown := clean_line(line)):
@@ -92,22 +90,22 @@ def gutter_line(line: str, *, coloured: bool = False) -> str:
 
 
 def gutter_text(lines: Iterable[str], *, coloured: bool = False) -> str:
-    """Show stored lines as text."""
+    """Return stored lines as text."""
     return "".join(f"{gutter_line(line, coloured=coloured)}\n" for line in lines)
 
 
 def plain_colours(codes: str) -> str:
-    """Write the codes of an SGR sequence without colons, as everything understands them (ITU-T T.416, section 13.1.8).
+    """Return the codes of an SGR sequence without colons, which all terminals understand (ITU-T T.416, section 13.1.8).
 
     ``38:2::255:0:0`` and ``38:2:255:0:0`` become ``38;2;255;0;0``, ``38:5:9`` becomes ``38;5;9``; of ``4:3`` the kind
-    of underline is lost, ``4:0`` is none. What colons join and nobody knows is left out, and not read as single codes.
+    of underline is lost, ``4:0`` is none. Unknown codes with colons are left out, not split into single codes.
     """
     plain = ";".join(filter(None, map(_plain_code, codes.split(";")))) if ":" in codes else codes
     return _without_concealing(plain) if "8" in plain else plain
 
 
 def _without_concealing(codes: str) -> str:
-    """Leave out the code that hides text, which is no part of a colour (``38;5;8``)."""
+    """Return the codes without the one that hides text (8); the 8 of a colour (``38;5;8``) stays."""
     left = codes.split(";")
     kept: list[str] = []
     while left:
@@ -120,7 +118,7 @@ def _without_concealing(codes: str) -> str:
 
 
 def _plain_code(code: str) -> str:
-    """Give one parameter's plain form; the empty text if there is none."""
+    """Return one parameter's plain form; empty if there is none."""
     first, *rest = code.split(":")
     if not rest:
         return code or "0"
@@ -137,7 +135,7 @@ def _plain_code(code: str) -> str:
 
 
 def clean_line(line: str) -> str:
-    """Remove everything that a terminal acts on, but for colours, and write those in their plain form."""
+    """Return a line without control sequences, except colours in their plain form."""
     return _UNSAFE.sub(_keep_colour, line)
 
 
@@ -150,23 +148,23 @@ def _keep_colour(match: re.Match[str]) -> str:
 
 
 def plain_line(line: str) -> str:
-    """Remove colours too: for files, pipes and CI logs."""
+    """Return a line without control sequences or colours, for files, pipes and CI logs."""
     return _ANY_COLOUR.sub("", clean_line(line))
 
 
 def plain_text(text: str) -> str:
-    """Clean a text of several lines for showing as plain text."""
+    """Return a text of several lines without control sequences or colours."""
     return "\n".join(plain_line(line) for line in text.splitlines())
 
 
 class LineSplitter:
-    """Cuts a log that comes in pieces into whole lines; a carriage return ends a line, for progress bars."""
+    """Splits a streamed log into lines; a carriage return ends a line too, for progress bars."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def feed(self, text: str) -> list[str]:
-        """Take a piece and give the lines that it completes; a line without end is cut."""
+        """Return the lines that a piece completes; a line that gets too long is cut."""
         known = self._rest + text
         # A final carriage return may be the first half of a line end.
         whole = known.rstrip("\r")
@@ -177,12 +175,12 @@ class LineSplitter:
         return lines
 
     def end(self) -> list[str]:
-        """Give what is left."""
+        """Return the remaining lines."""
         rest, self._rest = self._rest.rstrip("\r"), ""
         return [rest] if rest else []
 
 
 def _cut(line: str) -> list[str]:
-    """Cut a line into pieces that are short enough."""
+    """Return a line cut into pieces that are short enough."""
     places = range(0, max(len(line), 1), MAX_LINE_CHARACTERS)
     return [line[place : place + MAX_LINE_CHARACTERS] for place in places]

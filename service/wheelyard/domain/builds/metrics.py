@@ -1,30 +1,27 @@
-"""Figures of the whole service: how much there is now, and how much there was. Must not know how they are shown."""
+"""Metrics of the whole service: gauges of the present state, and counters since its first day."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Final
 
-from wheelyard.domain.builds.build import Attempt, Build, Status
 from wheelyard.domain.builds.queue import Lane, Priority, WorkerStatus
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.index.wheels import WheelOrigin
 
 BUCKETS: Final = (0.0, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
-"""Upper ends of the classes of what is measured, in seconds; the last class has none. Migrations have them too."""
+"""Upper bounds of the histogram's buckets, in seconds; the last bucket has none. Migrations repeat them."""
 
 
 class Total(StrEnum):
-    """What is counted from the first day on."""
+    """The counters."""
 
     REQUESTS = "requests"
-    """By what a request led to: ``queued``, ``joined`` or ``satisfied``."""
+    """Requests, by result: ``queued``, ``joined`` or ``satisfied``."""
     BUILDS = "builds"
-    """Ends of builds, by status and code."""
+    """Ended builds, by status and code."""
     ATTEMPTS = "attempts"
-    """Ends of attempts, by status and code."""
+    """Ended attempts, by status and code."""
     BUILD_WAIT = "build_wait"
     """Seconds to the first attempt, by priority."""
     BUILD_DURATION = "build_duration"
@@ -32,25 +29,25 @@ class Total(StrEnum):
     STAGE_DURATION = "stage_duration"
     """Seconds, by stage."""
     WHEELS = "wheels"
-    """Wheels that came onto the index, by origin."""
+    """Wheels added to the index, by origin."""
     CACHE_LOOKUPS = "cache_lookups"
-    """By cache and whether it was a ``hit`` or a ``miss``."""
+    """Cache lookups, by cache and ``hit`` or ``miss``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Count:
-    """How often something has happened, and how much it was together."""
+    """The number of events with the same labels, and the sum of what was measured."""
 
     name: Total
     labels: tuple[str, ...]
     bucket: float
-    """Upper end of the class that each of them was in; the smallest class for what is only counted."""
+    """Upper bound of their bucket; the smallest bucket for events without a measurement."""
     count: int = 1
     amount: float = 0.0
 
     @classmethod
     def of(cls, name: Total, *labels: str, measured: float = 0.0) -> "Count":
-        """Count one."""
+        """Return the count of one event."""
         measured = max(measured, 0.0)
         place = bisect_left(BUCKETS, measured)
         bucket = BUCKETS[place] if place < len(BUCKETS) else inf
@@ -59,23 +56,23 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueueDepth:
-    """How many builds of a lane and priority wait now."""
+    """The queued builds of a lane and priority."""
 
     lane: Lane
     priority: Priority
     ready: int = 0
-    """Could be taken at once."""
+    """Builds that a worker can take now."""
     paused: int = 0
-    """Wait for their next attempt."""
+    """Builds that wait for their next attempt."""
     waiting: int = 0
-    """Wait for other builds, whose wheels they require."""
+    """Builds that wait for the wheels of other builds."""
     oldest_seconds: float = 0.0
-    """How long the one that is ready and was asked for first has been there."""
+    """Age of the oldest ready build."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexSize:
-    """What the index lists at a level."""
+    """The wheels on a level of the index."""
 
     level: Level
     wheels: int
@@ -84,52 +81,14 @@ class IndexSize:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metrics:
-    """All of it, as of one moment."""
+    """All metrics at one moment."""
 
     queue: tuple[QueueDepth, ...]
-    """Lanes in which a build waits."""
+    """Lanes with queued builds."""
     running: tuple[tuple[Lane, int], ...]
-    """Builds that run, by lane."""
+    """Running builds, by lane."""
     index: tuple[IndexSize, ...]
     unfinished_prebuilds: int
     tallies: tuple[Count, ...]
     workers: tuple[WorkerStatus, ...] = ()
     database_bytes: int | None = None
-
-
-def counts_of_change(old: Build, new: Build) -> Iterator[Count]:
-    """Count what a change of a build means; the triggers of the database do the same."""
-    if new.status is not old.status:
-        yield from _tallies_of_status(old, new)
-    for attempt in new.attempts:
-        former = next((one for one in old.attempts if one.number == attempt.number), None)
-        if attempt.finished_at is not None and former is not None and former.finished_at is None:
-            yield from _tallies_of_attempt(attempt)
-
-
-def _tallies_of_status(old: Build, new: Build) -> Iterator[Count]:
-    if new.status is Status.RUNNING and old.started_at is None and new.started_at is not None:
-        waited = (new.started_at - new.created_at).total_seconds()
-        yield Count.of(Total.BUILD_WAIT, new.priority.value, measured=waited)
-    if new.status.is_final:
-        yield Count.of(Total.BUILDS, new.status.value, new.failure.code if new.failure else "")
-        if new.started_at is not None and new.finished_at is not None:
-            took = (new.finished_at - new.started_at).total_seconds()
-            yield Count.of(Total.BUILD_DURATION, new.status.value, measured=took)
-
-
-def _tallies_of_attempt(attempt: Attempt) -> Iterator[Count]:
-    yield Count.of(Total.ATTEMPTS, attempt.status.value, attempt.failure.code if attempt.failure else "")
-    for timing in attempt.timings:
-        yield Count.of(Total.STAGE_DURATION, timing.stage.value, measured=timing.seconds)
-
-
-def count_of_request(*, joined: bool, status: Status) -> Count:
-    """Count a request by what it led to."""
-    outcome = "queued" if not joined else "satisfied" if status is Status.SUCCEEDED else "joined"
-    return Count.of(Total.REQUESTS, outcome)
-
-
-def count_of_wheel(origin: WheelOrigin) -> Count:
-    """Count a wheel that came onto the index."""
-    return Count.of(Total.WHEELS, origin.value)

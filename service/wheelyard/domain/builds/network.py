@@ -1,4 +1,4 @@
-"""What project code called for on the network that it does not have, and what to do about it."""
+"""Hosts that project code tried to reach without a network, and what to do about it."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ REMEDY: Final = (
     "Give it what it wanted through the recipe: a file by sources (url, sha256, to), a library by apt, a Python project"
     " by build-requires.add, a compiler by toolchains; env or config-settings often say that it is there."
 )
-# What curl, git, cargo, CMake, pip and Python's own libraries print. No backend reports this as data.
+# Messages of curl, git, cargo, CMake, pip and Python's own libraries. No backend reports this as data.
 _IN_LOGS: Final = (
     re.compile(r"Could not resolve host(?:name)?+:?+ (?P<host>[\w.-]{1,253}+)"),
     re.compile(r"Failed to connect to (?P<host>[\w.-]{1,253}+) port (?P<port>\d{1,5}+)"),
@@ -25,13 +25,13 @@ _IN_LOGS: Final = (
 
 
 def calls_in_log(log: str) -> tuple[NetworkCall, ...]:
-    """Find what programs say about calls that failed."""
+    """Return the hosts that programs report as unreachable."""
     found = [match.groupdict() for pattern in _IN_LOGS for match in pattern.finditer(log)]
     return tuple(NetworkCall(host=one["host"], port=int(one.get("port") or 0) or None) for one in found)
 
 
 def name_calls(calls: Iterable[NetworkCall]) -> str:
-    """Name what was called for, each host once, with its port if any call had one."""
+    """Return the hosts as text, each once, with its port if a call had one."""
     every = list(dict.fromkeys(calls))
     with_port = {call.host for call in every if call.port}
     named = [str(call) for call in every if call.port or call.host not in with_port]
@@ -40,7 +40,7 @@ def name_calls(calls: Iterable[NetworkCall]) -> str:
 
 
 def network_warnings(calls: Sequence[NetworkCall], *, stage: str) -> tuple[str, ...]:
-    """Say what a stage called for: at most one sentence, for a report."""
+    """Return what a stage tried to reach: at most one sentence, for a report."""
     if not calls:
         return ()
     where = f"In the {stage} stage its code called for {name_calls(calls)}, and there is no network."

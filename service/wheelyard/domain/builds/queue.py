@@ -1,4 +1,4 @@
-"""The order in which builds are taken, and by whom: priorities, needs, capacities, workers. Must not know the queue."""
+"""The order in which workers claim builds: priorities, resource requests, capacities and workers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,24 +6,24 @@ from enum import StrEnum
 from typing import Final
 
 RETRY_LIMIT_SECONDS: Final = 900.0
-"""Longest pause between two attempts."""
+"""The longest pause between two attempts."""
 
 
 class Priority(StrEnum):
-    """Who waits for a build: somebody, or a program that has much else to do."""
+    """The priority of a build: a person waits for it, or a batch job does."""
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
 
     @property
     def rank(self) -> int:
-        """Say how long it may wait; the smallest goes first."""
+        """Return its rank; the lowest goes first."""
         return list(Priority).index(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceRequest:
-    """What a build takes of its worker's capacity; None is whatever the worker gives to a build by default."""
+    """The capacity that a build needs; None is the worker's default."""
 
     cpus: float | None = None
     memory_bytes: int | None = None
@@ -31,15 +31,15 @@ class ResourceRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capacity:
-    """What a worker can give to builds that run at the same time."""
+    """The capacity of a worker for builds that run at the same time."""
 
     slots: int
-    """How many builds at most."""
+    """The maximum number of builds."""
     cpus: float
     memory_bytes: int
 
     def without(self, taken: "Capacity") -> "Capacity":
-        """Give what is left once this is taken."""
+        """Return the rest after an allocation."""
         return Capacity(
             slots=self.slots - taken.slots,
             cpus=self.cpus - taken.cpus,
@@ -47,19 +47,19 @@ class Capacity:
         )
 
     def share(self, resource_request: ResourceRequest, default: ResourceRequest) -> "Capacity":
-        """Give what a build takes; one that wants more processors than there are takes all."""
+        """Return the allocation of a build, which has at most all processors."""
         cpus = resource_request.cpus or default.cpus or 0.0
         memory = resource_request.memory_bytes or default.memory_bytes or 0
         return Capacity(slots=1, cpus=min(cpus, self.cpus), memory_bytes=memory)
 
     def covers(self, share: "Capacity") -> bool:
-        """Tell whether there is room for it."""
+        """Return whether there is room for an allocation."""
         return share.slots <= self.slots and share.cpus <= self.cpus and share.memory_bytes <= self.memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lane:
-    """Where a build can run: it waits in one lane, and a worker serves some."""
+    """Where a build can run. A build waits in one lane, and a worker serves one or more."""
 
     architecture: str
     suite: str
@@ -71,49 +71,49 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allocation:
-    """A worker that would take a build: who it is, where it can build, and what room it has."""
+    """A worker that asks for a build: its name, its lanes and its capacity."""
 
     worker: str
     lease_seconds: float
     lanes: tuple[Lane, ...]
     total: Capacity
-    """What it has when it is idle; a build that needs more memory than this is not for it."""
+    """Its capacity when it is idle; it never takes a build that needs more memory."""
     free: Capacity
-    """What it has now; the first build in line waits for the room that it needs, and others behind it."""
+    """Its free capacity; the first build of the queue waits for room, and so do those behind it."""
     default: ResourceRequest
-    """What a build takes that does not say."""
+    """The resource request of builds without their own."""
 
 
 class WorkerState(StrEnum):
-    """What a worker is up to."""
+    """The state of a worker."""
 
     ACTIVE = "active"
     DRAINING = "draining"
-    """It takes nothing new, and ends when what runs has ended."""
+    """It takes no new builds, and ends after its running builds."""
     STOPPED = "stopped"
     LOST = "lost"
-    """It has not been heard of for a while; its builds are taken over."""
+    """It has sent no heartbeat for a while; its builds are taken over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostMetrics:
-    """What a worker's host has of disk and images, as it was a moment ago."""
+    """Disk and images of a worker's host, at its last heartbeat."""
 
     disk_size_bytes: int
-    """Of the file system that its state directory is on."""
+    """Size of the file system of its state directory."""
     disk_free_bytes: int
     engine_answers: bool
     containers: int = 0
-    """Containers of its builds that run."""
+    """Number of running build containers."""
     images: int = 0
-    """Images of ours that the engine has."""
+    """Number of Wheelyard's images in the engine."""
     image_bytes: int = 0
-    """What they take; layers that several share count each time."""
+    """Size of the images; shared layers count for each image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerRegistration:
-    """What a worker says about itself."""
+    """A worker's registration."""
 
     name: str
     host: str
@@ -121,11 +121,11 @@ class WorkerRegistration:
     capacity: Capacity
     state: WorkerState
     host_figures: HostMetrics | None = None
-    """None as long as it has not looked yet."""
+    """None until the first measurement."""
 
     @property
     def architecture(self) -> str:
-        """The machine that it builds on."""
+        """Return the architecture that it builds for."""
         return self.lanes[0].architecture if self.lanes else ""
 
 
@@ -136,15 +136,15 @@ class WorkerStatus:
     registration: WorkerRegistration
     started_at: datetime
     seen_at: datetime
-    """When it was last heard of."""
+    """Time of its last heartbeat."""
     builds: tuple[str, ...]
-    """Ids of the builds that it holds."""
+    """Ids of its builds."""
 
 
 MAX_DEATHS: Final = 2
-"""A build with which so many workers have died is given to no other; after the first one it runs alone."""
+"""After this many workers died with a build, no other gets it. After the first death the build runs alone."""
 
 
 def retry_delay(tries: int, *, first_seconds: float) -> float:
-    """Say how long a build waits after so many failed attempts: twice as long each time, up to a quarter of an hour."""
+    """Return the seconds to wait after a number of failed attempts: doubled each time, up to a quarter of an hour."""
     return min(first_seconds * 2.0 ** min(tries - 1, 30), RETRY_LIMIT_SECONDS)

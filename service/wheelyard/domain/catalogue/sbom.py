@@ -1,7 +1,7 @@
-"""What is in an image, as a CycloneDX 1.6 document. The same content gives the same bytes. Must not ask any image.
+"""The contents of an image as a CycloneDX 1.6 document. Equal contents give equal bytes.
 
-Written by hand: of the whole standard an image needs components with a package URL, and the library for it brings five
-more dependencies. https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec
+Written by hand, because an image only needs components with a package URL, and the library for CycloneDX has five more
+dependencies. https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec
 """
 
 import datetime as dt
@@ -31,7 +31,7 @@ class ImageContent:
     version: str
     """Digest of its definition."""
     distribution: str
-    """As /etc/os-release names it, such as ``debian``."""
+    """Its id in /etc/os-release, such as ``debian``."""
     suite: str
     packages: tuple[InstalledPackage, ...]
     pythons: tuple[tuple[str, str], ...] = ()
@@ -40,13 +40,13 @@ class ImageContent:
     """Project, version and wheel sha256 of each tool."""
     source_date_epoch: int = 0
     archive_dates: tuple[ArchiveDate, ...] = ()
-    """State of each archive that the base was bootstrapped from."""
+    """State of each archive behind the base image."""
     package_url: str = "deb"
     """Type of the system packages' URLs: ``deb``, ``rpm`` or ``apk``."""
 
 
 def write_sbom(content: ImageContent) -> str:
-    """Write the document."""
+    """Return the document."""
     components = [
         *(_system_package(content, package) for package in content.packages),
         *(
@@ -74,7 +74,7 @@ def write_sbom(content: ImageContent) -> str:
 
 
 def read_sbom_content(text: str) -> ImageContent:
-    """Read a document of ours."""
+    """Parse a document of ``write_sbom``."""
     document = json.loads(text)
     components: list[dict[str, Any]] = document["components"]
     metadata = document["metadata"]

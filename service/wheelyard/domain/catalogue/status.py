@@ -1,4 +1,4 @@
-"""What there is to build with: the catalogue's suites and the engines' images of them. Must not ask an engine."""
+"""The status of builders: the catalogue's suites and the engines' images of them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from wheelyard.domain.catalogue.suites import Suite
 from wheelyard.domain.catalogue.upkeep import Fallback, RefreshReport
 
 ROLES: Final = ("builder", "runtime", "toolchain", "environment")
-"""What images are for; those that are only made on the way to others are not listed."""
+"""The roles of images in lists; intermediate images are not listed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageSummary:
-    """An image of a suite that a host has."""
+    """An image of a suite on a host."""
 
     id: str
     name: str
@@ -25,24 +25,24 @@ class ImageSummary:
     """``builder``, ``runtime``, ``toolchain`` or ``environment``."""
     suite: str
     python: str
-    """Pythons that it has, by full version, with commas."""
+    """Full versions of its Pythons, separated by commas."""
     size_bytes: int
     created: datetime
     revision: str
-    """When it was refreshed; empty if it never was."""
+    """Time of its refresh; empty if it was never refreshed."""
     current: bool
-    """False if its definition, or that of the builder that it is made from, is no longer the catalogue's."""
+    """False if its definition, or its builder's, is no longer the catalogue's."""
     added: str = ""
-    """Toolchains and system packages that it has beyond its builder, with commas."""
+    """Toolchains and system packages in addition to its builder's, separated by commas."""
     host: str = ""
-    """Host of the worker that told of it."""
+    """Host of the worker that reported it."""
     stands_in: str = ""
-    """Why it is in use although it is outdated: its successor could not be made. Empty if it is not."""
+    """Why it is a fallback image: its successor could not be made. Empty if it is not one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingUpdates:
-    """The updates that a suite's images lacked when somebody last looked."""
+    """The updates that a suite's images lacked at the last check."""
 
     checked: datetime
     changes: tuple[PackageChange, ...]
@@ -50,33 +50,33 @@ class PendingUpdates:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineImages:
-    """The images of ours that one container engine has."""
+    """Wheelyard's images in one container engine."""
 
     engine: str
-    """What tells the engine from others: workers may share one."""
+    """The identity of the engine: workers may share one."""
     host: str
-    """Host of the worker that looked."""
+    """Host of the worker that reported them."""
     images: tuple[ImageSummary, ...]
     pending: Mapping[str, PendingUpdates]
-    """By suite; suites that nobody has looked at are not there."""
+    """By suite, without suites that were never checked."""
     refreshed: Mapping[str, RefreshReport] = field(default_factory=dict)
-    """The last refresh that made images anew, by suite; suites without one are not there."""
+    """The last refresh that made images anew, by suite."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuilderStatus:
-    """A suite of the catalogue, and what engines have of it."""
+    """A suite of the catalogue and its images."""
 
     suite: str
     kind: str
-    """``mmdebstrap`` for images that are made here, ``image`` for those of others."""
+    """``mmdebstrap`` for images that are made here, ``image`` for external ones."""
     policy: str
     architectures: tuple[str, ...]
     pythons: tuple[str, ...]
     warning: str
     images: tuple[ImageSummary, ...]
     pending: PendingUpdates | None
-    """None if nobody has looked yet."""
+    """None before the first check."""
     refreshes: tuple[RefreshReport, ...] = ()
     """The last refresh on each engine that made images anew, newest first."""
 
@@ -120,9 +120,9 @@ def _summarise(image: ImageRecord, *, is_current: bool, stands_in: str) -> Image
 
 
 def describe_builders(catalogue: Catalogue, engines: Sequence[EngineImages]) -> tuple[BuilderStatus, ...]:
-    """Put the catalogue and the engines' images side by side, in the catalogue's order.
+    """Return the status of each suite, in the catalogue's order.
 
-    Of the updates that a suite's images lack, those of the engine that lacks most are told.
+    The pending updates are those of the engine that lacks the most.
     """
     images = [replace(image, host=engine.host) for engine in engines for image in engine.images]
     return tuple(

@@ -1,4 +1,4 @@
-"""The suites of the catalogue: images that are made here, and builders that others make. Must not read files."""
+"""The suites of the catalogue: images that are made here, and external builders."""
 
 from typing import Annotated, Final, Literal
 
@@ -8,7 +8,7 @@ from wheelyard.domain.packaging.target import Policy
 from wheelyard.domain.recipes.types import PackageName
 
 SNAPSHOT: Final = "{snapshot}"
-"""Stands in a suite's mirrors for its moment."""
+"""Placeholder in a suite's mirrors for its snapshot."""
 
 
 def _check_policy(text: str) -> str:
@@ -31,25 +31,25 @@ class CatalogueTable(BaseModel):
 
 
 class Packages(CatalogueTable):
-    """System packages of a suite, by what they are for."""
+    """System packages of a suite, by purpose."""
 
     runtime: tuple[PackageName, ...]
-    """Shared libraries that CPython needs; in every image."""
+    """Shared libraries that CPython needs, in every image."""
     build: tuple[PackageName, ...]
-    """Compilers and their kind; in builders."""
+    """Compilers and build tools, in builders."""
     python: tuple[PackageName, ...]
-    """What compiling CPython needs; in no finished image."""
+    """Packages to compile CPython, in no finished image."""
 
 
 class _Entry(CatalogueTable):
     policy: PolicyName
-    """Policy that wheels built here can comply with, without the architecture, such as ``manylinux_2_36``."""
+    """The policy of wheels built in it, without the architecture, such as ``manylinux_2_36``."""
     architectures: Annotated[tuple[Literal["x86_64", "aarch64"], ...], Field(min_length=1)]
-    """Machines that its images can be built on."""
+    """Architectures of its images."""
     pythons: Annotated[tuple[PythonName, ...], Field(min_length=1)]
-    """Pythons that there are builders and runtime images for."""
+    """Pythons of its builders and runtime images."""
     warning: str = ""
-    """What whoever uses it should know; shown in lists and in build logs."""
+    """A warning for its users, shown in lists and build logs."""
 
 
 class Suite(_Entry):
@@ -65,11 +65,11 @@ class Suite(_Entry):
     security_mirror: MirrorUrl | None = None
     """Mirror of its security archive. Default: ``mirror`` with ``-security`` after it."""
     snapshot: Annotated[str | None, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")] = None
-    """A moment of an archive that keeps its past (``20261101T000000Z``), put for ``{snapshot}`` in the mirrors."""
+    """Time of a snapshot archive (``20261101T000000Z``) that replaces ``{snapshot}`` in the mirrors."""
 
     @property
     def mirrors(self) -> tuple[str, str] | None:
-        """Its own mirror and that of its security archive, at the moment that it names; None if it has none."""
+        """Return its own mirror and security mirror, with the snapshot; None if it has none."""
         if self.mirror is None:
             return None
         plain = self.mirror.rstrip("/")
@@ -79,7 +79,7 @@ class Suite(_Entry):
 
     @property
     def package_manager(self) -> str:
-        """What installs a recipe's system packages in it."""
+        """Return the package manager for a recipe's system packages."""
         return "apt"
 
     def policy_on(self, architecture: str) -> Policy:
@@ -88,23 +88,23 @@ class Suite(_Entry):
 
 
 class ImageSuite(_Entry):
-    """A builder that others make, such as the PyPA's; ours is a layer on it, and a suite of ours proves its wheels."""
+    """An external builder, such as the PyPA's. Wheelyard adds a layer, and a suite of its own verifies the wheels."""
 
     kind: Literal["image"]
     policy: ForeignPolicyName
-    """Policy of the image, without the architecture; ``musllinux_1_2`` is one, too."""
+    """Policy of the image, without the architecture; ``musllinux_1_2`` is also valid."""
     image: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]*$")]
-    """The image's reference; by digest if it shall not change."""
+    """The image's reference, by digest if it must not change."""
     package_manager: Literal["apt", "dnf", "apk"]
-    """What installs a recipe's system packages; decides which of a recipe's keys counts."""
+    """The package manager, which decides whether a recipe's ``apt``, ``dnf`` or ``apk`` key applies."""
     python_path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./{}-]+$")] = "/opt/python/{python}/bin/python{python}"
-    """Where a Python is, with ``{python}`` (3.13) or ``{tag}`` (cp313-cp313) in it."""
+    """Path of a Python, with ``{python}`` (3.13) or ``{tag}`` (cp313-cp313) in it."""
     runtime: SuiteName | None = None
-    """The suite made here whose bare runtime proves its wheels. Without one it is listed, and nothing built in it."""
+    """The suite made here whose bare runtime verifies its wheels. Without one, nothing is built in it."""
 
     @property
     def is_buildable(self) -> bool:
-        """Whether wheels can be built in it: there is a runtime to prove them in, and ours all have glibc."""
+        """Return whether wheels can be built in it: it needs a runtime to verify them, and all of those have glibc."""
         return self.runtime is not None and self.policy.startswith("manylinux_")
 
     def policy_on(self, architecture: str) -> Policy:
@@ -112,7 +112,7 @@ class ImageSuite(_Entry):
         return Policy.parse(f"{self.policy}_{architecture}")
 
     def python_prefix(self, python: str) -> str:
-        """Say where a Python is: the folder that its ``bin`` is in."""
+        """Return the prefix of a Python: the folder of its ``bin``."""
         tag = f"cp{python.replace('.', '')}"
         path = self.python_path.replace("{python}", python).replace("{tag}", f"{tag}-{tag}")
         return path.rsplit("/", 2)[0]

@@ -1,4 +1,4 @@
-"""Upkeep of a host's images: which ones are outdated, are made anew, stand in for others and go, and what changed."""
+"""Upkeep of images: which ones to remove, and what a refresh changed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,11 +68,11 @@ class RefreshReport:
     """When it ended."""
     images: tuple[ImageRefresh, ...]
     host: str = ""
-    """Host of the worker that told of it."""
+    """Host of the worker that reported it."""
 
     @property
     def changes(self) -> tuple[PackageChange, ...]:
-        """Tell what changed in any image, each change once."""
+        """Return the changes in all images, each once."""
         return tuple(sorted({change for image in self.images if image.refreshed for change in image.changes}))
 
 
@@ -225,7 +225,7 @@ def _trace_chains(images: Sequence[UsedImage]) -> dict[str, tuple[UsedImage, ...
 
 
 def _find_last_uses(chains: Mapping[str, tuple[UsedImage, ...]]) -> dict[str, datetime]:
-    """Say when each image was last used; who uses an image uses those that it is made from."""
+    """Return the last use of each image; an image's use also counts for the images that it is made from."""
     uses: dict[str, datetime] = {}
     for image, *below in chains.values():
         for one in (image, *below):

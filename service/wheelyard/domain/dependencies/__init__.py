@@ -1,1 +1,1 @@
-"""What an application depends on, as its files say it."""
+"""The dependencies of an application, read from its files."""

@@ -1,7 +1,6 @@
-"""What an application depends on, as its files say it: values that all kinds of input are read into.
+"""The dependencies of an application: the values that every kind of input file is read into.
 
-An input is *locked* if it names every release that will be installed, and *open* if a resolver has to choose. Must not
-read files nor choose releases.
+An input is *locked* if it names every release that will be installed, and *open* if a resolver has to choose.
 """
 
 import posixpath
@@ -26,7 +25,7 @@ _LAST_PATCH: Final = 99
 
 
 class InputKind(StrEnum):
-    """The kinds of files that say what an application depends on, by the name that they usually bear."""
+    """The kinds of input files, by their usual names."""
 
     REQUIREMENTS = "requirements.txt"
     PYLOCK = "pylock.toml"
@@ -36,7 +35,7 @@ class InputKind(StrEnum):
 
 
 def kind_of_file(name: str) -> InputKind:
-    """Tell what a file is by its name; what is not known otherwise is a requirements file."""
+    """Return the kind of a file by its name; an unknown name is a requirements file."""
     base = posixpath.basename(name)
     if base == "pylock.toml" or (base.startswith("pylock.") and base.endswith(".toml")):
         return InputKind.PYLOCK
@@ -46,11 +45,11 @@ def kind_of_file(name: str) -> InputKind:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where something was asked for."""
+    """The place of a requirement in a file."""
 
     file: str
     line: int | None = None
-    """Counted from 1; None where the format has no useful lines."""
+    """Counted from 1; None if the format has no useful lines."""
 
     def __str__(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}"
@@ -64,7 +63,7 @@ class Pin:
     version: Version
     origin: Origin
     hashes: frozenset[str] = frozenset()
-    """``sha256:…`` of the files that the lock allows; none if it allows any."""
+    """``sha256:…`` of the files that the lock allows; empty if it allows any."""
 
     def __str__(self) -> str:
         return f"{self.project}=={self.version}"
@@ -77,19 +76,19 @@ class Wanted:
     requirement: Requirement
     origin: Origin
     hashes: frozenset[str] = frozenset()
-    """``sha256:…`` of the files that it allows; none if it allows any."""
+    """``sha256:…`` of the files that it allows; empty if it allows any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """A line that cannot be built or has no meaning here; the rest of the input goes on without it."""
+    """A line that cannot be built or has no meaning here; the rest of the input is used without it."""
 
     origin: Origin
     text: str
     reason: str
     is_wanted: bool = True
-    """True if it asks for something that is on no index, so that our index cannot be all that is needed. Options and
-    the application's own folders do not."""
+    """True if it requires something that is on no index, so that our index alone is not enough. False for options and
+    the application's own folders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,20 +100,20 @@ class Selection:
     groups: frozenset[NormalizedName] = frozenset()
     """Dependency groups (PEP 735)."""
     default_groups: bool = True
-    """Also those that the lock's own tool installs without being asked."""
+    """True to include the groups that the lock's own tool installs by default."""
 
     def check(self, file: str, *, extras: AbstractSet[str], groups: AbstractSet[str]) -> None:
-        """See that a lock has what is named; raises SelectionUnknownError."""
+        """Check that a lock has the selected names; raise SelectionUnknownError."""
         for kind, named, known in (("extra", self.extras, extras), ("dependency group", self.groups, groups)):
             if unknown := sorted(named - known):
                 raise SelectionUnknownError(file=file, kind=kind, name=unknown[0], known=sorted(known))
 
 
 class Lock(Protocol):
-    """Every release that will be installed, which differs by target where it has markers."""
+    """All releases to install; markers make them differ by target."""
 
     def pins(self, target: Target) -> tuple[Pin, ...]:
-        """List what is installed on a target."""
+        """Return the releases to install on a target."""
         ...
 
 
@@ -128,14 +127,14 @@ class MarkedPin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PinList:
-    """A lock whose entries each say where they apply."""
+    """A lock whose entries have markers."""
 
     entries: tuple[MarkedPin, ...]
     lock_values: Mapping[str, frozenset[str]] | None = None
-    """Values that only lock files' markers have (PEP 751): ``extras`` and ``dependency_groups``."""
+    """Marker variables that only lock files have (PEP 751): ``extras`` and ``dependency_groups``."""
 
     def pins(self, target: Target) -> tuple[Pin, ...]:
-        """List the entries whose marker holds on the target."""
+        """Return the entries whose marker holds on the target."""
         return tuple(entry.pin for entry in self.entries if may_hold(entry.marker, target, self.lock_values))
 
 
@@ -149,19 +148,19 @@ class ResolvedRelease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatedRelease:
-    """What a release's sdist says that it needs; not proven by a build, but nearly always right."""
+    """The requirements in a release's sdist; not verified by a build, but nearly always right."""
 
     project: NormalizedName
     version: Version
     requires: tuple[str, ...]
-    """Requirements (PEP 508), checked."""
+    """Valid requirements (PEP 508)."""
     extras: tuple[str, ...] = ()
     requires_python: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dependencies:
-    """Everything that an input says."""
+    """The dependencies in an input."""
 
     kind: InputKind
     lock: Lock | None
@@ -171,29 +170,29 @@ class Dependencies:
     constraints: tuple[Wanted, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     requires_python: SpecifierSet | None = None
-    """The Pythons that the input is for; None if it does not say."""
+    """The Pythons that the input supports; None if it has no such information."""
 
     def is_for(self, target: Target) -> bool:
-        """Tell whether the input is for a target's Python, in some patch release of it."""
+        """Return whether the input supports some patch release of a target's Python."""
         last = f"{target.python}.{_LAST_PATCH}"
         return self.requires_python is None or self.requires_python.contains(last, prereleases=True)
 
 
 def read_requires_python(text: object) -> SpecifierSet | None:
-    """Read a specifier of Pythons; what is none, such as Poetry's own ``^3.11``, says nothing."""
+    """Return a specifier of Pythons; None for anything else, such as Poetry's own ``^3.11``."""
     return find_specifiers(text) if isinstance(text, str) else None
 
 
 def may_hold(marker: Marker | None, target: Target, more: Mapping[str, AbstractSet[str]] | None = None) -> bool:
-    """Tell whether a marker holds in some micro release of the target's Python, of which a target names none.
+    """Return whether a marker holds in some micro release of the target's Python.
 
-    What a lock has for older ones and what it has for newer ones are both wanted, since either may be installed.
+    A target names no micro release, so a lock's entries for older and for newer ones are both wanted.
     """
     return any(holds(marker, target, more, micro=micro) for micro in _micros(marker, target))
 
 
 def _micros(marker: Marker | None, target: Target) -> set[int]:
-    """List micro releases of which every one that is left out agrees with one of them."""
+    """Return the micro releases to test: every other one gives the same result as one of them."""
     named = re.findall(rf"(?<![0-9.]){re.escape(target.python)}\.([0-9]{{1,4}})(?![0-9])", str(marker or ""))
     return {0, _LAST_PATCH} | {max(int(micro) + step, 0) for micro in named for step in (-1, 0, 1)}
 
@@ -201,12 +200,12 @@ def _micros(marker: Marker | None, target: Target) -> set[int]:
 def holds(
     marker: Marker | None, target: Target, more: Mapping[str, AbstractSet[str]] | None = None, *, micro: int = 0
 ) -> bool:
-    """Tell whether a marker holds on a target; one that has no value there does not (PEP 508).
+    """Return whether a marker holds on a target; False if a variable has no value there (PEP 508).
 
     Args:
         marker: None holds everywhere.
         target: Where.
-        more: Values that only lock files' markers have (PEP 751): ``extras`` and ``dependency_groups``.
+        more: Marker variables that only lock files have (PEP 751): ``extras`` and ``dependency_groups``.
         micro: The micro release of the target's Python.
     """
     if marker is None:

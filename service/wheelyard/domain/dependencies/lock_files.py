@@ -1,4 +1,4 @@
-"""Read lock files that list where each release applies: pylock.toml (PEP 751) and poetry.lock. Must not read files."""
+"""Read lock files whose entries have markers: pylock.toml (PEP 751) and poetry.lock."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ _MAIN: Final = canonicalize_name("main")
 
 
 def load_toml(text: str, *, file: str) -> dict[str, Any]:
-    """Read TOML; raises DependencyFileInvalidError."""
+    """Parse TOML; raise DependencyFileInvalidError."""
     try:
         return read_toml(text)
     except NotTomlError as error:
@@ -42,7 +42,7 @@ def load_toml(text: str, *, file: str) -> dict[str, Any]:
 
 
 def package_origins(text: str, *, file: str) -> Iterator[Origin]:
-    """Yield where each package's table begins, in the order of the tables; without a line once they run out."""
+    """Yield the place of each package's table, in order; without a line after the last one."""
     for number, line in enumerate(text.splitlines(), start=1):
         if _TABLE.fullmatch(line.strip()):
             yield Origin(file=file, line=number)
@@ -51,7 +51,7 @@ def package_origins(text: str, *, file: str) -> Iterator[Origin]:
 
 
 def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
-    """Read a standard lock file; raises DependencyFileInvalidError and SelectionUnknownError."""
+    """Read a pylock.toml; raise DependencyFileInvalidError or SelectionUnknownError."""
     try:
         lock = Pylock.from_dict(load_toml(text, file=file))
         _check_pylock(lock)
@@ -81,7 +81,7 @@ def read_pylock(text: str, *, file: str, selection: Selection) -> Dependencies:
 
 
 def _check_pylock(lock: Pylock) -> None:
-    """See that what packaging has read can be used; raises RefusedTextError."""
+    """Check that the lock which packaging parsed can be used; raise RefusedTextError."""
     if lock.requires_python is not None:
         check_specifiers(lock.requires_python)
     for package in lock.packages:
@@ -117,12 +117,12 @@ def _pylock_hashes(package: Package) -> Iterator[str]:
 def read_poetry_lock(
     text: str, *, file: str, selection: Selection, project: str | None = None, files_url: str = ""
 ) -> Dependencies:
-    """Read Poetry's lock file: the main group, the groups that are named, and those that Poetry installs by itself.
+    """Read a poetry.lock: the main group, the selected groups, and those that Poetry installs by default.
 
-    Format 2.1 says of each package to which groups it belongs and under which marker; older ones list neither, so
-    everything that is not optional is taken. Which groups are optional is in the pyproject.toml beside the lock: its
-    text is ``project``. A package at an address below ``files_url`` is one that our index served when the lock was
-    written for it. Raises DependencyFileInvalidError and SelectionUnknownError.
+    Format 2.1 lists the groups and the marker of each package. Older formats list neither, so every package that is
+    not optional is included. The pyproject.toml beside the lock, whose text is ``project``, has the optional groups.
+    A package with a URL below ``files_url`` was served by our index when the lock was written.
+    Raise DependencyFileInvalidError or SelectionUnknownError.
     """
     lock = load_toml(text, file=file)
     wanted = _poetry_optionals(lock, selection)
@@ -154,12 +154,12 @@ def read_poetry_lock(
 
 
 def _poetry_groups(packages: Iterable[Mapping[str, Any]]) -> frozenset[NormalizedName]:
-    """List the groups that packages belong to; the lock does not list them otherwise."""
+    """Return the groups of all packages; the lock has no other list of them."""
     return frozenset({_MAIN}).union(*(_names(package.get("groups")) for package in packages))
 
 
 def _with_poetry_groups(selection: Selection, groups: frozenset[NormalizedName], project: str | None) -> Selection:
-    """Add what ``poetry sync`` installs without being asked: every group that the project does not call optional.
+    """Return the selection with what ``poetry sync`` installs by default: every group that is not optional.
 
     https://python-poetry.org/docs/managing-dependencies/#optional-groups
     """
@@ -176,7 +176,7 @@ def _optional_groups(project: str | None) -> frozenset[NormalizedName]:
 
 
 def _poetry_optionals(lock: Mapping[str, Any], selection: Selection) -> frozenset[str]:
-    """List the optional packages that the wanted extras bring in."""
+    """Return the optional packages of the selected extras."""
     extras = {canonicalize_name(extra): names for extra, names in lock.get("extras", {}).items()}
     texts = (text for extra in selection.extras for text in extras.get(extra, ()))
     return frozenset(canonicalize_name(re.split(r"[^\w.\-]", text, maxsplit=1)[0]) for text in texts)
@@ -202,7 +202,7 @@ def _poetry_entry(
 
 
 def _poetry_marker(markers: str | Mapping[str, str] | None, selection: Selection) -> Marker | None:
-    """Join the markers of the wanted groups: a package is installed if any of them wants it."""
+    """Return the markers of the selected groups, joined by "or"."""
     if markers is None or isinstance(markers, str):
         return read_marker(markers) if markers else None
     texts = [text for group, text in markers.items() if canonicalize_name(group) in selection.groups]

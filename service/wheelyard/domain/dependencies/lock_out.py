@@ -1,7 +1,7 @@
-"""Turn the lock file that a prebuild was made for into one that installs from our index, and from nowhere else.
+"""Rewrite a prebuild's lock file so that it installs from our index only.
 
-What the index serves for a release takes the place of the files that the lock had for it, sdists among them. Everything
-else stays as it was: markers, groups, dependencies, comments, the hash of the project.
+The index's files of a release replace the lock's files of it, including sdists. Everything else stays: markers, groups,
+dependencies, comments and the hash of the project.
 """
 
 import copy
@@ -39,7 +39,7 @@ _HASH: Final = re.compile(r"\s+--hash[=\s]\s*\S+")
 _INDEX_OPTION: Final = re.compile(
     r"(?:^|\s)(?:(?:--index-url|--extra-index-url|--find-links|-i|-f)(?:\s*=\s*|\s+)?\S+|--no-index)(?=\s|$)"
 )
-"""What says where pip finds files, and the address that it is given."""
+"""pip's options for the sources of files, with their URL."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,43 +48,43 @@ class ServedWheel:
 
     filename: str
     url: str
-    """Where our index serves it."""
+    """Its URL on our index."""
     sha256: str
     size_bytes: int
     targets: tuple[Target, ...]
-    """The targets of the prebuild that it is for."""
+    """The prebuild's targets that it serves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedReleases:
-    """What our index serves of what a prebuild was to bring, and where the index is."""
+    """The releases of a prebuild on our index, and the URLs of the index."""
 
     simple_url: str
-    """Address for ``--index-url``."""
+    """URL for ``--index-url``."""
     files_url: str
-    """Address that file names are below."""
+    """Base URL of the files."""
     wheels: Mapping[Release, Sequence[ServedWheel]]
-    """By release; one that is wanted and not served has none."""
+    """Wheels by release; empty for a wanted release that is not served."""
     pythons: Mapping[Release, Sequence[str]]
-    """The Pythons that each release is wanted for."""
+    """The Pythons that need each release."""
     trusted_host: str | None = None
-    """The index's host, if pip has to be told that it may trust it: it has no TLS."""
+    """The index's host if it has no TLS, so that pip needs ``--trusted-host``."""
 
 
 def lock_to_index(
     kind: InputKind, files: Mapping[str, str], served: ServedReleases, *, start: str, parse_lines: LineParser
 ) -> dict[str, str]:
-    """Return the lock's files as they install from our index, by name.
+    """Return the rewritten files of the lock, by name.
 
     Args:
-        kind: What the file to begin with is; a pyproject.toml is no lock and comes back as it is.
-        files: The lock file, those that it names, and the pyproject.toml beside it if there is one.
-        served: What the index serves.
-        start: The file to begin with.
-        parse_lines: What tells the lines of a requirements file.
+        kind: Kind of the first file; a pyproject.toml is not a lock and is returned unchanged.
+        files: Texts of the lock file, of those that it names, and of the pyproject.toml beside it if there is one.
+        served: The releases on the index.
+        start: Name of the first file.
+        parse_lines: Parser of a requirements file's lines.
 
     Raises:
-        DependencyFileInvalidError: It is not TOML, or not of the form that its kind has.
+        DependencyFileInvalidError: It is not TOML, or does not have the form of its kind.
     """
     texts = {name: text.replace("\r\n", "\n") if _is_windows(text) else text for name, text in files.items()}
     if kind is InputKind.REQUIREMENTS:
@@ -92,14 +92,14 @@ def lock_to_index(
     else:
         project = texts.get(posixpath.join(posixpath.dirname(start), InputKind.PYPROJECT.value))
         written = {start: _lock_toml(kind, texts[start], served, project, file=start)}
-    # What is new ends as the file's other lines do.
+    # New lines get the line ends of the file.
     return {
         name: text.replace("\n", "\r\n") if _is_windows(files.get(name, "")) else text for name, text in written.items()
     }
 
 
 def is_open(files: Iterable[str], parse_lines: LineParser) -> bool:
-    """Tell whether requirements files leave anything to a resolver, by their texts: none of them has a hash."""
+    """Return whether requirements files need a resolver: none of them has a hash."""
     lines = (line for text in files for line in parse_lines(text))
     return not any(isinstance(line, RequirementLine) and line.hashes for line in lines)
 
@@ -129,7 +129,7 @@ def _index_options(served: ServedReleases) -> tuple[str, ...]:
 
 
 def _constraint_files(texts: Mapping[str, str], parse_lines: LineParser) -> set[str]:
-    """Name the files that are only constraints: where pip finds files is not theirs to say."""
+    """Return the files that are only constraints, in which pip allows no index options."""
     nested = [
         (nested_path(name, line.name), line.is_constraints)
         for name, text in texts.items()
@@ -141,7 +141,7 @@ def _constraint_files(texts: Mapping[str, str], parse_lines: LineParser) -> set[
 
 
 def _pinned(served: ServedReleases) -> str:
-    """Write what a resolver has chosen as requirements that pip takes with ``--require-hashes``."""
+    """Return the resolved releases as requirements for pip's ``--require-hashes``."""
     every = {python for pythons in served.pythons.values() for python in pythons}
     lines = [
         _with_hashes(f"{project}=={version}{_marker(served.pythons[project, version], every)}", wheels)
@@ -157,7 +157,7 @@ def _marker(pythons: Iterable[str], every: set[str]) -> str:
 
 def _lock_lines(text: str, served: ServedReleases, parse_lines: LineParser, *, heads: Sequence[str]) -> str:
     lines = text.splitlines(keepends=True)
-    # From the end, so that what is put in moves no line that is still to come.
+    # From the end, so that new lines do not move the remaining ones.
     for line in reversed(parse_lines(text)):
         place = slice(line.line - 1, _last_line(lines, line.line - 1) + 1)
         if isinstance(line, UnusableLine) and _INDEX_OPTION.search(_joined(lines[place])):
@@ -174,18 +174,18 @@ def _wheels_of(line: RequirementLine, served: ServedReleases) -> Sequence[Served
 
 
 def _last_line(lines: Sequence[str], first: int) -> int:
-    """Find where a requirement that goes on over several lines ends, if need be with the file."""
+    """Return the last line of a requirement that spans several lines."""
     ends = (number for number in range(first, len(lines)) if not lines[number].rstrip("\r\n").endswith("\\"))
     return next(ends, len(lines) - 1)
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """Join what goes on over several lines."""
+    """Return continued lines joined into one."""
     return " ".join(line.rstrip("\r\n").removesuffix("\\").strip() for line in lines)
 
 
 def _replace_hashes(lines: Sequence[str], wheels: Sequence[ServedWheel]) -> str:
-    """Write one requirement anew with other hashes; a comment stays at the end."""
+    """Return a requirement with new hashes; a comment stays at the end."""
     end = lines[-1][len(lines[-1].rstrip("\r\n")) :]
     code, mark, comment = f"{_joined(lines)} ".partition(" #")
     requirement = _HASH.sub("", f" {code}").strip()
@@ -230,7 +230,7 @@ def _served(package: Mapping[str, Any], served: ServedReleases) -> Sequence[Serv
 
 
 def _put(package: Any, key: str, entries: Iterable[Mapping[str, Any]]) -> None:  # noqa: ANN401  (tomlkit's own)
-    """Put files into a package as the tools write them: a line for each."""
+    """Put files into a package, one line each, as the tools write them."""
     files = tomlkit.array()
     for entry in entries:
         table = tomlkit.inline_table()
@@ -240,7 +240,7 @@ def _put(package: Any, key: str, entries: Iterable[Mapping[str, Any]]) -> None: 
 
 
 def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (tomlkit's own)
-    """Let every package of an index come from ours; one that is not served keeps no file, and uv says so."""
+    """Point every package of an index to ours; one that is not served keeps no file, which uv reports."""
     for package in document.get("package", ()):
         for edge in _uv_edges(package):
             if "registry" in edge.get("source", {}):
@@ -259,7 +259,7 @@ def _lock_uv(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (t
 
 
 def _uv_edges(package: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what a package needs; an edge names the source where the lock has a project from several."""
+    """Yield a package's dependencies; they name a source if the lock has a project from several sources."""
     yield from package.get("dependencies", ())
     for tables in ("optional-dependencies", "dev-dependencies"):
         for edges in package.get(tables, {}).values():
@@ -269,8 +269,8 @@ def _uv_edges(package: Mapping[str, Any]) -> Iterator[Any]:
 def _lock_pylock(document: Any, served: ServedReleases) -> None:  # noqa: ANN401  (tomlkit's own)
     """Let every package of an index come from ours.
 
-    The format wants files of each package, so one that is not served keeps the names that it had, at an address where
-    our index has nothing: an installer that wants it fails, and goes nowhere else.
+    The format requires files, so a package that is not served keeps its names, at URLs where our index has nothing:
+    an installer that wants it fails and does not use another index.
     """
     for package in document.get("packages", ()):
         if {"vcs", "directory", "archive"} & package.keys():
@@ -298,7 +298,7 @@ def _nowhere(filename: str, served: ServedReleases) -> str:
 
 
 def _source_name(project: str | None, served: ServedReleases) -> str | None:
-    """Name the source of the pyproject.toml that is our index, if it has one."""
+    """Return the name of the pyproject.toml's source that is our index; None if there is none."""
     try:
         sources = read_toml(project or "").get("tool", {}).get("poetry", {}).get("source", [])
         ours = served.simple_url.rstrip("/")
@@ -311,9 +311,9 @@ def _source_name(project: str | None, served: ServedReleases) -> str | None:
 def _lock_poetry(document: Any, served: ServedReleases, source: str | None) -> None:  # noqa: ANN401  (tomlkit's own)
     """Let every package of an index come from ours.
 
-    Poetry looks for a package in a source of the pyproject.toml, and takes the lock for outdated once that file names
-    another one. So unless it names our index, each package gets its wheel's address, and where no single wheel serves
-    all, an entry for each Python. One that is not served gets an address where our index has nothing.
+    Poetry looks for a package in a source of the pyproject.toml, and treats the lock as outdated if that file changes.
+    Unless it names our index, each package gets the URL of its wheel. If no single wheel serves all Pythons, there is
+    an entry for each Python. A package that is not served gets a URL where our index has nothing.
     """
     packages: list[Any] = []
     for package in document.get("package", ()):
@@ -361,7 +361,7 @@ def _entries_by_python(package: Any, wheels: Sequence[ServedWheel]) -> Iterator[
 
 
 def _pythons_by_wheel(wheels: Sequence[ServedWheel]) -> dict[ServedWheel, list[str]]:
-    """Choose a wheel for each Python, as few as do: an address has no tags that an installer could choose by."""
+    """Return a wheel for each Python, as few as possible, because an installer cannot choose between URLs by tags."""
     targets = list(dict.fromkeys(target for wheel in wheels for target in wheel.targets))
     chosen: dict[ServedWheel, list[str]] = {}
     for python in sorted({target.python for target in targets}, key=read_version):
@@ -376,7 +376,7 @@ def _reach(wheel: ServedWheel, targets: Iterable[Target]) -> int:
 
 
 def _narrow(package: Any, marker: str) -> None:  # noqa: ANN401  (tomlkit's own)
-    """Add a condition to a package's markers: one text, or one for each group."""
+    """Add a condition to a package's markers, which are one text or one for each group."""
     former = package.get("markers")
     if isinstance(former, Mapping):
         groups = package.get("groups", ["main"])

@@ -1,4 +1,4 @@
-"""Read what a pyproject.toml depends on: project dependencies, extras, dependency groups. Must not read files."""
+"""Read the dependencies of a pyproject.toml: project dependencies, extras and dependency groups."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,13 +29,13 @@ _SHOWN: Final = 200
 _QUOTED: Final = re.compile(r'"([^"]+)"|\'([^\']+)\'')
 _MOST_EXTRAS: Final = 500
 _NO_TABLE: Final = "it has neither a [project] nor a [dependency-groups]"
-_POETRY: Final = "; what is in Poetry's own tables, its poetry.lock says"
+_POETRY: Final = "; for Poetry's own tables, use its poetry.lock"
 
 
 def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencies:
-    """Read dependencies (PEP 621) and the wanted extras and dependency groups (PEP 735).
+    """Read the dependencies (PEP 621) and the selected extras and dependency groups (PEP 735).
 
-    Raises DependencyFileInvalidError if there are none to be read, and SelectionUnknownError.
+    Raise DependencyFileInvalidError if there are none that can be read, or SelectionUnknownError.
     """
     document = load_toml(text, file=file)
     project = _project_of(document, file)
@@ -66,18 +66,18 @@ def read_pyproject(text: str, *, file: str, selection: Selection) -> Dependencie
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Application:
-    """The project itself: where its requirements are, and what its name means in them."""
+    """The project itself: the places of its requirements, and its own extras."""
 
     file: str
     name: NormalizedName
     extras: Mapping[NormalizedName, Sequence[str]]
     lines: Mapping[str, int]
-    """Where each requirement is, by how it is written in the end."""
+    """Line of each requirement, by its normalised text."""
 
     def read(self, texts: Sequence[str]) -> Iterator[Wanted | Skipped]:
-        """Read requirements; where the project names extras of its own, what is in these takes their place.
+        """Yield requirements; the project's own extras are replaced by their contents.
 
-        Raises DependencyFileInvalidError if these name one another beyond all measure.
+        Raise DependencyFileInvalidError if extras refer to one another too deeply or too often.
         """
         waiting: list[tuple[str, Marker | None]] = [(text, None) for text in reversed(texts)]
         seen: set[tuple[str, str]] = set()
@@ -129,14 +129,14 @@ def _project_of(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
 
 
 def _texts(value: object, what: str, file: str) -> list[str]:
-    """Return a copy of a list of requirements; raises DependencyFileInvalidError for anything else."""
+    """Return a copy of a list of requirements; raise DependencyFileInvalidError for anything else."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise DependencyFileInvalidError(file=file, problems=[f"{what[:_SHOWN]}: not a list of requirements"])
     return [*value]
 
 
 def _grouped(groups: Mapping[str, Any], wanted: AbstractSet[NormalizedName], *, file: str) -> Iterator[str]:
-    """Yield the requirements of dependency groups (PEP 735), each group's once, however often others include it."""
+    """Yield the requirements of dependency groups (PEP 735), once for each group even if several include it."""
     texts = {canonicalize_name(name): content for name, content in groups.items()}
     if len(texts) < len(groups):
         raise DependencyFileInvalidError(file=file, problems=["dependency groups: two have the same name"])
@@ -173,7 +173,7 @@ def _checked(text: str, file: str) -> str:
 def _content(
     texts: Mapping[NormalizedName, Any], group: NormalizedName, seen: set[NormalizedName], *, file: str
 ) -> Iterator[Any]:
-    """Iterate over a group's entries, over none if it has been seen."""
+    """Iterate over a group's entries; over none if it was seen before."""
     content = texts.get(group)
     if not isinstance(content, list):
         raise DependencyFileInvalidError(file=file, problems=[f"dependency groups: {group!r} not found"])
@@ -183,7 +183,7 @@ def _content(
 
 
 def _limited(requirement: Requirement, marker: Marker | None) -> Requirement:
-    """Let a requirement hold only where the one that stands for it does."""
+    """Return a requirement that only holds where the requirement of its extra holds."""
     if marker is not None:
         own = requirement.marker
         requirement.marker = marker if own is None else read_marker(f"({marker}) and ({own})")
@@ -191,7 +191,7 @@ def _limited(requirement: Requirement, marker: Marker | None) -> Requirement:
 
 
 def _lines_of(text: str) -> Mapping[str, int]:
-    """Find the lines of all that is in quotation marks."""
+    """Return the line of each quoted string."""
     lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         for quoted in _QUOTED.findall(line):
@@ -200,6 +200,6 @@ def _lines_of(text: str) -> Mapping[str, int]:
 
 
 def _as_written(text: str) -> str:
-    """Write a requirement in one way, since dependency groups come back so."""
+    """Return a requirement in normalised form, as dependency groups return it."""
     requirement = find_requirement(text)
     return text if requirement is None else str(requirement)

@@ -1,6 +1,6 @@
-"""A requirements file and the files that it names, made into one input. Must not parse lines nor read files.
+"""Combine a requirements file and the files that it names into one input.
 
-What a line means is pip's to say (``adapters/resolver/requirements.py``); how files nest is decided here.
+This module decides how files nest. ``adapters/resolver/requirements.py`` parses the lines as pip does.
 """
 
 import posixpath
@@ -40,7 +40,7 @@ class RequirementLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NestedFile:
-    """A file that another one names with ``-r`` or ``-c``."""
+    """A file that another file names with ``-r`` or ``-c``."""
 
     line: int
     name: str
@@ -49,15 +49,15 @@ class NestedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnusableLine:
-    """A line that says something that has no meaning here."""
+    """A line that has no meaning here."""
 
     line: int
     text: str
     reason: str
     is_wanted: bool = True
-    """True if it asks for something that is on no index."""
+    """True if it requires something that is on no index."""
     is_malformed: bool = False
-    """True if no installer could read it."""
+    """True if no installer can read it."""
 
 
 ParsedLine = RequirementLine | NestedFile | UnusableLine
@@ -66,7 +66,7 @@ LineParser = Callable[[str], tuple[ParsedLine, ...]]
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far."""
+    """The result so far."""
 
     files: Mapping[str, str]
     parse: LineParser
@@ -78,19 +78,19 @@ class _Reading:
 
 
 def read_requirements(files: Mapping[str, str], *, start: str, parse: LineParser) -> Dependencies:
-    """Read a requirements file and all that it names.
+    """Read a requirements file and all files that it names.
 
-    It is locked if every requirement is one exact version with a hash, as ``pip install --require-hashes`` has it:
-    then it must name everything that is installed. Else it is open.
+    The input is locked if every requirement is one exact version with a hash, as ``pip install --require-hashes`` wants
+    it: then it must name everything that is installed. Otherwise it is open.
 
     Args:
         files: Texts by relative path.
-        start: The file to begin with.
-        parse: What tells the lines of a text.
+        start: The first file.
+        parse: Parser of a text's lines.
 
     Raises:
-        DependencyFileMissingError: A file is not there.
-        DependencyFileInvalidError: Files name one another without end, or lines cannot be read.
+        DependencyFileMissingError: A file is missing.
+        DependencyFileInvalidError: Files include each other in a cycle, or lines cannot be read.
     """
     reading = _Reading(files=files, parse=parse)
     _read_file(reading, start, constraints=False)
@@ -129,7 +129,7 @@ def _read_file(reading: _Reading, name: str, *, constraints: bool, depth: int = 
 
 
 def malformed_lines(file: str, problems: Sequence[str]) -> DependencyFileInvalidError:
-    """Return the error for lines that cannot be read, each with its place."""
+    """Return the error for lines that cannot be read, with the place of each."""
     shown = [*problems[:_SHOWN_LINES]]
     if len(problems) > _SHOWN_LINES:
         shown.append(f"and {len(problems) - _SHOWN_LINES} more such lines")
@@ -146,7 +146,7 @@ def _read_nested(reading: _Reading, origin: Origin, nested: str, *, constraints:
 
 
 def nested_path(parent: str, nested: str) -> str | None:
-    """Say which file ``-r`` or ``-c`` means, relative to the first file's folder; None if it is elsewhere."""
+    """Return the file that ``-r`` or ``-c`` names, relative to the first file's folder; None if it is outside."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(parent), nested))
     return None if "://" in nested or path.startswith(("/", "..")) else path
 
@@ -168,7 +168,7 @@ def _pin(origin: Origin, line: RequirementLine, version: Version) -> Pin:
 
 
 def exact_version(requirement: Requirement) -> Version | None:
-    """Return the one version that a requirement allows, None if it allows more."""
+    """Return the one version that a requirement allows; None if it allows more."""
     return pinned_version(requirement.specifier)
 
 

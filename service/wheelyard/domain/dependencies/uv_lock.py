@@ -1,4 +1,4 @@
-"""Read uv.lock: a graph of releases, walked from the workspace's own projects. Must not read files nor resolve."""
+"""Read uv.lock: a graph of releases, followed from the workspace's own projects."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,16 +30,16 @@ from wheelyard.errors import DependencyFileInvalidError
 _OWN: Final = frozenset({"editable", "virtual"})
 _DEFAULT_GROUPS: Final = ["dev"]
 _FOLDER: Final = "directory"
-"""A project of one's own that is not a member of the workspace."""
+"""The source of the user's own projects that are not members of the workspace."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Edge:
-    """One package's need of another."""
+    """A dependency of one package on another."""
 
     project: NormalizedName
     version: str | None
-    """Given only where the lock has several versions of the project."""
+    """Only given if the lock has several versions of the project."""
     extras: tuple[NormalizedName, ...]
     marker: Marker | None
 
@@ -59,24 +59,24 @@ class _Node:
 
     @property
     def is_own(self) -> bool:
-        """Tell whether it is one of the workspace's own projects."""
+        """Return whether it is one of the workspace's own projects."""
         return self.source in _OWN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UvLock:
-    """A graph of releases; which of them are installed depends on the target's markers."""
+    """A graph of releases; the target's markers decide which of them are installed."""
 
     nodes: tuple[_Node, ...]
     selection: Selection
 
     def pins(self, target: Target) -> tuple[Pin, ...]:
-        """List what is reached from the workspace's own projects on a target, by name."""
+        """Return the releases that the workspace's own projects need on a target, by name."""
         nodes = (node for node in self._reached(target) if not node.is_own and _is_from_an_index(node))
         return tuple(sorted(map(_pin_of, nodes), key=lambda pin: (pin.project, pin.version)))
 
     def skipped(self) -> Iterator[Skipped]:
-        """List what is reached on any target and comes from elsewhere than an index."""
+        """Yield what is needed on any target but is not from an index."""
         for node in self._reached(None):
             if not node.is_own and not _is_from_an_index(node):
                 reason = f"it comes from a {node.source}, not from the index"
@@ -84,9 +84,9 @@ class UvLock:
                 yield Skipped(origin=node.origin, text=node.project, reason=reason, is_wanted=wanted)
 
     def _reached(self, target: Target | None) -> list[_Node]:
-        """Walk from the workspace's own projects, along the needs that hold on a target, or along all of them.
+        """Return what the workspace's own projects reach by the dependencies of a target, or by all of them.
 
-        Each node's needs, and those of each of its extras, are looked at once.
+        The dependencies of each node and of each extra are followed once.
         """
         index = _Index(self.nodes)
         reached: dict[tuple[str, str | None], _Node] = {}
@@ -115,7 +115,7 @@ class UvLock:
 
 
 class _Index:
-    """Finds the nodes that an edge means, and gives out each of them, and each of its extras, once."""
+    """Finds the nodes of an edge; returns each node and extra only once."""
 
     def __init__(self, nodes: Iterable[_Node]) -> None:
         self._left: defaultdict[tuple[str, str | None, str], list[_Node]] = defaultdict(list)
@@ -126,7 +126,7 @@ class _Index:
                     self._left[node.project, version, extra].append(node)
 
     def take(self, key: tuple[str, str | None, str]) -> Iterator[tuple[_Node, Sequence[_Edge]]]:
-        """Yield what a project, a version (None for any) and an extra ("" for none) mean, less what was given out."""
+        """Yield the nodes of a project, version (None for any) and extra ("" for none) that were not yielded before."""
         extra = key[2]
         for node in self._left.pop(key, ()):
             if (id(node), extra) not in self._given:
@@ -135,10 +135,10 @@ class _Index:
 
 
 def read_uv_lock(text: str, *, file: str, selection: Selection, project: str | None = None) -> Dependencies:
-    """Read uv's lock file; raises DependencyFileInvalidError and SelectionUnknownError.
+    """Read a uv.lock; raise DependencyFileInvalidError or SelectionUnknownError.
 
-    What the workspace's own projects need is wanted, and of their extras and dependency groups those that are named.
-    ``uv sync`` also installs the default groups, which are in the pyproject.toml beside the lock: its text is
+    The dependencies of the workspace's own projects are wanted, with their selected extras and dependency groups.
+    ``uv sync`` also installs the default groups. The pyproject.toml beside the lock has them: its text is
     ``project``. https://docs.astral.sh/uv/concepts/projects/dependencies/#default-groups
     """
     lock = load_toml(text, file=file)
@@ -169,13 +169,13 @@ def _read_nodes(lock: Mapping[str, Any], origins: Iterator[Origin], *, file: str
 
 
 def _read_manifest(manifest: Mapping[str, Any], origin: Origin) -> Iterator[_Node]:
-    """Read the groups of a pyproject.toml that has no project, as if they were a project's."""
+    """Return the groups of a pyproject.toml without a project as a node."""
     if tables := manifest.get("dependency-groups"):
         yield _read_node({"name": "", "source": {"virtual": "."}, "dev-dependencies": tables}, origin)
 
 
 def _default_groups(project: str | None) -> frozenset[NormalizedName]:
-    """Read which groups uv installs by itself: ``dev``, unless the project says otherwise."""
+    """Return the groups that uv installs by default: ``dev``, unless the project names others."""
     try:
         document = read_toml(project or "")
         wanted = document.get("tool", {}).get("uv", {}).get("default-groups", _DEFAULT_GROUPS)
@@ -201,7 +201,7 @@ def _pin_of(node: _Node) -> Pin:
 def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
     version, metadata = package.get("version"), package.get("metadata", {})
     source = next(iter(package["source"]), "")
-    # The groups of a workspace without a project come as a package of its own without a name.
+    # The groups of a workspace without a project are in a package without a name.
     is_nameless = package["name"] == "" and source in _OWN
     files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
     return _Node(
@@ -219,7 +219,7 @@ def _read_node(package: Mapping[str, Any], origin: Origin) -> _Node:
 def _read_tables(
     tables: Mapping[str, Sequence[Mapping[str, Any]]], empty: Iterable[str]
 ) -> dict[NormalizedName, tuple[_Edge, ...]]:
-    """Read an extra's or a group's needs; of those that have none the lock tells but the name."""
+    """Return the dependencies of each extra or group; of those that have none the lock only has the name."""
     named: dict[NormalizedName, tuple[_Edge, ...]] = {canonicalize_name(name): () for name in empty}
     return named | {canonicalize_name(name): _read_edges(edges) for name, edges in tables.items()}
 

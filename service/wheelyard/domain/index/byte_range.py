@@ -1,11 +1,11 @@
-"""Which part of a file a Range header asks for (RFC 9110, section 14). Must not read the file."""
+"""The part of a file that a Range header requests (RFC 9110, section 14)."""
 
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-# One range only: a server may ignore a header that asks for more, and no installer does.
+# One range only: a server may ignore a header with more, and no installer sends one.
 _SINGLE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -18,11 +18,11 @@ class ByteRange:
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes these are."""
+        """Return the number of bytes."""
         return self.last - self.first + 1
 
     async def cut(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield these bytes of a file's, and no more than that is read."""
+        """Yield these bytes of a file's chunks, without reading further ones."""
         position = 0
         async for chunk in chunks:
             part = chunk[max(self.first - position, 0) : self.last + 1 - position]
@@ -34,7 +34,7 @@ class ByteRange:
 
 
 def parse_range(header: str | None, *, size_bytes: int) -> ByteRange | None:
-    """Read a Range header; None means the whole file; raises ValueError if the file has no such part."""
+    """Parse a Range header; return None for the whole file; raise ValueError if the file has no such part."""
     found = _SINGLE.fullmatch(header.replace(" ", "")) if header else None
     if found is None or found.groups() == ("", ""):
         return None

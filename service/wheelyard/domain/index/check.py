@@ -1,4 +1,4 @@
-"""Where what devpi holds and what we know differ, and what can be done about each case. Must not look at either."""
+"""Differences between devpi's files and the database."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,77 +11,77 @@ from wheelyard.domain.index.index import HeldFile
 from wheelyard.domain.index.wheels import IndexedWheel
 
 MOST_FINDINGS: Final = 300
-"""How many disagreements of a report are kept."""
+"""The number of findings of a report that are saved."""
 
 
 class Difference(StrEnum):
-    """A way in which devpi and the database can disagree."""
+    """The kinds of differences between devpi and the database."""
 
     MISSING = "missing"
-    """We list the wheel, and devpi does not have it."""
+    """The wheel is listed, but devpi does not have it."""
     OTHER_BYTES = "other-bytes"
-    """devpi holds other bytes than those that were proven."""
+    """devpi has other bytes than those that were verified."""
     NOT_DELETED = "not-deleted"
-    """We deleted the wheel, and devpi still has it."""
+    """The wheel is deleted, but devpi still has it."""
     UNKNOWN = "unknown"
-    """devpi holds a file that no build of ours has published."""
+    """devpi has a file that no build here published."""
     NO_METADATA = "no-metadata"
-    """We have not kept its METADATA, so installers must fetch the whole wheel for it."""
+    """Its METADATA is not stored, so installers must fetch the whole wheel for it."""
     NO_CONTENTS = "no-contents"
-    """We have not kept what it contains, so its page cannot list it."""
+    """Its contents are not stored, so its page cannot list them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One disagreement."""
+    """A difference between devpi and the database."""
 
     difference: Difference
     filename: str
     project: str
     detail: str
     mended: bool = False
-    """True if it was put right."""
+    """True if it was repaired."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexReport:
-    """How devpi and the database compare."""
+    """The result of a comparison of devpi and the database."""
 
     wheels: int
-    """How many wheels we list."""
+    """Number of listed wheels."""
     files: int
-    """How many files devpi holds."""
+    """Number of files in devpi."""
     findings: tuple[Finding, ...]
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether nothing is left to be mended."""
+        """Return whether nothing is left to repair."""
         return all(finding.mended for finding in self.findings)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastReport:
-    """The newest report, as much of it as is kept."""
+    """The newest report, as it is saved."""
 
     wheels: int
     files: int
     found: int
-    """How many disagreements were found and not mended."""
+    """Number of findings that were not repaired."""
     findings: tuple[Finding, ...]
-    """The first of all, those that were not mended before the others."""
+    """The first findings; those that were not repaired come first."""
     checked_at: datetime | None = None
-    """When that was; None for one that is yet to be kept."""
+    """Time of the check; None before it is saved."""
 
     @classmethod
     def of(cls, report: IndexReport) -> Self:
-        """Cut a report to what is kept."""
+        """Return the part of a report that is saved."""
         findings = sorted(report.findings, key=lambda finding: finding.mended)
         found = sum(not finding.mended for finding in findings)
         return cls(wheels=report.wheels, files=report.files, found=found, findings=tuple(findings[:MOST_FINDINGS]))
 
 
 def compare(wheels: Iterable[IndexedWheel], held: Iterable[HeldFile]) -> Iterator[tuple[Finding, IndexedWheel | None]]:
-    """Yield what differs, with the wheel as we know it."""
+    """Yield the differences, with the wheel of the database."""
     copies = defaultdict[str, list[HeldFile]](list)
     for file in held:
         copies[file.filename].append(file)

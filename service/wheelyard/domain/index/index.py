@@ -1,4 +1,4 @@
-"""Our own index: where it is, who may publish on it, and what is published. Must not talk to it."""
+"""Our own index: its URLs, its users and its published files."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,10 +7,10 @@ from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 
 class Level(StrEnum):
-    """How far a wheel has come on our index; all of them are proven."""
+    """The level of a wheel on our index; wheels on both levels are verified."""
 
     STAGING = "staging"
-    """Published by the publisher, for those who try it before everybody gets it."""
+    """Published by the publisher, for early tests."""
     PROD = "prod"
     """Published by the promoter: what users install."""
 
@@ -28,44 +28,44 @@ class IndexEndpoint:
     """A running index server with its two indexes."""
 
     url: str
-    """Address of the server, without a slash at the end."""
+    """URL of the server, without a slash at the end."""
     staging_url: str
-    """Address of the index that takes wheels before they are proven; its pages are below ``+simple/``."""
+    """URL of the index that gets wheels first; its pages are below ``+simple/``."""
     prod_url: str
-    """Address of the index that users install from."""
+    """URL of the index that users install from."""
     publisher: Credentials
-    """May upload to staging."""
+    """The user that may upload to staging."""
     promoter: Credentials
-    """May upload to prod."""
+    """The user that may upload to prod."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedFile:
-    """A wheel that the index has been seen to give back byte by byte."""
+    """A published wheel that was read back byte by byte."""
 
     filename: str
     url: str
-    """Absolute address of the bytes."""
+    """Absolute URL of the bytes."""
     index_url: str
-    """Address of the Simple API that lists it, for ``pip install --index-url``."""
+    """URL of the Simple API that lists it, for ``pip install --index-url``."""
     sha256: str
     size_bytes: int
     uploaded: bool
-    """False if the index held these bytes already."""
+    """False if the index already had these bytes."""
     level: Level = Level.PROD
     metadata: bytes = field(default=b"", repr=False)
     """Its METADATA file, byte by byte."""
     contents: WheelContents | None = field(default=None, repr=False)
-    """What it contains."""
+    """Its contents."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldFile:
-    """A file as devpi itself lists it."""
+    """A file in devpi's own list."""
 
     level: Level
     project: str
     filename: str
     sha256: str
     url: str
-    """Where its bytes are."""
+    """The URL of its bytes."""

@@ -1,7 +1,4 @@
-"""What a resolver is shown of a project beside upstream's own page: our wheels, and sdists in place of missing wheels.
-
-Must not read pages nor serve them.
-"""
+"""Files that a resolver gets beside upstream's page of a project: our wheels, and placeholder files."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,26 +12,26 @@ from wheelyard.domain.packaging.target import Target
 
 
 class Placeholders(StrEnum):
-    """Which releases without a usable wheel are shown all the same, as what could be built."""
+    """Which releases without a usable wheel get a placeholder, because they could be built."""
 
     NONE = "none"
     WHEELLESS = "wheelless"
-    """Those of projects that have no usable wheel at all: an older release's wheel is better than a build."""
+    """Releases of projects without any usable wheel: an older release's wheel is better than a build."""
     ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OfferedFiles:
-    """What a page lists for a target."""
+    """The files on a page for a target."""
 
     files: tuple[IndexFile, ...]
-    """Upstream's and our own, as they are."""
+    """Upstream's and our own files, unchanged."""
     placeholders: tuple[IndexFile, ...]
-    """Sdists, at most one of a release, each of which stands for the wheel that a build of it would make."""
+    """Sdists, at most one per release. Each stands for the wheel that its build would make."""
 
 
 def is_usable(file: IndexFile, target: Target) -> bool:
-    """Tell whether a file is a wheel that installers on the target take by themselves."""
+    """Return whether a file is a wheel that installers on the target choose by default."""
     fits = file.kind == "wheel" and not file.yanked and serves(file.filename, target)
     return fits and serves_python(file, target.python)
 
@@ -42,9 +39,9 @@ def is_usable(file: IndexFile, target: Target) -> bool:
 def offer_files(
     upstream: Sequence[IndexFile], own: Sequence[IndexFile], *, target: Target, placeholders: Placeholders
 ) -> OfferedFiles | None:
-    """Choose what to list beside upstream's files; None if upstream's page will do as it is.
+    """Return the files to add to upstream's; None if upstream's page is sufficient.
 
-    Our index comes second: its wheels are for releases that have no usable one upstream.
+    Our wheels are only added for releases without a usable one upstream.
     """
     served = _versions(upstream, target)
     added = tuple(file for file in own if file.version not in served)

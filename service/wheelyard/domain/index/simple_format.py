@@ -1,7 +1,7 @@
-"""Writes the pages of the Simple API: HTML (PEP 503) and JSON (PEP 691), with 592, 658, 700, 714 and 740's keys.
+"""Write the pages of the Simple API: HTML (PEP 503) and JSON (PEP 691), with the keys of PEP 592, 658, 700, 714, 740.
 
-Everything that a project or a person may have written is escaped, and equal wheels make equal bytes. Must not decide
-which wheels a page lists. Why not a library's writer: docs/decisions/0014.
+All texts of projects and people are escaped. Equal wheels give equal bytes. docs/decisions/0014 has the reason why no
+library writes them.
 """
 
 import json
@@ -20,7 +20,7 @@ API_VERSION: Final = "1.3"
 
 
 class Form(StrEnum):
-    """The media types that a page can have (PEP 691)."""
+    """The media types of a page (PEP 691)."""
 
     JSON = "application/vnd.pypi.simple.v1+json"
     HTML = "application/vnd.pypi.simple.v1+html"
@@ -31,13 +31,13 @@ _LATEST: Final = {
     "application/vnd.pypi.simple.latest+json": Form.JSON,
     "application/vnd.pypi.simple.latest+html": Form.HTML,
 }
-# For equal preference, and for wildcards: what a person's browser can show comes first where nothing is said.
+# For equal preference and for wildcards, HTML comes first, because browsers can show it.
 _ANYTHING: Final = {"*/*": Form.LEGACY, "text/*": Form.LEGACY, "application/*": Form.JSON}
 _KNOWN: Final[Mapping[str, Form]] = {**{form.value: form for form in Form}, **_LATEST, **_ANYTHING}
 
 
 def choose_form(accept: str | None) -> Form | None:
-    """Choose a page's form by an Accept header (RFC 9110, section 12.5.1); None if none of ours is acceptable."""
+    """Return a page's form for an Accept header (RFC 9110, section 12.5.1); None if none is acceptable."""
     if accept is None or not accept.strip():
         return Form.LEGACY
     preferences = [_preference(item) for item in accept.split(",")]
@@ -57,14 +57,14 @@ def _preference(item: str) -> tuple[str, float]:
 
 
 def write_project(project: str, wheels: Sequence[IndexedWheel], form: Form, *, files: str = "../../files") -> bytes:
-    """Write a project's page; ``files`` is the address below which the wheels are, relative to the page."""
+    """Return a project's page; ``files`` is the base URL of the wheels, relative to the page."""
     if form is Form.JSON:
         return _project_json(project, wheels, files)
     return _html(f"Links for {project}", (_link(wheel, files) for wheel in wheels))
 
 
 def write_names(names: Iterable[str], form: Form) -> bytes:
-    """Write the page that lists all projects."""
+    """Return the page that lists all projects."""
     if form is Form.JSON:
         return _encode({"meta": {"api-version": API_VERSION}, "projects": [{"name": name} for name in names]})
     links = (f'<a href="{quote(name)}/">{escape(name)}</a><br>' for name in names)
@@ -86,7 +86,7 @@ def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
         "upload-time": wheel.uploaded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "yanked": _yanked(wheel),
         "provenance": None,
-        # Names with an underscore are an index' own (PEP 691); installers pass over them.
+        # Keys with an underscore belong to the index (PEP 691); installers ignore them.
         "_origin": wheel.origin.value,
     }
     if wheel.requires_python is not None:
@@ -97,7 +97,7 @@ def _file(wheel: IndexedWheel, files: str) -> dict[str, Any]:
 
 
 def _yanked(wheel: IndexedWheel) -> bool | str:
-    """Say it as PEP 691 does: a reason, or true if none was given."""
+    """Return the value of PEP 691's "yanked": a reason, or true if none was given."""
     return False if wheel.yanked_at is None else wheel.yanked_reason or True
 
 
@@ -110,7 +110,7 @@ def _link(wheel: IndexedWheel, files: str) -> str:
     if wheel.requires_python is not None:
         attributes["data-requires-python"] = wheel.requires_python
     if wheel.metadata_sha256 is not None:
-        # PEP 714: the second name is for installers that were written before the first was agreed upon.
+        # PEP 714: the second name is for installers from before the first one was standardised.
         attributes["data-core-metadata"] = f"sha256={wheel.metadata_sha256}"
         attributes["data-dist-info-metadata"] = f"sha256={wheel.metadata_sha256}"
     if wheel.yanked_at is not None:

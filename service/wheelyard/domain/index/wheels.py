@@ -1,6 +1,6 @@
-"""A wheel as our index lists it, and the lists that are made of such wheels. Must not know where they are kept.
+"""Wheels on our index, and lists of them.
 
-What a page says of a file follows the Simple API: PEP 503, 592 (yanked), 658 and 714 (metadata), 691 and 700.
+The fields follow the Simple API: PEP 503, 592 (yanked), 658 and 714 (metadata), 691 and 700.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ MAX_REASON: Final = 500
 
 
 class Standing(StrEnum):
-    """What installers make of a listed wheel."""
+    """How installers treat a listed wheel."""
 
     OFFERED = "offered"
     YANKED = "yanked"
@@ -34,7 +34,7 @@ class Standing(StrEnum):
 
 
 class WheelOrigin(StrEnum):
-    """Where a wheel on our index comes from."""
+    """The origin of a wheel on our index."""
 
     BUILT = "built"
     """A build of this service made it."""
@@ -44,14 +44,14 @@ class WheelOrigin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexedWheel:
-    """A file name on our index, and the only bytes that it will ever stand for."""
+    """A wheel on our index; its file name always stands for the same bytes."""
 
     filename: str
     project: str
     version: str
     origin: WheelOrigin
     build_id: str | None
-    """The build that made it; None if upstream did, or if the build is no longer kept."""
+    """The build that made it; None if it is mirrored, or the build is no longer stored."""
     python: str
     platform: str
     tag: str
@@ -60,25 +60,25 @@ class IndexedWheel:
     size_bytes: int
     requires_python: str | None
     metadata_sha256: str | None
-    """Digest of its METADATA; None if the bytes of that are not kept, and so not served (PEP 658)."""
+    """Digest of its METADATA; None if its bytes are not stored, and so not served (PEP 658)."""
     level: Level
     url: str
-    """Where devpi holds its bytes."""
+    """The URL of its bytes in devpi."""
     uploaded_at: datetime
     yanked_at: datetime | None = None
     yanked_reason: str | None = None
     deleted_at: datetime | None = None
     file_count: int | None = None
-    """How many files it contains; None if nobody has looked."""
+    """Number of its files; None if it is not known."""
 
     @property
     def is_own(self) -> bool:
-        """Tell whether it is this organisation's own, and not a copy of upstream's."""
+        """Return whether it was built here, and is not a copy of upstream's."""
         return self.origin is not WheelOrigin.MIRRORED
 
     @property
     def standing(self) -> Standing:
-        """Say what installers make of it."""
+        """Return how installers treat it."""
         if self.deleted_at is not None:
             return Standing.DELETED
         return Standing.OFFERED if self.yanked_at is None else Standing.YANKED
@@ -86,7 +86,7 @@ class IndexedWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexEntry:
-    """A wheel that was just published, its METADATA and what it contains, as they are recorded."""
+    """A newly published wheel with its METADATA and contents, to be recorded."""
 
     wheel: IndexedWheel
     metadata: bytes
@@ -96,7 +96,7 @@ class IndexEntry:
     def of(
         cls, order: BuildOrder, wheel: Wheel, published: PublishedFile, *, build_id: str, now: datetime
     ) -> "IndexEntry":
-        """Describe what a build has published."""
+        """Return the entry of a build's published wheel."""
         indexed = IndexedWheel(
             filename=wheel.filename,
             project=order.project,
@@ -120,21 +120,21 @@ class IndexEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What a page for installers lists of a project's wheels.
+    """The rules for the wheels on a project's page for installers.
 
-    Installers rank tags, not origins: beside a ``manylinux_2_17`` wheel of our own they take upstream's
-    ``manylinux_2_28`` one. So a mirrored wheel is left out once wheels of our own serve all that it serves
+    Installers rank tags, not origins: they prefer upstream's ``manylinux_2_28`` wheel to our ``manylinux_2_17`` one. So
+    a mirrored wheel is left out once our own wheels serve every target that it serves
     (docs/decisions/0033).
     """
 
     targets: tuple[Target, ...] = ()
-    """Every target that this service builds for."""
+    """All targets of this service."""
     level: Level = Level.PROD
     own_only: bool = False
     """List no mirrored wheel at all."""
 
     def choose(self, wheels: Iterable[IndexedWheel]) -> list[IndexedWheel]:
-        """Choose from among a project's wheels, and keep their order."""
+        """Return the wheels of a project to list, in their order."""
         seen = [wheel for wheel in wheels if self._shows(wheel)]
         own: dict[Version | str, list[IndexedWheel]] = {}
         for wheel in seen:
@@ -143,10 +143,10 @@ class Listing:
         return [wheel for wheel in seen if wheel.is_own or not self._is_replaced(wheel, own)]
 
     def replaces(self, own: Iterable[IndexedWheel], filename: str, requires_python: str | None) -> bool:
-        """Tell whether wheels of our own of a release serve every target that an upstream wheel of it serves.
+        """Return whether our own wheels of a release serve every target that an upstream wheel of it serves.
 
-        A wheel that serves no target of the catalogue is replaced by nothing. Yanked wheels replace nothing, since
-        installers pass over them.
+        A wheel that serves no target of the catalogue is never replaced. Yanked wheels replace nothing, because
+        installers skip them.
         """
         left = targets_served(filename, requires_python, self.targets)
         offered = [wheel for wheel in own if wheel.is_own and wheel.standing is Standing.OFFERED and self._shows(wheel)]
@@ -157,13 +157,13 @@ class Listing:
         return self.replaces(own.get(_release_of(wheel), ()), wheel.filename, wheel.requires_python)
 
     def _shows(self, wheel: IndexedWheel) -> bool:
-        """Tell whether a wheel is on this level: staging shows what prod has too, as what comes next stands on it."""
+        """Return whether a wheel is on this level; staging includes prod, because new wheels may depend on it."""
         is_on_level = wheel.level is Level.PROD or self.level is Level.STAGING
         return wheel.deleted_at is None and is_on_level and (wheel.is_own or not self.own_only)
 
 
 def _release_of(wheel: IndexedWheel) -> Version | str:
-    """Return the version as PEP 440 compares it; what is no version is only equal to itself."""
+    """Return the version as PEP 440 compares it; an invalid version is only equal to itself."""
     try:
         return read_version(wheel.version)
     except RefusedTextError:
@@ -172,7 +172,7 @@ def _release_of(wheel: IndexedWheel) -> Version | str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexChanges:
-    """Which projects' pages have changed since a serial number."""
+    """The projects whose pages changed since a serial number."""
 
     serial: int
     projects: frozenset[str]
@@ -187,7 +187,7 @@ class WheelFilter:
     standing: Standing | None = None
     level: Level | None = None
     before: str | None = None
-    """Show what was uploaded before this file name (keyset paging)."""
+    """Show wheels uploaded before this file name (keyset paging)."""
     limit: int = 50
 
 
@@ -204,22 +204,22 @@ class ProjectFilter:
     """Which projects a list shows, by name."""
 
     prefix: str = ""
-    """Only names that begin so."""
+    """Show only names with this prefix."""
     after: str | None = None
-    """Only names that sort after this one (keyset paging)."""
+    """Show only names that sort after this one (keyset paging)."""
     limit: int = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectSummary:
-    """A project of which wheels were published."""
+    """A project with published wheels."""
 
     name: str
     releases: int
-    """How many versions have a wheel that was not deleted."""
+    """Number of versions with a wheel that is not deleted."""
     wheels: int
     origins: tuple[WheelOrigin, ...]
-    """Where these wheels come from, each once, sorted."""
+    """The origins of these wheels, each once, sorted."""
     newest_upload_at: datetime
 
 
@@ -241,7 +241,7 @@ class ReleaseWheels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectDetails:
-    """A project with everything that was ever published of it."""
+    """A project with all its published wheels, including deleted ones."""
 
     name: str
     releases: tuple[ReleaseWheels, ...]
@@ -249,7 +249,7 @@ class ProjectDetails:
 
 
 def releases_of(wheels: Iterable[IndexedWheel]) -> tuple[ReleaseWheels, ...]:
-    """Sort wheels into releases, the newest version first."""
+    """Return wheels by release, the newest version first."""
     by_version: dict[str, list[IndexedWheel]] = {}
     for wheel in sorted(wheels, key=lambda wheel: (wheel.uploaded_at, wheel.filename), reverse=True):
         by_version.setdefault(wheel.version, []).append(wheel)
@@ -258,7 +258,7 @@ def releases_of(wheels: Iterable[IndexedWheel]) -> tuple[ReleaseWheels, ...]:
 
 
 def requires_python_of(metadata: bytes) -> str | None:
-    """Read Requires-Python off core metadata; None if it says nothing."""
+    """Return the Requires-Python of core metadata; None if it has none."""
     try:
         return parse_metadata(metadata).get("requires_python")
     except RefusedTextError:

@@ -1,7 +1,7 @@
-"""Which wheel serves which target, and the fewest builds that serve all of them. Must not know where wheels are.
+"""Which wheel serves which target, and the fewest builds that serve all of them.
 
-Facts come from wheel tags (PEP 425, 600); the rule that lets one build wait for another is an expectation that the
-tags of the wheel, once it is there, confirm or not.
+Facts come from wheel tags (PEP 425, 600). That one build may serve another target is an expectation, which the tags of
+the finished wheel confirm or not.
 """
 
 import functools
@@ -18,45 +18,45 @@ from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.untrusted.file_names import find_wheel_name, read_wheel_name
 
 _GENERIC: Final = re.compile(r"py[0-9]+")
-"""Python tags that are no implementation's own, such as ``py3``."""
+"""Python tags that any implementation accepts, such as ``py3``."""
 
 
 class WheelKind(StrEnum):
-    """How far one wheel of a release reaches."""
+    """Which targets one wheel of a release serves."""
 
     PURE = "pure"
     """It serves every target."""
     PROGRAM = "program"
-    """It serves every Python, from its glibc on: a program in a wheel, which no Python's ABI concerns."""
+    """It serves every Python, from its glibc on: a program in a wheel, which uses no Python ABI."""
     ABI3 = "abi3"
     """It serves its Python and newer ones, from its glibc on."""
     NATIVE = "native"
     """It serves its own Python, from its glibc on."""
     UNKNOWN = "unknown"
-    """Only a build will tell."""
+    """Only a build will show it."""
 
 
 @functools.lru_cache(maxsize=256)
 def _ranks(target: Target) -> Mapping[Tag, int]:
-    """Rank the tags that a target accepts, 0 is the best."""
+    """Return the rank of each tag that a target accepts; 0 is the best."""
     return {tag: rank for rank, tag in reversed(list(enumerate(target.tags())))}
 
 
 @functools.lru_cache(maxsize=4096)
 def wheel_tags(filename: str) -> frozenset[Tag]:
-    """Read a wheel's tags off its name; none if it is no wheel's name (PEP 427)."""
+    """Return the tags in a wheel's file name (PEP 427); empty if it is not a wheel's name."""
     wheel = find_wheel_name(filename)
     return frozenset() if wheel is None else wheel.tags
 
 
 def serves(filename: str, target: Target) -> bool:
-    """Tell whether an installer on the target accepts a wheel."""
-    accepted = _ranks(target)  # a thousand, of which only those are looked up that the wheel has
+    """Return whether an installer on the target accepts a wheel."""
+    accepted = _ranks(target)  # about a thousand tags, but only those of the wheel are looked up
     return any(tag in accepted for tag in wheel_tags(filename))
 
 
 def targets_served(filename: str, requires_python: str | None, targets: Iterable[Target]) -> frozenset[Target]:
-    """List the targets on which an installer accepts a wheel, by its tags and its Requires-Python."""
+    """Return the targets on which an installer accepts a wheel, by its tags and its Requires-Python."""
     return frozenset(
         target for target in targets if serves(filename, target) and allows_python(requires_python, target.python)
     )
@@ -74,7 +74,7 @@ def best_wheel(filenames: Iterable[str], target: Target) -> str | None:
 
 
 def kind_of(filenames: Iterable[str]) -> WheelKind:
-    """Tell a release's kind by wheels that it has, whoever made them."""
+    """Return a release's kind, by any of its wheels."""
     tags = frozenset(tag for filename in filenames for tag in wheel_tags(filename))
     generic = {tag for tag in tags if tag.abi == "none" and _GENERIC.fullmatch(tag.interpreter)}
     if any(tag.platform == "any" for tag in generic):
@@ -87,7 +87,7 @@ def kind_of(filenames: Iterable[str]) -> WheelKind:
 
 
 def may_serve(built_for: Target, target: Target, kind: WheelKind) -> bool:
-    """Tell whether a wheel that is built for one target can be expected to serve another."""
+    """Return whether a wheel built for one target is expected to serve another."""
     same_python = built_for.python == target.python
     newer_python = built_for.version_info <= target.version_info
     match kind:
@@ -103,7 +103,7 @@ def may_serve(built_for: Target, target: Target, kind: WheelKind) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """What each open target waits for."""
+    """The builds to start, and the build that each open target waits for."""
 
     starts: tuple[Target, ...]
     """Targets to start a build for."""
@@ -114,11 +114,11 @@ class Assignment:
 def assign_builds(
     open_targets: Sequence[Target], running: Sequence[Target], kind: WheelKind, failed: Sequence[Target] = ()
 ) -> Assignment:
-    """Choose the fewest builds whose wheels may serve all open targets.
+    """Return the fewest builds whose wheels may serve all open targets.
 
-    The lowest glibc with the lowest Python comes first, since its wheel reaches furthest. Where the kind is unknown,
-    everything waits for that one build: what it turns out to be decides over the rest. After a failure, those come
-    first that have least in common with what failed.
+    The lowest glibc with the lowest Python comes first, because its wheel serves the most targets. If the kind is
+    unknown, everything waits for that one build, which shows the kind. After a failure, those targets come first that
+    have the least in common with the failed ones.
 
     Args:
         open_targets: Targets that no wheel serves and whose own build has not failed.
@@ -140,15 +140,15 @@ def assign_builds(
 
 
 def is_hopeless(target: Target, failed: Iterable[Target]) -> bool:
-    """Tell whether builds have failed for the target's Python elsewhere and for its platform with another Python.
+    """Return whether builds failed for the target's Python elsewhere, and for its platform with another Python.
 
-    Then neither explains the failures, and one more is all that a build of its own would bring.
+    Then neither the Python nor the platform is the cause, and a build for this target would most likely fail too.
     """
     return all(_likeness(target, failed))
 
 
 def _likeness(target: Target, failed: Iterable[Target]) -> tuple[bool, bool]:
-    """Tell whether something has failed for the target's Python, and for its platform, on its architecture."""
+    """Return whether a build failed for the target's Python, and for its platform, on its architecture."""
     targets = [one for one in failed if one.policy.architecture == target.policy.architecture]
     return any(one.python == target.python for one in targets), any(one.policy == target.policy for one in targets)
 
@@ -158,5 +158,5 @@ def _own_first(building: Iterable[Target], target: Target) -> list[Target]:
 
 
 def _reach(target: Target) -> tuple[str, tuple[int, int], tuple[int, int]]:
-    """Sort those first whose wheels reach furthest; glibc counts for all that are not pure, the Python not for all."""
+    """Return a sort key: targets whose wheels serve the most others come first."""
     return target.policy.architecture, target.policy.glibc, target.version_info

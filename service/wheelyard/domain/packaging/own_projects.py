@@ -1,7 +1,4 @@
-"""The organisation's own project names, which nobody else's index may satisfy (dependency confusion).
-
-Must not know where names are asked for.
-"""
+"""The organisation's own project names, which no other index may provide (dependency confusion)."""
 
 import re
 from collections.abc import Sequence
@@ -17,13 +14,13 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 @dataclass(frozen=True, slots=True)
 class OwnProjects:
-    """Patterns of names, such as ``acme-*``; compared with normalised names (PEP 503)."""
+    """Patterns of project names, such as ``acme-*``, compared with normalised names (PEP 503)."""
 
     patterns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, patterns: Sequence[str]) -> "OwnProjects":
-        """Normalise patterns as names are, so that ``Acme_*`` means ``acme-*``."""
+        """Return patterns normalised like names, so that ``Acme_*`` means ``acme-*``."""
         return cls(tuple(_SEPARATORS.sub("-", pattern).lower() for pattern in patterns))
 
     def refuse(self, project: NormalizedName) -> None:
@@ -33,7 +30,7 @@ class OwnProjects:
             raise OwnProjectError(project=project, pattern=pattern)
 
     def include(self, project: NormalizedName) -> bool:
-        """Tell whether the name is one of the organisation's own."""
+        """Return whether the name is one of the organisation's own."""
         return self._pattern_of(project) is not None
 
     def _pattern_of(self, project: NormalizedName) -> str | None:

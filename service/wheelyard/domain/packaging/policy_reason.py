@@ -1,4 +1,4 @@
-"""Why a wheel has its policy, in one sentence: which file needs what, through which chain, and what would lower it."""
+"""Explain a wheel's policy in one sentence: which file needs what, through which chain, and what would lower it."""
 
 import re
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ _ANY: Final = "any"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyNeed:
-    """Something that a file of a wheel needs and that more portable policies do not promise."""
+    """Something that a file of a wheel needs and that more portable policies do not allow."""
 
     file: str
     """Its path inside the wheel."""
     grafted: str | None
-    """The name by which it was asked for, if repair copied it in; None for a file of the project's own."""
+    """The name that links to it, if repair grafted it; None for a file of the project's own."""
     library: str
-    """The system's library that it needs this of, such as ``libc.so.6``."""
+    """The system library that provides it, such as ``libc.so.6``."""
     version: str | None
-    """The version of the symbols, such as ``GLIBC_2.14``; None if the library itself is what is not promised."""
+    """The version of the symbols, such as ``GLIBC_2.14``; None if the library itself is not allowed."""
     symbols: tuple[str, ...]
-    """The symbols of that version that it needs, ten at most."""
+    """The symbols of that version that it needs, at most ten."""
     chain: tuple[str, ...]
-    """The way to it from a file of the project's own: paths inside the wheel, and names of grafted libraries."""
+    """The path of links from a file of the project to it: paths inside the wheel, and names of grafted libraries."""
     more_symbols: int = 0
-    """How many there are beyond those that are listed."""
+    """The number of further ones that are not listed."""
 
     def describe(self) -> str:
-        """Say who needs what."""
+        """Return which file needs what, as text."""
         return f"{self._who()} needs {self._what()}"
 
     def _who(self) -> str:
@@ -49,19 +49,19 @@ class PolicyNeed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyReason:
-    """What sets a wheel's policy."""
+    """The reason for a wheel's policy."""
 
     policy: str
     needs: tuple[PolicyNeed, ...]
-    """What keeps it from a more portable policy, the project's own files first; empty if there is none."""
+    """What prevents a more portable policy, the project's own files first; empty if nothing does."""
     more_needs: int
-    """How many there are beyond those that are listed."""
+    """The number of further ones that are not listed."""
     lower: str | None
-    """The policy that it would have without these needs; None if that is not known, or there is no better one."""
+    """The policy that it would have without these needs; None if it is not known, or none is better."""
 
     @property
     def sentence(self) -> str:
-        """Say it in one sentence."""
+        """Return the reason as one sentence."""
         if self.policy == _ANY:
             return "any because no file in it is native, so it runs on every platform, and nothing could lower that."
         if not self.needs:
@@ -80,7 +80,7 @@ class PolicyReason:
         return f"; without that it would be {self.lower}"
 
     def _files(self) -> str:
-        """Name what has to be compiled anew."""
+        """Return the name of what must be compiled again."""
         names = {need.grafted or need.file for need in self.needs}
         if len(names) > 1 or self.more_needs:
             return "those files" if self.more_needs else f"these {len(names)} files"
@@ -88,4 +88,4 @@ class PolicyReason:
 
 
 PURE: Final = PolicyReason(policy=_ANY, needs=(), more_needs=0, lower=None)
-"""Why a wheel without anything native has no policy."""
+"""The reason of a wheel without native files, which has no policy."""

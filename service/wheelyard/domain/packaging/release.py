@@ -1,7 +1,4 @@
-"""Projects, releases and the files that an index lists for them, and the choice of one release (PEP 440).
-
-Must not fetch anything: it decides over pages that somebody else read.
-"""
+"""Projects, releases and the files that an index lists for them, and the choice of one release (PEP 440)."""
 
 import functools
 import re
@@ -23,10 +20,10 @@ from wheelyard.errors import InvalidRequirementError, NoMatchingVersionError, No
 
 _SHOWN: Final = 5
 _LONGEST: Final = 500
-# PEP 625 and PEP 527; the other archives that older releases have are not built from. Best first.
+# PEP 625 and PEP 527, best first. Other archive formats of older releases are not supported.
 _SDIST_SUFFIXES: Final = (".tar.gz", ".zip")
 _FILE_SUFFIXES: Final = (".whl", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
-# What people write that is no PEP 508 requirement for an index, and what to say about it; the first match counts.
+# Inputs that are not a PEP 508 requirement for an index, with the reason; the first match counts.
 _REFUSED: Final = (
     (re.compile(r"\s*"), "it is empty"),
     (re.compile(rf".{{{_LONGEST + 1},}}", re.DOTALL), f"it is longer than {_LONGEST} characters"),
@@ -48,7 +45,7 @@ class IndexFile:
 
     filename: str
     url: str
-    """Absolute address of the bytes."""
+    """Absolute URL of the bytes."""
     sha256: str
     """Lower-case hexadecimal digest that the bytes must have."""
     kind: Literal["sdist", "wheel"]
@@ -59,14 +56,14 @@ class IndexFile:
     yanked_reason: str | None = None
     upload_time: datetime | None = None
     own: bool = False
-    """True if it is on our own index, so that nobody else is asked for its bytes."""
+    """True if it is on our own index, so that its bytes are only fetched there."""
 
     @property
     def project(self) -> NormalizedName:
-        """The project that the file is of, by its name; raises ValueError if it has none that can be read."""
+        """Return the project in the file's name; raise ValueError if it has none."""
         if self.kind == "wheel":
             return read_wheel_name(self.filename)[0]
-        # Older archives are not named as PEP 625 wants: what is before the version is the project.
+        # Names of older archives do not follow PEP 625: the project is everything before the version.
         stem = next(self.filename[: -len(end)] for end in (*_FILE_SUFFIXES, "") if self.filename.endswith(end))
         return canonicalize_name(stem.rpartition("-")[0] or stem)
 
@@ -81,12 +78,12 @@ class ProjectFiles:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectRequirement:
-    """A project on the index and the versions of it that are acceptable (PEP 508 without URL and marker)."""
+    """A project and its acceptable versions (PEP 508 without URL and marker)."""
 
     project: NormalizedName
     specifier: SpecifierSet
     extras: frozenset[NormalizedName] = frozenset()
-    """Kept to be shown again; a build does not use them."""
+    """Only shown; a build does not use them."""
 
     def __str__(self) -> str:
         extras = f"[{','.join(sorted(self.extras))}]" if self.extras else ""
@@ -106,10 +103,10 @@ class Release:
 
 
 def parse_requirement(text: str) -> ProjectRequirement:
-    """Read a requirement that names a project, extras and versions; raises InvalidRequirementError for all else.
+    """Parse a requirement of a project, extras and versions; raise InvalidRequirementError for anything else.
 
-    Extras are accepted and do not change what is built: a wheel is the same for ``name`` and ``name[extra]``, only
-    what an installer puts beside it differs.
+    Extras do not change what is built: the wheel is the same for ``name`` and ``name[extra]``, only what an installer
+    adds to it differs.
     """
     for pattern, reason in _REFUSED:
         if pattern.fullmatch(text):
@@ -127,20 +124,20 @@ def parse_requirement(text: str) -> ProjectRequirement:
 
 
 def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, python: str) -> Release:
-    """Choose the newest release that fits, by the rules that pip has for candidates.
+    """Return the newest release that fits, by pip's rules for candidates.
 
-    In pip's order: files whose Requires-Python excludes the Python are passed over (an invalid Requires-Python is
+    In pip's order: files whose Requires-Python excludes the Python are skipped (an invalid Requires-Python is
     ignored); the specifier decides, with pre-releases only if it names one or nothing else fits (PEP 440); yanked
-    files are passed over unless the specifier is an exact pin that only yanked files satisfy (PEP 592). Unlike pip, a
-    newest release without an sdist is an error, not a reason to take an older one: nobody asked for that.
+    files are skipped unless the specifier is an exact pin that only yanked files satisfy (PEP 592). Unlike pip, a
+    newest release without an sdist is an error, not a reason to use an older one, which was not requested.
 
     Args:
-        requirement: What is asked for.
-        page: What the index lists for the project.
+        requirement: The project and its acceptable versions.
+        page: The project's files on the index.
         python: Version of the target's Python. As in pip, ``3.13`` counts as 3.13.0.
 
     Raises:
-        NoMatchingVersionError: Nothing fits; says why the nearest releases do not.
+        NoMatchingVersionError: Nothing fits; the error explains why the nearest releases do not.
         NoSdistError: The newest release that fits has no sdist.
     """
     fitting = _fitting_files(requirement.specifier, page.files, python)
@@ -155,7 +152,7 @@ def choose_release(requirement: ProjectRequirement, page: ProjectFiles, *, pytho
 
 
 def pinned_version(specifier: SpecifierSet) -> Version | None:
-    """Return the one version that a specifier allows (``==1.0``), None if it allows more."""
+    """Return the one version that a specifier allows (``==1.0``); None if it allows more."""
     clauses = list(specifier)
     if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith(".*"):
         return None
@@ -163,29 +160,29 @@ def pinned_version(specifier: SpecifierSet) -> Version | None:
 
 
 def serves_python(file: IndexFile, python: str) -> bool:
-    """Tell whether a file's Requires-Python allows a Python; one that cannot be read allows any, as in pip."""
+    """Return whether a file's Requires-Python allows a Python; an invalid one allows any, as in pip."""
     return allows_python(file.requires_python, python)
 
 
 def allows_python(requires_python: str | None, python: str) -> bool:
-    """Tell whether a Requires-Python allows a Python; none, and one that cannot be read, allow any."""
+    """Return whether a Requires-Python allows a Python; a missing or invalid one allows any."""
     return requires_python is None or _allows(requires_python, python)
 
 
 @functools.lru_cache(maxsize=4096)
 def _allows(requires_python: str, python: str) -> bool:
-    """Judge a Requires-Python only once: pages have thousands of files and a handful of these."""
+    """Return whether it allows a Python. Cached: a page has thousands of files with a handful of values."""
     allowed = find_specifiers(requires_python)
     return allowed is None or allowed.contains(python, prereleases=True)
 
 
 def best_sdist(files: Iterable[IndexFile]) -> IndexFile | None:
-    """Choose the sdist that is built from among a release's files; None if it has none that can be."""
+    """Return the best sdist of a release's files; None if there is none that can be built."""
     return min(filter(_is_sdist, files), key=_sdist_preference, default=None)
 
 
 def _check_sense(text: str, parsed: Requirement) -> None:
-    """Refuse what PEP 508 allows but no index can answer."""
+    """Raise InvalidRequirementError for what PEP 508 allows but no index can answer."""
     if parsed.name.lower().endswith(_FILE_SUFFIXES):
         raise InvalidRequirementError(requirement=text, reason="it is a file name, not a project's name")
     if parsed.specifier.is_unsatisfiable():
@@ -194,9 +191,10 @@ def _check_sense(text: str, parsed: Requirement) -> None:
 
 
 def _fitting_files(specifier: SpecifierSet, files: Iterable[IndexFile], python: str) -> list[IndexFile]:
-    """Apply pip's rules in pip's order; the order matters: a yanked final release still hides pre-releases.
+    """Return the files that fit, by pip's rules in pip's order: a yanked final release still hides pre-releases.
 
-    See ``CandidateEvaluator.get_applicable_candidates`` and ``Factory._iter_found_candidates`` in pip 26.3.
+    See ``CandidateEvaluator.get_applicable_candidates`` and ``Factory._iter_found_candidates`` in pip 26.3, and
+    https://github.com/pypa/pip/issues/8262.
     """
     usable = [file for file in files if serves_python(file, python)]
     applicable = list(specifier.filter(usable, key=_version_of))
@@ -232,7 +230,7 @@ def _no_match(requirement: ProjectRequirement, page: ProjectFiles, python: str) 
 
 
 def _why_none_fits(specifier: SpecifierSet, files: Sequence[IndexFile], python: str) -> str:
-    """Say what became of the newest release that the version specifier alone would allow."""
+    """Return why the newest release that the specifier alone allows was rejected."""
     if not files:
         return "the index lists no usable files for it"
     matching = list(specifier.filter(files, prereleases=True, key=_version_of))

@@ -1,4 +1,4 @@
-"""What a wheel is asked for: a Python, a platform policy and an architecture. Must not know images or engines."""
+"""The target of a wheel: a Python, a platform policy and an architecture."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ _POLICY: Final = re.compile(
 )
 _MAJOR: Final = 2
 NEWEST_MINOR: Final = 99
-"""The newest glibc that a policy may name, 2.99. There are two releases a year, and 2.43 is of 2026."""
+"""The newest glibc that a policy may name: 2.99. glibc has two releases a year; 2.43 is of 2026."""
 _SHOWN: Final = 80
 # PEP 600 defines these older names as aliases of glibc versions.
 _ALIASES: Final = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
-# The oldest glibc that manylinux tags exist for: on the first architectures since PEP 513, on others since PEP 599.
+# The oldest glibc with manylinux tags: PEP 513 for the first architectures, PEP 599 for the others.
 _OLDEST_MINOR: Final = {"x86_64": 5, "i686": 5}
 _OLDEST_MINOR_ELSEWHERE: Final = 17
 # The glibc 2.x platforms that uv 0.13 knows for --python-platform; there is one architecture in front of each.
@@ -34,7 +34,7 @@ class Policy:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a platform tag such as ``manylinux_2_36_x86_64``; raises ValueError for anything else."""
+        """Parse a platform tag such as ``manylinux_2_36_x86_64``; raise ValueError for anything else."""
         policy = cls.stored(text)
         if policy.glibc[0] != _MAJOR or policy.glibc[1] > NEWEST_MINOR:
             raise ValueError(f"there is no glibc {policy.glibc[0]}.{policy.glibc[1]}, which {text!r} asks for")
@@ -42,7 +42,7 @@ class Policy:
 
     @classmethod
     def stored(cls, text: str) -> Self:
-        """Read a platform tag that was taken before, by an older release too; raises ValueError."""
+        """Parse a stored platform tag, which an older release may have accepted; raise ValueError."""
         match = _POLICY.fullmatch(text)
         if match is None:
             raise ValueError(f"{text[:_SHOWN]!r} is not of the form manylinux_2_36_x86_64")
@@ -53,7 +53,7 @@ class Policy:
         return f"manylinux_{self.glibc[0]}_{self.glibc[1]}_{self.architecture}"
 
     def serves(self, other: "Policy") -> bool:
-        """Tell whether a wheel that complies with this policy runs where ``other`` is asked for."""
+        """Return whether a wheel that complies with this policy runs on a target of ``other``."""
         return self.architecture == other.architecture and self.glibc <= other.glibc
 
     def platform_tags(self) -> Iterator[str]:
@@ -72,7 +72,7 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """A CPython version on a platform, as somebody asks for it."""
+    """A CPython version on a platform."""
 
     python: str
     """Major and minor version, such as ``3.13``."""
@@ -80,35 +80,35 @@ class Target:
 
     @classmethod
     def parse(cls, *, python: str, platform: str) -> Self:
-        """Read both parts; raises ValueError if either is malformed."""
+        """Parse both parts; raise ValueError if either is malformed."""
         return cls(python=_checked_python(python), policy=Policy.parse(platform))
 
     @classmethod
     def stored(cls, *, python: str, platform: str) -> Self:
-        """Read both parts as they were taken before, by an older release too; raises ValueError."""
+        """Parse both stored parts, which an older release may have accepted; raise ValueError."""
         return cls(python=_checked_python(python), policy=Policy.stored(platform))
 
     @property
     def version_info(self) -> tuple[int, int]:
-        """The Python version as numbers."""
+        """Return the Python version as numbers."""
         major, minor = self.python.split(".")
         return int(major), int(minor)
 
     @property
     def platform(self) -> str:
-        """The platform tag that was asked for."""
+        """Return the platform tag."""
         return str(self.policy)
 
     def tags(self) -> tuple[Tag, ...]:
-        """List every tag that this target accepts, best first (PEP 425)."""
+        """Return every tag that this target accepts, best first (PEP 425)."""
         platforms = list(self.policy.platform_tags())
         interpreter = f"cp{self.version_info[0]}{self.version_info[1]}"
-        # Without ABIs, packaging asks the running interpreter, which may be a debug or a free-threaded build.
+        # Without ABIs, packaging uses the running interpreter's, which may be a debug or free-threaded build.
         native = cpython_tags(self.version_info, abis=[interpreter], platforms=platforms)
         return (*native, *compatible_tags(self.version_info, interpreter, platforms))
 
     def marker_environment(self, *, micro: int = 0) -> dict[str, str]:
-        """Give the values that markers see on this target (PEP 508), in one micro release of its Python."""
+        """Return the values of environment markers on this target (PEP 508), for one micro release of its Python."""
         return {
             "implementation_name": "cpython",
             "implementation_version": f"{self.python}.{micro}",

@@ -1,4 +1,4 @@
-"""What a wheel contains: the paths and sizes of its files, as many as are worth keeping. Must not open wheels."""
+"""The contents of a wheel: the paths and sizes of its first files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Member:
 
     path: str
     size_bytes: int
-    """Unpacked."""
+    """Size when unpacked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,20 +23,20 @@ class WheelContents:
     """The files of a wheel."""
 
     members: tuple[Member, ...]
-    """The first of them, in the order of their paths."""
+    """The first files, sorted by path."""
     total: int
-    """How many there are."""
+    """Number of all files."""
     size_bytes: int
-    """What all of them take, unpacked."""
+    """Size of all files, unpacked."""
 
     @classmethod
     def of(cls, infos: Iterable[ZipInfo]) -> Self:
-        """Describe what a wheel's directory lists."""
+        """Return the contents that a wheel's ZIP directory lists."""
         files = sorted((_storable(info.filename), info.file_size) for info in infos if not info.is_dir())
         members = tuple(Member(path=path, size_bytes=size) for path, size in files[:MOST_MEMBERS])
         return cls(members=members, total=len(files), size_bytes=sum(size for _, size in files))
 
 
 def _storable(path: str) -> str:
-    """Replace what no database's text can hold."""
+    """Replace characters that no database text can hold."""
     return path[:_LONGEST_PATH].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

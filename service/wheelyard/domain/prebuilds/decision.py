@@ -1,4 +1,4 @@
-"""Decide what is to be done for one release of a prebuild. Must not do any of it, nor look anything up."""
+"""Decide what to do for one release of a prebuild, from facts that were looked up before."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,40 +19,40 @@ _NEVER_MIRRORED: Final = "upstream has a wheel that fits, but this service mirro
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseFacts:
-    """Everything that the decision over one release needs."""
+    """The facts for a decision on one release."""
 
     own: Sequence[WheelOffer]
-    """Wheels of the release that our index has."""
+    """The release's wheels on our index."""
     upstream: Sequence[WheelOffer]
-    """Wheels of the release that upstream has and that the input's hashes allow."""
+    """The release's upstream wheels that the input's hashes allow."""
     may_mirror: bool = True
-    """False if the operator lets nothing be mirrored: then upstream's wheels only tell the release's kind."""
+    """False if the operator forbids mirroring: then upstream's wheels only show the release's kind."""
     started: Sequence[Started]
-    """Builds that this prebuild has started or joined for the release, at most one for each target."""
+    """Builds that this prebuild started or joined for the release, at most one for each target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A release's items as they stand now, the targets to start a build for, and the builds that are superfluous."""
+    """The new items of a release, the targets to build for, and the builds to cancel."""
 
     items: tuple[Item, ...]
     starts: tuple[Target, ...]
     cancels: tuple[str, ...] = ()
-    """Builds on their way that no item waits for any more: a wheel that is there serves their targets too."""
+    """Unfinished builds that no item waits for any more, because an existing wheel serves their targets too."""
 
 
 def decide(items: Sequence[Item], facts: ReleaseFacts, *, prefer: Prefer) -> Decision:
-    """Decide over one release: which wheels serve it, which are to be mirrored, which builds to start.
+    """Decide which wheels serve a release, which to mirror, and which builds to start.
 
     Args:
         items: The release's items, one for each target.
         facts: What is known now.
-        prefer: Whether upstream's wheels will do.
+        prefer: Whether upstream's wheels are acceptable.
 
     Returns:
-        The items anew. Deciding twice over the same facts starts nothing twice.
+        The decision. The same facts decided twice start nothing twice.
     """
-    settled = {item.target: _settle(item, facts, prefer) for item in items}
+    settled = {item.target: _decide_item(item, facts, prefer) for item in items}
     open_items = {target: item for target, item in settled.items() if not item.status.is_final}
     open_items = {target: item for target, item in open_items.items() if item.status is not ItemStatus.MIRROR}
     running = {one.target: one for one in facts.started if not one.status.is_final}
@@ -71,13 +71,13 @@ def decide(items: Sequence[Item], facts: ReleaseFacts, *, prefer: Prefer) -> Dec
 
 
 def release_kind(facts: ReleaseFacts) -> WheelKind:
-    """Tell the kind by our own wheels, which show how it is built here, else by upstream's."""
+    """Return the kind by our own wheels, which show how it is built here, otherwise by upstream's."""
     own = kind_of(offer.filename for offer in facts.own if offer.source is Source.OWN)
     return own if own is not WheelKind.UNKNOWN else kind_of(offer.filename for offer in facts.upstream)
 
 
 def _is_proven(facts: ReleaseFacts) -> bool:
-    """Tell whether a build of the release has made a wheel, here and at some time."""
+    """Return whether a build of the release here has ever made a wheel."""
     return any(offer.source is Source.OWN for offer in facts.own)
 
 
@@ -88,8 +88,8 @@ def _untried(item: Item, facts: ReleaseFacts) -> Item:
     return replace(item, status=ItemStatus.FAILED, reason=reason, hint=hint, waits_for=None, build_id=None)
 
 
-def _settle(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
-    """Tell what is certain of an item without starting anything."""
+def _decide_item(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
+    """Return the item as it is decided without any new build."""
     own = _acceptable(facts.own, item, prefer)
     if (offer := _best(_allowed(own, item), item.target)) is not None:
         return _served(item, offer, facts.started)
@@ -97,9 +97,9 @@ def _settle(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
     takes_upstream = prefer is Prefer.UPSTREAM and facts.may_mirror and not given_up
     upstream = _best(_allowed(facts.upstream, item), item.target) if takes_upstream else None
     if upstream is None and (offer := _best(own, item.target)) is not None:
-        return _served(item, offer, facts.started)  # the lock has to be told of it
+        return _served(item, offer, facts.started)  # the lock needs its hash
     if given_up:
-        return item  # which only a wheel that is there changes
+        return item  # which only an existing wheel changes
     if upstream is not None:
         return _mirrored(item, upstream)
     ended = next((one for one in facts.started if one.target == item.target and one.status.is_final), None)
@@ -111,14 +111,14 @@ def _settle(item: Item, facts: ReleaseFacts, prefer: Prefer) -> Item:
 
 
 def _acceptable(offers: Iterable[WheelOffer], item: Item, prefer: Prefer) -> list[WheelOffer]:
-    """Leave out mirrored wheels where our own are asked for, or where the input's hashes do not allow them."""
+    """Return the wheels without mirrored ones that the preference or the input's hashes exclude."""
     kinds = list(offers)
     mirrored = [offer for offer in kinds if offer.source is Source.UPSTREAM] if prefer is Prefer.UPSTREAM else []
     return [offer for offer in kinds if offer.source is Source.OWN] + _allowed(mirrored, item)
 
 
 def _allowed(offers: Iterable[WheelOffer], item: Item) -> list[WheelOffer]:
-    """List those that the input's hashes allow, if it has any."""
+    """Return the wheels that the input's hashes allow; all of them if it has none."""
     return [offer for offer in offers if not item.hashes or f"sha256:{offer.sha256}" in item.hashes]
 
 
@@ -137,7 +137,7 @@ def _best(offers: Iterable[WheelOffer], target: Target) -> WheelOffer | None:
 def _served(item: Item, offer: WheelOffer, started: Iterable[Started]) -> Item:
     succeeded = {one.build_id for one in started if one.status is Status.SUCCEEDED}
     build_id = item.build_id if item.build_id in succeeded else None
-    # Why it was built stays known, once it is.
+    # The reason for the build stays after it.
     reason = item.reason if build_id is not None and item.reason == _NEVER_MIRRORED else ""
     present = replace(item, status=ItemStatus.PRESENT, reason=reason, hint="", waits_for=None, build_id=build_id)
     return replace(present, filename=offer.filename, sha256=offer.sha256, source=offer.source)
@@ -168,9 +168,9 @@ _OPEN: Final = frozenset({InputKind.REQUIREMENTS, InputKind.PYPROJECT})
 
 
 def built_for(prebuild: Prebuild) -> frozenset[str]:
-    """Name the wheels that builds of a prebuild made, and that a resolver had not seen when it chose.
+    """Return the wheels of a prebuild's builds that the resolver could not see.
 
-    A lock is taken at its word, so what serves its items is not looked at.
+    The items of a lock are not checked, because a lock is complete.
     """
     built = {(one.project, one.version) for one in prebuild.started if one.status is Status.SUCCEEDED}
     return frozenset(
@@ -181,11 +181,11 @@ def built_for(prebuild: Prebuild) -> frozenset[str]:
 
 
 def check_needs(prebuild: Prebuild, needs: Mapping[str, Sequence[str]]) -> Prebuild:
-    """Let items fail whose wheel needs what the prebuild does not have for their target.
+    """Return the prebuild with failed items where a wheel requires what the prebuild lacks for the target.
 
     Args:
-        prebuild: One of which nothing more is to be done.
-        needs: What wheels require, by file name.
+        prebuild: A prebuild that is otherwise done.
+        needs: Requirements of wheels, by file name.
     """
     releases: defaultdict[Target, dict[NormalizedName, str]] = defaultdict(dict)
     for item in prebuild.items:
@@ -211,7 +211,7 @@ def _check(item: Item, needs: Iterable[str], releases: Mapping[NormalizedName, s
 def _is_met(need: str, target: Target, releases: Mapping[NormalizedName, str]) -> bool:
     requirement = find_requirement(need)
     if requirement is None:
-        return True  # an installer has its own way with it
+        return True  # installers treat it in their own ways
     if not holds(requirement.marker, target):
         return True
     version = releases.get(canonicalize_name(requirement.name))

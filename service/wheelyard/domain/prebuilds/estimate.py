@@ -1,4 +1,4 @@
-"""How long a prebuild will still take, by how long builds of its projects have taken before. Must not read a clock."""
+"""Estimate the rest of a prebuild, from the durations of earlier builds of its projects."""
 
 import heapq
 from collections.abc import Iterable, Mapping
@@ -10,16 +10,16 @@ from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, ReleaseIte
 
 
 def seconds_left(prebuild: Prebuild, typical: Mapping[str, float], *, now: datetime, slots: int) -> float | None:
-    """Estimate what builds on their way, and those that are still to be started, will take.
+    """Estimate the seconds that unfinished and future builds of a prebuild will take.
 
     Args:
-        prebuild: How far it has come.
-        typical: How long builds of a project usually take, in seconds; others are taken for the usual of these.
-        now: Until when running builds have run.
-        slots: How many builds go on at the same time.
+        prebuild: The prebuild as it is now.
+        typical: Usual seconds of a build, by project; other projects count with the median of these.
+        now: The present time.
+        slots: Number of builds that run at the same time.
 
     Returns:
-        None if nothing is to be built, or nothing is known of any of the projects.
+        None if nothing is left to build, or no project has a usual duration.
     """
     if not typical:
         return None
@@ -33,18 +33,18 @@ def seconds_left(prebuild: Prebuild, typical: Mapping[str, float], *, now: datet
 
 
 def projects_ahead(prebuild: Prebuild) -> frozenset[str]:
-    """List the projects of which something is being built, or may be yet."""
-    return frozenset(release.project for release in releases_of(prebuild) if not _is_settled(release))
+    """Return the projects with unfinished or future builds."""
+    return frozenset(release.project for release in releases_of(prebuild) if not _needs_no_build(release))
 
 
 def _builds_ahead(release: ReleaseItems, now: datetime) -> list[float]:
-    """List how long each live build of a release has run; if something is open and there is none, one is to come."""
+    """Return the seconds that each unfinished build of a release has run; 0 for a future build of an open item."""
     live = [_elapsed(one, now) for one in release.started if not one.status.is_final]
-    return live or ([] if _is_settled(release) else [0.0])
+    return live or ([] if _needs_no_build(release) else [0.0])
 
 
-def _is_settled(release: ReleaseItems) -> bool:
-    """Tell whether nothing of it will be built; what is mirrored takes no time to speak of."""
+def _needs_no_build(release: ReleaseItems) -> bool:
+    """Return whether nothing of it will be built; mirroring takes almost no time."""
     return all(item.status.is_final or item.status is ItemStatus.MIRROR for item in release.items)
 
 
@@ -55,7 +55,7 @@ def _elapsed(one: Started, now: datetime) -> float:
 
 
 def _pack(lengths: Iterable[float], slots: int) -> float:
-    """Say when all are done if the longest begin first and each goes where there is room soonest."""
+    """Return the time to finish all, longest first, each on the slot that is free first."""
     ends = [0.0] * max(slots, 1)
     for length in sorted(lengths, reverse=True):
         heapq.heapreplace(ends, ends[0] + length)

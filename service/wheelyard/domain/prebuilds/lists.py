@@ -1,4 +1,4 @@
-"""Lists of prebuilds: which ones, and how far each has come. Must not know where they are kept."""
+"""Filters, pages and summaries for lists of prebuilds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 
 class PrebuildState(StrEnum):
-    """Where a prebuild stands."""
+    """The state of a prebuild."""
 
     OPEN = "open"
     DONE = "done"
@@ -23,9 +23,9 @@ class PrebuildFilter:
 
     state: PrebuildState | None = None
     ids: IdRange | None = None
-    """Show only prebuilds whose ids lie here."""
+    """Show only prebuilds whose ids are in this range."""
     before: str | None = None
-    """Show what was asked for before this id (keyset paging)."""
+    """Show prebuilds requested before this id (keyset paging)."""
     limit: int = 50
 
 
@@ -40,16 +40,16 @@ class PrebuildSummary:
     cancelled: bool
     targets: int
     counts: Mapping[ItemStatus, int]
-    """How many items stand where."""
+    """Number of items by status."""
 
     @property
     def total(self) -> int:
-        """How many items there are."""
+        """Return the number of items."""
         return sum(self.counts.values())
 
     @property
     def state(self) -> PrebuildState:
-        """Say where it stands."""
+        """Return its state."""
         if self.cancelled:
             return PrebuildState.CANCELLED
         return PrebuildState.OPEN if self.finished_at is None else PrebuildState.DONE

@@ -1,4 +1,4 @@
-"""Prebuilds: many releases for many targets, and what is to be done for each of them. Must not do any of it."""
+"""Prebuilds: requests for many releases and targets, with an item for each pair."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -17,33 +17,33 @@ from wheelyard.domain.trace import NO_TRACE, Trace
 
 
 class Prefer(StrEnum):
-    """What is taken where upstream has a wheel that fits."""
+    """Which wheel to use when upstream has a compatible one."""
 
     UPSTREAM = "upstream"
-    """Upstream's wheel, the very same bytes, served by our index too."""
+    """Upstream's wheel, mirrored byte by byte to our index."""
     OWN = "own"
     """A wheel of our own, built from the sdist."""
 
 
 class ItemStatus(StrEnum):
-    """Where one release for one target stands."""
+    """The status of one release for one target."""
 
     PRESENT = "present"
-    """Our index has a wheel that fits."""
+    """Our index has a compatible wheel."""
     MIRROR = "mirror"
-    """Upstream has one that fits; it has yet to be brought to our index."""
+    """Upstream has a compatible wheel that must still be mirrored."""
     BUILD = "build"
-    """It is to be built, or is being built."""
+    """It will be built, or is being built."""
     WAITING = "waiting"
     """A build for another target may serve this one too."""
     FAILED = "failed"
     """Its build failed or was cancelled, or upstream's wheel could not be mirrored."""
     IMPOSSIBLE = "impossible"
-    """It cannot be built, which is known without trying."""
+    """It cannot be built, which is known without an attempt."""
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing more will happen by itself."""
+        """Return whether it never changes by itself again."""
         return self in _FINAL
 
 
@@ -51,7 +51,7 @@ _FINAL: Final = frozenset({ItemStatus.PRESENT, ItemStatus.FAILED, ItemStatus.IMP
 
 
 class Source(StrEnum):
-    """Who made a wheel that our index serves."""
+    """The maker of a wheel on our index."""
 
     OWN = "own"
     UPSTREAM = "upstream"
@@ -66,26 +66,26 @@ class Item:
     target: Target
     origin: Origin
     hashes: frozenset[str] = frozenset()
-    """``sha256:…`` of the upstream files that the input allows; none if it allows any."""
+    """``sha256:…`` of the upstream files that the input allows; empty if it allows any."""
     status: ItemStatus = ItemStatus.WAITING
     reason: str = ""
-    """Why, for people."""
+    """The reason for the status, as text."""
     hint: str = ""
-    """What to do about it, if it failed and anything is known."""
+    """What to do about a failure, if anything is known."""
     filename: str | None = None
-    """The wheel that serves it, or that will once it is mirrored."""
+    """The wheel that serves it, or will serve it once it is mirrored."""
     source: Source | None = None
     sha256: str | None = None
     waits_for: Target | None = None
-    """The target of the build that it waits for; its own while that is built."""
+    """The target of the build that it waits for; its own target during its own build."""
     build_id: str | None = None
-    """The build that serves it or will, or that failed."""
+    """The build that serves it, will serve it, or failed."""
     delays: int = 0
-    """How often it was put off, since something that it needs was away."""
+    """How often it was postponed because a service that it needs was unavailable."""
 
     @property
     def needs_lock(self) -> bool:
-        """Tell whether installers take its wheel only with our hash in the lock."""
+        """Return whether installers only accept its wheel with our hash in the lock."""
         return self.sha256 is not None and bool(self.hashes) and f"sha256:{self.sha256}" not in self.hashes
 
 
@@ -100,33 +100,33 @@ class WheelOffer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
-    """What became of starting a build of a release for a target: it is there, or it was refused."""
+    """The result of starting a build of a release for a target: a build, or a refusal."""
 
     project: NormalizedName
     version: str
     target: Target
     build_id: str | None
-    """None if it was refused, or only planned."""
+    """None if it was refused or only planned."""
     status: Status
-    """Of the build, as it is now; a refused one has failed."""
+    """The build's present status; ``failed`` if it was refused."""
     reason: str = ""
-    """Why it was refused or failed, for people."""
+    """Why it was refused or failed, as text."""
     hint: str = ""
-    """What to do about a failure; of a refusal the reason says it."""
+    """What to do about a failure; for a refusal the reason has it."""
     joined: bool = False
-    """True if the build was there already."""
+    """True if the build existed already."""
     started_at: datetime | None = None
     """When its first attempt began."""
 
     @property
     def is_refused(self) -> bool:
-        """Tell whether there is no build and never will be."""
+        """Return whether the build was refused, so that there will never be one."""
         return self.build_id is None and self.status.is_final
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prebuild:
-    """Somebody's request for everything that an application depends on, for several targets."""
+    """A request for everything that an application depends on, for several targets."""
 
     id: str
     requested_by: str
@@ -139,45 +139,45 @@ class Prebuild:
     skipped: tuple[Skipped, ...]
     started: tuple[Started, ...] = ()
     allow_skipped: bool = False
-    """True if what is on no index does not count, since whoever asks gets it by other means."""
+    """True if requirements that are on no index are ignored, because the caller gets them by other means."""
     trace: Trace = NO_TRACE
     webhook: Webhook | None = None
-    """Whom to tell when it is over."""
+    """The webhook to call at the end."""
 
     @property
     def is_installable(self) -> bool:
-        """Tell whether our index serves every item, and nothing was left out that it would have to serve too."""
+        """Return whether our index serves every item, and no wanted requirement was left out."""
         return self.is_served and not self.missing
 
     @property
     def is_served(self) -> bool:
-        """Tell whether our index serves every item; an input of which nothing was understood has none."""
+        """Return whether our index serves every item; False if there are no items."""
         return all(item.status is ItemStatus.PRESENT for item in self.items) and bool(self.items or not self.skipped)
 
     @property
     def needs_lock(self) -> bool:
-        """Tell whether some wheels can be installed only from the lock with our hashes."""
+        """Return whether some wheels can only be installed from the lock with our hashes."""
         return any(item.status is ItemStatus.PRESENT and item.needs_lock for item in self.items)
 
     @property
     def missing(self) -> tuple[Skipped, ...]:
-        """List what was left out although it was asked for, unless that is allowed."""
+        """Return requested lines that were left out, unless that is allowed."""
         return () if self.allow_skipped else tuple(one for one in self.skipped if one.is_wanted)
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing more will happen by itself."""
+        """Return whether it never changes by itself again."""
         return self.cancelled or all(item.status.is_final for item in self.items)
 
     @property
     def open_items(self) -> int:
-        """Count the items over which something may still happen."""
+        """Return the number of items that are not final."""
         return sum(not item.status.is_final for item in self.items)
 
     def unsettled(self) -> list["ReleaseItems"]:
-        """List the releases over which there is something to decide now: new ones, and those with news of a build.
+        """Return the releases that need a decision now: new ones, and those whose builds changed.
 
-        Those that were put off come last, so that they keep nobody else waiting.
+        Postponed releases come last, so that they do not delay others.
         """
         live = {one.build_id for one in self.started if one.build_id is not None and not one.status.is_final}
         unsettled = [
@@ -190,16 +190,16 @@ class Prebuild:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrebuildTurn:
-    """A prebuild that somebody may bring on for a while."""
+    """The right to work on a prebuild for a while."""
 
     prebuild: Prebuild
     number: int
-    """Counts the turns. It is the fencing token: who holds an older one writes nothing any more."""
+    """The number of the turn, which is the fencing token: an older turn can write nothing any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseItems:
-    """One release's part of a prebuild."""
+    """The items and builds of one release in a prebuild."""
 
     project: NormalizedName
     version: str
@@ -208,15 +208,15 @@ class ReleaseItems:
 
     @property
     def delays(self) -> int:
-        """Tell how often it was put off."""
+        """Return how often it was postponed."""
         return max((item.delays for item in self.items), default=0)
 
     def put_off(self, reason: str, *, filename: str | None = None) -> "ReleaseItems":
-        """Leave open items for later, all or those that are to get one file."""
+        """Return it with open items postponed: all, or those of one file."""
         return self._mark(filename, lambda item: replace(item, reason=reason, delays=item.delays + 1))
 
     def give_up(self, reason: str, *, hint: str = "", filename: str | None = None) -> "ReleaseItems":
-        """Let open items fail, all or those that are to get one file; no build of theirs is to blame."""
+        """Return it with open items failed without a build: all, or those of one file."""
 
         def fail(item: Item) -> Item:
             ended = replace(item, status=ItemStatus.FAILED, build_id=None, waits_for=None)
@@ -232,7 +232,7 @@ class ReleaseItems:
 
 
 def releases_of(prebuild: Prebuild) -> list[ReleaseItems]:
-    """Sort a prebuild's items and builds by release, in the order of the items."""
+    """Return a prebuild's items and builds by release, in the order of the items."""
     items: defaultdict[tuple[NormalizedName, str], list[Item]] = defaultdict(list)
     started: defaultdict[tuple[NormalizedName, str], list[Started]] = defaultdict(list)
     for item in prebuild.items:
@@ -246,7 +246,7 @@ def releases_of(prebuild: Prebuild) -> list[ReleaseItems]:
 
 
 def with_releases(prebuild: Prebuild, releases: Sequence[ReleaseItems]) -> Prebuild:
-    """Put releases' new items and builds into a prebuild, in its own order."""
+    """Return a prebuild with new items and builds of releases, in its own order."""
     items = {(item.project, item.version, item.target): item for release in releases for item in release.items}
     started = {(one.project, one.version, one.target): one for one in prebuild.started}
     started |= {(one.project, one.version, one.target): one for release in releases for one in release.started}

@@ -1,4 +1,4 @@
-"""Webhooks: who is told that a prebuild is over, how that is signed, where it may go, and how long it is tried."""
+"""Webhooks at the end of a prebuild: allowed URLs, signatures, states and retries."""
 
 import base64
 import hashlib
@@ -20,42 +20,42 @@ _LONGEST_PAUSE_SECONDS: Final = 300.0
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_URL: Final = 2000
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-# What C libraries read as a number, and so as an IPv4 address: 2130706433, 0x7f.1, 0177.0.0.1.
+# C libraries read these numbers as IPv4 addresses: 2130706433, 0x7f.1, 0177.0.0.1 (inet_aton(3)).
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 (what secrets of Standard Webhooks begin with)
 
 
 class WebhookState(StrEnum):
-    """Where a webhook stands."""
+    """The state of a webhook."""
 
     WAITING = "waiting"
-    """The request is not over yet."""
+    """The request has not ended yet."""
     DUE = "due"
-    """It is being sent, or will be tried again."""
+    """It is being sent, or will be retried."""
     DELIVERED = "delivered"
     GIVEN_UP = "given-up"
-    """It was refused, or tried for as long as it is."""
+    """It was refused, or all retries failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Webhook:
-    """Whom to tell of a prebuild's end, and how far that has come."""
+    """The webhook of a prebuild and its state."""
 
     url: str
     state: WebhookState = WebhookState.WAITING
     attempts: int = 0
     fault: str | None = None
-    """Why the newest attempt failed."""
+    """Why the last attempt failed."""
 
     @property
     def host(self) -> str:
-        """What of the address may be shown: the rest may be a secret."""
+        """Return the host, the part of the URL that may be shown: the rest may be a secret."""
         return urlsplit(self.url).netloc
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookMessage:
-    """What is sent."""
+    """The content of a webhook."""
 
     url: str
     body: bytes
@@ -64,19 +64,19 @@ class WebhookMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookTarget:
-    """A URL that was read once, so that what is connected to is what was checked."""
+    """A parsed URL, so that the connection uses exactly what was checked."""
 
     scheme: str
     host: str
-    """A name in small ASCII letters without a dot at its end, or an address as it is usually written."""
+    """A name in lower-case ASCII without a final dot, or an address in its canonical form."""
     port: int | None
-    """None: the scheme's own."""
+    """None for the scheme's default port."""
     path: str
-    """With the query."""
+    """The path with the query."""
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL; raise ValueError with what is wrong with it."""
+        """Parse a URL; raise ValueError with the problem."""
         if len(url) > _MAX_URL or not url.isprintable() or " " in url:
             raise ValueError("it is no address of the form https://host/path")
         try:
@@ -96,12 +96,12 @@ class WebhookTarget:
 
     @property
     def address(self) -> Address | None:
-        """The address, if the URL has one in place of a name."""
+        """Return the IP address, if the URL has one in place of a name."""
         return _read_address(self.host)
 
     @property
     def authority(self) -> str:
-        """Host and port as the header ``Host`` has them."""
+        """Return host and port as the header ``Host`` has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         is_usual = self.port is None or self.port == _DEFAULT_PORTS[self.scheme]
         return host if is_usual else f"{host}:{self.port}"
@@ -109,13 +109,13 @@ class WebhookTarget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AllowedAddresses:
-    """Where webhooks may go: the operator's hosts and networks, or without any, every public address."""
+    """The allowed hosts of webhooks: the operator's hosts and networks, or every public address if there are none."""
 
     entries: frozenset[str] = frozenset()
-    """Host names in small letters, addresses, and networks such as ``10.0.0.0/8``."""
+    """Host names in lower case, addresses, and networks such as ``10.0.0.0/8``."""
 
     def why_not(self, url: str) -> str | None:
-        """Return what is wrong with a URL as it is written; None if nothing is, before its name is looked up."""
+        """Return why a URL is not allowed, before its name is looked up; None if it is allowed so far."""
         try:
             target = WebhookTarget.parse(url)
         except ValueError as error:
@@ -125,7 +125,7 @@ class AllowedAddresses:
             return self.why_not_to(host, [target.address])
         if self.entries and host not in self.entries and not self._networks():
             return f"the operator allows no webhooks to {host}"
-        # Always this host (RFC 6761, section 6.3), so that it need not be looked up.
+        # Always this host (RFC 6761, section 6.3), so no lookup is needed.
         if not self.entries and (host == "localhost" or host.endswith(".localhost")):
             return f"{host} is not a public address, and the operator has not allowed it"
         return None
@@ -151,7 +151,7 @@ class AllowedAddresses:
 
 
 def read_network(text: str) -> IPv4Network | IPv6Network | None:
-    """Read an address or a network; None for a name."""
+    """Return the network that a text stands for; None for a name."""
     try:
         return ip_network(text, strict=False)
     except ValueError:
@@ -159,13 +159,13 @@ def read_network(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def derive_secret(master: str, receiver: str) -> str:
-    """Derive a receiver's own secret, which lets it forge nothing for others; in the form of Standard Webhooks."""
+    """Return a receiver's own secret, in the form of Standard Webhooks. It cannot sign for other receivers."""
     key = hmac.new(master.encode(), b"wheelyard webhook receiver\0" + receiver.encode(), hashlib.sha256).digest()
     return _SECRET_PREFIX + base64.b64encode(key).decode()
 
 
 def receiver_of(requested_by: str, url: str) -> str:
-    """Name a receiver: a URL as one caller has given it, so that nobody gets the secret of another's receiver."""
+    """Return the name of a receiver: caller and URL, so that no caller gets the secret of another one's receiver."""
     return f"{requested_by}\0{url}"
 
 
@@ -185,14 +185,14 @@ def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -
 
 
 def pause_after(attempts: int) -> float | None:
-    """Say how many seconds to wait after so many failed attempts, twice as long each time; None to give up."""
+    """Return the seconds to wait after a number of failed attempts, doubled each time; None to give up."""
     if attempts >= MOST_ATTEMPTS:
         return None
     return min(2.0 ** (attempts - 1), _LONGEST_PAUSE_SECONDS)
 
 
 def _read_host(written: str, *, in_brackets: bool) -> str:
-    """Bring a host to the one form that is compared; raise ValueError for what readers of URLs take differently."""
+    """Return a host in canonical form; raise ValueError for forms that programs read differently."""
     if in_brackets:
         address = _read_address(written)
         if address is None:
@@ -201,7 +201,7 @@ def _read_host(written: str, *, in_brackets: bool) -> str:
             raise ValueError("its address has a zone")
         return str(address)
     try:
-        # UTS 46 makes ASCII digits and dots of all their other forms.
+        # UTS 46 turns all other forms of digits and dots into ASCII.
         host = written.lower() if written.isascii() else idna.encode(written, uts46=True).decode("ascii")
     except idna.IDNAError as error:
         raise ValueError(f"its host is no name ({error})") from error

@@ -1,4 +1,4 @@
-"""What is installed to build a project: what it asks for, as its recipe amends it. Must not resolve anything."""
+"""The build requirements of a project, with the changes of its recipe."""
 
 from collections.abc import Iterable
 
@@ -9,15 +9,15 @@ from wheelyard.domain.untrusted.requirements import find_requirement
 
 
 def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[str, ...]:
-    """Leave out what the recipe drops, and add what it adds.
+    """Return build requirements with those of the recipe added and dropped.
 
-    What is dropped may still come along because another requirement needs it, and may be added in another version.
+    A dropped project may still be installed because another requirement needs it, and may be added in another version.
     """
     kept = (text for text in wanted if not recipe.dropped_requires or _name_of(text) not in recipe.dropped_requires)
     return tuple(dict.fromkeys((*kept, *recipe.build_requires)))
 
 
 def _name_of(text: str) -> str | None:
-    """Give a requirement's normalised name; what is no requirement is left for the resolver to refuse."""
+    """Return a requirement's normalised name; None if it is invalid, which the resolver reports."""
     requirement = find_requirement(text)
     return None if requirement is None else canonicalize_name(requirement.name)

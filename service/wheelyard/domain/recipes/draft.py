@@ -1,4 +1,4 @@
-"""Drafts a recipe from what an sdist says, with comments for whoever goes on with it. Must not read any file."""
+"""Draft a recipe from an sdist, with comments for its author."""
 
 import json
 import re
@@ -27,14 +27,14 @@ _MOST: Final = 40
 
 
 def draft_recipe(contents: SdistContents, *, project: str, filename: str, schema: str) -> str:
-    """Write a recipe that says what is known and asks for what is not; ``schema`` is the format's JSON schema."""
+    """Return a recipe with what is known and comments on what is not; ``schema`` is the format's JSON schema."""
     rule = list(_rule(contents))
     head = [f"#:schema {schema}", *_head(contents, project=project, filename=filename)]
     return "\n".join([*head, *(["", "[[rule]]", *rule] if rule else [])]) + "\n"
 
 
 def needs_recipe(contents: SdistContents) -> bool:
-    """Tell whether anything was found that a plain builder lacks, or that a recipe should watch over."""
+    """Return whether the sdist needs something that a plain builder lacks, or has extensions to expect."""
     return bool(list(_rule(contents)))
 
 
@@ -85,5 +85,5 @@ def _list(key: str, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _comment(text: str) -> str:
-    """Write a comment; what an sdist says may hold anything, line breaks too."""
+    """Return a comment line; text of an sdist may contain anything, including line breaks."""
     return "# " + _UNPRINTABLE.sub("?", text)[:_LONGEST]

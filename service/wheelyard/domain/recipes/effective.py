@@ -1,4 +1,4 @@
-"""What counts of a recipe for one build: all that workers get of it."""
+"""The effective recipe of one build, which is all that workers get of a recipe."""
 
 import base64
 import dataclasses
@@ -19,32 +19,32 @@ class RecipeFile:
     name: str
     """Its path below the folder of its kind, such as ``0001-older-freetds.patch``."""
     base64: str
-    """Its bytes, in a form that the database and the wire can hold."""
+    """Its bytes in base64, for the database and HTTP."""
 
     @classmethod
     def of(cls, name: str, data: bytes) -> Self:
-        """Wrap a file's bytes."""
+        """Return a file with these bytes."""
         return cls(name=name, base64=base64.b64encode(data).decode())
 
     @property
     def data(self) -> bytes:
-        """Its bytes."""
+        """Return its bytes."""
         return base64.b64decode(self.base64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """A file to be fetched for the build."""
+    """A file to fetch for the build."""
 
     url: str
     sha256: str
     to: str
-    """Its path in the unpacked sdist; with ``/`` at the end, a folder that it is unpacked into."""
+    """Its path in the unpacked sdist; if it ends with ``/``, the folder to unpack it into."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EffectiveRecipe:
-    """What remains of a recipe for one release on one builder: all matching rules merged, in order."""
+    """A recipe for one release on one builder: all matching rules merged, in order."""
 
     apt: tuple[str, ...] = ()
     dnf: tuple[str, ...] = ()
@@ -53,9 +53,9 @@ class EffectiveRecipe:
     env: tuple[tuple[str, str], ...] = ()
     config_settings: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
     build_requires: tuple[str, ...] = ()
-    """Requirements that are added to those of the project."""
+    """Requirements in addition to those of the project."""
     dropped_requires: tuple[str, ...] = ()
-    """Normalised names of projects that are not installed though the project asks for them."""
+    """Normalised names of projects that are not installed although the project requires them."""
     build_constraints: tuple[str, ...] = ()
     sources: tuple[SourceFile, ...] = ()
     patches: tuple[RecipeFile, ...] = ()
@@ -67,7 +67,7 @@ class EffectiveRecipe:
     """Patterns of sonames that must not be grafted."""
     max_grafted: int | None = None
     policy_floor: str | None = None
-    """The policy that the wheel must reach, without the architecture: needing a newer glibc is a failure."""
+    """The policy that the wheel must comply with, without the architecture; a newer glibc is a failure."""
     memory_bytes: int | None = None
     cpus: float | None = None
     time_seconds: int | None = None
@@ -75,25 +75,25 @@ class EffectiveRecipe:
     log_bytes: int | None = None
     expected_extensions: tuple[str, ...] = ()
     absent_extensions: tuple[str, ...] = ()
-    """Extension modules that may be missing, though the sdist has their sources."""
+    """Extension modules that may be missing although the sdist has their sources."""
     is_pure: bool | None = None
-    """True if a wheel without extension modules is right, whatever the sdist has; None if the recipe does not say."""
+    """True if a wheel without extension modules is correct, whatever the sdist has; None if not given."""
     test_apt: tuple[str, ...] = ()
-    """Debian packages that the bare runtime image gets before the wheel is proven in it."""
+    """Debian packages to install into the bare runtime image before verification."""
     test_imports: tuple[str, ...] = ()
     test_commands: tuple[str, ...] = ()
     test_requires: tuple[str, ...] = ()
     test_files: tuple[RecipeFile, ...] = ()
     network: bool = False
-    """True if the build asks for a network; the operator's policy decides."""
+    """True if the build asks for a network; the operator decides."""
     unsupported: str | None = None
-    """Why nothing can be built; None if it can."""
+    """Why it cannot be built; None if it can."""
 
     @property
     def digest(self) -> str:
-        """Identify what the recipe means, however it is written: a sha256 in hexadecimal.
+        """Return the digest of the recipe's meaning, however it is written: a sha256 in hexadecimal.
 
-        What nobody asked for is left out, so that a new key of the format leaves the digests as they are.
+        Keys with default values are left out, so that a new key of the format does not change digests.
         """
         asked = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
         facts = {name: _meaning(name, value) for name, value in asked.items() if value != getattr(_NOTHING, name)}
@@ -106,13 +106,13 @@ _SETS: Final = _REQUIREMENTS | {
     *("apt", "dnf", "apk", "toolchains", "dropped_requires", "excluded_libraries", "denied_libraries"),
     *("expected_extensions", "absent_extensions", "test_apt", "test_imports"),
 }
-"""Lists whose order means nothing."""
+"""Lists whose order has no meaning."""
 _SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})
-"""Files that are worked through in order, whatever they are called."""
+"""Files that are used in order; their names have no meaning."""
 
 
 def _meaning(name: str, value: Any) -> Any:  # noqa: ANN401  its type depends on the key
-    """Reduce a key's value to what it does to a build: not how it is spelled, ordered or called."""
+    """Return a key's value in a form that only changes if the build changes."""
     if name in _REQUIREMENTS:
         value = tuple(map(_normalise_requirement, value))
     if name in _SETS:

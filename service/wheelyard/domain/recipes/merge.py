@@ -1,7 +1,7 @@
-"""How a recipe's rules become one answer for one release on one builder.
+"""Merge a recipe's rules into the effective recipe of one release on one builder.
 
-Lists are joined in order without repeats, tables updated key by key, single values are those of the last rule that has
-one, and of toolchains the highest floor counts (recipes/README.md). Must not read files.
+Lists are joined in order without duplicates, tables are updated key by key, the last rule decides single values, and
+the highest floor decides toolchains (recipes/README.md).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from wheelyard.domain.toolchain import ToolchainNeed, merge_needs
 from wheelyard.domain.untrusted.versions import read_specifiers
 
 Merge = Callable[[Sequence[Any], Mapping[str, bytes]], Any]
-"""Merges what the rules have under one key, in order; given the recipe's files, too."""
+"""Merges the rules' values of one key, in order; the second argument are the recipe's files."""
 
 
 def _join(lists: Sequence[tuple[str, ...]], files: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -42,14 +42,14 @@ def _last(values: Sequence[object], files: Mapping[str, bytes]) -> object:
 
 
 def _highest(lists: Sequence[tuple[str, ...]], files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Join needs of toolchains, the highest floor of each."""
+    """Return the needed toolchains, each with its highest floor."""
     del files
     needs = merge_needs(ToolchainNeed.parse(text) for texts in lists for text in texts)
     return tuple(str(need) for need in needs)
 
 
 def _by_place(lists: Sequence[tuple[Source, ...]], files: Mapping[str, bytes]) -> tuple[SourceFile, ...]:
-    """Join sources; of two for one place, the later one."""
+    """Return the sources; the later one of two for the same path."""
     del files
     places = {one.to: SourceFile(url=one.url, sha256=one.sha256, to=one.to) for sources in lists for one in sources}
     return tuple(places.values())
@@ -96,12 +96,12 @@ MERGES: Final[Mapping[tuple[str, ...], tuple[str, Merge]]] = {
     ("network",): ("network", _last),
     ("unsupported",): ("unsupported", _last),
 }
-"""Each key of a rule, by its path: the field of the EffectiveRecipe that it ends up in, and how it is merged."""
+"""For the path of each key of a rule: its field of the EffectiveRecipe, and how it is merged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """What a recipe is asked for: a release, for a target, on a builder's suite."""
+    """What a recipe is evaluated for: a release, for a target, on a builder's suite."""
 
     version: Version
     target: Target
@@ -109,7 +109,7 @@ class Place:
 
 
 def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suite: str) -> EffectiveRecipe:
-    """Merge the rules that apply."""
+    """Return the merged rules that apply."""
     if recipe is None:
         return EffectiveRecipe()
     rules = [rule for _, rule in matching_rules(recipe, Place(version=version, target=target, suite=suite))]
@@ -121,7 +121,7 @@ def merge_rules(recipe: Recipe | None, *, version: Version, target: Target, suit
 
 
 def mismatches(when: When, place: Place) -> tuple[str, ...]:
-    """Name the conditions of a rule that do not hold."""
+    """Return the conditions of a rule that do not hold."""
     target = place.target
     conditions = {
         "version": when.version is None or read_specifiers(when.version).contains(place.version, prereleases=True),
@@ -134,17 +134,17 @@ def mismatches(when: When, place: Place) -> tuple[str, ...]:
 
 
 def matching_rules(recipe: Recipe, place: Place) -> Iterator[tuple[int, Rule]]:
-    """Yield the rules that apply, with their places in the file from 0."""
+    """Yield the rules that apply, with their positions in the file from 0."""
     for number, rule in enumerate(recipe.rules):
         if not mismatches(rule.when, place):
             yield number, rule
 
 
 def value_at(rule: Rule, path: Iterable[str]) -> Any:  # noqa: ANN401  its type depends on the path
-    """Look up what a rule has under a key."""
+    """Return a rule's value of a key."""
     return reduce(lambda table, key: getattr(table, key.replace("-", "_")), path, rule)
 
 
 def is_given(value: object) -> bool:
-    """Tell whether a rule says anything with a value."""
+    """Return whether a value is set."""
     return value is not None and value not in ((), {})

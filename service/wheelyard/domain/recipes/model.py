@@ -1,7 +1,6 @@
-"""A recipe as it is written: the keys that there are, what each takes, and the JSON schema that editors use.
+"""The format of recipes: their keys, the values of each, and the JSON schema for editors.
 
-Recipes are text that people write, so they enter through pydantic. What the keys come to for one release is
-``recipe_merge``'s business. Must not read files.
+People write recipes, so pydantic validates them. ``domain/recipes/merge.py`` merges the rules for one release.
 """
 
 from typing import Any, Final, Literal, Self
@@ -58,7 +57,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_nul(cls, value: object) -> object:
-        # No database, environment or command line can hold it.
+        # NUL: no database, environment or command line can hold it.
         if _has_nul(value):
             raise ValueError("it has a NUL character")
         return value
@@ -77,64 +76,64 @@ def _has_nul(value: object) -> bool:
 
 
 class When(Section):
-    """When a rule applies: all conditions must hold, and what is not given does not restrict."""
+    """When a rule applies: all given conditions must hold."""
 
     version: VersionRange | None = None
-    """Releases of the project (PEP 440 specifier), their pre-releases too."""
+    """Releases of the project (PEP 440 specifier), including pre-releases."""
     python: PythonRange | None = None
     """Python versions of the target, such as ``<3.13``."""
     suite: tuple[SuiteText, ...] = ()
     """Names of builder suites, such as ``bookworm``."""
     policy: PolicyRange | None = None
-    """Policies of the target that was asked for, such as ``>=manylinux_2_28,<manylinux_2_36``."""
+    """Policies of the requested target, such as ``>=manylinux_2_28,<manylinux_2_36``."""
     architecture: tuple[ArchitectureName, ...] = ()
     """Architectures of the target, such as ``aarch64``."""
 
 
 class BuildRequires(Section):
-    """Changes to what the project says that it needs to be built."""
+    """Changes to the project's build requirements."""
 
     add: tuple[RequirementText, ...] = ()
-    """Requirements that are installed besides those of the project."""
+    """Requirements to install in addition to those of the project."""
     drop: tuple[DroppedName, ...] = ()
-    """Projects that are not installed although the project asks for them."""
+    """Projects that are not installed although the project requires them."""
 
 
 class Source(Section):
-    """A file that the build needs and that its sdist lacks, fetched beforehand and checked."""
+    """A file that the build needs and its sdist lacks. It is fetched before the build, and its hash is checked."""
 
     url: SourceUrl
-    """Where it is."""
+    """Its URL."""
     sha256: Sha256Text
-    """What it must hash to."""
+    """Its sha256."""
     to: InsidePath
-    """Where it goes in the unpacked sdist; with ``/`` at the end, a folder that the archive is unpacked into."""
+    """Its path in the unpacked sdist; if it ends with ``/``, the folder to unpack the archive into."""
 
 
 class Hooks(Section):
     """Scripts that run in the build's sandbox, in the unpacked sdist; files of the recipe's folder ``hooks/``."""
 
     before_build: tuple[HookFile, ...] = ()
-    """After the patches, once the project's static build requirements are installed, before its backend runs."""
+    """Run after the patches and the installation of static build requirements, before the backend."""
     after_build: tuple[HookFile, ...] = ()
-    """After the backend has made the wheel, whose path is in ``WHEELYARD_WHEEL``; it may be changed in its place."""
+    """Run after the backend. ``WHEELYARD_WHEEL`` is the path of the wheel, which may be changed in place."""
 
 
 class Repair(Section):
     """How libraries are grafted."""
 
     exclude: tuple[SonamePattern, ...] = ()
-    """Libraries that are not grafted, because whoever installs the wheel has them."""
+    """Libraries that are not grafted, because the hosts of the wheel's users have them."""
     max_grafted: Count | None = None
     """More grafted libraries than this are a failure."""
     deny: tuple[SonamePattern, ...] = ()
     """Libraries that must not be grafted: one of them is a failure."""
     floor: PolicyName | None = None
-    """The policy that the wheel must reach: one that needs a newer glibc is a failure."""
+    """The policy that the wheel must comply with: a newer glibc is a failure."""
 
 
 class Limits(Section):
-    """What the build may use; the operator's limits stand where nothing is given."""
+    """Limits of the build; the operator's defaults apply to the others."""
 
     memory: SizeBytes | None = None
     """Memory of a container, such as ``4GiB``."""
@@ -145,45 +144,45 @@ class Limits(Section):
     disk: SizeBytes | None = None
     """Writable space of a container, such as ``8GiB``."""
     log: SizeBytes | None = None
-    """Where the log is cut, such as ``64MiB``."""
+    """Size at which the log is cut, such as ``64MiB``."""
 
 
 class Expect(Section):
-    """What the wheel must be; anything less is a failure."""
+    """Requirements on the wheel; a wheel that does not meet them is a failure."""
 
     extensions: tuple[ModuleName, ...] = ()
     """Extension modules that must be in the wheel."""
     absent: tuple[ModuleName, ...] = ()
-    """Extension modules that may be missing from the wheel, though the sdist has their sources."""
+    """Extension modules that may be missing from the wheel although the sdist has their sources."""
     pure: Flag | None = None
-    """True says that a wheel without extension modules is right, though the sdist has sources of some."""
+    """True if a wheel without extension modules is correct although the sdist has sources of some."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.pure and self.extensions:
-            raise ValueError("pure = true says that there are no extensions, and extensions names some")
+            raise ValueError("pure = true means no extensions, but extensions names some")
         if both := sorted({*self.extensions} & {*self.absent}):
             raise ValueError(f"extensions and absent both name {', '.join(both)}")
         return self
 
 
 class Test(Section):
-    """How the wheel is proven in the bare runtime image, beyond importing every module."""
+    """Tests of the wheel in the bare runtime image, in addition to importing every module."""
 
     apt: tuple[PackageName, ...] = ()
-    """Debian packages of the host that the wheel needs: libraries that its policy promises and that are not grafted."""
+    """Debian packages that the wheel needs on its host: libraries that its policy promises and that are not grafted."""
     imports: tuple[ModuleName, ...] = ()
-    """Import these instead of every module that the wheel has."""
+    """Modules to import instead of every module of the wheel."""
     commands: tuple[FilledText, ...] = ()
-    """Shell commands that must end well."""
+    """Shell commands that must succeed."""
     requires: tuple[RequirementText, ...] = ()
-    """What the commands need besides what the wheel itself requires."""
+    """Requirements of the commands, in addition to those of the wheel."""
     files: tuple[TestFile, ...] = ()
-    """Files of the recipe's folder ``tests/`` that the commands find in their directory."""
+    """Files of the recipe's folder ``tests/`` that are copied into the directory of the commands."""
 
 
 class Rule(Section):
-    """Keys that apply together, when ``when`` matches."""
+    """Keys that apply together if ``when`` matches."""
 
     when: When = When()
     """When the rule applies."""
@@ -198,29 +197,29 @@ class Rule(Section):
     env: dict[VariableName, str] = Field(default_factory=dict)
     """Environment variables of the build."""
     config_settings: dict[FilledText, SettingValue] = Field(default_factory=dict)
-    """Settings for the build backend (PEP 517): a text, or a list for one that is given several times."""
+    """Settings for the build backend (PEP 517): a text, or a list to give one several times."""
     build_requires: BuildRequires = BuildRequires()
-    """Build requirements to add, and ones to leave out."""
+    """Build requirements to add or to drop."""
     build_constraints: tuple[ConstraintText, ...] = ()
-    """Constraints on what is installed into the isolated build environment."""
+    """Constraints on the isolated build environment."""
     sources: tuple[Source, ...] = ()
-    """Files that the build needs and that its sdist lacks."""
+    """Files that the build needs and its sdist lacks."""
     patches: tuple[PatchFile, ...] = ()
     """Patches for the unpacked sdist, in order; files of the recipe's folder ``patches/``."""
     hooks: Hooks = Hooks()
     """Scripts that run in the build's sandbox."""
     repair: Repair = Repair()
-    """How libraries are grafted, and how the wheel is tagged."""
+    """How libraries are grafted, and the wheel's minimum policy."""
     limits: Limits = Limits()
-    """What the build may use."""
+    """Limits of the build."""
     expect: Expect = Expect()
-    """What the wheel must be."""
+    """Requirements on the wheel."""
     test: Test = Test()
-    """How the wheel is proven."""
+    """Tests of the wheel."""
     network: Flag | None = None
-    """True asks for a network in the build; the operator decides whether there is one."""
+    """True asks for a network in the build; the operator decides whether to allow it."""
     unsupported: FilledText | None = None
-    """Why this cannot be built where the rule applies; a request gets the reason at once."""
+    """Why it cannot be built where the rule applies; a request fails immediately with this reason."""
 
 
 class RecipeText(Section):
@@ -231,13 +230,13 @@ class RecipeText(Section):
     name: ProjectName
     """The project's normalised name; the file or folder is named after it."""
     rule: tuple[Rule, ...] = ()
-    """Rules; every one that applies is merged, in order."""
+    """Rules; all that apply are merged, in order."""
 
 
 KEY_PATHS: Final = tuple(key_paths(RecipeText))
-"""The path of every key that a recipe may have."""
+"""The paths of all keys of a recipe."""
 
 
 def recipe_schema() -> dict[str, Any]:
-    """Describe the format as a JSON schema."""
+    """Return the JSON schema of the format."""
     return {"$schema": _DIALECT, **RecipeText.model_json_schema(), "title": "Wheelyard recipe"}

@@ -1,4 +1,4 @@
-"""Which rule of a recipe each key came from, and which rules do not apply. Must not read files."""
+"""Explain an effective recipe: the rule that each key came from, and the rules that do not apply."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class KeyOrigin:
     """The rule's number, counted from 1."""
     line: int | None
     counts: bool
-    """False if another rule has the last word on it."""
+    """False if another rule overrides it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,14 +37,14 @@ class SkippedRule:
 
 
 def explain_keys(recipe: Recipe, place: Place) -> tuple[KeyOrigin, ...]:
-    """Say which rule each key came from, in the order of the rules."""
+    """Return the rule that each key came from, in the order of the rules."""
     effective = merge_rules(recipe, version=place.version, target=place.target, suite=place.suite)
     matching = matching_rules(recipe, place)
     return tuple(one for number, rule in matching for one in _origins(recipe, number, rule, effective))
 
 
 def skipped_rules(recipe: Recipe, place: Place) -> tuple[SkippedRule, ...]:
-    """List the rules that do not apply, with the reasons."""
+    """Return the rules that do not apply, with the reasons."""
     judged = ((number, mismatches(rule.when, place)) for number, rule in enumerate(recipe.rules))
     return tuple(
         SkippedRule(rule=number + 1, line=line_of(recipe.lines, ("rule", number)), mismatches=reasons)
@@ -69,7 +69,7 @@ def _origins(recipe: Recipe, number: int, rule: Rule, effective: EffectiveRecipe
 
 
 def _parts(value: dict[str, Any] | tuple[Any, ...] | str | float) -> Iterator[tuple[KeyPath, Any]]:
-    """Take a value apart: a table into its keys, a list into its items."""
+    """Yield the parts of a value: a table's keys, a list's items."""
     match value:
         case dict():
             yield from (((key,), item) for key, item in value.items())
@@ -80,7 +80,7 @@ def _parts(value: dict[str, Any] | tuple[Any, ...] | str | float) -> Iterator[tu
 
 
 def _counts(part: KeyPath, item: object, result: Any) -> bool:  # noqa: ANN401  its type depends on the key
-    """Tell whether what a rule has is what remains in the effective recipe."""
+    """Return whether a rule's value is in the effective recipe."""
     if not part:
         return bool(item == result)
     if isinstance(part[0], str):

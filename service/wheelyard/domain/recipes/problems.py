@@ -1,7 +1,4 @@
-"""What is wrong with a text that people write, in words: the place, the line, and the nearest known key.
-
-Must not know what the text is for.
-"""
+"""Describe the problems of a text that people write: the place, the line, and the nearest known key."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,17 +10,17 @@ from pydantic import BaseModel, ValidationError
 from wheelyard.domain.recipes.toml_lines import KeyLines, KeyPath, line_of
 
 _OF_A_NAME: Final = "[key]"
-"""What pydantic puts behind the place of a name that is wrong itself."""
+"""The end of pydantic's location if a key itself is invalid."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextProblem:
-    """One thing that is wrong with a text."""
+    """A problem of a text."""
 
     line: int | None
-    """Counted from 1; None if the text as a whole is meant."""
+    """Counted from 1; None for a problem of the whole text."""
     key: str
-    """The key as a reader would say it, such as ``rule 2, expect.pure``; empty for the whole text."""
+    """The key in readable form, such as ``rule 2, expect.pure``; empty for the whole text."""
     message: str
 
     def __str__(self) -> str:
@@ -32,7 +29,7 @@ class TextProblem:
 
 
 def describe_problems(error: ValidationError, known: Iterable[str]) -> list[str]:
-    """Put a validation error into words, one line a problem, naming the nearest known key for unknown ones."""
+    """Return the problems of a validation error as text, one each, with the nearest known key for unknown ones."""
     return [_describe_problem(dict(problem), sorted(known)) for problem in error.errors()]
 
 
@@ -49,7 +46,7 @@ def _message_of(problem: dict[str, Any]) -> str:
 
 
 def locate_problems(error: ValidationError, *, paths: Sequence[KeyPath], lines: KeyLines) -> Iterator[TextProblem]:
-    """Put a validation error into words, in the order of the lines; ``paths`` are all keys that there are."""
+    """Return the problems of a validation error, sorted by line; ``paths`` are all known keys."""
     found = [_locate_problem(dict(problem), paths, lines) for problem in error.errors()]
     yield from sorted(found, key=lambda problem: problem.line or 0)
 
@@ -62,7 +59,7 @@ def _locate_problem(problem: dict[str, Any], paths: Sequence[KeyPath], lines: Ke
 
 
 def name_place(place: KeyPath) -> str:
-    """Say a path as a reader would: ``("rule", 0, "expect", "pure")`` is ``rule 1, expect.pure``."""
+    """Return a path in readable form: ``("rule", 0, "expect", "pure")`` is ``rule 1, expect.pure``."""
     text = ""
     for part in place:
         if isinstance(part, int):
@@ -73,7 +70,7 @@ def name_place(place: KeyPath) -> str:
 
 
 def _guess(place: KeyPath, paths: Sequence[KeyPath]) -> str:
-    """Name the nearest key of the same table, else the nearest one of all, with the table that it belongs into."""
+    """Return a hint with the nearest key of the same table, else the nearest of all keys, with its table."""
     *table, name = (part for part in place if isinstance(part, str))
     near = {str(path[-1]): str(path[-1]) for path in paths if path[:-1] == tuple(table)}
     far = {str(path[-1]): ".".join(map(str, path[1:] or path)) for path in paths}
@@ -84,7 +81,7 @@ def _guess(place: KeyPath, paths: Sequence[KeyPath]) -> str:
 
 
 def key_paths(model: type[BaseModel]) -> Iterator[KeyPath]:
-    """Yield the path of each key that a model has, its tables' keys after it."""
+    """Yield the paths of all keys of a model; the keys of a table follow it."""
     for name, field in model.model_fields.items():
         key = field.alias or name
         yield (key,)

@@ -1,7 +1,4 @@
-"""Recipes: what a project needs beyond its sdist, as it was found, and what of it counts for one build.
-
-Must not read files; whoever finds a recipe brings its files along.
-"""
+"""Parse and check recipes: what a project needs beyond its sdist."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,48 +15,48 @@ from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
 from wheelyard.errors import RecipeInvalidError
 
 _TOML_PLACE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
-"""How ``tomllib`` ends its messages."""
+"""The end of a message of ``tomllib``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A project's recipe as it was found, with the files that it names."""
+    """A project's recipe with the files that it names."""
 
     name: str
     source: str
-    """Where it was found, for messages."""
+    """Its place, for messages."""
     rules: tuple[Rule, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """What its folder holds, by path, such as ``patches/0001-older-freetds.patch``."""
+    """Files of its folder, by path, such as ``patches/0001-older-freetds.patch``."""
     lines: KeyLines = field(default_factory=dict)
-    """Where each key is written."""
+    """The line of each key."""
     text: str = ""
-    """The recipe as it is written."""
+    """The source text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Naming:
-    """What names in a recipe are checked against; what is None is not checked."""
+    """The known names that a recipe is checked against; None skips a check."""
 
     project: str | None = None
     """The project that the file is named after."""
     suites: Collection[str] | None = None
-    """The suites that there are."""
+    """All known suites."""
 
 
 def parse_recipe(
     text: str, *, source: str, files: Mapping[str, bytes] | None = None, naming: Naming | None = None
 ) -> Recipe:
-    """Read a recipe from TOML.
+    """Parse a recipe.
 
     Args:
-        text: The recipe.
-        source: Where it was found, for messages.
-        files: What its folder holds, by path.
-        naming: What the names in it are checked against.
+        text: The recipe in TOML.
+        source: Its place, for messages.
+        files: Files of its folder, by path.
+        naming: Known names to check it against.
 
     Raises:
-        RecipeInvalidError: it has problems; all of them are told.
+        RecipeInvalidError: It has problems; the error lists all of them.
     """
     recipe, problems = judge_text(text, source=source, files=files or {}, naming=naming or Naming())
     if recipe is None:
@@ -70,7 +67,7 @@ def parse_recipe(
 def judge_text(
     text: str, *, source: str, files: Mapping[str, bytes], naming: Naming
 ) -> tuple[Recipe | None, Sequence[TextProblem]]:
-    """Read a recipe as parse_recipe does: give it, or everything that is wrong with it."""
+    """Parse a recipe like parse_recipe; return the recipe, or None and all its problems."""
     try:
         data = read_toml(text)
     except NotTomlError as error:
@@ -91,7 +88,7 @@ def _context(files: Mapping[str, bytes], naming: Naming) -> dict[str, object]:
 
 
 def _not_toml(text: str, error: NotTomlError) -> TextProblem:
-    """Say where the text stops to be TOML; the parser has that in its message alone."""
+    """Return the problem with its line, which the parser only has in its message."""
     place = _TOML_PLACE.search(str(error))
     line = int(place["line"]) if place and place["line"] else text.count("\n", 0, len(text.rstrip())) + 1
     reason = _TOML_PLACE.sub("", str(error))
@@ -100,7 +97,7 @@ def _not_toml(text: str, error: NotTomlError) -> TextProblem:
 
 
 def lint_recipe(recipe: Recipe) -> Iterator[TextProblem]:
-    """Yield files that no rule names."""
+    """Yield a problem for each file that no rule names."""
     for file in sorted(recipe.files.keys() - set(_named_files(recipe))):
         yield TextProblem(line=None, key="", message=f"no rule names the file {file}")
 

@@ -1,6 +1,6 @@
-"""What an sdist's texts say about how it is built: guesses for a draft, from untrusted data. Must not run anything.
+"""Guess from an sdist's files how it is built, for the draft of a recipe. The data is untrusted.
 
-Build scripts are programs, so that what is found in them by looking may be too much or too little; tables
+Build scripts are programs, so a search in their text may find too much or too little. Tables
 (pyproject.toml, Cargo.toml, PEP 725's ``[external]``) are read as data.
 """
 
@@ -22,10 +22,10 @@ from wheelyard.domain.untrusted.versions import find_version
 
 _TELLING: Final = re.compile(
     r"pyproject\.toml|setup\w*\.py|setup\.cfg|.*/?Cargo\.toml|(.*/)?meson\.build|(.*/)?CMakeLists\.txt|(.*/)?[^/]+\.cmake|"
-    # A backend or a setup script that lies in the sdist; with at most two folders, so that no package's modules count.
+    # A backend or setup script in the sdist; at most two folders deep, so that modules of packages do not count.
     r"([^/]+/){0,2}[^/]*(build|backend|setup)[^/]*\.py|[^/]*(build|backend)[^/]*/[^/]+\.py"
 )
-# Where sources lie that are not part of what is built.
+# Folders of sources that are not built.
 _KINDS_ASIDE: Final = ("test", "doc", "demo", "example", "benchmark")
 _ASIDE: Final = frozenset({"testing", *_KINDS_ASIDE, *(f"{kind}s" for kind in _KINDS_ASIDE)})
 
@@ -36,24 +36,24 @@ class SdistContents:
 
     names: tuple[str, ...]
     texts: Mapping[str, str]
-    """The texts that ``is_telling`` names, by path."""
+    """The texts of files for which ``is_telling`` is true, by path."""
 
     def text(self, name: str) -> str:
-        """Give a text; empty if there is none."""
+        """Return a text; empty if there is none."""
         return self.texts.get(name, "")
 
     def built_names(self) -> tuple[str, ...]:
-        """List the files that can be part of what is built: not those of tests, docs and examples."""
+        """Return the files that can be part of the build: not those of tests, docs and examples."""
         return tuple(name for name in self.names if is_built(name))
 
 
 def is_telling(name: str) -> bool:
-    """Tell whether a file says how the project is built."""
+    """Return whether a file may describe how the project is built."""
     return _TELLING.fullmatch(name) is not None and is_built(name)
 
 
 def is_built(name: str) -> bool:
-    """Tell whether a file can be part of what is built."""
+    """Return whether a file can be part of the build."""
     return _ASIDE.isdisjoint(PurePosixPath(name).parts[:-1])
 
 
@@ -69,7 +69,7 @@ _SOURCE_ROOTS: Final = ("src", "lib", "python")
 _INCLUDED: Final = ("include", "includes")
 """Folders of texts that Cython includes into modules."""
 _BAZEL: Final = frozenset({"WORKSPACE", "WORKSPACE.bazel", "MODULE.bazel"})
-# No pattern looks past another opening, so that a text of a million openings without an end costs no time.
+# No pattern matches across another opening, so a text with a million openings and no end takes no time.
 _MESON: Final = re.compile(r"(?<![\w.])dependency\(\s*'([\w.+-]+)'")
 _CMAKE: Final = re.compile(r"(?i)find_package\s*\(\s*([\w+.-]+)")
 _PKG_CONFIG: Final = re.compile(r"(?i)pkg_(?:check_modules|search_module)\s*\(\s*\w{1,99}\s+([^()]*)\)")
@@ -78,7 +78,7 @@ _LIBRARIES: Final = re.compile(r"(?<!\w)lib(?:rarie)?s\s*=\s*\[([^\[\]]*)\]")
 _CFG_LIBRARIES: Final = re.compile(r"(?m)^(?:libs|libraries)[ \t]*[=:]([^\n]*)")
 _LITERAL: Final = re.compile(r"""["']([\w.+-]+)["']""")
 _PKG_CONFIG_CALL: Final = re.compile(r"""["']pkg-config["']|\bpkgconfig\b""")
-# Other programs, such as ``dot``, are called like too many things.
+# Names of other programs, such as ``dot``, are too ambiguous.
 _ASKED: Final = re.compile(r"config|^h5cc$|^mpi|^protoc$")
 _EXTENSION: Final = re.compile(r"""(?<!\w)Extension\(\s*(?:name\s*=\s*)?["']([\w.]+)["']""")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -91,7 +91,7 @@ _EXTERNAL_TOOLS: Final = {"rust": "rust", "cargo": "rust", "rustc": "rust", "gfo
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Finding:
-    """Something that the build may need, and where that is said."""
+    """Something that the build may need, and the file that shows it."""
 
     name: str
     place: str
@@ -99,7 +99,7 @@ class Finding:
 
 
 def read_table(contents: SdistContents, name: str) -> Mapping[str, Any]:
-    """Read a TOML file; empty if it is not there or not TOML."""
+    """Return a TOML file's table; empty if the file is missing or not TOML."""
     try:
         return read_toml(contents.text(name))
     except RefusedTextError:
@@ -107,7 +107,7 @@ def read_table(contents: SdistContents, name: str) -> Mapping[str, Any]:
 
 
 def build_system(contents: SdistContents) -> tuple[str, tuple[str, ...]]:
-    """Name the build backend and what it requires (PEP 518); setuptools if the sdist says nothing."""
+    """Return the build backend and its requirements (PEP 518); setuptools by default."""
     table = _table(read_table(contents, "pyproject.toml").get("build-system"))
     backend, requires = table.get("build-backend"), table.get("requires")
     texts = tuple(str(one) for one in requires) if isinstance(requires, list) else ()
@@ -115,13 +115,13 @@ def build_system(contents: SdistContents) -> tuple[str, tuple[str, ...]]:
 
 
 def count_sources(contents: SdistContents) -> Mapping[str, int]:
-    """Count the sources of each compiled language."""
+    """Return the number of source files of each compiled language."""
     suffixes = (PurePosixPath(name).suffix.lower() for name in contents.built_names())
     return Counter(_LANGUAGES[suffix] for suffix in suffixes if suffix in _LANGUAGES)
 
 
 def find_toolchains(contents: SdistContents) -> tuple[Finding, ...]:
-    """Name the toolchains, with a floor if a manifest has one."""
+    """Return the needed toolchains, with a floor if a manifest has one."""
     return tuple({one.name.partition(">")[0]: one for one in _toolchains(contents)}.values())
 
 
@@ -144,7 +144,7 @@ def _rust_floor(manifest: Mapping[str, Any]) -> Version | None:
 
 
 def find_libraries(contents: SdistContents) -> tuple[Finding, ...]:
-    """Name the libraries that build files look for, as they call them."""
+    """Return the libraries that build files look for, by the names that they use."""
     found: dict[str, Finding] = {}
     for one in _external(contents, tools=False):
         found.setdefault(one.name, one)
@@ -173,7 +173,7 @@ def _names_in(file: str, text: str) -> Iterator[str]:
 
 
 def _is_library(literal: str, *, asks: bool) -> bool:
-    """Tell whether a script's literal names a library; any known name does where the script ``asks`` pkg-config."""
+    """Return whether a script's literal names a library; any known name does if the script ``asks`` pkg-config."""
     if literal.endswith(".h"):
         return package_of_header(literal) is not None
     if _ASKED.search(literal) and package_of_program(literal):
@@ -182,7 +182,7 @@ def _is_library(literal: str, *, asks: bool) -> bool:
 
 
 def find_extensions(contents: SdistContents) -> tuple[Finding, ...]:
-    """Name the extension modules that the project says by name that it builds."""
+    """Return the extension modules that the project names."""
     found = list(_listed_extensions(contents)) or list(_cython_extensions(contents))
     modules = [one for one in found if _MODULE.fullmatch(one.name)]
     return tuple({one.name: one for one in reversed(modules)}.values())[::-1]
@@ -200,7 +200,7 @@ def _listed_extensions(contents: SdistContents) -> Iterator[Finding]:
 
 
 def _cython_extensions(contents: SdistContents) -> Iterator[Finding]:
-    """Name what Cython's sources seem to be; some are texts that others include, so what is listed goes before."""
+    """Yield the modules that Cython sources seem to be; some are only included by others."""
     for name in contents.built_names():
         parts = PurePosixPath(name).with_suffix("").parts
         if name.endswith(".pyx") and parts[0] not in _INCLUDED and _are_plain(parts):
@@ -212,7 +212,7 @@ def _are_plain(parts: tuple[str, ...]) -> bool:
 
 
 def _external(contents: SdistContents, *, tools: bool) -> Iterator[Finding]:
-    """Read PEP 725's table: the compilers that it asks for, or the libraries, what is optional after the rest."""
+    """Yield the compilers or the libraries of PEP 725's table, optional ones last."""
     table = _table(read_table(contents, "pyproject.toml").get("external"))
     for key in _EXTERNAL_KEYS:
         groups = _table(table.get(f"optional-{key}")).values()
@@ -228,7 +228,7 @@ def _external(contents: SdistContents, *, tools: bool) -> Iterator[Finding]:
 
 
 def _external_name(match: re.Match[str], *, tools: bool) -> str | None:
-    """Name what is meant: ``virtual/interface/blas`` and ``github/apache/arrow`` end with it; PyPI has no libraries."""
+    """Return the last part, as in ``virtual/interface/blas`` or ``github/apache/arrow``; PyPI has no libraries."""
     toolchain = _COMPILERS.get(match["name"]) or _EXTERNAL_TOOLS.get(match["name"])
     if tools or toolchain:
         return toolchain if tools else None
@@ -248,11 +248,11 @@ _COMPILE_RUST: Final = frozenset({"maturin", "setuptools-rust"})
 
 
 def find_rust_builder(pyproject: bytes, dropped: Collection[str] = ()) -> str | None:
-    """Name the build requirement that compiles Rust; None if there is none, or if it cannot be read.
+    """Return the build requirement that compiles Rust; None if there is none, or it cannot be read.
 
     Args:
-        pyproject: A stranger's ``pyproject.toml``, of which ``build-system.requires`` is read (PEP 518).
-        dropped: Requirements that the recipe leaves out.
+        pyproject: An untrusted ``pyproject.toml``; only ``build-system.requires`` is read (PEP 518).
+        dropped: Requirements that the recipe drops.
     """
     try:
         requires = read_toml(pyproject.decode())["build-system"]["requires"]

@@ -1,4 +1,4 @@
-"""Where recipes are kept: folders of this host and branches of git repositories. Must not read or fetch any."""
+"""The places of recipes: folders of this host, and git repositories."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,19 +16,19 @@ class GitSource:
     """A branch, tag or commit of a git repository."""
 
     url: str
-    """The repository, as git takes it, without what must not be seen in command lines."""
+    """The repository's URL for git, without the secrets that must not be in a command line."""
     ref: str
-    """What is checked out; ``HEAD`` is the repository's default branch."""
+    """What to check out; ``HEAD`` is the default branch."""
     subdirectory: str
     """The folder of recipes in it; ``.`` is its root."""
     user: str = field(default="", repr=False)
-    """Whom to log in as over HTTP; some hosts take a token here."""
+    """User for HTTP; some hosts take a token here."""
     password: str = field(default="", repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``git+https://HOST/PATH@REF#subdirectory=FOLDER``, as pip writes it; raises ValueError."""
-        # It may hold a password, so no error repeats it.
+        """Parse ``git+https://HOST/PATH@REF#subdirectory=FOLDER``, pip's form of VCS URLs; raise ValueError."""
+        # No error repeats the URL, because it may contain a password.
         parts = urlsplit(text)
         path, _, ref = parts.path.partition("@")
         if _SCHEME.fullmatch(parts.scheme) is None or not path.strip("/") or not _has_port(parts):
@@ -53,7 +53,7 @@ class GitSource:
 
     @property
     def scheme(self) -> str:
-        """The transport, such as ``https``."""
+        """Return the transport, such as ``https``."""
         return urlsplit(self.url).scheme
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class GitSource:
 
 
 def _has_port(parts: SplitResult) -> bool:
-    """Tell whether what stands for a port is one; a password with a slash in it would stand there."""
+    """Return whether the port is a number; part of a password with a slash would be parsed as a port."""
     try:
         return parts.port is None or parts.port > 0
     except ValueError:
@@ -74,25 +74,25 @@ RecipeSource = Path | GitSource
 
 
 def parse_recipe_source(text: str) -> RecipeSource:
-    """Read a folder's path or a repository's address; raises ValueError."""
+    """Parse a folder's path or a repository's URL; raise ValueError."""
     return GitSource.parse(text) if text.startswith("git+") else Path(text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceStatus:
-    """A place of recipes, and what is known of it."""
+    """The status of a place of recipes."""
 
     place: str
-    """The folder, or the repository without passwords."""
+    """The folder, or the repository's URL without passwords."""
     commit: str | None = None
-    """The commit that is in use; None for a folder."""
+    """The commit in use; None for a folder."""
     problem: str = ""
-    """Why it could not be read or brought up to date; empty if it could."""
+    """Why it could not be read or updated; empty if it could."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecipeStatus:
-    """A project's recipe as it is written, and whether it can be used."""
+    """A project's recipe and its problems."""
 
     name: str
     source: str
@@ -101,6 +101,6 @@ class RecipeStatus:
     files: tuple[str, ...] = ()
     """Paths of its patches, scripts and test files."""
     problems: tuple[str, ...] = ()
-    """Everything that is wrong with it; with any, nothing of the project is built."""
+    """All its problems; if there are any, the project is not built."""
     remarks: tuple[str, ...] = ()
-    """What it says that never has an effect; it can be used nevertheless."""
+    """Parts of it that have no effect; it can be used nevertheless."""

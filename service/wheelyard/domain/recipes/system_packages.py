@@ -1,4 +1,4 @@
-"""Which of a recipe's system packages a builder gets: those for its own package manager. Must not install anything."""
+"""Choose a recipe's system packages for a builder, and guess packages from names in builds."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ from wheelyard.errors import PackagesMissingError
 
 
 def packages_for(recipe: EffectiveRecipe, *, manager: str, suite: str) -> tuple[str, ...]:
-    """Give the packages for a package manager.
+    """Return the packages for a package manager.
 
     Raises:
-        PackagesMissingError: the recipe has some for others only, so nobody knows what they are called here.
+        PackagesMissingError: The recipe only has packages for other managers, so their names here are not known.
     """
     known: Mapping[str, Sequence[str]] = {"apt": recipe.apt, "dnf": recipe.dnf, "apk": recipe.apk}
     others = [name for name, packages in known.items() if packages]
@@ -186,7 +186,7 @@ _HEADERS: Final = {
     "freetds-dev": "sqlfront.h",
     "unixodbc-dev": "sql.h sqlext.h",
 }
-"""Headers, or their folders, that are not called like their library."""
+"""Headers, or their folders, with another name than their library."""
 _PROGRAMS: Final = {
     "default-libmysqlclient-dev": "mysql_config mariadb_config",
     "libcups2-dev": "cups-config",
@@ -212,42 +212,42 @@ _PROGRAMS: Final = {
     "graphviz": "dot",
     "swig": "swig",
 }
-"""Programs that builds ask for what to compile with."""
+"""Programs that report compiler options to builds."""
 _BY_NAME: Final = {name: package for package, names in _PACKAGES.items() for name in names.split()}
 _BY_HEADER: Final = {name: package for package, names in _HEADERS.items() for name in names.split()}
 _BY_PROGRAM: Final = {name: package for package, names in _PROGRAMS.items() for name in names.split()}
-# What build systems look for that is part of every builder, or no system library at all.
+# Names in build systems that every builder has, or that are no system libraries.
 _PRESENT: Final = frozenset({"threads", "openmp", "m", "dl", "pthread", "rt", "c", "stdc++", "pkgconfig", "git"})
 _PYTHONS: Final = ("python", "numpy", "pybind11", "nanobind", "cython", "py3cairo")
-"""Beginnings of names of what Python itself or a wheel that the build requires brings."""
+"""Prefixes of names that Python or a build requirement provides."""
 _VERSION: Final = re.compile(r"-\d+(\.\d+)*$")
 
 
 def debian_package(name: str) -> str | None:
-    """Guess the package with a library's headers from a name such as ``libxml-2.0`` or ``LibXml2``; None if unknown."""
+    """Return the likely package of a library's headers, such as for ``libxml-2.0`` or ``LibXml2``; None if unknown."""
     return _BY_NAME.get(_plain(name))
 
 
 def package_of_header(path: str) -> str | None:
-    """Guess the package with a C header such as ``libxml/parser.h``; None if unknown."""
+    """Return the likely package of a C header such as ``libxml/parser.h``; None if unknown."""
     folder, _, name = path.rpartition("/")
     exact = _BY_HEADER.get(path) or _BY_HEADER.get(path.partition("/")[0])
     return exact or debian_package(folder.partition("/")[0]) or debian_package(name.partition(".")[0])
 
 
 def package_of_program(name: str) -> str | None:
-    """Guess the package with a program such as ``pg_config``; None if unknown."""
+    """Return the likely package of a program such as ``pg_config``; None if unknown."""
     return _BY_PROGRAM.get(name)
 
 
 def is_system_library(name: str) -> bool:
-    """Tell whether a name can be a library that a builder lacks: neither Python's own nor the compiler's."""
+    """Return whether a name can be a library that a builder lacks: neither Python's own nor the compiler's."""
     plain = _plain(name)
     return plain not in _PRESENT and not plain.startswith(_PYTHONS)
 
 
 def _plain(name: str) -> str:
-    """Reduce a name to what all spellings of it share."""
+    """Return the common form of all spellings of a name."""
     lower = _VERSION.sub("", name.strip().lower())
     lower = lower.removeprefix("lib") or lower
     return re.sub(r"[^a-z0-9+]", "", lower)

@@ -1,7 +1,7 @@
-"""On which line each key of a TOML text stands, which the standard library's parser does not tell.
+"""Find the line of each key in a TOML text, which the standard library's parser does not report.
 
-The text has been read by ``tomllib`` before, so that only its places are left to find; the grammar is that of
-https://toml.io/en/v1.0.0. Must not judge what the keys mean.
+``tomllib`` has already parsed the text, so only the positions are needed. The grammar is that of
+https://toml.io/en/v1.0.0.
 """
 
 import re
@@ -31,12 +31,12 @@ _PLAIN: Final = re.compile(r"[^,\]}#\n]*")
 
 
 def find_lines(text: str) -> dict[KeyPath, int]:
-    """Map each table, key and list item to its line, counted from 1; the text must be valid TOML."""
+    """Return the line of each table, key and list item, counted from 1; the text must be valid TOML."""
     return _Scanner(text).scan()
 
 
 def line_of(lines: KeyLines, path: KeyPath) -> int | None:
-    """Look up a path's line; one that is not written has that of the nearest table around it."""
+    """Return a path's line; a path that is not written has the line of the nearest table around it."""
     around = (path[:length] for length in range(len(path), 0, -1))
     return next((lines[part] for part in around if part in lines), None)
 
@@ -48,7 +48,7 @@ class _Scanner:
         self._ends = [match.start() for match in re.finditer("\n", text)]
         self._lines: dict[KeyPath, int] = {}
         self._sizes: dict[KeyPath, int] = {}
-        """How many tables each array of tables has so far."""
+        """Number of tables in each array of tables so far."""
 
     def scan(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -80,7 +80,7 @@ class _Scanner:
         return (*array, number)
 
     def _resolve(self, names: list[str]) -> KeyPath:
-        """Say which table a header means: of an array, the last one."""
+        """Return the table that a header names; in an array, the last one."""
         path: KeyPath = ()
         for name in names:
             path = (*path, name)
@@ -116,7 +116,7 @@ class _Scanner:
             self._assignment(path)
 
     def _next_part(self, end: str) -> bool:
-        """Step over a bracket or a comma; tell whether there is another part before the end, which is passed."""
+        """Step over a bracket or comma; return whether another part follows, otherwise step over the end."""
         self._skip(_BLANK)
         if self._text[self._at] != end:
             self._at += 1

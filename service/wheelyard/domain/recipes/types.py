@@ -1,4 +1,4 @@
-"""The kinds of values that recipes are written in, each with its check and its JSON schema. Must not read files."""
+"""The types of values in recipes, each with its check and its JSON schema."""
 
 import difflib
 import re
@@ -20,9 +20,9 @@ _SIZE: Final = r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>KiB|MiB|GiB|TiB)"
 _DURATION: Final = r"(?=[0-9])(?:(?P<hours>[0-9]+)h)?(?:(?P<minutes>[0-9]+)min)?(?:(?P<seconds>[0-9]+)s)?"
 _POLICY: Final = r"(?P<operator>==|!=|<=|>=|<|>)?(?P<family>manylinux|musllinux)_(?P<major>[0-9]+)_(?P<minor>[0-9]+)"
 _PYTHONS: Final = tuple(f"3.{minor}" for minor in range(100))
-"""What a target's Python may be."""
+"""Possible Pythons of a target."""
 BOOK_SUITES: Final = frozenset({"bookworm", "bullseye", "trixie"})
-"""Suites that the recipes of the built-in book name."""
+"""Suites that the built-in recipes name."""
 
 
 def _matching(pattern: str, what: str) -> tuple[AfterValidator, WithJsonSchema]:
@@ -35,7 +35,7 @@ def _matching(pattern: str, what: str) -> tuple[AfterValidator, WithJsonSchema]:
 
 
 def _schema(what: str, pattern: str | None = None) -> WithJsonSchema:
-    """Describe a text for editors; their patterns are JavaScript's, which has no named groups like Python's."""
+    """Return the JSON schema of a text. Its patterns are JavaScript's, which has no named groups like Python's."""
     plain = {} if pattern is None else {"pattern": "^(?:" + re.sub(r"\?P<[a-z]+>", "", pattern) + ")$"}
     return WithJsonSchema({"type": "string", "description": what[0].upper() + what[1:] + "."} | plain)
 
@@ -61,7 +61,7 @@ def _check_pythons(text: str) -> str:
 
 
 def _check_suite(text: str, info: ValidationInfo) -> str:
-    """Check that there is such a suite, if it is known which there are."""
+    """Check that the suite exists, if the known suites are in the context."""
     suites: Collection[str] = (info.context or {}).get("suites", [text])
     if text not in suites:
         nearest = difflib.get_close_matches(text, suites, n=1)
@@ -122,7 +122,7 @@ def _check_policies(text: str) -> str:
 
 
 def policy_matches(text: str, policy: Policy) -> bool:
-    """Tell whether a target's policy is in a range such as ``>=manylinux_2_28``; a mere name means exactly that."""
+    """Return whether a policy is in a range such as ``>=manylinux_2_28``; a plain name only matches itself."""
     return all(_part_matches(part.strip(), policy) for part in text.split(","))
 
 
@@ -138,7 +138,7 @@ def _bound(match: re.Match[str]) -> str:
 
 
 def parse_size(text: object) -> int:
-    """Read a size such as ``4GiB`` as bytes; raises ValueError."""
+    """Return the bytes of a size such as ``4GiB``; raise ValueError."""
     match = re.fullmatch(_SIZE, text) if isinstance(text, str) else None
     if match is None or not (size := int(float(match["number"]) * _UNITS[match["unit"]])):
         raise ValueError(f"{text!r} is not a size, such as '4GiB' or '512MiB'")
@@ -146,7 +146,7 @@ def parse_size(text: object) -> int:
 
 
 def parse_duration(text: object) -> int:
-    """Read a time such as ``2h``, ``90s`` or ``1h30min`` as seconds; raises ValueError."""
+    """Return the seconds of a time such as ``2h``, ``90s`` or ``1h30min``; raise ValueError."""
     match = re.fullmatch(_DURATION, text) if isinstance(text, str) else None
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     if not (total := hours * 3600 + minutes * 60 + seconds):
@@ -163,7 +163,7 @@ def _check_setting(value: object) -> str | tuple[str, ...]:
 
 
 def _file_in(folder: str) -> AfterValidator:
-    """Check that the recipe has a file; what it has is in the context, if it is known."""
+    """Return a check that the recipe has the file, if its files are in the context."""
 
     def check(text: str, info: ValidationInfo) -> str:
         files: Mapping[str, object] | None = (info.context or {}).get("files")

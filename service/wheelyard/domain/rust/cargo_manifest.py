@@ -1,7 +1,7 @@
-"""Cargo's manifests as untrusted data: what may be fetched for them, and nothing else of them.
+"""Cargo manifests as untrusted data, reduced to what decides which crates to fetch.
 
-A manifest is not passed on but written anew from the keys that decide which crates are needed: no build script, no
-profile, no target, no git repository and no other registry can come through. Must not decide which manifests count.
+A manifest is written anew from the keys that decide which crates are needed. So no build script, profile, target, git
+repository or other registry can reach cargo.
 
 Formats: https://doc.rust-lang.org/cargo/reference/manifest.html and .../specifying-dependencies.html
 """
@@ -33,7 +33,7 @@ OWN_REGISTRY: Final = (
     f"registry+https://github.com/rust-lang/{_CRATES_IO}-index",
     f"sparse+https://index.{_CRATES_IO}/",
 )
-"""What lock files call crates.io. The first is a name only: cargo writes it whichever way it asks the registry."""
+"""The names of crates.io in lock files. Cargo writes the first one for every protocol of the registry."""
 _PACKAGE_KEYS: Final = ("name", "version", "edition", "rust-version", "resolver", "workspace")
 _SHARED_KEYS: Final = ("version", "edition", "rust-version")
 _NO_TARGETS: Final = {
@@ -47,48 +47,48 @@ _NO_TARGETS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """One manifest, reduced to what decides which crates are needed."""
+    """A manifest, reduced to what decides which crates are needed."""
 
     document: Table
     paths: tuple[str, ...]
-    """Folders of its dependencies by path, as it has them."""
+    """Folders of its path dependencies, as it names them."""
 
     @property
     def is_workspace(self) -> bool:
-        """Tell whether it is the root of a workspace."""
+        """Return whether it is the root of a workspace."""
         return "workspace" in self.document
 
     @property
     def has_package(self) -> bool:
-        """Tell whether it is a package of its own."""
+        """Return whether it has a package."""
         return "package" in self.document
 
     def workspace_list(self, name: str) -> tuple[str, ...]:
-        """Give a list of its workspace, such as ``members``; raises ValueError."""
+        """Return a list of its workspace, such as ``members``; raise ValueError."""
         value = _table(self.document.get("workspace", {}), "workspace").get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"workspace.{name} is not a list of text")
         return tuple(value)
 
     def text(self) -> str:
-        """Write it as TOML."""
+        """Return it as TOML."""
         return "".join(f"{_quote(name)} = {_write(value)}\n" for name, value in self.document.items())
 
 
 def read_manifest(text: str) -> Manifest:
-    """Reduce a manifest; raises ValueError with the reason if it is broken or needs what may not be fetched."""
+    """Parse and reduce a manifest; raise ValueError with the reason if it is invalid or needs something forbidden."""
     raw = read_toml(text)
     if "replace" in raw:
-        raise ValueError("it replaces crates, which cargo itself has given up")
+        raise ValueError("it replaces crates with [replace], and only [patch] is allowed")
     paths: list[str] = []
     document = dict(_reduce(raw, paths))
     return Manifest(document=document, paths=tuple(paths))
 
 
 def check_lock(text: str) -> None:
-    """Check a Cargo.lock; raises ValueError if something in it is not from cargo's own registry, by its checksum.
+    """Raise ValueError if a Cargo.lock has a package that is not from crates.io or has no checksum.
 
-    Cargo asks whatever registry a lock names, and it runs where there is a network.
+    Cargo would contact any registry that a lock names, and it runs with a network.
     """
     raw = read_toml(text)
     older = _table(raw.get("metadata", {}), "metadata")
@@ -97,7 +97,7 @@ def check_lock(text: str) -> None:
 
 
 def _locked_packages(raw: Table) -> Iterator[object]:
-    """Yield all that cargo takes for a locked package: ``root`` is one in old files, and patches have a list, too."""
+    """Yield all locked packages: old files also have one in ``root``, and patches have their own list."""
     for packages in (raw.get("package", []), _table(raw.get("patch", {}), "patch").get("unused", [])):
         if not isinstance(packages, list):
             raise ValueError("its packages are not a list")  # noqa: TRY004  a broken file, not a wrong call
@@ -118,7 +118,7 @@ def _check_source(package: Table, older: Table) -> None:
 
 
 def _reduce(raw: Table, paths: list[str]) -> Iterator[tuple[str, Table]]:
-    """Yield the tables that count, and collect the folders of dependencies by path."""
+    """Yield the relevant tables, and collect the folders of path dependencies."""
     if "package" in raw:
         yield "package", {**_only(_table(raw["package"], "package"), _PACKAGE_KEYS), **_NO_TARGETS}
     if "workspace" in raw:
@@ -149,7 +149,7 @@ def _reduce_dependencies(raw: Table, paths: list[str]) -> Iterator[tuple[str, Ta
 
 
 def _reduce_patch(raw: Table, paths: list[str]) -> Table:
-    """Let a patch put a folder of the sdist in a crate's place, and nothing else."""
+    """Return a patch table; a patch may only replace a crate by a folder of the sdist."""
     for name, entry in raw.items():
         if not isinstance(entry, dict) or "path" not in entry:
             raise ValueError(f"it patches {name} with something that is not a folder of its sdist")
@@ -179,7 +179,7 @@ def _table(value: object, what: str) -> Table:
 
 
 def _write(value: object) -> str:
-    """Write a value inline, which TOML allows at any depth."""
+    """Return a value as inline TOML, which is allowed at any depth."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -192,9 +192,9 @@ def _write(value: object) -> str:
         case dict():
             return f"{{ {', '.join(f'{_quote(key)} = {_write(item)}' for key, item in value.items())} }}"
         case _:
-            raise ValueError(f"{str(value)[:50]} is of no kind that a dependency can have")
+            raise ValueError(f"{str(value)[:50]} is not a value that a dependency can have")
 
 
 def _quote(text: str) -> str:
-    # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
+    # JSON strings are valid TOML strings, except that TOML requires DEL to be escaped.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,8 +1,7 @@
-"""Which crates a project in Rust needs: from the manifests in its sdist to a plan of what is fetched.
+"""Plan which crates to fetch for a Rust project, from the manifests in its sdist.
 
-The manifests are untrusted: each is read once, and how many folders, patterns and characters there may be is limited,
-far beyond what any project has, so that deciding costs a few steps for each of them. Must not fetch, and must not run
-cargo.
+The manifests are untrusted. Each is read once, and folders, patterns and characters are limited, far beyond
+any real project, so that the plan takes a few steps for each of them.
 """
 
 import hashlib
@@ -22,27 +21,27 @@ LOCK: Final = "Cargo.lock"
 _MAX_FILES: Final = 500
 _MAX_PATH: Final = 400
 _MAX_FOLDERS: Final = 1000
-"""Members, excluded folders and dependencies by path that one manifest may name."""
+"""Members, excluded folders and path dependencies that one manifest may name."""
 _MAX_PATTERNS: Final = 50
-"""Those of them that have wildcards, in all manifests together: each is compared with each folder."""
+"""Patterns with wildcards in all manifests together: each is compared with each folder."""
 _WILDCARDS: Final = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CratePlan:
-    """What is given to cargo so that it fetches crates."""
+    """The input for ``cargo vendor``."""
 
     files: tuple[tuple[str, str], ...]
     """Path and text of each manifest and lock file."""
     packages: tuple[str, ...]
-    """Folders of the manifests that are packages: cargo wants a source file in each."""
+    """Folders of manifests with a package: cargo requires a source file in each."""
     roots: tuple[str, ...]
     """Manifests to fetch for, each the root of its workspace."""
     unlocked: tuple[str, ...]
-    """Those of the roots that have no lock file."""
+    """Roots without a lock file."""
 
     def key(self, *, image: str) -> str:
-        """Identify what is fetched, and by which image: a sha256 in hexadecimal."""
+        """Return the cache key of what is fetched with an image: a sha256 in hexadecimal."""
         return hashlib.sha256(json.dumps([image, self.files, self.roots]).encode()).hexdigest()
 
 
@@ -52,13 +51,13 @@ class CrateSources:
 
     texts: Mapping[str, str]
     read: dict[str, Manifest] = field(default_factory=dict)
-    """The manifests that were read so far."""
+    """Parsed manifests, by path."""
     patterns: set[tuple[str, str]] = field(default_factory=set)
-    """The patterns with wildcards that were met so far, with the manifests that have them."""
+    """Patterns with wildcards seen so far, each with its manifest."""
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Self:
-        """Take what a container sent; raises ValueError for a path that no sdist can have."""
+        """Return the checked files that a container sent; raise ValueError for a path that no sdist can have."""
         if len(texts) > _MAX_FILES:
             raise ValueError(f"it has {len(texts)} Cargo manifests, and {_MAX_FILES} are allowed")
         for path in texts:
@@ -67,7 +66,7 @@ class CrateSources:
         return cls(texts=texts)
 
     def manifest(self, path: str) -> Manifest:
-        """Read one manifest, once; raises ValueError with the reason and the path."""
+        """Return a parsed manifest, from the cache if possible; raise ValueError with the path and the reason."""
         if path not in self.read:
             try:
                 self.read[path] = read_manifest(self.texts[path])
@@ -77,7 +76,7 @@ class CrateSources:
         return self.read[path]
 
     def folders_like(self, manifest: str, pattern: str) -> Iterator[str]:
-        """Find the folders with a manifest that a pattern of a workspace names; raises ValueError."""
+        """Yield the folders with a manifest that match a pattern of a workspace; raise ValueError."""
         path = _inside(manifest, pattern)
         if _WILDCARDS.search(pattern) is None:
             yield path
@@ -91,24 +90,24 @@ class CrateSources:
                 yield "/".join(parts)
 
     def lock_of(self, manifest: str) -> str | None:
-        """Give the path of the lock file beside a manifest."""
+        """Return the path of the lock file beside a manifest; None if there is none."""
         path = _beside(manifest, LOCK)
         return path if path in self.texts else None
 
     def manifests(self) -> list[str]:
-        """List the manifests' paths."""
+        """Return the paths of the manifests."""
         return [path for path in sorted(self.texts) if path.endswith(MANIFEST)]
 
 
 def plan_crates(texts: Mapping[str, str], *, named: Sequence[str] = ()) -> CratePlan:
-    """Decide what to fetch for an sdist.
+    """Return the plan of what to fetch for an sdist.
 
     Args:
         texts: Its manifests and lock files, by path.
-        named: The manifests that its build backend is told to build.
+        named: The manifests that the build backend builds.
 
     Raises:
-        ValueError: with the reason, if that cannot be fetched safely.
+        ValueError: It cannot be fetched safely; the text is the reason.
     """
     sources = CrateSources.of(texts)
     roots = sorted(_roots(sources, named))
@@ -126,7 +125,7 @@ def plan_crates(texts: Mapping[str, str], *, named: Sequence[str] = ()) -> Crate
 
 
 def _roots(sources: CrateSources, named: Sequence[str]) -> set[str]:
-    """Choose the workspaces: of what the backend names, else the sdist's own, the locked ones, the outermost ones."""
+    """Return the roots: the backend's manifests, else the sdist's top one, else locked ones, else the outermost."""
     known = sources.manifests()
     if chosen := set(named) & set(known):
         return {_root_of(sources, path) for path in chosen}
@@ -139,7 +138,7 @@ def _roots(sources: CrateSources, named: Sequence[str]) -> set[str]:
 
 
 def _root_of(sources: CrateSources, manifest: str) -> str:
-    """Find the workspace of a manifest as cargo does, upwards; a lock file tells one, too."""
+    """Return the workspace of a manifest, searched upwards as cargo does; a lock file also marks one."""
     for folder in PurePosixPath(manifest).parents:
         path = str(folder / MANIFEST)
         if path in sources.texts and (sources.lock_of(path) or sources.manifest(path).is_workspace):
@@ -148,7 +147,7 @@ def _root_of(sources: CrateSources, manifest: str) -> str:
 
 
 def _closure(sources: CrateSources, roots: Sequence[str]) -> Iterator[tuple[str, Manifest]]:
-    """Yield the roots, the members of their workspaces, and all that they reach by path."""
+    """Yield the roots, the members of their workspaces, and all their path dependencies."""
     seen = set(roots)
     waiting = list(roots)
     while waiting:
@@ -179,7 +178,7 @@ def _path_dependencies(sources: CrateSources, path: str, manifest: Manifest) -> 
 
 
 def _inside(manifest: str, folder: str) -> str:
-    """Resolve a folder that a manifest names; raises ValueError if it is outside of the sdist."""
+    """Return the path of a folder that a manifest names; raise ValueError if it is outside of the sdist."""
     path = posixpath.normpath(_beside(manifest, folder))
     if posixpath.isabs(folder) or path.split("/")[0] == "..":
         raise ValueError(f"{manifest}: the folder {folder} is outside of the sdist")
@@ -191,7 +190,7 @@ def _parts_of(manifest: str) -> list[str]:
 
 
 def _refuse_many(manifest: Manifest) -> None:
-    """Refuse a manifest that names more folders, or longer ones, than any project has; raises ValueError."""
+    """Raise ValueError if a manifest names more or longer folders than any real project."""
     folders = (*manifest.workspace_list("members"), *manifest.workspace_list("exclude"), *manifest.paths)
     if len(folders) > _MAX_FOLDERS:
         raise ValueError(f"it names {len(folders)} folders, and {_MAX_FOLDERS} are allowed")

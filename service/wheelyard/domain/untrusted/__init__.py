@@ -1,5 +1,5 @@
-"""Text of strangers, parsed with bounds: a module for each kind.
+"""Parsers of untrusted text, with limits: a module for each kind.
 
-Each reader looks at size, depth and count before a parser whose cost is not linear sees the text, and raises
-RefusedTextError. Nothing else in the service parses such text: ``tests/unit/test_untrusted_readers.py`` proves it.
+Each reader checks size, depth and count before a parser whose cost is not linear gets the text, and raises
+RefusedTextError. No other module parses such text: ``tests/unit/test_untrusted_readers.py`` checks this.
 """

@@ -1,4 +1,4 @@
-"""Names of distributions, as indexes, containers and callers give them (PEP 427, 625, 425)."""
+"""Names of distributions from indexes, containers and callers (PEP 427, 625, 425)."""
 
 import math
 import re
@@ -20,16 +20,16 @@ from wheelyard.domain.untrusted.versions import MAX_VERSION
 
 _SHOWN: Final = 80
 MAX_NAME: Final = 255
-"""Bytes of a file's name: no file system of ours holds longer ones."""
+"""Maximum bytes of a file name, as in Linux's file systems."""
 MAX_TAGS: Final = 1000
-"""That a compressed tag stands for: the product of its parts."""
+"""Maximum tags that a compressed tag stands for: the product of its parts."""
 
 
 _HASH: Final = re.compile(r"[a-z0-9_]{1,20}:[0-9A-Fa-f]{1,256}")
 
 
 class WheelName(NamedTuple):
-    """What a wheel's file name says."""
+    """The parts of a wheel's file name."""
 
     project: NormalizedName
     version: Version
@@ -38,7 +38,7 @@ class WheelName(NamedTuple):
 
 
 def read_project_name(text: object) -> NormalizedName:
-    """Read a project's name, which becomes part of addresses; raises RefusedTextError."""
+    """Parse a project's name, which becomes part of URLs; raise RefusedTextError."""
     if not isinstance(text, str) or len(text) > MAX_NAME:
         raise RefusedTextError(f"{str(text)[:_SHOWN]!r} is not the name of a project")
     try:
@@ -48,14 +48,14 @@ def read_project_name(text: object) -> NormalizedName:
 
 
 def read_hash(text: object) -> str:
-    """Read a file's hash with its algorithm, such as ``sha256:00…``; raises RefusedTextError."""
+    """Parse a file's hash with its algorithm, such as ``sha256:00…``; raise RefusedTextError."""
     if not isinstance(text, str) or _HASH.fullmatch(text) is None:
         raise RefusedTextError(f"{str(text)[:_SHOWN]!r} is not the hash of a file")
     return text
 
 
 def read_wheel_name(filename: str) -> WheelName:
-    """Read a wheel's file name; raises RefusedTextError."""
+    """Parse a wheel's file name; raise RefusedTextError."""
     if len(filename) > MAX_NAME:
         raise RefusedTextError(f"a file name has {len(filename)} characters; {MAX_NAME} are allowed")
     _check_tag("-".join(filename.removesuffix(".whl").split("-")[-3:]))
@@ -67,7 +67,7 @@ def read_wheel_name(filename: str) -> WheelName:
 
 
 def find_wheel_name(filename: str) -> WheelName | None:
-    """Read a wheel's file name; None if it is none."""
+    """Parse a wheel's file name; return None if it is not one."""
     try:
         return read_wheel_name(filename)
     except RefusedTextError:
@@ -75,7 +75,7 @@ def find_wheel_name(filename: str) -> WheelName | None:
 
 
 def read_sdist_name(filename: str) -> tuple[NormalizedName, Version]:
-    """Read an sdist's file name; raises RefusedTextError."""
+    """Parse an sdist's file name; raise RefusedTextError."""
     if len(filename) > MAX_NAME:
         raise RefusedTextError(f"a file name has {len(filename)} characters; {MAX_NAME} are allowed")
     _check_numbers(filename)
@@ -86,7 +86,7 @@ def read_sdist_name(filename: str) -> tuple[NormalizedName, Version]:
 
 
 def read_tag(text: str) -> frozenset[Tag]:
-    """Read a tag that may be compressed, such as ``py2.py3-none-any``; raises RefusedTextError."""
+    """Parse a tag that may be compressed, such as ``py2.py3-none-any``; raise RefusedTextError."""
     _check_tag(text)
     try:
         return parse_tag(text)

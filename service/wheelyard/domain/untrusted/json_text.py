@@ -1,4 +1,4 @@
-"""JSON of strangers: what containers send, pages of indexes, bodies of requests."""
+"""Untrusted JSON: messages of containers, pages of indexes, bodies of requests."""
 
 import json
 from typing import Any, Final
@@ -7,16 +7,16 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 
 MAX_BYTES: Final = 64 << 20
 MAX_FIELDS: Final = 100
-"""Of one object of a request's body."""
+"""Maximum fields of one object in a request body."""
 MAX_VALUES: Final = 5000
-"""Of a request's body, in all: each one that is not expected becomes an error of its own, which takes its time."""
+"""Maximum values in a request body: each unexpected one becomes an error of its own, which takes time."""
 
 
 def read_json(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> Any:  # noqa: ANN401 - whatever it says
-    """Read JSON; raises RefusedTextError.
+    """Parse JSON; raise RefusedTextError.
 
-    Not-a-number and infinity are refused, as RFC 8259 has neither. Depth is bounded by the interpreter, which says so
-    in time, and numbers by its limit of 4,300 digits.
+    NaN and infinity are refused, because RFC 8259 has neither. The interpreter limits the depth with an exception, and
+    numbers to 4,300 digits.
     """
     if len(text) > max_bytes:
         raise RefusedTextError(f"it is longer than {max_bytes} bytes")
@@ -31,7 +31,7 @@ def read_json(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> Any:  # noqa:
 
 
 def read_body(text: str | bytes) -> Any:  # noqa: ANN401 - whatever it says
-    """Read the body of a request; raises RefusedTextError, also if it has more fields or values than any has."""
+    """Parse a request body; raise RefusedTextError, also for too many fields or values."""
     body = read_json(text)
     waiting, count = [body], 0
     while waiting:

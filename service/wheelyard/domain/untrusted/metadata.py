@@ -1,4 +1,4 @@
-"""Core metadata of strangers: PKG-INFO of sdists, METADATA of wheels.
+"""Untrusted core metadata: PKG-INFO of sdists, METADATA of wheels.
 
 https://packaging.python.org/en/latest/specifications/core-metadata/
 """
@@ -13,22 +13,22 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 MAX_BYTES: Final = 4 << 20
 MAX_HEADERS: Final = 12_000
 MAX_LINES: Final = 100_000
-"""Of the headers, with those that go on in further lines."""
+"""Maximum lines of the headers, including continuation lines."""
 MAX_NAMES: Final = 128
-"""Of different headers: packaging looks through all headers for each of them."""
+"""Maximum different headers: packaging searches all headers for each of them."""
 
 _LINE: Final = re.compile(rb"([^\r\n]*+)(\r\n|\r|\n|\Z)")
 _NAME: Final = re.compile(rb"[\x21-\x39\x3b-\x7e]+(?=:)")
 _MAILS: Final = b"content-"
-"""How the headers begin that say of what kind a mail's body is."""
+"""Prefix of the headers that describe a mail's body."""
 _PROJECT_FIELDS: Final = "description"
 
 
 def parse_metadata(content: bytes) -> RawMetadata:
-    """Read core metadata; raises RefusedTextError.
+    """Parse core metadata; raise RefusedTextError.
 
-    Only the headers are parsed: the email package takes a body apart if a header calls it a multipart message. It is
-    the description, as it is.
+    Only the headers are parsed, because the email package parses the body of a multipart message. The body is the
+    description, unchanged.
     """
     if len(content) > MAX_BYTES:
         raise RefusedTextError(f"its metadata has {len(content)} bytes; {MAX_BYTES} are allowed")
@@ -43,9 +43,9 @@ def parse_metadata(content: bytes) -> RawMetadata:
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:
-    """Cut where the headers end: at an empty line, or at the first line that is none.
+    """Return headers and body, split at an empty line or at the first line that is not a header.
 
-    What mail alone has (Content-Type) is left out: the email package takes its parameters apart in quadratic time.
+    Content-Type is left out: the email package parses its parameters in quadratic time.
     """
     names: set[bytes] = set()
     kept: list[bytes] = []

@@ -2,8 +2,8 @@
 
 
 class RefusedTextError(ValueError):
-    """A stranger's text that is not read: it is malformed, or larger, deeper or more costly than any that is honest.
+    """An untrusted text is refused: it is malformed, or larger, deeper or more costly than any honest text.
 
-    Its text says which limit was reached. Whoever asked for the reading knows whose fault that is, and raises an error
-    of the caller's or the project's kind.
+    The message has the limit that was reached. The calling code knows who can act, and raises an error of the caller or
+    of the project.
     """

@@ -1,4 +1,4 @@
-"""Requirements and environment markers of strangers (PEP 508)."""
+"""Untrusted requirements and environment markers (PEP 508)."""
 
 import re
 from typing import Final
@@ -10,16 +10,16 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import MAX_VERSION, check_specifiers
 
 MAX_REQUIREMENT: Final = 8000
-"""Characters of a requirement. The longest that lock files have are joins of markers."""
+"""Maximum characters of a requirement. The longest ones in lock files are joined markers."""
 MAX_DEPTH: Final = 32
-"""Of a marker's parentheses; packaging recurses with them."""
+"""Maximum depth of a marker's parentheses, for which packaging recurses."""
 _SHOWN: Final = 200
 _NUMBER: Final = re.compile(rf"\d{{{MAX_VERSION + 1}}}")
 _PARENTHESIS: Final = re.compile(r"[()]")
 
 
 def read_requirement(text: str) -> Requirement:
-    """Read a requirement; raises RefusedTextError with the reason."""
+    """Parse a requirement; raise RefusedTextError with the reason."""
     _check(text)
     try:
         requirement = Requirement(text)
@@ -30,7 +30,7 @@ def read_requirement(text: str) -> Requirement:
 
 
 def find_requirement(text: str) -> Requirement | None:
-    """Read a requirement; None if it is none."""
+    """Parse a requirement; return None if it is invalid."""
     try:
         return read_requirement(text)
     except RefusedTextError:
@@ -38,7 +38,7 @@ def find_requirement(text: str) -> Requirement | None:
 
 
 def read_marker(text: str) -> Marker:
-    """Read an environment marker; raises RefusedTextError with the reason."""
+    """Parse an environment marker; raise RefusedTextError with the reason."""
     _check(text)
     try:
         return Marker(text)
@@ -53,10 +53,7 @@ def _check(text: str) -> None:
 
 
 def check_line(text: str) -> None:
-    """See that a line, of whatever length, has no number or depth that a parser of requirements cannot bear.
-
-    Raises RefusedTextError.
-    """
+    """Raise RefusedTextError if a line, of any length, has numbers or depth that a parser cannot handle."""
     if _NUMBER.search(text):
         raise RefusedTextError(f"it has a number of more than {MAX_VERSION} digits")
     depth = 0

@@ -1,7 +1,7 @@
-"""TOML of strangers.
+"""Untrusted TOML.
 
-``tomllib`` keeps every prefix of a dotted key and of a table's name, so that ``a.a.a… = 1`` takes memory with the
-square of its length, and it recurses with brackets. Both are counted in linear time before it sees the text.
+``tomllib`` stores every prefix of a dotted key and of a table's name, so ``a.a.a… = 1`` uses memory with the square of
+its length. It also recurses for brackets. Both are counted in linear time before it gets the text.
 https://toml.io/en/v1.0.0
 """
 
@@ -13,16 +13,16 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 
 MAX_BYTES: Final = 8 << 20
 MAX_KEY_PARTS: Final = 32
-"""Of one dotted key or table's name."""
+"""Maximum parts of one dotted key or table's name."""
 MAX_DEPTH: Final = 64
-"""Of brackets."""
+"""Maximum depth of brackets."""
 MAX_COST: Final = 2_000_000
-"""Of the whole text, in keys and values; a dotted key counts with its parts' square, a pair of brackets eightfold. A
-lock file of 8 MiB has a quarter of it."""
+"""Maximum cost of the text, in keys and values. A dotted key counts as the square of its parts, a pair of brackets
+as eight. A lock file of 8 MiB has a quarter of this."""
 _BRACKET_COST: Final = 8
 
-# What is in strings and comments is no key. A multi-line string may end with quotation marks of its own: up to five.
-# The groups match where a string does not end, so that no second look is taken at what has been passed over.
+# Strings and comments contain no keys. A multi-line string may end with its own quotation marks: up to five.
+# The groups match a string without an end, so that no text is scanned twice.
 _OPAQUE: Final = re.compile(
     r'''"""(?:[^"\\]|\\.|""?(?!"))*+(?:"{3,5}|(?P<open_text>))'''
     r"""|'''(?:[^']|''?(?!'))*+(?:'{3,5}|(?P<open_literal_text>))"""
@@ -33,15 +33,15 @@ _OPAQUE: Final = re.compile(
 )
 _BRACKET: Final = re.compile(r"[\[\]{}]")
 _PIECE: Final = re.compile(r"[^=,\[\]{}\n]+")
-"""A dotted key, or a value; no value has more than one dot outside of strings."""
+"""A dotted key or a value; no value has more than one dot outside of strings."""
 
 
 class NotTomlError(RefusedTextError):
-    """The text is not TOML; its words are those of ``tomllib``."""
+    """The text is not TOML; the message is that of ``tomllib``."""
 
 
 def read_toml(text: str, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Read TOML; raises NotTomlError, or another RefusedTextError if it is larger or deeper than any honest text."""
+    """Parse TOML; raise NotTomlError, or another RefusedTextError if it is larger or deeper than any honest text."""
     if len(text) > max_bytes:
         raise RefusedTextError(f"it is longer than {max_bytes} characters")
     check_cost(text)
@@ -49,12 +49,12 @@ def read_toml(text: str, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise NotTomlError("it is nested too deep") from error
-    except ValueError as error:  # also for numbers of thousands of digits
+    except ValueError as error:  # ValueError: numbers of thousands of digits
         raise NotTomlError(str(error)) from error
 
 
 def check_cost(text: str) -> None:
-    """Raise RefusedTextError for text that would cost more to parse than its length explains; in linear time."""
+    """Raise RefusedTextError if a text costs too much to parse; in linear time."""
     bare = _OPAQUE.sub(_blank, text.replace("\r\n", "\n"))
     depth = cost = 0
     for bracket in _BRACKET.finditer(bare):
@@ -70,7 +70,7 @@ def check_cost(text: str) -> None:
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Stand for a string, or for a comment; raises NotTomlError where a string does not end."""
+    """Return the replacement of a string or comment; raise NotTomlError if a string does not end."""
     if match.lastgroup is not None:
         raise NotTomlError("a string does not end")
     return "" if match[0].startswith("#") else "s"

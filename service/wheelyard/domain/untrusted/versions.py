@@ -1,4 +1,4 @@
-"""Versions and version specifiers of strangers (PEP 440)."""
+"""Untrusted versions and version specifiers (PEP 440)."""
 
 import functools
 from typing import Final
@@ -9,15 +9,15 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 
 MAX_VERSION: Final = 200
-"""Characters of a version. The longest that PyPI has are a local label with a commit."""
+"""Maximum characters of a version. The longest ones on PyPI have a local label with a commit."""
 MAX_SPECIFIER: Final = 2000
-"""Characters of a set of specifiers."""
+"""Maximum characters of a set of specifiers."""
 MAX_CLAUSES: Final = 100
-"""Of a set of specifiers: what packaging makes of many takes more than the square of them."""
+"""Maximum clauses of a set of specifiers: packaging's cost grows faster than their square."""
 
 
 def read_version(text: str) -> Version:
-    """Read a version; raises RefusedTextError."""
+    """Parse a version; raise RefusedTextError."""
     if len(text) > MAX_VERSION:
         raise RefusedTextError(f"a version has {len(text)} characters; {MAX_VERSION} are allowed")
     try:
@@ -27,7 +27,7 @@ def read_version(text: str) -> Version:
 
 
 def find_version(text: str | None) -> Version | None:
-    """Read a version; None if it is none."""
+    """Parse a version; return None if it is invalid."""
     try:
         return None if text is None else read_version(text)
     except RefusedTextError:
@@ -35,7 +35,7 @@ def find_version(text: str | None) -> Version | None:
 
 
 def read_specifiers(text: str) -> SpecifierSet:
-    """Read a set of version specifiers; raises RefusedTextError."""
+    """Parse a set of version specifiers; raise RefusedTextError."""
     if len(text) > MAX_SPECIFIER:
         raise RefusedTextError(f"a version specifier has {len(text)} characters; {MAX_SPECIFIER} are allowed")
     try:
@@ -47,9 +47,9 @@ def read_specifiers(text: str) -> SpecifierSet:
 
 
 def check_specifiers(specifiers: SpecifierSet) -> None:
-    """See that there are not too many clauses and that each names a version; raises RefusedTextError.
+    """Raise RefusedTextError if there are too many clauses, or one has no valid version.
 
-    ``===`` takes any word, with which no release can be compared, so that what follows it must be a version, too.
+    ``===`` accepts any word, but no release can be compared with it, so it must have a version too.
     """
     if len(specifiers) > MAX_CLAUSES:
         raise RefusedTextError(f"there are {len(specifiers)} version clauses; {MAX_CLAUSES} are allowed")
@@ -67,9 +67,9 @@ def _check_clause(clause: Specifier) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def find_specifiers(text: str | None) -> SpecifierSet | None:
-    """Read a set of version specifiers, only once: pages have thousands of files and a handful of these.
+    """Parse a set of version specifiers; return None if it is invalid.
 
-    None if it is none.
+    Cached, because a page has thousands of files with a handful of different specifiers.
     """
     try:
         return None if text is None else read_specifiers(text)
