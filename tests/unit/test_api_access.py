@@ -324,7 +324,7 @@ async def test_many_scrapes_at_once_count_once(harness: ApiHarness, monkeypatch:
         await asyncio.sleep(0.01)
         return await read()
 
-    monkeypatch.setattr(harness.app.state, "figures", SharedAnswer(count, seconds=0))
+    monkeypatch.setattr(harness.app.state, "metrics", SharedAnswer(count, seconds=0))
     answers = await asyncio.gather(*(harness.client.get("/metrics") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert asked == 1

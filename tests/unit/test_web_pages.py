@@ -400,7 +400,7 @@ async def test_statistics_of_one_day_or_none_are_no_empty_drawings(harness: WebH
     assert "No build has ended" in nothing.text
     assert nothing.find("svg", class_="chart") == []
     await harness.failed()
-    harness.api.app.state.page_memories.clear()
+    harness.api.app.state.page_caches.clear()
     page = await harness.see("/statistics")
     assert "0 builds succeeded, 1 failed, 0 cancelled" in page.text
     assert [one["role"] for one in page.find("svg", class_="chart")] == ["img"], "how long it waited, and nothing else"

@@ -26,7 +26,7 @@ from wheelyard.api.problem_handlers import register_problem_handlers
 from wheelyard.api.request_context import RequestContextMiddleware, random_request_id
 from wheelyard.api.services import ApiServices
 from wheelyard.web.app import add_pages
-from wheelyard.web.log_map import LineIndexes
+from wheelyard.web.line_index import LineIndexes
 
 _DESCRIPTION: Final = """
 Give a requirement, a Python and a platform; get a wheel on an index that pip installs from.
@@ -79,12 +79,12 @@ def create_app(services: ApiServices, *, new_request_id: Callable[[], str] = ran
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
-    app.state.page_memories = {}
-    app.state.log_maps = LineIndexes()
+    app.state.page_caches = {}
+    app.state.line_indexes = LineIndexes()
     app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
     checks = monitoring.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
     app.state.readiness = SharedAnswer(checks.ask)
-    app.state.figures = SharedAnswer(services.figures.read, seconds=0)
+    app.state.metrics = SharedAnswer(services.figures.read, seconds=0)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RequestContextMiddleware, metrics=services.http_metrics, new_request_id=new_request_id)

@@ -131,8 +131,8 @@ async def read_metrics(request: Request, services: Services) -> Response:
     It needs a token of the scope `read`, unless reading is open to everybody. Scrapes at the same
     time share one count.
     """
-    shared: SharedAnswer[Metrics] = request.app.state.figures
-    figures = await shared.get()
+    shared: SharedAnswer[Metrics] = request.app.state.metrics
+    metrics = await shared.get()
     return Response(
-        render(services.http_metrics, figures), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+        render(services.http_metrics, metrics), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import INVALID_REQUEST, problems
-from wheelyard.api.schemas.figures import QueueView, StatisticsView
+from wheelyard.api.schemas.statistics import QueueView, StatisticsView
 from wheelyard.api.services import Services
 from wheelyard.usecases.show_queue import MOST_PLACES
 

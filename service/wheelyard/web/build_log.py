@@ -22,9 +22,10 @@ from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
 from wheelyard.web.ansi import Pen
 from wheelyard.web.context import PageContext
-from wheelyard.web.log_map import LineIndex, LineIndexes, MappedLog
-from wheelyard.web.log_window import (
-    WINDOW_LINES,
+from wheelyard.web.line_index import IndexedLog, LineIndex, LineIndexes
+from wheelyard.web.rendering import Page
+from wheelyard.web.viewport import (
+    VIEWPORT_LINES,
     LogSpan,
     Search,
     StageMark,
@@ -33,11 +34,10 @@ from wheelyard.web.log_window import (
     fold_by_stage,
     show_line,
     split_text,
-    window_around,
-    window_from,
-    window_to_end,
+    viewport_around,
+    viewport_from,
+    viewport_to_end,
 )
-from wheelyard.web.rendering import Page
 from wheelyard.web.words import machine_time
 
 _RECONNECT_MILLISECONDS: Final = 2000
@@ -50,7 +50,7 @@ _FOLLOWED_LINES: Final = 500
 class ReadLog:
     """An attempt's log, as far as it has come."""
 
-    content: MappedLog
+    content: IndexedLog
     marked: int | None
     """The line that the attempt's failure is about."""
 
@@ -62,33 +62,33 @@ class ReadLog:
     @property
     def stages(self) -> Sequence[StageMark]:
         """Where stages begin."""
-        return self.content.map.stages
+        return self.content.index.stages
 
     @property
     def total(self) -> int:
         """How many whole lines it has."""
-        return self.content.map.total
+        return self.content.index.total
 
     @property
     def size_bytes(self) -> int:
         """Where to read on: what comes after the last whole line does not count while the attempt runs."""
-        return self.content.map.size_bytes
+        return self.content.index.size_bytes
 
     async def from_line(self, first: int) -> Viewport:
         """Show lines from a number on."""
-        return window_from(await self.content.read(first, WINDOW_LINES), marked=self.marked)
+        return viewport_from(await self.content.read(first, VIEWPORT_LINES), marked=self.marked)
 
     async def around(self, number: int) -> Viewport:
         """Show a line and what is around it."""
         wanted = min(max(number, 1), max(self.total, 1))
-        span = await self.content.read(wanted - WINDOW_LINES, 2 * WINDOW_LINES)
-        return window_around(span, wanted) if span.lines else window_from(span)
+        span = await self.content.read(wanted - VIEWPORT_LINES, 2 * VIEWPORT_LINES)
+        return viewport_around(span, wanted) if span.lines else viewport_from(span)
 
-    async def at_failure_or_end(self, *, count: int = WINDOW_LINES) -> Viewport:
+    async def at_failure_or_end(self, *, count: int = VIEWPORT_LINES) -> Viewport:
         """Show what the failure is about, else the last lines."""
         if self.marked is not None:
             return await self.around(self.marked)
-        return window_to_end(await self.content.read(self.total - count + 1, count))
+        return viewport_to_end(await self.content.read(self.total - count + 1, count))
 
     async def search(self, text: str) -> Viewport:
         """Show the lines that hold a text."""
@@ -100,9 +100,9 @@ class ReadLog:
 
 async def read_log(context: PageContext, build: Build, attempt: Attempt) -> ReadLog:
     """Go through what is new in an attempt's log since somebody last looked at it."""
-    maps: LineIndexes = context.request.app.state.log_maps
-    known = maps.of(build.id, attempt.number)
-    content = MappedLog(logs=context.services.logs, build_id=build.id, attempt=attempt.number, map=known)
+    indexes: LineIndexes = context.request.app.state.line_indexes
+    known = indexes.of(build.id, attempt.number)
+    content = IndexedLog(logs=context.services.logs, build_id=build.id, attempt=attempt.number, index=known)
     await content.survey()
     return ReadLog(content=content, marked=_failing_line(known) if attempt.failure else None)
 

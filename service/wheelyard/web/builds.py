@@ -18,10 +18,10 @@ from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
 from wheelyard.web.context import PageContext
-from wheelyard.web.log_window import Viewport, fold_by_stage
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.recipes import used_keys
 from wheelyard.web.rendering import Page
+from wheelyard.web.viewport import Viewport, fold_by_stage
 
 _PAGE_SIZE = 50
 _FILTERS = ("project", "status", "failure_code", "python", "platform", "requested_by")

@@ -253,7 +253,7 @@ def cache_of(
     request: Request, name: str, ask: Callable[[], Awaitable[Answer]], *, seconds: float
 ) -> CachedAnswer[Answer]:
     """Give what the application remembers under a name; the first caller says how it is asked."""
-    memories: dict[str, CachedAnswer[Answer]] = request.app.state.page_memories
-    while len(memories) >= _MOST and name not in memories:
-        memories.pop(next(iter(memories)))
-    return memories.setdefault(name, CachedAnswer(ask, seconds=seconds))
+    caches: dict[str, CachedAnswer[Answer]] = request.app.state.page_caches
+    while len(caches) >= _MOST and name not in caches:
+        caches.pop(next(iter(caches)))
+    return caches.setdefault(name, CachedAnswer(ask, seconds=seconds))

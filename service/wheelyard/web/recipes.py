@@ -22,8 +22,8 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
 from wheelyard.web.context import PageContext
-from wheelyard.web.log_window import LogSpan, Viewport, window_from
 from wheelyard.web.rendering import Page
+from wheelyard.web.viewport import LogSpan, Viewport, viewport_from
 from wheelyard.web.words import some
 
 _PAGE_SIZE: Final = 100
@@ -129,7 +129,7 @@ def _lines(context: PageContext, status: RecipeStatus) -> Viewport:
     wanted = context.asked("line")
     first = int(wanted) if wanted.isdecimal() and len(wanted) <= _MAX_DIGITS else 1
     first = min(max(first - _BEFORE, 1), max(len(lines), 1)) if wanted else 1
-    return window_from(LogSpan(first=first, lines=lines[first - 1 :], total=len(lines)))
+    return viewport_from(LogSpan(first=first, lines=lines[first - 1 :], total=len(lines)))
 
 
 def _target(context: PageContext) -> Target:

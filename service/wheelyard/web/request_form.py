@@ -26,7 +26,7 @@ _PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[._-]*"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class RequestForm:
     """What the form says."""
 
     requirement: str
@@ -34,7 +34,7 @@ class Wish:
     platform: str
 
     @classmethod
-    def of(cls, context: PageContext) -> "Wish":
+    def of(cls, context: PageContext) -> "RequestForm":
         """Read it off a visit; what is not said is the default target."""
         defaults = context.services.defaults
         python, _, platform = context.asked("target").partition(" ")
@@ -67,11 +67,11 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
         context: Who asks, and what the forms say.
         refused: Why the files of an application were refused.
     """
-    wish = Wish.of(context)
-    order, problem = await _plan(context, wish)
+    form = RequestForm.of(context)
+    order, problem = await _plan(context, form)
     targets = context.services.request_build.targets()
     values = {
-        "wish": wish,
+        "form": form,
         "order": order,
         "problem": problem,
         "targets": targets,
@@ -89,12 +89,12 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
     return Page(template="request.html", title="Request a wheel", values=values, status=status)
 
 
-async def _plan(context: PageContext, wish: Wish) -> tuple[BuildOrder | None, WheelyardError | None]:
+async def _plan(context: PageContext, form: RequestForm) -> tuple[BuildOrder | None, WheelyardError | None]:
     """Decide what would be built; what stands in the way is shown beside the form, which keeps what was typed."""
-    if not wish.requirement:
+    if not form.requirement:
         return None, None
     try:
-        return await context.services.request_build.decide(wish.ask(context)), None
+        return await context.services.request_build.decide(form.ask(context)), None
     except WheelyardError as error:
         return None, error
 
@@ -140,5 +140,5 @@ async def _releases(context: PageContext, name: str, begins: str) -> Sequence[st
 
 async def send_request(context: PageContext) -> Response:
     """Ask for the wheel, and go to the build that was made or joined."""
-    submission = await context.services.request_build(Wish.of(context).ask(context))
+    submission = await context.services.request_build(RequestForm.of(context).ask(context))
     return RedirectResponse(f"/builds/{submission.build.id}", status_code=303)

@@ -23,10 +23,10 @@ from wheelyard.domain.builds.log_text import (
 )
 from wheelyard.web.ansi import Pen, Piece, read_line
 
-WINDOW_LINES: Final = 400
+VIEWPORT_LINES: Final = 400
 TAIL_LINES: Final = 600
 """How far from the end the line is looked for that a failure is about."""
-_WINDOW_BYTES: Final = 56_000
+_VIEWPORT_BYTES: Final = 56_000
 _LINE_BYTES: Final = 85
 """What the markup around a line takes."""
 _PIECE_BYTES: Final = 45
@@ -178,17 +178,17 @@ def split_text(text: str) -> list[str]:
     return [*splitter.feed(text), *splitter.end()]
 
 
-def window_from(span: LogSpan, *, marked: int | None = None) -> Viewport:
+def viewport_from(span: LogSpan, *, marked: int | None = None) -> Viewport:
     """Show what was read from its first line on, as much as fits."""
     return _window(span, _fitting(span.numbers, span), marked)
 
 
-def window_to_end(span: LogSpan, *, marked: int | None = None) -> Viewport:
+def viewport_to_end(span: LogSpan, *, marked: int | None = None) -> Viewport:
     """Show what was read up to its last line, as much as fits."""
     return _window(span, _fitting(reversed(span.numbers), span), marked)
 
 
-def window_around(span: LogSpan, number: int) -> Viewport:
+def viewport_around(span: LogSpan, number: int) -> Viewport:
     """Show a line, marked, and what is around it: outwards from it, so that it is there whatever else fits."""
     distances = range(1, len(span.lines) + 1)
     outwards = (place for distance in distances for place in (number + distance, number - distance))
@@ -214,7 +214,7 @@ class Search:
             note = read_note(line)
             if self._wanted in (note.text if note else plain_line(line)).casefold():
                 self._total += 1
-                if len(self._hits) < WINDOW_LINES:
+                if len(self._hits) < VIEWPORT_LINES:
                     self._hits[number] = line
 
     def window(self) -> Viewport:
@@ -255,7 +255,7 @@ def _fitting(numbers: Iterable[int], span: LogSpan) -> list[int]:
     taken, used = list[int](), 0
     for number in numbers:
         used += _cost(span.line(number))
-        if taken and (used > _WINDOW_BYTES or len(taken) >= WINDOW_LINES):
+        if taken and (used > _VIEWPORT_BYTES or len(taken) >= VIEWPORT_LINES):
             break
         taken.append(number)
     return taken

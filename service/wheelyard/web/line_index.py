@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wheelyard.interfaces import LogStore
-from wheelyard.web.log_window import TAIL_LINES, LogSpan, StageMark, split_log, stage_marks
+from wheelyard.web.viewport import TAIL_LINES, LogSpan, StageMark, split_log, stage_marks
 
-_KEPT_MAPS: Final = 64
+_KEPT_INDEXES: Final = 64
 _LONGEST_BYTES: Final = 4 << 20
 """A block without an end of a line is cut here."""
 _KEPT_CHARACTERS: Final = 1000
@@ -59,30 +59,30 @@ class LineIndexes:
     """The maps of the logs that were looked at last."""
 
     def __init__(self) -> None:
-        self._maps: OrderedDict[tuple[str, int], LineIndex] = OrderedDict()
+        self._indexes: OrderedDict[tuple[str, int], LineIndex] = OrderedDict()
 
     def of(self, build_id: str, attempt: int) -> LineIndex:
         """Give an attempt's map, a new one if there is none."""
-        found = self._maps.setdefault((build_id, attempt), LineIndex())
-        self._maps.move_to_end((build_id, attempt))
-        while len(self._maps) > _KEPT_MAPS:
-            self._maps.popitem(last=False)
+        found = self._indexes.setdefault((build_id, attempt), LineIndex())
+        self._indexes.move_to_end((build_id, attempt))
+        while len(self._indexes) > _KEPT_INDEXES:
+            self._indexes.popitem(last=False)
         return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MappedLog:
+class IndexedLog:
     """An attempt's log with its map."""
 
     logs: LogStore
     build_id: str
     attempt: int
-    map: LineIndex
+    index: LineIndex
 
     async def survey(self) -> None:
         """Bring the map up to date; what comes after the last whole line waits while the attempt runs."""
-        async with self.map.growing:
-            rest, finished, offset = b"", False, self.map.size_bytes
+        async with self.index.growing:
+            rest, finished, offset = b"", False, self.index.size_bytes
             while not finished:
                 part = await self.logs.read(self.build_id, attempt=self.attempt, offset=offset)
                 rest, finished, offset = rest + part.data, part.finished, offset + len(part.data)
@@ -90,27 +90,27 @@ class MappedLog:
                     return
                 whole = len(rest) if finished or len(rest) > _LONGEST_BYTES else rest.rfind(b"\n") + 1
                 if whole:
-                    await asyncio.to_thread(self.map.add, rest[:whole])
+                    await asyncio.to_thread(self.index.add, rest[:whole])
                     rest = rest[whole:]
 
     async def read(self, first: int, count: int) -> LogSpan:
         """Read lines from a number on; fewer if the log ends before."""
-        begin = min(max(first, 1), max(self.map.total, 1))
+        begin = min(max(first, 1), max(self.index.total, 1))
         lines: list[str] = []
-        start = bisect_right(self.map.counts, begin - 1) - 1
+        start = bisect_right(self.index.counts, begin - 1) - 1
         async for block in self.blocks(start):
             lines += block.lines
-            if self.map.counts[start] + len(lines) >= begin - 1 + count:
+            if self.index.counts[start] + len(lines) >= begin - 1 + count:
                 break
-        skipped = begin - 1 - self.map.counts[start]
-        return LogSpan(first=begin, lines=lines[skipped : skipped + count], total=self.map.total)
+        skipped = begin - 1 - self.index.counts[start]
+        return LogSpan(first=begin, lines=lines[skipped : skipped + count], total=self.index.total)
 
     async def blocks(self, start: int = 0) -> AsyncIterator[LogSpan]:
         """Read the log block by block, each split in a thread."""
-        for place in range(start, len(self.map.offsets) - 1):
-            data = await self._bytes(self.map.offsets[place], self.map.offsets[place + 1])
+        for place in range(start, len(self.index.offsets) - 1):
+            data = await self._bytes(self.index.offsets[place], self.index.offsets[place + 1])
             lines = await asyncio.to_thread(split_log, data)
-            yield LogSpan(first=self.map.counts[place] + 1, lines=lines, total=self.map.total)
+            yield LogSpan(first=self.index.counts[place] + 1, lines=lines, total=self.index.total)
 
     async def _bytes(self, begin: int, end: int) -> bytes:
         data = b""
