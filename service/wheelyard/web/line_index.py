@@ -1,7 +1,7 @@
-"""Where the lines of an attempt's log are, so that a page reads only the part that it shows. Must not make pages.
+"""Positions of the lines in an attempt's log, so that a page reads only the part that it shows.
 
-A log can be a quarter of a gigabyte. It is gone through once, block by block and in threads, and then only what was
-added since; what is kept is where each block begins. A block ends at the end of a line.
+A log can have a quarter of a gigabyte. It is scanned once, block by block and in threads; later only its new part.
+The index holds where each block begins. A block ends at the end of a line.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from wheelyard.web.viewport import TAIL_LINES, LogSpan, StageMark, split_log, st
 
 _KEPT_INDEXES: Final = 64
 _LONGEST_BYTES: Final = 4 << 20
-"""A block without an end of a line is cut here."""
+"""Longest block, in bytes: a longer one is cut even without a line end."""
 _KEPT_CHARACTERS: Final = 1000
 _KEPT_STAGES: Final = 100
 """An attempt has seven."""
@@ -24,30 +24,30 @@ _KEPT_STAGES: Final = 100
 
 @dataclass(kw_only=True, slots=True)
 class LineIndex:
-    """What is known of a log; it grows with the log."""
+    """Positions of blocks and stages in a log; it grows with the log."""
 
     offsets: list[int] = field(default_factory=lambda: [0])
-    """Where blocks begin, in bytes; the last one is where to read on."""
+    """Start of each block in bytes; the last entry is the end of the indexed part."""
     counts: list[int] = field(default_factory=lambda: [0])
-    """How many lines there are before each of these places."""
+    """Number of lines before each of these offsets."""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    """The last lines, each cut: the one that a failure is about is among them."""
+    """The last lines, shortened; the failing line is searched in them."""
     stages: list[StageMark] = field(default_factory=list)
-    """Where stages begin."""
+    """The lines where stages begin."""
     growing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def total(self) -> int:
-        """How many lines are known."""
+        """Number of indexed lines."""
         return self.counts[-1]
 
     @property
     def size_bytes(self) -> int:
-        """Where to read on."""
+        """Size of the indexed part."""
         return self.offsets[-1]
 
     def add(self, block: bytes) -> None:
-        """Take note of what follows; it ends at the end of a line, or of the log."""
+        """Index the next block, which ends at the end of a line or of the log."""
         lines = split_log(block)
         self.tail.extend(line[:_KEPT_CHARACTERS] for line in lines[-TAIL_LINES:])
         self.stages += stage_marks(lines, first=self.total + 1)[: _KEPT_STAGES - len(self.stages)]
@@ -56,13 +56,13 @@ class LineIndex:
 
 
 class LineIndexes:
-    """The maps of the logs that were looked at last."""
+    """The indexes of the recently read logs."""
 
     def __init__(self) -> None:
         self._indexes: OrderedDict[tuple[str, int], LineIndex] = OrderedDict()
 
     def of(self, build_id: str, attempt: int) -> LineIndex:
-        """Give an attempt's map, a new one if there is none."""
+        """Return an attempt's index; create it if it does not exist."""
         found = self._indexes.setdefault((build_id, attempt), LineIndex())
         self._indexes.move_to_end((build_id, attempt))
         while len(self._indexes) > _KEPT_INDEXES:
@@ -72,7 +72,7 @@ class LineIndexes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexedLog:
-    """An attempt's log with its map."""
+    """An attempt's log with its index."""
 
     logs: LogStore
     build_id: str
@@ -80,7 +80,7 @@ class IndexedLog:
     index: LineIndex
 
     async def survey(self) -> None:
-        """Bring the map up to date; what comes after the last whole line waits while the attempt runs."""
+        """Index the new part of the log, up to its last complete line while the attempt runs."""
         async with self.index.growing:
             rest, finished, offset = b"", False, self.index.size_bytes
             while not finished:
@@ -94,7 +94,7 @@ class IndexedLog:
                     rest = rest[whole:]
 
     async def read(self, first: int, count: int) -> LogSpan:
-        """Read lines from a number on; fewer if the log ends before."""
+        """Return lines from a number on; fewer at the end of the log."""
         begin = min(max(first, 1), max(self.index.total, 1))
         lines: list[str] = []
         start = bisect_right(self.index.counts, begin - 1) - 1
@@ -106,7 +106,7 @@ class IndexedLog:
         return LogSpan(first=begin, lines=lines[skipped : skipped + count], total=self.index.total)
 
     async def blocks(self, start: int = 0) -> AsyncIterator[LogSpan]:
-        """Read the log block by block, each split in a thread."""
+        """Yield the log block by block; each is split in a thread."""
         for place in range(start, len(self.index.offsets) - 1):
             data = await self._bytes(self.index.offsets[place], self.index.offsets[place + 1])
             lines = await asyncio.to_thread(split_log, data)
@@ -116,7 +116,7 @@ class IndexedLog:
         data = b""
         while len(data) < end - begin:
             part = await self.logs.read(self.build_id, attempt=self.attempt, offset=begin + len(data))
-            if not part.data:  # the log was dropped since
+            if not part.data:  # the log was deleted meanwhile
                 break
             data += part.data
         return data[: end - begin]
