@@ -1,4 +1,4 @@
-"""The service's own log: structured entries with constant event names. Builds' logs do not go here."""
+"""The service's log: structured entries with constant event names. Logs of builds are stored elsewhere."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ _SENTENCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "stage-left": ("{stage} done", ("stage",)),
     "wheel-published": ("published {filename}", ("filename",)),
 }
-"""Events whose names are no words of a sentence: the sentence, and the fields that it needs."""
+"""Sentences for events whose name does not read as one, and the fields that each needs."""
 _ASKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ONLY_FOR_PROGRAMS: Final = frozenset({"module", "logger", "request_id", "trace_id", "span_id", "sha256", "recorded"})
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -42,7 +42,7 @@ _SHOWN_LEVELS: Final[Mapping[str, str]] = {
     "error": "\x1b[31m",
     "critical": "\x1b[31m",
 }
-"""Levels that a line names, with their colours."""
+"""Levels that are shown in a line, with their colours."""
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -52,12 +52,12 @@ def get_logger(name: str) -> FilteringBoundLogger:
 
 
 def log_context(**fields: object) -> AbstractContextManager[object]:
-    """Put fields into every entry of the block, and of the tasks that it starts, whichever module writes it."""
+    """Add fields to every entry of the block and of the tasks that it starts, from any module."""
     return structlog.contextvars.bound_contextvars(**fields)
 
 
 def configure_logs(*, log_format: LogFormat, level: str) -> None:
-    """Send structured entries to standard error, those of other libraries from ``warning`` on."""
+    """Write structured entries to standard error; those of other libraries from level ``warning``."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     renderer: Processor = structlog.processors.JSONRenderer()
     if text:
@@ -72,15 +72,15 @@ def configure_logs(*, log_format: LogFormat, level: str) -> None:
 
 
 def _shows_colours(stream: TextIO) -> bool:
-    """Return whether a person sees colours there, and wants them (https://no-color.org)."""
+    """Return whether the stream is a terminal that shows colours, and NO_COLOR is unset (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class LineRenderer:
-    """Renders an entry as one line for a person: the time, what happened in words, and what else matters.
+    """Renders an entry as one line for people: the time, the event in words, and details.
 
-    Tracebacks follow below, indented. Answers to successful questions are left out, unless everything is wanted: each
-    page that somebody looks at would be ten lines.
+    Tracebacks follow, indented. Successful GET requests are omitted, unless everything is shown: each web page would
+    log about ten lines.
     """
 
     def __init__(self, *, colours: bool, everything: bool = False) -> None:
@@ -88,7 +88,7 @@ class LineRenderer:
         self._everything = everything
 
     def __call__(self, _logger: object, _method: str, entry: MutableMapping[str, Any]) -> str:
-        """Render one entry; raise DropEvent for one that nobody wants to read."""
+        """Return one entry as a line; raise DropEvent for an omitted entry."""
         fields = dict(entry)
         event, level = str(fields.pop("event", "")), str(fields.pop("level", "info"))
         if not self._everything and _is_plain_answer(event, fields):
@@ -112,7 +112,7 @@ def _is_plain_answer(event: str, fields: Mapping[str, Any]) -> bool:
 
 
 def _in_words(event: str, fields: dict[str, Any]) -> str:
-    """Say what happened, and to which project; takes what it says out of the fields."""
+    """Return the event as a sentence with its project; remove the fields that it contains."""
     project, version = fields.pop("project", None), fields.pop("version", None)
     about = " ".join(_plain(part) for part in (project, version) if part is not None)
     prefix = f"{about}: " if about else ""
@@ -124,7 +124,7 @@ def _in_words(event: str, fields: dict[str, Any]) -> str:
 
 
 def _details(fields: Mapping[str, Any]) -> str:
-    """List what else is known; identifiers are shortened as the command line takes them."""
+    """Return the remaining fields; ids are shortened to the length that the command line accepts."""
     shown = {name: value for name, value in fields.items() if name not in _ONLY_FOR_PROGRAMS and value is not None}
     if shown.get("attempt") == 1:
         del shown["attempt"]
@@ -135,7 +135,7 @@ def _details(fields: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> str:
-    """Write a value so that it stays in its line, and moves nothing on a terminal."""
+    """Return a value as text on one line, without control characters."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
@@ -145,25 +145,25 @@ def _shortened(text: str) -> str:
 
 
 class _LossyStream:
-    """Loses what cannot be written: a log whose disk is full must not end what it tells of."""
+    """A stream that ignores write errors, so that a full disk does not stop the service."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, if that is possible."""
+        """Write the text if possible."""
         with contextlib.suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what was written, if that is possible."""
+        """Flush the stream if possible."""
         with contextlib.suppress(OSError):
             self._stream.flush()
 
 
 class _Forward(logging.Handler):
-    """Hands the entries of the standard library's loggers over to structlog."""
+    """Forwards entries of the standard library's loggers to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         details: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}

@@ -1,6 +1,6 @@
-"""The service's figures in Prometheus' words: what this process counts itself, and how the stores' figures are written.
+"""Prometheus metrics: counters of this process, and the metrics of the stores in Prometheus format.
 
-Names and label values are bounded: no label has a project's, a person's or a path's name. Must not read any store.
+Label values are limited: no label contains the name of a project, a person or a path.
 """
 
 import threading
@@ -27,34 +27,34 @@ _LANE: Final = ("architecture", "suite", "python")
 _LOST_CODE: Final = "worker-lost"
 
 _COUNTERS: Final[Mapping[Total, tuple[str, str, Sequence[str]]]] = {
-    Total.REQUESTS: ("requests", "Requests for a wheel, by what they led to.", ("outcome",)),
+    Total.REQUESTS: ("requests", "Requests for a wheel, by outcome.", ("outcome",)),
     Total.BUILDS: ("builds_ended", "Builds that ended, by status and failure code.", ("status", "code")),
     Total.ATTEMPTS: ("attempts_ended", "Attempts that ended, by status and failure code.", ("status", "code")),
-    Total.WHEELS: ("wheels_published", "Wheels that came onto the index, by where they are from.", ("origin",)),
-    Total.CACHE_LOOKUPS: ("cache_lookups", "What workers looked for in their caches.", ("cache", "result")),
+    Total.WHEELS: ("wheels_published", "Wheels published on the index, by origin.", ("origin",)),
+    Total.CACHE_LOOKUPS: ("cache_lookups", "Cache look-ups of workers.", ("cache", "result")),
 }
 _HISTOGRAMS: Final[Mapping[Total, tuple[str, str, Sequence[str]]]] = {
     Total.BUILD_WAIT: ("build_wait_seconds", "Time from a build's creation to its first attempt.", ("priority",)),
     Total.BUILD_DURATION: ("build_duration_seconds", "Time from a build's first attempt to its end.", ("status",)),
-    Total.STAGE_DURATION: ("stage_duration_seconds", "Time that a stage of an attempt took.", ("stage",)),
+    Total.STAGE_DURATION: ("stage_duration_seconds", "Duration of a stage of an attempt.", ("stage",)),
 }
 
 
 class HttpMetrics:
-    """What this process has answered, and what it takes of the machine."""
+    """HTTP metrics and resource usage of this process."""
 
     def __init__(self, *, version: str = "") -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self._seconds = Histogram(
             "wheelyard_http_request_duration_seconds",
-            "Time until an answer of this process began.",
+            "Time until a response of this process began.",
             ("method", "route"),
             registry=self.registry,
             buckets=_HTTP_BUCKETS,
         )
         self._answers = Counter(
             "wheelyard_http_requests",
-            "Requests that this process has answered.",
+            "Requests answered by this process.",
             ("method", "route", "status"),
             registry=self.registry,
         )
@@ -63,7 +63,7 @@ class HttpMetrics:
         ProcessCollector(registry=self.registry)
 
     def observe(self, *, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count an answer; ``route`` is the pattern that the path has matched, None if it has matched none."""
+        """Count a response; ``route`` is the pattern of the matched route, None if there was no match."""
         method, route = method if method in _METHODS else _OTHER, route or _OTHER
         self._answers.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
@@ -71,18 +71,18 @@ class HttpMetrics:
 
 @dataclass(frozen=True, slots=True)
 class CacheLookups:
-    """Counts what this process looked for in its caches, until somebody takes the counts to the others'."""
+    """Counts the cache look-ups of this process until they are added to the totals."""
 
     _counts: Counted[tuple[str, str]] = field(default_factory=Counted)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, cache: str, *, found: bool) -> None:
-        """Count a look-up; from any thread."""
+        """Count a look-up; safe to call from any thread."""
         with self._lock:
             self._counts[cache, "hit" if found else "miss"] += 1
 
     def take(self) -> tuple[Count, ...]:
-        """Give the counts, and begin anew."""
+        """Return the counts and reset them."""
         with self._lock:
             taken = dict(self._counts)
             self._counts.clear()
@@ -91,67 +91,67 @@ class CacheLookups:
             for labels, count in sorted(taken.items())
         )
 
-    def put_back(self, tallies: Iterable[Count]) -> None:
-        """Take counts back that nobody wanted."""
+    def put_back(self, counts: Iterable[Count]) -> None:
+        """Add counts back that could not be stored."""
         with self._lock:
-            for one in tallies:
+            for one in counts:
                 cache, result = one.labels
                 self._counts[cache, result] += one.count
 
 
-def render(http: HttpMetrics, figures: Metrics) -> bytes:
-    """Write everything as Prometheus reads it."""
+def render(http: HttpMetrics, metrics: Metrics) -> bytes:
+    """Return all metrics in Prometheus format."""
     shared = CollectorRegistry(auto_describe=False)
-    shared.register(_Shared(figures))
+    shared.register(_Shared(metrics))
     return generate_latest(shared) + generate_latest(http.registry)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared(Collector):
-    """Figures that are the same whichever process is asked."""
+    """Metrics that are the same in every process."""
 
-    figures: Metrics
+    metrics: Metrics
 
     def collect(self) -> Iterator[Metric]:
-        """Give every family, those without any value too."""
-        yield from _queue(self.figures)
-        yield from _totals(self.figures.tallies)
-        yield from _index(self.figures)
-        yield from _workers(self.figures.workers)
+        """Yield every metric family, including those without values."""
+        yield from _queue(self.metrics)
+        yield from _totals(self.metrics.tallies)
+        yield from _index(self.metrics)
+        yield from _workers(self.metrics.workers)
 
 
-def _queue(figures: Metrics) -> Iterator[Metric]:
+def _queue(metrics: Metrics) -> Iterator[Metric]:
     builds = GaugeMetricFamily(
         "wheelyard_queue_builds",
-        "Builds in line: ready to be taken now, paused until their next attempt, or waiting for other builds.",
+        "Queued builds: ready, paused until their next attempt, or waiting for other builds.",
         labels=(*_LANE, "priority", "state"),
     )
     oldest = GaugeMetricFamily(
         "wheelyard_queue_oldest_seconds", "Age of the oldest build that is ready.", labels=(*_LANE, "priority")
     )
-    for depth in _depths(figures):
+    for depth in _depths(metrics):
         place = [*_labels_of(depth.lane), depth.priority.value]
         builds.add_metric([*place, "ready"], depth.ready)
         builds.add_metric([*place, "paused"], depth.paused)
         builds.add_metric([*place, "waiting"], depth.waiting)
         oldest.add_metric(place, depth.oldest_seconds)
-    running = GaugeMetricFamily("wheelyard_running_builds", "Builds that run.", labels=_LANE)
-    for lane, count in {**dict.fromkeys(_lanes(figures), 0), **dict(figures.running)}.items():
+    running = GaugeMetricFamily("wheelyard_running_builds", "Running builds.", labels=_LANE)
+    for lane, count in {**dict.fromkeys(_lanes(metrics), 0), **dict(metrics.running)}.items():
         running.add_metric(_labels_of(lane), count)
-    prebuilds = GaugeMetricFamily("wheelyard_unfinished_prebuilds", "Requests for whole applications that go on.")
-    prebuilds.add_metric([], figures.unfinished_prebuilds)
+    prebuilds = GaugeMetricFamily("wheelyard_unfinished_prebuilds", "Unfinished requests for whole applications.")
+    prebuilds.add_metric([], metrics.unfinished_prebuilds)
     yield from (builds, oldest, running, prebuilds)
 
 
-def _lanes(figures: Metrics) -> list[Lane]:
-    """List the lanes that somebody serves or waits in, so that a lane whose queue is empty says 0."""
-    served = {lane for worker in figures.workers for lane in worker.registration.lanes}
-    return sorted(served | {depth.lane for depth in figures.queue}, key=str)
+def _lanes(metrics: Metrics) -> list[Lane]:
+    """Return the lanes with a worker or a queued build, so that a lane with an empty queue reports 0."""
+    served = {lane for worker in metrics.workers for lane in worker.registration.lanes}
+    return sorted(served | {depth.lane for depth in metrics.queue}, key=str)
 
 
-def _depths(figures: Metrics) -> list[QueueDepth]:
-    known = {(depth.lane, depth.priority): depth for depth in figures.queue}
-    places = [(lane, priority) for lane in _lanes(figures) for priority in Priority]
+def _depths(metrics: Metrics) -> list[QueueDepth]:
+    known = {(depth.lane, depth.priority): depth for depth in metrics.queue}
+    places = [(lane, priority) for lane in _lanes(metrics) for priority in Priority]
     return [known.get(place, QueueDepth(lane=place[0], priority=place[1])) for place in places]
 
 
@@ -159,9 +159,9 @@ def _labels_of(lane: Lane) -> list[str]:
     return [lane.architecture, lane.suite, lane.python]
 
 
-def _totals(tallies: Sequence[Count]) -> Iterator[Metric]:
+def _totals(all_counts: Sequence[Count]) -> Iterator[Metric]:
     by_name: defaultdict[Total, defaultdict[tuple[str, ...], list[Count]]] = defaultdict(lambda: defaultdict(list))
-    for one in tallies:
+    for one in all_counts:
         by_name[one.name][one.labels].append(one)
     for total, (name, text, labels) in _COUNTERS.items():
         counter = CounterMetricFamily(f"wheelyard_{name}", text, labels=labels)
@@ -179,10 +179,10 @@ def _totals(tallies: Sequence[Count]) -> Iterator[Metric]:
     yield takeovers
 
 
-def _cumulated(tallies: Sequence[Count]) -> list[tuple[str, float]]:
-    """Count what is at most as large as each bound."""
+def _cumulated(counted: Sequence[Count]) -> list[tuple[str, float]]:
+    """Return the cumulative count of each bucket."""
     counts = Counted[float]()
-    for one in tallies:
+    for one in counted:
         counts[one.bucket] += one.count
     bounds = (*BUCKETS, inf)
     return [(_bound(bound), sum(counts[below] for below in bounds if below <= bound)) for bound in bounds]
@@ -192,15 +192,15 @@ def _bound(bound: float) -> str:
     return "+Inf" if bound == inf else str(bound)
 
 
-def _index(figures: Metrics) -> Iterator[Metric]:
+def _index(metrics: Metrics) -> Iterator[Metric]:
     wheels = GaugeMetricFamily("wheelyard_index_wheels", "Wheels that the index lists, by level.", labels=("level",))
     size = GaugeMetricFamily("wheelyard_index_bytes", "Size of the wheels that the index lists.", labels=("level",))
-    for level in figures.index:
+    for level in metrics.index:
         wheels.add_metric([level.level.value], level.wheels)
         size.add_metric([level.level.value], level.size_bytes)
     yield from (wheels, size)
-    if figures.database_bytes is not None:
-        yield GaugeMetricFamily("wheelyard_database_bytes", "Size of the database.", value=figures.database_bytes)
+    if metrics.database_bytes is not None:
+        yield GaugeMetricFamily("wheelyard_database_bytes", "Size of the database.", value=metrics.database_bytes)
 
 
 def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
@@ -209,23 +209,23 @@ def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
         states.add_metric([state.value], sum(worker.registration.state is state for worker in workers))
     yield states
     live = [worker for worker in workers if worker.registration.state in {WorkerState.ACTIVE, WorkerState.DRAINING}]
-    for name, text, values in _worker_figures(live):
+    for name, text, values in _worker_metrics(live):
         family = GaugeMetricFamily(f"wheelyard_worker_{name}", text, labels=("worker",))
         for worker, value in values.items():
             family.add_metric([worker], value)
         yield family
 
 
-def _worker_figures(workers: Sequence[WorkerStatus]) -> Iterator[tuple[str, str, Mapping[str, float]]]:
-    """Give name, help and each worker's value of what is told of workers that are there."""
+def _worker_metrics(workers: Sequence[WorkerStatus]) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+    """Yield name, help text and the value of each live worker."""
     slots = {worker.registration.name: worker.registration.capacity.slots for worker in workers}
-    yield "slots", "Builds that a worker can run at the same time.", slots
-    yield "slots_used", "Builds that a worker holds.", {one.registration.name: len(one.builds) for one in workers}
+    yield "slots", "Builds that the worker can run at the same time.", slots
+    yield "slots_used", "Builds that the worker runs.", {one.registration.name: len(one.builds) for one in workers}
     hosts = {worker.registration.name: worker.registration.host_figures for worker in workers}
     known = {name: host for name, host in hosts.items() if host is not None}
-    yield "disk_size_bytes", "Size of its state directory's disk.", {n: h.disk_size_bytes for n, h in known.items()}
+    yield "disk_size_bytes", "Size of the state directory's disk.", {n: h.disk_size_bytes for n, h in known.items()}
     yield "disk_free_bytes", "Free space of that disk.", {n: h.disk_free_bytes for n, h in known.items()}
     yield "engine_up", "1 if its container engine answers.", {n: h.engine_answers for n, h in known.items()}
-    yield "containers", "Containers of ours that run on its engine.", {n: h.containers for n, h in known.items()}
-    yield "images", "Images of ours that its engine has.", {n: h.images for n, h in known.items()}
-    yield "image_bytes", "Size of these images, shared layers each time.", {n: h.image_bytes for n, h in known.items()}
+    yield "containers", "Wheelyard containers that run on its engine.", {n: h.containers for n, h in known.items()}
+    yield "images", "Wheelyard images on its engine.", {n: h.images for n, h in known.items()}
+    yield "image_bytes", "Size of these images, with shared layers.", {n: h.image_bytes for n, h in known.items()}

@@ -12,7 +12,7 @@ from tests.acceptance.requested import PROJECTS, Event, RequestedWheel, follow
 from tests.acceptance.running_service import RunningService
 
 from wheelyard.domain.builds.log_text import gutter_text
-from wheelyard.web.log_window import split_log
+from wheelyard.web.viewport import split_log
 
 Wheels = dict[str, RequestedWheel]
 

@@ -95,11 +95,11 @@ async def test_wheel_is_requested_followed_looked_at_and_yanked(browser: Browser
     harness.api.source.add("numpy-2.4.0.tar.gz", b"numpy")
     async with visitor(browser, site) as page:
         await page.get_by_role("link", name="Request a wheel").first.click()
-        await page.get_by_label("Project, and which").fill("numpy")
+        await page.get_by_label("Requirement", exact=True).fill("numpy")
         await page.get_by_role("button", name="Show the plan").click()
         await expect(page.get_by_text("numpy 2.4.0")).to_be_visible()
         await page.get_by_role("button", name="Request this wheel").click()
-        await expect(page.get_by_text("It waits for a worker.")).to_be_visible()
+        await expect(page.get_by_text("Waiting for a worker.")).to_be_visible()
         claim = await harness.api.claim(page.url.rpartition("/")[2])
         await expect(page.get_by_text("Attempt 1 on worker-1")).to_be_visible()
         await harness.api.attempts.append_log(claim, BUILD_LOG)
@@ -154,9 +154,9 @@ async def test_follower_of_a_flood_is_told_what_was_left_out_and_where_it_is(bro
         flood = b"".join(b"line %d\n" % number for number in range(2, 3_002))
         await site.harness.api.attempts.append_log(claim, flood)
         await expect(page.locator("#L3001")).to_contain_text("line 3001")
-        await expect(page.get_by_text("2500 lines came too fast to be shown here.")).to_be_visible()
+        await expect(page.get_by_text("2500 lines skipped: the log grew too fast.")).to_be_visible()
         await expect(page.locator("#L2501")).to_have_count(0)
-        await page.get_by_role("link", name="Read on at line 2").click()
+        await page.get_by_role("link", name="Continue at line 2").click()
         await expect(page.locator("#L2")).to_contain_text("line 2")
 
 
@@ -176,7 +176,7 @@ async def test_followed_log_begins_a_fold_with_each_stage(browser: Browser, site
 async def test_names_and_versions_are_completed(browser: Browser, site: Site) -> None:
     async with visitor(browser, site) as page:
         await page.goto(f"{site.url}/request")
-        field = page.get_by_label("Project, and which")
+        field = page.get_by_label("Requirement", exact=True)
         await field.press_sequentially("PyY")
         await expect(page.locator("#names option")).to_have_count(1)
         assert await page.locator("#names option").get_attribute("value") == "pyyaml"
@@ -197,12 +197,12 @@ async def test_everything_but_the_live_log_works_without_script(browser: Browser
         await page.goto(f"{site.url}/builds/{site.ids['failed']}")
         await page.get_by_label("Search the log").fill("fatal")
         await page.locator(".log-section").get_by_role("button", name="Search").click()
-        await page.get_by_role("link", name="and what is around it").first.click()
+        await page.get_by_role("link", name="in context").first.click()
         await expect(page.locator("[data-marked]")).to_contain_text("fatal error: yaml.h")
         await page.goto(f"{site.url}/request")
-        await page.get_by_label("Project, and which").fill("lxml")
+        await page.get_by_label("Requirement", exact=True).fill("lxml")
         await page.get_by_role("button", name="Show the plan").click()
-        await expect(page.get_by_role("heading", name="The plan")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Plan", exact=True)).to_be_visible()
         await page.goto(f"{site.url}/wheels/{site.ids['wheel']}")
         await page.get_by_label("Reason").fill("it leaks")
         await page.get_by_role("button", name="Yank", exact=True).click()
@@ -229,11 +229,11 @@ async def test_lists_renew_themselves_and_keep_focus_and_what_was_typed(browser:
         await expect(row).to_contain_text("running", timeout=20_000)
         asked: list[int] = []
         page.on("response", lambda answer: asked.append(answer.status))
-        await page.get_by_label("Renew it by itself").uncheck()
+        await page.get_by_label("Refresh automatically").uncheck()
         await site.harness.publish(claim)
         await page.wait_for_timeout(6_000)
         assert asked == [], "it was told to stop"
-        await page.get_by_label("Renew it by itself").check()
+        await page.get_by_label("Refresh automatically").check()
         await expect(row).to_contain_text("succeeded")
 
 
@@ -278,10 +278,10 @@ async def test_header_is_one_row_whatever_the_font(browser: Browser, site: Site,
 async def test_wheel_is_deleted_by_typing_its_name(browser: Browser, site: Site) -> None:
     async with visitor(browser, site) as page:
         await page.goto(f"{site.url}/wheels/{site.ids['wheel']}")
-        await page.get_by_text("Remove it for good").click()
+        await page.get_by_text("Delete this wheel").click()
         await page.get_by_label("Type the file name to confirm").fill(site.ids["wheel"])
-        await page.get_by_role("button", name="Delete for good").click()
-        await expect(page.get_by_text("its name stays taken")).to_be_visible()
+        await page.get_by_role("button", name="Delete permanently").click()
+        await expect(page.get_by_text("The file name stays reserved")).to_be_visible()
 
 
 async def test_pages_are_reached_by_keyboard(browser: Browser, site: Site) -> None:
@@ -316,7 +316,7 @@ async def test_what_a_refresh_changed_unfolds(browser: Browser, site: Site, sche
     async with visitor(browser, site, **look) as page:
         await page.goto(f"{site.url}/builders")
         await expect(page.get_by_text("3.0.17-1 → 3.0.17-2")).to_be_hidden()
-        await page.get_by_text("1 image made anew, 3 packages changed").click()
+        await page.get_by_text("1 image rebuilt, 3 packages changed").click()
         await expect(page.get_by_text("3.0.17-1 → 3.0.17-2")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
         assert await serious_faults(page) == []

@@ -111,7 +111,7 @@ async def test_each_failing_check_is_named_with_its_reason(harness: ApiHarness) 
     problem = assert_problem(response, 503, "not-ready")
     assert problem["context"]["failing"] == {
         "database": "The database does not answer: it was switched off.",
-        "index": "It did not answer within 0.05 seconds.",
+        "index": "No response within 0.05 seconds.",
     }
     assert response.headers["Retry-After"] == "5"
 
@@ -297,7 +297,7 @@ async def test_check_that_cannot_be_stopped_holds_up_nobody_and_is_not_asked_twi
 
     checks = Readiness({"engine": hang}, timeout_seconds=0.01)
     for _ in range(3):
-        assert await asyncio.wait_for(checks.ask(), 5) == {"engine": "It did not answer within 0.01 seconds."}
+        assert await asyncio.wait_for(checks.ask(), 5) == {"engine": "No response within 0.01 seconds."}
     assert asked == 1
     let_go.set()
     await asyncio.sleep(0)
@@ -322,7 +322,7 @@ async def test_many_scrapes_at_once_count_once(harness: ApiHarness, monkeypatch:
         await asyncio.sleep(0.01)
         return await read()
 
-    monkeypatch.setattr(harness.app.state, "figures", SharedAnswer(count, seconds=0))
+    monkeypatch.setattr(harness.app.state, "metrics", SharedAnswer(count, seconds=0))
     answers = await asyncio.gather(*(harness.client.get("/metrics") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert asked == 1

@@ -21,7 +21,7 @@ from wheelyard.cli.watch import BuildWatch, LogLine
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.log_text import NOTE_MARK, LogNote, gutter_line, gutter_text, read_note, without_marks
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.web.log_window import split_log
+from wheelyard.web.viewport import split_log
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 FORGED = LogNote.of("stage publish", at=NOW, stage="publish").encode()

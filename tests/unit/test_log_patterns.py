@@ -11,7 +11,7 @@ import pytest
 
 from wheelyard.domain.builds import diagnosis, network
 from wheelyard.domain.builds.diagnosis import MAX_CHARACTERS, diagnose
-from wheelyard.web import log_window
+from wheelyard.web import viewport
 
 MOST_STEPS: Final = 8000
 """At one place of a log, whatever stands there."""
@@ -55,7 +55,7 @@ def _patterns_of(module: ModuleType) -> list["re.Pattern[str]"]:
     return [one for one in (*values, *found) if isinstance(one, re.Pattern)]
 
 
-@pytest.mark.parametrize("module", [diagnosis, network, log_window], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [diagnosis, network, viewport], ids=lambda module: module.__name__)
 def test_every_pattern_over_a_log_takes_few_steps_at_each_place(module: ModuleType) -> None:
     patterns = _patterns_of(module)
     assert len(patterns) >= 4

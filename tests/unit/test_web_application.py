@@ -118,15 +118,15 @@ async def test_form_that_makes_no_sense_is_refused(harness: WebHarness, fields: 
 
 async def test_files_of_different_kinds_do_not_go_together(harness: WebHarness) -> None:
     response = await hand_in(harness, ("pylock.toml", PYLOCK), ("requirements.txt", b"lxml"))
-    assert "only requirements files go together" in SeenPage.of(response).text
+    assert "only requirements files can be uploaded together" in SeenPage.of(response).text
     response = await hand_in(harness, ("a/r.txt", b"lxml"), ("b/r.txt", b"lxml"))
-    assert "handed in twice" in SeenPage.of(response).text
+    assert "uploaded twice" in SeenPage.of(response).text
 
 
 async def test_form_with_files_needs_its_token_and_is_not_too_large(harness: WebHarness) -> None:
     await harness.see("/request")
     sent = await harness.browser.post("/requests", files={"files": ("requirements.txt", b"lxml")})
-    assert (sent.status_code, "not of this session" in sent.text) == (422, True)
+    assert (sent.status_code, "belongs to another session" in sent.text) == (422, True)
     large = await hand_in(harness, ("requirements.txt", b"# " + b"x" * (8 << 20)))
     assert large.status_code == 413
     many = await hand_in(harness, *[(f"r{number}.txt", b"lxml") for number in range(60)])

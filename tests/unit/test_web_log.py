@@ -13,15 +13,15 @@ from tests.unit.web_harness import FAILING_LOG, WebHarness, stage_note, web_harn
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.builds.records import LogPart
 from wheelyard.web.ansi import Pen, Piece, read_line
-from wheelyard.web.log_map import LineIndex, LineIndexes, MappedLog
-from wheelyard.web.log_window import (
+from wheelyard.web.line_index import IndexedLog, LineIndex, LineIndexes
+from wheelyard.web.viewport import (
     LogSpan,
     Search,
     failing_line,
     split_log,
-    window_around,
-    window_from,
-    window_to_end,
+    viewport_around,
+    viewport_from,
+    viewport_to_end,
 )
 
 
@@ -74,21 +74,21 @@ def span(lines: Sequence[str], first: int = 1) -> LogSpan:
 
 def test_window_has_numbers_and_says_what_is_beyond() -> None:
     lines = [f"line {number}" for number in range(1, 1001)]
-    begin, end = window_from(span(lines[400:], first=401)), window_to_end(span(lines))
+    begin, end = viewport_from(span(lines[400:], first=401)), viewport_to_end(span(lines))
     assert (begin.first, begin.last, begin.total) == (401, 800, 1000)
     assert (end.first, end.last) == (601, 1000)
-    assert window_from(span([])).lines == ()
+    assert viewport_from(span([])).lines == ()
 
 
 def test_window_holds_at_least_one_line_and_cuts_what_no_page_can_show() -> None:
-    (line,) = window_to_end(span(["x" * 100_000])).lines
+    (line,) = viewport_to_end(span(["x" * 100_000])).lines
     assert line.shown.pieces[-1].text.endswith("more characters)")
     assert sum(len(piece.text) for piece in line.shown.pieces) < 1100
 
 
 def test_window_around_a_line_has_it_whatever_else_fits() -> None:
     lines = ["<" * 900] * 400
-    window = window_around(span(lines, first=1000), 1300)
+    window = viewport_around(span(lines, first=1000), 1300)
     assert [line.number for line in window.lines if line.is_marked] == [1300]
     numbers = [line.number for line in window.lines]
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
@@ -128,9 +128,9 @@ def test_failing_line_is_the_first_clue_of_what_failed_last(lines: list[str], ex
 async def test_only_what_is_new_and_what_is_shown_is_read_of_a_log(harness: WebHarness) -> None:
     build_id, claim = await harness.log("lxml", b"".join(b"line %d\n" % number for number in range(1, 2001)) + b"half")
     logs = CountingLogs(MemoryLogs(harness.api.state, part_bytes=1000))
-    content = MappedLog(logs=logs, build_id=build_id, attempt=1, map=LineIndex())
+    content = IndexedLog(logs=logs, build_id=build_id, attempt=1, index=LineIndex())
     await content.survey()
-    assert (content.map.total, content.map.size_bytes) == (2000, 18893)
+    assert (content.index.total, content.index.size_bytes) == (2000, 18893)
     whole = logs.bytes_read
     assert [(await content.read(1500, 3)).line(number) for number in (1500, 1502)] == ["line 1500", "line 1502"]
     assert (await content.read(1999, 50)).lines == ["line 1999", "line 2000"]
@@ -138,7 +138,7 @@ async def test_only_what_is_new_and_what_is_shown_is_read_of_a_log(harness: WebH
     await harness.api.attempts.append_log(claim, b" a line\nlast")
     before = logs.bytes_read
     await content.survey()
-    assert (content.map.total, logs.bytes_read - before < 100) == (2001, True)
+    assert (content.index.total, logs.bytes_read - before < 100) == (2001, True)
     await harness.publish(claim)
     await content.survey()
     assert (await content.read(2000, 9)).lines == ["line 2000", "half a line", "last"]
@@ -159,10 +159,10 @@ class CountingLogs(MemoryLogs):
 
 async def test_log_without_ends_of_lines_is_cut(harness: WebHarness) -> None:
     build_id, _ = await harness.log("lxml", b"x" * (5 << 20))
-    content = MappedLog(logs=harness.api.logs, build_id=build_id, attempt=1, map=LineIndex())
+    content = IndexedLog(logs=harness.api.logs, build_id=build_id, attempt=1, index=LineIndex())
     await content.survey()
-    assert content.map.total > 200
-    assert (await content.read(content.map.total, 1)).lines[0].startswith("x")
+    assert content.index.total > 200
+    assert (await content.read(content.index.total, 1)).lines[0].startswith("x")
 
 
 def test_maps_of_logs_are_few() -> None:

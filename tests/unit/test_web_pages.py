@@ -108,7 +108,7 @@ async def test_every_form_needs_the_token_of_its_session(harness: WebHarness) ->
         if route.method == "POST" and route.needed is not None:
             response = await harness.browser.post(re.sub(r"{\w+}", "x", route.path), data={"reason": "x"})
             assert response.status_code == 422, route.path
-            assert "not of this session" in response.text
+            assert "belongs to another session" in response.text
 
 
 async def test_buttons_are_shown_and_work_only_for_those_who_may(harness: WebHarness) -> None:
@@ -247,11 +247,11 @@ async def test_build_that_waits_links_to_what_it_waits_for(harness: WebHarness) 
     await store.supply((await store.open_dependencies())[1], sample_order(key="lxml", project="lxml"))
     page = await harness.see(f"/builds/{build_id}")
     needed = next(one.build_id for one in (await harness.api.builds.get(build_id)).waits_for if one.build_id)
-    said = " ".join(page.text.split()).replace(" ,", ",")
-    assert "It waits for also 1.0, lxml 6.0.0, which it requires and which have no wheel yet." in said
+    said = " ".join(page.text.split()).replace(" ,", ",").replace(" :", ":")
+    assert "Waits for also 1.0, lxml 6.0.0: required, but not built yet." in said
     assert f"/builds/{needed}" in page.links
-    assert "waits for others" in (await harness.see("/builds?project=pyyaml")).text
-    assert "waits for others" not in (await harness.see("/builds?project=lxml")).text
+    assert "waiting for other builds" in (await harness.see("/builds?project=pyyaml")).text
+    assert "waiting for other builds" not in (await harness.see("/builds?project=lxml")).text
 
 
 async def test_failed_build_is_tried_again(harness: WebHarness) -> None:
@@ -351,13 +351,13 @@ async def test_failed_builds_of_one_cause_are_tried_again_together(harness: WebH
     assert f"/builds/{ids['succeeded']}" not in listed.links
     assert listed.find("form", action="/builds/retry")
     for query in ("failure_code=no-sdist", "python=3.11", "platform=manylinux_2_31_x86_64", "requested_by=nobody"):
-        assert "No build fits" in (await harness.see(f"/builds?{query}")).text
+        assert "No builds match" in (await harness.see(f"/builds?{query}")).text
     assert (await harness.see("/builds?failure_code=build-failed")).find("form", action="/builds/retry") == []
     filters = {"failure_code": "build-failed", "status": "failed", "project": "lxml"}
     assert (await harness.browser.post("/builds/retry", data=filters)).status_code == 422, "without its session's token"
     sent = await harness.send("/builds/retry", **filters)
     assert (sent.status_code, "retried=1" in sent.headers["Location"]) == (303, True)
-    assert "1 build put back into the queue" in (await harness.see(sent.headers["Location"])).text
+    assert "1 build queued again" in (await harness.see(sent.headers["Location"])).text
     statuses = [(await harness.api.builds.get(one)).status for one in (ids["failed"], other)]
     assert statuses == [Status.QUEUED, Status.FAILED]
     assert (await harness.send("/builds/retry", project="lxml")).status_code == 422
@@ -397,7 +397,7 @@ async def test_statistics_say_the_same_as_a_drawing_and_as_a_table(harness: WebH
 
 async def test_statistics_of_one_day_or_none_are_no_empty_drawings(harness: WebHarness) -> None:
     nothing = await harness.see("/statistics")
-    assert "No build has ended" in nothing.text
+    assert "No builds finished" in nothing.text
     assert nothing.find("svg", class_="chart") == []
     await harness.failed()
     harness.api.app.state.page_cache.forget("statistics 30")

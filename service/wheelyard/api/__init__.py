@@ -1,1 +1,1 @@
-"""The REST API: HTTP in front of the use cases. Must not decide anything that the use cases decide."""
+"""The REST API: the use cases over HTTP."""

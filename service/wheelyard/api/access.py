@@ -1,4 +1,4 @@
-"""The routes of tokens: make, list, end. Must not hold rules: the use cases decide."""
+"""Routes of tokens (create, list, revoke) and of the audit log."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,16 +22,16 @@ _TOO_LARGE: Final = errors.RequestTooLargeError(limit_bytes=64 << 10)
 
 
 class NewToken(BaseModel):
-    """A token to be made."""
+    """A token to create."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=PLAIN_TEXT)]
-    """Who or what will use it."""
+    """Name of the person or program that uses the token."""
     scope: Scope = Scope.REQUEST
-    """What it opens; each scope includes those before it."""
+    """Scope of the token; each scope includes those before it."""
     expires_at: AwareDatetime | None = None
-    """When it ends; null for never."""
+    """Time when the token expires; null for never."""
 
 
 class TokenView(View):
@@ -47,7 +47,7 @@ class TokenView(View):
 
 
 class CreatedTokenView(TokenView):
-    """A new token with its secret, which is shown this once."""
+    """A new token with its secret, which is only shown once."""
 
     secret: str
     """Send it as `Authorization: Bearer SECRET`."""
@@ -55,7 +55,7 @@ class CreatedTokenView(TokenView):
 
 @router.get("", operation_id="list_tokens", summary="List tokens", responses=problems())
 async def list_tokens(services: Services) -> list[TokenView]:
-    """List every token, newest first, revoked and expired ones too."""
+    """List all tokens, newest first, including revoked and expired ones."""
     return [TokenView.model_validate(token) for token in await services.tokens.list_tokens()]
 
 
@@ -63,11 +63,11 @@ async def list_tokens(services: Services) -> list[TokenView]:
     "",
     status_code=201,
     operation_id="create_token",
-    summary="Make a token",
+    summary="Create a token",
     responses=problems(INVALID_REQUEST, _TOO_LARGE),
 )
 async def create_token(body: NewToken, services: Services, caller: Caller, response: Response) -> CreatedTokenView:
-    """Make a token. Its secret is in this answer and nowhere else."""
+    """Create a token. Its secret is only in this response."""
     token, secret = await services.tokens.create(
         name=body.name, scope=body.scope, expires_at=body.expires_at, created_by=caller.actor
     )
@@ -76,10 +76,10 @@ async def create_token(body: NewToken, services: Services, caller: Caller, respo
 
 
 @router.post(
-    "/{token_id}/revoke", operation_id="revoke_token", summary="End a token", responses=problems(_NO_SUCH_TOKEN)
+    "/{token_id}/revoke", operation_id="revoke_token", summary="Revoke a token", responses=problems(_NO_SUCH_TOKEN)
 )
 async def revoke_token(token_id: str, services: Services, caller: Caller) -> TokenView:
-    """End a token and its sessions at once; one that has ended stays as it is."""
+    """Revoke a token and its sessions immediately. A revoked token does not change."""
     return TokenView.model_validate(await services.tokens.revoke(token_id, revoked_by=caller.actor))
 
 
@@ -90,36 +90,36 @@ _Text = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 
 
 class AuditQuery(BaseModel):
-    """Which entries a list shows."""
+    """Filters of the audit log."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     object: _Text | None = None
-    """Only changes of the build, request or token with this id, or of the wheel of this name."""
+    """Only changes of the build, request or token with this id, or of the wheel with this file name."""
     actor: _Text | None = None
-    """Only what this actor did, as entries name it."""
+    """Only changes by this actor, named as in the entries."""
     before: Annotated[int | None, Field(ge=1, le=(1 << 63) - 1)] = None
     """Only entries older than the one with this id."""
     limit: Annotated[int, Field(ge=1, le=MAX_AUDIT_ENTRIES)] = 50
-    """How many at most."""
+    """Maximum number of entries."""
 
 
 class AuditEntryView(View):
-    """Something that somebody changed."""
+    """An entry of the audit log: one change."""
 
     id: int
     at: datetime
     actor: str
-    """A token by name and the beginning of its id, or a user of the service's host."""
+    """Token name with the beginning of its id, or a user of the service's host."""
     action: str
-    """What was done, such as `build.requested`."""
+    """The change, such as `build.requested`."""
     object: str
-    """Id of what it was done to."""
+    """Id of the changed object."""
     details: Mapping[str, str]
 
     @classmethod
     def of(cls, entry: AuditEntry) -> Self:
-        """Show an entry."""
+        """Return the view of an entry."""
         change = entry.change
         return cls(
             id=entry.id,
@@ -133,6 +133,6 @@ class AuditEntryView(View):
 
 @audit_router.get("", operation_id="list_audit", summary="Read the audit log", responses=problems(INVALID_REQUEST))
 async def list_audit(wanted: Annotated[AuditQuery, Query()], services: Services) -> list[AuditEntryView]:
-    """List who changed what, newest first; give the last entry's id as `before` to read on."""
+    """List changes and who made them, newest first. For older entries, pass the last entry's id as `before`."""
     entries = await services.audit.list_entries(AuditFilter(**wanted.model_dump()))
     return [AuditEntryView.of(entry) for entry in entries]

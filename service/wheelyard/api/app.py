@@ -1,4 +1,4 @@
-"""Puts the REST API together: routes, middleware, problems, documentation. Must not make the services it is given."""
+"""The FastAPI application: routes, middleware, error handlers, documentation and web pages."""
 
 from collections.abc import Callable
 from typing import Final
@@ -28,24 +28,24 @@ from wheelyard.api.services import ApiServices
 from wheelyard.memory_cache import SharedAnswer
 
 _DESCRIPTION: Final = """
-Give a requirement, a Python and a platform; get a wheel on an index that pip installs from.
+Send a requirement, a Python and a platform; get a wheel on an index that pip installs from.
 
-* Every path under `/v1` needs `Authorization: Bearer TOKEN`; `wheelyard token create` makes a token. Only the schema of
-  recipes needs none, because editors have none.
-* A token has a scope, and each scope includes those before it: `read`, `request`, `operate`, `admin`. Each operation
-  says which one it needs; a token without it gets status 403.
-* `/simple/` is the index for installers. They send the token as the password of the user `__token__` (HTTP Basic);
-  whether it can be read without one is the operator's choice.
-* Errors are problem documents (RFC 9457) of the media type `application/problem+json`. `code` is stable, each has a
-  heading in `docs/errors.md`; `type` is `urn:wheelyard:error:` and the code. `retryable` says whether the same request
-  can succeed later; then there is a Retry-After header.
-* Every answer has an `X-Request-ID`, the caller's own one if it sent one (letters, digits, `.`, `_` and `-`, at most
-  64 characters), and a `traceparent` (W3C Trace Context), which goes on with the caller's trace if there is one.
-* Request bodies are JSON of at most 64 KiB, under `/v1/requests` 8 MiB, and unknown fields are refused.
+* Every path under `/v1` needs `Authorization: Bearer TOKEN`; `wheelyard token create` creates a token. Only the schema
+  of recipes needs none, because editors have none.
+* Scopes are `read`, `request`, `operate` and `admin`; each includes those before it. The description of an operation
+  names the scope that it needs. A token without this scope gets status 403.
+* `/simple/` is the index for installers. They send the token as the password of the user `__token__` (HTTP Basic).
+  The operator can allow reading it without a token.
+* Errors are problem documents (RFC 9457) with the media type `application/problem+json`. `code` is stable; each code
+  has a heading in `docs/errors.md`. `type` is `urn:wheelyard:error:` and the code. If `retryable` is true, the same
+  request can succeed later, and there is a Retry-After header.
+* Every response has an `X-Request-ID`: the caller's own if it sent one (letters, digits, `.`, `_` and `-`, at most 64
+  characters). It also has a `traceparent` (W3C Trace Context), which continues the caller's trace if there is one.
+* Request bodies are JSON of at most 64 KiB, under `/v1/requests` 8 MiB. Unknown fields are refused.
 """
 
-# Routes are tried in turn: those that installers ask for stand first, and the recipes' schema before the recipes, which
-# would take its path for a project's name.
+# Routes are tried in order. The routes of installers are first because they are used most. The schema of recipes is
+# before the recipes, which would take its path for a project name.
 _ROUTERS: Final = (
     simple.router,
     files.router,
@@ -72,10 +72,10 @@ def create_app(
     error_page: ErrorPage | None = None,
     new_request_id: Callable[[], str] = random_request_id,
 ) -> FastAPI:
-    """Make the application that serves the REST API on the given services; errors are shown to browsers as pages."""
+    """Return the application that serves the API and the web pages with the given services."""
     app = _Api(
         title="Wheelyard",
-        summary="Builds, repairs, proves and publishes wheels.",
+        summary="Builds, repairs, tests and publishes wheels.",
         description=_DESCRIPTION,
         version=__version__,
         docs_url=None,
@@ -86,8 +86,8 @@ def create_app(
     app.state.downloads = FairSlots(files.DOWNLOADS_AT_ONCE, most_waiting=1000)
     checks = monitoring.Readiness(services.readiness, timeout_seconds=services.readiness_timeout_seconds)
     app.state.readiness = SharedAnswer(checks.ask)
-    app.state.figures = SharedAnswer(services.figures.read, seconds=0)
-    # The last one added is the outermost.
+    app.state.metrics = SharedAnswer(services.figures.read, seconds=0)
+    # The middleware added last is the outermost.
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RequestContextMiddleware, metrics=services.http_metrics, new_request_id=new_request_id)
     register_problem_handlers(app, error_page)
@@ -98,10 +98,10 @@ def create_app(
 
 
 class _Api(FastAPI):
-    """FastAPI with our own form of the OpenAPI document."""
+    """FastAPI with our own OpenAPI document."""
 
     def openapi(self) -> dict[str, object]:
-        """Make the document once."""
+        """Return the document, created once."""
         if self.openapi_schema is None:
             self.openapi_schema = describe_api(self)
         return self.openapi_schema

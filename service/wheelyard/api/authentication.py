@@ -1,4 +1,4 @@
-"""Who is asking: the bearer token that every route under /v1 needs. What a route needs is in ``api/scopes.py``."""
+"""Authentication: bearer tokens of the API and session cookies of the pages; ``api/scopes.py`` has the scopes."""
 
 from collections.abc import Callable, Coroutine
 from json import JSONDecodeError
@@ -22,19 +22,19 @@ from wheelyard.usecases.access import ANONYMOUS, allowed
 from wheelyard.usecases.sessions import Session, Sessions
 
 bearer_scheme = HTTPBearer(
-    auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` makes one."
+    auto_error=False, scheme_name="token", description="An API token; `wheelyard token create` creates one."
 )
-"""Declares the scheme in the OpenAPI document; the check itself is the route class's."""
+"""Declares the scheme in the OpenAPI document; ``AuthenticatedRoute`` does the check."""
 
 
 class _BoundedRequest(Request):
-    """A request whose JSON is read with bounds; a large one in a process apart, as the parser holds up all others."""
+    """A request whose JSON is parsed within limits; large bodies in another process, because parsing blocks."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.scope, request.receive)
 
     async def json(self) -> Any:  # noqa: ANN401 - whatever it says
-        """Read the body; raises JSONDecodeError, which FastAPI turns into its answer to an invalid request."""
+        """Return the parsed body; raise JSONDecodeError, which FastAPI reports as an invalid request."""
         body = await self.body()
         try:
             if len(body) <= MAX_BODY_BYTES:
@@ -47,10 +47,10 @@ class _BoundedRequest(Request):
 
 
 class AuthenticatedRoute(APIRoute):
-    """A route that looks at the token before it reads or judges anything else of the request."""
+    """A route that checks the token before it reads or validates anything else of the request."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Put the check in front of FastAPI's own handler."""
+        """Return FastAPI's handler with the check in front of it."""
         handle = super().get_route_handler()
         needed = needed_scope(self.operation_id)
 
@@ -67,7 +67,7 @@ class AuthenticatedRoute(APIRoute):
                 address=address_of(request),
             )
             caller = request.state.caller = address_of(request) if token is ANONYMOUS else token.id
-            # Before the body is read, which may have megabytes.
+            # Check before the body is read, because it may have megabytes.
             access.running.check(caller)
             with access.running.hold(caller):
                 return await handle(_BoundedRequest(request))
@@ -76,7 +76,10 @@ class AuthenticatedRoute(APIRoute):
 
 
 async def caller_of(request: Request) -> Token:
-    """Return the token that the request was authenticated with; asynchronous, or FastAPI would start a thread."""
+    """Return the request's token.
+
+    Asynchronous, because FastAPI runs other dependencies in threads (https://github.com/fastapi/fastapi/issues/1306).
+    """
     token: Token = request.state.token
     return token
 
@@ -89,16 +92,16 @@ async def _caller_key(request: Request) -> str:
 
 
 CallerKey = Annotated[str, Depends(_caller_key)]
-"""Says what limits count as the caller: the token, or without one the address."""
+"""The caller's key for rate limits: token id, or address if there is no token."""
 
 
 _NAME: Final = "wheelyard_session"
 CSRF_FIELD: Final = "csrf_token"
-"""Name of the hidden field that every form has."""
+"""Name of the hidden field in every form."""
 
 
 def set_session_cookie(request: Request, response: Response, session: Session, sessions: Sessions) -> None:
-    """Let the browser keep a session for as long as it lasts."""
+    """Set the session cookie for the lifetime of the session."""
     response.set_cookie(
         _name_for(request),
         session.secret,
@@ -111,12 +114,12 @@ def set_session_cookie(request: Request, response: Response, session: Session, s
 
 
 def clear_session_cookie(request: Request, response: Response) -> None:
-    """Let the browser forget the session."""
+    """Delete the session cookie."""
     response.delete_cookie(_name_for(request), path="/", secure=_is_secure(request), httponly=True, samesite="lax")
 
 
 async def session_of(request: Request, sessions: Sessions, *, needed: Scope = Scope.READ) -> Session:
-    """Give the request's session; raises UnauthenticatedError, or ForbiddenError if its token lacks the scope."""
+    """Return the request's session; raise UnauthenticatedError, or ForbiddenError if its token lacks the scope."""
     session = await sessions.resume(request.cookies.get(_name_for(request)))
     allowed(session.token, needed)
     return session

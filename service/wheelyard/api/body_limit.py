@@ -1,7 +1,7 @@
-"""Refuses request bodies that are larger than any valid one, before they are held in memory.
+"""Limits of request bodies, checked while a body is received.
 
-FastAPI's own ``max_body_size`` answers in plain text whatever the application would say (Starlette 1.10,
-``RequestBodyLimitResponder.send_with_limit``); here it is a problem document like everything else.
+Starlette's ``max_body_size`` answers in plain text (Starlette 1.10, ``RequestBodyLimitResponder.send_with_limit``,
+https://github.com/Kludex/starlette/pull/3431). This middleware answers with a problem document, as for other errors.
 """
 
 import re
@@ -13,15 +13,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 64 << 10
 MAX_FILES_BYTES: Final = 8 << 20
-"""Where lock files are sent."""
+"""Limit for paths that accept lock files."""
 _FILES_PATHS: Final = ("/v1/requests", "/requests")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 class BodyLimitMiddleware:
-    """Lets a route's attempt to read too large a body end in status 413, which becomes RequestTooLargeError.
+    """Raise an HTTPException with status 413 if a route reads too large a body; it becomes RequestTooLargeError.
 
-    It is an HTTPException because FastAPI turns every other exception from reading a body into status 400.
+    FastAPI turns every other exception from reading a body into status 400
+    (https://github.com/fastapi/fastapi/pull/12490).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -41,7 +42,7 @@ def _announced_bytes(scope: Scope) -> int:
 
 
 def limit_bytes_of(scope: Scope) -> int:
-    """Say how large a body may be, by where it is sent."""
+    """Return the largest body that a path accepts."""
     return MAX_FILES_BYTES if scope["path"].startswith(_FILES_PATHS) else MAX_BODY_BYTES
 
 

@@ -1,4 +1,4 @@
-"""The route of a build's log: as plain text, or followed live as server-sent events."""
+"""The route of a build's log: plain text, or live server-sent events."""
 
 import asyncio
 import codecs
@@ -60,7 +60,7 @@ router: Final = APIRouter(
     summary="Read or follow a build's log",
     response_class=StreamingResponse,
     responses={
-        200: {"description": "The log, in the form that the Accept header asks for.", "content": _LOG_CONTENT},
+        200: {"description": "The log, in the format of the Accept header.", "content": _LOG_CONTENT},
         **problems(INVALID_REQUEST, NO_SUCH_BUILD),
     },
 )
@@ -70,22 +70,22 @@ async def read_log(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an ar
     services: Services,
     caller: CallerKey,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
-    last_event_id: Annotated[str | None, Header(description="Go on after the event with this id.")] = None,
+    last_event_id: Annotated[str | None, Header(description="Continue after the event with this id.")] = None,
 ) -> StreamingResponse:
-    """Read what there is of the log; or with `Accept: text/event-stream` follow it until the build is over.
+    """Return the log so far; with `Accept: text/event-stream`, follow it until the build is over.
 
-    As text, each line says whose it is: `==> ` begins a line of the service, `| ` one that a container printed, which
-    is a stranger's text. Colours stay; whatever else a terminal obeys is taken out.
+    In plain text, `==> ` begins a line of the service and `| ` a line of container output, which is untrusted. Colours
+    are kept; other terminal control sequences are removed.
 
-    Events, each with JSON data and, except `problem`, with an id to resume from:
+    Events have JSON data and, except `problem`, an id to resume from:
 
-    * `log` {text, origin, stage, at}: more of the log, all of one origin (`container` or `service`), of the newest
-      attempt or of an earlier one that was not read to its end.
-    * `status` {status, stage, attempt}: once after what was there already, then whenever one of these changes.
-    * `end` {status}: the build is over, nothing more will come; close the connection.
-    * `problem`: a problem document; the stream ends, but the build goes on. Wait, then resume.
+    * `log` {text, origin, stage, at}: new log text of one origin (`container` or `service`), of the newest attempt or
+      of an earlier one that was not read to its end.
+    * `status` {status, stage, attempt}: sent once after the existing log, then whenever one of these changes.
+    * `end` {status}: the build is over; close the connection.
+    * `problem`: a problem document; the stream ends, but the build continues. Wait, then resume.
 
-    A stream that ends without `end` is to be resumed with the last id, in `Last-Event-ID` or `after`; the former wins.
+    If a stream ends without `end`, resume it with the last id in `Last-Event-ID` or `after`; the former wins.
     """
     if _asks_for_events(accept):
         return await _followed(services, build_id, _parse_position(last_event_id or wanted.after), caller)
@@ -98,7 +98,7 @@ async def read_log(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an ar
 
 
 async def _followed(services: ApiServices, build_id: str, start: LogPosition, caller: str) -> EventStream:
-    # A build that does not exist must be a 404, not a stream that breaks.
+    # Raise the 404 for an unknown build before the stream begins.
     await services.builds.get(build_id)
     body = encode_events(
         services.follow_log(build_id, start=start),
@@ -109,10 +109,10 @@ async def _followed(services: ApiServices, build_id: str, start: LogPosition, ca
 
 
 async def plain_log(logs: LogStore, build_id: str, part: LogPart, *, coloured: bool) -> AsyncGenerator[str, None]:
-    """Yield a part and what follows it, up to the end that the log has when it gets there, as lines with a gutter."""
+    """Yield a part of the log and everything after it, as lines with a gutter."""
     splitter, decoder = LineSplitter(), codecs.getincrementaldecoder("utf-8")("replace")
     while part.data:
-        # In a thread: a megabyte takes long enough to be felt by everybody else.
+        # In a thread, because a megabyte of text would block other requests.
         yield await asyncio.to_thread(gutter_text, splitter.feed(decoder.decode(part.data)), coloured=coloured)
         if part.finished:
             break
@@ -121,7 +121,7 @@ async def plain_log(logs: LogStore, build_id: str, part: LogPart, *, coloured: b
 
 
 def _asks_for_events(accept: str) -> bool:
-    """Tell whether events are named in an Accept header; wildcards get text (RFC 9110, section 12.5.1)."""
+    """Return whether an Accept header names events; wildcards get plain text (RFC 9110, section 12.5.1)."""
     ranges = (one.partition(";")[0].strip().lower() for one in accept.split(","))
     return EVENT_STREAM in ranges
 

@@ -1,4 +1,4 @@
-"""The route of builders: what wheels are built in. Must not make or change any image."""
+"""Routes of builders, targets and workers."""
 
 from datetime import datetime
 from typing import Final, Literal, Self
@@ -26,107 +26,107 @@ class _View(BaseModel):
 
 
 class ImageView(_View):
-    """An image of a suite that some worker's engine has."""
+    """An image of a suite on a worker's engine."""
 
     id: str
     """The engine's id of the image."""
     name: str
-    """Its name and tag."""
+    """Name and tag of the image."""
     role: Literal["builder", "runtime", "toolchain", "environment"]
-    """Builders compile; a runtime is the bare image that wheels are proven in. Toolchains and environments are builders
-    with more in them."""
+    """Builders compile; a runtime is the bare image that wheels are tested in. Toolchains and environments are builders
+    with additional software."""
     python: str
-    """Full versions of its Pythons, with commas."""
+    """Full versions of its Pythons, separated by commas."""
     size_bytes: int
-    """Its size, with all layers that it shares with others."""
+    """Size, including layers that it shares with other images."""
     created: datetime
-    """When it was made."""
+    """Creation time."""
     revision: str
-    """When it was refreshed with updates, such as `20261124T004500`; empty if it never was."""
+    """Time of its last refresh with updates, such as `20261124T004500`; empty if there was none."""
     current: bool
-    """False if it was made from an older catalogue, Dockerfile, tools or builder; nothing uses it any more, unless it
-    stands in."""
+    """False if it was built from an older catalogue, Dockerfile, tools or builder. It is then only used as a fallback
+    (see `stands_in`)."""
     added: str
-    """Toolchains and system packages that it has beyond its builder, with commas."""
+    """Toolchains and system packages that it has in addition to its builder, separated by commas."""
     host: str
-    """Host of the worker that told of it; workers on one engine tell of the same images, which are listed once."""
+    """Host of the worker that reported it. Images of an engine with several workers are listed once."""
     stands_in: str
-    """Why it is in use although it is outdated: its successor could not be made. Empty if it is not."""
+    """Why this outdated image is still used: the error that prevented its successor. Otherwise empty."""
 
 
 class PackageChangeView(_View):
     """A system package that an update changes."""
 
     package: str
-    """Name of the package."""
+    """Package name."""
     from_version: str
-    """Version that the image has."""
+    """Version in the image."""
     to_version: str
-    """Version that the archive has."""
+    """Version in the archive."""
     is_security: bool
-    """True if it comes from a security archive."""
+    """True if the update is from a security archive."""
 
 
 class PendingUpdatesView(_View):
-    """The updates that the suite's images lacked at the last look, on the engine that lacks most."""
+    """Updates that the suite's images lacked at the last check, on the engine that lacks the most."""
 
     checked: datetime
-    """When that was."""
+    """Time of the check."""
     changes: tuple[PackageChangeView, ...]
-    """The packages."""
+    """The packages to update."""
 
 
 class ImageRefreshView(_View):
-    """What a refresh did about one image."""
+    """Result of a refresh for one image."""
 
     image: str
-    """Its name."""
+    """Name of the image."""
     refreshed: bool
-    """True if a new image took its place."""
+    """True if a new image replaced it."""
     changes: tuple[PackageChangeView, ...]
-    """What differs between the old image and the new one; an empty version means that the package is not there."""
+    """Packages that differ between the old and the new image; an empty version means that the package is absent."""
     pending: tuple[PackageChangeView, ...]
-    """Updates that the archive had for it before."""
+    """Updates that were available before the refresh."""
     problem: str
-    """Why it could not be made anew although others were; empty if nothing went wrong."""
+    """Why the image could not be rebuilt; empty if there was no error."""
 
 
 class RefreshView(_View):
-    """The last refresh of a suite on one engine that made images anew, by a worker's schedule or by hand."""
+    """The last refresh of a suite on an engine that rebuilt images, scheduled or manual."""
 
     at: datetime
-    """When it ended."""
+    """Time when it finished."""
     host: str
-    """Host of the worker that told of it."""
+    """Host of the worker that reported it."""
     images: tuple[ImageRefreshView, ...]
-    """The suite's images that the engine had, toolchains and environments too."""
+    """The suite's images on the engine, including toolchains and environments."""
 
 
 class BuilderView(_View):
     """A suite of the catalogue."""
 
     suite: str
-    """Its name, such as `bookworm`."""
+    """Name of the suite, such as `bookworm`."""
     kind: Literal["mmdebstrap", "image"]
-    """`mmdebstrap` if Wheelyard makes its images, `image` if others make its builder and ours is a layer on it."""
+    """`mmdebstrap` if Wheelyard builds its images; `image` if its builder is a layer on an external image."""
     policy: str
-    """What wheels built here comply with, without the architecture, such as `manylinux_2_36`."""
+    """Policy of the wheels built here, without the architecture, such as `manylinux_2_36`."""
     architectures: tuple[str, ...]
-    """Machines that its images can be built on."""
+    """Architectures of its images."""
     pythons: tuple[str, ...]
-    """Pythons that it builds for."""
+    """Python versions that it builds for."""
     warning: str
-    """What its users should know; empty if nothing."""
+    """Warning for its users; may be empty."""
     images: tuple[ImageView, ...]
-    """What the workers' engines have; each makes its images when they are first needed."""
+    """Images on the workers' engines; each engine builds an image when it is first needed."""
     pending: PendingUpdatesView | None
-    """Null if nobody has looked for updates."""
+    """Null if there was no check for updates yet."""
     refreshes: tuple[RefreshView, ...]
-    """The last refresh on each engine, newest first; engines whose images were never made anew are not there."""
+    """The last refresh on each engine, newest first; only engines that rebuilt images."""
 
     @classmethod
     def of(cls, status: BuilderStatus) -> Self:
-        """Show a suite."""
+        """Return the view of a suite."""
         return cls.model_validate(status)
 
 
@@ -137,9 +137,9 @@ class BuilderView(_View):
     responses={200: shown("builders"), **problems(_NO_ENGINE)},
 )
 async def list_builders(services: Services) -> list[BuilderView]:
-    """List the catalogue's suites, the images of each that workers have, and what was last changed in them.
+    """List the suites of the catalogue with the workers' images, pending updates and last refreshes.
 
-    What workers tell is at most a minute old.
+    Reports of workers are at most a minute old.
     """
     return [BuilderView.of(status) for status in await services.builders()]
 
@@ -151,7 +151,7 @@ targets_router: Final = APIRouter(
 
 @targets_router.get("", operation_id="list_targets", summary="List targets", responses=problems())
 async def list_targets(services: Services) -> list[TargetView]:
-    """List every Python and platform that this Wheelyard builds for, and which pair a request means by default."""
+    """List the Pythons and platforms that this Wheelyard builds for, and the default pair."""
     return [TargetView.of(target, default=services.defaults) for target in services.request_build.targets()]
 
 
@@ -162,5 +162,5 @@ workers_router: Final = APIRouter(
 
 @workers_router.get("", operation_id="list_workers", summary="List workers", responses=problems())
 async def list_workers(services: Services) -> list[WorkerView]:
-    """List the workers that there are, or were in the last week, by name."""
+    """List the workers of the last week, by name."""
     return [WorkerView.of(worker) for worker in await services.workers.list_workers()]

@@ -1,4 +1,4 @@
-"""The routes of builds: request, list, look, cancel, retry. Must not hold rules: the use cases decide."""
+"""Routes of builds: request, list, get, cancel, retry."""
 
 from typing import Annotated, Final
 
@@ -64,7 +64,7 @@ router: Final = APIRouter(
     status_code=202,
     operation_id="submit_build",
     summary="Request a wheel",
-    response_description="A build that is queued or running: a new one, or an equal one that was joined.",
+    response_description="A queued or running build: a new one, or an equal one that the request joined.",
     responses={
         **_SUBMIT_PROBLEMS,
         200: {
@@ -82,16 +82,15 @@ router: Final = APIRouter(
 async def submit_build(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as an argument)
     body: NewBuild, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
 ) -> SubmittedBuildView:
-    """Choose a release, a builder and a recipe, and put the build into the queue.
+    """Choose a release, a builder and a recipe, and queue the build.
 
-    Equal requests are one build: same sdist, recipe, builder and target. `joined` says whether it was there before.
-    Failed and cancelled builds are not joined; asking again tries again.
+    Requests with the same sdist, recipe, builder and target share one build. `joined` is true if the build existed.
+    A request does not join a failed or cancelled build; it starts a new one.
 
-    * **202**: the build is accepted, and its wheel will be made later. It is not 201, although a build may have been
-      created, because what was asked for, the wheel, does not exist yet, and because a client has the same thing to do
-      whether it created the build or joined it: follow `Location` until `status` is final. `joined` tells the two
-      apart for those who care.
-    * **200**: an equal build has already succeeded, and its wheel is in the answer; nothing was put into the queue.
+    * **202**: the build is accepted, and its wheel will be built later. The status is not 201, because the wheel does
+      not exist yet, and because the client does the same for a new and a joined build: it follows `Location` until
+      `status` is final.
+    * **200**: an equal build has already succeeded. Its wheel is in the response, and nothing was queued.
     """
     request = BuildRequest(
         requirement=body.requirement,
@@ -115,7 +114,7 @@ async def submit_build(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as a
     responses={200: {"headers": {"Link": _LINK}}, **problems(INVALID_REQUEST)},
 )
 async def list_builds(wanted: Annotated[ListQuery, Query()], services: Services, response: Response) -> BuildListView:
-    """List builds, newest first, a page at a time: follow `next` (or the Link header) until it is null."""
+    """List builds, newest first, page by page: follow `next` (or the Link header) until it is null."""
     page = await services.builds.list_builds(wanted.as_filter())
     next_path = None
     if page.next_before is not None:
@@ -127,14 +126,14 @@ async def list_builds(wanted: Annotated[ListQuery, Query()], services: Services,
 @router.get(
     "/{build_id}",
     operation_id="get_build",
-    summary="Look at a build",
+    summary="Get a build",
     responses={
         200: shown("build-queued", "build-succeeded", "build-failed"),
         **problems(NO_SUCH_BUILD),
     },
 )
 async def get_build(build_id: str, services: Services, links: Links) -> BuildView:
-    """Read everything about a build: status, stage, attempts with their timings, and its wheel or its failure."""
+    """Return a build with its status, stage, attempts with timings, and its wheel or failure."""
     return BuildView.of(await services.builds.get(build_id), links=links)
 
 
@@ -143,14 +142,15 @@ async def get_build(build_id: str, services: Services, links: Links) -> BuildVie
     status_code=202,
     operation_id="cancel_build",
     summary="Cancel a build",
-    response_description="The build as it is now.",
+    response_description="The current state of the build.",
     responses=problems(NO_SUCH_BUILD, _NOT_YOURS),
 )
 async def cancel_build(build_id: str, services: Services, caller: Caller, links: Links) -> BuildView:
-    """Cancel a queued build at once, and ask a running one to stop; one that is over stays as it is.
+    """Cancel a queued build immediately, and stop a running one. A finished build does not change.
 
-    It takes a token that the wheel was asked for with. If others want it too, or another build waits for it, the build
-    goes on for them, and `cancel_requested` stays false. The scope `operate` cancels any build, for all who want it.
+    The token must have requested the build. If the build has other subscribers, or another build waits for it, it
+    continues and `cancel_requested` stays false. A token with the scope `operate` cancels any build, for all
+    subscribers.
     """
     return BuildView.of(await services.request_build.cancel(build_id, by=caller), links=links)
 
@@ -160,13 +160,13 @@ async def cancel_build(build_id: str, services: Services, caller: Caller, links:
     status_code=202,
     operation_id="retry_builds",
     summary="Retry many builds",
-    response_description="The builds that are queued or running now.",
+    response_description="The queued or running builds.",
     responses=problems(INVALID_REQUEST, errors.RequestTooLargeError(limit_bytes=64 << 10)),
 )
 async def retry_builds(body: RetryChoice, services: Services, caller: Caller, trace: RequestTrace) -> RetriedBuildsView:
-    """Put the failed builds that fit back into the queue, the newest first, as "Retry a build" does with one.
+    """Queue the matching failed builds again, newest first, as "Retry a build" does.
 
-    A build that a newer one of the same release and target has followed is left alone.
+    A build is skipped if there is a newer one of the same release and target.
     """
     return RetriedBuildsView.of(await services.retries(body.as_filter(), requested_by=caller.actor, trace=trace))
 
@@ -176,21 +176,21 @@ async def retry_builds(body: RetryChoice, services: Services, caller: Caller, tr
     status_code=202,
     operation_id="retry_build",
     summary="Retry a build",
-    response_description="The build that is queued or running now.",
+    response_description="The queued or running build.",
     responses={
         **problems(NO_SUCH_BUILD),
-        200: {"model": SubmittedBuildView, "description": "There is a wheel already.", **_LOCATION},
+        200: {"model": SubmittedBuildView, "description": "The wheel already exists.", **_LOCATION},
         202: _LOCATION,
     },
 )
 async def retry_build(  # noqa: PLR0913, PLR0917  (as above)
     build_id: str, services: Services, caller: Caller, links: Links, trace: RequestTrace, response: Response
 ) -> SubmittedBuildView:
-    """Put a build that failed or was cancelled back into the queue, as it was ordered, with all its attempts again.
+    """Queue a failed or cancelled build again, with the same order and all of its attempts.
 
-    One that waits for its next attempt goes on at once. One that is queued, running or succeeded stays as it is; if
-    somebody has asked for an equal one meanwhile, that one is the answer. `joined` is true in both cases. Whoever tries
-    a build again wants it from then on, and can cancel it.
+    A build that waits for its next attempt continues immediately. A queued, running or succeeded build does not
+    change. If an equal build was requested meanwhile, it is returned. `joined` is true in both cases. The caller
+    becomes a subscriber of the build, and can cancel it.
     """
     submission = await services.retries.one(build_id, requested_by=caller.actor, trace=trace)
     response.headers["Location"] = build_path(submission.build.id)

@@ -1,7 +1,4 @@
-"""What the OpenAPI document says of problems: for each route the codes that it can answer with, and an example of each.
-
-Must not be needed to answer a request.
-"""
+"""The OpenAPI document and its page; each route lists its error codes with an example of each."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,12 +31,12 @@ _FIRST_ERROR: Final = 400
 
 
 def problems(*samples: WheelyardError) -> Responses:
-    """Document the errors that a route under /v1 can end with, besides those that all of them can."""
+    """Return the documentation of the errors of a route under /v1, including those of every route."""
     return public_problems(*samples, *_EVERYWHERE)
 
 
 def public_problems(*samples: WheelyardError) -> Responses:
-    """Document the errors that a route without authentication can end with."""
+    """Return the documentation of the errors of a route without authentication."""
     by_status: defaultdict[int, list[WheelyardError]] = defaultdict(list)
     for sample in samples:
         by_status[status_of(sample)].append(sample)
@@ -56,13 +53,13 @@ def _document(samples: Sequence[WheelyardError]) -> dict[str, Any]:
 
 
 def describe_api(app: FastAPI) -> dict[str, Any]:
-    """Make the OpenAPI document, with problems under their own media type, which FastAPI cannot be told."""
+    """Return the OpenAPI document, with problems under their own media type (FastAPI has no option for it)."""
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
     for path in document["paths"].values():
         for operation in path.values():
-            _mend_responses(operation["responses"])
+            _fix_responses(operation["responses"])
             _add_scope(operation)
     document["components"]["examples"] = BY_NAME
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -71,24 +68,25 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
 
 
 def _add_scope(operation: dict[str, Any]) -> None:
-    """Say which scope an operation needs; bearer tokens have no place of their own for it before OpenAPI 3.1."""
+    """Add the scope to the description of an operation; OpenAPI before 3.1 has no field for it with bearer tokens."""
     if "security" in operation:
         scope = needed_scope(operation["operationId"])
         operation["security"] = [{name: [scope.value] for name in one} for one in operation["security"]]
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope.value}`.".strip()
 
 
-def _mend_responses(responses: dict[str, Any]) -> None:
+def _fix_responses(responses: dict[str, Any]) -> None:
     for status in [status for status in responses if int(status) >= _FIRST_ERROR]:
         content = responses[status]["content"]["application/json"]
         if "examples" in content:
             responses[status]["content"] = {MEDIA_TYPE: content}
         else:
-            # FastAPI adds its own 422 wherever there is a parameter, also where none can be invalid.
+            # FastAPI adds a 422 response to every operation with parameters, even if no value can be invalid
+            # (https://github.com/fastapi/fastapi/issues/497).
             del responses[status]
 
 
-# All paths are relative, so that the page also works behind a proxy that puts it below another path.
+# Relative paths work behind a proxy that adds a path prefix.
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -99,20 +97,21 @@ _PAGE: Final = """<!doctype html>
 <link rel="stylesheet" href="docs-assets/swagger-ui.css">
 </head>
 <body>
-<nav class="swagger-ui wrapper" aria-label="Pages"><p><a href="./">Wheelyard</a>: back to the pages</p></nav>
-<div id="swagger-ui"><noscript>This page needs JavaScript; the document itself is <a href="openapi.json">here</a>.
-</noscript></div>
+<nav class="swagger-ui wrapper" aria-label="Pages"><p><a href="./">Wheelyard</a>: web pages</p></nav>
+<div id="swagger-ui"><noscript>This page needs JavaScript. Without it, read the
+<a href="openapi.json">OpenAPI document</a>.</noscript></div>
 <script src="docs-assets/swagger-ui-bundle.js"></script>
 <script src="docs-start.js"></script>
 </body>
 </html>
 """
-# Without "none" the page would send the document's address to a public validator.
+# The default sends the document's URL to a public validator (https://github.com/swagger-api/swagger-ui/issues/2761).
 _START: Final = """SwaggerUIBundle({
   url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: "none", tryItOutEnabled: true
 });
 """
-# Swagger UI sets styles on its elements, and draws its icons from data URLs.
+# Swagger UI needs inline styles (https://github.com/swagger-api/swagger-ui/issues/10655) and icons from data URLs
+# (https://github.com/swagger-api/swagger-ui/issues/7540).
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -123,17 +122,17 @@ router: Final = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def show_docs() -> HTMLResponse:
-    """Show the OpenAPI document."""
+    """Return the page that shows the OpenAPI document."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get("/docs-start.js")
 async def start_docs() -> Response:
-    """Start Swagger UI; a script of its own, because the page's policy allows none within it."""
+    """Return the script that starts Swagger UI; the page's policy allows no inline script."""
     return Response(_START, media_type="text/javascript")
 
 
 def add_docs(app: FastAPI) -> None:
-    """Serve the page and the files that it loads, which the package fastapi-offline carries."""
+    """Serve the page and its files, which are in the package fastapi-offline."""
     app.include_router(router)
     app.mount("/docs-assets", StaticFiles(directory=str(files("fastapi_offline") / "static")), name="docs-assets")

@@ -1,4 +1,4 @@
-"""Examples that the OpenAPI document shows. Must not be needed to answer a request."""
+"""Examples in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -191,10 +191,12 @@ BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "submitted-succeeded": {"value": {**SUCCEEDED_BUILD, "joined": True}},
     "builders": {"value": BUILDERS},
 }
-"""They go into the document's components; FastAPI would drop the nulls of examples that a route holds itself."""
+"""Examples for the document's components: FastAPI drops null values from the examples of a route
+(https://github.com/fastapi/fastapi/issues/5559).
+"""
 
 
 def shown(*names: str) -> dict[str, Any]:
-    """Refer to examples where OpenAPI wants them in a response."""
+    """Return references to examples for a response."""
     references = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
     return {"content": {"application/json": {"examples": references}}}

@@ -1,4 +1,4 @@
-"""The bytes of wheels, and their METADATA (PEP 658): streamed from devpi, cacheable for ever. Must not keep bytes."""
+"""Routes of wheel files and their METADATA (PEP 658), streamed from devpi and cacheable forever."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -19,13 +19,13 @@ from wheelyard.errors import IndexUnavailableError, NotFoundError
 
 
 def is_known(request: Request, etag: str) -> bool:
-    """Tell whether the reader has this very answer, by its If-None-Match; ``*`` is whatever there is."""
+    """Return whether If-None-Match has this ETag or ``*``, so that the client's copy is current."""
     given = [one.strip() for one in request.headers.get("If-None-Match", "").split(",")]
     return "*" in given or etag.removeprefix("W/") in (one.removeprefix("W/") for one in given)
 
 
 def takes_gzip(request: Request) -> bool:
-    """Tell whether the reader can unpack gzip."""
+    """Return whether the client accepts gzip."""
     accepted = request.headers.get("Accept-Encoding", "")
     codings = (item.replace(" ", "").lower().split(";") for item in accepted.split(","))
     return any(name == "gzip" and "q=0" not in parameters for name, *parameters in codings)
@@ -33,10 +33,10 @@ def takes_gzip(request: Request) -> bool:
 
 _METADATA: Final = ".metadata"
 _OK, _PART, _NOT_MODIFIED, _NO_SUCH_PART = 200, 206, 304, 416
-# A file name never stands for other bytes.
+# A file name always has the same content.
 _FOREVER: Final = "private, max-age=31536000, immutable"
 DOWNLOADS_AT_ONCE: Final = 96
-"""Fewer than there are connections to devpi."""
+"""Less than the number of connections to devpi."""
 _WAIT_SECONDS: Final = 60.0
 _WHEEL_TYPE: Final = "application/octet-stream"
 
@@ -46,14 +46,14 @@ router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
 @router.get(
     "/files/{filename}",
     operation_id="get_file",
-    summary="A wheel's bytes, or its METADATA",
+    summary="Download a wheel or its METADATA",
     responses=problems(
         NotFoundError(kind="wheel", name="pyyaml-6.0.3-py3-none-any.whl"),
         IndexUnavailableError(index="our own", reason="connection refused"),
     ),
 )
 async def get_file(filename: str, request: Request, services: Services) -> Response:
-    """Send a wheel, whole or in part (Range), or its METADATA if `.metadata` is added to its name."""
+    """Return a wheel, whole or in part (Range). With `.metadata` added to its name, return its METADATA."""
     return await _file(filename, request, services)
 
 
@@ -61,13 +61,13 @@ async def get_file(filename: str, request: Request, services: Services) -> Respo
 @router.head("/staging/files/{filename}", include_in_schema=False)
 @router.head("/files/{filename}", include_in_schema=False)
 async def get_same_file(filename: str, request: Request, services: Services) -> Response:
-    """Send the same where pages of staging point to, and headers alone to those who ask for them."""
+    """Return the same file for links of staging pages; return only headers for HEAD."""
     return await _file(filename, request, services)
 
 
 async def _file(filename: str, request: Request, services: ApiServices) -> Response:
     if not filename.isprintable():
-        # These routes take their path as it comes, and no database column holds every character.
+        # The path is not validated, and the database cannot store every character.
         raise NotFoundError(kind="wheel", name=filename)
     if filename.endswith(_METADATA):
         return await _metadata(filename.removesuffix(_METADATA), request, services)
@@ -91,7 +91,7 @@ async def _file(filename: str, request: Request, services: ApiServices) -> Respo
 async def in_turn(
     request: Request, file: AbstractAsyncContextManager[AsyncIterator[bytes]], *, caller: str
 ) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Open a file once it is the caller's turn: those who read slowly must not have all connections to devpi."""
+    """Open a file when it is the caller's turn, so that slow readers do not use all connections to devpi."""
     downloads: FairSlots = request.app.state.downloads
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -111,14 +111,14 @@ async def _metadata(filename: str, request: Request, services: ApiServices) -> R
 
 
 def _range_of(request: Request, wheel: IndexedWheel) -> ByteRange | None:
-    """Give the part that is wanted, unless it is wanted of other bytes (RFC 9110, section 13.1.5)."""
+    """Return the requested range; None if If-Range names other content (RFC 9110, section 13.1.5)."""
     if request.headers.get("If-Range", f'"{wheel.sha256}"') != f'"{wheel.sha256}"':
         return None
     return parse_range(request.headers.get("Range"), size_bytes=wheel.size_bytes)
 
 
 class _WheelResponse(StreamingResponse):
-    """Opens the file when it is sent, and closes it whether or not the reader stays to the end."""
+    """A response that opens the file when it is sent, and closes it even if the client disconnects."""
 
     def __init__(
         self,
@@ -141,5 +141,5 @@ class _WheelResponse(StreamingResponse):
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    """Stand for the bytes until the file is open."""
+    """Return an empty body until the file is open."""
     yield b""

@@ -1,6 +1,7 @@
-"""Who may read the index, and the addresses that a caller is told. Must not know what a page holds.
+"""Access to the index, and its URLs as a caller reaches them.
 
-Installers know HTTP Basic only: the user is ``__token__`` and the password a token, as on other indexes.
+Installers only support HTTP Basic authentication: the user is ``__token__`` and the password a token, as on other
+indexes.
 """
 
 import base64
@@ -20,27 +21,27 @@ from wheelyard.api.services import IndexServices, services_of
 from wheelyard.errors import UnauthenticatedError
 
 _THIS_HOST: Final = "this host"
-# Any of them says that somebody else asks, through a proxy on this host.
+# A request with one of these headers comes from another host, through a proxy on this one.
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _HOST: Final = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
 class IndexRoute(APIRoute):
-    """A route of the index, which looks at the token first, unless the reader needs none.
+    """A route of the index that checks the token first, unless the index is open to the caller.
 
-    Its function takes ``request``, ``services`` and the parts of the path, as text, and returns the response itself:
-    what FastAPI does to find arguments and to convert results takes longer than the answer.
+    Its function takes ``request``, ``services`` and the path parameters as text, and returns the response. It bypasses
+    FastAPI's handling of arguments and results, which takes longer than the response itself.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Call the function itself, after the check."""
+        """Return a handler that calls the function after the check."""
 
         async def handle_reader(request: Request) -> Response:
             services = services_of(request)
             access = services.index.access
             is_open = access.anonymous and names_us(request, services.index)
             request.state.caller = _THIS_HOST
-            # Whoever is on this very host is not counted: there is nobody to be kept from starving others.
+            # Callers on this host have no limit: all of them belong to the same user.
             if not (access.this_host and _is_from_this_host(request)):
                 request.state.caller = await services.access.admit_reader(
                     None if is_open else bearer_of(request.headers.get("Authorization")),
@@ -54,17 +55,18 @@ class IndexRoute(APIRoute):
 
 
 def is_open_to(request: Request, index: IndexServices) -> bool:
-    """Tell whether the caller needs no token to read the index."""
+    """Return whether the caller can read the index without a token."""
     access = index.access
     is_open = access.anonymous and names_us(request, index)
     return is_open or (access.this_host and _is_from_this_host(request))
 
 
 def names_us(request: Request, index: IndexServices) -> bool:
-    """Return whether a request is for a name of ours; a service that others can reach as well has any name.
+    """Return whether the Host header names this service; always true if other hosts can reach it.
 
-    A page in a browser on this host reaches what listens here under a name of the page's own, whose address it changes
-    to 127.0.0.1 (DNS rebinding), but the browser still sends that name as ``Host``.
+    This prevents DNS rebinding: a web page changes the address of its own name to 127.0.0.1 and so reaches local
+    services from a browser on this host, but the browser still sends that name as ``Host``
+    (https://github.com/nccgroup/singularity/wiki/Preventing-DNS-Rebinding-Attacks).
     """
     if not index.access.local:
         return True
@@ -73,7 +75,7 @@ def names_us(request: Request, index: IndexServices) -> bool:
 
 
 def require_our_name(request: Request) -> None:
-    """Raise UnauthenticatedError if a request that shows no token is for a name that is not ours."""
+    """Raise UnauthenticatedError if the Host header of a request without a token names another host."""
     if not names_us(request, services_of(request).index):
         raise UnauthenticatedError(
             reason="it has no token, and its Host is no name of this host; WHEELYARD_PUBLIC_URL sets another one"
@@ -81,7 +83,7 @@ def require_our_name(request: Request) -> None:
 
 
 def _host_of(request: Request) -> str | None:
-    """Read the one ``Host`` header, in small letters and without port and final dot; None if it is of no usual form."""
+    """Return the host of the ``Host`` header in lower case, without port and final dot; None if it is malformed."""
     given = request.headers.getlist("Host")
     match = _HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
     return (match["address"] or match["name"].removesuffix(".")) if match else None
@@ -108,7 +110,7 @@ def _is_from_this_host(request: Request) -> bool:
 
 
 def bearer_of(authorization: str | None) -> str | None:
-    """Turn HTTP Basic (RFC 7617) with the token as password into a bearer token; leave everything else as it is."""
+    """Convert HTTP Basic credentials (RFC 7617) with a token as password to a bearer token; return others unchanged."""
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return authorization
@@ -128,4 +130,4 @@ async def _links_of(request: Request) -> IndexLinks:
 
 
 Links = Annotated[IndexLinks, Depends(_links_of)]
-"""Makes the index's addresses for whoever sent the request."""
+"""The URLs of the index as the caller reaches them."""

@@ -1,4 +1,4 @@
-"""The server-sent events of a followed log. Must not know where they come from, nor HTTP's headers."""
+"""The server-sent events of a followed log."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
@@ -27,13 +27,13 @@ class LogEventData(View):
     """Data of a ``log`` event."""
 
     text: str
-    """Whole lines, or a part of one that is longer than 64 KiB."""
+    """Complete lines, or a part of a line that is longer than 64 KiB."""
     origin: Literal["container", "service"] = "container"
-    """Who wrote it. What containers print is a stranger's text, whatever it looks like; none can be "service"."""
+    """Who wrote it. Container output is untrusted, and never has the origin "service"."""
     stage: str | None = None
-    """The stage that a line of the service begins."""
+    """The stage that begins with this line of the service."""
     at: datetime | None = None
-    """When the service wrote its line."""
+    """Time of the service's line."""
 
 
 class StatusEventData(View):
@@ -44,7 +44,7 @@ class StatusEventData(View):
     attempt: int
     """0 before the first attempt."""
     waits_for: tuple[str, ...]
-    """Releases that have to be built before it goes on; it is queued while there is any."""
+    """Releases that must be built first; the build is queued until then."""
 
 
 class EndEventData(View):
@@ -54,9 +54,9 @@ class EndEventData(View):
 
 
 class EventStream(StreamingResponse):
-    """A stream of events, which counts for its reader until it ends.
+    """A stream of events that counts against the caller's limit until it ends.
 
-    Raises TooMuchOpenError if the reader follows too many already.
+    Raise TooMuchOpenError if the caller has too many open streams.
     """
 
     def __init__(
@@ -68,7 +68,8 @@ class EventStream(StreamingResponse):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         limit.check(caller)
-        # Told not to be kept back or stored on the way.
+        # Proxies must not cache or buffer the stream; X-Accel-Buffering is for nginx
+        # (http://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffers).
         kept = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})}
         super().__init__(events, media_type=EVENT_STREAM, headers=kept)
         self._limit, self._caller = limit, caller
@@ -82,10 +83,10 @@ class EventStream(StreamingResponse):
 async def encode_events(
     events: AsyncGenerator[LogEvent, None], *, stopping: asyncio.Event, heartbeat_seconds: float
 ) -> AsyncGenerator[bytes, None]:
-    """Write events in the form of a text/event-stream (WHATWG HTML, section 9.2).
+    """Yield events as text/event-stream (WHATWG HTML, section 9.2).
 
-    A reader that is cut off by ``stopping`` or by an error goes on elsewhere from the last id it saw; only ``end``
-    means that there is nothing more to come.
+    A stream that ``stopping`` or an error ends early can be resumed from its last id, also at another process. Only
+    the ``end`` event means that the log is complete.
     """
     yield format_sse_event(retry=_RECONNECT_MILLISECONDS)
     try:
@@ -100,7 +101,7 @@ async def encode_events(
 async def with_heartbeats(
     events: AsyncGenerator[LogEvent, None], *, stopping: asyncio.Event, seconds: float
 ) -> AsyncGenerator[LogEvent | None, None]:
-    """Yield the events, and None whenever there was none for so long; end early when the server stops."""
+    """Yield the events, and None after each interval without one; end early when the server stops."""
     stop = asyncio.create_task(stopping.wait())
     upcoming = asyncio.create_task(_next(events))
     try:
@@ -141,10 +142,11 @@ def _text_data(event: LogText) -> LogEventData:
 
 
 def _event(name: str, data: BaseModel, event_id: str | None) -> bytes:
-    """Write an event whose data is JSON, which has no line break that the standard knows.
+    """Return an event with JSON data.
 
-    Many readers know more of them (Python's ``splitlines``, httpx): what follows would be a field of its own to them,
-    which a container could choose. So those are escaped too.
+    Many clients split lines at more characters than the standard (Python's ``splitlines``, httpx). A container could
+    print such a character and inject fields into the stream, so these characters are escaped as well
+    (https://github.com/florimondmanca/httpx-sse/issues/34).
     """
     head, body = f"event: {name}\ndata: ".encode(), to_json(data)
     for character in _FURTHER_LINE_ENDS:

@@ -1,4 +1,4 @@
-"""The routes that tell whether this process lives and whether what it needs answers; without authentication."""
+"""Routes of liveness, readiness and metrics."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,21 +22,21 @@ router: Final = APIRouter(tags=["health"])
 
 
 class AliveView(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["alive"] = "alive"
 
 
 class ReadyView(BaseModel):
-    """Everything that is needed answers."""
+    """All checks succeeded."""
 
     status: Literal["ready"] = "ready"
-    checks: Annotated[dict[str, Literal["ok"]], Field(description="What was asked, by name.")]
+    checks: Annotated[dict[str, Literal["ok"]], Field(description="The checks, by name.")]
 
 
 @router.get("/healthz", operation_id="healthz", summary="Is the process alive?")
 async def healthz() -> AliveView:
-    """Answer, whatever else may be down: a supervisor that restarts by this must not do so for a lost database."""
+    """Return 200 even if the database or the engine is down: a restart of this process would not help."""
     return AliveView()
 
 
@@ -47,9 +47,9 @@ async def healthz() -> AliveView:
     responses=public_problems(NotReadyError(failing={"engine": "The container engine 'docker' does not answer."})),
 )
 async def readyz(request: Request, response: Response) -> ReadyView:
-    """Ask everything that this Wheelyard needs; the problem's `context.failing` names what did not answer, and why.
+    """Check everything that this Wheelyard needs. On failure, the problem's `context.failing` has the reasons by name.
 
-    The answer is up to a second old: however many ask, each part is asked once a second.
+    The result is at most one second old: each check runs once per second, even with more requests.
     """
     response.headers["Cache-Control"] = "no-store"
     answers = await readiness_of(request).get()
@@ -60,16 +60,16 @@ async def readyz(request: Request, response: Response) -> ReadyView:
 
 
 class Readiness:
-    """Asks what the service needs, all of it at once and never twice at the same time."""
+    """Runs the readiness checks in parallel, each at most once at a time."""
 
     def __init__(self, checks: Mapping[str, Check], *, timeout_seconds: float) -> None:
         self._checks = checks
         self._timeout_seconds = timeout_seconds
         self._asked: dict[str, asyncio.Task[None]] = {}
-        """Checks that have not ended, though their time may be over: a second one would hang as well."""
+        """Checks that are still running, even after their timeout: a second run would hang as well."""
 
     async def ask(self) -> dict[str, str | None]:
-        """Say by name why something did not answer, None if it did."""
+        """Return for each check why it failed, or None."""
         names = list(self._checks)
         return dict(zip(names, await asyncio.gather(*map(self._ask, names)), strict=True))
 
@@ -77,13 +77,13 @@ class Readiness:
         asked = self._asked.get(name)
         if asked is None or asked.done():
             asked = self._asked[name] = asyncio.create_task(_run(self._checks[name]), name=f"ready-{name}")
-        # What does not listen to its cancellation must not hold up the answer.
+        # A check that ignores its cancellation must not delay the result.
         await asyncio.wait({asked}, timeout=self._timeout_seconds)
         if not asked.done():
             asked.cancel()
-            return f"It did not answer within {self._timeout_seconds:g} seconds."
+            return f"No response within {self._timeout_seconds:g} seconds."
         if asked.cancelled():
-            return "It was stopped."
+            return "The check was stopped."
         return _fault(asked.exception())
 
 
@@ -97,13 +97,13 @@ def _fault(error: BaseException | None) -> str | None:
     if isinstance(error, WheelyardError):
         return error.summary
     if isinstance(error, TimeoutError):
-        return "It did not answer in time."
+        return "No response in time."
     _log.error("check-crashed", exc_info=error)
-    return f"It failed in a way that nobody foresaw ({type(error).__name__}); the service's log has more."
+    return f"Unexpected error ({type(error).__name__}); see the service's log."
 
 
 def readiness_of(request: Request) -> SharedAnswer[dict[str, str | None]]:
-    """Give what this application last knew of what it needs."""
+    """Return the application's shared readiness result."""
     answer: SharedAnswer[dict[str, str | None]] = request.app.state.readiness
     return answer
 
@@ -119,20 +119,20 @@ metrics_router: Final = APIRouter(
 @metrics_router.get(
     "/metrics",
     operation_id="read_metrics",
-    summary="Figures for Prometheus",
+    summary="Metrics for Prometheus",
     responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text format."},
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text format."},
         **problems(),
     },
 )
 async def read_metrics(request: Request, services: Services) -> Response:
-    """Give the figures of the whole service, whichever API process is asked, and this process's own ones.
+    """Return the metrics of the whole service, the same from every API process, and those of this process.
 
-    It needs a token of the scope `read`, unless reading is open to everybody. Scrapes at the same
-    time share one count.
+    Needs a token with the scope `read`, unless anonymous reading is allowed. Simultaneous scrapes share one
+    result.
     """
-    shared: SharedAnswer[Metrics] = request.app.state.figures
-    figures = await shared.get()
+    shared: SharedAnswer[Metrics] = request.app.state.metrics
+    metrics = await shared.get()
     return Response(
-        render(services.http_metrics, figures), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+        render(services.http_metrics, metrics), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
     )

@@ -1,4 +1,4 @@
-"""Turns every exception that a route can end with into a problem document; registered with FastAPI in one place."""
+"""Error handlers: every exception of a route becomes a problem document."""
 
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ _log: Final = get_logger(__name__)
 
 
 def register_problem_handlers(app: FastAPI, error_page: ErrorPage | None = None) -> None:
-    """Answer every error of every route, known or unknown, as a problem document, or as a page if there are pages."""
+    """Register the handlers for all exceptions and unknown paths."""
     for kind in (WheelyardError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, functools.partial(_answer, error_page=error_page))
 
@@ -44,7 +44,8 @@ async def _answer(request: Request, exception: Exception, *, error_page: ErrorPa
     if error_page is not None and (answer := await error_page(request, problem)) is not None:
         answer.headers.update({**retry_headers(problem), **headers, "X-Request-ID": request_id})
         return answer
-    # An answer to an unexpected exception does not pass through our middleware, which else sets this header.
+    # The response to an unexpected exception does not pass through our middleware, which sets this header otherwise
+    # (https://github.com/Kludex/starlette/issues/1175).
     return problem_response(problem, headers={**headers, "X-Request-ID": request_id})
 
 
@@ -61,7 +62,7 @@ def _error_for(request: Request, exception: Exception) -> WheelyardError:
 
 
 def _error_for_http(request: Request, exception: HTTPException) -> WheelyardError:
-    """Translate what the framework itself refuses."""
+    """Return our error for an HTTPException of the framework."""
     match exception.status_code:
         case 404:
             return NotFoundError(kind="page", name=request.url.path)
@@ -74,20 +75,20 @@ def _error_for_http(request: Request, exception: HTTPException) -> WheelyardErro
 
 
 def _methods_of(request: Request) -> list[str]:
-    """List the methods of all routes of a path; the framework names those of the first one alone."""
+    """Return the methods of all routes of a path; Starlette only lists those of the first matching route."""
     routes = (route for route in _flat(request.app.routes) if route.matches(request.scope)[0] is not Match.NONE)
     return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
 
 
 def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """Yield single routes: FastAPI keeps each router that was included as one route."""
+    """Yield single routes; FastAPI keeps each included router as one route."""
     for route in routes:
         router = getattr(route, "original_router", None)
         yield from (route,) if router is None else _flat(router.routes)
 
 
 def _describe(problem: Mapping[str, object]) -> str:
-    """Say one of pydantic's problems in a line, such as ``body.requirement: Field required``."""
+    """Return a pydantic error as one line, such as ``body.requirement: Field required``."""
     location = problem.get("loc")
     where = ".".join(map(str, location)) if isinstance(location, tuple) else ""
     context = problem.get("ctx")
@@ -96,12 +97,12 @@ def _describe(problem: Mapping[str, object]) -> str:
 
 
 def _headers_of(exception: Exception) -> Mapping[str, str]:
-    """Keep what the framework adds, such as Allow."""
+    """Return the headers that the framework adds, such as Allow."""
     return (exception.headers or {}) if isinstance(exception, HTTPException) else {}
 
 
 def _report(problem: Problem, exception: Exception) -> None:
-    """Leave a trace of what the operator has to see; the traceback only if nobody foresaw it."""
+    """Log errors that concern the operator; with a traceback only for unexpected exceptions."""
     if problem.code == InternalError.code:
         _log.error("request-failed", reference=problem.request_id, path=problem.instance, exc_info=exception)
     elif problem.status >= 500:  # noqa: PLR2004  the class of server errors (RFC 9110, section 15.6)

@@ -1,7 +1,7 @@
-"""Errors as the REST API answers them: problem documents (RFC 9457), and the one table of HTTP statuses.
+"""Problem documents (RFC 9457), and the table of HTTP statuses of errors.
 
-``type`` is ``urn:wheelyard:error:<code>``: a name, not an address, so that it is the same on every Wheelyard and
-offline; each code has a heading in ``docs/errors.md``. Must not know routes.
+``type`` is ``urn:wheelyard:error:<code>``: a name, not a URL, so that it is the same on every Wheelyard and offline.
+Each code has a heading in ``docs/errors.md``.
 """
 
 import json
@@ -20,7 +20,7 @@ RETRY_AFTER_SECONDS: Final = 5
 
 STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     WheelyardError: 500,
-    # The caller. Those of the command line alone never get here; they have the status that a gateway would give.
+    # Errors of the caller. Those of the command line never occur here; they have the status of a gateway.
     errors.CallerError: 400,
     errors.InvalidRequestError: 422,
     errors.InvalidRequirementError: 422,
@@ -51,7 +51,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.OwnProjectError: 422,
     errors.AmbiguousIdError: 422,
     errors.ServerUnreachableError: 502,
-    # Recipes and the catalogue are part of this server, so the caller cannot mend them.
+    # Recipes and the catalogue belong to this server, so the caller cannot fix them.
     errors.RecipeError: 500,
     errors.RecipeInvalidError: 500,
     errors.PatchFailedError: 500,
@@ -62,7 +62,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.PackageUnknownError: 500,
     errors.CatalogueInvalidError: 500,
     errors.SuiteUnsupportedError: 500,
-    # A project's errors are a build's data; a request that raises one asked for what cannot be built.
+    # Errors of a project are usually data of a build; here the request named something that cannot be built.
     errors.ProjectError: 422,
     errors.InvalidSdistError: 422,
     errors.BuildRequirementsError: 422,
@@ -88,7 +88,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.VerifyFailedError: 422,
     errors.ExtensionMissingError: 422,
     errors.RequirementsUnsatisfiedError: 422,
-    # The operator.
+    # Errors for the operator.
     errors.OperatorError: 503,
     errors.WorkerLostError: 503,
     errors.WorkerStoppedError: 503,
@@ -127,34 +127,34 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
 
 
 class Problem(BaseModel):
-    """Why a request was not answered as it was meant (RFC 9457)."""
+    """An error response (RFC 9457)."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     type: str
     """``urn:wheelyard:error:`` and the code."""
     title: str
-    """The code in words; the same for every problem of the type."""
+    """The code in words; the same for all problems of this type."""
     status: int
-    """The HTTP status again."""
+    """The HTTP status."""
     detail: str
-    """What went wrong, and why, in a sentence."""
+    """What went wrong and why, in one sentence."""
     code: str
-    """Stable code to tell problems apart by; each has a heading in ``docs/errors.md``."""
+    """Stable error code; each has a heading in ``docs/errors.md``."""
     hint: str
     """What to do next; may be empty."""
     retryable: bool
     """True if the same request can succeed later without any change."""
     instance: str | None = None
-    """Path that was asked for."""
+    """Path of the request."""
     request_id: str | None = None
     """The request's id, as in the header X-Request-ID and in the service's log."""
     context: dict[str, JsonValue]
-    """The facts that the detail is made of, by name; which ones there are depends on the code."""
+    """The facts of this error by name; their names depend on the code."""
 
     @classmethod
     def of(cls, error: WheelyardError, *, instance: str | None = None, request_id: str | None = None) -> Self:
-        """Turn an error into a document."""
+        """Return the problem document of an error."""
         return cls(
             type=f"urn:wheelyard:error:{error.code}",
             title=error.code.replace("-", " ").capitalize(),
@@ -170,14 +170,14 @@ class Problem(BaseModel):
 
 
 def status_of(error: WheelyardError) -> int:
-    """Look up the HTTP status; a class that the table lacks has that of its nearest ancestor."""
+    """Return the HTTP status of an error: that of its class, else of the nearest ancestor in the table."""
     return next(STATUSES[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUSES)
 
 
 def problem_response(problem: Problem, *, headers: Mapping[str, str]) -> Response:
-    """Answer with a problem document and the headers that its status calls for.
+    """Return a problem document with the headers that its status requires.
 
-    Text that a caller sent may hold what UTF-8 cannot (lone surrogates), so the JSON is ASCII.
+    A caller's text may contain lone surrogates, which UTF-8 cannot encode, so the JSON is ASCII.
     """
     content = json.dumps(problem.model_dump(exclude_none=True), ensure_ascii=True)
     all_headers = {**_challenge(problem), **retry_headers(problem), **headers}
@@ -187,13 +187,13 @@ def problem_response(problem: Problem, *, headers: Mapping[str, str]) -> Respons
 def _challenge(problem: Problem) -> dict[str, str]:
     if problem.status != 401:  # noqa: PLR2004  its name says less than the number
         return {}
-    # Installers and browsers know Basic only; the API's own pages must not make a browser ask for a password.
+    # Installers and browsers only support Basic. Without it under /v1, the API's pages open no password dialog.
     basic = "" if (problem.instance or "/v1").startswith("/v1") else 'Basic realm="wheelyard", '
     return {"WWW-Authenticate": f'{basic}Bearer realm="wheelyard"'}
 
 
 def retry_headers(problem: Problem) -> dict[str, str]:
-    """Say when to try again, if that can help."""
+    """Return the Retry-After header if a retry can succeed."""
     if not problem.retryable:
         return {}
     return {"Retry-After": str(problem.context.get("retry_after_seconds", RETRY_AFTER_SECONDS))}
@@ -204,7 +204,7 @@ def _context(error: WheelyardError) -> dict[str, JsonValue]:
 
 
 def _plain(value: object) -> JsonValue:
-    """Say a field's value in JSON."""
+    """Return a field's value as JSON."""
     match value:
         case None | bool() | int() | float() | str():
             return value

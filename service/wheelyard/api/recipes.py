@@ -1,4 +1,4 @@
-"""The routes of recipes: which there are, what each says, and the JSON schema that editors check them by."""
+"""Routes of recipes: the list, a recipe, and the JSON schema for editors."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ router: Final = APIRouter(
     prefix="/v1/recipes", tags=["recipes"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
 )
 schema_router: Final = APIRouter(prefix="/v1/recipes", tags=["recipes"])
-"""Apart, because editors fetch a schema without a token; it holds nothing that the program's sources do not."""
+"""A separate router, because editors fetch the schema without a token; it contains nothing secret."""
 _UNAVAILABLE: Final = RecipesUnavailableError(
     source="https://git.example/recipes at main", reason="could not resolve host: git.example"
 )
@@ -24,14 +24,14 @@ _UNAVAILABLE: Final = RecipesUnavailableError(
 
 @schema_router.get("/schema.json", operation_id="recipe_schema", summary="JSON schema of recipes")
 def get_schema() -> dict[str, Any]:
-    """Describe the format of recipes, for editors; it needs no token."""
+    """Return the JSON schema of recipes, for editors. Needs no token."""
     return recipe_schema()
 
 
-# These read files, so they are no coroutines: a slow disk must not hold up other requests.
+# These functions read files, so they are not coroutines: a slow disk must not block other requests.
 @router.get("", operation_id="list_recipes", summary="List recipes", responses=problems())
 def list_recipes(services: Services) -> RecipeListView:
-    """List the recipe of each project that has one, those that cannot be used too, and where they come from."""
+    """List all recipes, including invalid ones, and their sources."""
     return RecipeListView(
         recipes=tuple(RecipeSummaryView.of(status) for status in services.recipes.list_recipes()),
         sources=tuple(RecipeSourceView.model_validate(source) for source in services.recipes.list_sources()),
@@ -41,11 +41,11 @@ def list_recipes(services: Services) -> RecipeListView:
 @router.get(
     "/{name}",
     operation_id="get_recipe",
-    summary="Read a recipe",
+    summary="Get a recipe",
     responses=problems(NotFoundError(kind="recipe", name="idna"), _UNAVAILABLE),
 )
 def get_recipe(name: str, services: Services) -> RecipeView:
-    """Read the recipe of a project; the name need not be normalised."""
+    """Return the recipe of a project. The name need not be normalised."""
     status = services.recipes.describe(canonicalize_name(name))
     if status is None:
         raise NotFoundError(kind="recipe", name=name)

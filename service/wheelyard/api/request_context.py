@@ -1,6 +1,7 @@
-"""Gives every request an id and a place in a trace, and records each answer. Must not decide anything.
+"""The middleware that gives every request an id and a trace, and logs each response.
 
-The id and the trace are in the answer, in problems, in the service's log, and with what the request has led to.
+The id and the trace are in the response, in problem documents, in the service's log, and stored with the builds and
+requests that the request starts.
 """
 
 import re
@@ -21,18 +22,18 @@ from wheelyard.logs import get_logger, log_context
 from wheelyard.metrics import HttpMetrics
 
 QUIET_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Machines ask for them all the time: their answers are entries for debugging."""
+"""Paths that monitoring requests all the time: their responses are logged at debug level."""
 _WELL_FORMED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _log: Final = get_logger(__name__)
 
 
 def random_request_id() -> str:
-    """Make an id that nobody else has."""
+    """Return a new unique id."""
     return uuid.uuid4().hex
 
 
 def random_trace_parent() -> TraceParent:
-    """Begin a trace that nobody else has."""
+    """Return a new unique trace parent."""
     return TraceParent(trace_id=secrets.token_hex(16), span_id=secrets.token_hex(8))
 
 
@@ -42,18 +43,18 @@ def request_id_of(scope: Scope) -> str:
 
 
 def trace_of(scope: Scope) -> Trace:
-    """Return what is kept with whatever the request leads to."""
+    """Return the trace that is stored with every build or request that this request starts."""
     parent: TraceParent = scope["state"]["trace_parent"]
     return Trace(request_id=request_id_of(scope), trace_id=parent.trace_id)
 
 
 def address_of(request: Request) -> str:
-    """Say where a request comes from, as limits count it."""
+    """Return the client's address, as rate limits count it."""
     return caller_of_address(request.client.host) if request.client else ""
 
 
 async def _provide_trace(request: Request) -> Trace:
-    # Asynchronous because FastAPI takes everything else to a thread, at every request.
+    # Asynchronous, because FastAPI runs other dependencies in threads (https://github.com/fastapi/fastapi/issues/1306).
     return trace_of(request.scope)
 
 
@@ -62,26 +63,26 @@ RequestTrace = Annotated[Trace, Depends(_provide_trace)]
 
 @dataclass(kw_only=True, slots=True)
 class _Answer:
-    """How far the answer to a request has come."""
+    """Progress of a response."""
 
     begun: float = field(default_factory=time.monotonic)
     status: int | None = None
-    """None as long as it has not begun; it never does if the caller goes away before."""
+    """None before the response begins; it stays None if the client disconnects first."""
     waited: float | None = None
-    """Seconds until it began."""
+    """Seconds until the response began."""
 
     def begin(self, status: int) -> None:
-        """Note that it begins now."""
+        """Record that the response begins now."""
         self.status, self.waited = status, self.seconds
 
     @property
     def seconds(self) -> float:
-        """How long it has taken until now."""
+        """Seconds since the request arrived."""
         return time.monotonic() - self.begun
 
 
 class RequestContextMiddleware:
-    """Binds the request's id, a caller's own one if it is well-formed, and its trace, begun by the caller or here."""
+    """Binds the request's id and trace to the log context; a well-formed id or trace of the caller is used."""
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ class RequestContextMiddleware:
         return proposed if proposed is not None and well_formed else self._new_request_id()
 
     def _continue_trace(self, header: str | None) -> TraceParent:
-        """Go on with the caller's trace in a span of our own, or begin one."""
+        """Continue the caller's trace in a new span, or begin a new trace."""
         own, former = self._new_trace_parent(), TraceParent.parse(header)
         return own if former is None else replace(own, trace_id=former.trace_id, flags=former.flags)
 

@@ -1,4 +1,4 @@
-"""The routes of requests for whole applications: plan, order, look, follow, cancel, lock. Must not hold rules."""
+"""Routes of requests for whole applications: plan, submit, get, follow, cancel, lock."""
 
 import asyncio
 import functools
@@ -80,7 +80,7 @@ router: Final = APIRouter(
     responses=_INPUT_PROBLEMS,
 )
 async def plan_request(body: NewRequest, services: Services, caller: Caller, links: Links, http: Request) -> Response:
-    """Say for each release and target what would be done, and do none of it."""
+    """Return what a request would do for each release and target, without doing it."""
     request = _read_request(body, services, links, requested_by=caller.actor)
     prebuild = await while_connected(http, services.prebuilds.plan(request))
     return await _answer(lambda: PlanView.of(prebuild, may_mirror=services.prebuilds.may_mirror))
@@ -90,7 +90,7 @@ async def plan_request(body: NewRequest, services: Services, caller: Caller, lin
     "",
     status_code=202,
     operation_id="submit_request",
-    summary="Request everything that an application depends on",
+    summary="Request all dependencies of an application",
     response_model=RequestView,
     responses={**problems(*_INPUT_ERRORS, _WEBHOOK_PROBLEM), 202: _LOCATION},
 )
@@ -102,10 +102,10 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
     trace: RequestTrace,
     http: Request,
 ) -> Response:
-    """Have every release that the input comes down to served by our index, for each Python on each platform.
+    """Build or mirror every dependency of an application, for each Python on each platform.
 
-    As few builds are started as the wheels' tags allow: where it is not known how far a release's wheel reaches, one
-    build begins for the lowest Python and glibc, and what it turns out to be decides over the rest.
+    As few builds as possible are started. If the tags of a release's wheel are not known yet, one build starts for the
+    lowest Python and glibc, and its wheel decides whether more builds are needed.
     """
     request = _read_request(body, services, links, requested_by=caller.actor, trace=trace)
     prebuild = await while_connected(http, services.prebuilds.order(request))
@@ -116,17 +116,17 @@ async def submit_request(  # noqa: PLR0913, PLR0917  (FastAPI gives each part as
 @router.post(
     "/webhook-secret",
     operation_id="get_webhook_secret",
-    summary="Get the secret of a webhook's receiver",
+    summary="Get the secret of a webhook receiver",
     responses=problems(INVALID_REQUEST, errors.RequestTooLargeError(limit_bytes=8 << 20), _WEBHOOK_PROBLEM),
 )
 async def get_webhook_secret(body: WebhookReceiver, services: Services, caller: Caller) -> WebhookSecretView:
-    """Read what a receiver checks the signatures of your webhooks with; each token and URL has a secret of its own."""
+    """Return the secret that a receiver needs to verify your webhooks. Each token and URL has its own secret."""
     return WebhookSecretView(secret=services.prebuilds.webhooks.secret_of(body.url, requested_by=caller.actor))
 
 
 @router.get("", operation_id="list_requests", summary="List requests", responses=problems(INVALID_REQUEST))
 async def list_requests(wanted: Annotated[RequestQuery, Query()], services: Services) -> RequestListView:
-    """List requests, newest first, a page at a time, with how many of their items stand where."""
+    """List requests, newest first, page by page, with the number of their items by status."""
     page = await services.prebuilds.page(wanted.as_filter())
     next_path = page.next_before and f"/v1/requests?{wanted.query_before(page.next_before)}"
     return RequestListView.of(page, next_path=next_path)
@@ -135,12 +135,12 @@ async def list_requests(wanted: Annotated[RequestQuery, Query()], services: Serv
 @router.get(
     "/{request_id}",
     operation_id="get_request",
-    summary="Look at a request",
+    summary="Get a request",
     response_model=RequestView,
     responses=problems(_NO_SUCH_REQUEST),
 )
 async def get_request(request_id: str, services: Services, links: Links) -> Response:
-    """Read everything about a request: each release and target, its builds, what was left out."""
+    """Return a request with each release and target, its builds, and the skipped lines."""
     return await _answer(await _look(services, request_id, links))
 
 
@@ -152,9 +152,9 @@ async def get_request(request_id: str, services: Services, links: Links) -> Resp
     responses=problems(_NO_SUCH_REQUEST, _NOT_YOURS),
 )
 async def cancel_request(request_id: str, services: Services, links: Links, caller: Caller) -> Response:
-    """Start nothing more for it, and cancel the builds that wait in the queue for it alone; running ones go on.
+    """Cancel a request: start no more builds, and cancel queued builds without other subscribers.
 
-    It takes the token that made the request, or the scope `operate`.
+    Running builds continue. Needs the token that made the request, or the scope `operate`.
     """
     prebuild = await services.prebuilds.cancel(request_id, by=caller)
     return await _answer(
@@ -165,7 +165,7 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
 @router.post(
     "/{request_id}/lock",
     operation_id="lock_request",
-    summary="Turn a lock file into one that installs from our index",
+    summary="Convert a lock file to one that installs from our index",
     responses=problems(
         INVALID_REQUEST,
         errors.DependencyFileInvalidError(file="uv.lock", problems=["it is not TOML: Expected '=' after a key"]),
@@ -176,13 +176,13 @@ async def cancel_request(request_id: str, services: Services, links: Links, call
 async def lock_request(
     request_id: str, body: DependencyFiles, services: Services, links: Links, caller: Caller
 ) -> LockView:
-    """Give a lock file back that installs from our index: exactly what it serves for the request, and nothing else.
+    """Return a lock file that installs from our index, with exactly the files that it serves for the request.
 
-    The files of each release become those that the index serves, with their hashes; sdists and files that it does not
-    serve are taken out. Requirements without hashes come back as pins with hashes of everything that was chosen.
+    The files of each release are replaced by those of the index, with their hashes. Sdists and files that the index
+    does not serve are removed. Requirements without hashes become pins with hashes of all chosen releases.
     """
     if body.file is None or body.file not in body.files:
-        raise InvalidRequestError(problems=["body.file: name the lock file, and give its text in 'files'"])
+        raise InvalidRequestError(problems=["body.file: name the lock file, and pass its text in 'files'"])
     prebuild = await services.prebuilds.get(request_id)
     served = _served(prebuild, await services.prebuilds.served_wheels(prebuild), links)
     given = DependencyInput(files=body.files, start=body.file, kind=body.kind)
@@ -201,24 +201,23 @@ async def lock_request(
     },
 )
 async def follow_request(request_id: str, services: Services, links: Links, caller: CallerKey) -> EventStream:
-    """Send the whole request as an ``update`` event at once and whenever it has changed, and ``end`` when it is over.
+    """Send the whole request as an ``update`` event now and after each change, and ``end`` when it is over.
 
-    The estimate of the time that is left is no change by itself: count it down.
-
-    A stream that ends without ``end`` is to be asked for again; the first event brings the reader up to date.
+    A new estimate of the remaining time alone sends no event; count it down. If a stream ends without ``end``, connect
+    again; the first event has the current state.
     """
     await services.prebuilds.get(request_id)
     return EventStream(_events(services, request_id, links), limit=services.access.streams, caller=caller)
 
 
 async def while_connected(http: Request, work: Coroutine[Any, Any, Done]) -> Done:
-    """Do what may take minutes, and end it with all its programs once nobody waits for its answer any more."""
+    """Run work that may take minutes, and cancel it with its processes if the client disconnects."""
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_disconnection(http))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            # Nobody reads this any more.
+            # The client has disconnected, so nobody receives this error.
             raise InvalidRequestError(problems=["the connection was closed before there was an answer"])
         return working.result()
     finally:
@@ -235,7 +234,7 @@ async def _disconnection(http: Request) -> None:
 def _served(
     prebuild: Prebuild, found: Mapping[Release, Mapping[IndexedWheel, Sequence[Target]]], links: IndexLinks
 ) -> ServedReleases:
-    """Say where wheels are, as whoever sent the request reaches the index."""
+    """Return the served wheels, with URLs as the caller reaches the index."""
     wheels = {
         release: tuple(
             ServedWheel(
@@ -265,7 +264,7 @@ def _served(
 
 
 async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> Callable[[], RequestView]:
-    """Read a request; what comes back shows it, which takes a while if it has thousands of items."""
+    """Read a request; return a function that builds its view, which is slow for thousands of items."""
     prebuild = await services.prebuilds.get(request_id)
     return functools.partial(
         RequestView.of_request,
@@ -279,13 +278,13 @@ async def _look(services: ApiServices, request_id: str, links: IndexLinks) -> Ca
 async def _answer(
     show: Callable[[], PlanView], *, status_code: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer with what is shown, made in a thread so that others are answered meanwhile."""
+    """Return a view as a response; it is built in a thread, so that it does not block other requests."""
     text = await asyncio.to_thread(lambda: show().as_json())
     return Response(text, status_code=status_code, headers=headers, media_type="application/json")
 
 
 def _write_update(show: Callable[[], RequestView]) -> tuple[RequestView, str, str]:
-    """Show a request: with its estimate, which changes all the time, and without, to tell whether there are news."""
+    """Return the view of a request, its JSON, and its JSON without the estimate, to detect changes."""
     view = show()
     return view, view.as_json(), view.model_copy(update={"seconds_left": None}).as_json()
 
@@ -303,7 +302,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
             if view.finished_at is not None:
                 yield format_sse_event(event="end", data_str="{}")
                 return
-            # A request of thousands of items takes a while to read; looking at it must not be most of what we do.
+            # Reading a request with thousands of items is slow, so poll it less often.
             pause_seconds = max(_POLL_SECONDS, _PAUSES_FOR_LOOKS * (time.monotonic() - begun))
             await asyncio.sleep(pause_seconds)
             silent_seconds += pause_seconds
@@ -317,7 +316,7 @@ async def _events(services: ApiServices, request_id: str, links: IndexLinks) -> 
 def _read_request(
     body: NewRequest, services: ApiServices, links: IndexLinks, *, requested_by: str, trace: Trace = NO_TRACE
 ) -> PrebuildRequest:
-    """Put a body into the domain's words; raises UnknownTargetError for a target that no builder serves."""
+    """Return the domain's request for a body; raise UnknownTargetError for a target without a builder."""
     known = services.request_build.targets()
     selection = Selection(
         extras=frozenset(map(canonicalize_name, body.extras)),

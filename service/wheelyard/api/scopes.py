@@ -1,6 +1,6 @@
-"""Which scope each operation of the REST API needs: the one table. A test holds it against all routes.
+"""The table of scopes that the operations of the API need; a test compares it with all routes.
 
-An operation that is not in it needs ``admin``.
+An operation that is not in the table needs ``admin``.
 """
 
 from collections.abc import Mapping
@@ -51,5 +51,5 @@ SCOPES: Final[Mapping[str, Scope]] = {
 
 
 def needed_scope(operation_id: str | None) -> Scope:
-    """Look up what an operation needs."""
+    """Return the scope that an operation needs."""
     return SCOPES.get(operation_id or "", Scope.ADMIN)

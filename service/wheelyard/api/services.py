@@ -40,51 +40,51 @@ from wheelyard.usecases.tokens import Tokens
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexAccess:
-    """Who may read the index without a token (docs/decisions/0014)."""
+    """Who can read the index without a token (docs/decisions/0014)."""
 
     anonymous: bool = False
-    """Everybody."""
+    """Everyone."""
     this_host: bool = False
-    """Programs on this host, for a service that nobody else can reach."""
+    """Programs on this host, if only this host can reach the service."""
     local: bool = False
-    """The service listens on this host alone: without a token it answers to this host's names only."""
+    """The service only listens on this host; requests without a token must use a name of this host."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexServices:
-    """The use cases of our index."""
+    """The use cases of the index."""
 
     pages: SimplePages
-    """What users install from."""
+    """Pages of the main index."""
     staged_pages: SimplePages
-    """The same, and what is staged."""
+    """Pages that include staged wheels."""
     own_pages: SimplePages
-    """What users install from, without what was mirrored."""
+    """Pages without mirrored wheels."""
     files: WheelBytes
     browse: BrowseIndex
     manage: ManageWheels
     check: CheckIndex
     access: IndexAccess
     public_url: str | None = None
-    """Where users reach the API, if it is not where a request came to."""
+    """URL where users reach the API; None for the URL of the request."""
 
 
 Check = Callable[[], Awaitable[None]]
-"""Returns if something answers, else raises a WheelyardError."""
+"""A readiness check: it raises a WheelyardError on failure."""
 
 
 async def _nothing() -> None:
-    """Do nothing beside the API."""
+    """Run no background work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiServices:
-    """The use cases and stores behind the routes."""
+    """The use cases and stores that the routes use."""
 
     request_build: RequestBuild
     follow_log: FollowLog
     parsers: ParserPool
-    """Reads large bodies of requests."""
+    """Parses large request bodies."""
     tokens: Tokens
     access: Access
     sessions: Sessions
@@ -96,39 +96,39 @@ class ApiServices:
     logs: LogStore
     figures: MetricStore
     disk: Callable[[], Awaitable[DiskUse]]
-    """Says what the state directory takes; it may take seconds."""
+    """Returns the disk usage of the state directory; it can take seconds."""
     queue: ShowQueue
     recipes: RecipeRegistry
     defaults: Target
-    """What a request means if it names no Python or no platform."""
+    """The target of a request without a Python or a platform."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]
-    """Says which builders there are, and which images of them the workers have."""
+    """Returns the builders, and the workers' images of them."""
     index: IndexServices
-    """What our index consists of."""
+    """The services of the index."""
     http_metrics: HttpMetrics = field(default_factory=HttpMetrics)
-    """What this process has answered."""
+    """HTTP metrics of this process."""
     image_content: Callable[[str], Awaitable[ImageContent]] | None = None
-    """Reads what is in an image of this host's engine; None where no engine is."""
+    """Returns the contents of an image on this host's engine; None without an engine."""
     upkeep: Callable[[], Coroutine[Any, Any, None]] = _nothing
-    """What runs beside the API until it stops."""
+    """Background work that runs until the API stops."""
     readiness: Mapping[str, Check] = field(default_factory=dict)
-    """What must answer for ``/readyz`` to say yes, by name."""
+    """The checks of ``/readyz``, by name."""
     readiness_timeout_seconds: float = 3.0
-    """How long each of them may take."""
+    """Timeout of each check."""
     heartbeat_seconds: float = 15.0
-    """How long a followed log stays silent before a comment is sent."""
+    """Time without an event after which a stream sends a comment."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set it when the server is about to stop: followed logs end at once, and their readers resume elsewhere."""
+    """Set when the server begins to stop: streams end immediately, and clients resume them at another process."""
 
 
 def services_of(request: Request) -> ApiServices:
-    """Return what the application was created with."""
+    """Return the application's services."""
     services: ApiServices = request.app.state.services
     return services
 
 
 async def _provide(request: Request) -> ApiServices:
-    # Asynchronous because FastAPI takes everything else to a thread, at every request.
+    # Asynchronous, because FastAPI runs other dependencies in threads (https://github.com/fastapi/fastapi/issues/1306).
     return services_of(request)
 
 

@@ -1,4 +1,4 @@
-"""The Simple API that installers read (PEP 503, 691 and those that add to them). Must not decide what a page holds."""
+"""Routes of the Simple API for installers (PEP 503, 691 and their extensions)."""
 
 import re
 from typing import Final
@@ -19,20 +19,20 @@ _MOVED: Final = 301
 _NOT_MODIFIED: Final = 304
 _VARY: Final = "Accept, Accept-Encoding, Authorization"
 _CHARSET: Final = {Form.LEGACY: "; charset=utf-8"}
-# A browser that opens a page runs and loads nothing, whatever a project has called itself.
+# The policy prevents scripts and external content in a browser, whatever a project's name contains.
 _POLICY: Final = "default-src 'none'"
 _NOT_ACCEPTABLE: Final = NotAcceptableError(accept="image/png", offered=list(Form))
 _PAGE: Final[Responses] = {
     200: {
-        "description": "The page, in the form that the Accept header prefers.",
+        "description": "The page, in the format that the Accept header prefers.",
         "content": {f"{form}{_CHARSET.get(form, '')}": {"schema": {"type": "string"}} for form in Form},
     },
-    304: {"description": "The page is what the reader's ETag names."},
+    304: {"description": "The page has the ETag of the request."},
 }
 _OF_LISTS: Final[Responses] = {**_PAGE, **problems(_NOT_ACCEPTABLE)}
 _OF_PROJECTS: Final[Responses] = {
     **_PAGE,
-    301: {"description": "The name is not normalised; the page is there."},
+    301: {"description": "Redirect to the normalised name."},
     **problems(NotFoundError(kind="project", name="pyyaml"), _NOT_ACCEPTABLE),
 }
 
@@ -43,7 +43,7 @@ router: Final = APIRouter(tags=["index"], route_class=IndexRoute)
 @router.get(
     "/simple/",
     operation_id="list_simple_projects",
-    summary="Projects, for installers",
+    summary="List projects (Simple API)",
     response_class=Response,
     responses=_OF_LISTS,
 )
@@ -56,7 +56,7 @@ async def list_projects(request: Request, services: Services) -> Response:
 @router.get(
     "/simple/{project}/",
     operation_id="get_simple_project",
-    summary="A project, for installers",
+    summary="List a project's wheels (Simple API)",
     responses=_OF_PROJECTS,
     response_class=Response,
 )
@@ -69,12 +69,12 @@ async def get_project(project: str, request: Request, services: Services) -> Res
 @router.get(
     "/staging/simple/",
     operation_id="list_staged_projects",
-    summary="Projects with staged wheels too, for installers",
+    summary="List projects, including staged ones (Simple API)",
     responses=_OF_LISTS,
     response_class=Response,
 )
 async def list_staged_projects(request: Request, services: Services) -> Response:
-    """List all projects, those too that have staged wheels only."""
+    """List all projects, including those that only have staged wheels."""
     return await _names(request, services.index.staged_pages)
 
 
@@ -82,12 +82,12 @@ async def list_staged_projects(request: Request, services: Services) -> Response
 @router.get(
     "/staging/simple/{project}/",
     operation_id="get_staged_project",
-    summary="A project with its staged wheels too, for installers",
+    summary="List a project's wheels, including staged ones (Simple API)",
     responses=_OF_PROJECTS,
     response_class=Response,
 )
 async def get_staged_project(project: str, request: Request, services: Services) -> Response:
-    """List a project's wheels, staged ones too."""
+    """List a project's wheels, including staged ones."""
     return await _project(project, request, services.index.staged_pages)
 
 
@@ -95,12 +95,12 @@ async def get_staged_project(project: str, request: Request, services: Services)
 @router.get(
     "/own/simple/",
     operation_id="list_own_projects",
-    summary="Projects with wheels of our own, for installers",
+    summary="List projects with own wheels (Simple API)",
     responses=_OF_LISTS,
     response_class=Response,
 )
 async def list_own_projects(request: Request, services: Services) -> Response:
-    """List the projects that have a wheel of our own."""
+    """List the projects that have a wheel built here."""
     return await _names(request, services.index.own_pages)
 
 
@@ -108,14 +108,14 @@ async def list_own_projects(request: Request, services: Services) -> Response:
 @router.get(
     "/own/simple/{project}/",
     operation_id="get_own_project",
-    summary="A project without mirrored wheels, for installers",
+    summary="List a project's own wheels (Simple API)",
     responses=_OF_PROJECTS,
     response_class=Response,
 )
 async def get_own_project(project: str, request: Request, services: Services) -> Response:
     """List a project's wheels that are not mirrored from upstream.
 
-    A project without any is not found, so that an installer goes on to its next index.
+    A project without such wheels is not found, so that an installer continues with its next index.
     """
     return await _project(project, request, services.index.own_pages)
 
@@ -128,7 +128,7 @@ async def get_own_project(project: str, request: Request, services: Services) ->
     responses=problems(UploadRefusedError()),
 )
 async def refuse_upload(request: Request, services: Services) -> None:
-    """Refuse, in words that whoever runs twine understands: only builds publish here."""
+    """Refuse uploads with a message that twine shows: only builds publish here."""
     del request, services
     raise UploadRefusedError
 
@@ -137,7 +137,7 @@ async def refuse_upload(request: Request, services: Services) -> None:
 @router.get("/staging/simple/{project}", include_in_schema=False)
 @router.get("/own/simple/{project}", include_in_schema=False)
 async def add_slash(project: str, request: Request, services: Services) -> Response:
-    """Send readers who forgot the slash to the page."""
+    """Redirect a path without the final slash."""
     del request, services
     _check_name(project)
     return _redirect(f"{canonicalize_name(project)}/")
@@ -160,7 +160,7 @@ def _check_name(project: str) -> None:
 
 
 def _redirect(location: str) -> Response:
-    # Relative, so that it holds behind a proxy that adds a prefix.
+    # A relative redirect works behind a proxy that adds a path prefix.
     return Response(status_code=_MOVED, headers={"Location": location, "Cache-Control": "no-cache"})
 
 

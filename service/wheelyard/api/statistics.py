@@ -1,4 +1,4 @@
-"""The routes of figures: the queue with its estimates, and statistics. Must not hold rules."""
+"""Routes of the queue with its estimates, and of the statistics."""
 
 from typing import Annotated, Final
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import INVALID_REQUEST, problems
-from wheelyard.api.schemas.figures import QueueView, StatisticsView
+from wheelyard.api.schemas.statistics import QueueView, StatisticsView
 from wheelyard.api.services import Services
 from wheelyard.usecases.show_queue import MOST_PLACES
 
@@ -15,12 +15,12 @@ router: Final = APIRouter(
 )
 
 
-@router.get("/queue", operation_id="get_queue", summary="Look at the queue", responses=problems(INVALID_REQUEST))
+@router.get("/queue", operation_id="get_queue", summary="Get the queue", responses=problems(INVALID_REQUEST))
 async def get_queue(services: Services, limit: Annotated[int, Query(ge=1, le=MOST_PLACES)] = 50) -> QueueView:
-    """Read what runs and what waits, in the order in which it is taken, with an estimate of when it begins.
+    """Return the running builds and the queue in order, with an estimated start of each build.
 
-    The estimate takes former builds of the same project, else of the others in line; who asks later for something that
-    goes first is not in it.
+    Estimates use earlier builds of the same project, else of the other queued projects. Later requests with higher
+    priority can delay a build.
     """
     return QueueView.of(await services.queue(limit=limit))
 
@@ -28,9 +28,9 @@ async def get_queue(services: Services, limit: Annotated[int, Query(ge=1, le=MOS
 @router.get(
     "/statistics",
     operation_id="get_statistics",
-    summary="See what happened in the last days",
+    summary="Get the statistics of the last days",
     responses=problems(INVALID_REQUEST),
 )
 async def get_statistics(services: Services, days: Annotated[int, Query(ge=1, le=366)] = 30) -> StatisticsView:
-    """Count builds and wheels of the last days, and say what index, logs and the state directory take."""
+    """Return the builds and wheels of the last days, and the size of index, logs and state directory."""
     return StatisticsView.of(await services.figures.summarise(days=days), await services.disk())

@@ -1,4 +1,4 @@
-"""The routes of published wheels and their projects: look, yank, promote, delete, check. Must not hold rules."""
+"""Routes of published wheels, projects and the check of the index."""
 
 from typing import Annotated, Final
 
@@ -26,9 +26,9 @@ from wheelyard.api.services import Services
 _LONGEST_FILE: Final = 400
 
 WheelFilename = Annotated[str, Path(max_length=_LONGEST_FILE, pattern=PLAIN_TEXT)]
-"""The file name of a wheel in a path."""
+"""File name of a wheel."""
 ProjectName = Annotated[str, Path(max_length=200, pattern=PLAIN_TEXT)]
-"""The name of a project in a path, in any spelling."""
+"""Name of a project; need not be normalised."""
 
 
 _NO_SUCH_WHEEL: Final = errors.NotFoundError(kind="wheel", name="pyyaml-6.0.3-py3-none-any.whl")
@@ -49,7 +49,7 @@ router: Final = APIRouter(
     responses={200: {"headers": _LINK}, **problems(INVALID_REQUEST)},
 )
 async def list_wheels(wanted: Annotated[WheelQuery, Query()], services: Services, response: Response) -> WheelListView:
-    """List published wheels, newest first, a page at a time: follow `next` until it is null."""
+    """List published wheels, newest first, page by page: follow `next` until it is null."""
     page = await services.index.browse.wheels(wanted.as_filter())
     next_path = page.next_before and f"/v1/wheels?{wanted.query_before(page.next_before)}"
     _link(response, next_path)
@@ -59,11 +59,11 @@ async def list_wheels(wanted: Annotated[WheelQuery, Query()], services: Services
 @router.get(
     "/wheels/{filename}",
     operation_id="get_wheel",
-    summary="Look at a wheel",
+    summary="Get a wheel",
     responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
 )
 async def get_wheel(filename: WheelFilename, services: Services) -> IndexedWheelView:
-    """Read what is known of a file name, whether it is offered, yanked or deleted."""
+    """Return a wheel by its file name, also if it is yanked or deleted."""
     return IndexedWheelView.of(await services.index.browse.wheel(filename))
 
 
@@ -74,7 +74,7 @@ async def get_wheel(filename: WheelFilename, services: Services) -> IndexedWheel
     responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
 )
 async def list_wheel_files(filename: WheelFilename, services: Services) -> ContentsView:
-    """Read which files a wheel contains, as they were recorded when it was published."""
+    """Return the files in a wheel, as recorded when it was published."""
     return ContentsView.of(await services.index.browse.contents(filename))
 
 
@@ -85,7 +85,7 @@ async def list_wheel_files(filename: WheelFilename, services: Services) -> Conte
     responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
 )
 async def yank_wheel(filename: WheelFilename, body: YankReason, services: Services, caller: Caller) -> IndexedWheelView:
-    """Let installers take the wheel only when it is asked for by its exact version (PEP 592); again: another reason."""
+    """Hide a wheel from installers, unless its exact version is requested (PEP 592). Repeat it to change the reason."""
     return IndexedWheelView.of(await services.index.manage.yank(filename, reason=body.reason, by=caller.actor))
 
 
@@ -96,7 +96,7 @@ async def yank_wheel(filename: WheelFilename, body: YankReason, services: Servic
     responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL),
 )
 async def unyank_wheel(filename: WheelFilename, services: Services, caller: Caller) -> IndexedWheelView:
-    """Offer the wheel again."""
+    """Make the wheel visible to installers again."""
     return IndexedWheelView.of(await services.index.manage.unyank(filename, by=caller.actor))
 
 
@@ -107,7 +107,7 @@ async def unyank_wheel(filename: WheelFilename, services: Services, caller: Call
     responses=problems(INVALID_REQUEST, _NO_SUCH_WHEEL, _NO_INDEX, _REFUSED),
 )
 async def promote_wheel(filename: WheelFilename, services: Services, caller: Caller) -> IndexedWheelView:
-    """Publish the proven bytes of a staged wheel on prod; one that is there already stays as it is."""
+    """Publish a staged wheel on prod, with the same content. A wheel on prod does not change."""
     return IndexedWheelView.of(await services.index.manage.promote(filename, by=caller.actor))
 
 
@@ -123,9 +123,9 @@ async def delete_wheel(
     services: Services,
     caller: Caller,
 ) -> IndexedWheelView:
-    """Remove a wheel for good. Its name stays taken: nothing but the same bytes can ever be published under it.
+    """Delete a wheel permanently. Its name stays reserved: only the same content can be published under it again.
 
-    Yank it instead, unless nobody may have the bytes: what others have locked to this file cannot be installed again.
+    Yank it instead, unless the file must not be distributed: lock files that name it stop working.
     """
     return IndexedWheelView.of(await services.index.manage.delete(filename, confirm=confirm, by=caller.actor))
 
@@ -139,7 +139,7 @@ async def delete_wheel(
 async def list_projects(
     wanted: Annotated[ProjectQuery, Query()], services: Services, response: Response
 ) -> ProjectListView:
-    """List projects that have a wheel, by name, a page at a time: follow `next` until it is null."""
+    """List the projects that have a wheel, by name, page by page: follow `next` until it is null."""
     page = await services.index.browse.projects(wanted.as_filter())
     next_path = page.next_after and f"/v1/projects?{wanted.query_after(page.next_after)}"
     _link(response, next_path)
@@ -149,22 +149,22 @@ async def list_projects(
 @router.get(
     "/projects/{name}",
     operation_id="get_project",
-    summary="Look at a project",
+    summary="Get a project",
     responses=problems(INVALID_REQUEST, _NO_SUCH_PROJECT),
 )
 async def get_project(name: ProjectName, services: Services) -> ProjectView:
-    """Read a project's releases and wheels, those that are yanked or deleted too."""
+    """Return a project's releases and wheels, including yanked and deleted ones."""
     return ProjectView.of(await services.index.browse.project(name))
 
 
 @router.get(
     "/index/report",
     operation_id="get_index_report",
-    summary="See how devpi and the database compared",
+    summary="Get the last comparison of devpi and the database",
     responses=problems(errors.NotFoundError(kind="report", name="index")),
 )
 async def get_index_report(services: Services) -> LastReportView:
-    """Read how devpi and the database compared when somebody, or a worker, last looked."""
+    """Return the result of the last comparison of devpi and the database."""
     report = await services.index.check.last()
     if report is None:
         raise errors.NotFoundError(kind="report", name="index")
@@ -178,7 +178,7 @@ async def get_index_report(services: Services) -> LastReportView:
     responses=problems(INVALID_REQUEST, _NO_INDEX, _REFUSED),
 )
 async def check_index(body: CheckOrder, services: Services, caller: Caller) -> IndexReportView:
-    """Say where what devpi holds and what is listed differ, and mend what can be mended if that is asked for."""
+    """Compare devpi with the database, and repair differences on request."""
     return IndexReportView.of(await services.index.check(mend=body.mend, by=caller.actor))
 
 

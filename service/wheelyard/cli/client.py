@@ -65,7 +65,6 @@ EVENTS_BY_NAME: Final[Mapping[str, type[BuildEvent]]] = {"log": LogPiece, "statu
 
 if TYPE_CHECKING:
     from wheelyard.api.schemas.builds import BuildListView, BuildView, SubmittedBuildView, TargetView
-    from wheelyard.api.schemas.figures import QueueView, StatisticsView
     from wheelyard.api.schemas.index import (
         ContentsView,
         IndexedWheelView,
@@ -84,6 +83,7 @@ if TYPE_CHECKING:
         RequestView,
         WebhookSecretView,
     )
+    from wheelyard.api.schemas.statistics import QueueView, StatisticsView
     from wheelyard.api.schemas.workers import WorkerView
 
 _TIMEOUT: Final = httpx.Timeout(30, connect=5)
@@ -260,14 +260,14 @@ class WheelyardClient:
         return self._parse(RecipeView, self._document("GET", f"/v1/recipes/{quote(name, safe='')}"))
 
     def queue(self, *, limit: int) -> QueueView:
-        """Return the running and the queued builds."""
-        from wheelyard.api.schemas.figures import QueueView
+        """Return the queue: running builds, and queued ones in their order."""
+        from wheelyard.api.schemas.statistics import QueueView
 
         return self._parse(QueueView, self._document("GET", "/v1/queue", params={"limit": str(limit)}))
 
     def statistics(self, *, days: int) -> StatisticsView:
         """Return the statistics of the last days."""
-        from wheelyard.api.schemas.figures import StatisticsView
+        from wheelyard.api.schemas.statistics import StatisticsView
 
         return self._parse(StatisticsView, self._document("GET", "/v1/statistics", params={"days": str(days)}))
 

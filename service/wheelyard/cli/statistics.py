@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.api.schemas.figures import QueuedView, StatisticsView
+from wheelyard.api.schemas.statistics import QueuedView, StatisticsView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_seconds, format_size, note, output, print_json
 from wheelyard.cli.problem import ExitCode

@@ -1,1 +1,1 @@
-"""The web pages: server-rendered views of the same use cases as the API's. Must not hold rules."""
+"""Web pages, rendered on the server from the same use cases as the API."""

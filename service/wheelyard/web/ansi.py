@@ -1,6 +1,7 @@
-"""A log's line as pieces of text with names of styles (ECMA-48, SGR). Must not make markup: templates and script do.
+"""A log line as pieces of styled text (ECMA-48, SGR); templates and the script turn them into markup.
 
-Sixteen colours; those beyond are shown in the page's own colour, because nothing else is readable on light and dark.
+Sixteen colours are supported. Other colours are shown in the page's text colour, so that they are readable on light
+and dark backgrounds.
 """
 
 import re
@@ -20,27 +21,27 @@ _PALETTE: Final = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """Some text of a line that looks the same."""
+    """A part of a line that has one style."""
 
     text: str
     style: str
-    """Names of CSS classes with spaces between, such as ``ansi-red ansi-bold``; empty for plain text."""
+    """CSS classes separated by spaces, such as ``ansi-red ansi-bold``; empty for plain text."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Pen:
-    """How the next character looks; a log's colours go on over ends of lines."""
+    """The style of the next character; it continues across line breaks."""
 
     colour: str = ""
     styles: set[str] = field(default_factory=set)
 
     def take(self, codes: str) -> None:
-        """Obey one sequence."""
+        """Apply one SGR sequence."""
         numbers = iter([int(code or 0) for code in codes[:200].split(";")] if codes else [0])
         for number in numbers:
-            self._obey(number, numbers)
+            self._apply(number, numbers)
 
-    def _obey(self, number: int, rest: Iterator[int]) -> None:
+    def _apply(self, number: int, rest: Iterator[int]) -> None:
         if number == 0:
             self.colour = ""
             self.styles.clear()
@@ -54,7 +55,7 @@ class Pen:
             self._set_colour(number)
 
     def _skip_extended(self, rest: Iterator[int]) -> None:
-        """Read past a colour of a palette or of RGB parts, which is not shown."""
+        """Skip a palette or RGB colour, which is not shown."""
         for _ in range(1 if next(rest, 0) == _PALETTE else 3):
             next(rest, 0)
 
@@ -66,13 +67,13 @@ class Pen:
 
     @property
     def style(self) -> str:
-        """Name the classes."""
+        """Return the CSS classes."""
         names = ([self.colour] if self.colour else []) + sorted(self.styles)
         return " ".join(f"ansi-{name}" for name in names)
 
 
 def read_line(line: str, pen: Pen) -> tuple[Piece, ...]:
-    """Take a line apart; everything that is not a colour and that a terminal would obey is gone."""
+    """Split a line into styled pieces; remove all other terminal control sequences."""
     return tuple(_pieces(clean_line(line), pen))
 
 

@@ -1,4 +1,4 @@
-"""Puts the web pages together: the one table of pages, the scope that each needs, and the files that they load."""
+"""The table of web pages with their scopes, and the static files that they load."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from wheelyard.web import (
 )
 from wheelyard.web.context import PAGE_ANSWERS, PageContext, open_context, sign_in_path
 from wheelyard.web.guide import add_guide
-from wheelyard.web.log_map import LineIndexes
+from wheelyard.web.line_index import LineIndexes
 from wheelyard.web.rendering import Page, render
 
 PageFunction = Callable[[PageContext], Awaitable[Page | Response]]
@@ -38,12 +38,12 @@ PageFunction = Callable[[PageContext], Awaitable[Page | Response]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """A page, or what one of its forms does."""
+    """A page, or the target of a form."""
 
     path: str
     show: PageFunction
     needed: access.Scope | None = access.Scope.READ
-    """None for what needs nobody to be signed in."""
+    """None if it needs no sign-in."""
     method: str = "GET"
 
 
@@ -92,9 +92,9 @@ ROUTES: Final = (
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve every page, and the style sheet and scripts that they load."""
+    """Serve every page, the static files and the guide."""
     app.state.page_cache = MemoryCache(limit=PAGE_ANSWERS)
-    app.state.log_maps = LineIndexes()
+    app.state.line_indexes = LineIndexes()
     for route in ROUTES:
         app.add_route(route.path, _serve(route), methods=[route.method], include_in_schema=False)
     app.mount("/static", _Assets(directory=str(files("wheelyard.web") / "static")), name="static")
@@ -114,7 +114,7 @@ def _serve(route: Route) -> Callable[[Request], Awaitable[Response]]:
 
 
 class _Assets(StaticFiles):
-    """Files whose address changes with their content, so that browsers never ask for them again."""
+    """Static files that browsers cache forever: their URLs change with their content."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_lasting(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The form that hands in what an application depends on: whole requirements or lock files, sent or pasted."""
+"""The form that requests all dependencies of an application: uploaded or pasted requirements and lock files."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ from wheelyard.web.rendering import Page
 from wheelyard.web.request_form import form_page
 
 _THE_FORM: Final = "the form"
-"""Stands for a file that names those that were handed in, where there are several."""
+"""Name of the file that includes all uploaded files, if there are several."""
 _WITH_PROJECT: Final = frozenset({InputKind.UV_LOCK, InputKind.POETRY_LOCK})
 _MOST_TARGETS: Final = 24
 _LONGEST_NAME: Final = 300
@@ -35,15 +35,15 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HandedFiles:
-    """Texts by name, and the one to begin with."""
+class UploadedFiles:
+    """Texts by name, and the name of the main file."""
 
     files: Mapping[str, str]
     start: str
 
 
 async def send_files(context: PageContext) -> Page | Response:
-    """Ask for everything that the files come down to; what is wrong with them is shown beside the form."""
+    """Request all dependencies that the files name; show an error on the form if they are invalid."""
     try:
         handed = await asyncio.to_thread(_read, context)
         request = PrebuildRequest(
@@ -60,12 +60,12 @@ async def send_files(context: PageContext) -> Page | Response:
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)
 
 
-def _read(context: PageContext) -> HandedFiles:
+def _read(context: PageContext) -> UploadedFiles:
     files = dict[str, str]()
     for upload in (*context.uploads, *_pasted(context)):
         name = _name_of(upload)
         if name in files:
-            raise InvalidRequestError(problems=[f"{name}: handed in twice"])
+            raise InvalidRequestError(problems=[f"{name}: uploaded twice"])
         files[name] = _text_of(upload, name)
     if not files:
         raise InvalidRequestError(problems=["choose a file, or paste its text"])
@@ -81,47 +81,47 @@ def _pasted(context: PageContext) -> list[Upload]:
 
 
 def _name_of(upload: Upload) -> str:
-    """Return a file's own name: browsers do not say in which folder it is."""
+    """Return the file's name; browsers do not send its folder."""
     name = PurePosixPath(upload.name.replace("\\", "/")).name
     if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
-        raise InvalidRequestError(problems=["a file's name cannot be used: it is too long, or cannot be printed"])
+        raise InvalidRequestError(problems=["a file name is too long or has unprintable characters"])
     return name
 
 
 def _text_of(upload: Upload, name: str) -> str:
     if upload.content.startswith(_UTF_16):
-        problem = "it is UTF-16, as PowerShell writes it: save it as UTF-8"
+        problem = "it is UTF-16 (PowerShell's default); save it as UTF-8"
         raise DependencyFileInvalidError(file=name, problems=[problem])
     try:
         text = upload.content.decode()
     except UnicodeDecodeError as error:
         raise DependencyFileInvalidError(file=name, problems=["it is not UTF-8 text"]) from error
     if "\0" in text:
-        raise DependencyFileInvalidError(file=name, problems=["it has a NUL character, which no text has"])
+        raise DependencyFileInvalidError(file=name, problems=["it has a NUL character, so it is not text"])
     return text
 
 
-def _begin(files: Mapping[str, str]) -> HandedFiles:
-    """Find the file to begin with: the only one, a lock beside its project, or those that no other one names.
+def _begin(files: Mapping[str, str]) -> UploadedFiles:
+    """Find the main file: the only one, the lock file beside a pyproject.toml, or those that no other file includes.
 
-    What the files say is read elsewhere, apart and with bounds; here only the names behind ``-r`` and ``-c`` count.
+    Only the names after ``-r`` and ``-c`` are read here. The parser processes read the rest, within limits.
     """
     if len(files) == 1:
-        return HandedFiles(files=files, start=next(iter(files)))
+        return UploadedFiles(files=files, start=next(iter(files)))
     locks = [name for name in files if kind_of_file(name) in _WITH_PROJECT]
     if len(locks) == 1 and set(files) == {locks[0], project_beside(locks[0])}:
-        return HandedFiles(files=files, start=locks[0])
+        return UploadedFiles(files=files, start=locks[0])
     for name in files:
         if (kind := kind_of_file(name)) is not InputKind.REQUIREMENTS:
-            problem = f"it is a {kind.value}, and only requirements files go together; hand in each by itself"
+            problem = f"it is a {kind.value}; only requirements files can be uploaded together"
             raise DependencyFileInvalidError(file=name, problems=[problem])
     named = {
         nested_path(name, match[1].strip("\"' \t")) for name, text in files.items() for match in _NESTED.finditer(text)
     }
     first = [name for name in files if name not in named] or list(files)
     if len(first) == 1:
-        return HandedFiles(files=files, start=first[0])
-    return HandedFiles(files={_THE_FORM: _lines_for(first), **files}, start=_THE_FORM)
+        return UploadedFiles(files=files, start=first[0])
+    return UploadedFiles(files={_THE_FORM: _lines_for(first), **files}, start=_THE_FORM)
 
 
 def _lines_for(names: Sequence[str]) -> str:
@@ -133,7 +133,7 @@ def _targets(context: PageContext) -> tuple[Target, ...]:
     pythons = context.chosen("python") or (defaults.python,)
     platforms = context.chosen("platform") or (defaults.platform,)
     if len(pythons) * len(platforms) > _MOST_TARGETS:
-        raise InvalidRequestError(problems=[f"targets: at most {_MOST_TARGETS} at once"])
+        raise InvalidRequestError(problems=[f"targets: at most {_MOST_TARGETS}"])
     try:
         targets = [Target.parse(python=python, platform=platform) for python in pythons for platform in platforms]
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""A build's log: a part of it as a page, what was searched for in it, the whole as text, and its end as it comes.
+"""Pages of a build's log: a part of it, search, the whole as plain text, and live events.
 
-The API's own events need a bearer token, which pages do not have; these carry lines that are cut and coloured already,
-so that the script puts nothing but text into the page.
+The API's events need a bearer token, which pages do not have. The events here carry lines that are already split and
+styled, so that the script only inserts text.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ from wheelyard.errors import InvalidRequestError, NotFoundError, WheelyardError
 from wheelyard.usecases.follow_log import LogEvent, LogPosition, LogText, StatusChange
 from wheelyard.web.ansi import Pen
 from wheelyard.web.context import PageContext
-from wheelyard.web.log_map import LineIndex, LineIndexes, MappedLog
-from wheelyard.web.log_window import (
-    WINDOW_LINES,
+from wheelyard.web.line_index import IndexedLog, LineIndex, LineIndexes
+from wheelyard.web.rendering import Page
+from wheelyard.web.viewport import (
+    VIEWPORT_LINES,
     LogSpan,
     Search,
     StageMark,
@@ -33,65 +34,64 @@ from wheelyard.web.log_window import (
     fold_by_stage,
     show_line,
     split_text,
-    window_around,
-    window_from,
-    window_to_end,
+    viewport_around,
+    viewport_from,
+    viewport_to_end,
 )
-from wheelyard.web.rendering import Page
 from wheelyard.web.words import machine_time
 
 _RECONNECT_MILLISECONDS: Final = 2000
 _MAX_NUMBER: Final = 9
 _FOLLOWED_LINES: Final = 500
-"""Most that is sent at once: nobody reads a flood as it passes, and both ends would be busy with nothing else."""
+"""Most lines of one event; more would only slow down server and browser."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadLog:
-    """An attempt's log, as far as it has come."""
+    """The log of an attempt, up to its last complete line."""
 
-    content: MappedLog
+    content: IndexedLog
     marked: int | None
-    """The line that the attempt's failure is about."""
+    """The line that shows why the attempt failed."""
 
     @property
     def attempt(self) -> int:
-        """The number of the attempt."""
+        """Number of the attempt."""
         return self.content.attempt
 
     @property
     def stages(self) -> Sequence[StageMark]:
-        """Where stages begin."""
-        return self.content.map.stages
+        """The lines where stages begin."""
+        return self.content.index.stages
 
     @property
     def total(self) -> int:
-        """How many whole lines it has."""
-        return self.content.map.total
+        """Number of complete lines."""
+        return self.content.index.total
 
     @property
     def size_bytes(self) -> int:
-        """Where to read on: what comes after the last whole line does not count while the attempt runs."""
-        return self.content.map.size_bytes
+        """End of the last complete line, in bytes; the offset to continue from."""
+        return self.content.index.size_bytes
 
     async def from_line(self, first: int) -> Viewport:
-        """Show lines from a number on."""
-        return window_from(await self.content.read(first, WINDOW_LINES), marked=self.marked)
+        """Return the lines that begin with this number."""
+        return viewport_from(await self.content.read(first, VIEWPORT_LINES), marked=self.marked)
 
     async def around(self, number: int) -> Viewport:
-        """Show a line and what is around it."""
+        """Return a line with its context."""
         wanted = min(max(number, 1), max(self.total, 1))
-        span = await self.content.read(wanted - WINDOW_LINES, 2 * WINDOW_LINES)
-        return window_around(span, wanted) if span.lines else window_from(span)
+        span = await self.content.read(wanted - VIEWPORT_LINES, 2 * VIEWPORT_LINES)
+        return viewport_around(span, wanted) if span.lines else viewport_from(span)
 
-    async def at_failure_or_end(self, *, count: int = WINDOW_LINES) -> Viewport:
-        """Show what the failure is about, else the last lines."""
+    async def at_failure_or_end(self, *, count: int = VIEWPORT_LINES) -> Viewport:
+        """Return the line that shows the failure with its context, else the last lines."""
         if self.marked is not None:
             return await self.around(self.marked)
-        return window_to_end(await self.content.read(self.total - count + 1, count))
+        return viewport_to_end(await self.content.read(self.total - count + 1, count))
 
     async def search(self, text: str) -> Viewport:
-        """Show the lines that hold a text."""
+        """Return the lines that contain a text."""
         search = Search(text)
         async for block in self.content.blocks():
             await asyncio.to_thread(search.look, block)
@@ -99,10 +99,10 @@ class ReadLog:
 
 
 async def read_log(context: PageContext, build: Build, attempt: Attempt) -> ReadLog:
-    """Go through what is new in an attempt's log since somebody last looked at it."""
-    maps: LineIndexes = context.request.app.state.log_maps
-    known = maps.of(build.id, attempt.number)
-    content = MappedLog(logs=context.services.logs, build_id=build.id, attempt=attempt.number, map=known)
+    """Return an attempt's log after indexing its new lines."""
+    indexes: LineIndexes = context.request.app.state.line_indexes
+    known = indexes.of(build.id, attempt.number)
+    content = IndexedLog(logs=context.services.logs, build_id=build.id, attempt=attempt.number, index=known)
     await content.survey()
     return ReadLog(content=content, marked=_failing_line(known) if attempt.failure else None)
 
@@ -113,7 +113,7 @@ def _failing_line(known: LineIndex) -> int | None:
 
 
 def chosen_attempt(context: PageContext, build: Build) -> Attempt | None:
-    """Give the attempt that the query names, else the newest; None if there is none yet; raises NotFoundError."""
+    """Return the attempt of the query, else the newest; None if there is none. Raise NotFoundError."""
     wanted = _number(context, "attempt")
     if wanted is None:
         return build.attempts[-1] if build.attempts else None
@@ -124,7 +124,7 @@ def chosen_attempt(context: PageContext, build: Build) -> Attempt | None:
 
 
 async def show_log(context: PageContext) -> Page:
-    """Show a part of a log, or what was searched for in it."""
+    """Show a part of a log, or search results."""
     build = await context.services.builds.get(context.part("build_id"))
     attempt = chosen_attempt(context, build)
     log = await read_log(context, build, attempt) if attempt else None
@@ -158,7 +158,7 @@ def _number(context: PageContext, name: str) -> int | None:
 
 
 async def download_log(context: PageContext) -> Response:
-    """Give the whole log as plain text, without colours and whatever else a terminal obeys."""
+    """Send the whole log as plain text, without terminal control sequences."""
     build = await context.services.builds.get(context.part("build_id"))
     attempt = chosen_attempt(context, build)
     headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -171,7 +171,7 @@ async def download_log(context: PageContext) -> Response:
 
 
 async def follow_log(context: PageContext) -> Response:
-    """Send lines as they come, from the place on that the page names; and every change of the build."""
+    """Send new lines and status changes as server-sent events, from the position of the query."""
     build_id = context.part("build_id")
     await context.services.builds.get(build_id)
     start = _position(context.request.headers.get("Last-Event-ID") or context.asked("after"))
@@ -201,15 +201,16 @@ async def _encode(events: AsyncGenerator[LogEvent | None, None], start: LogPosit
                 case LogText():
                     yield lines.take(event)
                 case StatusChange():
-                    yield lines.tell(event)
+                    yield lines.change(event)
     except WheelyardError as error:
         yield format_sse_event(event="problem", data_str=Problem.of(error).model_dump_json())
 
 
 class _LineEvents:
-    """Makes events of whole lines; an event's id is where its last line ends, so that nothing is sent twice.
+    """Builds events from complete lines.
 
-    Of more lines than are sent at once, the first ones are only counted.
+    The id of an event is the offset after its last line, so that no line is sent twice after a reconnect. If there are
+    too many lines for one event, the first ones are only counted.
     """
 
     def __init__(self, start: LogPosition) -> None:
@@ -223,8 +224,8 @@ class _LineEvents:
         data = {"attempt": self._position.attempt, "skipped": len(lines) - len(shown), "lines": self._show(shown)}
         return self._event("lines", data)
 
-    def tell(self, event: StatusChange) -> bytes:
-        """Tell what became of the build."""
+    def change(self, event: StatusChange) -> bytes:
+        """Return the event of a status change."""
         final = event.status.is_final
         data = {"status": event.status, "stage": event.stage, "attempt": event.attempt, "final": final}
         return self._event("status", data)

@@ -1,4 +1,4 @@
-"""The page of builders: which suites there are, their images, and which updates these lack."""
+"""The pages of builders: suites, their images and pending updates."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _SHOWN_PACKAGES = 500
 
 
 async def show_builders(context: PageContext) -> Page:
-    """Show the catalogue, the workers' images of it, and the workers."""
+    """Show the suites with their images, and the workers."""
     builders, problem = await _builders(context)
     workers = await context.services.workers.list_workers()
     values = {"builders": builders, "problem": problem, "workers": workers}
@@ -30,7 +30,7 @@ async def _builders(context: PageContext) -> tuple[Sequence[BuilderStatus], str]
 
 
 async def show_image(context: PageContext) -> Page:
-    """Show what is in an image: system packages, Pythons and tools, as its SBOM lists them."""
+    """Show the contents of an image from its SBOM: system packages, Pythons and tools."""
     wanted = context.part("image_id")
     builders, _ = await _builders(context)
     image = next((image for one in builders for image in one.images if image.id == wanted), None)
@@ -53,9 +53,9 @@ async def show_image(context: PageContext) -> Page:
 async def _content(context: PageContext, image: ImageSummary) -> tuple[ImageContent | None, str]:
     read = context.services.image_content
     if read is None:
-        return None, f"It is on {image.host or 'a worker'}, whose engine this host cannot ask."
+        return None, f"The image is on {image.host or 'a worker'}, and this host has no access to its engine."
     try:
-        # An image never changes, so what was read once stays true.
+        # An image never changes, so its contents are cached for a day.
         return await recent_answer(context.request, f"image {image.id}", lambda: read(image.id), seconds=86_400), ""
     except WheelyardError as error:
         return None, error.summary

@@ -1,4 +1,4 @@
-"""The page of a build: its stages, its log as it grows, why it failed and what to do, its wheel; cancel and retry."""
+"""The pages of builds: the list, a build with its stages, log, failure and wheel; cancel and retry."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
 from wheelyard.web.context import PageContext
-from wheelyard.web.log_window import Viewport, fold_by_stage
 from wheelyard.web.matrix import pythons_of
 from wheelyard.web.recipes import used_keys
 from wheelyard.web.rendering import Page
+from wheelyard.web.viewport import Viewport, fold_by_stage
 
 _PAGE_SIZE = 50
 _FILTERS = ("project", "status", "failure_code", "python", "platform", "requested_by")
@@ -52,7 +52,7 @@ async def list_builds(context: PageContext) -> Page:
 
 
 async def retry_builds(context: PageContext) -> Response:
-    """Try again what the list shows, and what is on its next pages, as far as one request may."""
+    """Retry the listed builds and those on the next pages, up to the limit of one request."""
     asked = _asked(context)
     if asked.get("status") not in _IN_VAIN:
         raise InvalidRequestError(problems=["status: must be failed or cancelled"])
@@ -63,7 +63,7 @@ async def retry_builds(context: PageContext) -> Response:
 
 
 def _asked(context: PageContext) -> dict[str, str]:
-    """Read the filters that are set."""
+    """Return the filters that are set."""
     found = {name: context.asked(name)[:200] for name in _FILTERS}
     return {name: text for name, text in found.items() if text}
 
@@ -83,7 +83,7 @@ def _filter(asked: Mapping[str, str], *, before: str | None, limit: int = _PAGE_
 
 @cache
 def _codes() -> tuple[str, ...]:
-    """Name the codes that a failure can have."""
+    """Return the codes that a failure can have."""
     return tuple(sorted({kind.code for kind in _kinds(WheelyardError)}))
 
 
@@ -108,16 +108,16 @@ def _before(text: str) -> str | None:
 
 
 _MEANINGS: Final = {
-    Stage.RESOLVE: "Says what is going to happen",
-    Stage.FETCH: "Brings the sdist in, by its hash",
-    Stage.PREPARE: "Finds or makes the images",
-    Stage.BUILD: "Runs the build backend, without a network",
+    Stage.RESOLVE: "Records what will be built",
+    Stage.FETCH: "Downloads the sdist and checks its hash",
+    Stage.PREPARE: "Finds or builds the images",
+    Stage.BUILD: "Runs the build backend, without network",
     Stage.REPAIR: "Audits the wheel and grafts libraries",
-    Stage.VERIFY: "Installs and imports it in a bare image",
-    Stage.PUBLISH: "Uploads the wheel and reads it back",
+    Stage.VERIFY: "Installs and imports the wheel in a bare image",
+    Stage.PUBLISH: "Uploads the wheel and checks the upload",
 }
 _SHORTEST_SHARE: Final = 2.0
-"""Width of the shortest bar, in percent, so that every stage that ran can be seen."""
+"""Width of the shortest bar in percent, so that every finished stage is visible."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,15 +129,15 @@ class StageBar:
     state: str
     """``done``, ``running``, ``failed``, ``waiting`` or ``not reached``."""
     seconds: float | None
-    """None if it has not ended, or was not measured."""
+    """None if the stage has not ended, or was not measured."""
     offset: float
-    """Where its bar begins, in percent of the attempt."""
+    """Start of the bar, in percent of the attempt."""
     share: float
-    """How long its bar is, in percent of the attempt."""
+    """Width of the bar, in percent of the attempt."""
 
 
 def timeline(build: Build, attempt: Attempt) -> tuple[StageBar, ...]:
-    """Put an attempt's stages in order."""
+    """Return an attempt's stages in order."""
     return tuple(_bars(build, attempt))
 
 
@@ -177,7 +177,7 @@ _SHOWN_LINES: Final = 250
 
 
 async def show_build(context: PageContext) -> Page:
-    """Show a build and one of its attempts, the newest if the query names none."""
+    """Show a build and the attempt of the query, else its newest attempt."""
     build = await context.services.builds.get(context.part("build_id"))
     attempt = chosen_attempt(context, build)
     log = await read_log(context, build, attempt) if attempt else None
@@ -208,13 +208,13 @@ async def _window(log: ReadLog | None) -> Viewport:
 
 
 async def cancel_build(context: PageContext) -> Response:
-    """Cancel the build, or ask its worker to."""
+    """Cancel a queued build, or request that its worker stops it."""
     build = await context.services.request_build.cancel(context.part("build_id"), by=context.token)
     return _to_build(build)
 
 
 async def retry_build(context: PageContext) -> Response:
-    """Try a failed or cancelled build again."""
+    """Retry a failed or cancelled build."""
     submission = await context.services.retries.one(
         context.part("build_id"), requested_by=context.token.actor, trace=context.trace
     )

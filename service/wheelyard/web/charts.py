@@ -1,4 +1,4 @@
-"""Where the bars of a chart go. Must not make markup: a template draws them as SVG, and writes the same as a table."""
+"""Geometry of bar charts; a template draws them as SVG and shows the same data as a table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ _GAP: Final = 0.22
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """A part of a column, in the units of the drawing."""
+    """A part of a column, in SVG units."""
 
     x: float
     y: float
     width: float
     height: float
     kind: str
-    """Name of its colour: ``succeeded``, ``failed``, ``cancelled`` or ``count``."""
+    """Name of the colour: ``succeeded``, ``failed``, ``cancelled`` or ``count``."""
     label: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
-    """Columns, and what they stand for."""
+    """The bars of a chart with the labels of its axes."""
 
     bars: tuple[Bar, ...]
     labels: tuple[tuple[float, str], ...]
-    """Where along the axis which label stands, in its middle."""
+    """Middle of each label on the horizontal axis, and its text."""
     top: str
-    """What the full height stands for."""
+    """Label of the full height."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Part:
-    """What a bar counts, and on how much it stands."""
+    """The value of a bar, and the sum of those below it."""
 
     kind: str
     amount: int
@@ -49,7 +49,7 @@ class _Part:
 
 
 def days_chart(counts: Sequence[DayCount], *, today: date, days: int) -> Chart:
-    """Draw how many builds ended on each of the last days, by how they ended."""
+    """Return a chart of finished builds per day, by status."""
     by_day = {count.day: count for count in counts}
     shown = _days(today, days)
     columns = [by_day.get(day, DayCount(day=day)) for day in shown]
@@ -59,7 +59,7 @@ def days_chart(counts: Sequence[DayCount], *, today: date, days: int) -> Chart:
 
 
 def rates_chart(counts: Sequence[DayCount], *, today: date, days: int) -> Chart:
-    """Draw which share of the builds that ended by themselves succeeded, on each of the last days that had any."""
+    """Return a chart of the success rate per day; cancelled builds do not count."""
     by_day = {count.day: count for count in counts}
     shown = _days(today, days)
     bars = []
@@ -68,14 +68,14 @@ def rates_chart(counts: Sequence[DayCount], *, today: date, days: int) -> Chart:
         if one is None or one.success_rate is None:
             continue
         share = round(100 * one.success_rate)
-        # A day on which everything failed has a bar too, else it would look like one without builds.
+        # A day with failures only gets a bar of 1 %, so that it differs from a day without builds.
         part = _Part(kind="succeeded" if share else "failed", amount=max(share, 1), label=f"{day:%Y-%m-%d}: {share} %")
         bars.append(_bar(part, place=place, columns=days, top=100))
     return Chart(bars=tuple(bars), labels=tuple(_day_labels(shown)), top="100 %")
 
 
 def bytes_chart(counts: Sequence[DayBytes], *, today: date, days: int) -> Chart:
-    """Draw how much was published on each of the last days."""
+    """Return a chart of the size published per day."""
     by_day = {count.day: count.size_bytes for count in counts}
     shown = _days(today, days)
     top = max((by_day.get(day, 0) for day in shown), default=0) or 1
@@ -88,7 +88,7 @@ def bytes_chart(counts: Sequence[DayBytes], *, today: date, days: int) -> Chart:
 
 
 def shares(amounts: Sequence[float]) -> tuple[float, ...]:
-    """Say how long the bar of each of some amounts is, in percent of the longest."""
+    """Return each amount in percent of the largest."""
     top = max(amounts, default=0.0) or 1.0
     return tuple(round(100 * amount / top, 1) for amount in amounts)
 
@@ -116,7 +116,7 @@ def _stack(place: int, count: DayCount, columns: int, top: int) -> list[Bar]:
 
 
 def durations_chart(counts: Sequence[int]) -> Chart:
-    """Draw how many builds are in each class of durations."""
+    """Return a histogram of durations."""
     top = max(counts, default=0) or 1
     names = duration_names()
     parts = [_Part(kind="count", amount=one, label=f"{name}: {one}") for name, one in zip(names, counts, strict=True)]
@@ -126,7 +126,7 @@ def durations_chart(counts: Sequence[int]) -> Chart:
 
 
 def duration_names() -> tuple[str, ...]:
-    """Name the classes of durations."""
+    """Return the labels of the histogram's classes."""
     ends = [_short(bound) for bound in DURATION_BOUNDS]
     return (*(f"≤ {end}" for end in ends), f"> {ends[-1]}")
 

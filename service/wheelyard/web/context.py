@@ -1,7 +1,7 @@
-"""One request for a page: who sent it, and its form. Must not know which pages there are.
+"""The context of a page request: session, form and cached answers.
 
-Every form that changes something carries the session's CSRF token. Signing in cannot, so that is refused if a browser
-says that the form is another site's (Fetch Metadata, ``Sec-Fetch-Site``).
+Every form that changes something carries the session's CSRF token. The sign-in form has no session yet, so a sign-in
+is refused if the browser's ``Sec-Fetch-Site`` header names another site (https://www.w3.org/TR/fetch-metadata/).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,16 +34,16 @@ _MAX_FILES: Final = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upload:
-    """A file that a form carries."""
+    """An uploaded file."""
 
     name: str
-    """As the browser gives it."""
+    """The name that the browser sent."""
     content: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Form:
-    """What a form carries."""
+    """The fields and files of a form."""
 
     fields: Sequence[tuple[str, str]] = ()
     uploads: tuple[Upload, ...] = ()
@@ -51,63 +51,63 @@ class _Form:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageContext:
-    """What a page function is given."""
+    """The argument of every page function."""
 
     request: Request
     services: ApiServices
     session: Session | None
-    """None for somebody who needs none: where reading is open, and when signing in."""
+    """None for anonymous readers, and on the sign-in page."""
     form: Mapping[str, str] = field(default_factory=dict)
-    """The fields of the form that was sent, without those that prove where it comes from."""
+    """The fields of the form, without the CSRF token."""
     chosen_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """All values of fields that can have several."""
+    """All values of each field; a field can occur several times."""
     uploads: tuple[Upload, ...] = ()
-    """The files that the form carries."""
+    """The uploaded files."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def token(self) -> Token:
-        """Whose rights count."""
+        """The token whose scope applies."""
         return self.session.token if self.session else ANONYMOUS
 
     @property
     def caller(self) -> str:
-        """Say what limits count as the caller."""
+        """The caller's key for rate limits: token id, else address."""
         return self.session.token.id if self.session else self.address
 
     @property
     def trace(self) -> Trace:
-        """What is kept with whatever the visitor starts."""
+        """The trace that is stored with every build or request that this page starts."""
         return trace_of(self.request.scope)
 
     @property
     def address(self) -> str:
-        """Where the request comes from."""
+        """The client's address."""
         return address_of(self.request)
 
     def part(self, name: str) -> str:
-        """Give a part of the path; raises NotFoundError for what no name can hold."""
+        """Return a path parameter; raise NotFoundError if it has unprintable characters."""
         text = str(self.request.path_params[name])
         if not text.isprintable():
             raise NotFoundError(kind="page", name=self.request.url.path)
         return text
 
     def asked(self, name: str, default: str = "") -> str:
-        """Give a parameter of the query, or of the form."""
+        """Return a parameter of the form, else of the query."""
         text = self.form.get(name, self.request.query_params.get(name, default))
         return "".join(filter(str.isprintable, text)).strip()
 
     def chosen(self, name: str) -> tuple[str, ...]:
-        """Return all values of a field of the form, each once."""
+        """Return all values of a form field, without duplicates."""
         values = ("".join(filter(str.isprintable, text)).strip() for text in self.chosen_values.get(name, ()))
         return tuple(dict.fromkeys(filter(None, values)))
 
     def may(self, scope: str) -> bool:
-        """Tell whether a button that needs this scope is worth showing."""
+        """Return whether the token has this scope; buttons are hidden otherwise."""
         return self.token.scope.allows(Scope(scope))
 
     def values(self) -> dict[str, object]:
-        """Give what every template needs."""
+        """Return the variables that every template needs."""
         return {
             "context": self,
             "token": self.token if self.session else None,
@@ -119,7 +119,10 @@ class PageContext:
 
 
 async def open_context(request: Request, needed: Scope | None) -> PageContext:
-    """Find out who asks and read the form; raises UnauthenticatedError, ForbiddenError or InvalidRequestError."""
+    """Read the session and the form.
+
+    Raise UnauthenticatedError, ForbiddenError or InvalidRequestError.
+    """
     services = services_of(request)
     session = await _session(request, services, needed)
     sent = await _form(request) if request.method == "POST" else _Form()
@@ -143,7 +146,7 @@ async def _session(request: Request, services: ApiServices, needed: Scope | None
         if needed is not Scope.READ:
             raise
         require_our_name(request)
-        # Raises the same error unless reading is open to everybody.
+        # Raises the same error unless anonymous reading is allowed.
         await services.access.admit(None, needed=needed, address=address_of(request))
         return None
     services.access.count(session.token)
@@ -155,7 +158,7 @@ async def _form(request: Request) -> _Form:
     if kind == _FORM_WITH_FILES:
         return await _form_with_files(request)
     if kind != _FORM:
-        raise InvalidRequestError(problems=[f"the form must be sent as {_FORM}"])
+        raise InvalidRequestError(problems=[f"the form must have the media type {_FORM}"])
     try:
         text = (await request.body()).decode()
         return _Form(fields=parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
@@ -164,11 +167,11 @@ async def _form(request: Request) -> _Form:
 
 
 async def _form_with_files(request: Request) -> _Form:
-    """Read a form that carries files (RFC 7578); its size is limited as every body's is."""
+    """Read a form with files (RFC 7578); the body limit applies."""
     async with request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=MAX_FILES_BYTES) as form:
         items = form.multi_items()
         fields = [(name, value) for name, value in items if isinstance(value, str)]
-        # A field for files in which nobody chose one is sent as a file without a name.
+        # Browsers send an empty file field as a file without a name (https://github.com/whatwg/html/issues/3658).
         files = [value for _, value in items if isinstance(value, UploadFile) and value.filename]
         uploads = [Upload(name=file.filename or "", content=await file.read()) for file in files]
         return _Form(fields=fields, uploads=tuple(uploads))
@@ -180,23 +183,23 @@ def _check_origin(request: Request) -> None:
 
 
 def _check_csrf(session: Session, given: str | None) -> None:
-    """Refuse a form of another session in a way that does not ask for a new sign-in: there is a session."""
+    """Refuse a form of another session, without redirecting to the sign-in page: there is a session."""
     try:
         session.check_csrf(given)
     except UnauthenticatedError as error:
-        problem = "the form is not of this session; go back, load the page again, and send it once more"
+        problem = "the form belongs to another session; go back, reload the page and submit the form again"
         raise InvalidRequestError(problems=[problem]) from error
 
 
 def sign_in_path(request: Request) -> str:
-    """Say where to sign in, and to come back to what was asked for, if that only shows something."""
+    """Return the path of the sign-in page, with the page to return to if the request was a GET."""
     back = request.url.path if request.method == "GET" else "/"
     query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
     return "/sign-in" if back == "/" and not query else f"/sign-in?next={quote(back + query)}"
 
 
 def local_path(text: str) -> str:
-    """Give a path of this site; anything else becomes the home page, so that nobody is sent elsewhere."""
+    """Return a path of this site, or the home page for any other text, to prevent open redirects."""
     parts = urlsplit(text)
     local = text.startswith("/") and not text.startswith("//") and not (parts.scheme or parts.netloc)
     return text if local and "\\" not in text and text.isprintable() else "/"

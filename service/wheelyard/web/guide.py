@@ -1,4 +1,4 @@
-"""The guide at /guide/: the documentation, built from docs/ when the program is (tools/build_guide.py)."""
+"""The guide at /guide/: the documentation, built from docs/ with the program (tools/build_guide.py)."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from wheelyard.errors import NotFoundError
 from wheelyard.resources import data_path
 
 ARCHIVE: Final = "guide.zip"
-# The theme draws its icons from data URLs, searches in a worker, and gives what it finds a style sheet of its own.
+# The theme loads icons from data URLs, searches in a web worker, and styles its results inline.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'{hashes}; worker-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -29,7 +29,7 @@ _NOT_MODIFIED: Final = 304
 
 
 def add_guide(app: FastAPI) -> None:
-    """Serve the guide; where it was not built, as in a clone without ``make guide``, say that it is not there."""
+    """Serve the guide; without its archive (a clone without ``make guide``) every page is a 404."""
     guide = _Guide(data_path(ARCHIVE))
 
     def show_guide(request: Request, path: str) -> Response:
@@ -45,14 +45,14 @@ async def _go_to_start() -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One file of the guide, as it is sent."""
+    """A file of the guide with its response headers."""
 
     content: bytes
     headers: dict[str, str]
 
 
 class _Guide:
-    """The archive with the guide. What it has no name for is not there, whatever a path says."""
+    """The guide's archive; only names in the archive are served."""
 
     def __init__(self, archive: Path) -> None:
         self._archive = archive
@@ -66,7 +66,7 @@ class _Guide:
             return frozenset(archive.namelist())
 
     def answer(self, request: Request, path: str) -> Response:
-        """Answer a request for a page or a file; raise NotFoundError."""
+        """Return the response for a page or a file; raise NotFoundError."""
         name = f"{path}index.html" if path.endswith("/") or not path else path
         if name not in self._names and f"{name}/index.html" in self._names:
             return RedirectResponse(f"{path.rpartition('/')[2]}/")
@@ -94,6 +94,6 @@ class _Guide:
 
 
 def _policy_of(page: bytes) -> str:
-    """Allow the scripts within a page by their hashes (https://www.w3.org/TR/CSP3/#match-element-to-source-list)."""
+    """Return the policy that allows a page's inline scripts by their hashes (https://www.w3.org/TR/CSP3/#match-element-to-source-list)."""
     digests = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _SCRIPT.findall(page))
     return _POLICY.format(hashes="".join(f" 'sha256-{digest}'" for digest in digests))

@@ -1,4 +1,4 @@
-"""The home page: search, what is building, the latest wheels, what failed lately, and whether everything answers."""
+"""The home page (search, builds, latest wheels, recent failures, health) and the page of the index."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ _SHOWN = 8
 
 
 async def show_home(context: PageContext) -> Page:
-    """Show how things are."""
+    """Show the home page."""
     running, queued, failed, health = await asyncio.gather(
         _builds(context, Status.RUNNING),
         _builds(context, Status.QUEUED),
@@ -44,30 +44,30 @@ async def _builds(context: PageContext, status: Status) -> tuple[BuildSummary, .
 
 
 def index_url(context: PageContext) -> str:
-    """Say where installers find our index, as this visitor reaches it."""
+    """Return the index URL as this visitor reaches it."""
     base = context.services.index.public_url or str(context.request.base_url)
     return f"{base.rstrip('/')}/simple/"
 
 
 _SHOWN_FINDINGS = 100
 MEANINGS = {
-    Difference.MISSING: "It is listed, and devpi does not have it.",
-    Difference.OTHER_BYTES: "devpi holds other bytes than those that were proven. Delete it there, then mend.",
-    Difference.NOT_DELETED: "It was deleted, and devpi still has it.",
-    Difference.UNKNOWN: "devpi holds it, and no build of ours has published it. It is left alone.",
-    Difference.NO_METADATA: "Its metadata was not kept, so installers fetch the whole wheel for it.",
-    Difference.NO_CONTENTS: "What it contains was not kept, so its page cannot list it.",
+    Difference.MISSING: "It is in the database but not in devpi.",
+    Difference.OTHER_BYTES: "The file in devpi differs from the published file. Delete it in devpi, then repair.",
+    Difference.NOT_DELETED: "It was deleted, but devpi still has it.",
+    Difference.UNKNOWN: "devpi has it, but no build published it. A repair does not change it.",
+    Difference.NO_METADATA: "Its metadata was not recorded, so installers must download the wheel to read it.",
+    Difference.NO_CONTENTS: "Its contents were not recorded, so its page cannot list them.",
 }
 
 
 async def show_index(context: PageContext) -> Page:
-    """Show how devpi and the database compared at the last look."""
+    """Show the result of the last comparison of devpi and the database."""
     report = await context.services.index.check.last()
     values = {"report": report, "shown": report.findings[:_SHOWN_FINDINGS] if report else (), "meanings": MEANINGS}
-    return Page(template="index.html", title="The index", values=values)
+    return Page(template="index.html", title="Index", values=values)
 
 
 async def check_index(context: PageContext) -> Response:
-    """Compare now, and mend if that was asked for."""
+    """Compare now, and repair on request."""
     await context.services.index.check(mend=context.asked("mend") == "yes", by=context.token.actor)
     return RedirectResponse("/index", status_code=303)

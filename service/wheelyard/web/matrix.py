@@ -1,4 +1,4 @@
-"""A release's wheels by Python and platform: what exists, is on its way, failed, or can be asked for. Reads nothing."""
+"""The table of a release by platform and Python: wheels, running and failed builds, and what can be requested."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from wheelyard.domain.untrusted.versions import find_version, read_version
 
 
 class CellState(StrEnum):
-    """What there is for one release on one target."""
+    """State of a release on a target."""
 
     EXISTS = "exists"
     STAGED = "staged"
-    """There is a wheel, on staging only."""
+    """There is a wheel, but only on staging."""
     YANKED = "yanked"
     BUILDING = "building"
     QUEUED = "queued"
@@ -33,39 +33,39 @@ class CellState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One release on one target."""
+    """A release on a target."""
 
     target: Target
     state: CellState
     wheel: IndexedWheel | None = None
-    """The newest wheel that a machine of this target takes."""
+    """The newest wheel that is compatible with the target."""
     build: BuildSummary | None = None
-    """The newest build for it."""
+    """The newest build for the target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseRow:
-    """A release: what there is for each target, and all of its wheels."""
+    """A release with its cells and all of its wheels."""
 
     version: str
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
-    """By platform, a cell for each Python of ``pythons``; None where no builder has that Python."""
+    """Cells by platform, one for each Python of ``pythons``; None if no builder has that Python."""
     wheels: tuple[IndexedWheel, ...]
 
     @property
     def failed(self) -> tuple[BuildSummary, ...]:
-        """The builds behind the cells that show a failure."""
+        """The builds of the failed cells."""
         cells = (cell for _, row in self.rows for cell in row if cell and cell.state is CellState.FAILED)
         return tuple(cell.build for cell in cells if cell.build and cell.build.failure)
 
 
 def pythons_of(targets: Sequence[Target]) -> tuple[str, ...]:
-    """Name the columns: every Python that any suite has, the oldest first."""
+    """Return the columns: the Pythons of all suites, the oldest first."""
     return tuple(sorted({target.python for target in targets}, key=read_version))
 
 
 def versions_of(*groups: Iterable[str]) -> list[str]:
-    """Sort versions, each once, the newest first; what is no version, which only old rows can hold, comes last."""
+    """Return the distinct versions, newest first; invalid versions, which only old records have, come last."""
     return sorted(set(chain(*groups)), key=_order, reverse=True)
 
 
@@ -75,7 +75,7 @@ def release_rows(
     builds: Sequence[BuildSummary],
     targets: Sequence[Target],
 ) -> tuple[ReleaseRow, ...]:
-    """Put wheels and builds of some of a project's versions side by side."""
+    """Return the wheels and builds of some versions of a project, by target."""
     wheels = {release.version: release.wheels for release in releases}
     newest: dict[tuple[str, Target], BuildSummary] = {}
     for build in builds:
@@ -109,7 +109,7 @@ def _rows(
 def _cell(target: Target, wheels: Iterable[tuple[IndexedWheel, frozenset[Tag]]], build: BuildSummary | None) -> Cell:
     accepted = _tags(target)
     fitting = [wheel for wheel, tags in wheels if tags & accepted]
-    # What everybody can install says more than what is newer, and our own more than what it replaces.
+    # Prefer wheels that everyone can install over newer ones, and our own over mirrored ones.
     wheel = min(
         fitting,
         key=lambda one: (one.standing is not Standing.OFFERED, one.level is not Level.PROD, not one.is_own),

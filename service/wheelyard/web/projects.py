@@ -1,4 +1,4 @@
-"""Projects: the list, the search, and each with its releases by Python and platform."""
+"""The pages of projects: the list, the search, and a project with its releases by platform and Python."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ from wheelyard.web.rendering import Page
 _PAGE_SIZE = 50
 _SHOWN_RELEASES = 8
 _SHOWN_UPSTREAM = 12
-_PATIENCE_SECONDS = 2.0
-"""How long a page waits for upstream before it does without."""
+_UPSTREAM_TIMEOUT_SECONDS = 2.0
+"""How long a page waits for the upstream index."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _NewestRelease:
-    """What the list of projects says of a project's newest version."""
+    """A project's newest version as the list shows it."""
 
     version: str
     state: str
-    """The best of its wheels: one that installers take, else a staged one, else a yanked one."""
+    """State of its best wheel: installable, else staged, else yanked."""
     origins: tuple[str, ...]
 
     @classmethod
@@ -46,14 +46,14 @@ class _NewestRelease:
 
 
 def links_of(context: PageContext) -> IndexLinks:
-    """Make the index's addresses as this visitor reaches them."""
+    """Return the index URLs as this visitor reaches them."""
     index = context.services.index
     base = (index.public_url or str(context.request.base_url)).rstrip("/")
     return IndexLinks(base=base, is_open=is_open_to(context.request, index))
 
 
 async def search(context: PageContext) -> Response:
-    """Go to the project of this very name if there is one, else to the list of those that begin so."""
+    """Redirect to the project with this name, else to the list of names that begin so."""
     wanted = context.asked("q")[:200]
     if not wanted:
         return RedirectResponse("/projects", status_code=303)
@@ -64,12 +64,12 @@ async def search(context: PageContext) -> Response:
 
 
 async def _was_built(context: PageContext, name: str) -> bool:
-    """Tell whether there is a build of a project, even if none ever made a wheel."""
+    """Return whether a project has a build, successful or not."""
     return bool((await context.services.builds.list_builds(BuildFilter(project=name, limit=1))).builds)
 
 
 async def list_projects(context: PageContext) -> Page:
-    """List projects that have a wheel, by name."""
+    """List the projects that have a wheel, by name."""
     wanted, after = context.asked("q")[:200], context.asked("after")[:200]
     prefix = canonicalize_name(wanted) if wanted else ""
     page = await context.services.index.browse.projects(
@@ -95,7 +95,7 @@ async def list_projects(context: PageContext) -> Page:
 
 
 async def show_project(context: PageContext) -> Page:
-    """Show a project's releases, and what there is of each for every target."""
+    """Show a project's releases with their wheels and builds for each target."""
     name = canonicalize_name(context.part("name"))
     page = await context.services.builds.list_builds(BuildFilter(project=name, limit=MAX_PAGE_SIZE))
     releases = await _releases(context, name)
@@ -127,7 +127,7 @@ def _has_recipe(context: PageContext, name: NormalizedName) -> bool:
 
 
 def _installable(versions: Sequence[str], releases: Sequence[ReleaseWheels]) -> IndexedWheel | None:
-    """Find a wheel of the newest version that installers take, from prod if there is any; None if there is none."""
+    """Return a wheel of the newest installable version, from prod if possible; None if there is none."""
     offered = [wheel for one in releases for wheel in one.wheels if wheel.standing is Standing.OFFERED]
     order = {version: place for place, version in enumerate(versions)}
     return min(offered, key=lambda one: (one.level is not Level.PROD, order[one.version]), default=None)
@@ -139,13 +139,13 @@ def _install_line(context: PageContext, wheel: IndexedWheel) -> str:
 
 
 async def _not_built(context: PageContext, name: str, known: Sequence[str]) -> tuple[str, ...] | None:
-    """List upstream's newest releases that nobody has built; None if upstream cannot be asked just now."""
+    """Return upstream's newest releases without a build; None if upstream does not answer."""
 
     async def ask() -> tuple[str, ...]:
         return tuple(map(str, await context.services.request_build.versions(name)))
 
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_UPSTREAM_TIMEOUT_SECONDS):
             versions = await recent_answer(context.request, f"upstream {name}", ask, seconds=300)
     except (WheelyardError, TimeoutError):
         return None

@@ -1,4 +1,4 @@
-"""Recipes: which there are and whether they can be used, and each with where every key comes from."""
+"""The pages of recipes: the list, and a recipe with the rule that each key comes from."""
 
 import asyncio
 import contextlib
@@ -22,8 +22,8 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import find_version, read_version
 from wheelyard.errors import InvalidRequestError, NotFoundError, RecipeInvalidError, WheelyardError
 from wheelyard.web.context import PageContext
-from wheelyard.web.log_window import LogSpan, Viewport, window_from
 from wheelyard.web.rendering import Page
+from wheelyard.web.viewport import LogSpan, Viewport, viewport_from
 from wheelyard.web.words import some
 
 _PAGE_SIZE: Final = 100
@@ -33,7 +33,7 @@ _MAX_DIGITS: Final = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """What a recipe means for one release on one target."""
+    """The effective recipe of a release on a target."""
 
     place: Place
     keys: tuple[KeyOrigin, ...]
@@ -41,9 +41,9 @@ class Explanation:
 
 
 async def list_recipes(context: PageContext) -> Page:
-    """List recipes by project, a page at a time, and where they come from."""
+    """List recipes by project, page by page, and their sources."""
     book = context.services.recipes
-    # Recipes are files, so they are read in threads: a slow disk must not hold up other requests.
+    # Recipes are files, so they are read in threads: a slow disk must not block other requests.
     recipes, sources = await asyncio.gather(asyncio.to_thread(book.list_recipes), asyncio.to_thread(book.list_sources))
     wanted, after = context.asked("q")[:200], context.asked("after")[:200]
     prefix = canonicalize_name(wanted) if wanted else ""
@@ -67,10 +67,10 @@ async def list_recipes(context: PageContext) -> Page:
 
 
 def _packages(context: PageContext, names: Sequence[NormalizedName]) -> dict[str, tuple[str, ...]]:
-    """Name the system packages and toolchains that recipes ask for, in any of their rules."""
+    """Return the system packages and toolchains of each recipe, from all of its rules."""
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
-        # What is wrong with one, or with where they come from, stands beside it.
+        # The page shows the problems of a recipe or of a source separately.
         with contextlib.suppress(WheelyardError):
             recipe = context.services.recipes.find(name)
             rules = recipe.rules if recipe else ()
@@ -79,7 +79,7 @@ def _packages(context: PageContext, names: Sequence[NormalizedName]) -> dict[str
 
 
 async def show_recipe(context: PageContext) -> Page:
-    """Show a recipe's text, and what it means for a release."""
+    """Show a recipe's text, and its effect on a release."""
     name = canonicalize_name(context.part("name"))
     book = context.services.recipes
     status = await asyncio.to_thread(book.describe, name)
@@ -104,7 +104,7 @@ async def show_recipe(context: PageContext) -> Page:
 
 
 def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:
-    """Say of a project that was built that it has none; raises NotFoundError for any other name."""
+    """Return the page of a built project without a recipe; raise NotFoundError for any other name."""
     if not builds:
         raise NotFoundError(kind="recipe", name=name)
     results = last_results(builds)
@@ -114,7 +114,7 @@ def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:
 
 
 def last_results(builds: Sequence[BuildSummary]) -> tuple[BuildSummary, ...]:
-    """Give the newest finished build for each target, by platform and Python."""
+    """Return the newest finished build for each target, by platform and Python."""
     newest: dict[Target, BuildSummary] = {}
     for build in builds:
         if build.status.is_final:
@@ -124,16 +124,16 @@ def last_results(builds: Sequence[BuildSummary]) -> tuple[BuildSummary, ...]:
 
 
 def _lines(context: PageContext, status: RecipeStatus) -> Viewport:
-    """Cut out the part of its text that a page can show: around a line that was asked for, else from the first."""
+    """Return the part of the text that a page shows: around the line of the query, else from the first line."""
     lines = [clean_line(line) for line in status.text.splitlines()]
     wanted = context.asked("line")
     first = int(wanted) if wanted.isdecimal() and len(wanted) <= _MAX_DIGITS else 1
     first = min(max(first - _BEFORE, 1), max(len(lines), 1)) if wanted else 1
-    return window_from(LogSpan(first=first, lines=lines[first - 1 :], total=len(lines)))
+    return viewport_from(LogSpan(first=first, lines=lines[first - 1 :], total=len(lines)))
 
 
 def _target(context: PageContext) -> Target:
-    """Read a target as the form sends it: a Python and a platform with a space between."""
+    """Return the target of the form: a Python and a platform, separated by a space."""
     python, _, platform = context.asked("target").partition(" ")
     if not python:
         return context.services.defaults
@@ -144,7 +144,7 @@ def _target(context: PageContext) -> Target:
 
 
 def _explain(context: PageContext, status: RecipeStatus, version: str, target: Target) -> Explanation | None:
-    """Say where each key comes from; None for a recipe that cannot be used."""
+    """Return where each key comes from; None for an invalid recipe."""
     recipe = _usable(context, status)
     if recipe is None:
         return None
@@ -171,7 +171,7 @@ _NOTHING = EffectiveRecipe()
 
 
 def used_keys(recipe: EffectiveRecipe) -> tuple[tuple[str, str], ...]:
-    """List what the recipe came to; empty if there is none."""
+    """Return the keys of the effective recipe; empty if there is none."""
     found = ((one.name, getattr(recipe, one.name)) for one in fields(recipe))
     return tuple(
         (name.replace("_", " ").capitalize(), _words(value))

@@ -1,8 +1,8 @@
-"""Turns a page's values into HTML: templates, headers, ETags. Must not know which pages there are.
+"""Rendering of pages: templates, headers, ETags, compression.
 
-Every text is escaped by Jinja2's autoescape; no template marks anything safe, and a test says so. What cannot be seen,
-such as marks that reverse the direction of writing, is shown by its code point, wherever a text comes from. The policy
-of the pages allows no script or style within them, and nothing of anybody else's (CSP level 3).
+Jinja2 escapes every text; a test checks that no template marks anything safe. Invisible characters, such as marks that
+reverse the text direction, are shown by their code point. The content security policy allows no inline scripts or
+styles and nothing from other sites (CSP level 3).
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from wheelyard.web.words import FILTERS, show_hidden
 
 _OK: Final = 200
 _SMALL_BYTES: Final = 1400
-"""What fits into one packet gains nothing."""
+"""Smaller bodies fit into one packet, so compression gains nothing."""
 _LEVEL: Final = 5
-"""Half the time of the highest level, for a twentieth more bytes."""
+"""Compression level: half the time of the highest, for 5 % more bytes."""
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -50,7 +50,7 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """What a page function gives back."""
+    """The result of a page function."""
 
     template: str
     title: str
@@ -60,7 +60,7 @@ class Page:
 
 @cache
 def templates() -> Environment:
-    """Load the templates, once."""
+    """Return the template environment, created once."""
     environment = Environment(
         loader=PackageLoader("wheelyard.web"),
         autoescape=True,
@@ -78,13 +78,13 @@ def templates() -> Environment:
 
 @cache
 def asset_path(name: str) -> str:
-    """Say where a file of ours is served; the address changes with its content."""
+    """Return the path of a static file; it changes with the content."""
     content = (files("wheelyard.web") / "static" / name).read_bytes()
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def render(request: Request, page: Page, values: Mapping[str, object]) -> Response:
-    """Answer with a page, or with 304 if the browser has the very same one."""
+    """Return a page as a response, or 304 if the browser's copy is current."""
     body = templates().get_template(page.template).render(title=page.title, **values, **page.values).encode()
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:24]}"'
     headers = {**_HEADERS, "ETag": tag}
@@ -100,7 +100,7 @@ _OF_PROGRAMS = ("/v1/", "/simple", "/staging", "/own/", "/files/")
 
 
 async def error_page(request: Request, problem: Problem) -> Response | None:
-    """Show what went wrong; None for installers and API clients, which do not ask for HTML first as browsers do."""
+    """Return the error page for a browser; None for installers and API clients, which do not prefer HTML."""
     if not request.headers.get("Accept", "").startswith("text/html") or request.url.path.startswith(_OF_PROGRAMS):
         return None
     values = {
@@ -117,7 +117,7 @@ async def error_page(request: Request, problem: Problem) -> Response | None:
 
 
 async def _session(request: Request) -> Session | None:
-    """Find out who is signed in; None if that cannot be read, which may be the very error that is shown."""
+    """Return the session; None if it cannot be read, for example because the database is down."""
     with contextlib.suppress(WheelyardError, TimeoutError):
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return await session_of(request, services_of(request).sessions)

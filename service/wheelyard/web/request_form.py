@@ -1,4 +1,4 @@
-"""Ask for a wheel: project and release with completion, then the plan, then the request itself."""
+"""The page that requests a wheel: the form with completion, then the plan, then the request."""
 
 import asyncio
 import re
@@ -26,16 +26,16 @@ _PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?[._-]*"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What the form says."""
+class RequestForm:
+    """The fields of the form."""
 
     requirement: str
     python: str
     platform: str
 
     @classmethod
-    def of(cls, context: PageContext) -> "Wish":
-        """Read it off a visit; what is not said is the default target."""
+    def of(cls, context: PageContext) -> "RequestForm":
+        """Read the form; missing fields get the default target."""
         defaults = context.services.defaults
         python, _, platform = context.asked("target").partition(" ")
         return cls(
@@ -44,8 +44,8 @@ class Wish:
             platform=platform or context.asked("platform") or defaults.platform,
         )
 
-    def ask(self, context: PageContext) -> BuildRequest:
-        """Say it as a request of the visitor."""
+    def request(self, context: PageContext) -> BuildRequest:
+        """Return the build request."""
         return BuildRequest(
             requirement=self.requirement,
             python=self.python,
@@ -56,22 +56,22 @@ class Wish:
 
 
 async def show_form(context: PageContext) -> Page:
-    """Show the form; once it names a project, also its releases and what a request would lead to."""
+    """Show the form; once a project is entered, also its releases and the plan."""
     return await form_page(context)
 
 
 async def form_page(context: PageContext, *, refused: WheelyardError | None = None) -> Page:
-    """Make the page of the forms.
+    """Return the page with both forms.
 
     Args:
-        context: Who asks, and what the forms say.
+        context: The context of the request.
         refused: Why the files of an application were refused.
     """
-    wish = Wish.of(context)
-    order, problem = await _plan(context, wish)
+    form = RequestForm.of(context)
+    order, problem = await _plan(context, form)
     targets = context.services.request_build.targets()
     values = {
-        "wish": wish,
+        "form": form,
         "order": order,
         "problem": problem,
         "targets": targets,
@@ -89,12 +89,12 @@ async def form_page(context: PageContext, *, refused: WheelyardError | None = No
     return Page(template="request.html", title="Request a wheel", values=values, status=status)
 
 
-async def _plan(context: PageContext, wish: Wish) -> tuple[BuildOrder | None, WheelyardError | None]:
-    """Decide what would be built; what stands in the way is shown beside the form, which keeps what was typed."""
-    if not wish.requirement:
+async def _plan(context: PageContext, form: RequestForm) -> tuple[BuildOrder | None, WheelyardError | None]:
+    """Return the build that a request would start, or the error that prevents it."""
+    if not form.requirement:
         return None, None
     try:
-        return await context.services.request_build.decide(wish.ask(context)), None
+        return await context.services.request_build.decide(form.request(context)), None
     except WheelyardError as error:
         return None, error
 
@@ -107,7 +107,7 @@ async def _versions(context: PageContext, order: BuildOrder | None) -> tuple[str
 
 
 async def _known_names(context: PageContext) -> Sequence[str]:
-    """Suggest the projects that begin as what was typed does, for browsers without script."""
+    """Return the projects that match the entered prefix, for browsers without JavaScript."""
     typed = _PROJECT.match(context.asked("requirement"))
     return await context.services.index.browse.known_projects(
         canonicalize_name(typed[0]) if typed else "", limit=_SUGGESTED
@@ -115,7 +115,7 @@ async def _known_names(context: PageContext) -> Sequence[str]:
 
 
 async def suggest(context: PageContext) -> Response:
-    """Say how what was typed may go on: names of projects, and after ``==`` releases of one, the newest first."""
+    """Return completions: project names, and after ``==`` the releases of a project, newest first."""
     typed = context.asked("q")[:200]
     name, exactly, version = typed.partition("==")
     found = _PROJECT.fullmatch(name.strip())
@@ -143,6 +143,6 @@ async def _releases(context: PageContext, name: str, begins: str) -> Sequence[st
 
 
 async def send_request(context: PageContext) -> Response:
-    """Ask for the wheel, and go to the build that was made or joined."""
-    submission = await context.services.request_build(Wish.of(context).ask(context))
+    """Request the wheel and redirect to the new or joined build."""
+    submission = await context.services.request_build(RequestForm.of(context).request(context))
     return RedirectResponse(f"/builds/{submission.build.id}", status_code=303)

@@ -1,4 +1,4 @@
-"""Requests for whole applications: the list, and each with how far its items have come; cancel."""
+"""The pages of requests for whole applications: the list, a request with its items, cancel."""
 
 import uuid
 from typing import Final
@@ -56,7 +56,7 @@ def _is_id(text: str) -> bool:
 
 
 async def show_request(context: PageContext) -> Page:
-    """Show a request: its progress, and a part of its items."""
+    """Show a request with its progress and a page of its items."""
     prebuild = await context.services.prebuilds.get(context.part("request_id"))
     wanted = _status(context.asked("status"))
     items = [item for item in prebuild.items if wanted in {None, item.status}]
@@ -97,6 +97,6 @@ def _status(text: str) -> ItemStatus | None:
 
 
 async def cancel_request(context: PageContext) -> Response:
-    """Start nothing more for it."""
+    """Cancel a request: start no more builds for it."""
     prebuild = await context.services.prebuilds.cancel(context.part("request_id"), by=context.token)
     return RedirectResponse(f"/requests/{prebuild.id}", status_code=303)

@@ -1,4 +1,4 @@
-"""Sign in with a token, and out again. Must not keep a secret anywhere but in the cookie."""
+"""Sign-in with a token, and sign-out; only the cookie holds the session's secret."""
 
 from fastapi import Response
 from fastapi.responses import RedirectResponse
@@ -10,12 +10,12 @@ from wheelyard.web.rendering import Page
 
 
 async def show_sign_in(context: PageContext) -> Page:
-    """Ask for a token."""
+    """Show the sign-in form."""
     return _sign_in_page(context)
 
 
 async def sign_in(context: PageContext) -> Page | Response:
-    """Open a session, and go to where somebody was on the way to."""
+    """Open a session and redirect to the page that required it."""
     sessions = context.services.sessions
     try:
         session = await sessions.sign_in(context.asked("token"), address=context.address)

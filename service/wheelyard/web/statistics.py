@@ -1,4 +1,4 @@
-"""Statistics as drawings, each with a table that says the same."""
+"""The pages of statistics, as charts with tables, and of the queue."""
 
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import BuildFilter
@@ -20,14 +20,14 @@ _FEWEST_DAYS = 7
 
 
 async def show_statistics(context: PageContext) -> Page:
-    """Show what happened in the last days."""
+    """Show the statistics of the last days."""
     days = next((days for days in _CHOICES if str(days) == context.asked("days")), 30)
     store = context.services.figures
     found = await recent_answer(context.request, f"statistics {days}", lambda: store.summarise(days=days), seconds=60)
     disk = await recent_answer(context.request, "disk", context.services.disk, seconds=600)
     today = context.now.date()
     dates = sorted({one.day for one in found.days} | {one.day for one in found.published})
-    # Days before the first of which anything is known would only be empty columns.
+    # Skip the days before the first record: their columns would be empty.
     drawn = min(days, max((today - dates[0]).days + 1, _FEWEST_DAYS)) if dates else days
     values = {
         "days": days,

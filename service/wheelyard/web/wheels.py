@@ -1,4 +1,4 @@
-"""The page of a wheel: what it is, why it has its tag, what is in it, how it came to be; yank and un-yank."""
+"""The page of a wheel: tag, contents, provenance; yank, un-yank, promote and delete."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -48,7 +48,7 @@ _MOST_DIGITS: Final = 6
 
 
 async def show_wheel(context: PageContext) -> Page:
-    """Show a wheel, deleted or not."""
+    """Show a wheel, also a deleted one."""
     wheel = await context.services.index.browse.wheel(context.part("filename"))
     build = await _build_of(context, wheel)
     values = {
@@ -73,7 +73,7 @@ async def show_wheel(context: PageContext) -> Page:
 
 
 async def _build_of(context: PageContext, wheel: IndexedWheel) -> Build | None:
-    """Read the build that made a wheel; None for upstream's wheels, and if it is no longer kept."""
+    """Return the build of a wheel; None for a mirrored wheel, or if the record was deleted."""
     if wheel.build_id is None:
         return None
     try:
@@ -90,7 +90,7 @@ async def _contents_of(context: PageContext, wheel: IndexedWheel) -> WheelConten
 
 
 async def list_files(context: PageContext) -> Page:
-    """List the files of a wheel, a page at a time."""
+    """List the files of a wheel, page by page."""
     wheel = await context.services.index.browse.wheel(context.part("filename"))
     contents = await context.services.index.browse.contents(wheel.filename)
     text = context.asked("from", "0")
@@ -102,13 +102,13 @@ async def list_files(context: PageContext) -> Page:
 
 
 def _made_by(build: Build | None) -> Attempt | None:
-    """Give the attempt that made the wheel."""
+    """Return the attempt that built the wheel."""
     made = [one for one in build.attempts if one.status is Status.SUCCEEDED] if build else []
     return made[-1] if made else None
 
 
 async def _requester_of(context: PageContext, build: Build) -> str:
-    """Name who asked for the build first; empty if the audit log does not say."""
+    """Return who requested the build first, from the audit log; empty if unknown."""
     entries = await context.services.audit.list_entries(AuditFilter(object=build.id))
     actors = [one.change.actor for one in entries if one.change.action == Action.BUILD_REQUESTED]
     return actors[-1] if actors else ""
@@ -116,11 +116,11 @@ async def _requester_of(context: PageContext, build: Build) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownMetadata:
-    """What a wheel's METADATA says, each value cut to what a page can show."""
+    """A wheel's METADATA, with values shortened for a page."""
 
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
     description: str = ""
-    """As it was written: text, never markup."""
+    """Plain text, never rendered as markup."""
 
 
 async def _metadata_of(context: PageContext, wheel: IndexedWheel) -> ShownMetadata:
@@ -128,7 +128,7 @@ async def _metadata_of(context: PageContext, wheel: IndexedWheel) -> ShownMetada
         content = await context.services.index.files.metadata_of(wheel.filename)
     except NotFoundError:
         return ShownMetadata()
-    # In a thread: a description may have megabytes.
+    # In a thread, because a description may have megabytes.
     return await asyncio.to_thread(_shown, content)
 
 
@@ -152,7 +152,7 @@ def _in_short(value: object) -> tuple[str, ...]:
 
 
 async def download_wheel(context: PageContext) -> Response:
-    """Send a wheel's bytes to somebody who is signed in; installers use the index's own address."""
+    """Send a wheel to a signed-in browser; installers use the index's URLs."""
     wheel = await context.services.index.files.find(context.part("filename"))
     headers = {
         "Content-Length": str(wheel.size_bytes),
@@ -171,7 +171,7 @@ async def _read(opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> As
 
 
 async def yank_wheel(context: PageContext) -> Response:
-    """Let installers take the wheel only if it is asked for by its exact version."""
+    """Hide the wheel from installers, unless its exact version is requested."""
     reason = context.asked("reason")
     if not 0 < len(reason) <= MAX_REASON:
         raise InvalidRequestError(problems=[f"reason: must have 1 to {MAX_REASON} characters"])
@@ -181,17 +181,17 @@ async def yank_wheel(context: PageContext) -> Response:
 
 
 async def unyank_wheel(context: PageContext) -> Response:
-    """Offer the wheel again."""
+    """Make the wheel visible to installers again."""
     return _to_wheel(await context.services.index.manage.unyank(context.part("filename"), by=context.token.actor))
 
 
 async def promote_wheel(context: PageContext) -> Response:
-    """Publish a staged wheel's proven bytes for everybody."""
+    """Publish a staged wheel on prod."""
     return _to_wheel(await context.services.index.manage.promote(context.part("filename"), by=context.token.actor))
 
 
 async def delete_wheel(context: PageContext) -> Response:
-    """Take the wheel off for good, if its name was typed."""
+    """Delete the wheel permanently, if its name was entered to confirm."""
     filename = context.part("filename")
     confirm = context.asked("confirm")
     return _to_wheel(await context.services.index.manage.delete(filename, confirm=confirm, by=context.token.actor))

@@ -1,4 +1,4 @@
-"""Figures, times and sizes in words, as filters of the templates. Must not make markup."""
+"""Numbers, times and sizes as text: the filters of the templates."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ _HIDDEN: Final = re.compile(
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Say how long ago something was, to the minute, so that a page stays the same for a while."""
+    """Return how long ago a moment was, in whole minutes, so that a page's ETag does not change each second."""
     seconds = int((now - moment).total_seconds())
     for size, name in _UNITS:
         if seconds >= size:
@@ -27,7 +27,7 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def duration(seconds: float | timedelta | None) -> str:
-    """Say a duration, such as ``1 min 20 s``."""
+    """Return a duration, such as ``1 min 20 s``."""
     if seconds is None:
         return "–"  # noqa: RUF001  a dash, as in a table's empty cell
     whole = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
@@ -41,7 +41,7 @@ def duration(seconds: float | timedelta | None) -> str:
 
 
 def about(seconds: float) -> str:
-    """Say roughly how long something takes: an estimate must not look exact."""
+    """Return an estimated duration, rounded so that it does not look exact."""
     if seconds < _MINUTE / 2:
         return "less than a minute"
     minutes = max(round(seconds / _MINUTE), 1)
@@ -51,7 +51,7 @@ def about(seconds: float) -> str:
 
 
 def size(size_bytes: float | None) -> str:
-    """Say a size, such as ``1.4 MiB``."""
+    """Return a size, such as ``1.4 MiB``."""
     if size_bytes is None:
         return "unknown"
     amount, unit = float(size_bytes), "bytes"
@@ -63,29 +63,29 @@ def size(size_bytes: float | None) -> str:
 
 
 def stamp(moment: datetime) -> str:
-    """Say a moment to the second, in UTC."""
+    """Return a time with its date, to the second, in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def clock(moment: datetime) -> str:
-    """Say a moment's time of day, in UTC."""
+    """Return a time of day in UTC."""
     return moment.astimezone(UTC).strftime("%H:%M:%S")
 
 
 def machine_time(moment: datetime) -> str:
-    """Say a moment as the attribute of a ``time`` element (WHATWG HTML, section 4.5.14)."""
+    """Return a time for the attribute of a ``time`` element (WHATWG HTML, section 4.5.14)."""
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def plural(count: int, word: str) -> str:
-    """Say how many there are of something."""
+    """Return a count with its noun, in the plural if needed."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def show_hidden(value: object) -> object:
-    """Make visible what a browser obeys or hides: control characters and marks of direction (Unicode TR 36, 3.4).
+    """Replace control characters and direction marks by their code points (Unicode TR 36, section 3.4).
 
-    Markup is left as it is: what it was made of went through here already.
+    Markup is unchanged: its parts have already been processed.
     """
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
@@ -93,12 +93,12 @@ def show_hidden(value: object) -> object:
 
 
 def short(text: str, characters: int = 300) -> str:
-    """Cut a text that may be of any length."""
+    """Shorten a text to a number of characters."""
     return text if len(text) <= characters else f"{text[:characters]} …"
 
 
 def some(items: Iterable[object], count: int = 40) -> str:
-    """Name the first of many things."""
+    """Return the first items as a list in words, and the number of the others."""
     names = [short(str(item), 200) for item in items]
     more = f" and {len(names) - count:,} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more

@@ -1,1 +1,1 @@
-"""The documents of the REST API, as pydantic models that its client uses as well: nothing here imports FastAPI."""
+"""The pydantic models of the REST API. The command line uses them too, so nothing here imports FastAPI (slow)."""

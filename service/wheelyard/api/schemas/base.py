@@ -1,4 +1,4 @@
-"""What all documents of the REST API have in common."""
+"""Base classes and patterns of the API's models."""
 
 import ast
 import inspect
@@ -12,25 +12,25 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 PLAIN_TEXT: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
-"""One line that can be shown on terminals and in pages."""
+"""One line without control characters."""
 NO_NUL: Final = r"^[^\x00]*$"
-"""Any text that PostgreSQL can hold."""
+"""Text without NUL, which PostgreSQL cannot store."""
 ID_BEGINNING: Final = r"^[0-9a-fA-F]{1,8}(-?[0-9a-fA-F]{1,4}){0,3}(-?[0-9a-fA-F]{1,12})?$"
-"""The beginning of an id, or all of it."""
+"""A complete id or its beginning."""
 
 
 class View(BaseModel):
-    """What is answered: read from domain values whose fields have the same names.
+    """A response, read from domain values with the same field names.
 
-    A field's docstring is its description. pydantic reads these off the source of each class that it makes
-    (``use_attribute_docstrings``), a quarter of a command's time; here they are read for the OpenAPI document only.
+    A field's docstring is its description. pydantic's ``use_attribute_docstrings`` would parse the source of each class
+    on import, a quarter of a command's time. Here docstrings are only read for the OpenAPI document.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:
-        """Add the fields' descriptions to the class's JSON schema."""
+        """Return the JSON schema with the fields' descriptions."""
         described = handler(schema)
         properties = handler.resolve_ref_schema(described).get("properties", {})
         for name, text in _docstrings_of(cls).items():
@@ -39,13 +39,13 @@ class View(BaseModel):
 
 
 class Body(BaseModel):
-    """What a caller sends: unknown fields are refused."""
+    """A request body or query; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 def _docstrings_of(view: type[View]) -> dict[str, str]:
-    """Return the docstrings of a class's fields, those of its parents too."""
+    """Return the docstrings of a class's fields, including inherited ones."""
     found: dict[str, str] = {}
     for kind in reversed(view.__mro__):
         if issubclass(kind, View) and kind is not View:

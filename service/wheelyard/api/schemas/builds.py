@@ -1,8 +1,6 @@
-"""What the REST API takes and gives, as pydantic models. Must not hold rules: values come from the domain as they are.
+"""Models of builds; attempts, failures and wheels are in ``wheelyard.api.schemas.wheels``.
 
-Field docstrings become the descriptions in the OpenAPI document. Errors have a model of their own in
-``wheelyard.api.problems``; the events of a followed log are in ``wheelyard.api.log_events``, and what a build
-consists of in ``wheelyard.api.schemas.wheels``.
+Field docstrings become the descriptions in the OpenAPI document.
 """
 
 from dataclasses import replace
@@ -32,38 +30,38 @@ from wheelyard.domain.packaging.target import Target
 
 
 class NewBuild(Body):
-    """A wheel to be made."""
+    """A wheel to build."""
 
     requirement: Annotated[str, Field(min_length=1, max_length=500, examples=["pyyaml>=6,<7"])]
-    """Project name with an optional version specifier (PEP 508, without markers and URLs); extras change no wheel."""
+    """Project name with an optional version specifier (PEP 508, no markers or URLs). Extras have no effect."""
     python: Annotated[str | None, Field(max_length=20, examples=["3.13"])] = None
-    """CPython version that the wheel is for. Default: the one that ``GET /v1/targets`` marks."""
+    """CPython version of the wheel. Default: see ``GET /v1/targets``."""
     platform: Annotated[str | None, Field(max_length=80, examples=["manylinux_2_36_x86_64"])] = None
-    """Platform that the wheel must run on, as a platform tag. Default: the one that ``GET /v1/targets`` marks."""
+    """Platform of the wheel, as a platform tag. Default: see ``GET /v1/targets``."""
     priority: Priority = Priority.INTERACTIVE
-    """``interactive`` builds go before all ``batch`` ones; among equals, requesters take turns."""
+    """``interactive`` builds run before all ``batch`` builds; requesters of the same priority take turns."""
 
 
 class BuildChoice(Body):
-    """Which builds are meant."""
+    """Filters of builds."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = None
-    """Only this project's, in any spelling of its name."""
+    """Only builds of this project; the name need not be normalised."""
     status: Status | None = None
-    """Only those with this status."""
+    """Only builds with this status."""
     id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
-    """Only those whose id begins so."""
+    """Only builds whose id begins with this."""
     failure_code: Annotated[str | None, Field(max_length=80, pattern=r"^[a-z0-9-]+$", examples=["build-failed"])] = None
-    """Only those that failed with this code."""
+    """Only builds that failed with this code."""
     python: Annotated[str | None, Field(max_length=20, pattern=PLAIN_TEXT, examples=["3.13"])] = None
-    """Only those for this Python."""
+    """Only builds for this Python."""
     platform: Annotated[str | None, Field(max_length=80, pattern=PLAIN_TEXT)] = None
-    """Only those for this platform."""
+    """Only builds for this platform."""
     requested_by: Annotated[str | None, Field(max_length=200, pattern=PLAIN_TEXT, examples=["ci"])] = None
-    """Only what this requester asked for: the name of a token, or the name with the token's id."""
+    """Only builds of this requester: a token's name, or its name with its id."""
 
     def as_filter(self) -> BuildFilter:
-        """Say it in the domain's words."""
+        """Return the domain's filter."""
         return BuildFilter(
             project=self.project and canonicalize_name(self.project),
             status=self.status,
@@ -76,47 +74,47 @@ class BuildChoice(Body):
 
 
 class ListQuery(BuildChoice):
-    """Which builds a list shows."""
+    """Filters and page of a list of builds."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
-    """How many at most."""
+    """Maximum number of builds."""
     before: UUID | None = None
-    """Only those created before this build."""
+    """Only builds created before this one."""
 
     def as_filter(self) -> BuildFilter:
-        """Say it in the domain's words."""
+        """Return the domain's filter."""
         before = None if self.before is None else str(self.before)
         return replace(super().as_filter(), before=before, limit=self.limit)
 
     def query_before(self, build_id: str) -> str:
-        """Say it as the query of the page that begins after this build."""
+        """Return the query string of the page after this build."""
         return urlencode({**self.model_dump(mode="json", exclude_none=True), "before": build_id})
 
 
 class LogQuery(Body):
-    """Which part of a log is wanted."""
+    """The part of a log to return."""
 
     after: Annotated[str | None, Field(max_length=40)] = None
-    """With events: go on after the event with this id; for clients that cannot set Last-Event-ID."""
+    """For events: continue after the event with this id, for clients that cannot set Last-Event-ID."""
     attempt: Annotated[int | None, Field(ge=1, le=999_999_999)] = None
-    """As text: this attempt's log; without it, the newest one's."""
+    """For plain text: number of the attempt. Default: the newest."""
 
 
 class RetryChoice(BuildChoice):
-    """Which failed or cancelled builds are put back into the queue."""
+    """Filters of the failed or cancelled builds to retry."""
 
     status: Literal[Status.FAILED, Status.CANCELLED] = Status.FAILED
-    """Whether failed or cancelled ones are meant."""
+    """Retry failed or cancelled builds."""
     limit: Annotated[int, Field(ge=1, le=MAX_RETRIES)] = MAX_RETRIES
-    """How many at most, the newest first."""
+    """Maximum number of builds, newest first."""
 
     def as_filter(self) -> BuildFilter:
-        """Say it in the domain's words."""
+        """Return the domain's filter."""
         return replace(super().as_filter(), limit=self.limit)
 
 
 class RetriedBuildView(View):
-    """The build that a retry led to."""
+    """The build of a retry."""
 
     id: str
     url: str
@@ -127,19 +125,19 @@ class RetriedBuildView(View):
     platform: str
     status: Status
     joined: bool
-    """True if an equal build was there already."""
+    """True if the build existed before."""
 
 
 class RetriedBuildsView(View):
-    """What became of retrying many builds."""
+    """The result of retrying many builds."""
 
     builds: tuple[RetriedBuildView, ...]
     more: bool
-    """True if more builds fit: ask again for them."""
+    """True if more builds match: repeat the request for them."""
 
     @classmethod
     def of(cls, retried: RetriedBuilds) -> Self:
-        """Show it."""
+        """Return the view."""
         views = (
             RetriedBuildView(
                 id=one.build.id,
@@ -166,34 +164,34 @@ class SdistView(View):
 
 
 class BuildSummaryView(View):
-    """A build as lists show it."""
+    """A build in a list."""
 
     id: str
     url: str
-    """Path of the whole build."""
+    """Path of the complete build."""
     project: str
     version: str
     python: str
     platform: str
     status: Status
     stage: Stage | None
-    """The stage that is running, if the build is."""
+    """The running stage; null if the build is not running."""
     created_at: datetime
     finished_at: datetime | None
     wheel_filename: str | None
     failure_code: str | None
     failure: BriefFailureView | None
     log_url: str
-    """Path of its log."""
+    """Path of the log."""
     priority: Priority
     not_before: datetime | None
-    """When it is tried again, if it is queued after an attempt that failed for a reason that may pass."""
+    """Earliest time of the next attempt, after an attempt that failed for a temporary reason."""
     waits: bool
-    """True while it is queued until other builds are done; the whole build names them."""
+    """True while it is queued and waits for other builds; the complete build names them."""
 
     @classmethod
     def of(cls, build: BuildSummary) -> Self:
-        """Show a build without its attempts."""
+        """Return the view of a build without its attempts."""
         return cls(
             id=build.id,
             url=build_path(build.id),
@@ -220,42 +218,42 @@ class BuildListView(View):
 
     builds: tuple[BuildSummaryView, ...]
     next: str | None
-    """Path of the next page, with the same filters; null on the last one. The Link header has it too."""
+    """Path of the next page with the same filters, as in the Link header; null on the last page."""
 
     @classmethod
     def of(cls, page: BuildPage, *, next_path: str | None) -> Self:
-        """Show a page."""
+        """Return the view of a page."""
         return cls(builds=tuple(map(BuildSummaryView.of, page.builds)), next=next_path)
 
 
 class AwaitedBuildView(View):
-    """What a build waits for."""
+    """A release that a build waits for."""
 
     project: str
     version: str
     build_id: str | None
-    """The build that makes its wheel; null until it is ordered, which takes a moment."""
+    """The build of the release; null for a moment until it is queued."""
     url: str | None
     """Path of that build."""
 
     @classmethod
     def of(cls, awaited: AwaitedBuild) -> Self:
-        """Show it."""
+        """Return the view."""
         url = None if awaited.build_id is None else build_path(awaited.build_id)
         release = awaited.release
         return cls(project=release.project, version=release.version, build_id=awaited.build_id, url=url)
 
 
 class BuildView(View):
-    """One release for one target, and how far it has come."""
+    """A build of a release for a target."""
 
     id: str
     url: str
     """Path of this build."""
     log_url: str
-    """Path of its log."""
+    """Path of the log."""
     requirement: str
-    """The requirement as it was first asked for."""
+    """The requirement of the first request."""
     project: str
     version: str
     python: str
@@ -265,64 +263,64 @@ class BuildView(View):
     sdist: SdistView
     recipe_digest: str
     key: str
-    """Content key: equal keys are one build."""
+    """Content key: requests with the same key share one build."""
     status: Status
     stage: Stage | None
-    """The stage that is running, if the build is."""
+    """The running stage; null if the build is not running."""
     priority: Priority
     not_before: datetime | None
-    """When it is tried again, if it is queued after an attempt that failed for a reason that may pass."""
+    """Earliest time of the next attempt, after an attempt that failed for a temporary reason."""
     waits_for: tuple[AwaitedBuildView, ...]
-    """What it requires and has no wheel yet: it is queued until all of that is built."""
+    """Required releases without a wheel: the build is queued until all of them are built."""
     cancel_requested: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     attempts: tuple[AttemptView, ...]
-    """Oldest first; there is another one if a worker was lost or stopped, if something was down that may come back, or
-    if somebody asked for a retry."""
+    """Oldest first. There is a new attempt after a worker was lost or stopped, after a temporary failure, or after a
+    retry."""
     failure: FailureView | None
     wheel: WheelView | None
 
     @classmethod
     def of(cls, build: Build, *, links: IndexLinks) -> Self:
-        """Show a build."""
+        """Return the view of a build."""
         return cls.model_validate(_build_fields(build, links))
 
 
 class SubmittedBuildView(BuildView):
-    """The build that a request led to."""
+    """The build of a request."""
 
     joined: bool
-    """True if an equal build was there already, queued, running or succeeded."""
+    """True if the build existed before, queued, running or succeeded."""
 
     @classmethod
     def of_submission(cls, submission: Submission, *, links: IndexLinks) -> Self:
-        """Show a build, and whether it was there before."""
+        """Return the view of a submission's build."""
         return cls.model_validate({**_build_fields(submission.build, links), "joined": submission.joined})
 
 
 class TargetView(View):
-    """What can be asked for."""
+    """A Python and a platform that wheels are built for."""
 
     python: str
     platform: str
     default: bool
-    """True for the one that a request means if it names none."""
+    """True for the default target of requests."""
 
     @classmethod
     def of(cls, target: Target, *, default: Target) -> Self:
-        """Show a target."""
+        """Return the view of a target."""
         return cls(python=target.python, platform=target.platform, default=target == default)
 
 
 def build_path(build_id: str) -> str:
-    """Say where a build is found."""
+    """Return the path of a build."""
     return f"/v1/builds/{build_id}"
 
 
 def log_path(build_id: str) -> str:
-    """Say where a build's log is found."""
+    """Return the path of a build's log."""
     return f"{build_path(build_id)}/log"
 
 

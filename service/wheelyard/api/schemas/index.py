@@ -1,4 +1,4 @@
-"""What the REST API takes and gives of our index: wheels, projects, checks. Must not hold rules."""
+"""Models of the index: wheels, projects, checks."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -29,41 +29,41 @@ _PROJECT: str = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 
 
 class YankReason(Body):
-    """Why a wheel is yanked."""
+    """The reason for yanking a wheel."""
 
     reason: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON, pattern=PLAIN_TEXT),
         Field(examples=["leaks memory with libyaml 0.2.4; use 6.0.3"]),
     ]
-    """Shown by installers to whoever takes the wheel nevertheless."""
+    """Installers show it when they install the wheel."""
 
 
 class CheckOrder(Body):
-    """What a check of the index does."""
+    """Options of a check of the index."""
 
     mend: bool = False
-    """Put right what can be."""
+    """Repair differences where possible."""
 
 
 class WheelQuery(Body):
-    """Which wheels a list shows."""
+    """Filters and page of a list of wheels."""
 
     project: Annotated[str | None, Field(max_length=200, pattern=_PROJECT)] = None
-    """Only this project's, in any spelling of its name."""
+    """Only wheels of this project; the name need not be normalised."""
     origin: WheelOrigin | None = None
-    """Only those that were built here, or mirrored."""
+    """Only wheels that were built here, or mirrored."""
     standing: Standing | None = None
-    """Only those that are offered, yanked or deleted."""
+    """Only offered, yanked or deleted wheels."""
     level: Level | None = None
-    """Only those on this level."""
+    """Only wheels on this level."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
-    """How many at most."""
+    """Maximum number of entries."""
     before: Annotated[str | None, Field(max_length=300, pattern=PLAIN_TEXT)] = None
-    """Only those that were uploaded before this file name."""
+    """Only wheels uploaded before the one with this file name."""
 
     def as_filter(self) -> WheelFilter:
-        """Say it in the domain's words."""
+        """Return the domain's filter."""
         return WheelFilter(
             project=self.project and canonicalize_name(self.project),
             origin=self.origin,
@@ -74,43 +74,43 @@ class WheelQuery(Body):
         )
 
     def query_before(self, filename: str) -> str:
-        """Say it as the query of the page that begins after this wheel."""
+        """Return the query string of the page after this wheel."""
         return urlencode({**self.model_dump(mode="json", exclude_none=True), "before": filename})
 
 
 class ProjectQuery(Body):
-    """Which projects a list shows."""
+    """Filters and page of a list of projects."""
 
     prefix: Annotated[str, Field(max_length=200, pattern=NO_NUL)] = ""
-    """Only names that begin so, in any spelling."""
+    """Only names that begin with this; it need not be normalised."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
-    """How many at most."""
+    """Maximum number of entries."""
     after: Annotated[str | None, Field(max_length=200, pattern=NO_NUL)] = None
-    """Only names that sort after this one."""
+    """Only names after this one."""
 
     def as_filter(self) -> ProjectFilter:
-        """Say it in the domain's words."""
+        """Return the domain's filter."""
         return ProjectFilter(prefix=canonicalize_name(self.prefix), after=self.after, limit=self.limit)
 
     def query_after(self, name: str) -> str:
-        """Say it as the query of the page that begins after this project."""
+        """Return the query string of the page after this project."""
         return urlencode({**self.model_dump(mode="json", exclude_none=True), "after": name})
 
 
 class IndexedWheelView(View):
-    """A wheel as our index lists it."""
+    """A wheel on the index."""
 
     filename: str
     url: str
     """Path of this document."""
     file_url: str
-    """Path of its bytes; with `.metadata` added, of its METADATA (PEP 658)."""
+    """Path of the file; with `.metadata` added, of its METADATA (PEP 658)."""
     project: str
     version: str
     origin: WheelOrigin
-    """`built` by this service, or `mirrored`: the very same bytes as on the upstream index."""
+    """`built` by this service, or `mirrored`: the same file as on the upstream index."""
     build_id: str | None
-    """The build that made it; null if it was mirrored from upstream."""
+    """The build of the wheel; null if it was mirrored from upstream."""
     python: str
     platform: str
     tag: str
@@ -118,21 +118,21 @@ class IndexedWheelView(View):
     size_bytes: int
     requires_python: str | None
     metadata_sha256: str | None
-    """Digest of its METADATA; null if that is not kept."""
+    """Digest of its METADATA; null if it was not recorded."""
     level: Level
-    """`staging` before everybody gets it, `prod` for what users install."""
+    """`prod` for the main index, `staging` before promotion."""
     standing: Standing
-    """`yanked` wheels are taken only by who asks for the exact version; `deleted` ones are gone."""
+    """Installers ignore `yanked` wheels unless the exact version is requested; `deleted` wheels are not available."""
     uploaded_at: datetime
     yanked_at: datetime | None
     yanked_reason: str | None
     deleted_at: datetime | None
     file_count: int | None
-    """How many files it contains; null if that was not recorded."""
+    """Number of files in the wheel; null if it was not recorded."""
 
     @classmethod
     def of(cls, wheel: IndexedWheel) -> Self:
-        """Show a wheel."""
+        """Return the view of a wheel."""
         facts = {name: getattr(wheel, name) for name in cls.model_fields if name not in {"url", "file_url"}}
         return cls(**facts, url=wheel_path(wheel.filename), file_url=f"/files/{quote(wheel.filename)}")
 
@@ -142,22 +142,22 @@ class MemberView(View):
 
     path: str
     size_bytes: int
-    """Unpacked."""
+    """Unpacked size."""
 
 
 class ContentsView(View):
-    """What a wheel contains."""
+    """The contents of a wheel."""
 
     files: tuple[MemberView, ...]
     """The first 2,000 by path."""
     total: int
-    """How many files there are."""
+    """Number of all files."""
     size_bytes: int
-    """What all of them take, unpacked."""
+    """Unpacked size of all files."""
 
     @classmethod
     def of(cls, contents: WheelContents) -> Self:
-        """Show what a wheel contains."""
+        """Return the view of a wheel's contents."""
         files = tuple(map(MemberView.model_validate, contents.members))
         return cls(files=files, total=contents.total, size_bytes=contents.size_bytes)
 
@@ -167,29 +167,29 @@ class WheelListView(View):
 
     wheels: tuple[IndexedWheelView, ...]
     next: str | None
-    """Path of the next page, with the same filters; null on the last one."""
+    """Path of the next page with the same filters; null on the last page."""
 
     @classmethod
     def of(cls, page: WheelPage, *, next_path: str | None) -> Self:
-        """Show a page."""
+        """Return the view of a page."""
         return cls(wheels=tuple(map(IndexedWheelView.of, page.wheels)), next=next_path)
 
 
 class ProjectSummaryView(View):
-    """A project as lists show it."""
+    """A project in a list."""
 
     name: str
     url: str
-    """Path of the whole project."""
+    """Path of the complete project."""
     releases: int
     wheels: int
     origins: tuple[WheelOrigin, ...]
-    """Where its wheels come from."""
+    """Origins of its wheels."""
     newest_upload_at: datetime
 
     @classmethod
     def of(cls, project: ProjectSummary) -> Self:
-        """Show a project without its wheels."""
+        """Return the view of a project without its wheels."""
         return cls(
             name=project.name,
             url=f"/v1/projects/{project.name}",
@@ -205,11 +205,11 @@ class ProjectListView(View):
 
     projects: tuple[ProjectSummaryView, ...]
     next: str | None
-    """Path of the next page; null on the last one."""
+    """Path of the next page; null on the last page."""
 
     @classmethod
     def of(cls, page: ProjectPage, *, next_path: str | None) -> Self:
-        """Show a page."""
+        """Return the view of a page."""
         return cls(projects=tuple(map(ProjectSummaryView.of, page.projects)), next=next_path)
 
 
@@ -218,23 +218,23 @@ class ReleaseView(View):
 
     version: str
     wheels: tuple[IndexedWheelView, ...]
-    """The newest upload first; deleted ones too."""
+    """Newest upload first, including deleted wheels."""
 
 
 class ProjectView(View):
-    """A project with everything that was ever published of it."""
+    """A project with all of its published wheels."""
 
     name: str
     simple_url: str
-    """Path of its page for installers."""
+    """Path of its Simple API page."""
     own_simple_url: str
-    """Path of its page without mirrored wheels; there is none if all are mirrored."""
+    """Path of its Simple API page without mirrored wheels; not found if all wheels are mirrored."""
     releases: tuple[ReleaseView, ...]
-    """The newest version first."""
+    """Newest version first."""
 
     @classmethod
     def of(cls, project: ProjectDetails) -> Self:
-        """Show a project."""
+        """Return the view of a project."""
         releases = tuple(
             ReleaseView(version=release.version, wheels=tuple(map(IndexedWheelView.of, release.wheels)))
             for release in project.releases
@@ -248,7 +248,7 @@ class ProjectView(View):
 
 
 class FindingView(View):
-    """A disagreement between devpi and the database."""
+    """A difference between devpi and the database."""
 
     difference: Difference
     filename: str
@@ -258,40 +258,40 @@ class FindingView(View):
 
 
 class LastReportView(View):
-    """How devpi and the database compared at the last look."""
+    """The last comparison of devpi and the database."""
 
     checked_at: datetime
     wheels: int
     files: int
     found: int
-    """How many disagreements were found and not mended."""
+    """Number of differences that were not repaired."""
     findings: tuple[FindingView, ...]
-    """The first 300 of all."""
+    """The first 300 differences."""
 
     @classmethod
     def of(cls, report: LastReport) -> Self:
-        """Show the last report."""
+        """Return the view of the last report."""
         return cls.model_validate(report)
 
 
 class IndexReportView(View):
-    """How devpi and the database compare."""
+    """A comparison of devpi and the database."""
 
     wheels: int
-    """How many wheels we list."""
+    """Number of wheels in the database."""
     files: int
-    """How many files devpi holds."""
+    """Number of files in devpi."""
     sound: bool
-    """True if nothing is left to be mended."""
+    """True if no differences remain."""
     findings: tuple[FindingView, ...]
 
     @classmethod
     def of(cls, report: IndexReport) -> Self:
-        """Show a report."""
+        """Return the view of a report."""
         findings = tuple(map(FindingView.model_validate, report.findings))
         return cls(wheels=report.wheels, files=report.files, sound=report.is_sound, findings=findings)
 
 
 def wheel_path(filename: str) -> str:
-    """Say where a wheel is found."""
+    """Return the path of a wheel."""
     return f"/v1/wheels/{quote(filename)}"

@@ -1,4 +1,4 @@
-"""Recipes, as the REST API shows them."""
+"""Models of recipes."""
 
 from typing import Self
 
@@ -10,19 +10,19 @@ class RecipeSummaryView(View):
     """A project's recipe, without its text."""
 
     name: str
-    """The project."""
+    """Name of the project."""
     source: str
-    """The file on the host of this API."""
+    """Path of the file on the host of this API."""
     usable: bool
-    """False if it has problems; then nothing of the project is built until they are mended."""
+    """False if it has problems; then the project cannot be built until they are fixed."""
     problems: tuple[str, ...]
-    """Everything that is wrong with it, by line and key."""
+    """All errors, with line and key."""
     remarks: tuple[str, ...]
-    """What it says that never has an effect; it can be used nevertheless."""
+    """Parts of the recipe without effect; the recipe is still valid."""
 
     @classmethod
     def of(cls, status: RecipeStatus) -> Self:
-        """Show a recipe."""
+        """Return the view of a recipe."""
         return cls.model_validate(
             {
                 "name": status.name,
@@ -38,32 +38,32 @@ class RecipeView(RecipeSummaryView):
     """A project's recipe."""
 
     text: str
-    """The recipe as it is written, in TOML."""
+    """The text of the recipe, in TOML."""
     files: tuple[str, ...]
-    """Paths of the patches, scripts and test files that lie beside it."""
+    """Paths of its patches, scripts and test files."""
 
     @classmethod
     def of(cls, status: RecipeStatus) -> Self:
-        """Show a recipe."""
+        """Return the view of a recipe."""
         summary = RecipeSummaryView.of(status)
         return cls.model_validate({**summary.model_dump(), "text": status.text, "files": status.files})
 
 
 class RecipeSourceView(View):
-    """A place that recipes come from."""
+    """A source of recipes."""
 
     place: str
-    """A folder of the API's host, or a git repository."""
+    """A folder on the API's host, or a git repository."""
     commit: str | None
-    """The commit that is in use; null for a folder, or if none was ever fetched."""
+    """The current commit; null for a folder, or if none was fetched yet."""
     problem: str
-    """Why it could not be read or brought up to date; empty if it could."""
+    """Why it could not be read or updated; empty if there was no error."""
 
 
 class RecipeListView(View):
-    """Every recipe, and where they come from."""
+    """All recipes and their sources."""
 
     recipes: tuple[RecipeSummaryView, ...]
-    """One for each project that has one, sorted by project."""
+    """The recipes, sorted by project."""
     sources: tuple[RecipeSourceView, ...]
-    """Where recipes are looked for; a later one's recipe replaces an earlier one's."""
+    """The sources; a recipe of a later source replaces one of an earlier source."""

@@ -1,4 +1,4 @@
-"""What the REST API takes and gives of requests for whole applications. Must not hold rules."""
+"""Models of requests for whole applications."""
 
 import json
 import uuid
@@ -28,72 +28,71 @@ _Requirement = Annotated[str, StringConstraints(min_length=1, max_length=500, pa
 
 
 class DependencyFiles(Body):
-    """What an application depends on, as its files say it."""
+    """The dependency files of an application."""
 
     file: Annotated[str | None, Field(pattern=_FILE_NAME, examples=["requirements.txt"])] = None
-    """The file to begin with; its text is in ``files``."""
+    """Name of the main file; its text is in ``files``."""
     files: Annotated[
         dict[Annotated[str, StringConstraints(pattern=_FILE_NAME)], Annotated[str, StringConstraints(pattern=NO_NUL)]],
         Field(max_length=_MOST_FILES, examples=[{"requirements.txt": "lxml>=6\npyyaml\n"}]),
     ] = {}
-    """Texts by relative path: the file, and those that it names with ``-r`` or ``-c``."""
+    """Texts by relative path: the main file, and those that it includes with ``-r`` or ``-c``."""
     kind: InputKind | None = None
-    """What the file is. Default: what its name says; a requirements file if that says nothing."""
+    """Format of the file. Default: from its name, else a requirements file."""
 
 
 class NewRequest(DependencyFiles):
-    """Everything that an application depends on, for several targets."""
+    """A request for all dependencies of an application, for several targets."""
 
     requirements: Annotated[list[_Requirement], Field(max_length=_MOST_REQUIREMENTS, examples=[["lxml>=6"]])] = []
-    """Requirements beside the file, or without one."""
+    """Requirements in addition to the file, or without one."""
     extras: Annotated[list[_Name], Field(max_length=100)] = []
     """Extras of the application itself, for lock files and pyproject.toml."""
     groups: Annotated[list[_Name], Field(max_length=100)] = []
     """Dependency groups (PEP 735), for lock files and pyproject.toml."""
     default_groups: bool = True
-    """Also the groups that the lock's own tool installs without being asked: for ``uv.lock``, ``dev``, or what the
-    pyproject.toml beside it says, if its text is in ``files``; for ``poetry.lock``, all but those that this file calls
-    optional; for ``pylock.toml``, what it says itself."""
+    """Include the groups that the lock's own tool installs by default. For ``uv.lock``: ``dev``, or the default groups
+    of the pyproject.toml in ``files``. For ``poetry.lock``: all groups that are not optional. For ``pylock.toml``: the
+    default groups that it names."""
     pythons: Annotated[
         list[Annotated[str, Field(max_length=20)]], Field(max_length=_MOST_TARGETS, examples=[["3.11", "3.13"]])
     ] = []
-    """Pythons that it runs on. Default: the one that ``GET /v1/targets`` marks."""
+    """Pythons of the application. Default: see ``GET /v1/targets``."""
     platforms: Annotated[
         list[Annotated[str, Field(max_length=80)]],
         Field(max_length=_MOST_TARGETS, examples=[["manylinux_2_31_x86_64", "manylinux_2_36_x86_64"]]),
     ] = []
-    """Platforms that it runs on. Default: the one that ``GET /v1/targets`` marks."""
+    """Platforms of the application. Default: see ``GET /v1/targets``."""
     prefer: Prefer = Prefer.UPSTREAM
-    """``upstream``: where upstream has a wheel that fits, the same bytes are served by our index too. ``own``:
-    everything is built from source."""
+    """``upstream``: mirror upstream's wheel if it is compatible, else build. ``own``: build everything from source."""
     allow_skipped: bool = False
-    """True if lines that ask for what is on no index (an address, a repository, a line that is not understood) do not
-    keep the request from being installable: whoever installs gets them by other means."""
+    """Ignore lines that no index can serve (a URL, a repository, an unknown line). Otherwise such a line makes the
+    request not installable."""
 
     webhook: Annotated[str | None, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])] = None
-    """Address that a signed POST goes to once the request is over, again until it arrives."""
+    """URL of a webhook to call when the request ends (signed, repeated until it arrives)."""
 
 
 class OriginView(View):
-    """Where something was asked for."""
+    """The place of a requirement."""
 
     file: str
     line: int | None
 
 
 class SkippedView(View):
-    """A line that cannot be built; the rest went on without it."""
+    """A skipped line, which cannot be built."""
 
     file: str
     line: int | None
     text: str
     reason: str
     is_wanted: bool
-    """True if it asks for what is on no index; then the request is installable only with ``allow_skipped``."""
+    """True if no index can serve the line; the request is then only installable with ``allow_skipped``."""
 
     @classmethod
     def of(cls, skipped: Skipped) -> Self:
-        """Show a line that was left out."""
+        """Return the view of a skipped line."""
         origin = skipped.origin
         return cls(
             file=origin.file,
@@ -105,32 +104,32 @@ class SkippedView(View):
 
 
 class ItemView(View):
-    """One release for one target."""
+    """A release for a target."""
 
     project: str
     version: str
     python: str
     platform: str
     status: ItemStatus
-    """``present``: our index has a wheel that fits. ``mirror``: upstream's wheel is to be served by our index too.
-    ``build``: it is to be built, or is being built. ``waiting``: a build for another target may serve this one too.
-    ``failed`` and ``impossible``: see the reason."""
+    """``present``: our index has a compatible wheel. ``mirror``: upstream's wheel will be mirrored. ``build``: it will
+    be built, or is being built. ``waiting``: a build for another target may provide the wheel. ``failed`` and
+    ``impossible``: see the reason."""
     reason: str
     hint: str
-    """What to do about a failure; may be empty."""
+    """What to do after a failure; may be empty."""
     filename: str | None
-    """The wheel that serves it."""
+    """File name of the wheel."""
     source: Source | None
-    """Who made that wheel."""
+    """Origin of the wheel."""
     sha256: str | None
     build_id: str | None
     log_url: str | None
-    """Path of that build's log."""
+    """Path of the build's log."""
     origin: OriginView
 
     @classmethod
     def of(cls, item: Item) -> Self:
-        """Show one item."""
+        """Return the view of an item."""
         return cls(
             project=item.project,
             version=item.version,
@@ -149,79 +148,79 @@ class ItemView(View):
 
 
 class StartedView(View):
-    """A build that was started or joined for a request; in a plan, one that would be."""
+    """A build that a request started or joined; in a plan, one that it would start or join."""
 
     build_id: str | None
-    """Null in a plan, unless an equal build is there already."""
+    """Null in a plan, unless the build exists."""
     project: str
     version: str
     python: str
     platform: str
     joined: bool
-    """True if the build was there already."""
+    """True if the build existed before."""
 
 
 class PlanView(View):
-    """What would be done, or is being done, for each release and target."""
+    """The actions for each release and target."""
 
     prefer: Prefer
     mirror: Literal["allow", "never"] = "allow"
-    """`never`: the operator lets no wheel of upstream's onto the index (`WHEELYARD_MIRROR`); what would have been
-    mirrored is built, and the item's reason says so."""
+    """`never`: the operator does not allow mirroring (`WHEELYARD_MIRROR`). Wheels are built instead, and the item has a
+    reason."""
     allow_skipped: bool
     counts: dict[ItemStatus, int]
-    """How many items stand where."""
+    """Number of items by status."""
     builds: tuple[StartedView, ...]
     items: tuple[ItemView, ...]
     skipped: tuple[SkippedView, ...]
 
     @classmethod
     def of(cls, prebuild: Prebuild, *, may_mirror: bool = True) -> Self:
-        """Show a plan."""
+        """Return the view of a plan."""
         return cls(**_facts_of(prebuild, may_mirror=may_mirror)).with_items(prebuild)
 
     def with_items(self, prebuild: Prebuild) -> Self:
-        """Add the items, each of which is checked by itself: checking 50,000 at once would hold up everybody."""
+        """Return the view with its items. Items are validated one by one: 50,000 at once would block other requests."""
         return self.model_copy(update={"items": tuple([ItemView.of(item) for item in prebuild.items])})
 
     def as_json(self) -> str:
-        """Write it item by item: a request may have 50,000, and nothing else runs while one call writes them all."""
+        """Return the JSON, written item by item: one call for 50,000 items would block other requests."""
         head = json.dumps(self.model_dump(mode="json", exclude={"items"}), ensure_ascii=False, separators=(",", ":"))
         items = ",".join(item.model_dump_json() for item in self.items)
         return f'{head[:-1]},"items":[{items}]}}'
 
 
 class WebhookView(View):
-    """Whom the end of a request is told, and how far that has come."""
+    """A webhook that is called when a request ends, and its status."""
 
     host: str
-    """The rest of the address may be a secret."""
+    """Host of the URL; the rest may be secret."""
     state: WebhookState
     attempts: int
     fault: str | None
-    """Why the newest attempt failed."""
+    """Why the last attempt failed."""
 
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
-        """Show a webhook."""
+        """Return the view of a webhook."""
         return cls(host=webhook.host, state=webhook.state, attempts=webhook.attempts, fault=webhook.fault)
 
 
 class WebhookReceiver(Body):
-    """A receiver of webhooks."""
+    """A webhook receiver."""
 
     url: Annotated[str, Field(max_length=2000, examples=["https://ci.example.org/hooks/wheelyard"])]
 
 
 class WebhookSecretView(View):
-    """What a receiver checks signatures with."""
+    """The secret that verifies a receiver's signatures."""
 
     secret: Annotated[str, Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="])]
-    """A secret of Standard Webhooks, for messages that this token has sent to this very URL."""
+    """Secret in the format of Standard Webhooks, for messages of this token to this URL."""
 
 
 class RequestView(PlanView):
-    """A request, and how far it has come."""
+    """A request and its progress."""
 
     id: str
     url: str
@@ -231,22 +230,22 @@ class RequestView(PlanView):
     finished_at: datetime | None
     cancelled: bool
     is_installable: bool
-    """True once our index serves every item; never if nothing was understood of the input, nor if something was left
-    out that is wanted and on no index, unless that is allowed."""
+    """True when our index serves every item. Always false if the input has no valid line, or if a line was skipped that
+    no index can serve and ``allow_skipped`` is false."""
     needs_lock: bool
-    """True if the lock's hashes do not allow some of our wheels: install from what ``POST …/lock`` gives back."""
+    """True if the lock's hashes exclude some of our wheels: install from the lock file that ``POST …/lock`` returns."""
     install: str | None
-    """The command that installs from our index, once that is possible."""
+    """The command that installs from our index; null until the request is installable."""
     seconds_left: float | None
-    """How long the builds on their way and those to come will take on the workers that there are, by how long builds of
-    these projects took before; null if nothing is known."""
+    """Estimated seconds for the running and remaining builds with the current workers, from earlier builds of these
+    projects; null if unknown."""
     webhook: WebhookView | None
 
     @classmethod
     def of_request(
         cls, prebuild: Prebuild, links: IndexLinks, *, seconds_left: float | None = None, may_mirror: bool = True
     ) -> Self:
-        """Show a request."""
+        """Return the view of a request."""
         done = bool(prebuild.items) and prebuild.is_installable
         return cls(
             **_facts_of(prebuild, may_mirror=may_mirror),
@@ -265,30 +264,30 @@ class RequestView(PlanView):
 
 
 class RequestQuery(Body):
-    """Which requests a list shows."""
+    """Filters and page of a list of requests."""
 
     state: PrebuildState | None = None
-    """`open` while something is still to be done, `done` or `cancelled`."""
+    """`open` (not finished), `done` or `cancelled`."""
     id: Annotated[str | None, Field(max_length=36, pattern=ID_BEGINNING)] = None
-    """Only those whose id begins so."""
+    """Only requests whose id begins with this."""
     before: uuid.UUID | None = None
-    """Show what was asked for before this request."""
+    """Only requests created before this one."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = 50
 
     def as_filter(self) -> PrebuildFilter:
-        """Say it in the domain's words."""
+        """Return the domain's filter."""
         before = None if self.before is None else str(self.before)
         ids = None if self.id is None else IdRange.of(self.id)
         return PrebuildFilter(state=self.state, ids=ids, before=before, limit=self.limit)
 
     def query_before(self, before: str) -> str:
-        """Write the query of the next page."""
+        """Return the query string of the next page."""
         kept = {name: value for name, value in (("state", self.state), ("id", self.id)) if value}
         return urlencode({**kept, "limit": self.limit, "before": before})
 
 
 class RequestSummaryView(View):
-    """A request as lists show it."""
+    """A request in a list."""
 
     id: str
     url: str
@@ -297,13 +296,13 @@ class RequestSummaryView(View):
     finished_at: datetime | None
     cancelled: bool
     targets: int
-    """For how many targets."""
+    """Number of targets."""
     counts: dict[ItemStatus, int]
-    """How many items stand where."""
+    """Number of items by status."""
 
     @classmethod
     def of(cls, prebuild: PrebuildSummary) -> Self:
-        """Show a request without its items."""
+        """Return the view of a request without its items."""
         return cls(
             id=prebuild.id,
             url=request_path(prebuild.id),
@@ -321,30 +320,30 @@ class RequestListView(View):
 
     requests: tuple[RequestSummaryView, ...]
     next: str | None
-    """Path of the next page, with the same filters; null on the last one."""
+    """Path of the next page with the same filters; null on the last page."""
 
     @classmethod
     def of(cls, page: PrebuildPage, *, next_path: str | None) -> Self:
-        """Show a page."""
+        """Return the view of a page."""
         return cls(requests=tuple(map(RequestSummaryView.of, page.prebuilds)), next=next_path)
 
 
 class LockView(View):
-    """A lock file that our index can serve."""
+    """A lock file that installs from our index."""
 
     text: str
-    """The same lock, with the files that our index serves in the place of those that it had."""
+    """The lock file, with the files of our index."""
     files: dict[str, str]
-    """It, and of requirements the files that it names, by their names."""
+    """The lock file and, for requirements, the files that it includes, by name."""
 
 
 def request_path(request_id: str) -> str:
-    """Give the path of a request."""
+    """Return the path of a request."""
     return f"/v1/requests/{request_id}"
 
 
 def _names(items: Iterable[Item]) -> str:
-    """Name the releases for a command line; where Pythons get different versions of a project, each says which."""
+    """Return the releases for a command line, with markers if Pythons get different versions of a project."""
     pythons: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for item in items:
         pythons[item.project][item.version].add(item.target.python)

@@ -1,4 +1,4 @@
-"""Workers, as the REST API shows them."""
+"""Models of workers."""
 
 from datetime import datetime
 from typing import Self
@@ -8,7 +8,7 @@ from wheelyard.domain.builds.queue import WorkerState, WorkerStatus
 
 
 class ServedView(View):
-    """A builder that a worker has."""
+    """A builder of a worker."""
 
     suite: str
     """Name of the suite, such as `bookworm`."""
@@ -19,29 +19,29 @@ class WorkerView(View):
     """A worker."""
 
     name: str
-    """The same at each start on one host and state directory."""
+    """Name of the worker; it stays the same after a restart with the same host and state directory."""
     host: str
     architecture: str
-    """The machine that it builds on; only builds for it go there."""
+    """Architecture of its machine; it only runs builds for this architecture."""
     builders: tuple[ServedView, ...]
-    """What it builds with; only builds for these go there."""
+    """Its builders; it only runs builds for these."""
     slots: int
-    """How many builds it runs at the same time, at most."""
+    """Maximum number of concurrent builds."""
     cpus: float
-    """Processors that its builds may take together."""
+    """CPUs that its builds may use in total."""
     memory_bytes: int
-    """Memory that its builds may take together."""
+    """Memory that its builds may use in total."""
     state: WorkerState
-    """`active`; `draining` if it takes nothing new; `stopped`; `lost` if it was silent for half a minute."""
+    """`active`, `draining` (starts no more builds), `stopped`, or `lost` (no heartbeat for half a minute)."""
     started_at: datetime
     seen_at: datetime
-    """When it was last heard of."""
+    """Last seen."""
     builds: tuple[str, ...]
-    """Ids of the builds that it runs."""
+    """Ids of its running builds."""
 
     @classmethod
     def of(cls, worker: WorkerStatus) -> Self:
-        """Show a worker."""
+        """Return the view of a worker."""
         registration = worker.registration
         return cls(
             name=registration.name,

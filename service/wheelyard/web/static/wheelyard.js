@@ -1,9 +1,9 @@
-// What pages can do only with script: follow a build's log, bring the failing line into view, renew themselves, copy a
-// command, complete what is typed.
-// Whatever comes from a build is put in as text (textContent), never as markup.
+// What pages do with JavaScript only: follow a build's log, scroll to the failing line, refresh automatically, copy a
+// command, complete input.
+// Text of a build is inserted as text (textContent), never as markup.
 "use strict";
 
-function offerCopying(within) {
+function enableCopying(within) {
   if (!navigator.clipboard) return;
   for (const button of within.querySelectorAll("button[data-copy]")) {
     button.hidden = false;
@@ -14,7 +14,7 @@ function offerCopying(within) {
     });
   }
 }
-offerCopying(document);
+enableCopying(document);
 
 function reveal(box, line) {
   box.scrollTop += line.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
@@ -29,7 +29,7 @@ function timeElement(at, style) {
   return time;
 }
 
-// The part of a log that a stage begins, as parts.html makes it; how many lines it has is not known yet.
+// The fold of a new stage, as parts.html renders it; the number of its lines is not known yet.
 function foldElement(number, line) {
   const fold = document.createElement("details");
   fold.className = "fold";
@@ -76,9 +76,9 @@ function skippedElement(first, count, attempt) {
   const link = document.createElement("a");
   link.href = `${location.pathname}/log?attempt=${attempt}&from=${first}`;
   link.textContent = "…";
-  link.setAttribute("aria-label", `Read on at line ${first}`);
+  link.setAttribute("aria-label", `Continue at line ${first}`);
   const text = document.createElement("span");
-  text.textContent = `${count} lines came too fast to be shown here.`;
+  text.textContent = `${count} lines skipped: the log grew too fast.`;
   item.append(link, document.createElement("b"), text);
   return item;
 }
@@ -113,10 +113,10 @@ function followLog(box) {
     toEnd();
   };
   const showFailure = (page) => {
-    // The page knows which line the failure is about; what was followed does not.
+    // The new page marks the failing line; the followed log does not.
     const found = page.querySelector(".log-section");
     if (!found || !found.querySelector("[data-marked]")) return;
-    // What screen readers were told stays where it was.
+    // Keep the live region, so that screen readers do not lose its last message.
     found.insertBefore(document.getElementById("follow-bar"), found.querySelector(".log-box"));
     document.querySelector(".log-section").replaceWith(document.adoptNode(found));
     const line = document.querySelector("[data-marked]");
@@ -128,7 +128,7 @@ function followLog(box) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const head = page.getElementById("build-head");
     if (head) document.getElementById("build-head").replaceWith(document.adoptNode(head));
-    offerCopying(document.getElementById("build-head"));
+    enableCopying(document.getElementById("build-head"));
     document.title = page.title;
     if (final) showFailure(page);
   };
@@ -137,7 +137,7 @@ function followLog(box) {
   live.textContent = "Live.";
   follow.addEventListener("change", toEnd);
   events.addEventListener("open", () => { live.textContent = "Live."; });
-  events.addEventListener("error", () => { live.textContent = "Connecting again…"; });
+  events.addEventListener("error", () => { live.textContent = "Reconnecting…"; });
   events.addEventListener("lines", (event) => {
     const more = JSON.parse(event.data);
     append(more.lines, more.skipped);
@@ -154,11 +154,11 @@ function followLog(box) {
   toEnd();
 }
 
-// Bring what is shown up to date with a newer page: only what differs is touched, so that focus, selection, scroll
-// position and what was typed or unfolded stay. Rows are told apart by data-key.
+// Update the page to a newer version of it. Only differences are changed, so that focus, selection, scroll position,
+// input and unfolded parts stay. data-key identifies rows.
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key : undefined);
 
-function bringUpToDate(shown, fresh) {
+function update(shown, fresh) {
   if (shown.isEqualNode(fresh)) return;
   if (shown.nodeType !== Node.ELEMENT_NODE) { shown.data = fresh.data; return; }
   for (const { name } of [...shown.attributes]) {
@@ -180,7 +180,7 @@ function bringUpToDate(shown, fresh) {
     const match = key ? keyed.get(key) : place && !keyOf(place) ? place : undefined;
     if (!match || match.nodeName !== child.nodeName) { shown.insertBefore(child, place); continue; }
     if (match === place) place = place.nextSibling; else shown.insertBefore(match, place);
-    bringUpToDate(match, child);
+    update(match, child);
   }
   while (place) {
     const gone = place;
@@ -189,17 +189,17 @@ function bringUpToDate(shown, fresh) {
   }
 }
 
-function renew(main) {
+function autoRefresh(main) {
   const shortest = 5, longest = 60;
   const line = document.getElementById("renewal");
   const label = document.createElement("label");
   const box = document.createElement("input");
-  const told = document.createElement("span");
+  const state = document.createElement("span");
   box.type = "checkbox";
   box.checked = true;
-  told.setAttribute("role", "status");
-  label.append(box, " Renew it by itself");
-  line.append(" ", label, " ", told);
+  state.setAttribute("role", "status");
+  label.append(box, " Refresh automatically");
+  line.append(" ", label, " ", state);
   let seconds = shortest, timer, tag = "", asking = false;
 
   const later = () => { clearTimeout(timer); timer = setTimeout(ask, seconds * 1000); };
@@ -207,9 +207,9 @@ function renew(main) {
     const page = new DOMParser().parseFromString(text, "text/html");
     const fresh = page.getElementById("main");
     if (!fresh) return;
-    offerCopying(fresh);
+    enableCopying(fresh);
     const focused = document.activeElement;
-    bringUpToDate(main, document.adoptNode(fresh));
+    update(main, document.adoptNode(fresh));
     if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
     document.title = page.title;
   };
@@ -219,15 +219,15 @@ function renew(main) {
     try {
       const headers = { Accept: "text/html", ...(tag && { "If-None-Match": tag }) };
       const answer = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(20000) });
-      if (answer.redirected) { box.checked = false; told.textContent = "You are signed out."; return; }
+      if (answer.redirected) { box.checked = false; state.textContent = "You are signed out."; return; }
       const known = answer.status === 304;
       if (answer.ok) { tag = answer.headers.get("ETag") ?? ""; show(await answer.text()); }
-      // What does not change, or cannot be read, is asked for less and less often.
+      // Poll less often while the page does not change or cannot be loaded.
       seconds = answer.ok && !known ? shortest : Math.min(seconds * 1.5, longest);
-      told.textContent = answer.ok || known ? "" : "It cannot be read just now.";
+      state.textContent = answer.ok || known ? "" : "The page cannot be loaded at the moment.";
     } catch {
       seconds = longest;
-      told.textContent = "It cannot be read just now.";
+      state.textContent = "The page cannot be loaded at the moment.";
     } finally {
       asking = false;
       later();
@@ -260,12 +260,12 @@ function suggest(input) {
 
 const typed = document.querySelector("input[data-suggestions]");
 if (typed) suggest(typed);
-const renewed = document.querySelector("main[data-renewed]");
-if (renewed) renew(renewed);
+const refreshed = document.querySelector("main[data-renewed]");
+if (refreshed) autoRefresh(refreshed);
 const box = document.querySelector(".log-box[data-events]");
 if (box) followLog(box);
 const marked = document.querySelector("[data-marked]");
-// A link to a line of a folded stage unfolds it.
+// A link to a line in a folded stage unfolds the stage.
 const unfold = () => {
   const line = /^#L\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
   const fold = line && line.closest("details");

@@ -1,7 +1,4 @@
-"""The part of a log that a page shows: whole lines with their numbers, bounded by what they take as markup.
-
-Must not read logs.
-"""
+"""The part of a log that a page shows: numbered lines, limited by the size of their markup."""
 
 import html
 import re
@@ -23,12 +20,12 @@ from wheelyard.domain.builds.log_text import (
 )
 from wheelyard.web.ansi import Pen, Piece, read_line
 
-WINDOW_LINES: Final = 400
+VIEWPORT_LINES: Final = 400
 TAIL_LINES: Final = 600
-"""How far from the end the line is looked for that a failure is about."""
-_WINDOW_BYTES: Final = 56_000
+"""Number of last lines in which the failing line is searched."""
+_VIEWPORT_BYTES: Final = 56_000
 _LINE_BYTES: Final = 85
-"""What the markup around a line takes."""
+"""Size of the markup around a line."""
 _PIECE_BYTES: Final = 45
 _SHOWN_CHARACTERS: Final = 1000
 _ERROR: Final = re.compile(
@@ -37,7 +34,7 @@ _ERROR: Final = re.compile(
     re.IGNORECASE,
 )
 _CLUE: Final = re.compile(r"fatal error:|#error|undefined reference|cannot find -l|panicked at", re.IGNORECASE)
-# What configure scripts try is meant to fail at times, and what stops at another's error only repeats it.
+# Probes of configure scripts may fail, and some messages only repeat that a command failed.
 _PROBE: Final = re.compile(r"conftest|_configtest|CMakeScratch|CMakeTmp|testfile\.c|checking (?:for|whether)")
 _ECHO: Final = re.compile(
     r"command .{0,300} failed|build stopped|subprocess-exited|CalledProcessError|non-zero exit"
@@ -45,21 +42,21 @@ _ECHO: Final = re.compile(
     re.IGNORECASE,
 )
 _CLUSTER_LINES: Final = 40
-"""Lines about one failure are no further apart than this."""
+"""Largest distance between two lines about one failure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownLine:
-    """What a page shows of a line, and whose it is: a container's, unless it is a note of our own."""
+    """A line as a page shows it: a container's output, or a note of the service."""
 
     pieces: tuple[Piece, ...]
     gutter: str
-    """Stands in a column of its own, which nothing of the line reaches."""
+    """Text of the separate column that shows the line's origin; container output cannot write to it."""
     is_note: bool = False
     stage: str | None = None
-    """The stage that a note begins."""
+    """The stage that begins with this note."""
     at: datetime | None = None
-    """When a note was written."""
+    """Time of a note."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,18 +67,18 @@ class LogLine:
     """Counted from 1."""
     shown: ShownLine
     is_marked: bool = False
-    """True for the line that a failure is about, and for one that somebody looked for."""
+    """True for the failing line, and for the line that the query names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogSpan:
-    """Lines that were read, one after the other."""
+    """Consecutive lines of a log."""
 
     first: int
-    """The number of the first of them."""
+    """Number of the first line."""
     lines: Sequence[str]
     total: int
-    """How many lines the log has."""
+    """Number of lines in the log."""
 
     @property
     def numbers(self) -> range:
@@ -89,42 +86,42 @@ class LogSpan:
         return range(self.first, self.first + len(self.lines))
 
     def line(self, number: int) -> str:
-        """Give a line by its number."""
+        """Return a line by its number."""
         return self.lines[number - self.first]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageMark:
-    """Where a stage begins in a log."""
+    """The line where a stage begins."""
 
     name: str
     line: int
-    """The number of the note that says so."""
+    """Number of the line."""
     at: datetime | None
-    """When that was."""
+    """Time when the stage began; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogFold:
-    """Lines of one stage, which a page folds and unfolds together."""
+    """Lines of one stage, which a page folds together."""
 
     stage: StageMark | None
     """None before the first stage."""
     lines: tuple[LogLine, ...]
     seconds: float | None
-    """How long the stage took; None if that is not known."""
+    """Duration of the stage; None if unknown."""
     is_open: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Viewport:
-    """Some lines of a log, one after the other."""
+    """The lines of a log that a page shows."""
 
     lines: tuple[LogLine, ...]
     total: int
-    """How many lines the log has."""
+    """Number of lines in the log."""
     marked: int | None = None
-    """The number of the line that is to be brought into view."""
+    """Number of the line to scroll to."""
 
     @property
     def first(self) -> int:
@@ -138,18 +135,18 @@ class Viewport:
 
 
 def stage_marks(lines: Iterable[str], *, first: int) -> list[StageMark]:
-    """Find where stages begin; of lines without a note's mark nothing is read."""
+    """Return where stages begin; only notes of the service count."""
     notes = ((number, read_note(line)) for number, line in enumerate(lines, first) if line.startswith(NOTE_MARK))
     return [StageMark(name=note.stage, line=number, at=note.at) for number, note in notes if note and note.stage]
 
 
 def fold_by_stage(window: Viewport, marks: Sequence[StageMark], *, keep_open: bool) -> tuple[LogFold, ...]:
-    """Sort a window's lines by stage.
+    """Group lines by stage.
 
     Args:
         window: The lines.
-        marks: Where the log's stages begin, those outside of the window too.
-        keep_open: Unfold all; else only the last stage, and the one with the line that is to be in view.
+        marks: Where the log's stages begin, also outside of these lines.
+        keep_open: Unfold all stages, not only the last one and the one with the marked line.
     """
     places = [bisect_right(marks, line.number, key=lambda mark: mark.line) - 1 for line in window.lines]
     folds = list[LogFold]()
@@ -162,34 +159,34 @@ def fold_by_stage(window: Viewport, marks: Sequence[StageMark], *, keep_open: bo
 
 
 def _seconds(marks: Sequence[StageMark], place: int) -> float | None:
-    """Say how long it was from a stage's beginning to that of the next one."""
+    """Return the time from the start of a stage to the start of the next."""
     begin, end = (marks[one].at if 0 <= one < len(marks) else None for one in (place, place + 1))
     return (end - begin).total_seconds() if begin and end else None
 
 
 def split_log(data: bytes) -> list[str]:
-    """Cut a log into lines, as the command line does."""
+    """Split a log into lines, as the command line does."""
     return split_text(data.decode(errors="replace"))
 
 
 def split_text(text: str) -> list[str]:
-    """Cut text of a log into lines."""
+    """Split log text into lines."""
     splitter = LineSplitter()
     return [*splitter.feed(text), *splitter.end()]
 
 
-def window_from(span: LogSpan, *, marked: int | None = None) -> Viewport:
-    """Show what was read from its first line on, as much as fits."""
+def viewport_from(span: LogSpan, *, marked: int | None = None) -> Viewport:
+    """Return the first lines that fit."""
     return _window(span, _fitting(span.numbers, span), marked)
 
 
-def window_to_end(span: LogSpan, *, marked: int | None = None) -> Viewport:
-    """Show what was read up to its last line, as much as fits."""
+def viewport_to_end(span: LogSpan, *, marked: int | None = None) -> Viewport:
+    """Return the last lines that fit."""
     return _window(span, _fitting(reversed(span.numbers), span), marked)
 
 
-def window_around(span: LogSpan, number: int) -> Viewport:
-    """Show a line, marked, and what is around it: outwards from it, so that it is there whatever else fits."""
+def viewport_around(span: LogSpan, number: int) -> Viewport:
+    """Return a marked line and as much context as fits, nearest lines first."""
     distances = range(1, len(span.lines) + 1)
     outwards = (place for distance in distances for place in (number + distance, number - distance))
     return _window(span, _fitting((number, *(place for place in outwards if place in span.numbers)), span), number)
@@ -201,7 +198,7 @@ def _window(span: LogSpan, numbers: Iterable[int], marked: int | None) -> Viewpo
 
 
 class Search:
-    """Looks for a text in a log that comes block by block, in any case of its letters."""
+    """Case-insensitive search in a log, block by block."""
 
     def __init__(self, text: str) -> None:
         self._wanted = text.casefold()
@@ -209,16 +206,16 @@ class Search:
         self._total = 0
 
     def look(self, span: LogSpan) -> None:
-        """Look through some lines."""
+        """Search these lines."""
         for number, line in zip(span.numbers, span.lines, strict=True):
             note = read_note(line)
             if self._wanted in (note.text if note else plain_line(line)).casefold():
                 self._total += 1
-                if len(self._hits) < WINDOW_LINES:
+                if len(self._hits) < VIEWPORT_LINES:
                     self._hits[number] = line
 
     def window(self) -> Viewport:
-        """Show the first lines that hold the text, as many as fit, and say how many do."""
+        """Return the first matching lines that fit, and the number of matches."""
         found = LogSpan(first=1, lines=list(self._hits.values()), total=self._total)
         numbers = list(self._hits)
         shown = [numbers[place - 1] for place in _fitting(found.numbers, found)]
@@ -226,11 +223,11 @@ class Search:
 
 
 def failing_line(tail: LogSpan) -> int | None:
-    """Find the line that a failure is about in a log's last lines.
+    """Return the number of the line that shows why the build failed, from the log's last lines.
 
-    Errors that are close together are about one thing, and the last such thing ended the build: of its lines the first
-    clear clue says most, else the last error. What a configure script tried is no clue, and what only repeats that
-    something failed counts if there is nothing else.
+    Errors close together have one cause, and the last such group ended the build. Its first clear clue is returned,
+    else its last error. Probes of configure scripts are ignored. A line that only repeats that a command failed is
+    returned if there is no other.
     """
     plain = {
         number: plain_line(line[:_SHOWN_CHARACTERS])
@@ -251,18 +248,18 @@ def _last_cluster(numbers: Sequence[int]) -> Sequence[int]:
 
 
 def _fitting(numbers: Iterable[int], span: LogSpan) -> list[int]:
-    """Take numbers as long as their lines fit into a page."""
+    """Return the first numbers whose lines fit on a page."""
     taken, used = list[int](), 0
     for number in numbers:
         used += _cost(span.line(number))
-        if taken and (used > _WINDOW_BYTES or len(taken) >= WINDOW_LINES):
+        if taken and (used > _VIEWPORT_BYTES or len(taken) >= VIEWPORT_LINES):
             break
         taken.append(number)
     return taken
 
 
 def _cost(line: str) -> int:
-    """Say what a line takes as markup, at most."""
+    """Return the largest size of a line's markup."""
     text = line[:_SHOWN_CHARACTERS]
     return _LINE_BYTES + len(html.escape(text).encode(errors="replace")) + _PIECE_BYTES * text.count("\x1b")
 
@@ -274,7 +271,7 @@ def _show(lines: Mapping[int, str], marked: int | None) -> Iterable[LogLine]:
 
 
 def show_line(line: str, pen: Pen) -> ShownLine:
-    """Show a stored line."""
+    """Return a stored line as a page shows it."""
     if (note := read_note(line)) is None:
         return ShownLine(pieces=read_line(shorten(line), pen), gutter=CONTAINER_GUTTER.strip())
     pieces = (Piece(text=shorten(note.text), style=""),)
@@ -282,6 +279,6 @@ def show_line(line: str, pen: Pen) -> ShownLine:
 
 
 def shorten(line: str) -> str:
-    """Cut a line that no page can show; the whole of it is in the log as text."""
+    """Shorten a long line; the plain-text log has all of it."""
     rest = min(len(line), MAX_LINE_CHARACTERS) - _SHOWN_CHARACTERS
     return line if rest <= 0 else f"{line[:_SHOWN_CHARACTERS]}\x1b[0m … ({rest} more characters)"

@@ -1,4 +1,4 @@
-"""The queue and the statistics, as the REST API shows them."""
+"""Models of the queue and the statistics."""
 
 from datetime import date, datetime
 from typing import Self
@@ -23,39 +23,39 @@ class QueuedView(View):
 
 
 class WaitingView(QueuedView):
-    """A build that waits."""
+    """A waiting build."""
 
     position: int
-    """Its place in line, counted from 1."""
+    """Position in the queue, counted from 1."""
     wait_seconds: float | None
-    """In how many seconds it begins, by what former builds took; null if nothing is known, or nobody could take it."""
+    """Estimated seconds until it starts, from earlier builds; null if unknown, or if there is no suitable worker."""
     has_worker: bool
-    """False if no worker that is there builds for its Python on its suite."""
+    """False if no active worker supports its Python on its suite."""
     not_before: datetime | None
-    """When it may be tried again, after an attempt that failed because something was down."""
+    """Earliest time of the next attempt, after an attempt that failed for a temporary reason."""
 
 
 class RunningView(QueuedView):
-    """A build that runs."""
+    """A running build."""
 
     stage: Stage | None
     started_at: datetime | None
 
 
 class QueueView(View):
-    """What runs and what waits."""
+    """Running and waiting builds."""
 
     running: tuple[RunningView, ...]
     waiting: tuple[WaitingView, ...]
-    """The first, in the order in which they are taken."""
+    """The next builds, in order."""
     total: int
-    """How many wait for their turn."""
+    """Number of builds that wait for a worker."""
     blocked: int
-    """How many more wait for other builds, whose wheels they require."""
+    """Number of builds that wait for the wheels of other builds."""
 
     @classmethod
     def of(cls, queue: Queue) -> Self:
-        """Show the queue."""
+        """Return the view of the queue."""
         running = (
             RunningView(**_facts(one.build), stage=one.build.stage, started_at=one.started_at)
             for one in queue.line.running
@@ -86,7 +86,7 @@ def _facts(build: BuildSummary) -> dict[str, object]:
 
 
 class DayView(View):
-    """The builds that ended on a day, in UTC."""
+    """Builds that finished on a day (UTC)."""
 
     day: date
     succeeded: int
@@ -95,15 +95,15 @@ class DayView(View):
 
 
 class ClassView(View):
-    """How many builds took up to so long, and longer than the class before."""
+    """A class of a histogram: number of builds up to a duration, and longer than the class before."""
 
     up_to_seconds: int | None
-    """Null for the last class."""
+    """Upper bound; null for the last class."""
     builds: int
 
 
 class SlowView(View):
-    """A build that took long."""
+    """A slow build."""
 
     build_id: str
     project: str
@@ -112,14 +112,14 @@ class SlowView(View):
 
 
 class RequestedView(View):
-    """How often a project was asked for."""
+    """Number of requests of a project."""
 
     project: str
     requests: int
 
 
 class PublishedView(View):
-    """What was published on a day, in UTC."""
+    """Wheels published on a day (UTC)."""
 
     day: date
     wheels: int
@@ -127,7 +127,7 @@ class PublishedView(View):
 
 
 class LargeView(View):
-    """What a project's wheels take."""
+    """Size of a project's wheels."""
 
     project: str
     wheels: int
@@ -135,14 +135,14 @@ class LargeView(View):
 
 
 class FolderView(View):
-    """What a folder takes."""
+    """Size of a folder."""
 
     name: str
     size_bytes: int
 
 
 class DiskView(View):
-    """What the state directory takes, and what is left beside it."""
+    """Size of the state directory, and free space on its disk."""
 
     path: str
     folders: tuple[FolderView, ...]
@@ -151,15 +151,15 @@ class DiskView(View):
 
 
 class StatisticsView(View):
-    """What happened in the last days, and what is kept."""
+    """Statistics of the last days, and sizes of the stored data."""
 
     days: tuple[DayView, ...]
     success_rate: float | None
-    """The share of those that ended by themselves which succeeded; null if there were none."""
+    """Share of successful builds among those that were not cancelled; null if there were none."""
     waits: tuple[ClassView, ...]
-    """How long builds waited before their first attempt."""
+    """Histogram of the time before the first attempt."""
     durations: tuple[ClassView, ...]
-    """How long builds that succeeded took."""
+    """Histogram of the duration of successful builds."""
     slowest: tuple[SlowView, ...]
     requested: tuple[RequestedView, ...]
     published: tuple[PublishedView, ...]
@@ -171,7 +171,7 @@ class StatisticsView(View):
 
     @classmethod
     def of(cls, found: Statistics, disk: DiskUse) -> Self:
-        """Show figures."""
+        """Return the view of the statistics."""
         names = ("days", "slowest", "requested", "published", "largest", "wheels", "index_bytes", "log_bytes")
         return cls.model_validate(
             {

@@ -1,7 +1,7 @@
-"""Where the lines of an attempt's log are, so that a page reads only the part that it shows. Must not make pages.
+"""Positions of the lines in an attempt's log, so that a page reads only the part that it shows.
 
-A log can be a quarter of a gigabyte. It is gone through once, block by block and in threads, and then only what was
-added since; what is kept is where each block begins. A block ends at the end of a line.
+A log can have a quarter of a gigabyte. It is scanned once, block by block and in threads; later only its new part.
+The index holds where each block begins. A block ends at the end of a line.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from typing import Final
 
 from wheelyard.interfaces import LogStore
 from wheelyard.memory_cache import MemoryCache
-from wheelyard.web.log_window import TAIL_LINES, LogSpan, StageMark, split_log, stage_marks
+from wheelyard.web.viewport import TAIL_LINES, LogSpan, StageMark, split_log, stage_marks
 
-_KEPT_MAPS: Final = 64
+_KEPT_INDEXES: Final = 64
 _LONGEST_BYTES: Final = 4 << 20
-"""A block without an end of a line is cut here."""
+"""Longest block, in bytes: a longer one is cut even without a line end."""
 _KEPT_CHARACTERS: Final = 1000
 _KEPT_STAGES: Final = 100
 """An attempt has seven."""
@@ -25,30 +25,30 @@ _KEPT_STAGES: Final = 100
 
 @dataclass(kw_only=True, slots=True)
 class LineIndex:
-    """What is known of a log; it grows with the log."""
+    """Positions of blocks and stages in a log; it grows with the log."""
 
     offsets: list[int] = field(default_factory=lambda: [0])
-    """Where blocks begin, in bytes; the last one is where to read on."""
+    """Start of each block in bytes; the last entry is the end of the indexed part."""
     counts: list[int] = field(default_factory=lambda: [0])
-    """How many lines there are before each of these places."""
+    """Number of lines before each of these offsets."""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    """The last lines, each cut: the one that a failure is about is among them."""
+    """The last lines, shortened; the failing line is searched in them."""
     stages: list[StageMark] = field(default_factory=list)
-    """Where stages begin."""
+    """The lines where stages begin."""
     growing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def total(self) -> int:
-        """How many lines are known."""
+        """Number of indexed lines."""
         return self.counts[-1]
 
     @property
     def size_bytes(self) -> int:
-        """Where to read on."""
+        """Size of the indexed part."""
         return self.offsets[-1]
 
     def add(self, block: bytes) -> None:
-        """Take note of what follows; it ends at the end of a line, or of the log."""
+        """Index the next block, which ends at the end of a line or of the log."""
         lines = split_log(block)
         self.tail.extend(line[:_KEPT_CHARACTERS] for line in lines[-TAIL_LINES:])
         self.stages += stage_marks(lines, first=self.total + 1)[: _KEPT_STAGES - len(self.stages)]
@@ -57,30 +57,30 @@ class LineIndex:
 
 
 class LineIndexes:
-    """The maps of the logs that were looked at last."""
+    """The indexes of the recently read logs."""
 
     def __init__(self) -> None:
-        self._maps: MemoryCache[tuple[str, int], LineIndex] = MemoryCache(limit=_KEPT_MAPS)
+        self._indexes: MemoryCache[tuple[str, int], LineIndex] = MemoryCache(limit=_KEPT_INDEXES)
 
     def of(self, build_id: str, attempt: int) -> LineIndex:
-        """Give an attempt's map, a new one if there is none."""
+        """Return an attempt's index; create it if it does not exist."""
         key = (build_id, attempt)
-        return self._maps.last(key) or self._maps.keep(key, LineIndex())
+        return self._indexes.last(key) or self._indexes.keep(key, LineIndex())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MappedLog:
-    """An attempt's log with its map."""
+class IndexedLog:
+    """An attempt's log with its index."""
 
     logs: LogStore
     build_id: str
     attempt: int
-    map: LineIndex
+    index: LineIndex
 
     async def survey(self) -> None:
-        """Bring the map up to date; what comes after the last whole line waits while the attempt runs."""
-        async with self.map.growing:
-            rest, finished, offset = b"", False, self.map.size_bytes
+        """Index the new part of the log, up to its last complete line while the attempt runs."""
+        async with self.index.growing:
+            rest, finished, offset = b"", False, self.index.size_bytes
             while not finished:
                 part = await self.logs.read(self.build_id, attempt=self.attempt, offset=offset)
                 rest, finished, offset = rest + part.data, part.finished, offset + len(part.data)
@@ -88,33 +88,33 @@ class MappedLog:
                     return
                 whole = len(rest) if finished or len(rest) > _LONGEST_BYTES else rest.rfind(b"\n") + 1
                 if whole:
-                    await asyncio.to_thread(self.map.add, rest[:whole])
+                    await asyncio.to_thread(self.index.add, rest[:whole])
                     rest = rest[whole:]
 
     async def read(self, first: int, count: int) -> LogSpan:
-        """Read lines from a number on; fewer if the log ends before."""
-        begin = min(max(first, 1), max(self.map.total, 1))
+        """Return lines from a number on; fewer at the end of the log."""
+        begin = min(max(first, 1), max(self.index.total, 1))
         lines: list[str] = []
-        start = bisect_right(self.map.counts, begin - 1) - 1
+        start = bisect_right(self.index.counts, begin - 1) - 1
         async for block in self.blocks(start):
             lines += block.lines
-            if self.map.counts[start] + len(lines) >= begin - 1 + count:
+            if self.index.counts[start] + len(lines) >= begin - 1 + count:
                 break
-        skipped = begin - 1 - self.map.counts[start]
-        return LogSpan(first=begin, lines=lines[skipped : skipped + count], total=self.map.total)
+        skipped = begin - 1 - self.index.counts[start]
+        return LogSpan(first=begin, lines=lines[skipped : skipped + count], total=self.index.total)
 
     async def blocks(self, start: int = 0) -> AsyncIterator[LogSpan]:
-        """Read the log block by block, each split in a thread."""
-        for place in range(start, len(self.map.offsets) - 1):
-            data = await self._bytes(self.map.offsets[place], self.map.offsets[place + 1])
+        """Yield the log block by block; each is split in a thread."""
+        for place in range(start, len(self.index.offsets) - 1):
+            data = await self._bytes(self.index.offsets[place], self.index.offsets[place + 1])
             lines = await asyncio.to_thread(split_log, data)
-            yield LogSpan(first=self.map.counts[place] + 1, lines=lines, total=self.map.total)
+            yield LogSpan(first=self.index.counts[place] + 1, lines=lines, total=self.index.total)
 
     async def _bytes(self, begin: int, end: int) -> bytes:
         data = b""
         while len(data) < end - begin:
             part = await self.logs.read(self.build_id, attempt=self.attempt, offset=begin + len(data))
-            if not part.data:  # the log was dropped since
+            if not part.data:  # the log was deleted meanwhile
                 break
             data += part.data
         return data[: end - begin]
