@@ -34,7 +34,8 @@ LOCK_FILE = ROOT / "devpi.lock"
 PARENT = """
 import asyncio, dataclasses, json, sys
 from pathlib import Path
-from wheelyard.adapters import devpi_index, embedded_devpi, embedded_postgres
+from wheelyard.adapters.devpi.publish import DevpiIndex
+from wheelyard.adapters.servers import devpi as embedded_devpi, postgres as embedded_postgres
 from wheelyard.logs import configure_logs
 
 configure_logs(log_format="text", level="info")
@@ -49,7 +50,7 @@ async def main():
     devpi = embedded_devpi.EmbeddedDevpi(state_dir, lock_file=Path(sys.argv[3]))
     await postgres.start()
     endpoint = await devpi.start()
-    async with devpi_index.DevpiIndex(endpoint.prod_url, credentials=endpoint.promoter) as index:
+    async with DevpiIndex(endpoint.prod_url, credentials=endpoint.promoter) as index:
         await index.publish(wheel, sha256=sha256)
     print(json.dumps({"children": [postgres.pid, devpi.pid], "url": endpoint.url}), flush=True)
     await asyncio.sleep(600)

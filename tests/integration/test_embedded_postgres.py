@@ -32,7 +32,7 @@ PARENT = """
 import asyncio, dataclasses, json, os, sys
 from pathlib import Path
 import psycopg
-from wheelyard.adapters import embedded_postgres
+from wheelyard.adapters.servers import postgres as embedded_postgres
 
 real_spawn = embedded_postgres.spawn
 if sys.argv[2] == "orphan":
