@@ -188,7 +188,7 @@ async def test_prefetcher_says_who_is_at_fault(rust: PipelineHarness, code: str,
             "lock file version `4` was found, but this version of Cargo does not understand this lock file",
             "a newer Rust",
         ),
-        ("no matching package named `demo` found", "cargo's own registry"),
+        ("no matching package named `demo` found", "Only crates of crates.io"),
     ],
 )
 async def test_crates_that_want_a_newer_rust_lead_to_a_newer_suite(
