@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from unittest.mock import MagicMock
 
-from generate_docs import command_line_page
 from starlette.routing import BaseRoute
+from tools.generate_docs import command_line_page
 
 from wheelyard import errors
 from wheelyard.assembly.service import make_app
