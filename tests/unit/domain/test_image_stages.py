@@ -15,7 +15,7 @@ from wheelyard.domain.catalogue.definition import (
     runtime_definition,
 )
 
-BUILDERS = Path(__file__).parents[2] / "builders"
+BUILDERS = Path(__file__).parents[3] / "builders"
 DOCKERFILE = (BUILDERS / "Dockerfile").read_text()
 MADE = {"BASE": "b:1", "PYTHONS": "p:1"}
 

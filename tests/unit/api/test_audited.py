@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.api.test_api_document import DOCUMENTED
 from tests.unit.api_harness import SECRET
-from tests.unit.test_api_document import DOCUMENTED
 from tests.unit.web_harness import WebHarness, furnish, web_harness
 from tests.unit.wheel_harness import WheelHarness
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.domain.test_catalogue import FACTS, HEAD, problems_of, python_entry, suite_entry
+from tests.unit.domain.test_sbom import CONTENT
 from tests.unit.pipeline_harness import PipelineHarness, make_harness
-from tests.unit.test_catalogue import FACTS, HEAD, problems_of, python_entry, suite_entry
-from tests.unit.test_sbom import CONTENT
 
 from wheelyard.adapters.engine.command import EngineCommand
 from wheelyard.adapters.images.build import ImageOptions
@@ -24,7 +24,7 @@ from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.errors import PackagesMissingError, ToolchainTooOldError
 from wheelyard.pipeline.prepare import prepare
 
-BUILDERS = Path(__file__).parents[2] / "builders"
+BUILDERS = Path(__file__).parents[3] / "builders"
 PYPA = """
 [suite.almalinux8]
 kind = "image"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.contract.prebuild_contract import sample_prebuild
-from tests.unit.test_web_pages import HOSTILE
+from tests.unit.web.test_web_pages import HOSTILE
 from tests.unit.web_harness import WebHarness, furnish, web_harness
 from tests.unit.web_images import sample_builder, sample_image
 

@@ -25,7 +25,7 @@ from wheelyard.domain.catalogue.packages import PackageChange
 from wheelyard.domain.catalogue.upkeep import OUTDATED, PruneRules, RefreshReport
 from wheelyard.errors import EngineCommandError, ImageBuildFailedError, MirrorUnreachableError
 
-BUILDERS = Path(__file__).parents[2] / "builders"
+BUILDERS = Path(__file__).parents[3] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SUITE, PYTHON = "bookworm", "3.13"

@@ -10,7 +10,7 @@ import pytest
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import MERGES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SERVICE = ROOT / "service" / "wheelyard"
 
 
@@ -34,8 +34,8 @@ REQUIRES, LIMITS, GRAFTS = (
 PACKAGES = ("domain/recipes/system_packages.py",)
 USES = {
     "apt": Use(modules=PACKAGES, tried=KEYS),
-    "dnf": Use(modules=PACKAGES, tried="unit/test_recipe_request.py"),
-    "apk": Use(modules=PACKAGES, tried="unit/test_recipe_request.py"),
+    "dnf": Use(modules=PACKAGES, tried="unit/usecases/test_recipe_request.py"),
+    "apk": Use(modules=PACKAGES, tried="unit/usecases/test_recipe_request.py"),
     "toolchains": Use(
         modules=("usecases/request_build.py", "pipeline/prepare.py", "pipeline/crates.py", *BUILD),
         tried="integration/test_toolchain_builds.py",
@@ -67,7 +67,7 @@ USES = {
     "test_files": Use(modules=VERIFY, tried=KEYS),
     "test_apt": Use(modules=("pipeline/prepare.py",), tried=KEYS),
     "network": Use(modules=("pipeline/job.py", "usecases/request_build.py"), tried=KEYS),
-    "unsupported": Use(modules=("usecases/request_build.py",), tried="unit/test_recipe_request.py"),
+    "unsupported": Use(modules=("usecases/request_build.py",), tried="unit/usecases/test_recipe_request.py"),
 }
 FIELDS = [field.name for field in dataclasses.fields(EffectiveRecipe)]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.test_image_upkeep import BUILDERS, CATALOGUE, NOW, FakeEngine, FakeImages
+from tests.unit.adapters.test_image_upkeep import BUILDERS, CATALOGUE, NOW, FakeEngine, FakeImages
 
 from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.fallback import FallbackFile, Fallbacks

@@ -35,7 +35,7 @@ from wheelyard.usecases.tokens import Tokens
 
 URL = "https://ci.example.org/hooks?token=secret"
 FAILED = WebhookFailedError(host="ci.example.org", reason="it answered 503")
-DOCS = Path(__file__).parents[2] / "docs" / "prebuild.md"
+DOCS = Path(__file__).parents[3] / "docs" / "prebuild.md"
 
 
 class TestMemorySender(SenderContract):

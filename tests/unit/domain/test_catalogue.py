@@ -18,7 +18,7 @@ from wheelyard.domain.catalogue.definition import (
 from wheelyard.domain.packaging.target import Target
 from wheelyard.errors import CatalogueInvalidError, SuiteUnsupportedError, UnknownTargetError
 
-BUILDERS = Path(__file__).parents[2] / "builders"
+BUILDERS = Path(__file__).parents[3] / "builders"
 SHIPPED = (BUILDERS / "builders.toml").read_text()
 FACTS = DefinitionFacts(dockerfile="FROM base", tools_lock="build==1", architecture="x86_64")
 PACKAGES = 'packages = { runtime = ["libssl3"], build = ["gcc"], python = ["libssl-dev"] }'

@@ -10,7 +10,7 @@ from tests.fakes.builds import MemoryBuilds
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
-from tests.unit.test_catalogue import HEAD, python_entry, suite_entry
+from tests.unit.domain.test_catalogue import HEAD, python_entry, suite_entry
 
 from wheelyard.adapters.images.plans import toolchain_build
 from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
@@ -26,7 +26,7 @@ from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.errors import CatalogueInvalidError, RecipeInvalidError, ToolchainTooOldError
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
 TOOLCHAINS = """
 [toolchain.rust]

@@ -533,7 +533,7 @@ def test_secret_of_a_webhooks_receiver_is_shown(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_snippet_of_the_documentation_can_be_read_as_what_it_is() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "prebuild.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "prebuild.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
     assert [set(block) for block in blocks] == [{"steps"}, {"prebuild"}]
     assert all(isinstance(line, str) for line in blocks[1]["prebuild"]["script"])

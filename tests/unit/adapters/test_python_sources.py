@@ -14,7 +14,7 @@ from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.errors import DownloadFailedError, HashMismatchError, OperatorError
 
-BUILDERS = Path(__file__).parents[2] / "builders"
+BUILDERS = Path(__file__).parents[3] / "builders"
 CATALOGUE = parse_catalogue((BUILDERS / "builders.toml").read_text())
 BASE = ImageRecord(id="base", tags=("base:1",), role="base", definition="", labels={}, size_bytes=0, created="")
 NEWEST, OLDER = (source.version for source in CATALOGUE.python["3.13"].source)

@@ -94,7 +94,7 @@ async def test_suite_of_a_past_moment_comes_from_its_snapshot(tmp_path: Path) ->
 
 
 def base_request(**changes: object) -> BaseRequest:
-    shipped = parse_catalogue((Path(__file__).parents[2] / "builders" / "builders.toml").read_text())
+    shipped = parse_catalogue((Path(__file__).parents[3] / "builders" / "builders.toml").read_text())
     entry = shipped.own_suites["bookworm"].model_copy(update=changes)
     return BaseRequest(suite="bookworm", definition="0" * 64, source_date_epoch=0, entry=entry)
 

@@ -26,7 +26,7 @@ from wheelyard.domain.untrusted.requirements import MAX_DEPTH, read_marker, read
 from wheelyard.domain.untrusted.toml_text import MAX_KEY_PARTS, check_cost, read_toml
 from wheelyard.domain.untrusted.versions import MAX_VERSION, find_version, read_specifiers, read_version
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 ROOM: Final = 1 << 20
 """Bytes that a reader may take whatever the text."""
 PER_BYTE: Final = 1000
