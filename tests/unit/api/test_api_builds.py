@@ -11,13 +11,13 @@ from tests.contract.queue_contract import CARD
 from tests.contract.samples import sample_failure, sample_order, sample_timings, sample_wheel
 from tests.fakes.dependencies import MemoryMissingReleases
 from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
+from tests.unit.recipe_texts import parse_recipe
 
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.api.schemas.wheels import WheelView
 from wheelyard.domain.access import Action, AuditFilter, OpenLimits
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, Status
 from wheelyard.domain.builds.records import Outcome
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import IndexUnavailableError
 
 

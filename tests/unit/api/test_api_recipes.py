@@ -6,10 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
-from tests.unit.recipe_texts import EVERY_KEY, FILES
+from tests.unit.recipe_texts import EVERY_KEY, FILES, parse_recipe
 
 from wheelyard.domain.recipes.model import recipe_schema
-from wheelyard.domain.recipes.recipe import parse_recipe
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Recipes drafted from what an sdist says: every kind of evidence counts, and none of it can write anything else."""
 
 import pytest
+from tests.unit.recipe_texts import parse_recipe
 
 from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
-from wheelyard.domain.recipes.recipe import Naming, Recipe, parse_recipe
+from wheelyard.domain.recipes.recipe import Naming, Recipe
 from wheelyard.domain.recipes.sdist_facts import SdistContents, is_telling
 from wheelyard.domain.recipes.system_packages import debian_package
 

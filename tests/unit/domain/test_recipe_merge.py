@@ -5,14 +5,13 @@ import dataclasses
 import pytest
 from packaging.version import Version
 from tests.contract.samples import TARGET
-from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS, merged
+from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS, merged, parse_recipe
 
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.recipes.merge import MERGES, Place, merge_rules
 from wheelyard.domain.recipes.model import KEY_PATHS
 from wheelyard.domain.recipes.origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
-from wheelyard.domain.recipes.recipe import parse_recipe
 
 PLACE = Place(version=Version("2.1"), target=TARGET, suite="bookworm")
 

@@ -11,6 +11,7 @@ from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
 from tests.unit.domain.test_catalogue import HEAD, python_entry, suite_entry
+from tests.unit.recipe_texts import parse_recipe
 
 from wheelyard.adapters.images.plans import toolchain_build
 from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
@@ -21,7 +22,6 @@ from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.merge import merge_rules
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
 from wheelyard.errors import CatalogueInvalidError, RecipeInvalidError, ToolchainTooOldError
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild

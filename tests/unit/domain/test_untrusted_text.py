@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.adapters.upstream.page import MOST_FILES, PageBody, read_page
 from wheelyard.domain.packaging.target import NEWEST_MINOR, Policy, Target
-from wheelyard.domain.untrusted.file_names import MAX_TAGS, find_wheel_name, read_sdist_name, read_tag, read_wheel_name
+from wheelyard.domain.untrusted.file_names import MAX_TAGS, find_wheel_name, read_tag, read_wheel_name
 from wheelyard.domain.untrusted.json_text import read_json
 from wheelyard.domain.untrusted.metadata import MAX_HEADERS, MAX_NAMES, parse_metadata
 from wheelyard.domain.untrusted.refusal import RefusedTextError
@@ -422,12 +422,6 @@ def test_tag_is_refused_before_it_is_unfolded() -> None:
     assert peak_of(lambda: read_tag(f"{parts}-{parts}-{parts}")) < ROOM
     assert len(read_tag("py2.py3-none-any")) == 2
     assert MAX_TAGS == 1000
-
-
-def test_sdist_name_is_bounded() -> None:
-    assert read_sdist_name("a-1.0.tar.gz")[0] == "a"
-    with pytest.raises(RefusedTextError):
-        read_sdist_name("a-" + "9" * 240 + ".tar.gz")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ from tests.fakes.builds import MemoryBuilds
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
-from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD
+from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, parse_recipe
 
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import NetworkRefusedError, PackagesMissingError, ReleaseUnsupportedError
 from wheelyard.resources import data_path
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild

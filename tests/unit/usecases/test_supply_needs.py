@@ -11,13 +11,12 @@ from tests.fakes.dependencies import MemoryMissingReleases
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemorySourceIndex
-from tests.unit.recipe_texts import HEAD
+from tests.unit.recipe_texts import HEAD, parse_recipe
 
 from wheelyard.domain.builds.build import Build, MissingRelease, Status
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError, IndexUnavailableError
 from wheelyard.resources import data_path
 from wheelyard.usecases.order_dependencies import OrderDependencies

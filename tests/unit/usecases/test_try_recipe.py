@@ -10,7 +10,7 @@ import pytest
 from tests.contract.samples import sample_wheel
 from tests.fakes.images import MemoryRecipes
 from tests.unit.pipeline_harness import make_harness
-from tests.unit.recipe_texts import HEAD
+from tests.unit.recipe_texts import HEAD, parse_recipe
 from tests.unit.run_build_harness import Endless
 
 from wheelyard.adapters.host.disk import disk_full_error
@@ -18,7 +18,6 @@ from wheelyard.cli import recipes
 from wheelyard.domain.builds.build import Stage, Status
 from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import BuildFailedError, EngineUnavailableError, UnknownProjectError, WheelsMissingError
 from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
 from wheelyard.pipeline.publish import save_in

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from tests.contract.samples import sample_order
 from tests.fakes.access import MemoryTokens
 from tests.fakes.dependencies import MemoryMissingReleases
+from tests.unit.recipe_texts import parse_recipe
 from tests.unit.web_harness import FAILING_LOG, METADATA, RECIPE, TOKEN, WebHarness, furnish, web_harness
 
 from wheelyard.domain.access import Action, AuditFilter, Scope
@@ -19,7 +20,6 @@ from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, Status
 from wheelyard.domain.builds.queue import Capacity, WorkerRegistration, WorkerState
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.domain.index.index import Level
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.usecases.request_build import BuildRequest
 from wheelyard.usecases.tokens import Tokens

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
+from tests.unit.recipe_texts import parse_recipe
 from tests.unit.web_harness import METADATA, SeenPage, WebHarness, furnish, web_harness
 
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Standing
-from wheelyard.domain.recipes.recipe import parse_recipe
 
 
 @pytest.fixture
