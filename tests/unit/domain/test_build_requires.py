@@ -2,8 +2,7 @@
 
 import pytest
 
-from wheelyard.domain.recipes.build_requires import amend_requirements
-from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.effective import EffectiveRecipe, amend_requirements
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class Use:
 KEYS, JOBS = "integration/test_recipe_keys.py", "integration/test_container_jobs.py"
 BUILD, REPAIR, VERIFY = ("pipeline/build.py",), ("pipeline/repair.py",), ("pipeline/verify.py",)
 REQUIRES, LIMITS, GRAFTS = (
-    ("domain/recipes/build_requires.py",),
+    ("domain/recipes/effective.py",),
     ("pipeline/limits.py",),
     ("domain/builds/expectations.py",),
 )
