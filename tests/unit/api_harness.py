@@ -47,13 +47,12 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.mirror_wheel import MirrorWheel
 from wheelyard.usecases.prebuild import Prebuilds
+from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import BuilderFacts, RequestBuild
-from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.send_webhooks import WebhookRules
 from wheelyard.usecases.sessions import Sessions
-from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
 

@@ -1,13 +1,44 @@
-"""Put builds that failed or were cancelled back into the queue: one, or those that a filter names, newest first."""
+"""The queue: which builds run and wait, when each will start, and how failed builds are put back into it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
 from wheelyard.build_events import note_retried
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.estimate import Queue, QueuePosition, estimate
 from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter, RetriedBuilds, Submission
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import TooMuchOpenError
-from wheelyard.interfaces import BuildStore
+from wheelyard.interfaces import BuildStore, FleetStore, WorkQueue
+
+MOST_PLACES: Final = 500
+
+
+class ShowQueue:
+    """The use case behind ``GET /v1/queue``."""
+
+    def __init__(
+        self, *, queue: WorkQueue, workers: FleetStore, builds: BuildStore, now: Callable[[], datetime]
+    ) -> None:
+        self._queue = queue
+        self._workers = workers
+        self._builds = builds
+        self._now = now
+
+    async def __call__(self, *, limit: int = MOST_PLACES) -> Queue:
+        """Look at the queue."""
+        line = await self._queue.read(limit=min(limit, MOST_PLACES))
+        workers = await self._workers.list_workers()
+        projects = {one.build.project for one in (*line.running, *line.waiting)}
+        typical = await self._builds.typical_seconds(projects) if projects else {}
+        return Queue(line=line, places=estimate(line, workers, typical, now=self._now()))
+
+    async def place_of(self, build_id: str) -> QueuePosition | None:
+        """Find a build's place; None if it does not wait, or not among the first."""
+        queue = await self()
+        return next((place for place in queue.places if place.build.id == build_id), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
