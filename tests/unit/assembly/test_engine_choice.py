@@ -8,7 +8,6 @@ from unittest.mock import MagicMock
 import pytest
 
 from wheelyard.adapters.host.shared_work import FairSlots
-from wheelyard.adapters.images import catalogue_file
 from wheelyard.adapters.store.database import Database
 from wheelyard.assembly import parts
 from wheelyard.assembly.backends import Backends
@@ -54,13 +53,13 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engines:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The operator's catalogues that are read."""
     found: list[Path] = []
-    read = catalogue_file._read_own
+    read = parts._read_own
 
     def count(own: Path) -> str:
         found.append(own)
         return read(own)
 
-    monkeypatch.setattr(catalogue_file, "_read_own", count)
+    monkeypatch.setattr(parts, "_read_own", count)
     return found
 
 
