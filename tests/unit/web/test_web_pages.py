@@ -208,7 +208,7 @@ async def test_health_names_what_is_down(harness: WebHarness) -> None:
 
     harness.api.checks["index"] = fail
     page = await harness.see("/")
-    assert "It did not answer" in page.text
+    assert "No response" in page.text
 
 
 async def test_failed_build_brings_its_failing_line_into_view_with_the_remedy(harness: WebHarness) -> None:
