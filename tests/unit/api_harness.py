@@ -40,12 +40,11 @@ from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access, RequestLimit
-from wheelyard.usecases.advance_prebuild import AdvancePrebuild
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
-from wheelyard.usecases.mirror_wheel import MirrorWheel
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.read_dependencies import ReadDependencies
