@@ -230,7 +230,7 @@ async def hang() -> None:
 
 
 def test_children_end_with_a_parent_that_is_killed() -> None:
-    code = "import asyncio; from tests.unit import test_parser_pool as t; asyncio.run(t.hang())"
+    code = "import asyncio; from tests.unit.adapters import test_parser_pool as t; asyncio.run(t.hang())"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
