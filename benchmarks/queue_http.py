@@ -31,8 +31,8 @@ from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.settings import Settings
 from wheelyard.usecases.follow_log import FollowLog
+from wheelyard.usecases.queue import RetryBuilds
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import RetryBuilds
 
 _OK = 200
 _GOAL_SECONDS = 0.010

@@ -43,7 +43,7 @@ from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.logs import configure_logs
 from wheelyard.usecases.browse_index import BrowseIndex
-from wheelyard.usecases.show_queue import ShowQueue
+from wheelyard.usecases.queue import ShowQueue
 
 GOAL_SECONDS, GOAL_BYTES = 0.1, 100_000
 # Every project is like "project-17"; one in eight builds failed, and the rest have a wheel.

@@ -37,12 +37,12 @@ def test_wheel_whose_fault_shows_later_is_read(attack: Attack, tmp_path: Path) -
 )
 def test_wheel_that_runs_at_every_start_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / PURE).write_bytes(wheel_with(**{name: b"import os"}))
-    assert check_wheel(tmp_path / PURE, order_for()).startup_files == (name,)
+    assert [file.name for file in check_wheel(tmp_path / PURE, order_for()).startup.files] == [name]
 
 
 def test_ordinary_wheel_is_accepted(tmp_path: Path) -> None:
     (tmp_path / PURE).write_bytes(make_wheel())
-    assert check_wheel(tmp_path / PURE, order_for()).startup_files == ()
+    assert check_wheel(tmp_path / PURE, order_for()).startup.files == ()
 
 
 def test_wheel_that_lists_its_folders_is_accepted(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.integration.served_api import ServedApi, served_api
+from tests.unit.api.test_api_document import DOCUMENTED
 from tests.unit.api_harness import ApiHarness, api_harness
-from tests.unit.test_api_document import DOCUMENTED
 
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.service import make_app

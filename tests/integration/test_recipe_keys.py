@@ -1,6 +1,6 @@
 """Recipes' keys in real containers: each acts, and each that can go wrong does so with an error of its own.
 
-What they are tested on are a few tiny projects; ``tests/unit/test_recipe_consumers.py`` says for every key where.
+They are tried on a few tiny projects; ``tests/unit/domain/test_recipe_consumers.py`` says for every key where.
 """
 
 import asyncio

@@ -40,20 +40,18 @@ from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.usecases.access import Access, RequestLimit
-from wheelyard.usecases.advance_prebuild import AdvancePrebuild
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.browse_index import BrowseIndex, WheelBytes
 from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
-from wheelyard.usecases.mirror_wheel import MirrorWheel
 from wheelyard.usecases.prebuild import Prebuilds
+from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.read_dependencies import ReadDependencies
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import BuilderFacts, RequestBuild
-from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.send_webhooks import WebhookRules
 from wheelyard.usecases.sessions import Sessions
-from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import PREFIX, Tokens
 

@@ -1,5 +1,6 @@
 """Recipes that tests start from."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from packaging.version import Version
@@ -8,7 +9,8 @@ from tests.contract.samples import TARGET
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import merge_rules
-from wheelyard.domain.recipes.recipe import parse_recipe
+from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text
+from wheelyard.errors import RecipeInvalidError
 
 HEAD: Final = 'schema = 1\nname = "demo"\n'
 FILES: Final = {
@@ -64,6 +66,16 @@ policy = ">=manylinux_2_28,<manylinux_2_36"
 architecture = ["x86_64"]
 """
 """The keys that cannot stand beside the others."""
+
+
+def parse_recipe(
+    text: str, *, source: str, files: Mapping[str, bytes] | None = None, naming: Naming | None = None
+) -> Recipe:
+    """Parse a recipe; raise RecipeInvalidError with all its problems."""
+    recipe, problems = judge_text(text, source=source, files=files or {}, naming=naming or Naming())
+    if recipe is None:
+        raise RecipeInvalidError(source=source, problems=[str(problem) for problem in problems])
+    return recipe
 
 
 def merged(rules: str, *, version: str = "2.0", target: Target = TARGET, suite: str = "bookworm") -> EffectiveRecipe:

@@ -9,7 +9,7 @@ import pytest
 
 from wheelyard.api.problems import STATUSES
 from wheelyard.cli.problem import exit_code_of
-from wheelyard.errors import InternalError, WheelyardError
+from wheelyard.errors import CallerError, InternalError, OperatorError, ProjectError, RecipeError, WheelyardError
 
 TEXT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -22,6 +22,12 @@ def descendants(parent: type[WheelyardError]) -> Iterator[type[WheelyardError]]:
 
 
 ERRORS = [error for error in descendants(WheelyardError) if error.__module__.startswith("wheelyard.errors.")]
+KINDS: dict[type, str] = {
+    CallerError: "caller",
+    RecipeError: "recipe",
+    ProjectError: "project",
+    OperatorError: "operator",
+}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
@@ -42,6 +48,12 @@ def test_codes_are_short_words_and_each_is_used_once() -> None:
     codes = Counter(error.code for error in ERRORS)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
     assert [code for code, uses in codes.items() if uses > 1] == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
+def test_error_is_in_the_module_of_who_can_act(error: type[WheelyardError]) -> None:
+    homes = ["base"] if error in KINDS else [KINDS[parent] for parent in error.__bases__ if parent in KINDS]
+    assert [error.__module__] == [f"wheelyard.errors.{home}" for home in homes]
 
 
 def test_root_is_reported_as_an_internal_error() -> None:

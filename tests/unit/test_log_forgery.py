@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tests.contract.samples import sample_wheel
 from tests.unit.api_harness import read_events
-from tests.unit.test_attempt_log import CLAIM, LogKeeper, log_on
+from tests.unit.pipeline.test_attempt_log import CLAIM, LogKeeper, log_on
 from tests.unit.web_harness import WebHarness, web_harness
 
 from wheelyard.cli.client import LogPiece

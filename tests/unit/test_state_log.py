@@ -22,8 +22,8 @@ from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import BuildFilter, Token
 from wheelyard.errors import BuildFailedError, EngineUnavailableError
 from wheelyard.pipeline.job import Job, StageFunction, Tools
+from wheelyard.usecases.queue import RetryBuilds
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
-from wheelyard.usecases.retry_builds import RetryBuilds
 
 _ROOT = Path(__file__).parents[2]
 Entries = list[dict[str, Any]]

@@ -18,6 +18,7 @@ from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_failure, sample_timings, sample_wheel
 from tests.unit.api_harness import SECRET, ApiHarness, api_harness
 from tests.unit.pipeline_harness import info_folder, pack_wheel
+from tests.unit.recipe_texts import parse_recipe
 from tests.unit.web_images import sample_builder, sample_content, sample_image
 
 from wheelyard.domain.builds.build import Stage, StageTiming, Status
@@ -30,7 +31,6 @@ from wheelyard.domain.index.index import Level, PublishedFile
 from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.prebuilds.prebuild import ItemStatus
-from wheelyard.domain.recipes.recipe import parse_recipe
 from wheelyard.usecases.tokens import PREFIX
 
 TOKEN = f"{PREFIX}{SECRET}"

@@ -30,10 +30,9 @@ from wheelyard.usecases.check_index import CheckIndex
 from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.prebuild import Prebuilds
+from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import RetryBuilds
 from wheelyard.usecases.sessions import Sessions
-from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.usecases.tokens import Tokens
 

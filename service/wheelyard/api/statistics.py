@@ -8,7 +8,7 @@ from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import INVALID_REQUEST, problems
 from wheelyard.api.schemas.statistics import QueueView, StatisticsView
 from wheelyard.api.services import Services
-from wheelyard.usecases.show_queue import MOST_PLACES
+from wheelyard.usecases.queue import MOST_PLACES
 
 router: Final = APIRouter(
     prefix="/v1", tags=["figures"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]

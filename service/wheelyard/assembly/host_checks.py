@@ -19,12 +19,11 @@ import httpx
 
 from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits
 from wheelyard.adapters.host.disk import read_space
-from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.upstream.http import explain, without_password
+from wheelyard.assembly.parts import read_catalogue
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
 from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, Probe, SandboxFacts, StateDirFacts
 from wheelyard.errors import CatalogueInvalidError
-from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 
 _COMMAND_SECONDS: Final = 30
@@ -216,7 +215,7 @@ def try_catalogue(own: Path | None) -> Probe:
     """Read the catalogue of builders as the service would."""
     place = str(own) if own else "the built-in one"
     try:
-        suites = read_catalogue(data_path("builders") / "builders.toml", own).suite
+        suites = read_catalogue(own).suite
     except CatalogueInvalidError as error:
         return Probe(found=place, error="; ".join(error.problems))
     return Probe(found=f"{place}, suites {', '.join(suites)}")

@@ -15,14 +15,14 @@ from typing import Final
 from wheelyard.adapters.engine.agent import AgentProgram, pack_agent
 from wheelyard.adapters.engine.command import EngineCommand, container_ulimits
 from wheelyard.adapters.host.state_dir import StateDir
-from wheelyard.adapters.images.catalogue_file import read_catalogue
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.adapters.recipes.folders import RecipeFolders
 from wheelyard.adapters.upstream.index import SimpleSourceIndex, SourceIndexOptions, find_pip
-from wheelyard.domain.catalogue.catalogue import Catalogue
+from wheelyard.domain.catalogue.catalogue import Catalogue, lay_over, parse_catalogue
 from wheelyard.domain.packaging.own_projects import OwnProjects
 from wheelyard.domain.recipes.source import parse_recipe_source
 from wheelyard.domain.recipes.types import BOOK_SUITES
+from wheelyard.errors import CatalogueInvalidError
 from wheelyard.interfaces import ParserPool
 from wheelyard.metrics import CacheLookups
 from wheelyard.resources import data_path
@@ -48,7 +48,7 @@ class Parts:
     @cached_property
     def catalogue(self) -> Catalogue:
         """The built-in catalogue with the operator's own laid over it; blocks, raises CatalogueInvalidError."""
-        return read_catalogue(data_path("builders") / "builders.toml", self.settings.catalogue)
+        return read_catalogue(self.settings.catalogue)
 
     @cached_property
     def agent(self) -> AgentProgram:
@@ -61,6 +61,24 @@ async def make_parts(settings: Settings) -> Parts:
     parts = Parts(settings)
     await asyncio.to_thread(lambda: (parts.engine, parts.catalogue))
     return parts
+
+
+def read_catalogue(own: Path | None) -> Catalogue:
+    """Read the built-in catalogue, and the operator's own laid over it if there is one; blocks.
+
+    Raises:
+        CatalogueInvalidError: names the operator's file and every key that is wrong in it.
+    """
+    text = (data_path("builders") / "builders.toml").read_text(encoding="utf-8")
+    return lay_over(text, _read_own(own), source=str(own)) if own else parse_catalogue(text)
+
+
+def _read_own(own: Path) -> str:
+    try:
+        return own.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise CatalogueInvalidError(problems=[f"it cannot be read: {reason}"], source=str(own)) from error
 
 
 def source_index(

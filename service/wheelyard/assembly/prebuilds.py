@@ -30,8 +30,7 @@ from wheelyard.domain.prebuilds.webhook import AllowedAddresses
 from wheelyard.interfaces import ParserPool, SourceIndex
 from wheelyard.logs import get_logger
 from wheelyard.settings import Settings
-from wheelyard.usecases.advance_prebuild import AdvancePrebuild
-from wheelyard.usecases.mirror_wheel import MirrorWheel
+from wheelyard.usecases.advance_prebuild import AdvancePrebuild, MirrorWheel
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.read_dependencies import ReadDependencies

@@ -41,9 +41,8 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
+from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.request_build import RequestBuild
-from wheelyard.usecases.retry_builds import RetryBuilds
-from wheelyard.usecases.show_queue import ShowQueue
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.web.app import add_pages
 from wheelyard.web.rendering import error_page

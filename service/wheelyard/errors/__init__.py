@@ -31,7 +31,6 @@ from wheelyard.errors.caller import (
     RequestCancelledError,
     RequestTooLargeError,
     RequirementsUnsatisfiableError,
-    ResolutionTooLargeError,
     SelectionUnknownError,
     ServerUnreachableError,
     TextsWaitingError,
@@ -46,6 +45,7 @@ from wheelyard.errors.caller import (
 )
 from wheelyard.errors.operator import (
     AlreadyRunningError,
+    AttemptsExhaustedError,
     BackupUnusableError,
     ContainerLostError,
     CratesUnavailableError,
@@ -67,15 +67,18 @@ from wheelyard.errors.operator import (
     ProgramMissingError,
     PublishUnprovenError,
     RecipesUnavailableError,
+    RecordUnreadableError,
     ResolverBusyError,
+    ServiceNotInstalledError,
     ServiceStartError,
     SettingsInvalidError,
     SuiteUnavailableError,
-    SuiteUnsupportedError,
     WebhookFailedError,
+    WorkerKilledError,
+    WorkerLostError,
+    WorkerStoppedError,
 )
 from wheelyard.errors.project import (
-    AttemptsExhaustedError,
     BuildFailedError,
     BuildRequirementsError,
     BuildTimeoutError,
@@ -90,7 +93,6 @@ from wheelyard.errors.project import (
     OutputLimitError,
     PolicyFloorError,
     ProcessLimitError,
-    RecordUnreadableError,
     ReleaseUnsupportedError,
     RepairFailedError,
     RequirementBuildFailedError,
@@ -98,15 +100,12 @@ from wheelyard.errors.project import (
     RequirementCycleError,
     RequirementsUnsatisfiedError,
     RequirementUnusableError,
-    ServiceNotInstalledError,
+    ResolutionTooLargeError,
     ToolchainTooOldError,
     UntrustedOutputError,
     Use,
     VerifyFailedError,
     WheelsMissingError,
-    WorkerKilledError,
-    WorkerLostError,
-    WorkerStoppedError,
 )
 from wheelyard.errors.recipe import (
     CatalogueInvalidError,
@@ -117,6 +116,7 @@ from wheelyard.errors.recipe import (
     RecipeInvalidError,
     SourceMismatchError,
     SourceUnusableError,
+    SuiteUnsupportedError,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The base class of all errors, its four kinds by who can act, and texts that several errors share."""
+"""The base class of all errors, and its four kinds by who can act."""
 
 from typing import ClassVar
 
@@ -24,18 +24,6 @@ class WheelyardError(Exception):
 
 def _restore_error(kind: type[WheelyardError], args: tuple[object, ...]) -> WheelyardError:
     return kind.__new__(kind, *args)
-
-
-def mebibytes(size: int) -> str:
-    """Return a size in bytes as a text in MiB."""
-    return f"{size / (1 << 20):.1f} MiB"
-
-
-def raise_limit(key: str, *, default: str, ceiling: str, at_ceiling: bool) -> str:
-    """Return how to raise a limit. A recipe may exceed the default, up to the operator's ceiling."""
-    if at_ceiling:
-        return f"Raise {ceiling}: the build already had all of it, and the recipe's {key} cannot exceed it."
-    return f"Raise {key} in the recipe (at most {ceiling}), or {default} for builds whose recipe has none."
 
 
 class CallerError(WheelyardError):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from wheelyard.errors.base import CallerError, ProjectError
+from wheelyard.errors.base import CallerError
 
 
 class InvalidRequestError(CallerError):
@@ -70,19 +70,6 @@ class RequirementsUnsatisfiableError(CallerError):
         super().__init__(
             f"No set of releases satisfies the requirements for {target}: {reason}.",
             "Relax a requirement, or request a lock file.",
-        )
-
-
-class ResolutionTooLargeError(ProjectError):
-    """Resolving would send the upstream index more queries than any application needs."""
-
-    code = "resolution-too-large"
-
-    def __init__(self, *, what: str, limit: int) -> None:
-        self.what, self.limit = what, limit
-        super().__init__(
-            f"The resolver gave up: {what}, and {limit} are allowed.",
-            "Check what the project requires. A lock file or tighter requirements leave less to resolve.",
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wheelyard.errors.base import OperatorError, RecipeError
+from wheelyard.errors.base import OperatorError
 
 
 class ContainerLostError(OperatorError):
@@ -351,19 +351,6 @@ class IndexRefusedError(OperatorError):
         )
 
 
-class SuiteUnsupportedError(RecipeError):
-    """The catalogue names an external image without a runtime image that could verify its wheels."""
-
-    code = "suite-unsupported"
-
-    def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
-        self.suite, self.image, self.package_manager = suite, image, package_manager
-        super().__init__(
-            f"The suite {suite!r} is the external image {image} ({package_manager}), and nothing verifies its wheels.",
-            "Name a suite in its key 'runtime', or request the platform of another suite ('wheelyard builders list').",
-        )
-
-
 class SuiteUnavailableError(OperatorError):
     """The package mirror no longer has a suite."""
 
@@ -389,4 +376,92 @@ class MirrorUnreachableError(OperatorError):
         super().__init__(
             f"The package mirror of {suite!r} does not answer: {excerpt}",
             "Existing images stay in use. Check the network and the proxy, or set WHEELYARD_APT_MIRROR.",
+        )
+
+
+class ServiceNotInstalledError(OperatorError):
+    """A command needs the service, but only the client is installed."""
+
+    code = "service-not-installed"
+    retryable = False
+
+    def __init__(self, *, module: str) -> None:
+        self.module = module
+        super().__init__(
+            f"This command needs the service, but only the client is installed: there is no module {module}.",
+            "Install the rest with \"pip install 'wheelyard[service]'\".",
+        )
+
+
+class WorkerLostError(OperatorError):
+    """The worker that ran an attempt went away."""
+
+    code = "worker-lost"
+
+    def __init__(self, *, worker: str, died: bool = False) -> None:
+        self.worker = worker
+        self.died = died
+        how = " Its process was killed or crashed, but its host kept running." if died else ""
+        super().__init__(
+            f"The worker {worker} went away during this attempt.{how}", "Another attempt takes the build over."
+        )
+
+
+class WorkerStoppedError(OperatorError):
+    """The worker that ran an attempt was stopped, and handed its build back."""
+
+    code = "worker-stopped"
+
+    def __init__(self, *, worker: str) -> None:
+        self.worker = worker
+        super().__init__(
+            f"The worker {worker} was stopped during this attempt.",
+            "The build is in the queue again. The attempt does not count.",
+        )
+
+
+class AttemptsExhaustedError(OperatorError):
+    """A build lost the workers of all its allowed attempts."""
+
+    code = "attempts-exhausted"
+    retryable = False
+
+    def __init__(self, *, attempts: int) -> None:
+        self.attempts = attempts
+        super().__init__(
+            f"The build was given up after {attempts} attempts, because no worker lived to finish one.",
+            "Check the workers' logs and run 'wheelyard doctor', then request the wheel again.",
+        )
+
+
+class WorkerKilledError(OperatorError):
+    """Several workers died while they ran the same build, so no other worker gets it."""
+
+    code = "worker-killed"
+    retryable = False
+
+    def __init__(self, *, workers: Sequence[str]) -> None:
+        self.workers = tuple(workers)
+        super().__init__(
+            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts stayed up.",
+            "The cause is not known: the host ran out of memory, this project triggers a bug of Wheelyard, or a "
+            "kill -9. Check the hosts' kernel logs (journalctl -k) and the workers' logs at the times of these "
+            "attempts. If the build is not to blame, retry it with 'wheelyard retry'.",
+        )
+
+
+class RecordUnreadableError(OperatorError):
+    """The stored record of a build or a request cannot be read."""
+
+    code = "record-unreadable"
+    retryable = False
+
+    def __init__(self, *, kind: str, name: str, reason: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.reason = reason
+        super().__init__(
+            f"The stored record of the {kind} {name} cannot be read: {reason}.",
+            "An older version accepted what this one refuses, or the database was changed by hand. "
+            "Request the wheels again, without what the message names.",
         )

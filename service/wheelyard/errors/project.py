@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wheelyard.errors.base import OperatorError, ProjectError, mebibytes, raise_limit
+from wheelyard.errors.base import ProjectError
 
 # What cargo prints when a crate or a Cargo.lock needs a newer cargo.
 _NEWER_RUST: Final = re.compile(
@@ -221,7 +221,7 @@ class BuildTimeoutError(ProjectError):
         reached = "" if reached_seconds is None else f", at {reached_seconds:.1f} seconds"
         super().__init__(
             f"The {stage} stage was stopped after its limit of {limit_seconds} seconds{reached}.",
-            raise_limit(
+            _raise_limit(
                 "limits.time",
                 default="WHEELYARD_LIMIT_TIME_SECONDS",
                 ceiling="WHEELYARD_CEILING_TIME_SECONDS",
@@ -240,10 +240,10 @@ class OutOfMemoryError(ProjectError):
     ) -> None:
         self.stage, self.limit_bytes, self.at_ceiling = stage, limit_bytes, at_ceiling
         self.reached_bytes = reached_bytes
-        reached = "" if reached_bytes is None else f"; its peak was {mebibytes(reached_bytes)}"
+        reached = "" if reached_bytes is None else f"; its peak was {_mebibytes(reached_bytes)}"
         super().__init__(
             f"The {stage} stage was killed at its memory limit of {limit_bytes >> 20} MiB{reached}.",
-            raise_limit(
+            _raise_limit(
                 "limits.memory",
                 default="WHEELYARD_LIMIT_MEMORY_BYTES",
                 ceiling="WHEELYARD_WORKER_MEMORY_BYTES",
@@ -262,8 +262,8 @@ class DiskLimitError(ProjectError):
     ) -> None:
         self.stage, self.limit_bytes, self.at_ceiling = stage, limit_bytes, at_ceiling
         self.reached_bytes = reached_bytes
-        reached = "" if reached_bytes is None else f"; {mebibytes(reached_bytes)} were in use at the end"
-        remedy = raise_limit(
+        reached = "" if reached_bytes is None else f"; {_mebibytes(reached_bytes)} were in use at the end"
+        remedy = _raise_limit(
             "limits.disk",
             default="WHEELYARD_LIMIT_SCRATCH_BYTES",
             ceiling="WHEELYARD_WORKER_MEMORY_BYTES",
@@ -428,89 +428,26 @@ class RequirementsUnsatisfiedError(ProjectError):
         )
 
 
-class ServiceNotInstalledError(OperatorError):
-    """A command needs the service, but only the client is installed."""
+class ResolutionTooLargeError(ProjectError):
+    """Resolving would send the upstream index more queries than any application needs."""
 
-    code = "service-not-installed"
-    retryable = False
+    code = "resolution-too-large"
 
-    def __init__(self, *, module: str) -> None:
-        self.module = module
+    def __init__(self, *, what: str, limit: int) -> None:
+        self.what, self.limit = what, limit
         super().__init__(
-            f"This command needs the service, but only the client is installed: there is no module {module}.",
-            "Install the rest with \"pip install 'wheelyard[service]'\".",
+            f"The resolver gave up: {what}, and {limit} are allowed.",
+            "Check what the project requires. A lock file or tighter requirements leave less to resolve.",
         )
 
 
-class WorkerLostError(OperatorError):
-    """The worker that ran an attempt went away."""
-
-    code = "worker-lost"
-
-    def __init__(self, *, worker: str, died: bool = False) -> None:
-        self.worker = worker
-        self.died = died
-        how = " Its process was killed or crashed, but its host kept running." if died else ""
-        super().__init__(
-            f"The worker {worker} went away during this attempt.{how}", "Another attempt takes the build over."
-        )
+def _mebibytes(size: int) -> str:
+    """Return a size in bytes as a text in MiB."""
+    return f"{size / (1 << 20):.1f} MiB"
 
 
-class WorkerStoppedError(OperatorError):
-    """The worker that ran an attempt was stopped, and handed its build back."""
-
-    code = "worker-stopped"
-
-    def __init__(self, *, worker: str) -> None:
-        self.worker = worker
-        super().__init__(
-            f"The worker {worker} was stopped during this attempt.",
-            "The build is in the queue again. The attempt does not count.",
-        )
-
-
-class AttemptsExhaustedError(OperatorError):
-    """A build lost the workers of all its allowed attempts."""
-
-    code = "attempts-exhausted"
-    retryable = False
-
-    def __init__(self, *, attempts: int) -> None:
-        self.attempts = attempts
-        super().__init__(
-            f"The build was given up after {attempts} attempts, because no worker lived to finish one.",
-            "Check the workers' logs and run 'wheelyard doctor', then request the wheel again.",
-        )
-
-
-class WorkerKilledError(OperatorError):
-    """Several workers died while they ran the same build, so no other worker gets it."""
-
-    code = "worker-killed"
-    retryable = False
-
-    def __init__(self, *, workers: Sequence[str]) -> None:
-        self.workers = tuple(workers)
-        super().__init__(
-            f"Workers were killed or crashed while they ran this build: {', '.join(workers)}. Their hosts stayed up.",
-            "The cause is not known: the host ran out of memory, this project triggers a bug of Wheelyard, or a "
-            "kill -9. Check the hosts' kernel logs (journalctl -k) and the workers' logs at the times of these "
-            "attempts. If the build is not to blame, retry it with 'wheelyard retry'.",
-        )
-
-
-class RecordUnreadableError(OperatorError):
-    """The stored record of a build or a request cannot be read."""
-
-    code = "record-unreadable"
-    retryable = False
-
-    def __init__(self, *, kind: str, name: str, reason: str) -> None:
-        self.kind = kind
-        self.name = name
-        self.reason = reason
-        super().__init__(
-            f"The stored record of the {kind} {name} cannot be read: {reason}.",
-            "An older version accepted what this one refuses, or the database was changed by hand. "
-            "Request the wheels again, without what the message names.",
-        )
+def _raise_limit(key: str, *, default: str, ceiling: str, at_ceiling: bool) -> str:
+    """Return how to raise a limit. A recipe may exceed the default, up to the operator's ceiling."""
+    if at_ceiling:
+        return f"Raise {ceiling}: the build already had all of it, and the recipe's {key} cannot exceed it."
+    return f"Raise {key} in the recipe (at most {ceiling}), or {default} for builds whose recipe has none."

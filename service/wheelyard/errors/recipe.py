@@ -111,3 +111,16 @@ class CatalogueInvalidError(RecipeError):
             f"The catalogue of builders{which} cannot be used: " + "; ".join(self.problems) + ".",
             "builders/README.md lists every key. WHEELYARD_CATALOGUE names an operator's own file.",
         )
+
+
+class SuiteUnsupportedError(RecipeError):
+    """The catalogue names an external image without a runtime image that could verify its wheels."""
+
+    code = "suite-unsupported"
+
+    def __init__(self, *, suite: str, image: str, package_manager: str) -> None:
+        self.suite, self.image, self.package_manager = suite, image, package_manager
+        super().__init__(
+            f"The suite {suite!r} is the external image {image} ({package_manager}), and nothing verifies its wheels.",
+            "Name a suite in its key 'runtime', or request the platform of another suite ('wheelyard builders list').",
+        )

@@ -11,8 +11,7 @@ from typing import Final
 
 from wheelyard.domain.builds.build import BuildRequirement, Stage
 from wheelyard.domain.packaging.release import IndexFile
-from wheelyard.domain.recipes.build_requires import amend_requirements
-from wheelyard.domain.recipes.effective import SourceFile
+from wheelyard.domain.recipes.effective import SourceFile, amend_requirements
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates

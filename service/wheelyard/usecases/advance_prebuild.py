@@ -5,6 +5,7 @@ Everything here may be repeated at any time: equal builds are joined, and equal 
 
 import asyncio
 import contextlib
+import hashlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,13 @@ from typing import Final
 from wheelyard.build_events import note_withdrawn
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.queue import Priority
+from wheelyard.domain.index.index import PublishedFile
+from wheelyard.domain.index.wheels import IndexedWheel, IndexEntry, WheelOrigin, requires_python_of
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.prebuilds.decision import built_for, check_needs, decide
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prebuild, PrebuildTurn, ReleaseItems, Started, with_releases
+from wheelyard.domain.untrusted.file_names import read_wheel_name
 from wheelyard.errors import (
     CallerError,
     DatabaseUnavailableError,
@@ -29,7 +33,7 @@ from wheelyard.errors import (
     TooMuchOpenError,
     WheelyardError,
 )
-from wheelyard.interfaces import BuildStore, PrebuildStore
+from wheelyard.interfaces import BuildStore, PrebuildStore, SourceIndex, WheelIndex, WheelStore
 from wheelyard.logs import get_logger, log_context
 from wheelyard.usecases.release_facts import FindRelease, FoundRelease
 from wheelyard.usecases.request_build import BuildRequest, RequestBuild
@@ -241,6 +245,50 @@ class AdvancePrebuild:
             return prebuild
         needs = {filename: await self.find.needs(filename) for filename in sorted(built_for(prebuild))}
         return replace(check_needs(prebuild, needs), finished_at=self.now())
+
+
+class MirrorWheel:
+    """Brings an upstream wheel to our index: the same bytes under the same name, fetched by hash, and recorded."""
+
+    def __init__(
+        self, *, source: SourceIndex, index: WheelIndex, wheels: WheelStore, now: Callable[[], datetime]
+    ) -> None:
+        self._source = source
+        self._index = index
+        self._wheels = wheels
+        self._now = now
+
+    async def __call__(self, file: IndexFile, target: Target) -> None:
+        """Mirror a wheel; again is no harm.
+
+        Raises HashMismatchError, DownloadFailedError, DiskFullError, UntrustedOutputError, IndexConflictError,
+        IndexRefusedError, IndexUnavailableError or PublishUnprovenError.
+        """
+        path = await self._source.fetch(file)
+        published = await self._index.publish(path, sha256=file.sha256)
+        wheel = self._describe(file, target, published, size_bytes=path.stat().st_size)
+        await self._wheels.record(IndexEntry(wheel=wheel, metadata=published.metadata, contents=published.contents))
+
+    def _describe(self, file: IndexFile, target: Target, published: PublishedFile, *, size_bytes: int) -> IndexedWheel:
+        project, version, _, _ = read_wheel_name(file.filename)
+        return IndexedWheel(
+            filename=file.filename,
+            project=project,
+            version=str(version),
+            origin=WheelOrigin.MIRRORED,
+            build_id=None,
+            python=target.python,
+            platform=target.platform,
+            tag="-".join(file.filename.removesuffix(".whl").split("-")[-3:]),
+            sha256=file.sha256,
+            size_bytes=size_bytes,
+            requires_python=requires_python_of(published.metadata),
+            metadata_sha256=hashlib.sha256(published.metadata).hexdigest(),
+            level=published.level,
+            url=published.url,
+            uploaded_at=self._now(),
+            file_count=published.contents.total if published.contents else None,
+        )
 
 
 def _note_changes(former: Prebuild, prebuild: Prebuild) -> None:

@@ -71,11 +71,6 @@ class WheelFile:
         """What it requires at run time, as PEP 508 strings."""
         return tuple(self.core.get("requires_dist", ()))
 
-    @property
-    def startup_files(self) -> tuple[str, ...]:
-        """The names of what Python would run at each of its starts."""
-        return tuple(file.name for file in self.startup.files)
-
 
 def read_wheel(source: Path | io.BufferedIOBase, *, filename: str = "", sha256: str | None = None) -> WheelFile:
     """Return what a wheel says of itself, all of whose members must be whole. Blocks.

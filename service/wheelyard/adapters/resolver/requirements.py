@@ -1,7 +1,7 @@
 """The lines of a requirements file, read as pip reads them; pip offers its own reader to nobody.
 
 What the text names is not opened, and no variable of the environment is put in. The decision is
-``docs/decisions/0036``; ``tests/unit/test_requirements_file.py`` compares this with pip's reader.
+``docs/decisions/0036``; ``tests/unit/adapters/test_requirements_file.py`` compares this with pip's reader.
 https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 

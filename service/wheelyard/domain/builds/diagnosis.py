@@ -3,9 +3,9 @@
 Backends, compilers and configure scripts only report in prose, so this module searches prose. What it does not
 recognise stays unexplained. There are no rules for single projects: those belong into recipes.
 
-The log is untrusted, so each pattern has a form whose cost is known (tests/unit/test_log_patterns.py): no repetition
-without an upper limit, and possessive ones (``++``, ``{1,9}+``) wherever the next part cannot begin with what is
-repeated, so that nothing is matched twice.
+The log is untrusted, so each pattern has a form whose cost is known (tests/unit/domain/test_log_patterns.py): no
+repetition without an upper limit, and possessive ones (``++``, ``{1,9}+``) wherever the next part cannot begin with
+what is repeated, so that nothing is matched twice.
 """
 
 import re

@@ -4,12 +4,13 @@ import base64
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from packaging.utils import canonicalize_name
 
-from wheelyard.domain.untrusted.requirements import read_requirement
+from wheelyard.domain.untrusted.requirements import find_requirement, read_requirement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,3 +129,18 @@ def _normalise_requirement(text: str) -> str:
     requirement = read_requirement(text)
     requirement.name = canonicalize_name(requirement.name)
     return str(requirement)
+
+
+def amend_requirements(wanted: Iterable[str], recipe: EffectiveRecipe) -> tuple[str, ...]:
+    """Return build requirements with those of the recipe added and dropped.
+
+    A dropped project may still be installed because another requirement needs it, and may be added in another version.
+    """
+    kept = (text for text in wanted if not recipe.dropped_requires or _name_of(text) not in recipe.dropped_requires)
+    return tuple(dict.fromkeys((*kept, *recipe.build_requires)))
+
+
+def _name_of(text: str) -> str | None:
+    """Return a requirement's normalised name; None if it is invalid, which the resolver reports."""
+    requirement = find_requirement(text)
+    return None if requirement is None else canonicalize_name(requirement.name)

@@ -12,7 +12,6 @@ from wheelyard.domain.recipes.problems import TextProblem, locate_problems
 from wheelyard.domain.recipes.toml_lines import KeyLines, find_lines
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.toml_text import NotTomlError, read_toml
-from wheelyard.errors import RecipeInvalidError
 
 _TOML_PLACE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 """The end of a message of ``tomllib``."""
@@ -44,30 +43,17 @@ class Naming:
     """All known suites."""
 
 
-def parse_recipe(
-    text: str, *, source: str, files: Mapping[str, bytes] | None = None, naming: Naming | None = None
-) -> Recipe:
-    """Parse a recipe.
+def judge_text(
+    text: str, *, source: str, files: Mapping[str, bytes], naming: Naming
+) -> tuple[Recipe | None, Sequence[TextProblem]]:
+    """Parse a recipe; return it, or None and all its problems.
 
     Args:
         text: The recipe in TOML.
         source: Its place, for messages.
         files: Files of its folder, by path.
         naming: Known names to check it against.
-
-    Raises:
-        RecipeInvalidError: It has problems; the error lists all of them.
     """
-    recipe, problems = judge_text(text, source=source, files=files or {}, naming=naming or Naming())
-    if recipe is None:
-        raise RecipeInvalidError(source=source, problems=[str(problem) for problem in problems])
-    return recipe
-
-
-def judge_text(
-    text: str, *, source: str, files: Mapping[str, bytes], naming: Naming
-) -> tuple[Recipe | None, Sequence[TextProblem]]:
-    """Parse a recipe like parse_recipe; return the recipe, or None and all its problems."""
     try:
         data = read_toml(text)
     except NotTomlError as error:

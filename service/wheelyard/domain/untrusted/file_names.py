@@ -10,7 +10,6 @@ from packaging.utils import (
     InvalidName,
     NormalizedName,
     canonicalize_name,
-    parse_sdist_filename,
     parse_wheel_filename,
 )
 from packaging.version import Version
@@ -72,17 +71,6 @@ def find_wheel_name(filename: str) -> WheelName | None:
         return read_wheel_name(filename)
     except RefusedTextError:
         return None
-
-
-def read_sdist_name(filename: str) -> tuple[NormalizedName, Version]:
-    """Parse an sdist's file name; raise RefusedTextError."""
-    if len(filename) > MAX_NAME:
-        raise RefusedTextError(f"a file name has {len(filename)} characters; {MAX_NAME} are allowed")
-    _check_numbers(filename)
-    try:
-        return parse_sdist_filename(filename)
-    except ValueError as error:
-        raise RefusedTextError(str(error)) from error
 
 
 def read_tag(text: str) -> frozenset[Tag]:

@@ -1,0 +1,204 @@
+"""A release is tried by the same planner and stages as in the service, and nothing of it is published."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.contract.samples import sample_wheel
+from tests.fakes.images import MemoryRecipes
+from tests.unit.pipeline_harness import make_harness
+from tests.unit.recipe_texts import HEAD, parse_recipe
+from tests.unit.run_build_harness import Endless
+
+from wheelyard.adapters.host.disk import disk_full_error
+from wheelyard.cli import recipes
+from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.log_text import LineSplitter, gutter_text
+from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.errors import BuildFailedError, EngineUnavailableError, UnknownProjectError, WheelsMissingError
+from wheelyard.pipeline.job import Job, StageFunction, Step, Tools
+from wheelyard.pipeline.publish import save_in
+from wheelyard.pipeline.steps import steps_to
+from wheelyard.resources import data_path
+from wheelyard.settings import Settings
+from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, PlanBuild
+from wheelyard.usecases.run_build import AttemptOptions
+from wheelyard.usecases.try_recipe import TryRecipe
+
+REQUEST = BuildRequest(requirement="demo", python="3.13", platform="manylinux_2_36_x86_64", requested_by="me")
+WHEEL = replace(sample_wheel(), url=None, index_url=None)
+
+
+class Shown:
+    """The log as it was shown so far, our notes behind an arrow."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.came = asyncio.Event()
+        """Set once something of a container's output was shown."""
+
+    def __call__(self, data: bytes) -> None:
+        self.data += data
+        if b"printed" in data:
+            self.came.set()
+
+    @property
+    def text(self) -> str:
+        splitter = LineSplitter()
+        return gutter_text([*splitter.feed(self.data.decode()), *splitter.end()])
+
+
+async def prove(job: Job, _: Tools) -> Job:
+    await job.note(f"flags {dict(job.claim.order.recipe.env)}")
+    return job.knowing(wheel=WHEEL)
+
+
+async def fail(job: Job, _: Tools) -> Job:
+    await job.log.write(b"printed\n")
+    raise BuildFailedError(release=job.claim.order.project, exit_reason="it must")
+
+
+async def lose_engine(_: Job, __: Tools) -> Job:
+    raise EngineUnavailableError(engine="docker", reason="it is down")
+
+
+async def miss_wheels(_: Job, __: Tools) -> Job:
+    raise WheelsMissingError(releases=[("other", "1.0")], target="this target")
+
+
+def trial_of(folder: Path, act: StageFunction) -> TryRecipe:
+    harness = make_harness(folder)
+    catalogue = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
+    definitions = {(choice.policy.architecture, choice.suite, choice.python): "d" for choice in catalogue.builders()}
+    facts = BuilderFacts(catalogue=catalogue, definitions=definitions, agent_digest="a", build_number=1)
+    recipes = MemoryRecipes(parse_recipe(f"{HEAD}[[rule]]\nenv.A = '1'", source="demo.toml"))
+    options = AttemptOptions(
+        worker="me",
+        folder=folder / "attempts",
+        lease_seconds=20,
+        log_bytes=1 << 16,
+        log_ceiling_bytes=1 << 16,
+        log_bytes_per_second=1 << 20,
+        disk_full=disk_full_error,
+    )
+    return TryRecipe(
+        plan=PlanBuild(source=harness.source, recipes=recipes, facts=facts),
+        steps=[Step(stage=Stage.VERIFY, act=act)],
+        tools=harness.tools,
+        options=options,
+    )
+
+
+async def test_log_is_shown_and_the_proven_wheel_is_the_result(tmp_path: Path) -> None:
+    shown = Shown()
+    build = await trial_of(tmp_path, prove)(REQUEST, show=shown)
+    assert (build.status, build.wheel, build.failure) == (Status.SUCCEEDED, WHEEL, None)
+    assert shown.text == "==> stage verify\n==> flags {'A': '1'}\n"
+
+
+async def test_build_has_one_attempt_that_records_how_it_went(tmp_path: Path) -> None:
+    shown = Shown()
+    build = await trial_of(tmp_path, prove)(REQUEST, show=shown)
+    (attempt,) = build.attempts
+    assert (attempt.number, attempt.worker, attempt.status) == (1, "me", Status.SUCCEEDED)
+    assert attempt.log_size_bytes == len(shown.data) > 0
+    assert [timing.stage for timing in attempt.timings] == [Stage.VERIFY]
+    assert build.started_at is not None
+    assert build.finished_at is not None
+    assert build.created_at <= build.started_at <= build.finished_at
+    assert build.order.project == "demo"
+
+
+async def test_log_is_shown_while_the_build_runs(tmp_path: Path) -> None:
+    shown = Shown()
+
+    async def wait_for_the_reader(job: Job, _: Tools) -> Job:
+        await job.log.write(b"printed\n")
+        await asyncio.wait_for(shown.came.wait(), 10)
+        await job.note("seen")
+        return job.knowing(wheel=WHEEL)
+
+    build = await trial_of(tmp_path, wait_for_the_reader)(REQUEST, show=shown)
+    assert build.status is Status.SUCCEEDED
+    assert shown.text == "==> stage verify\n| printed\n==> seen\n"
+
+
+async def test_failure_is_a_result(tmp_path: Path) -> None:
+    shown = Shown()
+    build = await trial_of(tmp_path, fail)(REQUEST, show=shown)
+    assert build.failure is not None
+    assert (build.status, build.failure.code, build.wheel) == (Status.FAILED, "build-failed", None)
+    assert build.attempts[0].failure == build.failure
+    assert "| printed\n==> verify failed:" in shown.text
+
+
+@pytest.mark.parametrize(("act", "code"), [(lose_engine, "engine-unavailable"), (miss_wheels, "wheels-missing")])
+async def test_what_a_worker_would_try_again_later_is_a_failure_at_once(
+    tmp_path: Path, act: StageFunction, code: str
+) -> None:
+    shown = Shown()
+    build = await trial_of(tmp_path, act)(REQUEST, show=shown)
+    assert build.failure is not None
+    assert "==> verify failed:" in shown.text
+    assert (build.status, build.attempts[0].status, build.failure.code) == (Status.FAILED, Status.FAILED, code)
+
+
+async def test_interrupt_stops_the_stage_and_leaves_nothing(tmp_path: Path) -> None:
+    stage, shown = Endless(), Shown()
+    trial = asyncio.create_task(trial_of(tmp_path, stage)(REQUEST, show=shown))
+    await asyncio.wait_for(stage.begun.wait(), 10)
+    trial.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(trial, 10)
+    assert stage.stopped
+    assert list((tmp_path / "attempts").iterdir()) == []
+    assert shown.text == "==> stage verify\n"
+
+
+async def test_request_that_is_refused_is_an_error(tmp_path: Path) -> None:
+    shown = Shown()
+    with pytest.raises(UnknownProjectError):
+        await trial_of(tmp_path, prove)(replace(REQUEST, requirement="nothing"), show=shown)
+    assert shown.data == b""
+
+
+async def test_wheel_is_kept_as_it_was_verified(tmp_path: Path) -> None:
+    harness = make_harness(tmp_path)
+    job = harness.repaired()
+    await save_in(tmp_path / "dist" / "new")(job, harness.tools)
+    assert job.repaired is not None
+    (kept,) = (tmp_path / "dist" / "new").iterdir()
+    assert (kept.name, kept.read_bytes()) == (job.repaired.path.name, job.repaired.path.read_bytes())
+
+
+def test_last_stage_alone_may_be_another_or_none() -> None:
+    *proving, last = steps_to(prove)
+    assert [step.stage for step in proving] == list(Stage)[:-1]
+    assert last == Step(stage=Stage.PUBLISH, act=prove)
+    assert steps_to(None) == tuple(proving)
+
+
+async def print_without_end(job: Job, _: Tools) -> Job:
+    await job.log.write(b"one\n==> half")
+    await job.note("between")
+    await job.log.write(b"\xe2\x82 the last words")
+    return job.knowing(wheel=WHEEL)
+
+
+async def test_last_line_without_an_end_is_shown_and_each_line_says_whose_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = trial_of(tmp_path, print_without_end)
+
+    @asynccontextmanager
+    async def open_trial(*_: object, **__: object) -> AsyncIterator[TryRecipe]:
+        yield trial
+
+    monkeypatch.setattr(recipes, "open_trial", open_trial)
+    options = recipes.TrialOptions(python="3.13", platform=REQUEST.platform, folder=None, keep=None)
+    await recipes._run("demo", options, Settings(state_dir=tmp_path / "state"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["==> stage verify", "| one", "| ==> half", "==> between", "| \ufffd the last words"]
