@@ -1,6 +1,6 @@
-"""Leases that are kept while this process cannot: by a child that beats over a connection of its own.
+"""Keep leases while this process cannot, by a child that beats over a connection of its own.
 
-See ``lease_keeper_child.py`` for when it does, and docs/decisions/0027 for why it is a process.
+See ``lease_keeper_child.py`` for when it beats, and docs/decisions/0027 for why it is a process.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _TICK_SECONDS: Final = 0.5
 _RESTART_SECONDS: Final = 1.0
 _END_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 120.0
-"""How long a silent loop is believed in. Nothing that is read in the worker takes so long."""
+"""How long a silent event loop counts as alive. Nothing that the worker parses takes so long."""
 _BLOCK_BYTES: Final = 1 << 16
 _PIPE_BYTES: Final = 1 << 20
 _CHILD: Final = "wheelyard.adapters.store.lease_keeper_child"
@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 
 
 class LeaseKeeper:
-    """The child and what it has said; an asynchronous context manager, which ends it."""
+    """The child and its reports; an asynchronous context manager, which ends it."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class LeaseKeeper:
         statements: Mapping[str, bytes],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Take the database, and the statements ``beat`` and ``note_death`` for it."""
+        """Set the database, and the statements ``beat`` and ``note_death`` for it."""
         self._setup = {
             "conninfo": conninfo,
             "worker": worker,
@@ -83,12 +83,12 @@ class LeaseKeeper:
             self._say(release=key)
 
     def last_beat(self, claim: Claim) -> float:
-        """Return when the child has last extended a lease; right after this process has slept, too."""
+        """Return when the child last extended a lease. The value is right even after this process was stopped."""
         self._listen()
         return self._held.get((claim.build_id, claim.attempt), 0.0)
 
     async def _keep(self) -> None:
-        """Start the child, tell it that we are there, and start another one if it ends."""
+        """Start the child, send it signs of life, and start another one if it ends."""
         while True:
             child = await self._start()
             try:
@@ -109,7 +109,7 @@ class LeaseKeeper:
         self._rest = b""
         self._heard, written = os.pipe()
         os.set_blocking(self._heard, False)
-        with contextlib.suppress(OSError):  # a system may allow less, and the default holds some minutes of few builds
+        with contextlib.suppress(OSError):  # a system may allow less; the default holds minutes of a few builds
             fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             self._child = await asyncio.create_subprocess_exec(
@@ -121,7 +121,7 @@ class LeaseKeeper:
             )
         finally:
             os.close(written)
-        # Not in the command line, which every user of the host can read: the address of the database has a password.
+        # Not in the command line, which every user of the host can read: the database's address has a password.
         self._say(setup=self._setup)
         for key in self._held:
             self._say(hold=key)
@@ -139,12 +139,12 @@ class LeaseKeeper:
             await child.wait()
 
     def _say(self, **what: Any) -> None:  # noqa: ANN401  whatever JSON can say
-        """Tell the child something; nothing at all says that the loop turns."""
+        """Send the child a message; an empty one means that the event loop runs."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.is_closing():
             self._child.stdin.write(json.dumps(what).encode() + b"\n" if what else b"\n")
 
     def _listen(self) -> None:
-        """Take what the child has said, without waiting."""
+        """Read what the child has sent, without waiting."""
         if self._child is None:
             return
         with contextlib.suppress(BlockingIOError):
