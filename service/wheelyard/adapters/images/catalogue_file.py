@@ -1,4 +1,4 @@
-"""The catalogue of builders, read from its files: the built-in one, and the operator's own."""
+"""Read the catalogue of builders from its files: the built-in one, and the operator's own."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from wheelyard.errors import CatalogueInvalidError
 
 
 def read_catalogue(shipped: Path, own: Path | None) -> Catalogue:
-    """Read the built-in catalogue, and the operator's own laid over it if there is one; blocks.
+    """Return the built-in catalogue, overridden by the operator's own if there is one. Blocks.
 
     Raises:
-        CatalogueInvalidError: names the operator's file and every key that is wrong in it.
+        CatalogueInvalidError: Names the operator's file and every key that is wrong in it.
     """
     text = shipped.read_text(encoding="utf-8")
     return lay_over(text, _read_own(own), source=str(own)) if own else parse_catalogue(text)

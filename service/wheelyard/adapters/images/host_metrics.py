@@ -1,4 +1,4 @@
-"""What a worker's host has: its disk, and what the container engine holds of ours."""
+"""Metrics of a worker's host: its disk, and what the container engine holds of ours."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from wheelyard.errors import OperatorError
 
 
 class HostWatch:
-    """Looks now and then, and remembers what it saw last."""
+    """Measures now and then, and keeps the last result."""
 
     def __init__(self, *, engine: EngineCommand, state_dir: Path) -> None:
         self._engine = engine
@@ -21,7 +21,7 @@ class HostWatch:
         """None as long as it has not looked."""
 
     async def look(self) -> HostMetrics:
-        """Look now; an engine that does not answer is a figure, too."""
+        """Measure now. An engine that does not answer is also a result."""
         disk = await asyncio.to_thread(read_space, self._state_dir)
         found = HostMetrics(disk_size_bytes=disk.total_bytes, disk_free_bytes=disk.free_bytes, engine_answers=False)
         with contextlib.suppress(OperatorError):
