@@ -89,8 +89,8 @@ class DevpiStorage:
         if response.is_server_error:
             response.raise_for_status()
         if not response.is_success and response.status_code != _NOT_FOUND:
-            said = response.reason_phrase or response.text[:200]
-            raise IndexRefusedError(filename=file.filename, status=response.status_code, reason=said)
+            reason = response.reason_phrase or response.text[:200]
+            raise IndexRefusedError(filename=file.filename, status=response.status_code, reason=reason)
 
     async def _list_level(self, level: Level) -> list[HeldFile]:
         page = await self._page(f"{self._places[level]}/+simple/")

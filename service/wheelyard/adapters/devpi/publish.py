@@ -151,8 +151,8 @@ class DevpiIndex:
         if response.is_server_error or response.status_code == _CONFLICT:
             raise _TryAgainError(f"it answered {response.status_code}")
         if not response.is_success:
-            said = response.reason_phrase or response.text[:200]
-            raise IndexRefusedError(filename=upload.wheel.filename, status=response.status_code, reason=said)
+            reason = response.reason_phrase or response.text[:200]
+            raise IndexRefusedError(filename=upload.wheel.filename, status=response.status_code, reason=reason)
 
     async def _prove(self, upload: WheelUpload, held: _Held, *, uploaded: bool) -> PublishedFile:
         if held.sha256 != upload.wheel.sha256:

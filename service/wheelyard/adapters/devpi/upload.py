@@ -46,7 +46,7 @@ def read_upload(path: Path, *, sha256: str) -> WheelUpload:
     try:
         wheel = read_wheel(path, sha256=sha256)
     except RefusedWheelError as error:
-        raise UntrustedOutputError(stage="publish", reason=f"{path.name} is not a whole wheel, {error}") from error
+        raise UntrustedOutputError(stage="publish", reason=f"{path.name} is not a complete wheel: {error}") from error
     head = {
         ":action": "file_upload",
         "protcol_version": "1",  # misspelt by the first client, and by every one since

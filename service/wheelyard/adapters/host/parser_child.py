@@ -70,7 +70,7 @@ def answer(source: BinaryIO, result_bytes: int) -> bytes:
         kind, value = "value", call(function, args, cpu_seconds)
     except (EOFError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the function raises is the parent's to judge
+    except Exception as error:  # noqa: BLE001 - the parent handles whatever the function raises
         kind, value = "error", portable(error)
     content = pickle.dumps((kind, value), protocol=pickle.HIGHEST_PROTOCOL)
     return content if len(content) <= result_bytes else pickle.dumps(("size", len(content)))

@@ -43,7 +43,7 @@ _MERGED_USR: Final = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
 
 # Printing in a hook is the one way out of the bootstrap that works in every mode of mmdebstrap.
 _RELEASE: Final = "wheelyard-release "
-_TELL_DATES: Final = (
+_PRINT_DATES: Final = (
     '--customize-hook=for file in "$1"/var/lib/apt/lists/*Release; do'
     f""" printf '{_RELEASE}%s %s\\n' "${{file##*/}}" "$(sed -n '/^Date: /{{s///p;q}}' "$file")"; done"""
 )
@@ -115,7 +115,7 @@ def _read_date(request: BaseRequest, line: str) -> ArchiveDate:
     try:
         return ArchiveDate.of_release(file_name, date)
     except ValueError as error:
-        excerpt = f"the archive's Release file {file_name} has the date {date!r}, which is none"
+        excerpt = f"the archive's Release file {file_name} has the date {date!r}, which is invalid"
         raise ImageBuildFailedError(image=request.name.tag, excerpt=excerpt) from error
 
 
@@ -129,7 +129,7 @@ def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -
         f"--components={','.join(request.entry.components)}",
         *_SLIM,
         _MERGED_USR,
-        _TELL_DATES,
+        _PRINT_DATES,
         request.suite,
         str(tar),
         *_mirror_lines(request, options),

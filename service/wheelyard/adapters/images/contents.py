@@ -70,8 +70,8 @@ async def _describe(
     engine: EngineCommand, image: str, content: ImageContent, *, manager: PackageManager = APT
 ) -> tuple[tuple[ContextFile, ContextFile], str]:
     """Return the lock and the SBOM of an image, and the lock's digest."""
-    said = await run_in(engine, image, f'. /etc/os-release; echo "$ID"; {manager.list_packages}')
-    distribution, _, listed = said.partition("\n")
+    output = await run_in(engine, image, f'. /etc/os-release; echo "$ID"; {manager.list_packages}')
+    distribution, _, listed = output.partition("\n")
     packages = parse_packages(listed)
     known = replace(content, packages=packages, distribution=distribution, package_url=manager.package_url)
     lock = ContextFile(name=f"{CONTENT_FOLDER}/packages.lock", content=write_lock(packages).encode())

@@ -79,12 +79,12 @@ class ResolverPages:
         self._read_metadata = read_metadata
 
     @contextlib.asynccontextmanager
-    async def open(self, target: Target, placeholders: Placeholders) -> AsyncIterator["PageVisit"]:
+    async def open(self, target: Target, placeholders: Placeholders) -> AsyncIterator["PageSession"]:
         """Serve pages for a target until the block ends. Their address is secret, so only uv can read them."""
-        visit = PageVisit(self, target, placeholders)
-        async with _serving(visit.app()) as address:
-            visit.url = f"{address}{visit.root}/simple"
-            yield visit
+        session = PageSession(self, target, placeholders)
+        async with _serving(session.app()) as address:
+            session.url = f"{address}{session.root}/simple"
+            yield session
 
     async def files_of(
         self, project: NormalizedName, target: Target, placeholders: Placeholders
@@ -121,7 +121,7 @@ class ResolverPages:
             raise InvalidSdistError(file=file.filename, reason=str(error)) from error
 
 
-class PageVisit:
+class PageSession:
     """The pages for one resolution, and what happened to it."""
 
     def __init__(self, pages: ResolverPages, target: Target, placeholders: Placeholders) -> None:

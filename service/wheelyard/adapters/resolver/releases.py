@@ -80,9 +80,9 @@ class UvReleaseResolver:
     ) -> dict[str, Any]:
         if self._pages is None:
             return await self._uv.compile(question, *options, asked_by=asked_by)
-        async with self._pages.open(question.target, placeholders) as visit:
-            with visit.explained():
-                return await self._uv.compile(question, *options, pages=visit.url, asked_by=asked_by)
+        async with self._pages.open(question.target, placeholders) as session:
+            with session.explained():
+                return await self._uv.compile(question, *options, pages=session.url, asked_by=asked_by)
 
 
 def _write_stubs(releases: Iterable[StatedRelease], folder: Path) -> None:

@@ -126,10 +126,10 @@ class UvWheelResolver:
     async def _choose(self, question: Question, placeholders: Placeholders) -> dict[NormalizedName, IndexFile]:
         if self._pages is None:
             return _read_lock(await self._compile(question), question, lambda _: None)
-        async with self._pages.open(question.target, placeholders) as visit:
-            with visit.explained():
-                lock = await self._compile(question, visit.url)
-            return _read_lock(lock, question, visit.find)
+        async with self._pages.open(question.target, placeholders) as session:
+            with session.explained():
+                lock = await self._compile(question, session.url)
+            return _read_lock(lock, question, session.find)
 
     async def _compile(self, question: Question, pages: str | None = None) -> dict[str, Any]:
         return await self._uv.compile(question, "--only-binary", ":all:", pages=pages)

@@ -203,7 +203,7 @@ class EmbeddedPostgres:
                 connection = await psycopg.AsyncConnection.connect(self._maintenance_url, connect_timeout=5)
             except psycopg.OperationalError as error:
                 if loop.time() > deadline:
-                    raise self._start_error(f"it did not let us in for {_RECOVERY_SECONDS:.0f} seconds") from error
+                    raise self._start_error(f"it accepted no connection for {_RECOVERY_SECONDS:.0f} seconds") from error
                 await asyncio.sleep(POLL_SECONDS)
             else:
                 await connection.close()

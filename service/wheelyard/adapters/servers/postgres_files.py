@@ -69,8 +69,8 @@ def _create_account() -> pwd.struct_passwd:
         # Its status is ignored: another Wheelyard may have created the account at the same moment.
         return pwd.getpwnam(_ACCOUNT)
     except (OSError, KeyError) as error:
-        said = str(error) if isinstance(error, OSError) else done.stderr.strip()
-        reason = f"it must not run as root, and the system user {_ACCOUNT!r} could not be made ({said}); make that user"
+        why = str(error) if isinstance(error, OSError) else done.stderr.strip()
+        reason = f"it must not run as root, and the system user {_ACCOUNT!r} could not be created ({why}); create it"
         raise ServiceStartError(service="PostgreSQL", reason=reason) from error
 
 

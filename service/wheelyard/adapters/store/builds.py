@@ -39,7 +39,7 @@ select greatest(
     coalesce((select turn + 1 from builds where lane = %(lane)s and priority = %(priority)s and status = 'queued'
               and queued_for = %(by)s order by turn desc limit 1), 0)) as turn
 """
-_HURRY: Final = b"""
+_RAISE_PRIORITY: Final = b"""
 update builds set priority = %(priority)s, turn = %(turn)s, queued_for = %(by)s
 where id = %(id)s and status = 'queued' and (priority, turn) > (%(priority)s, %(turn)s)
 """
@@ -48,7 +48,7 @@ _FIND_EQUAL: Final = b"select id from builds where key = %(key)s and status in (
 # The lock keeps a cancellation of unwanted builds waiting until our request is recorded.
 _HOLD_EQUAL: Final = _FIND_EQUAL + b" for key share"
 # The builds that it depends on move forward with it.
-_HURRY_AWAITED: Final = b"""
+_RAISE_DEPENDENCIES: Final = b"""
 with recursive needed(id) as (
     select for_build_id from build_waits where build_id = %(id)s and for_build_id is not null and released_at is null
     union
@@ -127,7 +127,7 @@ _END_PAUSE: Final = b"update builds set not_before = null where id = %(id)s and 
 _IS_WANTED: Final = """
 select 1 from requests where build_id = %(id)s and requested_by = %(by)s and not withdrawn limit 1
 """
-_FIND_TWIN: Final = b"""
+_FIND_ACTIVE_EQUAL: Final = b"""
 select o.id from builds b join builds o on o.key = b.key and o.status in ('queued', 'running', 'succeeded')
 where b.id = %(id)s
 """
@@ -199,8 +199,8 @@ class PostgresBuilds:
         place["turn"] = await _turn(connection, place)
         build_id, joined = await self._insert_or_join(connection, order, place)
         if joined:
-            await connection.execute(_HURRY, {**place, "id": build_id})
-            await connection.execute(_HURRY_AWAITED, {**place, "id": build_id})
+            await connection.execute(_RAISE_PRIORITY, {**place, "id": build_id})
+            await connection.execute(_RAISE_DEPENDENCIES, {**place, "id": build_id})
         await record_change(connection, request_of(build_id, order, by=requested_by, joined=joined))
         return build_id, joined
 
@@ -304,8 +304,8 @@ class PostgresBuilds:
                 await notify(connection, build_id)
                 await record_change(connection, retry_of(build, requested_by))
                 return Submission(build=await _read(connection, build_id), joined=False)
-        twin = await (await connection.execute(_FIND_TWIN, {"id": build_id})).fetchone()
-        joined_id = str(twin["id"]) if twin else build_id
+        equal = await (await connection.execute(_FIND_ACTIVE_EQUAL, {"id": build_id})).fetchone()
+        joined_id = str(equal["id"]) if equal else build_id
         if joined_id != build_id:
             await want_again(connection, joined_id, place)
         return Submission(build=await _read(connection, joined_id), joined=True)

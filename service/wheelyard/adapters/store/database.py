@@ -95,7 +95,7 @@ _AWAY: Final = (
     PoolTimeout,
 )
 _HOLD_CALLER: Final = b"select pg_advisory_xact_lock(hashtextextended('wheelyard caller ' || %(caller)s, 0))"
-_HANG_UP_ON_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
+_LIMIT_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
 _log = get_logger(__name__)
 
 
@@ -141,7 +141,7 @@ class Database:
     async def _configure(self, connection: Connection) -> None:
         """Set the options of a connection, here because some poolers do not accept them in its address."""
         await connection.set_autocommit(True)
-        await connection.execute(_HANG_UP_ON_SILENCE, {"time": self._silence})
+        await connection.execute(_LIMIT_SILENCE, {"time": self._silence})
         await connection.set_autocommit(False)
 
     @contextlib.asynccontextmanager
@@ -153,7 +153,7 @@ class Database:
         """
         with _typed_errors():
             async with self._pool.connection() as connection:
-                with _hanging_up_after(self._answer_seconds, connection):
+                with _closing_after(self._answer_seconds, connection):
                     async with connection.transaction():
                         yield connection
 
@@ -187,7 +187,7 @@ class Database:
     async def _autocommit(self) -> AsyncIterator[Connection]:
         with _typed_errors():
             async with self._pool.connection() as connection:
-                with _hanging_up_after(self._answer_seconds, connection):
+                with _closing_after(self._answer_seconds, connection):
                     await connection.set_autocommit(True)
                     try:
                         yield connection
@@ -219,7 +219,7 @@ class Database:
                 await self._listen()
             except psycopg.Error:
                 pass  # callers of the database report it
-            except Exception:  # noqa: BLE001  without it, nobody would be woken up any more
+            except Exception:  # noqa: BLE001  without the loop, no watcher would be woken
                 _log.exception("listening-interrupted")
             await asyncio.sleep(self._poll_seconds)
 
@@ -269,28 +269,28 @@ def migrate(conninfo: str) -> None:
 
 
 @contextlib.contextmanager
-def _hanging_up_after(seconds: float, connection: Connection) -> Iterator[None]:
+def _closing_after(seconds: float, connection: Connection) -> Iterator[None]:
     """Close the connection when a block takes too long, so that its caller gets an error at once.
 
     Cancelling the task is not enough: psycopg then waits for the server's answer to the cancellation.
     https://github.com/psycopg/psycopg/issues/1371
     """
-    handle = asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
+    handle = asyncio.get_running_loop().call_later(seconds, _shut_down, connection)
     try:
         yield
     finally:
         handle.cancel()
 
 
-def _hang_up(connection: Connection) -> None:
+def _shut_down(connection: Connection) -> None:
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 
 def with_line_options(conninfo: str) -> str:
     """Add the options that detect a cut connection to a connection string; options that it already sets stay."""
-    said = psycopg.conninfo.conninfo_to_dict(conninfo)
-    missing = {name: value for name, value in _LINE_OPTIONS.items() if name not in said}
+    given = psycopg.conninfo.conninfo_to_dict(conninfo)
+    missing = {name: value for name, value in _LINE_OPTIONS.items() if name not in given}
     return psycopg.conninfo.make_conninfo(conninfo, **missing)
 
 

@@ -54,7 +54,7 @@ class LeaseKeeper:
         self._held: dict[tuple[str, int], float] = {}
         """When the child has last extended each lease, by the monotonic clock; 0 is never."""
         self._child: asyncio.subprocess.Process | None = None
-        self._heard = -1
+        self._reports = -1
         """Where the child writes to."""
         self._rest = b""
         self._keeping: asyncio.Task[None] | None = None
@@ -75,12 +75,12 @@ class LeaseKeeper:
         """Have the lease of a claim kept while the block lasts."""
         key = (claim.build_id, claim.attempt)
         self._held[key] = 0.0
-        self._say(hold=key)
+        self._send(hold=key)
         try:
             yield
         finally:
             del self._held[key]
-            self._say(release=key)
+            self._send(release=key)
 
     def last_beat(self, claim: Claim) -> float:
         """Return when the child last extended a lease. The value is right even after this process was stopped."""
@@ -93,7 +93,7 @@ class LeaseKeeper:
             child = await self._start()
             try:
                 while child.returncode is None:
-                    self._say()
+                    self._send()
                     self._listen()
                     await asyncio.sleep(_TICK_SECONDS)
                 _log.error("lease-keeper-ended", exit_code=child.returncode)
@@ -102,13 +102,13 @@ class LeaseKeeper:
                 raise
             finally:
                 self._child = None
-                os.close(self._heard)
+                os.close(self._reports)
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _start(self) -> asyncio.subprocess.Process:
         self._rest = b""
-        self._heard, written = os.pipe()
-        os.set_blocking(self._heard, False)
+        self._reports, written = os.pipe()
+        os.set_blocking(self._reports, False)
         with contextlib.suppress(OSError):  # a system may allow less; the default holds minutes of a few builds
             fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
@@ -122,13 +122,13 @@ class LeaseKeeper:
         finally:
             os.close(written)
         # Not in the command line, which every user of the host can read: the database's address has a password.
-        self._say(setup=self._setup)
+        self._send(setup=self._setup)
         for key in self._held:
-            self._say(hold=key)
+            self._send(hold=key)
         return self._child
 
     async def _end(self, child: asyncio.subprocess.Process) -> None:
-        self._say(bye=True)
+        self._send(bye=True)
         if child.stdin is not None:
             child.stdin.close()
         try:
@@ -138,7 +138,7 @@ class LeaseKeeper:
             child.kill()
             await child.wait()
 
-    def _say(self, **what: Any) -> None:  # noqa: ANN401  whatever JSON can say
+    def _send(self, **what: Any) -> None:  # noqa: ANN401  any JSON value
         """Send the child a message; an empty one means that the event loop runs."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.is_closing():
             self._child.stdin.write(json.dumps(what).encode() + b"\n" if what else b"\n")
@@ -148,7 +148,7 @@ class LeaseKeeper:
         if self._child is None:
             return
         with contextlib.suppress(BlockingIOError):
-            while block := os.read(self._heard, _BLOCK_BYTES):
+            while block := os.read(self._reports, _BLOCK_BYTES):
                 *lines, self._rest = (self._rest + block).split(b"\n")
                 for build_id, attempt, sent in map(json.loads, lines):
                     if (build_id, attempt) in self._held:

@@ -37,7 +37,7 @@ class Keeper:
     def __init__(self, setup: dict[str, Any], parent: int) -> None:
         self._setup = setup
         self._parent = parent
-        self.heard = time.monotonic()
+        self.last_sign = time.monotonic()
         self._beaten = 0.0
         self._held: set[tuple[str, int]] = set()
         self._connection: psycopg.Connection | None = None
@@ -45,19 +45,19 @@ class Keeper:
 
     def take(self, line: bytes) -> None:
         """Handle a message of the worker."""
-        self.heard = time.monotonic()
-        said = json.loads(line) if line.strip() else {}
-        if "hold" in said:
-            self._held.add(tuple(said["hold"]))
-        if "release" in said:
-            self._held.discard(tuple(said["release"]))
-        self.is_dismissed |= "bye" in said
+        self.last_sign = time.monotonic()
+        message = json.loads(line) if line.strip() else {}
+        if "hold" in message:
+            self._held.add(tuple(message["hold"]))
+        if "release" in message:
+            self._held.discard(tuple(message["release"]))
+        self.is_dismissed |= "bye" in message
 
     def look(self) -> None:
         """Extend the leases if the worker is silent but alive."""
-        silence = time.monotonic() - self.heard
+        silence = time.monotonic() - self.last_sign
         if silence < self._setup["quiet_seconds"] or not self._held:
-            self._hang_up()
+            self._disconnect()
         elif silence < self._setup["patience_seconds"] and self._is_due() and self._is_at_work():
             self._beat()
 
@@ -68,7 +68,7 @@ class Keeper:
             with contextlib.suppress(psycopg.Error):
                 self._connected().execute(self._setup["note_death"].encode(), values)
                 return
-            self._hang_up()
+            self._disconnect()
             time.sleep(_BEAT_SECONDS)
 
     def _is_due(self) -> bool:
@@ -89,11 +89,11 @@ class Keeper:
                 sent = time.monotonic()
                 values = {"id": build_id, "number": number, "lease": self._setup["lease_seconds"]}
                 if self._connected().execute(self._setup["beat"].encode(), values).fetchone() is not None:
-                    say([build_id, number, sent])
+                    send([build_id, number, sent])
                 else:
                     self._held.discard((build_id, number))
         except psycopg.Error:
-            self._hang_up()
+            self._disconnect()
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
@@ -107,14 +107,14 @@ class Keeper:
             )
         return self._connection
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(psycopg.Error):
                 self._connection.close()
             self._connection = None
 
 
-def say(what: object) -> None:
+def send(what: object) -> None:
     """Send a message to the worker. It is dropped if the worker does not read, so that nothing waits for it."""
     with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")

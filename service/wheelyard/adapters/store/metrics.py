@@ -36,7 +36,7 @@ _INDEX: Final = """
 select level, count(*) as wheels, coalesce(sum(size_bytes), 0)::bigint as size
 from wheels where deleted_at is null group by level order by level
 """
-_TALLIES: Final = """
+_COUNTERS: Final = """
 select name, labels, bucket, sum(count)::bigint as count, sum(amount) as amount
 from (select * from totals union all select * from totals_news) all_of_them
 group by name, labels, bucket order by name, labels, bucket
@@ -50,7 +50,7 @@ insert into totals_news (name, labels, bucket, count, amount)
 values (%(name)s, %(labels)s, %(bucket)s, %(count)s, %(amount)s)
 """
 # One statement, so that readers see each row in exactly one of the two tables.
-_FOLD: Final = """
+_COMPACT: Final = """
 with news as (delete from totals_news returning *), added as (
     insert into totals select name, labels, bucket, sum(count), sum(amount) from news
     group by name, labels, bucket order by name, labels, bucket
@@ -129,7 +129,7 @@ class PostgresMetrics:
             running=tuple((_lane_of(row), row["builds"]) for row in await self._database.ask(_RUNNING, {})),
             index=tuple(map(_size_of, await self._database.ask(_INDEX, {}))),
             unfinished_prebuilds=rest["prebuilds"],
-            tallies=tuple(map(_tally_of, await self._database.ask(_TALLIES, {}))),
+            tallies=tuple(map(_count_of, await self._database.ask(_COUNTERS, {}))),
             workers=await PostgresFleet(self._database).list_workers(),
             database_bytes=rest["database_bytes"],
         )
@@ -141,7 +141,7 @@ class PostgresMetrics:
 
     async def fold(self) -> None:
         """Compact the counts that were added since the last time."""
-        await self._database.fetch_one(_FOLD, {})
+        await self._database.fetch_one(_COMPACT, {})
 
     async def summarise(self, *, days: int) -> Statistics:
         """Return what ended in the last days."""
@@ -190,7 +190,7 @@ def _size_of(row: Row) -> IndexSize:
     return IndexSize(level=Level(row["level"]), wheels=row["wheels"], size_bytes=row["size"])
 
 
-def _tally_of(row: Row) -> Count:
+def _count_of(row: Row) -> Count:
     return Count(
         name=Total(row["name"]),
         labels=tuple(row["labels"]),

@@ -56,7 +56,7 @@ class BuildQueue:
                 _log.warning("queue-interrupted", reason=str(error))
             except Exception:  # noqa: BLE001  a fault in the calls must not end the builds that run beside them
                 _log.exception("queue-interrupted")
-            _heed_cancellation()
+            _raise_if_cancelled()
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _run_once(self, wake: Wake, *, lanes: Sequence[str], name: str) -> None:
@@ -84,7 +84,7 @@ class BuildQueue:
             )
 
 
-def _heed_cancellation() -> None:
+def _raise_if_cancelled() -> None:
     """Raise CancelledError if this task was cancelled: a loop that also lost its database reports only the loss."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
