@@ -41,7 +41,7 @@ class EngineCommand:
     runtime: str | None = None
     """Runtime for containers that run untrusted code; None is the engine's default."""
     seccomp: Path = field(default_factory=lambda: data_path("builders") / "seccomp.json")
-    """What programs in such containers may ask of the kernel. Docker's client reads the file and sends it; Podman opens
+    """System calls that are allowed in such containers. Docker's client reads the file and sends it; Podman opens
     it where its service runs."""
 
     @property
@@ -76,14 +76,14 @@ class EngineCommand:
         """Run one subcommand to its end.
 
         Args:
-            args: the subcommand and its arguments.
-            stdin: what the command reads, chunk by chunk; nothing by default.
-            on_line: called with every line of both outputs as it comes.
-            check: raise if the command fails.
+            args: The subcommand and its arguments.
+            stdin: What the command reads, chunk by chunk; nothing by default.
+            on_line: Called with every line of both outputs as it comes.
+            check: Raise if the command fails.
 
         Raises:
-            EngineUnavailableError: the program is missing, or no engine serves it.
-            EngineCommandError: the command failed, and ``check`` is set.
+            EngineUnavailableError: The program is missing, or no engine serves it.
+            EngineCommandError: The command failed, and ``check`` is set.
         """
         command = [self.program, *self.prefix, *args]
         try:

@@ -1,4 +1,4 @@
-"""A user for each container, so that containers do not share the kernel's limits of processes, watches and keys."""
+"""A user for each container, so that no two share the kernel's limits for a user: processes, watches and keys."""
 
 import random
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ _START_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParserLimits:
-    """What one call may use. Processor time is limited, so that a busy host refuses no harmless text."""
+    """What one call may use. Processor time counts rather than wall time: a busy host refuses no harmless text."""
 
     cpu_seconds: float = 10.0
     wall_seconds: float = 120.0

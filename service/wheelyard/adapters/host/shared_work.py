@@ -27,7 +27,7 @@ class FairSlots:
         self._most_waiting = most_waiting
         self._held: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        """Who waits; the caller that was served longest ago stands first."""
+        """Waiting work by caller; the caller that was served longest ago is first."""
 
     @contextlib.asynccontextmanager
     async def slot(self, caller: str, *, wait_seconds: float | None) -> AsyncIterator[None]:

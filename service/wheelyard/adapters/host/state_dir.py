@@ -14,9 +14,9 @@ class StateDir:
     def __init__(self, root: Path) -> None:
         self.root: Final = root
         self.lock: Final = root / "wheelyard.lock"
-        """Held by the process that the state directory belongs to."""
+        """Lock of the process that owns the state directory."""
         self.api: Final = root / "api.json"
-        """While ``wheelyard up`` runs: where it is, as JSON."""
+        """Address of a running ``wheelyard up``, as JSON."""
         self.token: Final = root / "token"
         """The first API token."""
         self.worker_life: Final = root / "worker.alive"

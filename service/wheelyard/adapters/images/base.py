@@ -83,9 +83,9 @@ async def bootstrap_base(run: ImageRun, request: BaseRequest, tar: Path) -> tupl
         The state of each archive that it came from.
 
     Raises:
-        SuiteUnavailableError: the mirror does not have the suite.
-        MirrorUnreachableError: the mirror does not answer.
-        DiskFullError: there is too little space for it.
+        SuiteUnavailableError: The mirror does not have the suite.
+        MirrorUnreachableError: The mirror does not answer.
+        DiskFullError: There is too little space for it.
     """
     options = run.options
     run.report(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")

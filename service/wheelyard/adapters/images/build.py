@@ -43,12 +43,12 @@ def select_stages(dockerfile: str, target: str, arguments: Mapping[str, str]) ->
     """Return the Dockerfile up to a stage, without the stages that it does not need.
 
     Args:
-        dockerfile: text of a Dockerfile whose stages all have names.
-        target: name of the stage that is wanted.
-        arguments: values of its ARGs; an image that is named here replaces the stage that is the default.
+        dockerfile: Text of a Dockerfile whose stages all have names.
+        target: Name of the stage that is wanted.
+        arguments: Values of its ARGs; an image that is named here replaces the stage that is the default.
 
     Raises:
-        ValueError: there is no such stage.
+        ValueError: There is no such stage.
     """
     head, *stages = _STAGE.split(dockerfile)
     values = {**dict(_DEFAULT.findall(head)), **arguments}
@@ -150,7 +150,7 @@ class ImageOptions:
     apt_mirror: str | None = None
     """Package mirror, for the bootstrap and inside the images. Default: the distribution's own."""
     apt_security_mirror: str | None = None
-    """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` appended, as most mirrors have it."""
+    """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` appended, as mirrors name it."""
     base_image: str | None = None
     """Registry image to start from, with ``{suite}`` in it, or one for each suite: ``bookworm=debian@sha256:…`` and so
     on. Default: none, bases are bootstrapped."""
@@ -171,7 +171,7 @@ class ImageOptions:
     disk_floor_bytes: int = 1 << 30
     """Free disk space in bytes that downloads leave."""
     lookups: CacheLookups = field(default_factory=CacheLookups, compare=False)
-    """Counts images that were found, and those that had to be made."""
+    """Counts which images were found, and which had to be made."""
 
     def definition(self) -> tuple[tuple[str, str], ...]:
         """Return what changes an image's content, for its definition. Blocks while it reads the CA bundle."""

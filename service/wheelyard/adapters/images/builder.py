@@ -178,8 +178,8 @@ class ImageBuilder:
         """Return the id of a builder with toolchains added, one layer for each, made if they are missing.
 
         Raises:
-            ToolchainTooOldError: the suite has no such toolchain, or an older one.
-            ImageBuildFailedError: a package does not exist, or the mirror does not answer.
+            ToolchainTooOldError: The suite has no such toolchain, or an older one.
+            ImageBuildFailedError: A package does not exist, or the mirror does not answer.
         """
         image = await self._expect(builder_image)
         for toolchain in choose_toolchains(self._catalogue, toolchains, suite=suite):
@@ -191,7 +191,7 @@ class ImageBuilder:
 
         Raises:
             RecipeInvalidError: A package has an invalid name.
-            PackageUnknownError: a package does not exist.
+            PackageUnknownError: A package does not exist.
             ImageBuildFailedError: It cannot be made. Other errors are possible, such as a silent mirror.
         """
         base = await self._expect(base_image)

@@ -39,7 +39,7 @@ async def run_in(engine: EngineCommand, image: str, script: str) -> str:
 
 
 async def build_finished(run: ImageRun, build: ImageBuild, *, ground: ImageBuild, content: ImageContent) -> ImageRecord:
-    """Build an image whose lock and SBOM are in the layer that adds everything of ours.
+    """Build an image whose lock and SBOM are in the layer of all our files.
 
     Args:
         run: What it is made with.

@@ -18,7 +18,7 @@ class HostWatch:
         self._engine = engine
         self._state_dir = state_dir
         self.newest: HostMetrics | None = None
-        """None as long as it has not looked."""
+        """The last result; None before the first measurement."""
 
     async def look(self) -> HostMetrics:
         """Measure now. An engine that does not answer is also a result."""

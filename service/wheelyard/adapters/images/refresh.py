@@ -87,7 +87,7 @@ class _Renewal:
     found: dict[str, ImageRefresh]
     """What each image lacks, by id, in the order of the report."""
     names: list[ImageName] = field(default_factory=list)
-    """Of what was made, or is being made."""
+    """Names of the images that were made or are being made."""
     successors: dict[str, str] = field(default_factory=dict)
     """The new image's id by the old one's."""
 

@@ -22,7 +22,7 @@ from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 RECIPE_FILE: Final = "recipe.toml"
 """The recipe's own file, where a recipe is a folder."""
 FILE_FOLDERS: Final = ("patches", "hooks", "tests")
-"""What else a recipe's folder may hold."""
+"""Other folders that a recipe's folder may contain."""
 _LARGEST_RECIPE: Final = 4 << 20
 """A recipe's files travel with each build, so they are limited."""
 

@@ -134,11 +134,11 @@ class PageSession:
         self.url = ""
         """Address of the pages."""
         self.listed: dict[str, IndexFile] = {}
-        """Wheels of ours that were listed, and sdists by the name of the wheel that each stands for."""
+        """Our wheels that were listed, and sdists by the name of the wheel that each replaces."""
         self.unmet: list[NormalizedName] = []
-        """Names of the organisation's own that were asked for and have no usable wheel."""
+        """The organisation's own names that were requested and have no usable wheel."""
         self.fault: WheelyardError | None = None
-        """Why a page could not be given."""
+        """Why a page could not be served."""
 
     def find(self, url: str) -> IndexFile | None:
         """Return the file behind an address on these pages; None if it is not on them."""

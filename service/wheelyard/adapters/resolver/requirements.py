@@ -53,7 +53,7 @@ _LONGEST_LINE: Final = 100_000
 _LONGEST_NAME: Final = 255
 """No file of a project with a longer name could be stored."""
 _HASH_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-"""What pip accepts: https://pip.pypa.io/en/stable/topics/secure-installs/"""
+"""Hashes that pip accepts: https://pip.pypa.io/en/stable/topics/secure-installs/"""
 _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _HASH_FORM: Final = "a hash as installers take it: sha256:, sha384: or sha512: and its hexadecimal digits"
 

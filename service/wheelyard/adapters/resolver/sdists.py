@@ -39,7 +39,7 @@ UNREADABLE: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(RuntimeError, OverflowError, OSError, EOFError, ValueError, KeyError, NotImplementedError),
 )
-"""What going through an archive can raise."""
+"""Errors that reading an archive can raise."""
 
 Member = tuple[str, Callable[[], bytes] | None]
 """A member's name, and what reads the beginning of it; None if it is not a regular file."""

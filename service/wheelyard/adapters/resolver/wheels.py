@@ -24,7 +24,7 @@ from wheelyard.memory_cache import MemoryCache
 
 _SHOWN: Final = 200
 MOST_REQUIREMENTS: Final = 2000
-"""Of one build, or of one wheel on a target."""
+"""How many requirements one build may have, or one wheel on a target."""
 
 
 def applicable_requirements(requirements: Iterable[str], *, target: Target) -> tuple[Requirement, ...]:

@@ -52,10 +52,10 @@ class LeaseKeeper:
             **{name: statement.decode() for name, statement in statements.items()},
         }
         self._held: dict[tuple[str, int], float] = {}
-        """When the child has last extended each lease, by the monotonic clock; 0 is never."""
+        """When the child last extended each lease, by the monotonic clock; 0 means never."""
         self._child: asyncio.subprocess.Process | None = None
         self._reports = -1
-        """Where the child writes to."""
+        """Descriptor of the pipe that the child writes to."""
         self._rest = b""
         self._keeping: asyncio.Task[None] | None = None
 

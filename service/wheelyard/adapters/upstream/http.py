@@ -65,7 +65,7 @@ class IndexAddress(httpx.Auth):
 
     def __init__(self, url: str) -> None:
         self.url = without_password(url)
-        """What may be recorded and shown."""
+        """The address that may be recorded and shown."""
         parts = httpx.URL(url)
         self._origin = _origin_of(parts)
         self._basic = httpx.BasicAuth(unquote(parts.username), unquote(parts.password)) if parts.userinfo else None
