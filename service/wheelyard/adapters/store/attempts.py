@@ -93,7 +93,7 @@ class PostgresAttempts:
             return await claim_on(connection, self._queue, build_id, worker=worker, lease_seconds=lease_seconds)
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
-        """Extend the lease if this claim still holds it; return what the worker must know."""
+        """Extend the lease; return whether the claim still holds it and whether cancellation was requested."""
         row = await self._database.fetch_one(BEAT, {**_fence(claim), "lease": lease_seconds})
         return Beat(holds_lease=row is not None, cancel_requested=row is not None and bool(row["cancel_requested"]))
 
