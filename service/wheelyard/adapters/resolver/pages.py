@@ -147,7 +147,7 @@ class PageSession:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Raise the real error of these pages where uv only sees that there is nothing to choose."""
+        """Raise an error of these pages instead of uv's, which only sees that there is nothing to choose."""
         try:
             yield
         except (BuildRequirementsError, IndexUnavailableError) as error:
