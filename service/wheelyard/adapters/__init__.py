@@ -1,1 +1,1 @@
-"""The outside world, one file each: database, engine, indexes. Must not import use cases or the pipeline."""
+"""The outside world, a room each: database, engine, images, host, indexes, recipes, resolver."""

@@ -1,1 +1,1 @@
-"""devpi: publish, read, list and remove wheels."""
+"""Publish, read, list and remove wheels on devpi."""

@@ -1,6 +1,6 @@
-"""An index that never takes other bytes under a name that it has had before, though devpi would once one is deleted.
+"""An index that never accepts other bytes under a name that it has had before. devpi alone would after a deletion.
 
-What an attempt uploaded and did not live to record has never been anybody's wheel: it makes way.
+A file that an attempt uploaded without recording it was never a wheel of the index, so it is replaced.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ _log = get_logger(__name__)
 
 
 class RetainedIndex:
-    """A WheelIndex that asks our records before it publishes."""
+    """A WheelIndex that consults our records before it publishes."""
 
     def __init__(
         self,
@@ -27,13 +27,13 @@ class RetainedIndex:
         wheels: WheelStore,
         remove: Callable[[str, str], Awaitable[None]],
     ) -> None:
-        """Take the index, our records of wheels and uploads, and what removes a project's file from the index."""
+        """Set the index, our records of wheels and uploads, and what removes a project's file from the index."""
         self._index = index
         self._wheels = wheels
         self._remove = remove
 
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
-        """Publish a wheel whose name is new, or has always stood for these bytes; see WheelIndex."""
+        """Publish a wheel whose name is new or has always had these bytes; see WheelIndex."""
         try:
             former = await self._wheels.find(wheel.name)
         except NotFoundError:
@@ -55,7 +55,7 @@ class RetainedIndex:
         return await self._index.publish(wheel, sha256=sha256, permit=permit)
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
-        """Tell what the index holds under a file name; see WheelIndex."""
+        """Return the sha256 of a file on the index, None if it is missing; see WheelIndex."""
         return await self._index.sha256_of(project, filename)
 
     async def ping(self) -> None:

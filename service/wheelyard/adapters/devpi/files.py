@@ -1,4 +1,4 @@
-"""Reads, lists and removes the files of a devpi server (WheelStorage)."""
+"""Read, list and remove the files of a devpi server."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DevpiPlace:
-    """One index of the server, and who may write to it."""
+    """One index of the server, and the user who may write to it."""
 
     url: str
     credentials: Credentials
@@ -53,7 +53,7 @@ class DevpiStorage:
 
     @contextlib.asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read a file; see WheelStorage."""
+        """Yield the content of a file in chunks; see WheelStorage."""
         headers = {"Accept-Encoding": "identity"}
         try:
             async with self._client.stream("GET", self._here(url), headers=headers) as response:
@@ -64,7 +64,7 @@ class DevpiStorage:
             raise IndexUnavailableError(index=_NAME, reason=explain(error)) from error
 
     async def list_files(self) -> tuple[HeldFile, ...]:
-        """List everything that is held; see WheelStorage."""
+        """Return all files; see WheelStorage."""
         try:
             found = await asyncio.gather(*(self._list_level(level) for level in self._places))
         except httpx.HTTPError as error:
@@ -82,14 +82,15 @@ class DevpiStorage:
             raise IndexUnavailableError(index=_NAME, reason=explain(error)) from error
 
     async def _delete(self, file: HeldFile) -> None:
-        # Our indexes are not volatile, so that nothing is removed by mistake; this is no mistake.
+        # Our indexes are not volatile, to prevent deletions by mistake. devpi deletes from them with ?force only:
+        # https://github.com/devpi/devpi/pull/795
         address = f"{file.url}?force"
         response = await self._client.delete(address, auth=self._sessions[file.level])
         if response.is_server_error:
             response.raise_for_status()
         if not response.is_success and response.status_code != _NOT_FOUND:
-            said = response.reason_phrase or response.text[:200]
-            raise IndexRefusedError(filename=file.filename, status=response.status_code, reason=said)
+            reason = response.reason_phrase or response.text[:200]
+            raise IndexRefusedError(filename=file.filename, status=response.status_code, reason=reason)
 
     async def _list_level(self, level: Level) -> list[HeldFile]:
         page = await self._page(f"{self._places[level]}/+simple/")
@@ -122,6 +123,6 @@ class DevpiStorage:
         return document
 
     def _here(self, url: str) -> str:
-        """Give a file's address on the server as it is reached now: its host and port may have changed meanwhile."""
+        """Return a file's address on the server as it is reached now: its host and port may have changed."""
         index, separator, file = url.partition("/+f/")
         return "/".join((self._server, *index.rsplit("/", 2)[1:])) + separator + file

@@ -1,4 +1,4 @@
-"""Publishes on a devpi index and proves it by reading back (WheelIndex). Must not decide what is published."""
+"""Publish on a devpi index, and prove it by reading the file and its metadata again."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ from wheelyard.interfaces import Permit
 _PAGE_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 _UPLOADS_AT_ONCE: Final = 4
 _PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-# devpi answers an upload when it has stored and hashed it, which takes a while for a wheel of gigabytes.
+# devpi answers an upload after it has stored and hashed it, which takes a while for a wheel of gigabytes.
 _TIMEOUT: Final = httpx.Timeout(300.0, connect=10.0, pool=None)
 _LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 _NOT_FOUND: Final = 404
@@ -40,7 +40,7 @@ class _Held:
 
 
 class _TryAgainError(Exception):
-    """The index may have taken the upload or not; its text says what happened."""
+    """The index may or may not have stored the upload; its text says what happened."""
 
 
 class DevpiIndex:
@@ -70,7 +70,7 @@ class DevpiIndex:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless the client was handed in."""
+        """Close the connections, unless the client was passed in."""
         if self._owned is not None:
             await self._owned.aclose()
 
@@ -96,7 +96,7 @@ class DevpiIndex:
         raise IndexUnavailableError(index=_NAME, reason=reason)
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
-        """Tell what the index holds under a file name; see WheelIndex."""
+        """Return the sha256 of a file on the index, None if it is missing; see WheelIndex."""
         try:
             held = await self._look(project, filename)
         except _TryAgainError as error:
@@ -119,7 +119,7 @@ class DevpiIndex:
         return None
 
     async def _get_json(self, url: str, accept: str, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Read a document; ``missing`` stands for one that is not there."""
+        """Return a JSON document; ``missing`` if there is none."""
         try:
             response = await self._client.get(url, headers={"Accept": accept})
             if missing is not None and response.status_code == _NOT_FOUND:
@@ -133,7 +133,7 @@ class DevpiIndex:
 
     async def _post(self, upload: WheelUpload, permit: Permit | None) -> None:
         async with self._uploads:
-            if permit is not None:  # here, because what was before may have taken long
+            if permit is not None:  # here, because the steps before it may have taken long
                 await permit()
             file = await asyncio.to_thread(upload.path.open, "rb")
             try:
@@ -147,12 +147,12 @@ class DevpiIndex:
                 raise _TryAgainError(explain(error)) from error
             finally:
                 await asyncio.to_thread(file.close)
-        # 409: somebody was faster; the next look tells whether with the same bytes.
+        # 409: another upload was faster. The next look shows whether it has the same bytes.
         if response.is_server_error or response.status_code == _CONFLICT:
             raise _TryAgainError(f"it answered {response.status_code}")
         if not response.is_success:
-            said = response.reason_phrase or response.text[:200]
-            raise IndexRefusedError(filename=upload.wheel.filename, status=response.status_code, reason=said)
+            reason = response.reason_phrase or response.text[:200]
+            raise IndexRefusedError(filename=upload.wheel.filename, status=response.status_code, reason=reason)
 
     async def _prove(self, upload: WheelUpload, held: _Held, *, uploaded: bool) -> PublishedFile:
         if held.sha256 != upload.wheel.sha256:
@@ -196,19 +196,20 @@ class DevpiIndex:
 
 
 def _agree(name: str, sent: Mapping[str, object], found: Mapping[str, object]) -> bool:
-    # devpi keeps a field that was not sent as an empty one.
+    # devpi stores a field that was not sent as an empty one.
     return (sent.get(name) or None) == (found.get(name) or None)
 
 
 def server_of(index_url: str) -> str:
-    """Give the server's address: an index is two path segments below it, its user and its name."""
+    """Return the server's address. An index is two path segments below it: its user and its name."""
     return index_url.rsplit("/", 2)[0]
 
 
 def open_devpi_client(url: str) -> httpx.AsyncClient:
-    """Make a client that reaches a devpi, on this host or elsewhere."""
+    """Return a client for a devpi server, on this host or elsewhere."""
     if httpx.URL(url).host in _LOOPBACK_HOSTS:
-        # A proxy of the environment is not for the loopback.
+        # The proxy of the environment is not for the loopback.
         return httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
-    # The system's trust store, SSL_CERT_FILE included: httpx's own bundle knows no company's CA.
+    # The system's trust store, including SSL_CERT_FILE. httpx's default is certifi's bundle, which has no company's CA:
+    # https://www.python-httpx.org/advanced/ssl/
     return httpx.AsyncClient(timeout=_TIMEOUT, verify=ssl.create_default_context())

@@ -1,4 +1,4 @@
-"""Logging in to devpi once instead of at every request. Must not know what the requests are for."""
+"""Log in to devpi once instead of at every request."""
 
 import base64
 from collections.abc import Generator
@@ -12,9 +12,9 @@ _UNAUTHORIZED: Final = 401
 
 
 class DevpiSession(httpx.Auth):
-    """Exchanges a password for devpi's session token, which is good for ten hours, and renews it when it is not.
+    """Exchanges a password for devpi's session token, which is valid for ten hours, and renews it when it expires.
 
-    A password costs devpi 0.3 seconds at every request (it is stretched with argon2), a token nothing.
+    Checking a password takes devpi 0.3 seconds at every request (it is hashed with argon2). A token takes no time.
     """
 
     requires_response_body = True
@@ -25,7 +25,7 @@ class DevpiSession(httpx.Auth):
         self._token: str | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Log in if need be, and once more if devpi does not know the token (any more)."""
+        """Log in if there is no token, and once more if devpi does not accept it."""
         used = self._token
         if used is not None:
             if (yield self._signed(request, used)).status_code != _UNAUTHORIZED:

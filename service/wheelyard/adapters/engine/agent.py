@@ -20,7 +20,7 @@ class AgentProgram:
 
 
 def pack_agent(folder: Path) -> AgentProgram:
-    """Pack the package in a folder; blocks."""
+    """Return the packed agent from its folder. Blocks."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
         for file in sorted(folder.glob("wheelyard_agent/*.py")):

@@ -1,6 +1,6 @@
-"""The container engine's command line, ``docker`` or ``podman``: runs one command at a time and nothing more.
+"""The command line of the container engine, ``docker`` or ``podman``.
 
-Must know neither images nor jobs. A command is ended when the task that runs it is cancelled.
+Runs one command at a time. A command is ended when the task that runs it is cancelled.
 """
 
 from collections.abc import AsyncIterable, Sequence
@@ -12,7 +12,7 @@ from wheelyard.adapters.host.process import Completed, LineCallback, run_program
 from wheelyard.errors import EngineCommandError, EngineUnavailableError, ProgramMissingError
 from wheelyard.resources import data_path
 
-# What docker and podman print when the command is fine and nobody serves it.
+# What docker and podman print when the command is valid but no engine serves it.
 _UNREACHABLE: Final = (
     "cannot connect to the docker daemon",
     "permission denied while trying to connect to the docker",
@@ -22,15 +22,15 @@ _UNREACHABLE: Final = (
 _PROCESSES: Final = 16384
 
 LABEL: Final = "org.wheelyard."
-"""Begins the labels of our containers and images."""
+"""Prefix of the labels of our containers and images."""
 PROJECT_NAME: Final = "wheelyard"
 PROJECT_LABEL: Final = f"{LABEL}project={PROJECT_NAME}"
-"""On everything of ours that an engine has."""
+"""Label of everything of ours that an engine has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineCommand:
-    """How the engine is called."""
+    """The engine's program, and the options that every command gets."""
 
     program: str = "docker"
     """``docker`` or ``podman``, or a path to one."""
@@ -39,30 +39,30 @@ class EngineCommand:
     ulimits: tuple[str, ...] = ()
     """Limits for every container that runs or builds, such as ``nofile=16384:16384``."""
     runtime: str | None = None
-    """The engine's runtime for containers that run strangers' code; None is the engine's default."""
+    """Runtime for containers that run untrusted code; None is the engine's default."""
     seccomp: Path = field(default_factory=lambda: data_path("builders") / "seccomp.json")
-    """What programs in such containers may ask of the kernel. Docker's client reads the file and sends it; Podman opens
+    """System calls that are allowed in such containers. Docker's client reads the file and sends it; Podman opens
     it where its service runs."""
 
     @property
     def is_podman(self) -> bool:
-        """Tell which of the two it is."""
+        """Return whether the engine is podman."""
         return is_podman(self.program)
 
     @property
     def ulimit_args(self) -> tuple[str, ...]:
-        """Give the arguments that ``run``, ``create`` and ``build`` take for the limits."""
+        """Return the limits as arguments of ``run``, ``create`` and ``build``."""
         return tuple(part for ulimit in self.ulimits for part in ("--ulimit", ulimit))
 
     @property
     def confinement_args(self) -> tuple[str, ...]:
-        """Give the arguments that take every right from a container's programs."""
+        """Return the arguments that take every privilege from a container's programs."""
         options = ("no-new-privileges", f"seccomp={self.seccomp}")
         return ("--cap-drop", "ALL", *(part for option in options for part in ("--security-opt", option)))
 
     @property
     def runtime_args(self) -> tuple[str, ...]:
-        """Give the arguments that choose the runtime of strangers' containers."""
+        """Return the arguments that choose the runtime of untrusted containers."""
         return ("--runtime", self.runtime) if self.runtime else ()
 
     async def run(
@@ -76,14 +76,14 @@ class EngineCommand:
         """Run one subcommand to its end.
 
         Args:
-            args: the subcommand and its arguments.
-            stdin: what the command reads, chunk by chunk; nothing by default.
-            on_line: called with every line of both outputs as it comes.
-            check: raise if the command fails.
+            args: The subcommand and its arguments.
+            stdin: What the command reads, chunk by chunk; nothing by default.
+            on_line: Called with every line of both outputs as it comes.
+            check: Raise if the command fails.
 
         Raises:
-            EngineUnavailableError: the program is missing, or no engine serves it.
-            EngineCommandError: the command failed, and ``check`` is set.
+            EngineUnavailableError: The program is missing, or no engine serves it.
+            EngineCommandError: The command failed, and ``check`` is set.
         """
         command = [self.program, *self.prefix, *args]
         try:
@@ -98,20 +98,21 @@ class EngineCommand:
 
 
 def container_ulimits(program: str, *, open_files: int) -> tuple[str, ...]:
-    """Give the limits that containers get, no higher than a host sets that may not raise its own.
+    """Return the limits of containers, not above those of a host that may not raise its own.
 
-    Podman would set the number of processes to the kernel's highest, which such a host refuses; a build's own number
-    of processes is limited by its control group.
+    Podman would set the number of processes to the kernel's maximum, and such a host refuses that
+    (https://github.com/podman-container-tools/podman/issues/18555). The number of a build's own processes is limited
+    by its control group.
     """
     files = f"nofile={open_files}:{open_files}"
     return (files, f"nproc={_PROCESSES}:{_PROCESSES}") if is_podman(program) else (files,)
 
 
 def is_podman(program: str) -> bool:
-    """Tell podman from docker by its program's name."""
+    """Return whether a program is podman, by its name."""
     return Path(program).name.startswith("podman")
 
 
 def is_unreachable(message: str) -> bool:
-    """Tell whether a command failed because no engine serves it."""
+    """Return whether a command failed because no engine serves it."""
     return any(phrase in message.lower() for phrase in _UNREACHABLE)

@@ -1,9 +1,9 @@
 """Run untrusted programs in containers: without root, capabilities, host mounts or a writable root.
 
-They have no network, unless their spec asks for one: the prefetcher of crates does, and a build whose recipe wants one
-if the operator allows it.
+They have no network unless their spec asks for one. The prefetcher of crates does, and so does a build whose recipe
+wants one if the operator allows it.
 
-Files go in and out over the standard streams (docs/decisions/0001). Must not know what the programs do.
+Files go in and out over the standard streams (docs/decisions/0001).
 """
 
 import asyncio
@@ -33,10 +33,10 @@ _log = get_logger(__name__)
 async def remove_leftovers(
     engine: EngineCommand, labels: Mapping[str, str], *, again_seconds: float = _AGAIN_SECONDS
 ) -> int:
-    """Remove the containers of ours that have these labels, and say how many there were; twice is no harm.
+    """Remove our containers that have these labels and return how many there were. Calling it twice does no harm.
 
-    An engine that has just come back may not be able to remove yet what outlived it, so it is asked again. What is left
-    after that is in the log, and the next to ask tries it anew.
+    An engine that was just restarted may not be able to remove old containers yet, so it is asked again. What remains
+    after that is logged, and the next call tries again.
     """
     wanted = [PROJECT_LABEL, *(f"{key}={value}" for key, value in labels.items())]
     found, reason = set[str](), ""
@@ -59,43 +59,43 @@ async def _list_containers(engine: EngineCommand, labels: Sequence[str]) -> list
 
 
 _RUNTIME_THREADS: Final = 512
-"""For a runtime with a kernel in user space, whose own threads count among the container's; without any it dies."""
+"""Threads that a runtime with a kernel in user space needs: its own threads count among the container's."""
 _BLOCK_BYTES: Final = 1 << 16
 _TAIL_BYTES: Final = 2000
 _SMALL_BYTES: Final = 4096
 _GATHER_SECONDS: Final = 0.01
-"""How long to wait for more after a small piece: programs that do not buffer write a few bytes at a time."""
+"""How long to wait for more after a small piece, in seconds: unbuffered programs write a few bytes at a time."""
 _GRACE_SECONDS: Final = 1.0
-"""For a program that has said its last word to end by itself."""
+"""How long a program may take to end after its last output, in seconds."""
 _KILL_SECONDS: Final = 1.0
 _END_SECONDS: Final = 30.0
 _EVIDENCE_SECONDS: Final = 5.0
 _LATE_SECONDS: Final = 0.3
-# docker's and podman's own exit codes: the engine failed; the program cannot be run; the program was not found.
+# Exit codes of docker and podman themselves: the engine failed, the program cannot be run, or it was not found.
 _ENGINE_EXIT_CODES: Final = (125, 126, 127)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Running:
-    """The engine's client process, whose standard streams are the container's."""
+    """The engine's client process. Its standard streams are the container's."""
 
     process: asyncio.subprocess.Process
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
     pump: "asyncio.Task[str]"
-    """Brings standard error to the log, and ends with the last of it."""
+    """Copies standard error to the log and returns its end."""
     command: EngineCommand
     name: str
     folder: Path
-    """Where the client runs, if it is Podman's."""
+    """Working directory of the client, if it is Podman's."""
 
     async def write(self, data: bytes) -> None:
-        """Send bytes, waiting while the container does not take them."""
+        """Send bytes, and wait while the container does not read them."""
         self.stdin.write(data)
         await self.stdin.drain()
 
     async def read_line(self, limit: int) -> bytes:
-        """Read one line of bounded length."""
+        """Return one line of bounded length."""
         try:
             line = await self.stdout.readuntil(b"\n")
         except asyncio.IncompleteReadError as error:
@@ -107,11 +107,11 @@ class _Running:
         return line
 
     async def read(self, size: int) -> bytes:
-        """Read some bytes."""
+        """Return some bytes."""
         return await self.stdout.read(size)
 
     async def wait(self) -> int:
-        """Wait for the end; raises EngineUnavailableError or EngineCommandError if the engine did not get to run it."""
+        """Return the exit code at the end; raise EngineUnavailableError or EngineCommandError if nothing ran."""
         code = await self.process.wait()
         if code in _ENGINE_EXIT_CODES:
             raise self._engine_error(await asyncio.shield(self.pump))
@@ -123,10 +123,10 @@ class _Running:
         return EngineCommandError(command=(self.command.program, "run"), output=output)
 
     async def ran_out_of_memory(self) -> bool:
-        """Ask what the engine noted; what it cannot tell any more did not happen.
+        """Return whether the engine recorded that memory ran out. What it no longer knows counts as False.
 
-        Podman 4.3 looks in the container's folder for the note of its monitor, conmon, which lays it where the client
-        runs.
+        Podman 4.3 looks for the note of its monitor, conmon, in the container's folder, but conmon writes it to the
+        working directory of the client: https://github.com/containers/conmon/issues/504
         """
         if await asyncio.to_thread((self.folder / "oom").exists):
             return True
@@ -136,20 +136,20 @@ class _Running:
         return False
 
     def _evidence(self) -> tuple[str, ...]:
-        """Give the command that prints something if memory ran out.
+        """Return the command that prints something if memory ran out.
 
-        A container that docker removes by itself lives on in its last events. Podman has no such event, and keeps the
-        container until we remove it.
+        The last events of a container that docker removed by itself are still there. Podman has no such event, and
+        keeps the container until we remove it.
         """
         if self.command.is_podman:
             return ("container", "inspect", "--format", "{{.State.OOMKilled}}", self.name)
         filters = ("--filter", f"container={self.name}", "--filter", "event=oom")
-        until = f"{time.time() + _LATE_SECONDS:.3f}"  # the kernel's word may come after the container's end
+        until = f"{time.time() + _LATE_SECONDS:.3f}"  # the kernel's event may come after the container's end
         return ("events", "--since", "0", "--until", until, *filters, "--format", "{{.Action}}")
 
 
 class ContainerEngine:
-    """The Engine over a command line."""
+    """Run containers by the engine's command line."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class ContainerEngine:
     ) -> None:
         self._command = command
         self._users = users or ContainerUsers()
-        # None is the engine's own network, where there is one at all.
+        # None is the engine's own network, where it has one.
         self._networks = {
             Network.NONE: "none",
             Network.PREFETCH: prefetch_network,
@@ -172,12 +172,12 @@ class ContainerEngine:
 
     @contextlib.asynccontextmanager
     async def run(self, spec: ContainerSpec, *, log: LogSink) -> AsyncIterator[Container]:
-        """Run a container; raises EngineUnavailableError or EngineCommandError if the engine cannot."""
+        """Yield a running container; raise EngineUnavailableError or EngineCommandError if the engine cannot run it."""
         name = f"wheelyard-{uuid.uuid4().hex}"
         with self._users.take() as user, tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
             arguments = self._run_arguments(spec, name, user)
             running = await self._start(arguments, name, log, folder=Path(folder))
-            patience = 0.0  # who breaks off does not wait for a container that may never end by itself
+            patience = 0.0  # after an error, do not wait for a container that may never end by itself
             try:
                 yield running
                 patience = _GRACE_SECONDS
@@ -186,11 +186,11 @@ class ContainerEngine:
             await running.wait()
 
     async def remove_leftovers(self, labels: Mapping[str, str]) -> int:
-        """Kill and remove what a former worker left."""
+        """Kill and remove what an earlier worker left."""
         return await remove_leftovers(self._command, labels)
 
     async def ping(self) -> None:
-        """Ask the engine for its version."""
+        """Raise EngineUnavailableError if the engine does not answer."""
         await self._command.run(["version", "--format", "{{.Server.Version}}"])
 
     async def _start(self, arguments: Sequence[str], name: str, log: LogSink, *, folder: Path) -> _Running:
@@ -230,7 +230,7 @@ class ContainerEngine:
         return [
             *(
                 "run",
-                # Our images' names are not ours on a registry.
+                # Our image names may be someone else's on a registry.
                 "--pull=never",
                 "--interactive",
                 *self._removal_args(),
@@ -254,7 +254,7 @@ class ContainerEngine:
         ]
 
     def _runtime_args(self, spec: ContainerSpec) -> tuple[str, ...]:
-        """Choose the runtime; the prefetcher runs no code of the project's, and its network may be the host's."""
+        """Return the runtime's arguments. The prefetcher runs no project's code, and may have the host's network."""
         return () if spec.network is Network.PREFETCH else self._command.runtime_args
 
     def _processes(self, spec: ContainerSpec) -> int:
@@ -273,20 +273,21 @@ class ContainerEngine:
         return ("--network", network) if network else ()
 
     def _resolver_args(self) -> tuple[str, ...]:
-        """Have names asked for on the loopback, where the agent notes them: no query would get anywhere else either.
+        """Return the arguments that send name queries to the loopback, where the agent records them.
 
-        Docker warns of 127.0.0.1 in every log, and 0.0.0.0 is the same to Linux. Podman takes no name server where
-        there is no network.
+        No query would get anywhere else. Docker warns of 127.0.0.1 in every log
+        (https://github.com/moby/moby/pull/11288), and 0.0.0.0 is the same to Linux. Podman accepts no name server
+        where there is no network.
         """
         if self._command.is_podman:
             return ()
         return ("--dns", "0.0.0.0", "--dns-search", ".")  # noqa: S104  nothing binds to it
 
     async def _end(self, running: _Running, *, patience_seconds: float) -> None:
-        """Leave neither the client nor the container behind."""
+        """End the client and remove the container."""
         process = running.process
         running.stdin.close()
-        # A client that cannot write would not end, nor would asyncio see its end while a pipe is full.
+        # A client that cannot write would not end, and asyncio would not see its end while a pipe is full.
         drain = asyncio.create_task(discard(running.stdout))
         if process.returncode is None and not await _exits(process, seconds=patience_seconds):
             await self._kill(process, running.name)
@@ -295,13 +296,13 @@ class ContainerEngine:
         await asyncio.gather(running.pump, drain)
 
     async def _remove(self, name: str) -> None:
-        """Remove a container whose client has ended without it, for all that is known."""
+        """Remove a container that may still exist after its client has ended."""
         with contextlib.suppress(TimeoutError, OperatorError):
             async with asyncio.timeout(_END_SECONDS):
                 await self._command.run(["rm", "--force", name], check=False)
 
     async def _kill(self, process: asyncio.subprocess.Process, name: str) -> None:
-        """Remove the container until its client has ended: one that is just being created cannot be removed yet.
+        """Remove the container until its client has ended: one that is still being created cannot be removed yet.
 
         An engine that hangs is left to the next search for leftovers.
         """
@@ -316,9 +317,9 @@ class ContainerEngine:
 
 
 async def _open_pipe() -> tuple[asyncio.StreamReader, int]:
-    """Give both ends of a pipe that holds little, unlike the one for lines.
+    """Return both ends of a pipe with a small buffer, unlike the one for lines.
 
-    Whoever writes faster than his log is taken shall feel it at once, and what he has written shall not be old.
+    A program that writes faster than its log is read is slowed down at once, and its output in the log is not old.
     """
     reader = asyncio.StreamReader(limit=_BLOCK_BYTES)
     source, end = os.pipe()

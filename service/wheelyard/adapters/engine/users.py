@@ -1,4 +1,4 @@
-"""A user for each container, so that the kernel's limits for each user (processes, watches, keys) are its alone."""
+"""A user for each container, so that no two share the kernel's limits for a user: processes, watches and keys."""
 
 import random
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from wheelyard.errors import AlreadyRunningError, EngineCommandError
 
 
 class ContainerUsers:
-    """Numbers of users that the images know; no two that are taken at the same time are equal.
+    """Pool of the users that the images know. No two containers have the same one at the same time.
 
     With a folder, that holds for all processes that share it. The kernel drops the lock of a process that dies.
     """
@@ -22,7 +22,7 @@ class ContainerUsers:
 
     @contextmanager
     def take(self) -> Iterator[int]:
-        """Yield a user that no other container has; raises EngineCommandError if each has one."""
+        """Yield a user that no other container has; raise EngineCommandError if all are taken."""
         with ExitStack() as stack:
             # At random, so that engines which share a kernel and no folder seldom choose the same.
             candidates = random.SystemRandom().sample(CONTAINER_USERS, len(CONTAINER_USERS))
@@ -35,7 +35,7 @@ class ContainerUsers:
             yield user
 
     def _locks(self, user: int, stack: ExitStack) -> bool:
-        """Lock a user against other processes until the stack ends; return whether that worked."""
+        """Lock a user against other processes until the stack ends; return whether it was free."""
         if self._folder is None:
             return True
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""This host: programs, files, parser processes."""
+"""This host: programs, files, locks, and processes that parse."""

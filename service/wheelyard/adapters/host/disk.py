@@ -1,4 +1,4 @@
-"""Disk space: what is free, what folders take, and the error for a disk that is full or a quota that is used up."""
+"""Disk space: what is free, what folders use, and the error for a full disk or an exhausted quota."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ class DiskSpace:
 
 
 def read_space(path: Path) -> DiskSpace:
-    """Return what the file system has that a path is on, or would be on once it is made. Raise OSError. Blocks."""
+    """Return the size and the free space of a path's file system; the path need not exist. Raise OSError. Blocks."""
     while True:
         try:
             usage = shutil.disk_usage(path)
@@ -45,7 +45,7 @@ def check_free_space(folder: Path, floor_bytes: int, *, wanted_bytes: int = 0) -
 
 
 def disk_full_error(error: OSError, folder: Path, *, floor_bytes: int = 0) -> DiskFullError | None:
-    """Return the error for a full disk or an exhausted quota; None if the operating system's error is another one."""
+    """Return the error for a full disk or an exhausted quota; None for any other error."""
     if error.errno not in _FULL:
         return None
     path = Path(os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else folder)
@@ -59,7 +59,7 @@ def disk_full_error(error: OSError, folder: Path, *, floor_bytes: int = 0) -> Di
 
 @contextmanager
 def disk_errors(folder: Path, *, floor_bytes: int = 0) -> Iterator[None]:
-    """Raise DiskFullError for the operating system's error, whichever file was written."""
+    """Raise DiskFullError for an OSError in the block that means a full disk or an exhausted quota."""
     try:
         yield
     except OSError as error:
@@ -70,7 +70,7 @@ def disk_errors(folder: Path, *, floor_bytes: int = 0) -> Iterator[None]:
 
 
 def measure_disk(folder: Path) -> DiskUse:
-    """Add up what is in each part of a folder; what goes meanwhile, or cannot be read, is left out. Blocks."""
+    """Return what each part of a folder uses. Files that disappear or cannot be read are left out. Blocks."""
     known = sorted(_children(folder), key=lambda one: one.name)
     parts = [FolderUse(name=one.name, size_bytes=_size_of(one)) for one in known]
     space = read_space(folder)
@@ -91,7 +91,7 @@ def _size_of(entry: "os.DirEntry[str]") -> int:
             if one.is_dir(follow_symlinks=False):
                 waiting += _children(Path(one.path))
             else:
-                # What is on disk, not how long the file is: databases have files with holes.
+                # The space on disk, not the file's length: databases have files with holes.
                 total += one.stat(follow_symlinks=False).st_blocks * 512
         except OSError:
             continue

@@ -10,7 +10,7 @@ from wheelyard.errors import AlreadyRunningError
 
 
 class FileLock:
-    """An exclusive lock that the kernel drops when its holder dies, however it dies; ``with`` acquires it."""
+    """An exclusive lock that the kernel drops when its holder dies; ``with`` acquires it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,7 +38,7 @@ class FileLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock for a block, waiting for it as long as it takes: for work of a moment. Blocks."""
+        """Hold the lock for a block, however long it takes to get it. For short work only. Blocks."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -47,7 +47,7 @@ class FileLock:
             os.close(descriptor)
 
     def release(self) -> None:
-        """Drop the lock; without it, do nothing."""
+        """Release the lock; do nothing if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""Files that are whole at any time, however the process that writes them ends."""
+"""Write files that are complete at any time, even if the writer is killed."""
 
 import os
 import secrets
@@ -13,10 +13,10 @@ _ABANDONED_SECONDS: Final = 3600.0
 
 @contextmanager
 def open_atomic(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
-    """Yield a stream to a new file, which takes the path's place, on disk for good, once the block ends well.
+    """Yield a stream to a new file that replaces the path, synced to disk, when the block ends without an error.
 
-    The file is beside the path, and has its mode, less the umask, from its first byte on. If the block fails, it is
-    removed; one that a killed process left is removed by a later call. Blocks.
+    The new file is in the path's folder, and has its mode, less the umask, from the first byte on. If the block fails,
+    the file is removed. A later call removes one that a killed process left. Blocks.
     """
     prefix = f".{path.name}.new-"
     _sweep(path.parent, prefix)
@@ -33,13 +33,13 @@ def open_atomic(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o600) -> None:
-    """Write a file, text as UTF-8, whole or not at all. Blocks."""
+    """Write a file completely or not at all; text is encoded as UTF-8. Blocks."""
     with open_atomic(path, mode=mode) as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
 
 
 def _sweep(folder: Path, prefix: str) -> None:
-    """Remove what killed processes left; what is younger may belong to one that writes right now."""
+    """Remove what killed processes left. A young file may belong to a process that is writing it."""
     with os.scandir(folder) as entries:
         left = [Path(entry.path) for entry in entries if entry.name.startswith(prefix)]
     for path in left:

@@ -1,9 +1,9 @@
-"""A process of the parser pool: call the functions that come on standard input, and send back what they return.
+"""A process of the parser pool: call the functions that come on standard input, and return their results.
 
-Uses nothing but the standard library until a call names a module, and is run by path, never imported. It has no
-environment and no file but its two pipes, dies with its parent, and cannot raise its own limits.
+Uses only the standard library until a call names a module. Run by path, never imported. It has no environment and no
+file but its two pipes, dies with its parent, and cannot raise its own limits.
 
-A frame is a length of eight bytes and a pickle. The first one is the Setup, every further one a call.
+A frame is a length of eight bytes and a pickle. The first frame is the Setup, every other one a call.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, Final
 _PR_SET_PDEATHSIG: Final = 1
 _LENGTH: Final = struct.Struct("!Q")
 _LIMIT_MARGIN: Final = 2
-"""Seconds of processor time beyond which the kernel kills what has blocked the timer's signal."""
+"""Further seconds of processor time after which the kernel kills a process that blocks the timer's signal."""
 
 
 def lower_limit(which: int, limit: int) -> None:
-    """Lower one of this process's limits; one that is lower already stays."""
+    """Lower one of this process's limits, unless it is lower already."""
     _, hard = resource.getrlimit(which)
     lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(which, (lower, lower))
@@ -37,7 +37,7 @@ def die_with(parent_pid: int) -> None:
 
 
 def read_frame(source: BinaryIO) -> Any:  # noqa: ANN401
-    """Read a frame; raises EOFError at the end."""
+    """Return the next frame; raise EOFError at the end."""
     head = source.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         raise EOFError
@@ -51,7 +51,7 @@ def write_frame(sink: BinaryIO, content: bytes) -> None:
 
 
 def call(function: Any, args: tuple[Any, ...], cpu_seconds: float) -> Any:  # noqa: ANN401
-    """Call a function; past its processor time, the signal of the timer ends this process."""
+    """Call a function. The signal of a timer ends this process when the processor time is used up."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = int(used.ru_utime + used.ru_stime + cpu_seconds) + _LIMIT_MARGIN
@@ -64,20 +64,20 @@ def call(function: Any, args: tuple[Any, ...], cpu_seconds: float) -> Any:  # no
 
 
 def answer(source: BinaryIO, result_bytes: int) -> bytes:
-    """Read one call and carry it out; give the answer as it is sent. Raises MemoryError."""
+    """Read one call, make it, and return the answer as it is sent; raise MemoryError."""
     try:
         function, args, cpu_seconds = read_frame(source)
         kind, value = "value", call(function, args, cpu_seconds)
     except (EOFError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the function raises is the parent's to judge
+    except Exception as error:  # noqa: BLE001 - the parent handles whatever the function raises
         kind, value = "error", portable(error)
     content = pickle.dumps((kind, value), protocol=pickle.HIGHEST_PROTOCOL)
     return content if len(content) <= result_bytes else pickle.dumps(("size", len(content)))
 
 
 def portable(error: Exception) -> Exception:
-    """Return the error if it survives a pickle, else one that says the same."""
+    """Return the error if it can be pickled, else one with the same text."""
     with contextlib.suppress(Exception):
         pickle.loads(pickle.dumps(error))  # noqa: S301 - written on the same line
         return error
@@ -85,7 +85,7 @@ def portable(error: Exception) -> Exception:
 
 
 def main() -> None:
-    """Carry out what the module's docstring says."""
+    """Answer calls until the input ends."""
     # What a library prints must not get into the frames.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -103,7 +103,7 @@ def main() -> None:
         except EOFError:
             return
         except MemoryError:
-            # What is left of the memory is in pieces, so another process goes on.
+            # The memory is fragmented after this, so another process takes over.
             write_frame(sink, pickle.dumps(("memory", None)))
             return
         write_frame(sink, content)

@@ -1,7 +1,7 @@
-"""A small pool of processes that read strangers' text, each call with a limit of processor time and memory.
+"""A small pool of processes that parse untrusted text, each call with a limit of processor time and memory.
 
-A call that reaches a limit ends its process, and another one takes its place. The children are made from scratch
-(``parser_child.py``): never forked, without our environment, our sockets and our open files.
+A call that reaches a limit ends its process, and another one takes its place. The children are started afresh
+(``parser_child.py``), never forked: they have none of our environment, sockets and open files.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ _START_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParserLimits:
-    """What one call may take. Processor time is counted, so that a busy host refuses nothing that is honest."""
+    """What one call may use. Processor time counts rather than wall time: a busy host refuses no harmless text."""
 
     cpu_seconds: float = 10.0
     wall_seconds: float = 120.0
-    """For what waits instead of computing."""
+    """Limit in seconds for a call that waits instead of computing."""
     memory_bytes: int = 1 << 30
-    """Of the process: its heap and private mappings."""
+    """Memory of the process: its heap and private mappings."""
     result_bytes: int = 64 << 20
     file_bytes: int = 16 << 20
-    """Of each file that it writes."""
+    """Size of each file that it writes."""
     queue_seconds: float = 60.0
-    """How long a call waits for others'."""
+    """How long a call waits for those of others, in seconds."""
     most_waiting: int = 256
 
 
@@ -49,7 +49,7 @@ DEFAULT_LIMITS: Final = ParserLimits()
 
 
 class ParserProcesses:
-    """ParserPool on processes of this host; an asynchronous context manager, which ends them."""
+    """A pool of parser processes on this host; an asynchronous context manager, which ends them."""
 
     def __init__(self, *, processes: int = 2, limits: ParserLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -70,7 +70,7 @@ class ParserProcesses:
     async def run(self, parse: Callable[..., T], *args: Any, what: str, caller: str = "") -> T:  # noqa: ANN401
         """Return what ``parse(*args)`` returns, or raise what it raises.
 
-        Raises RefusedTextError if a limit was reached, ParsersBusyError if others' texts take too long, and
+        Raise RefusedTextError if a limit was reached, ParsersBusyError if the texts of others take too long, and
         TextsWaitingError if the caller's own do.
         """
         call = pickle.dumps((parse, args, self._limits.cpu_seconds), protocol=pickle.HIGHEST_PROTOCOL)
@@ -91,7 +91,7 @@ class ParserProcesses:
         raise RefusedTextError(f"{what} becomes {value} bytes once it is read; {self._limits.result_bytes} are allowed")
 
     async def _take_child(self) -> "_Child":
-        """Return a process that waits for a call; one that something else ended is left behind."""
+        """Return a process that waits for a call. One that has died is dropped."""
         while self._idle:
             child = self._idle.pop()
             if child.is_alive:
@@ -112,9 +112,9 @@ class _Child:
 
     @classmethod
     async def start(cls, limits: ParserLimits) -> Self:
-        """Start one. The thread must live as long as the child does (PR_SET_PDEATHSIG), as the event loop's does."""
+        """Start a process. The thread must live as long as it (PR_SET_PDEATHSIG), as the event loop's does."""
         try:
-            # -I and -S: nothing of an environment or a site takes part. A session of its own: Ctrl-C is ours to handle.
+            # -I and -S: no environment and no site packages. A session of its own: Ctrl-C is for us to handle.
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", "-X", "utf8", str(_CHILD)),
                 stdin=asyncio.subprocess.PIPE,
@@ -146,11 +146,11 @@ class _Child:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether it still runs."""
+        """Return whether the process still runs."""
         return self._process.returncode is None
 
     async def ask(self, call: bytes, what: str) -> tuple[str, Any]:
-        """Send a call and return its answer; raises RefusedTextError, after which the process is of no more use."""
+        """Send a call and return its answer; raise RefusedTextError, after which the process is of no use."""
         try:
             async with asyncio.timeout(self._limits.wall_seconds):
                 kind, value = await self._exchange(call)
@@ -163,7 +163,7 @@ class _Child:
         return kind, value
 
     async def end(self) -> None:
-        """Kill it, if it still runs."""
+        """Kill the process if it still runs."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         if self._process.stdin is not None:
@@ -181,7 +181,7 @@ class _Child:
         return answer
 
     async def _reason(self) -> str:
-        """Say what ended the process."""
+        """Return what ended the process."""
         code = await self._process.wait()
         if -code in {signal.SIGPROF, signal.SIGXCPU}:
             return f"took more than {self._limits.cpu_seconds:g} s of processor time to read"
@@ -192,7 +192,7 @@ class _Child:
 
 
 class _Turns:
-    """Who is next: callers in turn, each in the order of its calls, and none has all processes while there are more."""
+    """A fair queue: callers take turns, each in the order of its calls. None gets all processes if others wait."""
 
     def __init__(self, processes: int, limits: ParserLimits) -> None:
         self._free = processes
@@ -203,7 +203,7 @@ class _Turns:
 
     @contextlib.asynccontextmanager
     async def take(self, caller: str) -> AsyncIterator[None]:
-        """Hold a turn; raises ParsersBusyError, or TextsWaitingError behind texts of the same caller."""
+        """Hold a turn; raise ParsersBusyError, or TextsWaitingError behind texts of the same caller."""
         await self._wait(caller)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Programs: runs one to its end, feeds its input and hands on its lines. Must not know what any program does.
+"""Run a program to its end, feed its input, and pass its lines on.
 
 A program is ended when the task that runs it is cancelled.
 """
@@ -21,7 +21,7 @@ _TERMINATE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
-    """How a command ended. With a line callback, the outputs are only their last 64 KiB."""
+    """The result of a program. With a line callback, the outputs are only their last 64 KiB."""
 
     returncode: int
     stdout: bytes
@@ -29,17 +29,17 @@ class Completed:
 
     @property
     def text(self) -> str:
-        """Standard output as text, without the blanks around it."""
+        """Standard output as text, without surrounding whitespace."""
         return self.stdout.decode(errors="replace").strip()
 
     @property
     def error_text(self) -> str:
-        """Standard error as text, without the blanks around it."""
+        """Standard error as text, without surrounding whitespace."""
         return self.stderr.decode(errors="replace").strip()
 
 
 def inherited_environment(*without: str, **extra: str) -> dict[str, str]:
-    """Pass our own environment on (proxies and CA bundles must reach children), less the given prefixes."""
+    """Return our environment for a child, with its proxies and CA bundles, without variables of the given prefixes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WHEELYARD_", *without))}
     return kept | extra
 
@@ -53,8 +53,7 @@ async def run_program(
 ) -> Completed:
     """Run a program to its end, and end it if the task is cancelled.
 
-    Raises:
-        ProgramMissingError: the program is missing or cannot be run.
+    Raise ProgramMissingError if the program is missing or cannot be run.
     """
     process = await _start(command, has_input=stdin is not None, env=env)
     try:
@@ -81,7 +80,7 @@ async def _start(command: Sequence[str], *, has_input: bool, env: dict[str, str]
 async def _together(
     output: Coroutine[None, None, bytes], errors: Coroutine[None, None, bytes], feed: Coroutine[None, None, None]
 ) -> tuple[bytes, bytes, None]:
-    """Wait for all of them, or for the first that fails; then none of the others reads or writes any more."""
+    """Wait for all of them, or for the first that fails. Afterwards none of the others reads or writes any more."""
     tasks = (asyncio.create_task(output), asyncio.create_task(errors), asyncio.create_task(feed))
     try:
         return await asyncio.gather(*tasks)
@@ -92,7 +91,7 @@ async def _together(
 
 
 async def _collect(stream: asyncio.StreamReader | None, on_line: LineCallback | None) -> bytes:
-    """Read a stream to its end; with a callback, hand on its lines and keep only the tail."""
+    """Read a stream to its end and return it. With a callback, pass its lines on and return only the tail."""
     kept, rest = bytearray(), b""
     while stream is not None and (chunk := await stream.read(_CHUNK_BYTES)):
         kept += chunk
@@ -105,7 +104,7 @@ async def _collect(stream: asyncio.StreamReader | None, on_line: LineCallback | 
 
 
 def _hand_on(text: bytes, on_line: LineCallback) -> bytes:
-    """Call back with the whole lines and return what is left; a line without end is cut at the tail's size."""
+    """Pass the complete lines on and return the rest. A line without end is cut at the tail's size."""
     *lines, rest = text.split(b"\n")
     for line in lines:
         on_line(line.decode(errors="replace").rstrip("\r"))
@@ -116,7 +115,7 @@ def _hand_on(text: bytes, on_line: LineCallback) -> bytes:
 
 
 async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterable[bytes] | None) -> None:
-    """Write every chunk; a program that ended early closes the pipe, and its exit code tells why."""
+    """Write every chunk. A program that ended early closes the pipe, and its exit code tells why."""
     if pipe is None or chunks is None:
         return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -127,7 +126,7 @@ async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterable[bytes] 
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Terminate the program if it still runs, and kill it if it does not listen."""
+    """Terminate the program if it still runs, and kill it if it does not end."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
@@ -141,11 +140,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def read_out(process: asyncio.subprocess.Process) -> None:
-    """Wait for the end, and throw away what nobody reads any more: asyncio sees no end before that of the outputs."""
+    """Wait for the end and discard the unread output: asyncio reports no end before the outputs are closed."""
     await asyncio.gather(discard(process.stdout), discard(process.stderr), process.wait())
 
 
 async def discard(stream: asyncio.StreamReader | None) -> None:
-    """Read a stream to its end, for nothing."""
+    """Read a stream to its end and discard it."""
     while stream is not None and await stream.read(_CHUNK_BYTES):
         pass

@@ -1,4 +1,4 @@
-"""Share work fairly: no more of it at once than the host bears."""
+"""Share work fairly between callers, and run only as much at once as the host can bear."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 
 class SlotsBusyError(Exception):
-    """No slot became free in time, or too much of the same caller's work waits already."""
+    """No slot became free in time, or too much of the same caller's work already waits."""
 
 
 class FairSlots:
@@ -27,11 +27,11 @@ class FairSlots:
         self._most_waiting = most_waiting
         self._held: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        """Who waits; the caller that was served longest ago stands first."""
+        """Waiting work by caller; the caller that was served longest ago is first."""
 
     @contextlib.asynccontextmanager
     async def slot(self, caller: str, *, wait_seconds: float | None) -> AsyncIterator[None]:
-        """Hold a slot for a block; raises SlotsBusyError if there is none within a time, None waits for ever."""
+        """Hold a slot for a block; raise SlotsBusyError if none gets free in time. None waits for ever."""
         await self._take(caller, wait_seconds)
         try:
             yield
@@ -82,5 +82,5 @@ class FairSlots:
                 turn.set_result(None)
 
     def _next(self) -> str | None:
-        """Name the caller that was served longest ago of those that may have one more."""
+        """Return the caller that was served longest ago, of those that may have one more slot; None without any."""
         return next((caller for caller in self._waiting if self._held[caller] < self._share), None)

@@ -1,22 +1,22 @@
-"""The layout of the state directory, the one place that spells it. Imports little: every command reads it."""
+"""The layout of the state directory. Imports little, because every command reads it."""
 
 from pathlib import Path
 from typing import Final
 
 
 class StateDir:
-    """Where everything is in a state directory; none of it need be there.
+    """The paths in a state directory; none of them need exist.
 
-    Notes about an engine's images are in here as well, unless the engine has a folder of its own: then its StateDir
-    has ``images``, ``image_locks`` and ``container_users``.
+    Notes about an engine's images are in here as well, unless the engine has a folder of its own: then its StateDir has
+    ``images``, ``image_locks`` and ``container_users``.
     """
 
     def __init__(self, root: Path) -> None:
         self.root: Final = root
         self.lock: Final = root / "wheelyard.lock"
-        """Held by the process that the state directory belongs to."""
+        """Lock of the process that owns the state directory."""
         self.api: Final = root / "api.json"
-        """While ``wheelyard up`` runs: where it is, as JSON."""
+        """Address of a running ``wheelyard up``, as JSON."""
         self.token: Final = root / "token"
         """The first API token."""
         self.worker_life: Final = root / "worker.alive"
@@ -44,12 +44,12 @@ class StateDir:
         self.devpi_lock: Final = root / "devpi-server.lock"
 
     def make(self) -> None:
-        """Make the directory; others may pass through it, as the database's own user must, but not list it."""
+        """Create the directory. Other users may pass through it, as the database's own user must, but not list it."""
         try:
             self.root.mkdir(parents=True)
         except FileExistsError:
             return
-        # Whatever the umask. What is inside closes itself.
+        # Independent of the umask. The content has modes of its own.
         self.root.chmod(0o711)
 
     def attempts(self, worker: str) -> Path:

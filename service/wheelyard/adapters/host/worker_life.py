@@ -1,4 +1,4 @@
-"""Tells at a worker's start how the former one ended that had its place: in order, with its host, or by itself."""
+"""Report at a worker's start how the previous one in its place ended: in order, with its host, or by itself."""
 
 import contextlib
 import time
@@ -9,9 +9,9 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # another one at each
 
 
 class WorkerLife:
-    """A file that is there while a worker lives, and that one which dies leaves behind.
+    """A file that exists while a worker lives, and that a worker which dies leaves behind.
 
-    Whoever holds the state directory's lock may use it. It says nothing of what ended the former worker.
+    Only the holder of the state directory's lock may use it. It does not say what ended the previous worker.
     """
 
     def __init__(self, file: Path, *, boot_id: Path = _BOOT_ID) -> None:
@@ -19,9 +19,9 @@ class WorkerLife:
         self._boot_id = boot_id
 
     def begin(self) -> float | None:
-        """Begin a life; return how many seconds ago the former one began if it ended by itself, else None.
+        """Begin a life; return how many seconds ago the previous one began if it ended by itself, else None.
 
-        A disk that is full or broken is no reason not to begin: then nothing is known of this life afterwards.
+        A full or broken disk does not prevent the start: then nothing is known of this life afterwards.
         """
         former: float | None = None
         with contextlib.suppress(OSError):
@@ -33,6 +33,6 @@ class WorkerLife:
         return former
 
     def end(self) -> None:
-        """End it in order."""
+        """End the life in order."""
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""Images: made, found, refreshed, checked and pruned."""
+"""Make, find, refresh, check and prune images."""

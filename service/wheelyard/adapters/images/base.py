@@ -1,4 +1,4 @@
-"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator says so."""
+"""Base images: a suite bootstrapped from its signed archive, or pulled from a registry if the operator sets one."""
 
 import asyncio
 import hashlib
@@ -26,8 +26,8 @@ _DEBIAN_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _EXCERPT_LINES: Final = 12
 # The first address of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
 _MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(\S+://\S+)", re.MULTILINE)
-# Documentation, translations and recommended packages are of no use in an image. The options stay in the image, so
-# they hold for whatever is installed later.
+# Documentation, translations and recommended packages are of no use in an image. The options stay in the image, so they
+# also hold for later installations.
 _SLIM: Final = (
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
@@ -37,12 +37,13 @@ _SLIM: Final = (
     '--aptopt=APT::Install-Recommends "false"',
     '--aptopt=Acquire::Languages "none"',
 )
-# Without it the essential usrmerge comes in, and 48 MB of Perl with it, to do what is already done.
+# Without this hook, the essential package usrmerge and 48 MB of Perl are installed to do what is already done:
+# https://gitlab.mister-muffin.de/josch/mmdebstrap/raw/commit/034698f8d3b10fbd6b56d6a6ad706388659adb4d/hooks/merged-usr/setup00.sh
 _MERGED_USR: Final = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
 
-# A hook of our own that prints: it is the one way out of the bootstrap that works in every mode of mmdebstrap.
+# Printing in a hook is the one way out of the bootstrap that works in every mode of mmdebstrap.
 _RELEASE: Final = "wheelyard-release "
-_TELL_DATES: Final = (
+_PRINT_DATES: Final = (
     '--customize-hook=for file in "$1"/var/lib/apt/lists/*Release; do'
     f""" printf '{_RELEASE}%s %s\\n' "${{file##*/}}" "$(sed -n '/^Date: /{{s///p;q}}' "$file")"; done"""
 )
@@ -50,7 +51,7 @@ _TELL_DATES: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseRequest:
-    """Which base is wanted."""
+    """The base image that is wanted."""
 
     suite: str
     definition: str
@@ -67,7 +68,7 @@ class BaseRequest:
 
 
 async def make_base(run: ImageRun, request: BaseRequest) -> ImageRecord:
-    """Make the base and record what it is by digest: of the bootstrapped tar, or of the registry's image."""
+    """Make the base and return its record, with the digest of the bootstrapped tar or of the registry's image."""
     if (reference := run.options.base_image_of(request.suite)) is not None:
         return await _pull(run, request, reference)
     with tempfile.TemporaryDirectory(prefix="wheelyard-base-", ignore_cleanup_errors=True) as folder:
@@ -76,15 +77,15 @@ async def make_base(run: ImageRun, request: BaseRequest) -> ImageRecord:
 
 
 async def bootstrap_base(run: ImageRun, request: BaseRequest, tar: Path) -> tuple[ArchiveDate, ...]:
-    """Write a suite's root file system as a tar, the same bytes from the same state of the archive.
+    """Write a suite's root file system as a tar; the same state of the archive gives the same bytes.
 
     Returns:
         The state of each archive that it came from.
 
     Raises:
-        SuiteUnavailableError: the mirror does not have the suite.
-        MirrorUnreachableError: the mirror does not answer.
-        DiskFullError: there is too little space for it.
+        SuiteUnavailableError: The mirror does not have the suite.
+        MirrorUnreachableError: The mirror does not answer.
+        DiskFullError: There is too little space for it.
     """
     options = run.options
     run.report(f"{request.name.tag}: bootstrapping {request.suite} from its signed archive")
@@ -108,13 +109,13 @@ async def bootstrap_base(run: ImageRun, request: BaseRequest, tar: Path) -> tupl
 
 
 def _read_date(request: BaseRequest, line: str) -> ArchiveDate:
-    """Read a line of the hook; raises ImageBuildFailedError if the archive's Release file has no date to be used."""
+    """Parse a line of the hook; raise ImageBuildFailedError if the archive's Release file has no usable date."""
     _, _, text = line.partition(" ")
     file_name, _, date = text.partition(" ")
     try:
         return ArchiveDate.of_release(file_name, date)
     except ValueError as error:
-        excerpt = f"the archive's Release file {file_name} has the date {date!r}, which is none"
+        excerpt = f"the archive's Release file {file_name} has the date {date!r}, which is invalid"
         raise ImageBuildFailedError(image=request.name.tag, excerpt=excerpt) from error
 
 
@@ -128,7 +129,7 @@ def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -
         f"--components={','.join(request.entry.components)}",
         *_SLIM,
         _MERGED_USR,
-        _TELL_DATES,
+        _PRINT_DATES,
         request.suite,
         str(tar),
         *_mirror_lines(request, options),
@@ -136,13 +137,13 @@ def _bootstrap_command(request: BaseRequest, tar: Path, options: ImageOptions) -
 
 
 def _mirror_lines(request: BaseRequest, options: ImageOptions) -> list[str]:
-    """Name the suite's or the operator's mirrors; mmdebstrap knows the distribution's own, security among them."""
+    """Return the suite's or the operator's mirrors; none for the distribution's own, which mmdebstrap knows."""
     suite, entry = request.suite, request.entry
     mirrors = entry.mirrors or _operators_mirrors(options)
     if mirrors is None:
         return []
     mirror, security = mirrors
-    # The Release files of a past moment say that they are no longer valid, which is what was asked for.
+    # The Release files of a snapshot have expired, see Check-Valid-Until in sources.list(5).
     deb, components = "deb [check-valid-until=no]" if entry.snapshot else "deb", " ".join(entry.components)
     return [
         f"{deb} {mirror} {suite} {components}",
@@ -169,7 +170,7 @@ async def _import(engine: EngineCommand, request: BaseRequest, tar: Path, dates:
 
 
 async def _pull(run: ImageRun, request: BaseRequest, reference: str) -> ImageRecord:
-    """Pull the registry's image and put our labels on it."""
+    """Pull the registry's image and add our labels to it."""
     run.report(f"{request.name.tag}: pulling {reference}")
     await run.engine.run(["pull", reference], on_line=run.report)
     inspected = await run.engine.run(["image", "inspect", "--format", "{{index .RepoDigests 0}}", reference])
@@ -182,7 +183,7 @@ async def _pull(run: ImageRun, request: BaseRequest, reference: str) -> ImageRec
 
 
 async def read_apt_mirror(engine: EngineCommand, base: str) -> str | None:
-    """Read the package mirror that an image uses."""
+    """Return the package mirror that an image uses; None if it has none."""
     script = "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
     isolation = ["--rm", "--pull=never", "--network", "none", *engine.ulimit_args, "--label", PROJECT_LABEL]
     listed = await engine.run(["run", *isolation, base, "sh", "-c", script])

@@ -1,4 +1,4 @@
-"""One image build by the engine: its arguments, context, output and failure, and what all builds of a use share."""
+"""Build one image with the engine: its arguments, context, output and failure, and what the builds of one use share."""
 
 import asyncio
 import hashlib
@@ -40,15 +40,15 @@ _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 
 
 def select_stages(dockerfile: str, target: str, arguments: Mapping[str, str]) -> str:
-    """Give the Dockerfile up to a stage, without the stages that this one does not need.
+    """Return the Dockerfile up to a stage, without the stages that it does not need.
 
     Args:
-        dockerfile: text of a Dockerfile whose stages all have names.
-        target: name of the stage that is wanted.
-        arguments: values of its ARGs; one that names an image takes the place of the stage that is the default.
+        dockerfile: Text of a Dockerfile whose stages all have names.
+        target: Name of the stage that is wanted.
+        arguments: Values of its ARGs; an image that is named here replaces the stage that is the default.
 
     Raises:
-        ValueError: there is no such stage.
+        ValueError: There is no such stage.
     """
     head, *stages = _STAGE.split(dockerfile)
     values = {**dict(_DEFAULT.findall(head)), **arguments}
@@ -70,7 +70,7 @@ def _name(stage: str) -> str:
 
 
 def _needs(stage: str, values: Mapping[str, str]) -> Iterator[str]:
-    """Name what a stage starts from and what it copies from, images among it."""
+    """Yield what a stage starts from and what it copies from, including images."""
     below = stage.split(maxsplit=2)[1]
     yield _VARIABLE.sub(lambda match: values.get(match[1], match[0]), below)
     yield from _COPY.findall(stage)
@@ -93,14 +93,14 @@ _UNREACHABLE: Final = re.compile(
 
 
 def explain_failure(output: str, *, image: str, suite: str) -> OperatorError:
-    """Turn the end of a failed bootstrap's or build's output into the error that it means."""
+    """Return the error that the end of a failed bootstrap's or build's output means."""
     if _DISK_FULL.search(output):
         return DiskFullError(path=f"the place where {image} is made", free_bytes=None)
     if _QUOTA.search(output):
         return DiskFullError(
             path=f"the place where {image} is made", free_bytes=None, quota_of="that the engine runs as"
         )
-    # apt ends with the lack of a Release file also if nobody answers, so that is asked first.
+    # apt also ends with the lack of a Release file if no server answers, so that is checked first.
     if found := _line_with(_UNREACHABLE, output):
         return MirrorUnreachableError(suite=suite, excerpt=found)
     if found := _line_with(_SUITE_GONE, output):
@@ -109,7 +109,7 @@ def explain_failure(output: str, *, image: str, suite: str) -> OperatorError:
 
 
 def find_unknown_packages(output: str) -> tuple[str, ...]:
-    """Name the packages that a package manager does not know."""
+    """Return the packages that a package manager does not know."""
     return tuple(dict.fromkeys(name for pattern in _UNKNOWN_PACKAGES for name in pattern.findall(output)))
 
 
@@ -124,11 +124,11 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageBuild:
-    """What the engine is asked to build."""
+    """What the engine is to build."""
 
     tag: str
     labels: dict[str, str]
-    """Labels of ours, ``definition`` among them."""
+    """Our labels, including ``definition``."""
     dockerfile: str
     files: tuple[ContextFile, ...] = ()
     """The context's other files."""
@@ -150,14 +150,14 @@ class ImageOptions:
     apt_mirror: str | None = None
     """Package mirror, for the bootstrap and inside the images. Default: the distribution's own."""
     apt_security_mirror: str | None = None
-    """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` after it, as mirrors have it."""
+    """Mirror of the security archive. Default: ``apt_mirror`` with ``-security`` appended, as mirrors name it."""
     base_image: str | None = None
     """Registry image to start from, with ``{suite}`` in it, or one for each suite: ``bookworm=debian@sha256:…`` and so
     on. Default: none, bases are bootstrapped."""
     ca_bundle: Path | None = None
     """PEM certificates to trust, here and in the images."""
     proxy: str | None = None
-    """HTTP proxy for package managers in image builds; it does not stay in the images."""
+    """HTTP proxy for package managers in image builds. It is not stored in the images."""
     build_network: str | None = None
     """Network of image builds, such as ``host``. Default: the engine's."""
     index_url: str | None = None
@@ -167,14 +167,14 @@ class ImageOptions:
     mmdebstrap_program: str = "mmdebstrap"
     """Path of mmdebstrap."""
     timeout_seconds: float = 30.0
-    """How long a mirror may stay silent."""
+    """How long a mirror may stay silent, in seconds."""
     disk_floor_bytes: int = 1 << 30
-    """Free disk space that downloads never use up."""
+    """Free disk space in bytes that downloads leave."""
     lookups: CacheLookups = field(default_factory=CacheLookups, compare=False)
-    """Counts images that were found, and those that had to be made."""
+    """Counts which images were found, and which had to be made."""
 
     def definition(self) -> tuple[tuple[str, str], ...]:
-        """List what changes an image's content, for its definition; blocks while it reads the CA bundle."""
+        """Return what changes an image's content, for its definition. Blocks while it reads the CA bundle."""
         bundle = hashlib.sha256(self.ca_bundle.read_bytes()).hexdigest() if self.ca_bundle else ""
         return (
             ("apt-mirror", self.apt_mirror or ""),
@@ -187,7 +187,7 @@ class ImageOptions:
         """Return the registry image that a suite starts from, None if bases are bootstrapped.
 
         Raises:
-            SettingsInvalidError: Images are named for other suites only.
+            SettingsInvalidError: Only images of other suites are set.
         """
         text = self.base_image or ""
         if "=" not in text:
@@ -198,7 +198,7 @@ class ImageOptions:
         return named[suite]
 
     def proxy_args(self) -> tuple[str, ...]:
-        """Give the proxy as build arguments that engines keep out of an image's history."""
+        """Return the proxy as build arguments that engines keep out of an image's history."""
         if self.proxy is None:
             return ()
         names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
@@ -206,21 +206,21 @@ class ImageOptions:
 
 
 def discard_lines(_: str) -> None:
-    """Report nothing."""
+    """Ignore a line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRun:
-    """What images are made with in one use, which is one build of a wheel, one command of a person, or one refresh."""
+    """What images are made with in one use: a build of a wheel, a command of a person, or a refresh."""
 
     engine: EngineCommand
     options: ImageOptions
     report: LineCallback = discard_lines
-    """Takes every line of the use: those of programs that make images, and our own."""
+    """Receives every line of the use: those of programs that make images, and our own."""
 
     @asynccontextmanager
     async def look_up(self, name: ImageName) -> AsyncIterator[ImageRecord | None]:
-        """Yield an image, or None while no other worker of this host makes it, so that it can be made."""
+        """Yield an image; or None if it is missing, while a lock keeps other workers of this host from making it."""
         found = await find_image(self.engine, name.tag, name.definition)
         self.options.lookups.note("images", found=found is not None)
         if found:
@@ -234,7 +234,7 @@ class ImageRun:
     async def locked(self, image: str) -> AsyncIterator[None]:
         """Hold an image's lock; wait while another worker holds it.
 
-        It polls: a thread that blocks in flock could not be cancelled.
+        It polls, because a thread that blocks in flock could not be cancelled.
         """
         await asyncio.to_thread(self.options.lock_dir.mkdir, parents=True, exist_ok=True)
         lock = FileLock(self.options.lock_dir / (image.replace("/", "_").replace(":", "_") + ".lock"))
@@ -256,10 +256,10 @@ class ImageRun:
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def build(self, build: ImageBuild) -> ImageRecord:
-        """Build and tag an image.
+        """Build and tag an image, and return its record.
 
         Raises:
-            ImageBuildFailedError: the build ended with an error; has its last lines.
+            ImageBuildFailedError: The build ended with an error; has its last lines.
         """
         self.report(f"{build.tag}: building")
         tail: deque[str] = deque(maxlen=_EXCERPT_LINES)
@@ -284,10 +284,12 @@ class ImageRun:
 
 
 def _write_dockerfile(build: ImageBuild) -> str:
-    """End the Dockerfile with the wanted stage and put the labels on it, all in one instruction.
+    """Return the Dockerfile up to the wanted stage, with all labels in one instruction.
 
-    The classic builder makes every stage above its target, so those that it does not need are left out; and with
-    ``--label`` it makes one layer for each label, which costs it one to three seconds.
+    The classic builder builds every stage above its target, so unused stages are left out. Only BuildKit skips them:
+    https://docker.com/blog/advanced-dockerfiles-faster-builds-and-smaller-images-using-buildkit-and-multistage-builds
+
+    With ``--label``, the classic builder makes one layer for each label, which takes it one to three seconds.
     """
     text = build.dockerfile
     if build.target:

@@ -1,7 +1,7 @@
-"""Builder, runtime and environment images: found again by their definition, or made from the catalogue.
+"""Builder, runtime and environment images: found by their definition, or made from the catalogue.
 
-An image is looked up by a tag and a label that carry the digest of all that determines it. If it is missing, its
-parts are made one by one, each found again the same way: base, each CPython, then the image.
+The tag and a label of an image carry the digest of all that determines it. A missing image is made from its parts, each
+found in the same way: base, each CPython, then the image.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class ImageBuilder:
     """Makes sure that images exist.
 
     Attributes:
-        run: what they are made with in this use; ``reporting_to`` begins another one.
+        run: What they are made with in this use; ``reporting_to`` begins another one.
     """
 
     def __init__(
@@ -65,20 +65,20 @@ class ImageBuilder:
         self._sources = ImageSources(cache_dir=cache_dir, options=options)
 
     def reporting_to(self, report: LineCallback) -> Self:
-        """Return one for a use whose lines go there."""
+        """Return an ImageBuilder for a use that reports its lines there."""
         other = copy.copy(self)
         other.run = replace(self.run, report=report)
         other._sources = self._sources.reporting_to(report)  # noqa: SLF001  its own kind
         return other
 
     def revised(self, revision: str) -> Self:
-        """Return one that makes images which shall replace those of the same definition; ``adopt`` lets them."""
+        """Return an ImageBuilder for images that replace those of the same definition once ``adopt`` is called."""
         other = copy.copy(self)
         other._revision = revision  # noqa: SLF001  its own kind
         return other
 
     async def ensure_base(self, suite: str) -> str:
-        """Return the id of a suite's base image, made if need be: the service's own images can start from it, too."""
+        """Return the id of a suite's base image, made if it is missing. The service's own images may start from it."""
         return (await self._ensure_base(await self.plan(suite))).id
 
     async def ensure_builder(self, suite: str, *, python: str | None = None) -> str:
@@ -109,17 +109,17 @@ class ImageBuilder:
             return (await self._finish(plan, plan.runtime_build(python, parts), parts)).id
 
     async def builder_name(self, suite: str, python: str) -> ImageName:
-        """Return the name of a suite's builder for a Python; raises what ``ensure_builder`` does."""
+        """Return the name of a suite's builder for a Python; raise what ``ensure_builder`` does."""
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
             return (await self._plan_external(suite, entry, python)).builder_name(python)
         return (await self.plan(suite)).builder_name(python)
 
     async def runtime_name(self, suite: str, python: str) -> ImageName:
-        """Name the bare image that proves a suite's wheels; raises what ``ensure_runtime`` does."""
+        """Return the name of the bare image that tests a suite's wheels; raise what ``ensure_runtime`` does."""
         return (await self.plan(runtime_suite(self._catalogue, suite))).runtime_name(python)
 
     async def names(self, suite: str) -> tuple[ImageName, ...]:
-        """Name every image of a suite that wheels can be built in, those on the way to others among them."""
+        """Return the names of all images of a suite that wheels can be built in, including intermediate ones."""
         if isinstance(entry := self._catalogue.suite.get(suite), ImageSuite):
             return tuple([await self.builder_name(suite, python) for python in entry.pythons])
         plan = await self.plan(suite)
@@ -128,22 +128,22 @@ class ImageBuilder:
         return (plan.base().name, *(name(python) for python in pythons for name in kinds))
 
     def pythons(self, suite: str) -> tuple[str, ...]:
-        """Say which Pythons a suite has; raises NotFoundError."""
+        """Return the Pythons of a suite; raise NotFoundError."""
         if suite not in self._catalogue.suite:
             raise NotFoundError(kind="suite", name=suite)
         return self._catalogue.suite[suite].pythons
 
     async def base_names(self, suite: str) -> tuple[ImageName, ...]:
-        """Name the base image of a suite made here; others have none."""
+        """Return the name of the base image of a suite that is made here; other suites have none."""
         is_own = not isinstance(self._catalogue.suite.get(suite), ImageSuite)
         return ((await self.plan(suite)).base().name,) if is_own else ()
 
     async def definitions_of(self, suites: Iterable[str]) -> dict[str, str]:
-        """Return the definitions that the images of suites have now, by family."""
+        """Return the current definitions of the images of suites, by family."""
         return {name.family: name.definition for suite in suites for name in await self.names(suite)}
 
     def package_manager(self, suite: str) -> str:
-        """Return the name of the package manager of a suite's builders; raises NotFoundError."""
+        """Return the name of the package manager of a suite's builders; raise NotFoundError."""
         if suite not in self._catalogue.suite:
             raise NotFoundError(kind="suite", name=suite)
         return self._catalogue.suite[suite].package_manager
@@ -178,8 +178,8 @@ class ImageBuilder:
         """Return the id of a builder with toolchains added, one layer for each, made if they are missing.
 
         Raises:
-            ToolchainTooOldError: the suite has no such toolchain, or an older one.
-            ImageBuildFailedError: a package does not exist, or the mirror does not answer.
+            ToolchainTooOldError: The suite has no such toolchain, or an older one.
+            ImageBuildFailedError: A package does not exist, or the mirror does not answer.
         """
         image = await self._expect(builder_image)
         for toolchain in choose_toolchains(self._catalogue, toolchains, suite=suite):
@@ -190,9 +190,9 @@ class ImageBuilder:
         """Return the id of an image of ours with system packages added, made if it is missing; without any, its own.
 
         Raises:
-            RecipeInvalidError: something is no name of a package.
-            PackageUnknownError: a package does not exist.
-            ImageBuildFailedError: it cannot be made; or one of what else can go wrong, such as a silent mirror.
+            RecipeInvalidError: A package has an invalid name.
+            PackageUnknownError: A package does not exist.
+            ImageBuildFailedError: It cannot be made. Other errors are possible, such as a silent mirror.
         """
         base = await self._expect(base_image)
         manager = base.manager
@@ -215,7 +215,7 @@ class ImageBuilder:
             return found or await build_extension(self.run, build, below=below)
 
     def _revise(self, name: ImageName, build: ImageBuild) -> tuple[ImageName, ImageBuild]:
-        """Let an extension of a refresh be made beside the one that is in use."""
+        """Return the name and the build of an extension that a refresh makes beside the one in use."""
         if not self._revision:
             return name, build
         revised = replace(name, revision=self._revision)
@@ -223,11 +223,11 @@ class ImageBuilder:
         return revised, replace(build, tag=revised.tag, labels=labels, build_args={"REVISION": self._revision})
 
     async def list_images(self) -> tuple[ImageRecord, ...]:
-        """List the images of ours that the engine has."""
+        """Return our images that the engine has."""
         return await list_images(self.run.engine)
 
     async def definition_facts(self) -> DefinitionFacts:
-        """Read what determines images besides the catalogue."""
+        """Return what determines images besides the catalogue."""
         return await asyncio.to_thread(self._read_facts)
 
     def _read_facts(self) -> DefinitionFacts:
@@ -239,11 +239,11 @@ class ImageBuilder:
         )
 
     async def plan(self, suite: str) -> SuitePlan:
-        """Say how a suite's images are made.
+        """Return how a suite's images are made.
 
         Raises:
-            NotFoundError: there is no such suite for this architecture.
-            SuiteUnsupportedError: its images are made by others.
+            NotFoundError: There is no such suite for this architecture.
+            SuiteUnsupportedError: Its images are made by others.
         """
         entry = own_suite(self._catalogue, suite)
         if self.run.options.architecture not in entry.architectures:
@@ -279,7 +279,7 @@ class ImageBuilder:
         return await self.run.build(plan.python_build(python, base=base, source=source, archive=archive))
 
     async def _ensure_pythons(self, plan: SuitePlan, python: str) -> PythonImage:
-        """Compile what is missing, one after the other: each compilation takes every core."""
+        """Compile what is missing, one after the other: each compilation uses every core."""
         compiled = [await self._ensure_python(plan, one) for one in plan.pythons(python)]
         if len(compiled) == 1:
             return compiled[0]
@@ -290,7 +290,7 @@ class ImageBuilder:
         return PythonImage(tag=name.tag, sources=tuple(source for image in compiled for source in image.sources))
 
     async def _fetch_source(self, python: Python, base: ImageRecord) -> tuple[PythonSource, Path]:
-        """Bring the newest release that can be had, checked by its hash; raises DownloadFailedError if none can."""
+        """Return the newest available release, checked by its hash; raise DownloadFailedError if there is none."""
         tried: list[str] = []
         for source in python.source:
             file = source_file(name=source.file, version=source.version, sha256=source.sha256)
@@ -304,7 +304,7 @@ class ImageBuilder:
         raise DownloadFailedError(what=f"The source of Python ({names})", tried=tried)
 
     async def _fill_in_mirrors(self, mirrors: Sequence[str], base: ImageRecord) -> list[str]:
-        """Put the package mirror of the base where a mirror stands for it; a base without one has no such mirrors."""
+        """Return mirrors with placeholders replaced by the base's package mirror; drop those if it has none."""
         apt = self.run.options.apt_mirror or await read_apt_mirror(self.run.engine, base.id)
         usable = [mirror for mirror in mirrors if apt or APT_MIRROR not in mirror]
         return [mirror.replace(APT_MIRROR, (apt or "").rstrip("/")) for mirror in usable]
@@ -325,7 +325,7 @@ class ImageBuilder:
     async def _content(
         self, suite: str, build: ImageBuild, pythons: tuple[tuple[str, str], ...], wheels: Sequence[Path]
     ) -> ImageContent:
-        """Say what is known of an image before it is made."""
+        """Return what is known of an image before it is made."""
         return ImageContent(
             name=build.tag.partition(":")[0],
             version=build.labels["definition"],
@@ -348,7 +348,7 @@ def _read_certificates(bundle: Path | None) -> tuple[ContextFile, ...]:
 
 
 class LoggedImages:
-    """Finds or makes the images of wheel builds, and writes into the build's log how it goes."""
+    """Find or make the images of wheel builds, and report to the build's log."""
 
     def __init__(
         self, builder: ImageBuilder, *, fallbacks: Fallbacks, note_use: Callable[[str], Awaitable[None]]
@@ -394,7 +394,7 @@ class LoggedImages:
 
     @asynccontextmanager
     async def _writing_to(self, log: LogSink) -> AsyncIterator[ImageBuilder]:
-        """Yield an image builder whose lines go to a log, in order; all are written at the end."""
+        """Yield an image builder whose lines go to a log in order. All are written when the block ends."""
         lines: asyncio.Queue[str | None] = asyncio.Queue()
 
         async def write() -> None:

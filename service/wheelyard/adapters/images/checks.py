@@ -1,6 +1,6 @@
-"""Checks that read an image's promises off the image itself, in a container without network or rights.
+"""Check an image's promises against the image itself, in a container without network or privileges.
 
-The probes are programs in builders/probes, and run as the user that the image itself names.
+The probes are programs in builders/probes. They run as the user that the image itself names.
 """
 
 import json
@@ -20,7 +20,7 @@ _RUNTIME_LIMIT_BYTES: Final = 150 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageCheck:
-    """One promise, and what speaks against it."""
+    """One promise, and the evidence against it."""
 
     name: str
     promise: str
@@ -29,7 +29,7 @@ class ImageCheck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageReport:
-    """What an image was found to be."""
+    """The result of checking an image."""
 
     image: str
     python: str

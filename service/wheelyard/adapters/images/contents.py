@@ -1,4 +1,4 @@
-"""The lock file of an image's packages and its SBOM: read off the image, and built into it."""
+"""The lock file of an image's packages and its SBOM: read from the image, and built into it."""
 
 import hashlib
 from dataclasses import replace
@@ -16,7 +16,7 @@ from wheelyard.domain.untrusted.file_names import read_wheel_name
 
 FOLDER: Final = "/opt/wheelyard"
 CONTENT_FOLDER: Final = "wheelyard"
-"""Where a build's context has the lock and the SBOM."""
+"""Folder of the lock and the SBOM in a build's context."""
 _DIGEST: Final = "packages-digest"
 _ISOLATION: Final = ("--rm", "--pull=never", "--network", "none", "--label", PROJECT_LABEL)
 
@@ -24,28 +24,28 @@ _ISOLATION: Final = ("--rm", "--pull=never", "--network", "none", "--label", PRO
 async def read_packages(
     engine: EngineCommand, image: str, *, manager: PackageManager = APT
 ) -> tuple[InstalledPackage, ...]:
-    """Ask an image which system packages it has."""
+    """Return an image's system packages."""
     return parse_packages(await run_in(engine, image, manager.list_packages))
 
 
 async def read_sbom(engine: EngineCommand, image: str) -> str:
-    """Read the SBOM that an image carries."""
+    """Return the SBOM that an image contains."""
     return await run_in(engine, image, f"cat {FOLDER}/sbom.json")
 
 
 async def run_in(engine: EngineCommand, image: str, script: str) -> str:
-    """Run a shell script in a container without network, and return what it prints."""
+    """Run a shell script in a container without network, and return its output."""
     return (await engine.run(["run", *_ISOLATION, *engine.ulimit_args, image, "sh", "-euc", script])).text
 
 
 async def build_finished(run: ImageRun, build: ImageBuild, *, ground: ImageBuild, content: ImageContent) -> ImageRecord:
-    """Build an image whose lock and SBOM are in the layer that brings everything of ours.
+    """Build an image whose lock and SBOM are in the layer of all our files.
 
     Args:
-        run: what it is made with.
-        build: the image; its Dockerfile takes what it starts from as an ARG, named like that stage.
-        ground: what it starts from, which has all of its system packages.
-        content: what is known of it before; packages and distribution are read off the ground.
+        run: What it is made with.
+        build: The image. Its Dockerfile gets what it starts from as an ARG with the name of that stage.
+        ground: What it starts from, which has all of its system packages.
+        content: What is known of it before. Packages and distribution are read from the ground.
     """
     made = await run.build(ground)
     files, digest = await _describe(run.engine, made.id, content)
@@ -61,7 +61,7 @@ async def build_finished(run: ImageRun, build: ImageBuild, *, ground: ImageBuild
 
 
 def draft_of(build: ImageBuild) -> ImageBuild:
-    """Name what is made on the way to an image, so that it is known as such if the process ends there."""
+    """Return an intermediate image's build, named so that it is recognised if the process ends there."""
     labels = {"role": "draft", "definition": build.labels["definition"]}
     return replace(build, tag=f"{build.tag}-draft", labels=labels)
 
@@ -69,9 +69,9 @@ def draft_of(build: ImageBuild) -> ImageBuild:
 async def _describe(
     engine: EngineCommand, image: str, content: ImageContent, *, manager: PackageManager = APT
 ) -> tuple[tuple[ContextFile, ContextFile], str]:
-    """Write the lock and the SBOM of an image; also gives the lock's digest."""
-    said = await run_in(engine, image, f'. /etc/os-release; echo "$ID"; {manager.list_packages}')
-    distribution, _, listed = said.partition("\n")
+    """Return the lock and the SBOM of an image, and the lock's digest."""
+    output = await run_in(engine, image, f'. /etc/os-release; echo "$ID"; {manager.list_packages}')
+    distribution, _, listed = output.partition("\n")
     packages = parse_packages(listed)
     known = replace(content, packages=packages, distribution=distribution, package_url=manager.package_url)
     lock = ContextFile(name=f"{CONTENT_FOLDER}/packages.lock", content=write_lock(packages).encode())
@@ -80,7 +80,7 @@ async def _describe(
 
 
 async def build_extension(run: ImageRun, build: ImageBuild, *, below: ImageRecord) -> ImageRecord:
-    """Build an image that adds system packages to another one; all else that is in it is what that one's SBOM says."""
+    """Build an image that adds system packages to another one. Everything else in it is as in that one's SBOM."""
     content = read_sbom_content(await read_sbom(run.engine, below.id))
     named = replace(content, name=build.tag.partition(":")[0], version=build.labels["definition"])
     return await build_on(run, build, below=below, content=named, manager=below.manager)
@@ -89,7 +89,7 @@ async def build_extension(run: ImageRun, build: ImageBuild, *, below: ImageRecor
 async def build_on(
     run: ImageRun, build: ImageBuild, *, below: ImageRecord, content: ImageContent, manager: PackageManager
 ) -> ImageRecord:
-    """Build an image on another one, and on it the lock and the SBOM of what came to be in it."""
+    """Build an image on another one, and then the lock and the SBOM of the result into it."""
     held = f"{build.tag}{HELD}"
     dockerfile = build.dockerfile.replace(f"FROM {below.id}\n", f"FROM {held}\n", 1)
     await run.engine.run(["tag", below.id, held])
@@ -111,6 +111,6 @@ async def build_on(
 
 
 def describe_tool(wheel: Path) -> tuple[str, str, str]:
-    """Give a tool's project, version and sha256 by its wheel; blocks while it reads it."""
+    """Return a tool's project, version and sha256 from its wheel. Blocks while it reads it."""
     project, version, *_ = read_wheel_name(wheel.name)
     return project, str(version), hashlib.sha256(wheel.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the engine is asked to build on a builder that others make, as data: the tools, the user, the Pythons' places.
+"""How a builder is made from an external image, as data: the tools, the user, the Pythons' paths.
 
 The result keeps the contract of builders (builders/README.md).
 """
@@ -23,7 +23,7 @@ _PATH: Final = "/opt/wheelyard/tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbi
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExternalPlan:
-    """How a builder is made from an image of others."""
+    """How a builder is made from an external image."""
 
     catalogue: Catalogue
     facts: DefinitionFacts
@@ -35,16 +35,16 @@ class ExternalPlan:
 
     @property
     def manager(self) -> PackageManager:
-        """What installs packages in it."""
+        """The package manager of the image."""
         return find_manager(self.entry.package_manager)
 
     def builder_name(self, python: str) -> ImageName:
-        """Name the builder for one Python."""
+        """Return the name of the builder for one Python."""
         definition = builder_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"builder-{self.suite}-{python}", definition=definition, revision=self.revision)
 
     def builder_build(self, python: str, *, below: ImageRecord, digest: str, wheels: Sequence[Path]) -> ImageBuild:
-        """Add to an image what makes it a builder of ours."""
+        """Return the build that makes a builder of ours from an image."""
         name, pythons = self.builder_name(python), builder_pythons(self.catalogue, python)
         labels = {
             "role": "builder",
@@ -98,26 +98,26 @@ USER 1000:1000
 
 
 def _link(prefix: str, place: str) -> str:
-    """Let a Python be found where the contract has it; where it is already there, nothing is done."""
+    """Return the command that links a Python to where the contract has it, unless it is already there."""
     return f"{{ test -x {place}/bin/python || ln -sfn {prefix} {place}; }}"
 
 
 def plan_external(
     catalogue: Catalogue, facts: DefinitionFacts, entry: ImageSuite, *, suite: str, revision: str
 ) -> ExternalPlan:
-    """Say how a builder is made from an image of others; raises SuiteUnsupportedError if it has no runtime."""
+    """Return how a builder is made from an external image; raise SuiteUnsupportedError if it has no runtime."""
     if not entry.is_buildable:
         raise SuiteUnsupportedError(suite=suite, image=entry.image, package_manager=entry.package_manager)
     return ExternalPlan(catalogue=catalogue, facts=facts, suite=suite, entry=entry, revision=revision)
 
 
 async def fetch_external(run: ImageRun, plan: ExternalPlan) -> tuple[ImageRecord, str]:
-    """Return the image and its digest: that of the registry, or its own id if it is of this host alone.
+    """Return the image and its digest: that of the registry, or its own id if only this host has it.
 
-    It is asked for again at a refresh; if the registry does not answer then, the one that is here will do.
+    A refresh pulls it again. If the registry does not answer then, the local image is used.
 
     Raises:
-        ImageBuildFailedError: it is not here and cannot be pulled.
+        ImageBuildFailedError: It is not here and cannot be pulled.
     """
     engine, reference = run.engine, plan.entry.image
     found = None if plan.revision else await find_image(engine, reference)

@@ -1,8 +1,8 @@
 """Older images that serve while their successors cannot be made.
 
-A changed definition (a new Dockerfile, a Python's new release, an upgrade of Wheelyard) asks for an image that this
-host does not have yet. While the mirror is away, or the catalogue names a wrong hash, builds go on with the newest
-image of the same name: docs/decisions/0022-older-images-stand-in.md.
+A changed definition (a new Dockerfile, a Python's new release, an upgrade of Wheelyard) needs an image that this host
+does not have yet. While the mirror is down, or the catalogue has a wrong hash, builds use the newest image of the same
+name: docs/decisions/0022-older-images-stand-in.md.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class FallbackFile:
         self._path = path
 
     def read(self) -> tuple[Fallback, ...]:
-        """Return the fallbacks; a file that is missing or broken has none. Blocks."""
+        """Return the fallbacks; none if the file is missing or broken. Blocks."""
         try:
             rows = json.loads(self._path.read_text(encoding="utf-8"))
             return tuple(Fallback(**{**row, "since": datetime.fromisoformat(row["since"])}) for row in rows)
@@ -41,7 +41,7 @@ class FallbackFile:
     def replace(self, definition: str, fallback: Fallback | None) -> None:
         """Replace the fallback of a definition; None removes it. Other processes may write at the same time.
 
-        Blocks. The file is whole at any time.
+        Blocks. The file is complete at any time.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")).held():
@@ -65,7 +65,7 @@ class Fallbacks:
         """Return the id of the image that is made, or of the newest one of its name if it cannot be.
 
         Raises:
-            OperatorError: it cannot be made, and there is no older one.
+            OperatorError: It cannot be made, and there is no older one.
         """
         noted = next((one for one in await self._read() if one.definition == name.definition), None)
         if noted and noted.is_fresh(self._clock()) and (older := await self._find_instead(name)):
@@ -85,7 +85,7 @@ class Fallbacks:
         return made
 
     async def _find_instead(self, name: ImageName) -> ImageRecord | None:
-        """Return the image that can serve; None if there is none, or the wanted image is there after all."""
+        """Return the image that can serve; None if there is none, or if the wanted image exists after all."""
         return choose_fallback(await list_images(self._engine), name)
 
     async def _note(self, name: ImageName, older: ImageRecord, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What a worker's host has: its disk, and what the container engine holds of ours."""
+"""Metrics of a worker's host: its disk, and what the container engine holds of ours."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,16 @@ from wheelyard.errors import OperatorError
 
 
 class HostWatch:
-    """Looks now and then, and remembers what it saw last."""
+    """Measures now and then, and keeps the last result."""
 
     def __init__(self, *, engine: EngineCommand, state_dir: Path) -> None:
         self._engine = engine
         self._state_dir = state_dir
         self.newest: HostMetrics | None = None
-        """None as long as it has not looked."""
+        """The last result; None before the first measurement."""
 
     async def look(self) -> HostMetrics:
-        """Look now; an engine that does not answer is a figure, too."""
+        """Measure now. An engine that does not answer is also a result."""
         disk = await asyncio.to_thread(read_space, self._state_dir)
         found = HostMetrics(disk_size_bytes=disk.total_bytes, disk_free_bytes=disk.free_bytes, engine_answers=False)
         with contextlib.suppress(OperatorError):

@@ -1,4 +1,4 @@
-"""Which builders there are, and which of their images this host's engine has."""
+"""Which builders exist, and which of their images this host's engine has."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from wheelyard.errors import EngineCommandError
 
 
 class ImageInventory:
-    """The catalogue beside a host's images."""
+    """The catalogue compared with a host's images."""
 
     def __init__(self, *, engine: EngineCommand, images: ImageBuilder, catalogue: Catalogue, folder: Path) -> None:
         self._engine = engine
@@ -27,11 +27,11 @@ class ImageInventory:
         self._fallbacks = FallbackFile(folder / "stand-ins.json")
 
     async def describe(self) -> tuple[BuilderStatus, ...]:
-        """Describe each suite; raises EngineUnavailableError."""
+        """Return the status of each suite; raise EngineUnavailableError."""
         return describe_builders(self._catalogue, [await self.look()])
 
     async def look(self) -> EngineImages:
-        """List the images that this host's engine has; raises EngineUnavailableError."""
+        """Return the images that this host's engine has; raise EngineUnavailableError."""
         current = current_definitions(self._catalogue, await self._images.definition_facts())
         fallbacks = await asyncio.to_thread(self._fallbacks.read)
         host = socket.gethostname()
@@ -44,7 +44,7 @@ class ImageInventory:
         )
 
     async def _engine_id(self) -> str:
-        """Ask the engine who it is; empty if it has no name for itself, as Podman has none."""
+        """Return the engine's id; empty if it has none, as with Podman."""
         try:
             return (await self._engine.run(["info", "--format", "{{.ID}}"])).text
         except EngineCommandError:

@@ -7,16 +7,19 @@ from wheelyard.adapters.engine.command import LABEL, PROJECT_LABEL, PROJECT_NAME
 from wheelyard.domain.catalogue.images import ImageRecord
 
 _ON_THE_WAY: Final = frozenset({"draft", "python", "pythons"})
-"""Roles that stages have from what they start from; of the others, images of others may have inherited theirs."""
+"""Roles that stages inherit from what they start from. Other people's images may have inherited the other roles."""
 
 
 def label_instruction(labels: dict[str, str]) -> str:
-    """Give the Dockerfile's instruction for labels of ours, the project's always among them."""
+    """Return the Dockerfile's instruction for our labels, the project's always included."""
     return f"LABEL {' '.join(_label_pairs(labels))}"
 
 
 def label_changes(labels: dict[str, str]) -> list[str]:
-    """Give the same as the changes that an import takes: one each, because Podman reads several as one label."""
+    """Return the labels as the changes of an import, one each: Podman reads several as one label.
+
+    Its parser splits changes wrongly at spaces: https://github.com/podman-container-tools/container-libs/issues/83
+    """
     return [part for pair in _label_pairs(labels) for part in ("--change", f"LABEL {pair}")]
 
 
@@ -25,21 +28,21 @@ def _label_pairs(labels: dict[str, str]) -> list[str]:
 
 
 async def find_image(engine: EngineCommand, image: str, definition: str | None = None) -> ImageRecord | None:
-    """Look an image up by tag or id; with a definition, one whose label has another does not count."""
+    """Return an image by tag or id; None if it is missing or has another definition than a given one."""
     completed = await engine.run(["image", "inspect", image], check=False)
     records = _read_records(completed.stdout) if completed.returncode == 0 else ()
     return next((record for record in records if definition in {None, record.definition}), None)
 
 
 async def list_images(engine: EngineCommand) -> tuple[ImageRecord, ...]:
-    """List the images of ours that have their name, and none that merely inherited our labels."""
+    """Return our images that have their own name, and none that only inherited our labels."""
     return tuple(record for record in await _list(engine, is_dangling=False) if record.name)
 
 
 async def list_stages(engine: EngineCommand) -> tuple[ImageRecord, ...]:
-    """List the stages without a name that were made on the way to images of ours, and that nobody else builds on.
+    """Return the unnamed intermediate stages of our images that no other image builds on.
 
-    The classic builder and Podman leave the last image of every stage, to find it again.
+    The classic builder and Podman keep the last image of every stage, to find it again.
     """
     return tuple(record for record in await _list(engine, is_dangling=True) if record.role in _ON_THE_WAY)
 

@@ -1,4 +1,4 @@
-"""What the engine is asked to build for each image of a suite, as data."""
+"""What the engine is to build for each image of a suite, as data."""
 
 import json
 import shlex
@@ -30,7 +30,7 @@ from wheelyard.domain.toolchain import ToolchainName
 
 _CERTIFICATES: Final = "ca"
 _GROUNDS: Final = {"runtime": "bare", "builder": "toolchain"}
-"""Stage that each finished image starts from, and what has all of its system packages."""
+"""For each finished image, the stage that it starts from. The stage has all of its system packages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class PythonImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What lies ready when an image is built from compiled Pythons."""
+    """What is ready when an image is built from compiled Pythons."""
 
     base: ImageRecord
     pythons: PythonImage
@@ -70,15 +70,15 @@ class SuitePlan:
         return own_suite(self.catalogue, self.suite)
 
     def python(self, python: str) -> Python:
-        """Give a Python's entry in the catalogue."""
+        """Return a Python's entry in the catalogue."""
         return self.catalogue.python[python]
 
     def pythons(self, python: str) -> tuple[str, ...]:
-        """Say which Pythons the builder for one Python carries."""
+        """Return the Pythons of the builder for one Python."""
         return builder_pythons(self.catalogue, python)
 
     def base(self) -> BaseRequest:
-        """Say which base is wanted."""
+        """Return the base that is wanted."""
         return BaseRequest(
             suite=self.suite,
             definition=base_definition(self.catalogue, self.facts, suite=self.suite),
@@ -88,27 +88,27 @@ class SuitePlan:
         )
 
     def python_name(self, python: str) -> ImageName:
-        """Name the image with one compiled Python; a refreshed base does not compile it again."""
+        """Return the name of the image with one compiled Python. A refreshed base does not compile it again."""
         definition = python_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"python-{self.suite}-{python}", definition=definition)
 
     def pythons_name(self, python: str) -> ImageName:
-        """Name the image that joins the compiled Pythons of one builder."""
+        """Return the name of the image that joins the compiled Pythons of one builder."""
         definition = pythons_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"pythons-{self.suite}-{python}", definition=definition)
 
     def runtime_name(self, python: str) -> ImageName:
-        """Name the bare image with one Python."""
+        """Return the name of the bare image with one Python."""
         definition = runtime_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"runtime-{self.suite}-{python}", definition=definition, revision=self.revision)
 
     def builder_name(self, python: str) -> ImageName:
-        """Name the suite's builder for one Python."""
+        """Return the name of the suite's builder for one Python."""
         definition = builder_definition(self.catalogue, self.facts, suite=self.suite, python=python)
         return ImageName(name=f"builder-{self.suite}-{python}", definition=definition, revision=self.revision)
 
     def python_build(self, python: str, *, base: ImageRecord, source: PythonSource, archive: Path) -> ImageBuild:
-        """Compile one Python from the source that could be had."""
+        """Return the build that compiles one Python from the available source."""
         name = self.python_name(python)
         labels = {"python": python, "python-version": source.version, "python-sha256": source.sha256}
         return ImageBuild(
@@ -122,7 +122,7 @@ class SuitePlan:
         )
 
     def pythons_build(self, python: str, compiled: Sequence[str]) -> ImageBuild:
-        """Join compiled Pythons, each its own image so that a new one does not compile the others again."""
+        """Return the build that joins compiled Pythons, each of its own image: a new one does not recompile others."""
         first, *others = compiled
         copies = "".join(f"COPY --from={image} /opt/python /opt/python\n" for image in others)
         name = self.pythons_name(python)
@@ -130,16 +130,16 @@ class SuitePlan:
         return ImageBuild(tag=name.tag, labels=labels, dockerfile=f"FROM {first}\n{copies}")
 
     def runtime_build(self, python: str, parts: Parts) -> ImageBuild:
-        """Make the bare image."""
+        """Return the build of the bare image."""
         return self._build("runtime", self.runtime_name(python), parts, python=python, labels={"python": python})
 
     def builder_build(self, python: str, parts: Parts) -> ImageBuild:
-        """Make the builder for one Python."""
+        """Return the build of the builder for one Python."""
         labels = {"python": ",".join(self.pythons(python))}
         return self._build("builder", self.builder_name(python), parts, python=python, labels=labels)
 
     def ground_build(self, build: ImageBuild) -> ImageBuild:
-        """Make what a finished image starts from, so that its packages can be read before the rest is made."""
+        """Return the build of a finished image's ground, so that its packages can be read before the rest is made."""
         stage = _GROUNDS[str(build.target)]
         return replace(draft_of(build), target=stage, files=self.certificates, folders=(_CERTIFICATES,))
 
@@ -188,7 +188,7 @@ class SuitePlan:
 
 
 def environment_build(builder: ImageRecord, packages: tuple[str, ...]) -> tuple[ImageName, ImageBuild]:
-    """Add system packages to an image of ours; the package manager runs as root, what comes after it does not."""
+    """Return the build that adds system packages to an image of ours. Only the package manager runs as root."""
     name = ImageName(name="environment", definition=environment_definition(builder=builder.id, packages=packages))
     dockerfile = (
         f"FROM {builder.id}\nUSER root\nARG REVISION\nRUN {builder.manager.write_install(packages)}\nUSER 1000:1000\n"
@@ -198,7 +198,7 @@ def environment_build(builder: ImageRecord, packages: tuple[str, ...]) -> tuple[
 
 
 _FACTS_DIR: Final = "/opt/wheelyard/toolchains"
-# Java's packages make links among the manuals, which are left out of our images, and fail without their folder:
+# Java's packages make links in the folder of manuals, which our images lack, and fail without it:
 # https://bugs.debian.org/863199
 _MANUALS: Final = "/usr/share/man/man1"
 
@@ -206,7 +206,7 @@ _MANUALS: Final = "/usr/share/man/man1"
 def toolchain_build(
     catalogue: Catalogue, name: ToolchainName, *, suite: str, builder: ImageRecord
 ) -> tuple[ImageName, ImageBuild]:
-    """Add a toolchain to a builder, or to a builder that has another one already."""
+    """Return the build that adds a toolchain to a builder, which may already have another one."""
     toolchain = catalogue.toolchain[name]
     definition = toolchain_definition(catalogue, name, suite=suite, builder=builder.id)
     image = ImageName(name=f"toolchain-{suite}-{name}", definition=definition)

@@ -1,7 +1,7 @@
-"""Images that nothing needs go: superseded, outdated and unfinished ones, environments and toolchains beyond a budget.
+"""Remove images that nothing needs: superseded, outdated and unfinished ones, and extensions beyond a budget.
 
-Only images of ours are looked at: named ones by the name that their content gives them, others by a record of the
-refresh that superseded them. The engine itself refuses to remove what a container or another image uses.
+Only images of ours are removed: named ones by the name of their content, others by the record of the refresh that
+superseded them. The engine itself refuses to remove what a container or another image uses.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from wheelyard.errors import EngineCommandError
 
 
 class ImageUses:
-    """The record of moments in one directory."""
+    """Records of times, one for each image, in one directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def note(self, image_id: str, *, now: datetime) -> bool:
-        """Record a moment; True if it is the first. Blocks."""
+        """Record a time; return True if it is the first. Blocks."""
         file = self._file(image_id)
         file.parent.mkdir(parents=True, exist_ok=True)
         is_first = not file.exists()
@@ -40,14 +40,14 @@ class ImageUses:
         return is_first
 
     def last(self, image_id: str) -> datetime | None:
-        """Return the last moment; None if there is no record. Blocks."""
+        """Return the last time; None if there is no record. Blocks."""
         try:
             return datetime.fromtimestamp(self._file(image_id).stat().st_mtime, tz=UTC)
         except FileNotFoundError:
             return None
 
     def read(self) -> tuple[tuple[str, datetime], ...]:
-        """List every image with its moment, in order. Blocks."""
+        """Return every image with its time, in order. Blocks."""
         return tuple(sorted(self._read()))
 
     def _read(self) -> Iterator[tuple[str, datetime]]:
@@ -57,7 +57,7 @@ class ImageUses:
                 yield image_id, moment
 
     def forget(self, image_id: str) -> None:
-        """Drop the record of an image that is gone. Blocks."""
+        """Delete the record of an image that is gone. Blocks."""
         self._file(image_id).unlink(missing_ok=True)
 
     def _file(self, image_id: str) -> Path:
@@ -66,16 +66,16 @@ class ImageUses:
 
 Clock = Callable[[], datetime]
 CurrentDefinitions = Callable[[], Awaitable[Mapping[str, str]]]
-"""Gives the definition that each image of the catalogue has now, by the image's family."""
+"""Returns the current definition of each image of the catalogue, by the image's family."""
 
 
 def utc_now() -> datetime:
-    """Tell the time."""
+    """Return the current time."""
     return datetime.now(tz=UTC)
 
 
 class ImagePruning:
-    """Knows when the images of one host were last of use, and removes them when their time is over."""
+    """Records when the images of one host were last used, and removes them when their time is over."""
 
     def __init__(
         self,
@@ -95,14 +95,14 @@ class ImagePruning:
         self._clock = clock
 
     async def note_use(self, image_id: str) -> None:
-        """Record that a build uses an image; the first use of a new one may push others out of the budget."""
+        """Record that a build uses an image. The first use of a new one may push others out of the budget."""
         with disk_errors(self._folder):
             is_first = await asyncio.to_thread(self._uses.note, image_id, now=self._clock())
         if is_first:
             await self.prune()
 
     async def last_uses(self, images: Iterable[ImageRecord]) -> dict[str, datetime]:
-        """Return when builds last used images, by id; those that none used are left out."""
+        """Return when builds last used images, by id; unused ones are left out."""
         found = [(image.id, await asyncio.to_thread(self._uses.last, image.id)) for image in images]
         return {image_id: last for image_id, last in found if last is not None}
 
@@ -112,7 +112,7 @@ class ImagePruning:
             await asyncio.to_thread(self._superseded.note, image_id, now=self._clock())
 
     async def prune(self) -> tuple[UsedImage, ...]:
-        """Remove what nothing needs; raises EngineUnavailableError."""
+        """Remove and return what is not needed; raise EngineUnavailableError."""
         now = self._clock()
         removable = find_removable(await self._look(), now=now)
         chosen = choose_unused([*removable], rules=self._rules, now=now)
@@ -135,7 +135,7 @@ class ImagePruning:
         )
 
     async def _remove_all(self, images: Sequence[UsedImage]) -> AsyncIterator[UsedImage]:
-        """Remove images that come before those that they are made from; what one that stays is made from stays too."""
+        """Remove images, dependents first. What a remaining image is made from remains, too."""
         kept: set[str] = set()
         for image in images:
             if image.id not in kept and await self._remove(image):

@@ -1,7 +1,7 @@
-"""Refreshes of a host's images: security updates come in.
+"""Refreshes of a host's images, which install security updates.
 
-An image that is replaced stays in use until the new one is complete: the new ones are made under names of their own,
-and only then take over the old ones' names, all of a suite in one go. Running builds know their image by its id.
+An image stays in use until its successor is complete. Successors are made under names of their own. When all of a suite
+are complete, they take the old names together. Running builds refer to their image by its id.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ from wheelyard.logs import get_logger
 
 
 async def find_updates(run: ImageRun, image: ImageRecord) -> tuple[PackageChange, ...]:
-    """Ask the archive, as root in a container that is thrown away; no code of any project is in the image.
+    """Return an image's updates from the archive, asked as root in a temporary container; it runs no project's code.
 
     Raises:
-        MirrorUnreachableError: the archive does not answer.
-        SuiteUnavailableError: the archive no longer has the suite.
+        MirrorUnreachableError: The archive does not answer.
+        SuiteUnavailableError: The archive no longer has the suite.
     """
     options, manager = run.options, image.manager
     network = ["--network", options.build_network] if options.build_network else []
@@ -60,7 +60,7 @@ async def find_updates(run: ImageRun, image: ImageRecord) -> tuple[PackageChange
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Present:
-    """An image of a suite that this host has, and how it is made anew."""
+    """An image of a suite that this host has, and how its successor is made."""
 
     record: ImageRecord
     name: ImageName
@@ -69,7 +69,7 @@ class _Present:
 
 
 async def _remake(images: ImageBuilder, image: ImageRecord, *, below: str) -> str:
-    """Make an extension anew on an image, and return the new one's id; raises what making images raises."""
+    """Make the successor of an extension on an image, and return its id; raise what making images raises."""
     labels = image.labels
     if image.role == "toolchain":
         newest = labels["toolchains"].rpartition(",")[2]
@@ -79,7 +79,7 @@ async def _remake(images: ImageBuilder, image: ImageRecord, *, below: str) -> st
 
 @dataclass(kw_only=True, slots=True)
 class _Renewal:
-    """What one refresh of a suite has made so far, each image beside the old one; it grows."""
+    """What one refresh of a suite has made so far, each image beside the old one."""
 
     images: ImageBuilder
     """Makes images under names that have the revision."""
@@ -87,7 +87,7 @@ class _Renewal:
     found: dict[str, ImageRefresh]
     """What each image lacks, by id, in the order of the report."""
     names: list[ImageName] = field(default_factory=list)
-    """Of what was made, or is being made."""
+    """Names of the images that were made or are being made."""
     successors: dict[str, str] = field(default_factory=dict)
     """The new image's id by the old one's."""
 
@@ -97,7 +97,7 @@ class _Renewal:
         self.successors[old.record.id] = await old.make()
 
     async def extend(self, extensions: Sequence[ImageRecord], *, warm: Collection[str]) -> None:
-        """Make successors of the extensions that lack something, and of the warm ones whose builder has one."""
+        """Make successors of the extensions that lack updates, and of the warm ones whose builder has one."""
         for one in extensions:
             below = one.built_on
             if self.found[one.id].pending or (below in self.successors and one.id in warm):
@@ -123,7 +123,7 @@ class _Renewal:
         return ImageName(name=name, definition=made.definition, revision=self.revision)
 
     async def report(self) -> tuple[ImageRefresh, ...]:
-        """Say of each image what changed."""
+        """Return what changed in each image."""
         return tuple([await self._report(image) for image in self.found])
 
     async def _manager(self, image: str) -> PackageManager:
@@ -144,10 +144,10 @@ class ImageUpkeep:
     """Refreshes the images of one host.
 
     Args:
-        images: makes images, and says how.
-        folder: where this host's records are kept.
-        pruning: hears which images were superseded, and removes them when no build can need them any more.
-        clock: tells the time.
+        images: Makes images.
+        folder: Folder of this host's records.
+        pruning: Records which images were superseded, and removes them when no build can need them any more.
+        clock: Returns the time.
     """
 
     def __init__(self, *, images: ImageBuilder, folder: Path, pruning: ImagePruning, clock: Clock = utc_now) -> None:
@@ -158,26 +158,25 @@ class ImageUpkeep:
         self._clock = clock
 
     def reporting_to(self, report: LineCallback) -> Self:
-        """Return one whose lines go there."""
+        """Return an ImageUpkeep that reports its lines there."""
         other = copy.copy(self)
         other._images = self._images.reporting_to(report)  # noqa: SLF001  its own kind
         return other
 
     async def check(self, suite: str) -> tuple[ImageRefresh, ...]:
-        """Find the pending updates of each image of a suite, of toolchains and environments too."""
+        """Return the pending updates of each image of a suite, including toolchains and environments."""
         present = await self._present(suite, self._images)
         extensions = find_extensions(await self._images.list_images(), [one.record.id for one in present])
         found = await self._check(suite, [*(one.record for one in present), *extensions])
         return tuple(found.values())
 
     async def refresh(self, suite: str) -> tuple[ImageRefresh, ...]:
-        """Make a suite's images anew if any of them lacks updates, and say what changed.
+        """Make the successors of a suite's images if any of them lacks updates, and return what changed.
 
-        A toolchain or an environment that lacks some is made anew by itself. One that cannot be made (its package has
-        left the archive) stays as it is, and the report says why.
+        A toolchain or an environment that lacks updates is made again by itself. One that cannot be made (its package
+        has left the archive) stays as it is, and the report has the reason.
 
-        Raises:
-            OperatorError: something else failed; the old images are in use as before.
+        Raise OperatorError if anything else fails; the old images then stay in use.
         """
         revision = self._clock().strftime("%Y%m%dT%H%M%S")
         images = self._images.revised(revision)
@@ -206,7 +205,7 @@ class ImageUpkeep:
         return reports
 
     async def last_report(self, suite: str) -> RefreshReport | None:
-        """Say what the last refresh that made images anew changed; None if there was none."""
+        """Return the report of the last refresh that changed images; None if there was none."""
         return await asyncio.to_thread(self._reports.read, suite)
 
     async def _take_over(self, name: ImageName) -> None:
@@ -217,7 +216,7 @@ class ImageUpkeep:
         await self._images.run.engine.run(["tag", name.tag, name.current_tag])
 
     async def _check(self, suite: str, images: Sequence[ImageRecord]) -> dict[str, ImageRefresh]:
-        """Look what each image lacks; by id."""
+        """Return what each image lacks, by id."""
         reports = {}
         for image in images:
             self._images.run.report(f"{image.name}: looking for updates")
@@ -230,14 +229,14 @@ class ImageUpkeep:
         return reports
 
     async def _look_again(self, suite: str) -> None:
-        """Record what the new images still lack; they are in use already, so a silent mirror is no error now."""
+        """Record what the new images still lack. They are already in use, so a silent mirror is no error here."""
         try:
             await self.check(suite)
         except OperatorError as error:
             self._images.run.report(f"what {suite} still lacks is unknown: {error.summary}")
 
     async def _present(self, suite: str, images: ImageBuilder) -> list[_Present]:
-        """Find the suite's images that this host has."""
+        """Return the suite's images that this host has."""
         wanted: list[tuple[ImageName, Callable[[], Awaitable[str]]]] = []
         for python in images.pythons(suite):
             builder = await images.builder_name(suite, python)
@@ -253,7 +252,7 @@ class ImageUpkeep:
         return present
 
     async def prune(self) -> tuple[UsedImage, ...]:
-        """Remove what nothing needs."""
+        """Remove and return what is not needed."""
         return await self._pruning.prune()
 
 
@@ -263,9 +262,9 @@ _log = get_logger(__name__)
 class ImageRefreshes:
     """Refreshes the suites of which this host has images.
 
-    The time of the last one is that of a file, because images belong to a host and not to the service; a lock keeps
-    several workers on one state directory from doing it twice. A new host has nothing to refresh, so its first interval
-    begins when it is first asked.
+    The time of the last refresh is that of a file, because images belong to a host and not to the service. A lock keeps
+    several workers with one state directory from doing it twice. A new host has nothing to refresh, so its first
+    interval begins with the first call.
     """
 
     def __init__(
@@ -277,7 +276,7 @@ class ImageRefreshes:
         self._clock = clock
 
     async def run_if_due(self, interval_seconds: float) -> bool:
-        """Refresh if the interval is over; True if it was. What fails is logged, and tried again later."""
+        """Refresh if the interval is over; return whether it was. A failure is logged, and tried again later."""
         try:
             with disk_errors(self._stamp.parent):
                 return await self._run_alone(interval_seconds)
@@ -296,7 +295,7 @@ class ImageRefreshes:
         last = await asyncio.to_thread(self._read_time)
         if last is not None and self._clock() - last < interval_seconds:
             return False
-        # The time is noted first: with a disk that is full it fails at once and not after an hour's work.
+        # Record the time first: with a full disk this fails at once and not after an hour's work.
         await asyncio.to_thread(self._note_time)
         if last is None:
             return False
@@ -306,7 +305,7 @@ class ImageRefreshes:
         return True
 
     def _read_time(self) -> float | None:
-        """Read when it last began; a file that is broken counts as none."""
+        """Return when the last refresh began; None if the file is missing or broken."""
         try:
             return float(self._stamp.read_text())
         except (FileNotFoundError, ValueError):
@@ -322,7 +321,7 @@ class ImageRefreshes:
                 event = "image-refreshed" if report.refreshed else "image-current"
                 _log.info(event, image=report.image, changes=changes, problem=report.problem)
         except (WheelyardError, ValueError) as error:
-            # Of one suite; the others are refreshed, and this one again when it is time.
+            # Of one suite. The others are refreshed, and this one again next time.
             code, reason = (error.code, error.summary) if isinstance(error, WheelyardError) else ("", str(error))
             _log.warning("refresh-failed", suite=suite, code=code, reason=reason)
 

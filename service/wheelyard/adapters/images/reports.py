@@ -1,4 +1,4 @@
-"""What the last refresh of each suite changed on this host, kept in files."""
+"""What the last refresh of each suite changed on this host, stored in files."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ class RefreshReports:
         self._folder = folder
 
     def read(self, suite: str) -> RefreshReport | None:
-        """Read a suite's last report; None if there is none, or its file is broken. Blocks."""
+        """Return a suite's last report; None if there is none, or if its file is broken. Blocks."""
         try:
             document = json.loads((self._folder / f"{suite}.json").read_text(encoding="utf-8"))
             images = tuple(_read_image(row) for row in document["images"])
@@ -30,12 +30,12 @@ class RefreshReports:
             return None
 
     def read_all(self, suites: Iterable[str]) -> dict[str, RefreshReport]:
-        """Read the last report of each suite that has one. Blocks."""
+        """Return the last report of each suite that has one. Blocks."""
         found = {suite: self.read(suite) for suite in suites}
         return {suite: report for suite, report in found.items() if report is not None}
 
     def write(self, suite: str, images: Sequence[ImageRefresh], *, now: datetime) -> None:
-        """Keep a report in place of the one before; the file is whole at any time. Blocks."""
+        """Replace a suite's report. The file is complete at any time. Blocks."""
         self._folder.mkdir(parents=True, exist_ok=True)
         report = json.dumps(asdict(RefreshReport(at=now, images=tuple(images))), default=str)
         write_atomic(self._folder / f"{suite}.json", report)
@@ -47,13 +47,13 @@ def _read_image(row: dict[str, Any]) -> ImageRefresh:
 
 
 class PendingFile:
-    """One JSON file: for each suite when it was looked at, and what was found."""
+    """One JSON file: for each suite when it was checked, and what was found."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> dict[str, PendingUpdates]:
-        """Read what was last found, by suite; a file that is missing or broken has nothing. Blocks."""
+        """Return what was last found, by suite; nothing if the file is missing or broken. Blocks."""
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
             return {suite: _read_entry(entry) for suite, entry in document.items()}
@@ -63,7 +63,7 @@ class PendingFile:
     def write(self, suite: str, changes: Sequence[PackageChange], *, now: datetime) -> None:
         """Record what was found for a suite. Other processes may write at the same time.
 
-        Blocks. The file is whole at any time.
+        Blocks. The file is complete at any time.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path.with_suffix(".lock")).held():

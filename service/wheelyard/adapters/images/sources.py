@@ -1,7 +1,7 @@
-"""What goes into images from outside, fetched and checked by sha256 before any of it runs.
+"""What images contain from outside, fetched and checked by sha256 before any of it runs.
 
-CPython's source comes from the first mirror that has it; the tools' wheels from the index, as uv picks them from the
-lock file.
+CPython's source comes from the first mirror that has it. The tools' wheels come from the index, as uv chooses them from
+the lock file.
 """
 
 import asyncio
@@ -45,15 +45,15 @@ _LOCKED_HASH: Final = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolsTarget:
-    """What the tools' wheels must run on."""
+    """The platform that the tools' wheels must run on."""
 
     python: str
     platform: str
-    """As uv names it, such as ``x86_64-manylinux_2_36``."""
+    """The platform's name in uv, such as ``x86_64-manylinux_2_36``."""
 
 
 class ImageSources:
-    """The fetched files, kept in a cache directory; an equal file is fetched once."""
+    """Fetched files in a cache directory. An equal file is fetched once."""
 
     def __init__(self, *, cache_dir: Path, options: ImageOptions) -> None:
         self._cache_dir = cache_dir
@@ -62,17 +62,17 @@ class ImageSources:
         self._cache = ContentCache(root=cache_dir / "files", floor_bytes=options.disk_floor_bytes)
 
     def reporting_to(self, report: LineCallback) -> Self:
-        """Return one whose lines go there; it has the same cache."""
+        """Return an ImageSources with the same cache that reports its lines there."""
         other = copy.copy(self)
         other._report = report  # noqa: SLF001  its own kind
         return other
 
     async def fetch(self, file: IndexFile, *, mirrors: Sequence[str]) -> Path:
-        """Bring a file from the first mirror that has its bytes.
+        """Return the path of a file, fetched from the first mirror that has its bytes.
 
         Raises:
-            HashMismatchError: every mirror that answered sent other bytes.
-            DownloadFailedError: no mirror has it; names each one and why.
+            HashMismatchError: Every mirror that answered sent other bytes.
+            DownloadFailedError: No mirror has it; names each one and why.
         """
         if kept := await asyncio.to_thread(self._cache.find, file):
             return kept
@@ -112,18 +112,18 @@ class ImageSources:
             await asyncio.to_thread(partial.discard)
 
     async def fetch_tools(self, lock: Path, *, target: ToolsTarget) -> tuple[Path, ...]:
-        """Bring the wheels that a lock file comes down to on a target.
+        """Return the paths of the wheels that a lock file resolves to on a target.
 
         Raises:
-            DownloadFailedError: the index does not answer, or has no wheel of a locked release for the target.
-            HashMismatchError: a wheel is not one of those that the lock file names.
+            DownloadFailedError: The index does not answer, or has no wheel of a locked release for the target.
+            HashMismatchError: A wheel is not one of those that the lock file names.
         """
         wheels = await self._choose_wheels(lock, target)
         fetches = (self.fetch(wheel, mirrors=[wheel.url]) for wheel in wheels)
         return tuple(await asyncio.gather(*fetches))
 
     async def _choose_wheels(self, lock: Path, target: ToolsTarget) -> tuple[IndexFile, ...]:
-        """Ask uv which wheels fit the target, as a PEP 751 lock file; the answer is kept, so it is asked once."""
+        """Ask uv which wheels fit the target, as a PEP 751 lock file. The answer is cached."""
         text = await asyncio.to_thread(lock.read_text)
         kept = self._cache_dir / "tools" / f"{_answer_name(text, target)}.json"
         if await asyncio.to_thread(kept.exists):
@@ -157,14 +157,14 @@ def _answer_name(lock_text: str, target: ToolsTarget) -> str:
 
 
 def _environment(options: ImageOptions) -> dict[str, str]:
-    """Tell uv the index and the operator's CA where not everybody on the host can read it."""
+    """Pass the index and the operator's CA to uv in its environment, where other users of the host cannot read them."""
     index = {"UV_DEFAULT_INDEX": options.index_url} if options.index_url else {}
     trust = {"SSL_CERT_FILE": str(options.ca_bundle)} if options.ca_bundle else {}
     return {**os.environ, **index, **trust}
 
 
 def _read_wheels(answer: dict[str, Any], lock_text: str) -> tuple[IndexFile, ...]:
-    """Read the chosen wheels, each of which the lock file must have named by its hash."""
+    """Return the chosen wheels; raise HashMismatchError for one whose hash is not in the lock file."""
     locked = set(_LOCKED_HASH.findall(lock_text))
     packages: list[dict[str, Any]] = answer.get("packages", [])
     wheels = tuple(_read_wheel(package, wheel) for package in packages for wheel in package.get("wheels", ()))
@@ -186,5 +186,5 @@ def _read_wheel(package: dict[str, Any], wheel: dict[str, Any]) -> IndexFile:
 
 
 def source_file(*, name: str, version: str, sha256: str) -> IndexFile:
-    """Describe a source tarball, which has no address of its own but mirrors."""
+    """Return a source tarball as a file that has mirrors instead of an address of its own."""
     return IndexFile(filename=name, url="", sha256=sha256, kind="sdist", version=read_version(version))

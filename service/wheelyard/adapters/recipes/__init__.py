@@ -1,1 +1,1 @@
-"""Where recipes are read from: folders and git repositories."""
+"""Read recipes from folders and git repositories."""

@@ -1,7 +1,7 @@
-"""Recipes in a git repository, fetched with git, one folder for each commit. Must not run anything of the repository.
+"""Recipes in a git repository, fetched with git, one folder for each commit.
 
-Hooks, submodules, symbolic links and every transport but the address's own are off. A new commit is complete before it
-is used, and a repository that cannot be reached leaves the old one in use.
+Hooks, submodules, symbolic links and every transport but the address's own are disabled. A new commit is complete
+before it is used. If a repository cannot be reached, the old commit stays in use.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _POLL_SECONDS: Final = 0.05
 _REFERENCE: Final = "refs/wheelyard/current"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LEFTOVER_SECONDS: Final = 3600.0
-"""A checkout that is not complete by then was broken off: git has a time limit that is far shorter."""
+"""Age in seconds after which an incomplete checkout was interrupted. git's time limit is far shorter."""
 _SAFE: Final = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.symlinks=false"),
@@ -45,7 +45,7 @@ _log = get_logger(__name__)
 
 
 class RecipeCheckout:
-    """One repository's recipes."""
+    """The recipes of one repository."""
 
     def __init__(self, source: GitSource, *, root: Path, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         self._source = source
@@ -56,23 +56,23 @@ class RecipeCheckout:
 
     @property
     def folder(self) -> Path:
-        """The recipes of the newest commit; raises RecipesUnavailableError if none was ever fetched."""
+        """Folder of the recipes of the newest commit; raise RecipesUnavailableError if none was ever fetched."""
         commit = self._commit()
         if commit is None:
             raise RecipesUnavailableError(source=str(self._source), reason=self._problem or "it was not fetched yet")
         folder = self._commits / commit / self._source.subdirectory
-        # Without this, each project would be built as one that has no recipe.
+        # Without this check, each project would be built as one without a recipe.
         if not folder.is_dir():
             reason = f"its commit {commit[:12]} has no folder {self._source.subdirectory}"
             raise RecipesUnavailableError(source=str(self._source), reason=reason)
         return folder
 
     def status(self) -> SourceStatus:
-        """Say what is in use, and why it is not newer."""
+        """Return which commit is in use, and why it is not newer."""
         return SourceStatus(place=str(self._source), commit=self._commit(), problem=self._problem)
 
     async def update(self) -> None:
-        """Fetch the newest commit; what fails is noted and logged, and the old one stays."""
+        """Fetch the newest commit. A failure is recorded and logged, and the old commit stays in use."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await asyncio.to_thread(self._home.mkdir, parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class RecipeCheckout:
             self._problem = ""
 
     def _commit(self) -> str | None:
-        """Return the commit in use; one whose files are gone is none, so that it is fetched again."""
+        """Return the commit in use; None if its files are gone, so that it is fetched again."""
         try:
             commit = self._current.read_text(encoding="ascii")
         except FileNotFoundError:
@@ -96,7 +96,7 @@ class RecipeCheckout:
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """Keep others away from the repository: one with another folder of it, or another process."""
+        """Hold the repository alone, against other checkouts of it and other processes."""
         lock = FileLock(self._home / "lock")
         while True:
             try:
@@ -141,7 +141,7 @@ class RecipeCheckout:
         return self._home / "repository"
 
     async def _git(self, *arguments: str) -> str:
-        # The variable outranks every setting of the host's git, so no other transport can be reached.
+        # The variable overrides every setting of the host's git, so no other transport can be used.
         env = {
             **os.environ,
             "GIT_ALLOW_PROTOCOL": self._source.scheme,
@@ -157,11 +157,11 @@ class RecipeCheckout:
 
 
 def _login(source: GitSource) -> dict[str, str]:
-    """Give git a user and a password through its environment: everybody on the host can read command lines.
+    """Return the environment that gives git a user and a password. Other users of the host can read command lines.
 
-    The helper is a line of shell that git runs; it names the variables, so its own command line shows no secret. The
-    empty one in front of it switches the host's own helpers off, which would keep the password. For a user alone, the
-    host's helpers are asked for the password.
+    The helper is a line of shell that git runs. It names the variables, so its own command line shows no secret. The
+    empty helper before it disables the host's own helpers, which would store the password. For a user without a
+    password, the host's helpers are asked for one.
     """
     if not source.user and not source.password:
         return {}
@@ -184,9 +184,9 @@ class _GitError(Exception):
 
 
 def _remove_old(commits: Path, *, current: str) -> None:
-    """Keep the newest commits, the one in use whatever its age: a request may still read the one before.
+    """Keep the newest commits and the one in use, whatever its age: a request may still read the previous one.
 
-    What is no commit is a checkout that was broken off, or one that another process is at.
+    What is not a commit is a checkout that was interrupted, or one that another process is making.
     """
     complete = [folder for folder in commits.iterdir() if _COMMIT.fullmatch(folder.name) and folder.name != current]
     leftovers = [folder for folder in commits.iterdir() if _COMMIT.fullmatch(folder.name) is None]
@@ -197,7 +197,7 @@ def _remove_old(commits: Path, *, current: str) -> None:
 
 
 def _modified(folder: Path) -> float:
-    """Return when a folder was last changed; 0 for one that is gone."""
+    """Return when a folder was last changed; 0 if it is gone."""
     try:
         return folder.stat().st_mtime
     except FileNotFoundError:

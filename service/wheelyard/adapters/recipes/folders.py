@@ -1,7 +1,7 @@
-"""Recipes in folders: the built-in book and the operator's own, later folders winning by project.
+"""Recipes in folders: the built-in registry and the operator's own. Later folders win, project by project.
 
 A recipe is one file, ``<project>.toml``, or a folder: ``<project>/recipe.toml`` with the files that it names beside it.
-It is read when it is asked for, so a changed file counts at once and a broken one disables its project alone.
+It is read when it is needed, so a changed file takes effect at once, and a broken one affects its project alone.
 """
 
 import asyncio
@@ -22,48 +22,48 @@ from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 RECIPE_FILE: Final = "recipe.toml"
 """The recipe's own file, where a recipe is a folder."""
 FILE_FOLDERS: Final = ("patches", "hooks", "tests")
-"""What else a recipe's folder may hold."""
+"""Other folders that a recipe's folder may contain."""
 _LARGEST_RECIPE: Final = 4 << 20
 """A recipe's files travel with each build, so they are limited."""
 
 
 class RecipeFolders:
-    """The RecipeRegistry over directories and checkouts."""
+    """Recipes in directories and checkouts."""
 
     def __init__(self, places: Sequence[Path | RecipeCheckout], *, suites: Collection[str] | None = None) -> None:
-        """Look in these places, later ones first; one that names another suite is broken."""
+        """Set the places, of which later ones win. A recipe that names a suite outside of ``suites`` is broken."""
         self._places = tuple(places)
         self._suites = suites
 
     async def update(self) -> None:
-        """Fetch what is in repositories, all at once; one that is away is logged, and stays as it was."""
+        """Fetch all repositories at once. A failure is logged, and the old recipes stay in use."""
         await asyncio.gather(*(place.update() for place in self._places if isinstance(place, RecipeCheckout)))
 
     def lacks_any(self) -> bool:
-        """Say whether there is a repository that was never fetched: without it, no recipe can be found."""
+        """Return whether a repository was never fetched. Without it, no recipe can be found."""
         return any(place.status().commit is None for place in self._places if isinstance(place, RecipeCheckout))
 
     def find(self, project: NormalizedName) -> Recipe | None:
-        """Read a project's recipe; raises RecipeInvalidError if it cannot be used."""
+        """Return a project's recipe; None if it has none. Raise RecipeInvalidError if it cannot be used."""
         file = self._find_file(project)
         return None if file is None else read_recipe(file, suites=self._suites)
 
     def describe(self, project: NormalizedName) -> RecipeStatus | None:
-        """Say what a project's recipe is and what is wrong with it."""
+        """Return a project's recipe and its problems; None if it has none."""
         file = self._find_file(project)
         return None if file is None else describe_recipe(file, suites=self._suites)
 
     def list_recipes(self) -> tuple[RecipeStatus, ...]:
-        """Describe the recipe of every project that has one, sorted by project."""
+        """Return the recipe of every project that has one, sorted by project."""
         files = {project_of(file): file for folder in self._folders() for file in list_recipe_files(folder)}
         return tuple(describe_recipe(files[project], suites=self._suites) for project in sorted(files))
 
     def list_sources(self) -> tuple[SourceStatus, ...]:
-        """Say where recipes are looked for; later ones win."""
+        """Return where recipes are looked for; later ones win."""
         return tuple(_describe_place(place) for place in self._places)
 
     def _find_file(self, project: str) -> Path | None:
-        """Look in the last place first; one that was never fetched might have the recipe, so it is not passed over."""
+        """Look in the last place first. A repository that was never fetched may have the recipe: do not skip it."""
         for place in reversed(self._places):
             if (file := find_recipe_file(_folder_of(place), project)) is not None:
                 return file
@@ -86,9 +86,9 @@ def _describe_place(place: Path | RecipeCheckout) -> SourceStatus:
 
 
 def find_recipe_file(folder: Path, project: str) -> Path | None:
-    """Find a project's recipe in a folder, whether it can be used or not; raises RecipeInvalidError if there are two.
+    """Return a project's recipe in a folder, usable or not; raise RecipeInvalidError if there are two.
 
-    A file whose name only normalises to the project's is found, too: passed over, it would be missed in silence.
+    A file whose name only normalises to the project's is found, too. Otherwise it would be ignored silently.
     """
     there = [file for file in list_recipe_files(folder) if project_of(file) == project]
     if len(there) > 1:
@@ -98,9 +98,9 @@ def find_recipe_file(folder: Path, project: str) -> Path | None:
 
 
 def list_recipe_files(folder: Path) -> list[Path]:
-    """List the recipes of a folder, whether they can be used or not, sorted by project; folders before files.
+    """Return the recipes of a folder, usable or not, sorted by project; folders before files.
 
-    Raises RecipesUnavailableError if the folder cannot be listed; one that is not there has none.
+    Raise RecipesUnavailableError if the folder cannot be listed. A missing folder has none.
     """
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")] if folder.is_dir() else []
@@ -114,7 +114,7 @@ def _place_in_list(file: Path) -> tuple[str, bool, Path]:
 
 
 def _recipe_at(entry: Path) -> Path | None:
-    """Say which recipe an entry of a folder is; links that lead nowhere are some, which cannot be read."""
+    """Return the recipe that an entry of a folder is. A broken link is one that cannot be read."""
     if entry.suffix.lower() == ".toml":
         return entry
     inner = entry / RECIPE_FILE
@@ -123,7 +123,7 @@ def _recipe_at(entry: Path) -> Path | None:
 
 
 def read_recipe(file: Path, *, suites: Collection[str] | None = None) -> Recipe:
-    """Read a recipe with its files; raises RecipeInvalidError."""
+    """Return a recipe with its files; raise RecipeInvalidError."""
     recipe, problems = judge_recipe(file, suites=suites)
     if recipe is None:
         raise RecipeInvalidError(source=str(file), problems=[str(problem) for problem in problems])
@@ -131,11 +131,11 @@ def read_recipe(file: Path, *, suites: Collection[str] | None = None) -> Recipe:
 
 
 def judge_recipe(file: Path, *, suites: Collection[str] | None) -> tuple[Recipe | None, Sequence[TextProblem]]:
-    """Read a recipe with its files: give it, or everything that is wrong with it.
+    """Return a recipe with its files, or everything that is wrong with it.
 
     Args:
         file: The recipe.
-        suites: Those that it may name; any if it is None.
+        suites: The suites that it may name; any if it is None.
     """
     project, written = project_of(file), _name_of(file)
     if written != project:
@@ -151,7 +151,7 @@ def judge_recipe(file: Path, *, suites: Collection[str] | None) -> tuple[Recipe 
 
 
 def describe_recipe(file: Path, *, suites: Collection[str] | None = None) -> RecipeStatus:
-    """Say what a recipe is and what is wrong with it."""
+    """Return a recipe and what is wrong with it."""
     project, text = project_of(file), _text_of(file)
     try:
         find_recipe_file(file.parent.parent if file.name == RECIPE_FILE else file.parent, project)
@@ -163,7 +163,7 @@ def describe_recipe(file: Path, *, suites: Collection[str] | None = None) -> Rec
 
 
 def project_of(file: Path) -> NormalizedName:
-    """Say which project a recipe's file is named after."""
+    """Return the project that a recipe's file is named after."""
     return canonicalize_name(_name_of(file))
 
 
@@ -172,7 +172,7 @@ def _name_of(file: Path) -> str:
 
 
 def _text_of(file: Path) -> str:
-    """Read as much of a recipe as can be shown: nothing of one that cannot be read."""
+    """Return as much of a recipe as can be shown; nothing if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -180,7 +180,7 @@ def _text_of(file: Path) -> str:
 
 
 def _read_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a recipe; raises ValueError if they are too large, or not in the folder."""
+    """Yield the files of a recipe; raise ValueError if they are too large or not in the folder."""
     left = _LARGEST_RECIPE
     for file in _list_files(folder):
         left -= file.stat().st_size
@@ -200,11 +200,11 @@ def _list_files(folder: Path) -> Iterator[Path]:
 
 
 FIRST_FETCH_SECONDS: Final = 15.0
-"""How long a start waits for repositories; one that is slower is fetched in the background, as one that is away is."""
+"""How long a start waits for repositories, in seconds. Afterwards they are fetched in the background."""
 
 
 async def fetch_first(recipes: RecipeFolders, *, seconds: float = FIRST_FETCH_SECONDS) -> None:
-    """Fetch what was never fetched, so that the first request does not come too early; returns when time is up."""
+    """Fetch what was never fetched, so that the first request does not come too early. Return when time is up."""
     if recipes.lacks_any():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -1,1 +1,1 @@
-"""uv as the resolver of wheels and releases."""
+"""Resolve to wheels and releases with uv."""

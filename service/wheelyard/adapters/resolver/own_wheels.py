@@ -1,7 +1,4 @@
-"""Our own index's wheels as something to build with, and a source of files that takes them from there.
-
-Must not ask upstream for them, nor decide which are used.
-"""
+"""Our own index's wheels as build requirements, and a source that fetches them from there."""
 
 import asyncio
 import functools
@@ -21,7 +18,7 @@ from wheelyard.wheel_files.reader import read_wheel
 
 
 class OwnWheels:
-    """What our index lists, down to a level: what comes next on staging may stand on what is there."""
+    """What our index lists, down to a level: the next build on staging may need what is already there."""
 
     def __init__(
         self, *, store: WheelStore, storage: WheelStorage, cache: ContentCache, level: Level = Level.PROD
@@ -33,13 +30,13 @@ class OwnWheels:
         self._fetching: SingleFlight[str, Path] = SingleFlight()
 
     async def files_of(self, project: NormalizedName) -> tuple[IndexFile, ...]:
-        """List a project's wheels; raises DatabaseUnavailableError."""
+        """Return a project's wheels; raise DatabaseUnavailableError."""
         listed = (wheel for wheel in await self._store.wheels_of(project) if self._lists(wheel))
         files = map(_file_of, listed)
         return tuple(file for file in files if file is not None)
 
     async def metadata_of(self, file: IndexFile) -> bytes:
-        """Read a wheel's METADATA, out of the wheel itself if it was not kept."""
+        """Return a wheel's METADATA, read from the wheel itself if it was not saved."""
         try:
             return await self._store.metadata_of(file.filename)
         except NotFoundError:
@@ -47,9 +44,9 @@ class OwnWheels:
             return (await asyncio.to_thread(read_wheel, path)).metadata
 
     async def fetch(self, file: IndexFile) -> Path:
-        """Bring a wheel into the content cache and return its path, its sha256 checked.
+        """Fetch a wheel into the content cache, check its sha256, and return its path.
 
-        Raises HashMismatchError, DownloadFailedError, IndexUnavailableError or DiskFullError.
+        Raise HashMismatchError, DownloadFailedError, IndexUnavailableError or DiskFullError.
         """
         return await self._fetching.run(file.sha256, functools.partial(self._obtain, file))
 
@@ -75,23 +72,23 @@ class OwnWheels:
 
 
 class MixedSource:
-    """A SourceIndex that takes our own wheels from our index, and everything else from upstream."""
+    """A SourceIndex that fetches our own wheels from our index, and everything else from upstream."""
 
     def __init__(self, upstream: SourceIndex, own: OwnWheels) -> None:
         self._upstream = upstream
         self._own = own
 
     async def project(self, name: NormalizedName) -> ProjectFiles:
-        """Read a project's page upstream; see SourceIndex."""
+        """Return a project's upstream page; see SourceIndex."""
         return await self._upstream.project(name)
 
     async def fetch(self, file: IndexFile) -> Path:
-        """Bring a file into the content cache; see SourceIndex."""
+        """Fetch a file into the content cache; see SourceIndex."""
         return await (self._own if file.own else self._upstream).fetch(file)
 
 
 def _file_of(wheel: IndexedWheel) -> IndexFile | None:
-    """Describe a wheel as an index's file; None for a version that PEP 440 does not know."""
+    """Return a wheel as an index's file; None for a version that PEP 440 does not allow."""
     version = find_version(wheel.version)
     if version is None:
         return None

@@ -1,7 +1,7 @@
-"""Pages of a Simple API (PEP 503, 691, 658) that uv asks before upstream's, on loopback, while one question lasts.
+"""Pages of a Simple API (PEP 503, 691, 658) on loopback that uv reads before upstream's, for one resolution.
 
-They say what upstream's do not: our own index's wheels, nothing but those for the organisation's own names, and sdists
-in place of wheels that could be built. What they have no page of, uv asks upstream for. Must not choose releases.
+They list what upstream's do not: our own index's wheels, only those for the organisation's own names, and placeholders
+for sdists whose wheels could be built. uv reads upstream's page of a project that they do not have.
 """
 
 import asyncio
@@ -51,17 +51,17 @@ _JSON: Final = "application/vnd.pypi.simple.v1+json"
 _SECRET_BYTES: Final = 16
 _IDLE_SECONDS: Final = 30
 _MOST_PROJECTS: Final = 2000
-"""Whose pages uv may ask for in one run. It asks here before it asks upstream, so this limits both."""
+"""How many projects' pages uv may read in one run. It reads here before upstream, so this limits both."""
 _MOST_SDISTS: Final = 500
-"""That may be fetched for their metadata in one run."""
+"""How many sdists may be fetched for their metadata in one run."""
 MOST_REQUIREMENTS: Final = 2000
-"""That one sdist may state; the longest lists of PyPI have some hundreds."""
+"""How many requirements an sdist may state. The longest public lists have some hundreds."""
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
 
 
 class ResolverPages:
-    """What uv is shown beside upstream's pages."""
+    """What uv reads beside upstream's pages."""
 
     def __init__(
         self,
@@ -79,17 +79,17 @@ class ResolverPages:
         self._read_metadata = read_metadata
 
     @contextlib.asynccontextmanager
-    async def open(self, target: Target, placeholders: Placeholders) -> AsyncIterator["PageVisit"]:
-        """Serve pages for a target until the block ends; only whoever is told their address can read them."""
-        visit = PageVisit(self, target, placeholders)
-        async with _serving(visit.app()) as address:
-            visit.url = f"{address}{visit.root}/simple"
-            yield visit
+    async def open(self, target: Target, placeholders: Placeholders) -> AsyncIterator["PageSession"]:
+        """Serve pages for a target until the block ends. Their address is secret, so only uv can read them."""
+        session = PageSession(self, target, placeholders)
+        async with _serving(session.app()) as address:
+            session.url = f"{address}{session.root}/simple"
+            yield session
 
     async def files_of(
         self, project: NormalizedName, target: Target, placeholders: Placeholders
     ) -> OfferedFiles | None:
-        """Choose what a project's page lists; None if upstream's own will do."""
+        """Return the files of a project's page; None if upstream's own is sufficient."""
         own = await self._own.files_of(project) if self._own else ()
         if self._own_projects.include(project):
             return OfferedFiles(files=own, placeholders=())
@@ -102,7 +102,7 @@ class ResolverPages:
         return offer_files(upstream, own, target=target, placeholders=placeholders)
 
     def is_own(self, project: NormalizedName) -> bool:
-        """Tell whether upstream is never asked for the name."""
+        """Return whether upstream is never asked for the name."""
         return self._own_projects.include(project)
 
     def refuse(self, project: NormalizedName) -> None:
@@ -110,7 +110,7 @@ class ResolverPages:
         self._own_projects.refuse(project)
 
     async def metadata_of(self, name: str, file: IndexFile) -> bytes:
-        """Give the METADATA of a listed wheel: ours, or what an sdist says that its wheel's will be."""
+        """Return the METADATA of a listed wheel: ours, or what an sdist states that its wheel's will be."""
         if self._own and file.own:
             return await self._own.metadata_of(file)
         stated = await asyncio.to_thread(self._read_metadata, await self._source.fetch(file))
@@ -121,8 +121,8 @@ class ResolverPages:
             raise InvalidSdistError(file=file.filename, reason=str(error)) from error
 
 
-class PageVisit:
-    """The pages while one question lasts, and what was seen of it."""
+class PageSession:
+    """The pages for one resolution, and what happened to it."""
 
     def __init__(self, pages: ResolverPages, target: Target, placeholders: Placeholders) -> None:
         self._pages = pages
@@ -134,20 +134,20 @@ class PageVisit:
         self.url = ""
         """Address of the pages."""
         self.listed: dict[str, IndexFile] = {}
-        """Wheels of ours that were listed, and sdists by the name of the wheel that each stands for."""
+        """Our wheels that were listed, and sdists by the name of the wheel that each replaces."""
         self.unmet: list[NormalizedName] = []
-        """Names of the organisation's own that were asked for and have no usable wheel."""
+        """The organisation's own names that were requested and have no usable wheel."""
         self.fault: WheelyardError | None = None
-        """Why a page could not be given."""
+        """Why a page could not be served."""
 
     def find(self, url: str) -> IndexFile | None:
-        """Find what an address on these pages stands for; None if it is not on them."""
+        """Return the file behind an address on these pages; None if it is not on them."""
         _, is_here, name = url.partition(f"{self.root}/files/")
         return self.listed.get(unquote(name)) if is_here else None
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Raise what really went wrong here where uv only sees that there is nothing to choose."""
+        """Raise an error of these pages instead of uv's, which only sees that there is nothing to choose."""
         try:
             yield
         except (BuildRequirementsError, IndexUnavailableError) as error:
@@ -160,7 +160,7 @@ class PageVisit:
     def app(self) -> ASGIApp:
         """Return the pages as an application.
 
-        uv asks upstream after a 404 and after nothing else, so whatever goes wrong here is a 400.
+        Only after a 404 does uv read the upstream page as well, so every error here is a 400.
         """
         pages = [
             Route("/simple/{project}/", self._answer_page),
@@ -228,7 +228,7 @@ async def _not_here(_: Request, __: Exception) -> Response:
 
 
 def _answer(status: int, body: bytes = b"", *, kind: str = "text/plain") -> Response:
-    # What uv kept of these pages would be of no use: the next ones have another address.
+    # uv's cache of these pages is of no use: the next ones have another address.
     headers = {"Cache-Control": "no-store", "Content-Type": kind}
     return Response(body, status, headers | ({"Connection": "close"} if status == _BAD_REQUEST else {}))
 
@@ -237,8 +237,9 @@ def _answer(status: int, body: bytes = b"", *, kind: str = "text/plain") -> Resp
 async def _serving(app: ASGIApp) -> AsyncIterator[str]:
     """Serve an application on loopback until the block ends, and yield its address.
 
-    This is uvicorn's protocol on a server of asyncio's: uvicorn's own server takes the process's signals, and looks
-    only ten times a second whether it is to end. h11 bounds a request's head, which httptools does not.
+    This is uvicorn's protocol on asyncio's server. uvicorn's own server installs signal handlers
+    (https://github.com/Kludex/uvicorn/pull/871), and checks only ten times a second whether it is to stop. h11 bounds a
+    request's head, which httptools does not.
     """
     config = uvicorn.Config(
         _without_cancellation(app),
@@ -257,7 +258,7 @@ async def _serving(app: ASGIApp) -> AsyncIterator[str]:
         server.close()
         for connection in tuple(state.connections):
             connection.transport.abort()
-        # The connections learn of their end first, so that nothing is written to them.
+        # Close the connections first, so that nothing is written to them.
         await asyncio.sleep(0)
         answering = tuple(state.tasks)
         for task in answering:
@@ -266,7 +267,7 @@ async def _serving(app: ASGIApp) -> AsyncIterator[str]:
 
 
 def _without_cancellation(app: ASGIApp) -> ASGIApp:
-    """Let an answer that is cancelled end in silence: uvicorn would log it as a fault of the application."""
+    """Suppress the cancellation of an answer: uvicorn would log it as an error of the application."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         with contextlib.suppress(asyncio.CancelledError):
@@ -276,9 +277,9 @@ def _without_cancellation(app: ASGIApp) -> ASGIApp:
 
 
 def placeholder_metadata(wheel: str, stated: bytes) -> bytes:
-    """Write the METADATA that a wheel of this name is expected to have by its sdist's; what is malformed is left out.
+    """Return the METADATA that a wheel of this name is expected to have by its sdist's. Malformed fields are left out.
 
-    What the sdist leaves open (PEP 643) shows once its wheel is there.
+    What the sdist leaves open (PEP 643) is known once its wheel exists.
     """
     metadata = _parse(stated)
     project, version, _, _ = read_wheel_name(wheel)

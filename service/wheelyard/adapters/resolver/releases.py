@@ -1,7 +1,8 @@
 """Resolve an application's requirements to releases with uv, for a target that is not this machine.
 
-Must not build anything, so uv takes no release that has only an sdist. Where one was asked for, it is shown to uv as a
-wheel without content, made from what its sdist says of itself; so are those that nothing else will do for.
+Nothing is built, so uv accepts no release that has only an sdist. Where an sdist was requested, uv is given a
+placeholder: a wheel without content, made from the sdist's metadata. The same is done for releases without
+alternatives.
 """
 
 import tempfile
@@ -23,7 +24,7 @@ _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: wheelyard\nRoot-Is-Purelib: true
 
 
 class UvReleaseResolver:
-    """``uv pip compile --no-build`` as ReleaseResolver."""
+    """Resolve releases with ``uv pip compile --no-build``."""
 
     def __init__(self, options: UvResolverOptions, pages: ResolverPages | None = None) -> None:
         self._uv = UvProcess(options)
@@ -38,13 +39,13 @@ class UvReleaseResolver:
         target: Target,
         asked_by: str = SERVICE,
     ) -> tuple[ResolvedRelease, ...]:
-        """Choose one release of each project that the requirements need on the target.
+        """Return one release of each project that the requirements need on the target.
 
-        Where there is no such set of wheels, sdists are shown in the place of those that are missing: first of projects
-        that have no usable wheel at all, then of all releases. What is chosen of them will be built.
+        Where no such set of wheels exists, sdists replace the missing ones: first of projects without any usable wheel,
+        then of all releases. Chosen sdists will be built.
 
-        Raises RequirementsUnsatisfiableError with uv's own explanation if there is no such set, OwnProjectError if
-        one of them has a name of our own and is not on our index, IndexUnavailableError, and ResolverBusyError.
+        Raise RequirementsUnsatisfiableError with uv's own explanation if there is no such set, OwnProjectError if one
+        of them has a name of our own and is not on our index, IndexUnavailableError, and ResolverBusyError.
         """
         if not requirements:
             return ()
@@ -71,7 +72,7 @@ class UvReleaseResolver:
                 return await self._compile(question, placeholders, asked_by, *options)
             except BuildRequirementsError as error:
                 faults.append(error)
-        # With every sdist in sight, what uv says is about the requirements and not about wheels.
+        # With every sdist listed, uv's explanation is about the requirements and not about wheels.
         raise RequirementsUnsatisfiableError(target=str(question.target), reason=faults[-1].reason) from faults[-1]
 
     async def _compile(
@@ -79,13 +80,13 @@ class UvReleaseResolver:
     ) -> dict[str, Any]:
         if self._pages is None:
             return await self._uv.compile(question, *options, asked_by=asked_by)
-        async with self._pages.open(question.target, placeholders) as visit:
-            with visit.explained():
-                return await self._uv.compile(question, *options, pages=visit.url, asked_by=asked_by)
+        async with self._pages.open(question.target, placeholders) as session:
+            with session.explained():
+                return await self._uv.compile(question, *options, pages=session.url, asked_by=asked_by)
 
 
 def _write_stubs(releases: Iterable[StatedRelease], folder: Path) -> None:
-    """Write a wheel for each release that has nothing but metadata."""
+    """Write a wheel with nothing but metadata for each release."""
     for release in releases:
         stem = f"{release.project.replace('-', '_')}-{release.version}"
         lines = [f"Name: {release.project}", f"Version: {release.version}"]

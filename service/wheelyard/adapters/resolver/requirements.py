@@ -1,7 +1,8 @@
-"""The lines of a requirements file, read as pip reads them; pip offers its own reader to nobody.
+"""Parse the lines of a requirements file as pip does.
 
-What the text names is not opened, and no variable of the environment is put in. The decision is
-``docs/decisions/0036``; ``tests/unit/adapters/test_requirements_file.py`` compares this with pip's reader.
+pip's own parser is internal (https://pip.pypa.io/en/stable/user_guide/#using-pip-from-your-program). Files that the
+text names are not opened, and environment variables are not expanded. The decision is ``docs/decisions/0036``;
+``tests/unit/adapters/test_requirements_file.py`` compares this with pip's parser.
 https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 
@@ -25,7 +26,7 @@ _OPTIONS: Final = (
     *(("--extra-index-url",), ("--trusted-host",), ("--use-feature",)),
     *(("--no-binary",), ("--only-binary",), ("--all-releases",), ("--only-final",)),
     *(("--hash",), ("-C", "--config-settings", "--config-setting")),
-    # Older versions of pip have these.
+    # Options of older versions of pip.
     *(("--global-option",), ("--install-option",)),
 )
 _NESTED: Final = {"--requirement": False, "--constraint": True}
@@ -52,13 +53,13 @@ _LONGEST_LINE: Final = 100_000
 _LONGEST_NAME: Final = 255
 """No file of a project with a longer name could be stored."""
 _HASH_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-"""What pip accepts: https://pip.pypa.io/en/stable/topics/secure-installs/"""
+"""Hashes that pip accepts: https://pip.pypa.io/en/stable/topics/secure-installs/"""
 _HEXADECIMAL: Final = frozenset("0123456789abcdefABCDEF")
 _HASH_FORM: Final = "a hash as installers take it: sha256:, sha384: or sha512: and its hexadecimal digits"
 
 
 class _OptionParser(optparse.OptionParser):
-    """Reads the options that pip knows in a requirements file, abbreviations included."""
+    """Parses the options that pip allows in a requirements file, including abbreviations."""
 
     def __init__(self) -> None:
         super().__init__(add_help_option=False)
@@ -73,8 +74,8 @@ class _OptionParser(optparse.OptionParser):
 
 
 def parse_requirements(text: str) -> tuple[ParsedLine, ...]:
-    """Return what each line of a requirements file asks for, in their order."""
-    # Neither a NUL nor half a surrogate pair could be stored or sent.
+    """Return what each line of a requirements file asks for, in order."""
+    # Neither a NUL nor half of a surrogate pair could be stored or sent.
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     options = _OptionParser()
     return tuple(
@@ -85,7 +86,7 @@ def parse_requirements(text: str) -> tuple[ParsedLine, ...]:
 
 
 def _join_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines with the number of their first one: without comments, and whole where a backslash continues them."""
+    """Yield complete lines with the number of their first line, without comments and with continuations joined."""
     parts: list[str] = []
     first = 0
     for number, line in enumerate(text.splitlines(), start=1):
@@ -94,7 +95,7 @@ def _join_lines(text: str) -> Iterator[tuple[int, str]]:
         if line.endswith("\\") and not is_comment:
             parts.append(line.strip("\\"))
             continue
-        # A comment ends what was continued, and is one though no space is before it.
+        # A comment ends a continued line. It needs no space before it.
         yield from _without_comment(first, "".join([*parts, " " if is_comment else "", line]))
         parts = []
     yield from _without_comment(first, "".join(parts))
@@ -144,7 +145,7 @@ def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...
     if _is_address(name):
         return _read_address(number, line, name)
     try:
-        # To pip, a semicolon with nothing behind it is no marker.
+        # To pip, a semicolon with nothing after it is no marker.
         requirement = read_requirement(asked if marker.strip() else name)
     except RefusedTextError as error:
         is_single = "=" in name and not _OPERATOR.search(name)
@@ -157,7 +158,7 @@ def _read_requirement(number: int, line: str, asked: str, hashes: tuple[str, ...
 
 
 def _is_address(name: str) -> bool:
-    """Return whether this is an address or a path, and not a project's name with what may follow it."""
+    """Return whether this is an address or a path, and not a project's name with a version specifier."""
     if _scheme_of(name) in _WEB or _is_repository(name):
         return True
     before, at, _ = name.partition("@")
@@ -198,7 +199,7 @@ def _read_editable(number: int, line: str, address: str) -> UnusableLine:
 
 
 def _malformed_reason(requirement: Requirement, hashes: tuple[str, ...]) -> str | None:
-    """Return what no installer can use, None if all is well."""
+    """Return why no installer can use a requirement; None if it is valid."""
     if len(requirement.name) > _LONGEST_NAME:
         return f"the project's name has {len(requirement.name)} characters; {_LONGEST_NAME} are allowed"
     return next((f"{text[:_SHOWN]!r} is not {_HASH_FORM}" for text in hashes if not _is_hash(text)), None)
@@ -216,10 +217,10 @@ def _read_options(number: int, options: _OptionParser, values: optparse.Values) 
         if not given or name in _OF_REQUIREMENTS:
             continue
         if name in _NESTED:
-            # pip opens a file "=a.txt" for "-r=a.txt". What is meant is "a.txt".
+            # pip opens a file "=a.txt" for "-r=a.txt". The author means "a.txt".
             yield from (NestedFile(line=number, name=one.lstrip("="), is_constraints=_NESTED[name]) for one in given)
         else:
-            # Its value may hold a password, so it is not repeated.
+            # Its value may contain a password, so it is not repeated.
             reason = _REASONS.get(name, _IGNORED_OPTION)
             yield UnusableLine(line=number, text=name, reason=reason, is_wanted=False)
 
@@ -229,5 +230,5 @@ def _malformed(number: int, line: str, reason: str) -> UnusableLine:
 
 
 def _shown(text: str) -> str:
-    """Shorten a line and leave out what may be a password in an address."""
+    """Shorten a line, and hide what may be a password in an address."""
     return without_users(" ".join(text.split()))[:_SHOWN]

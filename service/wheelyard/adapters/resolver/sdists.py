@@ -1,7 +1,7 @@
-"""Goes through the members of an sdist as data: names, and contents on demand. Nothing is unpacked and nothing runs.
+"""Read the members of an sdist as data: names, and contents on demand. Nothing is unpacked and nothing runs.
 
-The archive is hostile, and this is not the sandbox: how much is decompressed, how many members there are and how large
-their headers are, is limited, members come in order, and links are never followed.
+The archive is hostile, and this is not the sandbox. So the decompressed size, the number of members and the size of
+their headers are limited. Members come in order, and links are never followed.
 """
 
 import contextlib
@@ -22,32 +22,32 @@ from wheelyard.errors import InvalidSdistError
 from wheelyard.zip_files import MAX_MEMBERS, open_zip
 
 _MAX_BYTES: Final = 1 << 30
-"""How much of an archive is decompressed."""
+"""How much of an archive is decompressed, in bytes."""
 _MAX_CONTENT: Final = 4 << 20
-"""How much of a member is read."""
+"""How much of a member is read, in bytes."""
 _MAX_HEADERS: Final = 8 << 20
-"""How much all extended headers together may have: a tar header can announce any size of its extension."""
+"""Size of all extended headers together in bytes: a tar header can announce any size of its extension."""
 _MAX_MEMBER_HEADERS: Final = 16 << 10
-"""How much all headers of one member may have: what reading them takes grows with the square (CVE-2024-6232)."""
+"""Size of all headers of one member in bytes: the time to read them grows with the square (CVE-2024-6232)."""
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{100}")
-"""What takes longest there, and is in no header that anybody needs."""
+"""Number whose parsing takes longest there. No real header has it."""
 _MAX_RECORDS: Final = 1000
-"""How many pax records may hold for one member: those of global headers add up, and every member copies them."""
+"""How many pax records may apply to one member: those of global headers add up, and every member copies them."""
 _MAX_MEMBERS: Final = MAX_MEMBERS
 
 UNREADABLE: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(RuntimeError, OverflowError, OSError, EOFError, ValueError, KeyError, NotImplementedError),
 )
-"""What going through an archive can raise."""
+"""Errors that reading an archive can raise."""
 
 Member = tuple[str, Callable[[], bytes] | None]
-"""A member's name, and what reads the beginning of it; None if it is no plain file."""
+"""A member's name, and what reads the beginning of it; None if it is not a regular file."""
 
 
 @contextlib.contextmanager
 def open_members(archive: Path, *, filename: str) -> Generator[Iterator[Member], None, None]:
-    """Give an archive's members, to be read one after another; they raise what is UNREADABLE."""
+    """Yield an iterator of an archive's members in order; it raises the errors of UNREADABLE."""
     with contextlib.closing(_read_zip(archive) if filename.endswith(".zip") else _read_tar(archive)) as members:
         yield _limited(members)
 
@@ -63,13 +63,14 @@ def _read_tar(archive: Path) -> Generator[Member, None, None]:
     with _BoundedGzip(archive) as plain, _Tar.open(fileobj=plain, mode="r:") as tar:
         place = -1
         while (member := tar.next()) is not None:
-            # A size below zero leads back, and would do so without end (CVE-2025-8194).
+            # A negative size leads back to an earlier header, and so into an endless loop:
+            # https://nvd.nist.gov/vuln/detail/CVE-2025-8194
             if member.offset <= place:
                 raise ValueError("its members lead back to earlier ones")
             place = member.offset
             if len(tar.pax_headers) > _MAX_RECORDS or len(member.pax_headers) > _MAX_RECORDS:
                 raise ValueError(f"its headers have more than {_MAX_RECORDS} records")
-            # Else every header would be kept to the end.
+            # Otherwise tarfile keeps every header until the end.
             tar.members.clear()
             plain.begin_member()
             is_plain = member.isreg() and not member.issparse()
@@ -89,21 +90,21 @@ def _read_entry(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 class _Tar(tarfile.TarFile):
     members: list[tarfile.TarInfo]
-    """Those that were read so far."""
+    """The members that were read so far."""
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """A compressed file of which only so much is read."""
+    """A compressed file of which only a limited part is read."""
 
     _left = _MAX_HEADERS
     _left_of_member = _MAX_MEMBER_HEADERS
 
     def begin_member(self) -> None:
-        """Let the next member have headers, too."""
+        """Allow headers of the next member."""
         self._left_of_member = _MAX_MEMBER_HEADERS
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read a header, but not without measure."""
+        """Read a header, within the limits."""
         if size is None or not 0 <= size <= self._left_of_member:
             raise ValueError(f"a member's headers have more than {_MAX_MEMBER_HEADERS >> 10} KiB")
         if size > self._left:
@@ -124,7 +125,7 @@ class _BoundedGzip(gzip.GzipFile):
         return super().read(min(size, _MAX_CONTENT))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, by decompressing what is before it."""
+        """Move to a position, by decompressing what is before it."""
         self._check(offset)
         return super().seek(offset, whence)
 
@@ -138,12 +139,12 @@ _DEPTH: Final = 2
 
 
 def read_sdist_metadata(path: Path) -> bytes | None:
-    """Return the content of the sdist's ``NAME-VERSION/PKG-INFO``; None if it has none that can be read."""
+    """Return the content of the sdist's ``NAME-VERSION/PKG-INFO``; None if there is none that can be read."""
     return _read_at_top(path, "PKG-INFO")
 
 
 def read_sdist_pyproject(path: Path) -> bytes | None:
-    """Return the content of the sdist's ``NAME-VERSION/pyproject.toml``; None if it has none that can be read."""
+    """Return the content of the sdist's ``NAME-VERSION/pyproject.toml``; None if there is none that can be read."""
     return _read_at_top(path, "pyproject.toml")
 
 
@@ -162,11 +163,11 @@ def _is_at_top(name: str, file: str) -> bool:
 
 _MAX_TEXT: Final = 1 << 20
 _MAX_TEXTS: Final = 16 << 20
-"""How much of all texts together is kept."""
+"""How much of all texts together is kept, in bytes."""
 
 
 def read_sdist(archive: Path, *, filename: str) -> SdistContents:
-    """List an sdist and read the texts that tell how it is built; raises InvalidSdistError."""
+    """Return an sdist's members and the texts that describe how it is built; raise InvalidSdistError."""
     names: list[str] = []
     texts: dict[str, str] = {}
     left = _MAX_TEXTS
@@ -185,5 +186,5 @@ def read_sdist(archive: Path, *, filename: str) -> SdistContents:
 
 
 def _below_top(name: str) -> str:
-    """Give a member's path without the one top folder of an sdist (PEP 625)."""
+    """Return a member's path without the one top folder of an sdist (PEP 625)."""
     return str(PurePosixPath(*PurePosixPath(name).parts[1:]))

@@ -1,6 +1,6 @@
-"""Run uv's resolver as a process and read the lock file that it writes. Must not let it build or run anything.
+"""Run uv's resolver as a process and read the lock file that it writes.
 
-uv is driven by its command line because it has no library; its answer is read as the standard lock file (PEP 751).
+uv has no library, so it is run by its command line. Its answer is a standard lock file (PEP 751).
 """
 
 import asyncio
@@ -31,11 +31,11 @@ _INHERITED: Final = frozenset(
 _INDEX_OPTION: Final = "--index-strategy"
 _UNREACHABLE: Final = 2
 _UNPARSED: Final = "Couldn't parse requirement"
-"""uv ends with the same status for requirements that it cannot read, and has no other sign for it."""
+"""The sign of requirements that uv cannot parse. Its exit status is the same as for other errors."""
 _REASON_LENGTH: Final = 1500
 _MIB: Final = 1 << 20
 SERVICE: Final = "service"
-"""Who asks when a worker's build does: its slots bound that already, so it waits its turn however long that takes."""
+"""The caller when a worker's build resolves. Its slots bound that already, so it waits its turn without a limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,30 +43,30 @@ class UvResolverOptions:
     """How uv is run."""
 
     cache_dir: Path
-    """uv's own cache of pages and metadata; may be shared by processes."""
+    """uv's own cache of pages and metadata; processes may share it."""
     environment: Mapping[str, str]
     """Our own environment, of which uv gets only proxies, certificates, HOME (for netrc) and PATH."""
     index_url: str = PYPI_SIMPLE_ENDPOINT
     ca_bundle: Path | None = None
     """PEM file to trust instead of the system's certificates."""
     answer_seconds: float = 300.0
-    """How long an equal question gets the earlier answer."""
+    """How long an equal question gets the earlier answer, in seconds."""
     timeout_seconds: float = 120.0
-    """How long one resolution may take."""
+    """How long one resolution may take, in seconds."""
     slots: FairSlots = field(default_factory=lambda: FairSlots(4))
     """How many runs there may be at once; everything in a process that runs uv shares them."""
     wait_seconds: float = 60.0
-    """How long a caller waits for others' resolutions."""
+    """How long a caller waits for others' resolutions, in seconds."""
     memory_bytes: int = 2048 * _MIB
-    """What one run may have of memory that it writes to."""
+    """How much memory one run may write to, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What uv is asked."""
+    """What uv is to resolve."""
 
     requirements: tuple[str, ...]
-    """Checked and without markers: what a stranger wrote never reaches uv as it is."""
+    """Checked and without markers: untrusted text never reaches uv as it is."""
     constraints: tuple[str, ...]
     target: Target
 
@@ -93,11 +93,11 @@ class UvProcess:
         Args:
             question: What to resolve.
             *options: Further options of ``uv pip compile``; they must forbid all building.
-            pages: Address of pages on loopback that are asked first; upstream is for what they have no page of.
-            asked_by: Whose request it is; callers share the runs that may go on at once.
+            pages: Address of pages on loopback that are read first; upstream serves only what they do not have.
+            asked_by: Whose request it is. Callers share the runs that may go on at once.
 
         Raises:
-            ResolverBusyError: Too many others are resolved for.
+            ResolverBusyError: Too many resolutions of others are running.
             BuildRequirementsError: There is no such set of releases, or none was found in time.
             IndexUnavailableError: The index does not answer.
         """
@@ -110,10 +110,11 @@ class UvProcess:
         reason = _explain(hide_password(outcome.errors, self._options.index_url))
         reason = reason.replace(pages, "our own pages") if pages else reason
         if outcome.status == _UNREACHABLE and _UNPARSED not in reason:
-            # uv has this status for every fault that is not the requirements' own: nearly always the network.
+            # uv has this status for every error that is not caused by the requirements: nearly always the network.
             raise IndexUnavailableError(index="upstream", reason=reason)
         if outcome.status:
-            # Whatever else ends it is in the requirements or in what the index has for them: asking again is no help.
+            # Any other end is caused by the requirements or by what the index has for them. Trying again would not
+            # help.
             ended = "" if outcome.status > 0 else f"the resolver was ended by signal {-outcome.status}; "
             raise BuildRequirementsError(requirements=question.requirements, reason=f"{ended}{reason}")
         try:
@@ -135,7 +136,7 @@ class UvProcess:
 
     def _command(self, question: Question, constraints: Path) -> list[str]:
         options = self._options
-        # --python is only what uv insists on having; --python-version and --python-platform say what is asked for.
+        # uv requires --python. The target is given by --python-version and --python-platform.
         return [
             *(self._uv, "pip", "compile", "-", "--format", "pylock.toml"),
             *("--python-version", question.target.python, "--python-platform", _platform_of(question)),
@@ -150,13 +151,13 @@ class UvProcess:
             *command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=directory, env=self._environment(pages)
         )
         try:
-            # It does nothing before it has read its input, so the limits are there before the work is.
+            # It does nothing before it has read its input, so the limits are set before the work begins.
             _limit(process.pid, memory_bytes=self._options.memory_bytes, seconds=self._options.timeout_seconds)
             async with asyncio.timeout(self._options.timeout_seconds):
                 output, errors = await process.communicate("\n".join(question.requirements).encode())
         except TimeoutError as error:
-            # An index that is slow or silent ends with uv's own, shorter limits. This is a search without end, which a
-            # stranger's requirements can cause at will, so it is not tried again by itself.
+            # A slow or silent index ends with uv's own, shorter limits. This is an endless search, which untrusted
+            # requirements can cause on purpose, so it is not tried again by itself.
             reason = f"no set of releases was found within {self._options.timeout_seconds:g} seconds"
             raise BuildRequirementsError(requirements=question.requirements, reason=reason) from error
         finally:
@@ -167,14 +168,15 @@ class UvProcess:
         return _Outcome(status=status, output=output.decode(), errors=errors.decode(errors="replace"))
 
     def _environment(self, pages: str | None) -> dict[str, str]:
-        """Keep secrets and foreign settings (UV_*, PIP_*) away from uv.
+        """Return uv's environment, without secrets and foreign settings (UV_*, PIP_*).
 
-        The index is named here and not on the command line, which everybody on the host can read.
+        The index is set here and not on the command line, which other users of the host can read.
         """
         kept = {key: value for key, value in self._options.environment.items() if key.upper() in _INHERITED}
         kept["UV_DEFAULT_INDEX"] = self._options.index_url
         if pages is not None:
-            # uv looks for a project on these first, and goes no further once it has found a page, though it be empty.
+            # uv looks for a project on these pages first. It stops at the first index that has a page, even an empty
+            # one: https://github.com/astral-sh/uv/pull/12805
             kept |= {"UV_INDEX": pages, "UV_INDEX_STRATEGY": "first-index"}
             kept["NO_PROXY"] = ",".join(filter(None, (_no_proxy(kept), "127.0.0.1")))
         if self._options.ca_bundle is not None:
@@ -184,7 +186,7 @@ class UvProcess:
 
 
 def _limit(pid: int, *, memory_bytes: int, seconds: float) -> None:
-    """Bound a process by the kernel: should we die, nobody else ends it."""
+    """Have the kernel limit a process: if we die, no other process would end it."""
     processor_seconds = math.ceil(seconds)
     with contextlib.suppress(ProcessLookupError):
         # Not its address space, of which uv reserves far more than it uses.
@@ -194,7 +196,7 @@ def _limit(pid: int, *, memory_bytes: int, seconds: float) -> None:
 
 
 def _no_proxy(environment: dict[str, str]) -> str:
-    """Take what is reached without a proxy, in either spelling, out of an environment."""
+    """Remove and return the hosts that need no proxy, in either spelling of the variable."""
     return environment.pop("no_proxy", "") or environment.pop("NO_PROXY", "")
 
 
@@ -207,7 +209,7 @@ def _platform_of(question: Question) -> str:
 
 
 def _explain(errors: str) -> str:
-    """Put uv's explanation on one line of bearable length, without advice on options that nobody can give it here."""
+    """Return uv's explanation on one line of limited length, without advice on options that are not available here."""
     lines = (line.strip().removeprefix("error: ").removeprefix("cause: ").rstrip(".") for line in errors.splitlines())
     text = "; ".join(line for line in lines if line and _INDEX_OPTION not in line) or "uv gave no reason"
     return text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + " …"

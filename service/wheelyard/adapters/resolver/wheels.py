@@ -1,4 +1,4 @@
-"""Resolve requirements to wheels with uv, for a target that is not this machine. Must not install or run anything."""
+"""Resolve requirements to wheels with uv, for a target that is not this machine."""
 
 import contextlib
 import functools
@@ -24,18 +24,18 @@ from wheelyard.memory_cache import MemoryCache
 
 _SHOWN: Final = 200
 MOST_REQUIREMENTS: Final = 2000
-"""Of one build, or of one wheel on a target."""
+"""How many requirements one build may have, or one wheel on a target."""
 
 
 def applicable_requirements(requirements: Iterable[str], *, target: Target) -> tuple[Requirement, ...]:
     """Parse requirements, evaluate and drop their markers for the target, and sort them.
 
-    A project's own text must never reach a resolver's requirements file as it is: a line there may also be an
-    option, a path or an address. Direct references are refused, for nothing vouches for their hash.
+    A project's own text never reaches a resolver's requirements file as it is: a line there may also be an option, a
+    path or an address. Direct references are refused, because their hash cannot be checked.
 
     Raises:
-        BuildRequirementsError: One is malformed, a direct reference, equal to what is no version, or has a marker that
-            has no value.
+        BuildRequirementsError: One is malformed, a direct reference, equal to an invalid version, or has a marker
+            that has no value.
     """
     texts = list(requirements)
     if len(texts) > MOST_REQUIREMENTS:
@@ -73,14 +73,14 @@ FindFile = Callable[[str], IndexFile | None]
 
 
 class UvWheelResolver:
-    """``uv pip compile`` as WheelResolver.
+    """Resolve wheels with ``uv pip compile``.
 
     No project's code runs: uv may use wheels only, and reads their metadata. An equal question within
-    ``answer_seconds`` gets the earlier answer without asking uv, so a release that appears meanwhile is seen that
-    much later; equal questions at the same time share one run. Failures are not remembered.
+    ``answer_seconds`` gets the earlier answer without asking uv, so a new release is seen that much later. Equal
+    questions at the same time share one run. Failures are not cached.
 
-    Where there is no such set of wheels, uv is asked again with sdists in the place of wheels that are missing: what it
-    chooses then says what to build. Projects that have no usable wheel at all come first, then all releases.
+    Where no such set of wheels exists, uv is run again with sdists instead of the missing wheels. Its choice is what to
+    build. Projects without any usable wheel come first, then all releases.
     """
 
     def __init__(self, options: UvResolverOptions, pages: ResolverPages | None = None) -> None:
@@ -91,9 +91,9 @@ class UvWheelResolver:
     async def resolve(
         self, requirements: Sequence[str], *, target: Target, constraints: Sequence[str] = ()
     ) -> tuple[IndexFile, ...]:
-        """Choose one wheel for each project that the requirements need on the target.
+        """Return one wheel for each project that the requirements need on the target.
 
-        Raises BuildRequirementsError with uv's own explanation if there is no such set of wheels, WheelsMissingError if
+        Raise BuildRequirementsError with uv's own explanation if there is no such set of wheels, WheelsMissingError if
         builds of some releases would complete it, OwnProjectError if one of them has a name of our own and is not on
         our index, and IndexUnavailableError if an index does not answer.
         """
@@ -116,7 +116,7 @@ class UvWheelResolver:
             raise WheelsMissingError(releases=missing, target=str(question.target)) from error
 
     async def _missing(self, question: Question) -> list[tuple[str, str]]:
-        """Find the releases whose wheels would complete a set, project and version; none if nothing would."""
+        """Return the releases whose wheels would complete a set, as project and version; none if nothing would."""
         for placeholders in (Placeholders.WHEELLESS, Placeholders.ALL):
             with contextlib.suppress(BuildRequirementsError):
                 chosen = await self._choose(question, placeholders)
@@ -126,10 +126,10 @@ class UvWheelResolver:
     async def _choose(self, question: Question, placeholders: Placeholders) -> dict[NormalizedName, IndexFile]:
         if self._pages is None:
             return _read_lock(await self._compile(question), question, lambda _: None)
-        async with self._pages.open(question.target, placeholders) as visit:
-            with visit.explained():
-                lock = await self._compile(question, visit.url)
-            return _read_lock(lock, question, visit.find)
+        async with self._pages.open(question.target, placeholders) as session:
+            with session.explained():
+                lock = await self._compile(question, session.url)
+            return _read_lock(lock, question, session.find)
 
     async def _compile(self, question: Question, pages: str | None = None) -> dict[str, Any]:
         return await self._uv.compile(question, "--only-binary", ":all:", pages=pages)

@@ -1,4 +1,4 @@
-"""A devpi server of our own, as a child process on the loopback. Must not upload anything."""
+"""A devpi server of our own, as a child process on the loopback."""
 
 import asyncio
 import contextlib
@@ -48,22 +48,22 @@ from wheelyard.adapters.servers.processes import (
 from wheelyard.domain.index.index import IndexEndpoint
 from wheelyard.errors import ServiceStartError
 
-# devpi has no other way to tell which port it got.
+# devpi reports its port nowhere else.
 _SERVING: Final = re.compile(r"Serving on http://\S+:([0-9]+)$", re.MULTILINE)
 _STOP_STEPS: Final = ((signal.SIGTERM, 15.0),)
 _INIT_SECONDS: Final = 120.0
 _START_SECONDS: Final = 60.0
 _PORT_SECONDS: Final = 3.0
 _WATCH_SECONDS: Final = 1.0
-_NO_CONFIG: Final = ("--configfile", "/dev/null")  # else it takes the user's or the system's
+_NO_CONFIG: Final = ("--configfile", "/dev/null")  # otherwise it reads the user's or the system's
 _CACHE: Final = ("--keyfs-cache-size", "100000")
 _INIT_PROGRAM: Final = "import sys; from devpi_server.init import init; sys.exit(init())"
 
 
 class EmbeddedDevpi:
-    """A devpi server that lives as long as this process, its data in the state directory.
+    """A devpi server that lives as long as this process, with its data in the state directory.
 
-    Start it from the thread that the program's event loop runs in for good.
+    Start it from the thread that runs the program's event loop until the end.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class EmbeddedDevpi:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, while it runs."""
+        """The server's process id while it runs, else None."""
         return self._child.pid if self._child and self._child.poll() is None else None
 
     async def __aenter__(self) -> IndexEndpoint:
@@ -99,9 +99,9 @@ class EmbeddedDevpi:
         await self.stop()
 
     async def start(self) -> IndexEndpoint:
-        """Start the server, installing and initialising it at first, and say where it is.
+        """Start the server, after installing and initialising it if necessary, and return its endpoint.
 
-        Raises AlreadyRunningError, DiskFullError, or ServiceStartError with the reason and what to do.
+        Raise AlreadyRunningError, DiskFullError, or ServiceStartError with the reason and what to do.
         """
         await asyncio.to_thread(self._state.make)
         self._lock.acquire()
@@ -120,19 +120,19 @@ class EmbeddedDevpi:
         return endpoint
 
     async def restart(self) -> None:
-        """Start the server again after it has ended by itself, on the same port, so that everybody finds it again."""
+        """Start the server again after it has ended by itself, on the same port, so that its clients find it."""
         if self._python is None or await self._try_port(self._python, self._port) is None:
             raise self._start_error(last_line(self._log))
 
     async def stop(self) -> None:
-        """End the server; without one, do nothing. Uploads in flight are cut off: drain them first."""
+        """Stop the server if it runs. Uploads in progress are cut off: wait for them before."""
         child, self._child = self._child, None
         if child is not None:
             await end_child(child, _STOP_STEPS)
         self._lock.release()
 
     async def watch(self) -> None:
-        """Return never; raises ServiceStartError when the server has ended by itself."""
+        """Never return; raise ServiceStartError when the server has ended by itself."""
         while self.pid is not None:  # noqa: ASYNC110 (a process that ends sets no event)
             await asyncio.sleep(_WATCH_SECONDS)
         raise self._start_error(f"it ended: {last_line(self._log)}")
@@ -145,7 +145,7 @@ class EmbeddedDevpi:
         return ensure_passwords(self._state.devpi_passwords, self._serving.passwords)
 
     async def _find_python(self) -> Path:
-        """Give the Python that has devpi, and choose the account that can run it."""
+        """Return the Python that has devpi, and choose the account that can run it."""
         python = self._serving.python
         account = await asyncio.to_thread(find_account)
         if python is None:
@@ -159,17 +159,17 @@ class EmbeddedDevpi:
         return python
 
     async def _end_leftover(self) -> None:
-        # We hold the lock, so a server that still runs was left by a Wheelyard that was killed.
+        # We hold the lock, so a server that still runs belonged to a Wheelyard that was killed.
         if mark := ProcessMark.load(self._state.devpi_pid):
             await end_leftover(mark, _STOP_STEPS)
 
     async def _initialise(self, python: Path, passwords: Mapping[str, str]) -> None:
-        # Renamed when it is whole: devpi-init may be interrupted at any point.
+        # Renamed when it is complete: devpi-init may be interrupted at any point.
         fresh = await asyncio.to_thread(make_workshop, self._home, "data")
         await asyncio.to_thread(hand_over, fresh, self._account)
-        # --no-root-pypi: with a mirror, devpi would fetch the list of all projects that there are.
+        # --no-root-pypi: with a mirror, devpi would fetch the list of all existing projects.
         arguments = ("--no-root-pypi", "--serverdir", str(fresh), *_NO_CONFIG, *_CACHE)
-        # The password goes through the environment, because everybody can read a command line.
+        # The password is in the environment, because other users of the host can read a command line.
         command = self._command(python, "-c", _INIT_PROGRAM, *arguments, DEVPISERVER_ROOT_PASSWD=passwords["root"])
         try:
             status = await run_child(command, log=self._log, timeout_seconds=_INIT_SECONDS)
@@ -181,7 +181,8 @@ class EmbeddedDevpi:
 
     def _command(self, python: Path, *arguments: str, **environment: str) -> ChildCommand:
         return ChildCommand(
-            # devpi 6 imports pkg_resources, which warns at each start.
+            # devpi 6 imports pkg_resources through pyramid, which warns at each start:
+            # https://github.com/Pylons/pyramid/issues/3785
             argv=(str(python), "-I", "-W", "ignore::UserWarning", *arguments),
             environment=inherited_environment("DEVPI", **self._environment, **environment),
             directory=self._home,
@@ -193,7 +194,7 @@ class EmbeddedDevpi:
         wanted = await self._wanted_port(remembered)
         port = await self._try_port(python, wanted)
         if port is None and wanted and not self._serving.port:
-            # Somebody took it between our look and devpi's.
+            # Another process took the port between our check and devpi's start.
             port = await self._try_port(python, 0)
         if port is None:
             raise self._start_error(last_line(self._log))
@@ -201,9 +202,9 @@ class EmbeddedDevpi:
         return port
 
     async def _wanted_port(self, remembered: Path) -> int:
-        """Give the port that is set, or that of the last start; 0 if there was none or somebody has it for good.
+        """Return the port that is set, or that of the last start; 0 if there was none or if it is taken for good.
 
-        A server that was just ended may hold it for a moment longer, until its last thread is gone.
+        A server that was just stopped may hold it for a moment longer, until its last thread has ended.
         """
         if self._serving.port:
             return self._serving.port
@@ -217,7 +218,7 @@ class EmbeddedDevpi:
         return port
 
     async def _try_port(self, python: Path, port: int) -> int | None:
-        """Start the server and return the port it serves on; None if it ended instead."""
+        """Start the server and return its port; None if it ended instead."""
         offset = self._log.stat().st_size if self._log.exists() else 0
         arguments = ("--serverdir", str(self._state.devpi_data), "--secretfile", str(self._state.devpi_secret))
         options = (*arguments, *_NO_CONFIG, *_CACHE, *self._serving.options(port))
@@ -238,7 +239,7 @@ class EmbeddedDevpi:
         passwords = {**known, **self._serving.passwords}
         renewed = {user for user, password in passwords.items() if known[user] != password}
         try:
-            # trust_env=False: a proxy of the environment is not for the loopback.
+            # trust_env=False: the proxy of the environment is not for the loopback.
             async with httpx.AsyncClient(base_url=endpoint.url, trust_env=False, timeout=30) as client:
                 (await client.get("/+api")).raise_for_status()
                 await ensure_indexes(client, passwords, renewed=renewed)

@@ -1,4 +1,4 @@
-"""Copies an embedded devpi's folder while devpi runs, and puts a copy back. Must not start devpi."""
+"""Copy an embedded devpi's folder while devpi runs, and restore a copy."""
 
 import contextlib
 import shutil
@@ -16,10 +16,10 @@ _OF_THIS_START: Final = frozenset({"server.pid"})
 
 
 def copy_devpi(home: Path, target: Path) -> None:
-    """Copy one consistent state.
+    """Copy a consistent state.
 
-    The order makes it one: devpi's notes on how far it has come never name more than its database, and the database,
-    copied with SQLite's own backup, never names a file that is written after it.
+    The order makes it consistent. devpi's record of its progress never names more than its database has. The database
+    is copied with SQLite's own backup, and never names a file that is written after it.
     """
     target.mkdir(mode=0o700)
     for path in _paths(home):
@@ -36,7 +36,7 @@ def copy_devpi(home: Path, target: Path) -> None:
 
 
 def put_back_devpi(copy: Path, home: Path) -> None:
-    """Make devpi's folder from a copy, complete or not at all."""
+    """Restore devpi's folder from a copy, completely or not at all."""
     fresh = make_workshop(home.parent, home.name)
     shutil.copytree(copy, fresh, dirs_exist_ok=True)
     fresh.chmod(0o700)
@@ -44,7 +44,7 @@ def put_back_devpi(copy: Path, home: Path) -> None:
 
 
 def _paths(home: Path) -> Iterator[Path]:
-    """Yield what is to be kept, but for folders, relative to devpi's own."""
+    """Yield the paths to keep, relative to devpi's folder, but no folders."""
     for path in sorted(home.rglob("*")):
         relative = path.relative_to(home)
         kept = path.is_file() and relative.parts[0] not in _OF_THIS_START and not path.name.endswith(_WITH_DATABASE)
@@ -53,7 +53,7 @@ def _paths(home: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, unless it has gone: then it was a temporary one."""
+    """Copy a file, unless it is gone: then it was a temporary one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, target)

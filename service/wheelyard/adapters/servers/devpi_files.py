@@ -1,4 +1,4 @@
-"""What the embedded devpi keeps on disk: its virtual environment, secrets and port. Must not start the server."""
+"""The files of the embedded devpi: its virtual environment, secrets and port."""
 
 import asyncio
 import hashlib
@@ -44,29 +44,29 @@ _NOT_NEEDED: Final = (
 
 
 def environment_directory(state: StateDir, lock: bytes, *, is_copied: bool = False) -> Path:
-    """Name the virtual environment after what it is made of, so that a new lock or Python gets a new one."""
+    """Return the virtual environment's folder, named after its inputs: a new lock or Python gets a new one."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}{'-copied' if is_copied else ''}"
     return state.devpi_environment(f"{hashlib.sha256(lock).hexdigest()[:12]}-py{python}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BasePython:
-    """The Python that devpi's virtual environment is made of."""
+    """The Python that devpi's virtual environment is made with."""
 
     executable: Path
     copied_to: Path | None = None
     """The copy's own folder, if it is one."""
 
     def environment(self) -> dict[str, str]:
-        """Return what it needs to start: a program's path to its libpython may lead to where it was copied from."""
+        """Return the variables that it needs to start: its path to libpython may lead to where it was copied from."""
         return {"LD_LIBRARY_PATH": str(self.copied_to / "lib")} if self.copied_to else {}
 
 
 def find_base_python(state: StateDir, account: Account | None) -> BasePython:
-    """Return a Python that the account can run, copying ours if it cannot reach it, as below root's home directory.
+    """Return a Python that the account can run: ours, or a copy if it is out of reach, as below root's home directory.
 
-    A Python finds its standard library beside itself (https://docs.python.org/3/library/sys_path_init.html), so that a
-    copy of both works. Where a copy would not be reached either, ours is returned.
+    A Python finds its standard library beside itself (https://docs.python.org/3/library/sys_path_init.html), so a copy
+    of both works. Where a copy would be out of reach, too, ours is returned.
     """
     ours = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     if account is None or runs_as(account, ours) or not succeeds_as(account, "test", "-x", str(state.root)):
@@ -79,7 +79,7 @@ def find_base_python(state: StateDir, account: Account | None) -> BasePython:
 def _copy_python(python: Path, target: Path) -> Path:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     if not target.exists():
-        # Renamed when it is whole: a copy that was interrupted is never taken for one.
+        # Renamed when it is complete: an interrupted copy is never used.
         partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
         base = Path(sys.base_prefix)
         ignore = shutil.ignore_patterns(*_NOT_NEEDED)
@@ -97,7 +97,7 @@ def _copy_python(python: Path, target: Path) -> Path:
 
 
 def runs_as(account: Account, python: Path, environment: Mapping[str, str] | None = None) -> bool:
-    """Return whether the account can run a Python, its libraries in C too."""
+    """Return whether the account can run a Python with its C libraries."""
     variables = [f"{name}={value}" for name, value in (environment or {}).items()]
     return succeeds_as(account, "/usr/bin/env", *variables, str(python), "-I", "-c", "import hashlib, sqlite3, ssl")
 
@@ -105,9 +105,9 @@ def runs_as(account: Account, python: Path, environment: Mapping[str, str] | Non
 async def ensure_environment(
     state: StateDir, *, lock_file: Path, log: Path, base: BasePython, account: Account | None = None
 ) -> Path:
-    """Make devpi's virtual environment on a base Python if there is none that works, and return its Python.
+    """Create devpi's virtual environment if there is none that works, and return its Python.
 
-    It is one of its own because devpi needs an old setuptools. Only wheels whose hashes are locked are installed.
+    It is separate because devpi needs an old setuptools. Only wheels whose hashes are locked are installed.
     """
     lock = await asyncio.to_thread(lock_file.read_bytes)
     directory = environment_directory(state, lock, is_copied=base.copied_to is not None)
@@ -123,7 +123,7 @@ async def ensure_environment(
 
 
 def _is_usable(directory: Path, signs: Sequence[Path]) -> bool:
-    """Tell whether all signs are there, else clear the way: it was never finished, or its base Python is gone."""
+    """Return whether all signs exist. If not, remove the folder: it is unfinished, or its base Python is gone."""
     if all(sign.exists() for sign in signs):
         return True
     if directory.exists():
@@ -154,13 +154,13 @@ async def _run_uv(*arguments: str, log: Path) -> None:
 
 
 def ensure_secret(path: Path) -> None:
-    """Make the secret that devpi signs its sessions with."""
+    """Create the secret that devpi signs its sessions with, if it is missing."""
     if not path.exists():
         write_atomic(path, secrets.token_urlsafe(_SECRET_BYTES))
 
 
 def ensure_passwords(path: Path, given: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """Read the users' passwords that devpi knows, making them at first: they are written before devpi learns them."""
+    """Return the users' passwords, created if they are missing: the file is written before devpi gets them."""
     if not path.exists():
         save_passwords(path, {user: secrets.token_urlsafe(_SECRET_BYTES) for user in USERS} | dict(given or {}))
     passwords: dict[str, str] = json.loads(path.read_text())
@@ -173,11 +173,11 @@ def save_passwords(path: Path, passwords: Mapping[str, str]) -> None:
 
 
 def remembered_port(path: Path) -> int:
-    """Give the port of the last start if it is still free, else 0 (any), so that addresses stay as they were."""
+    """Return the port of the last start if it is still free, else 0 (any), so that addresses stay the same."""
     try:
         port = int(path.read_text())
         with socket.socket() as probe:
-            # As the server does, so that connections of the last server that linger do not count.
+            # As the server does, so that lingering connections of the last server do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((LOOPBACK, port))
     except (OSError, ValueError, OverflowError):

@@ -1,7 +1,4 @@
-"""How the embedded devpi is served: where it listens, who logs in how, and which system user it runs as.
-
-Must not start the server.
-"""
+"""How the embedded devpi is served: where it listens, how users log in, and which system user it runs as."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -24,7 +21,7 @@ _OPTIONS: Final = (
     *("--restrict-modify", "root"),
     *("--threads", "8"),
     *("--max-request-body-size", str(4 << 30)),
-    # The secret is random and long, so that stretching it buys nothing; devpi's own costs are 5 s and 580 MB a start.
+    # The secret is random and long, so a costly hash adds nothing. devpi's defaults cost 5 s and 580 MB at each start.
     *("--argon2-memory-cost", "8192"),
     *("--argon2-parallelism", "1"),
     *("--argon2-time-cost", "1"),
@@ -34,31 +31,31 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DevpiServing:
-    """What an operator may say about it."""
+    """The operator's settings for it."""
 
     host: str = LOOPBACK
     """Address to listen on."""
     port: int = 0
-    """Port to listen on; 0 takes that of the last start, or any free one."""
+    """Port to listen on; 0 uses that of the last start, or any free one."""
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Of users whose passwords others need to know; the rest get random ones."""
+    """Passwords of users that others need to know. The rest are random."""
     python: Path | None = None
     """Python of an environment that has devpi. Default: one is made."""
 
     def url(self, port: int) -> str:
-        """Give the address that this host reaches it at."""
+        """Return the address that this host reaches it at."""
         return f"http://{LOOPBACK if self.host == _WILDCARD else self.host}:{port}"
 
     def options(self, port: int) -> tuple[str, ...]:
-        """Give the server's options for listening on a port."""
+        """Return the server's options for listening on a port."""
         return (*_OPTIONS, "--host", self.host, "--port", str(port))
 
 
 def choose_account(account: Account | None, python: Path, home: Path, environment: Mapping[str, str]) -> Account | None:
-    """Return the account to run as: none for an ordinary user; ours for root, if it can reach what it needs.
+    """Return the account to run as: None for an ordinary user; ours for root, if it can reach what it needs.
 
-    A state directory that the operator has closed, or a Python that the operator has chosen, is not opened to it: devpi
-    then runs as root, as the log says.
+    A state directory that the operator has closed, or a Python that the operator has chosen, is not opened to it. devpi
+    then runs as root, and the log says so.
     """
     if account is None:
         return None
@@ -72,9 +69,9 @@ def choose_account(account: Account | None, python: Path, home: Path, environmen
 
 
 def give_home(home: Path, account: Account | None) -> None:
-    """Give devpi's folder to the account, but for the passwords that we keep.
+    """Give devpi's folder to the account, except for the passwords that we keep.
 
-    The folder itself goes last: a handing over that was interrupted begins anew.
+    The folder itself is last, so that an interrupted change of owner starts again.
     """
     if account is None:
         return
@@ -93,7 +90,7 @@ _UPLOADERS: Final = {STAGING: "publisher", PROD: "promoter"}
 
 
 def endpoint_of(url: str, passwords: Mapping[str, str]) -> IndexEndpoint:
-    """Describe our two indexes on the server at an address."""
+    """Return our two indexes on the server at an address."""
     return IndexEndpoint(
         url=url,
         staging_url=f"{url}/{OWNER}/{STAGING}",
@@ -104,10 +101,10 @@ def endpoint_of(url: str, passwords: Mapping[str, str]) -> IndexEndpoint:
 
 
 def wanted_index(uploader: str) -> dict[str, Any]:
-    """Give an index's configuration: no bases, nothing replaceable, and one user who may upload.
+    """Return an index's configuration: no bases, nothing replaceable, and one user who may upload.
 
-    One user per index, because a token's limit to an index does not stop a push into another. Without the last
-    key anybody may upload test results, which is devpi's default.
+    There is one user for each index, because a token limited to an index does not prevent a push into another. Without
+    the last key anybody may upload test results, which is devpi's default: https://github.com/devpi/devpi/issues/469
     """
     return {
         "type": "stage",
@@ -121,9 +118,9 @@ def wanted_index(uploader: str) -> dict[str, Any]:
 async def ensure_indexes(
     client: httpx.AsyncClient, passwords: Mapping[str, str], *, renewed: Collection[str] = ()
 ) -> None:
-    """Make what is missing and mend what differs, as root; raises httpx.HTTPError if devpi refuses.
+    """Create what is missing and fix what differs, as root; raise httpx.HTTPError if devpi refuses.
 
-    The client has devpi's address as its base; the renewed are users whose password devpi does not know yet.
+    The client has devpi's address as its base. The renewed are users whose password devpi does not know yet.
     """
     root = Credentials(user="root", password=passwords["root"])
     session = DevpiSession(login_url=str(client.base_url.join("/+login")), credentials=root)

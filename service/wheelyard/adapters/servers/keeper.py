@@ -1,4 +1,4 @@
-"""Keeps a server of our own running: one that ended by itself is started again. Must not know which server it is."""
+"""Keep a server of our own running: start it again when it has ended by itself."""
 
 import asyncio
 import contextlib
@@ -13,26 +13,26 @@ _LOOK_SECONDS: Final = 0.2
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 60.0
-"""A server that has run for so long has not failed to start."""
+"""A server that has run for so many seconds has started successfully."""
 _log = get_logger(__name__)
 
 
 class KeptServer(Protocol):
-    """A child that serves, and that can be started anew where the former one was."""
+    """A child that serves, and that can be started again at the same address."""
 
     @property
     def pid(self) -> int | None:
-        """Its process id, while it runs."""
+        """The process id while it runs, else None."""
         ...
 
     async def restart(self) -> None:
-        """Start it again, at the same address, after it has ended; raises an OperatorError if it will not."""
+        """Start it again at the same address after it has ended; raise an OperatorError if it does not start."""
         ...
 
 
 @contextlib.asynccontextmanager
 async def keeping(name: str, server: KeptServer) -> AsyncIterator[None]:
-    """Keep a server running for as long as the block does, whose own errors pass as they are."""
+    """Keep a server running as long as the block does. The block's own errors are raised unchanged."""
     keeper = asyncio.create_task(keep_running(name, server), name=f"keeper-of-{name}")
     try:
         yield
@@ -44,7 +44,7 @@ async def keeping(name: str, server: KeptServer) -> AsyncIterator[None]:
 async def keep_running(
     name: str, server: KeptServer, *, look_seconds: float = _LOOK_SECONDS, elapsed: Callable[[], float] = time.monotonic
 ) -> None:
-    """Start a server again whenever it has ended, until cancelled; after ever longer pauses if it does not stay."""
+    """Start a server again whenever it has ended, until cancelled. The pauses grow while it does not stay up."""
     pause = 0.0
     while True:
         begun = elapsed()

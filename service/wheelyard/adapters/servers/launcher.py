@@ -1,7 +1,7 @@
-"""A program of its own: become another account if told so, ask to die with the parent, then become the real program.
+"""A program of its own: become another account if asked, request to die with the parent, then become the real program.
 
-Must use nothing but the standard library, and is run by path, never imported. It takes the place of subprocess's
-``preexec_fn``, which may deadlock in a process with threads (as the Python documentation of subprocess says).
+Uses nothing but the standard library. Run by path, never imported. It replaces subprocess's ``preexec_fn``, which may
+deadlock in a process with threads: https://docs.python.org/3/library/subprocess.html#popen-constructor
 
 Usage: launcher.py PARENT_PID DEATH_SIGNAL UID GID PROGRAM [ARGUMENT ...]; a UID of -1 keeps the account.
 """
@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def become_account(uid: int, gid: int) -> None:
-    """Give up root for good."""
+    """Give up root permanently."""
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
@@ -33,14 +33,15 @@ def die_with(parent_pid: int, death_signal: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Carry out what the module's docstring says."""
+    """Do what the module's docstring describes."""
     parent_pid, death_signal, uid, gid = (int(argument) for argument in arguments[:4])
-    # A shell's background job ignores SIGINT, and that would be inherited through exec.
+    # A shell's background job ignores SIGINT, and exec would pass that on.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     if uid != -1:
         become_account(uid, gid)
-    # After the change of account, because the kernel forgets the request when credentials change.
+    # After the change of account, because the kernel clears the request when credentials change:
+    # https://manpages.ubuntu.com/manpages/plucky/en/man2/PR_SET_PDEATHSIG.2const.html
     die_with(parent_pid, death_signal)
     program = arguments[4:]
     os.execv(program[0], program)  # noqa: S606 (no shell is wanted)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, as a child process on a Unix socket. Must not know what is stored in it."""
+"""A PostgreSQL server of our own, as a child process on a Unix socket."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ from wheelyard.adapters.servers.processes import (
 from wheelyard.errors import ServiceStartError
 
 MAJOR: Final = "18"
-"""The major version that this Wheelyard's data directories have."""
+"""The major version of this Wheelyard's data directories."""
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -50,22 +50,24 @@ _SETTINGS: Final = {
     "max_connections": "60",
     "max_wal_size": "256MB",
     "jit": "off",
-    # Parallel queries need more of /dev/shm than containers are given, and no query here is large.
+    # Parallel queries need more of /dev/shm than containers get, and no query here is large:
+    # https://github.com/docker-library/postgres/issues/416
     "max_parallel_workers_per_gather": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# PostgreSQL's own words: SIGINT is a fast shutdown, SIGQUIT an immediate one with recovery at the next start.
+# SIGINT is a fast shutdown, SIGQUIT an immediate one with recovery at the next start:
+# https://postgresql.org/docs/16/server-shutdown.html
 _STOP_STEPS: Final = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
 _INITDB_SECONDS: Final = 180.0
 _RECOVERY_SECONDS: Final = 300.0
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server that lives as long as this process, its data in the state directory.
+    """A PostgreSQL server that lives as long as this process, with its data in the state directory.
 
-    As root it runs as the system user ``wheelyard``, which is made if need be. Start it from the thread that the
-    program's event loop runs in for good.
+    As root it runs as the system user ``wheelyard``, which is created if necessary. Start it from the thread that runs
+    the program's event loop until the end.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, while it runs."""
+        """The server's process id while it runs, else None."""
         return self._child.pid if self._child and self._child.poll() is None else None
 
     async def __aenter__(self) -> str:
@@ -98,9 +100,9 @@ class EmbeddedPostgres:
         await self.stop()
 
     async def start(self) -> str:
-        """Start the server, creating the data directory and the database at first, and return the address.
+        """Start the server, after creating the data directory and the database if necessary, and return the address.
 
-        Raises AlreadyRunningError, DiskFullError, or ServiceStartError with the reason and what to do.
+        Raise AlreadyRunningError, DiskFullError, or ServiceStartError with the reason and what to do.
         """
         await asyncio.to_thread(self._state.make)
         self._lock.acquire()
@@ -118,11 +120,11 @@ class EmbeddedPostgres:
         return self.url
 
     async def restart(self) -> None:
-        """Start the server again after it has ended by itself; its address stays."""
+        """Start the server again after it has ended by itself, at the same address."""
         await self._start_server()
 
     async def stop(self) -> None:
-        """Stop the server in good order; without one, do nothing."""
+        """Stop the server in order; do nothing if there is none."""
         child, self._child = self._child, None
         if child is not None:
             await end_child(child, _STOP_STEPS)
@@ -137,15 +139,15 @@ class EmbeddedPostgres:
         rotate_log(self._log)
 
     async def _end_leftover(self) -> None:
-        # We hold the lock, so a server that still runs on our directory was left by a Wheelyard that was killed.
+        # We hold the lock, so a server that still runs on our directory belonged to a Wheelyard that was killed.
         if mark := await asyncio.to_thread(find_server, self._data_dir):
             await end_leftover(mark, _STOP_STEPS)
 
     async def _initialise(self) -> None:
-        # Renamed when it is whole: initdb may be interrupted at any point.
+        # Renamed when it is complete: initdb may be interrupted at any point.
         fresh = await asyncio.to_thread(make_workshop, self._state.root, self._data_dir.name)
         await asyncio.to_thread(hand_over, fresh, self._account)
-        # The built-in locale does not change with the system's C library, as sort orders of indexes must not.
+        # The built-in locale does not change with the system's C library. The sort order of an index must never change.
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         command = self._command("initdb", "-D", str(fresh), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", *locale)
         try:
@@ -181,7 +183,7 @@ class EmbeddedPostgres:
         return self._command("postgres", "-D", str(self._data_dir), *options)
 
     async def _start_server(self) -> None:
-        # Tried again for a while: processes of a killed server hold its shared memory until they have noticed.
+        # Try for a while: processes of a killed server hold its shared memory until they notice that it is gone.
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._start_timeout_seconds
         while True:
@@ -194,14 +196,14 @@ class EmbeddedPostgres:
 
     async def _is_ready(self) -> bool:
         loop = asyncio.get_running_loop()
-        # A crashed server replays its log before it lets anybody in.
+        # A crashed server replays its log before it accepts connections.
         deadline = loop.time() + _RECOVERY_SECONDS
         while self._child is not None and self._child.poll() is None:
             try:
                 connection = await psycopg.AsyncConnection.connect(self._maintenance_url, connect_timeout=5)
             except psycopg.OperationalError as error:
                 if loop.time() > deadline:
-                    raise self._start_error(f"it did not let us in for {_RECOVERY_SECONDS:.0f} seconds") from error
+                    raise self._start_error(f"it accepted no connection for {_RECOVERY_SECONDS:.0f} seconds") from error
                 await asyncio.sleep(POLL_SECONDS)
             else:
                 await connection.close()

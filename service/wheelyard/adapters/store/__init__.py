@@ -1,1 +1,1 @@
-"""PostgreSQL: every statement that the service sends."""
+"""Every statement that the service sends to PostgreSQL."""

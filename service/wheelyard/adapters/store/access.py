@@ -1,7 +1,7 @@
-"""API tokens in PostgreSQL. Must not see secrets, only their digests.
+"""API tokens, sessions and the audit log in PostgreSQL.
 
-A token is looked up by the digest of its secret; how long that takes depends on the digest, which tells nothing of
-the secret, so a comparison in constant time has nothing to add.
+Only digests of secrets are stored. A token is looked up by the digest of its secret. The time of the look-up depends on
+the digest alone, so a comparison in constant time would add nothing.
 """
 
 import uuid
@@ -31,18 +31,18 @@ order by id desc limit %(limit)s
 
 
 class PostgresAudit:
-    """The AuditStore on PostgreSQL."""
+    """Store the audit log in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record(self, change: Change) -> None:
-        """Write down a change in a transaction of its own."""
+        """Record a change in a transaction of its own."""
         async with self._database.transaction() as connection:
             await record_change(connection, change)
 
     async def list_entries(self, wanted: AuditFilter) -> tuple[AuditEntry, ...]:
-        """List entries, newest first."""
+        """Return the entries that match, newest first."""
         parameters = {
             "object": wanted.object,
             "actor": wanted.actor,
@@ -53,7 +53,7 @@ class PostgresAudit:
 
 
 async def record_change(connection: Connection, change: Change) -> None:
-    """Write down a change in the transaction that makes it."""
+    """Record a change in the caller's transaction."""
     values = {
         "actor": change.actor,
         "action": change.action,
@@ -70,13 +70,13 @@ def _entry_of(row: Row) -> AuditEntry:
 
 LIVE: Final = "tokens.revoked_at is null and (tokens.expires_at is null or tokens.expires_at > now())"
 LONG_AGO: Final = "(tokens.last_used_at is null or tokens.last_used_at < now() - interval '5 s')"
-"""When the use of a token is noted again."""
+"""SQL condition: the last use was recorded so long ago that it is recorded again."""
 _CREATE: Final = b"""
 insert into tokens (id, name, scope, secret_digest, expires_at)
 values (%(id)s, %(name)s, %(scope)s, %(digest)s, %(expires_at)s) returning *
 """
-# Its use is noted every few seconds: a write at each request would make all requests of a token wait for one another,
-# each with a connection of the pool.
+# Record the use of a token only every few seconds. A write for each request would make the requests of a token wait for
+# one another, and each would hold a connection of the pool.
 _FIND: Final = f"""
 with found as (select * from tokens where secret_digest = %(digest)s and {LIVE}),
      used as (update tokens set last_used_at = now() from found where tokens.id = found.id and {LONG_AGO}
@@ -109,7 +109,7 @@ returning tokens.*
 
 
 class PostgresTokens:
-    """The TokenStore on PostgreSQL."""
+    """Store tokens and sessions in PostgreSQL."""
 
     def __init__(self, database: Database, *, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
         self._database = database
@@ -118,7 +118,7 @@ class PostgresTokens:
     async def create(
         self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
     ) -> Token:
-        """Record a token, and who made it."""
+        """Insert a token and return it."""
         new = {"id": self._new_id(), "name": name, "scope": scope.value}
         async with self._database.transaction() as connection:
             row = await _one(connection, _CREATE, {**new, "digest": secret_digest, "expires_at": expires_at})
@@ -128,16 +128,16 @@ class PostgresTokens:
         return token_of(row)
 
     async def find(self, secret_digest: str) -> Token | None:
-        """Find a live token and note its use."""
+        """Return the live token with this digest and record its use; None if there is none."""
         row = await self._database.fetch_one(_FIND, {"digest": secret_digest})
         return None if row is None else token_of(row)
 
     async def list_tokens(self) -> tuple[Token, ...]:
-        """List every token, newest first."""
+        """Return every token, newest first."""
         return tuple(token_of(row) for row in await self._database.fetch_all(_LIST, {}))
 
     async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
-        """End a token; ending it twice is no error, and changes nothing."""
+        """Revoke a token and return it. Revoking it again changes nothing."""
         try:
             wanted: Row = {"id": uuid.UUID(token_id)}
         except ValueError as error:
@@ -152,7 +152,7 @@ class PostgresTokens:
             return token_of(await _one(connection, _REVOKE, wanted) or held)
 
     async def open_session(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
-        """Record a session, and forget those that are over."""
+        """Insert a session and delete expired ones."""
         values = {"digest": secret_digest, "token": uuid.UUID(token.id), "expires_at": expires_at}
         async with self._database.transaction() as connection:
             await connection.execute(_FORGET)
@@ -162,12 +162,12 @@ class PostgresTokens:
             await record_change(connection, change)
 
     async def find_session(self, secret_digest: str) -> Token | None:
-        """Find the live token of a live session and note its use."""
+        """Return the live token of a live session and record its use; None if there is none."""
         row = await self._database.fetch_one(_FIND_SESSION, {"digest": secret_digest})
         return None if row is None else token_of(row)
 
     async def close_session(self, secret_digest: str) -> None:
-        """End a session."""
+        """Delete a session."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_CLOSE, {"digest": secret_digest})).fetchone()
             if row is not None:

@@ -1,6 +1,6 @@
-"""What workers write to PostgreSQL, fenced by the attempt's number.
+"""Write the progress of attempts to PostgreSQL, fenced by the attempt's number.
 
-A lease runs by the database's clock alone. Must not decide what an attempt does.
+A lease is measured by the database's clock only.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ where id = %(id)s and attempt = %(number)s and status = 'running' returning canc
 _ENTER_STAGE: Final = b"""
 update builds set stage = %(stage)s where id = %(id)s and attempt = %(number)s and status = 'running' returning id
 """
-# A build that is to be tried again is over all the same if somebody wants its end, or if this was its last try.
+# A build that would be tried again is final if its cancellation was requested or if this was its last try.
 _FINISH: Final = b"""
 with next as (
     select id, case
@@ -65,7 +65,7 @@ update builds set status = 'failed', stage = null, lease_until = null, failure =
 where id = %(id)s
 """
 _STATUS: Final = b"select status from builds where id = %(id)s"
-# One statement, because it runs many times a second: fenced, and told to whoever follows the build.
+# This is one statement because it runs many times a second. It is fenced, and it notifies the readers of the log.
 _APPEND_LOG: Final = """
 with held as (
     update attempts set log_size = log_size + octet_length(%(data)s::bytea)
@@ -81,24 +81,24 @@ select pg_notify(%(channel)s, build_id::text) from chunk
 
 
 class PostgresAttempts:
-    """The AttemptStore and the CancelSignals on PostgreSQL."""
+    """Store attempts in PostgreSQL and listen for cancel requests."""
 
     def __init__(self, database: Database, queue: BuildQueue) -> None:
         self._database = database
         self._queue = queue
 
     async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
-        """Take the build and open an attempt; the former attempt, if it is still open, was lost."""
+        """Take the build and open an attempt; None if it cannot be taken. Close an earlier open attempt as lost."""
         async with self._database.transaction() as connection:
             return await claim_on(connection, self._queue, build_id, worker=worker, lease_seconds=lease_seconds)
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
-        """Extend the lease if it is still ours."""
+        """Extend the lease; return whether the claim still holds it and whether cancellation was requested."""
         row = await self._database.fetch_one(BEAT, {**_fence(claim), "lease": lease_seconds})
         return Beat(holds_lease=row is not None, cancel_requested=row is not None and bool(row["cancel_requested"]))
 
     async def enter_stage(self, claim: Claim, stage: Stage) -> bool:
-        """Record the stage that begins."""
+        """Record the stage that begins; return False if the lease was lost."""
         async with self._database.transaction() as connection:
             values = {**_fence(claim), "stage": stage.value}
             row = await (await connection.execute(_ENTER_STAGE, values)).fetchone()
@@ -106,11 +106,11 @@ class PostgresAttempts:
             return row is not None
 
     async def append_log(self, claim: Claim, data: bytes) -> bool:
-        """Add a chunk where the log ends."""
+        """Append a chunk to the log; return False if the lease was lost."""
         return bool(await self._database.ask(_APPEND_LOG, {**_fence(claim), "data": data, "channel": CHANNEL}))
 
     async def finish(self, claim: Claim, outcome: Outcome) -> Status | None:
-        """End the attempt and the build in one transaction."""
+        """Finish the attempt and the build in one transaction; return the new status, None if the lease was lost."""
         async with self._database.transaction() as connection:
             values = {
                 **_fence(claim),
@@ -136,14 +136,14 @@ class PostgresAttempts:
             return Status(row["status"])
 
     def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Listen for the wish to cancel the build."""
+        """Yield an event that is set when the build is to be cancelled."""
         return self._database.event(cancel_topic(build_id))
 
 
 async def claim_on(
     connection: Connection, queue: BuildQueue, build_id: str, *, worker: str, lease_seconds: float
 ) -> Claim | None:
-    """Take a build inside the caller's transaction; one that cannot be read fails, instead of its reader."""
+    """Take a build in the caller's transaction. Fail the build if its record cannot be read."""
     values = {"id": build_id, "worker": worker, "lease": lease_seconds, "most_deaths": MAX_DEATHS}
     row = await (await connection.execute(_CLAIM, values)).fetchone()
     if row is None:
@@ -169,7 +169,7 @@ async def claim_on(
 
 
 async def _fail_unreadable(connection: Connection, queue: BuildQueue, row: Row, error: RecordUnreadableError) -> None:
-    """End a build that was just taken, with its attempt, because its order cannot be read."""
+    """Fail a build that was just taken, and its attempt, because its order cannot be read."""
     build_id = str(row["id"])
     outcome = Outcome(status=Status.FAILED, failure=Failure.of(error, stage=None))
     await connection.execute(_FAIL_TAKEN, {"id": build_id, "failure": failure_json(outcome.failure)})
@@ -191,7 +191,7 @@ async def _record_wheel(connection: Connection, claim: Claim, outcome: Outcome) 
 
 
 async def close_lost(connection: Connection, build_id: str) -> None:
-    """Close the attempts at a build that are open though their worker is gone."""
+    """Close the open attempts of a build whose worker is gone."""
     cursor = await connection.execute(_LOST_ATTEMPTS, {"id": build_id})
     for row in await cursor.fetchall():
         failure = Failure.of(WorkerLostError(worker=row["worker"], died=row["worker_died"]), stage=None)

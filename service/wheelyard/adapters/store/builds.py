@@ -1,4 +1,4 @@
-"""Builds in PostgreSQL: what people asked for and what became of it. Must not run builds."""
+"""Builds and the requests for them in PostgreSQL."""
 
 import contextlib
 import uuid
@@ -31,7 +31,7 @@ values (%(id)s, %(key)s, %(requirement)s, %(project)s, %(version)s, %(sdist)s, %
 on conflict (key) where status in ('queued', 'running', 'succeeded') do nothing
 returning id
 """
-# A requester's next build comes after those that he has in line, and never before the turn that it is now.
+# A requester's next build comes after his queued builds, and never before the turn that is served now.
 _TURN: Final = b"""
 select greatest(
     coalesce((select turn from builds where lane = %(lane)s and priority = %(priority)s and status = 'queued'
@@ -39,16 +39,16 @@ select greatest(
     coalesce((select turn + 1 from builds where lane = %(lane)s and priority = %(priority)s and status = 'queued'
               and queued_for = %(by)s order by turn desc limit 1), 0)) as turn
 """
-_HURRY: Final = b"""
+_RAISE_PRIORITY: Final = b"""
 update builds set priority = %(priority)s, turn = %(turn)s, queued_for = %(by)s
 where id = %(id)s and status = 'queued' and (priority, turn) > (%(priority)s, %(turn)s)
 """
 _COUNT_QUEUED: Final = b"select count(*) as count from builds where queued_for = %(by)s and status = 'queued'"
 _FIND_EQUAL: Final = b"select id from builds where key = %(key)s and status in ('queued', 'running', 'succeeded')"
-# The lock keeps whoever cancels what nobody wants from doing so before our wish is written down.
+# The lock keeps a cancellation of unwanted builds waiting until our request is recorded.
 _HOLD_EQUAL: Final = _FIND_EQUAL + b" for key share"
-# What it waits for comes forward with it.
-_HURRY_AWAITED: Final = b"""
+# The builds that it depends on move forward with it.
+_RAISE_DEPENDENCIES: Final = b"""
 with recursive needed(id) as (
     select for_build_id from build_waits where build_id = %(id)s and for_build_id is not null and released_at is null
     union
@@ -62,7 +62,7 @@ _INSERT_REQUEST: Final = b"""
 insert into requests (build_id, requirement, requested_by, joined, prebuild_id, request_id, trace_id)
 values (%(id)s, %(requirement)s, %(by)s, %(joined)s, %(prebuild_id)s, %(request_id)s, %(trace_id)s)
 """
-# The lock makes a prebuild's end wait for us, so that it sees this build.
+# The lock makes the end of a prebuild wait for us, so that it sees this build.
 _IS_CANCELLED: Final = b"select cancelled from prebuilds where id = %(prebuild_id)s for share"
 _SELECT: Final = b"select * from builds where id = %(id)s"
 _SELECT_ATTEMPTS: Final = b"""
@@ -94,7 +94,7 @@ where (%(project)s::text is null or project = %(project)s)
   and (%(before)s::uuid is null or sequence < (select sequence from builds where id = %(before)s))
 order by sequence desc limit %(limit)s
 """
-# A look-up for each project: what it costs does not depend on how many builds there are.
+# One look-up for each project: the cost does not depend on the number of builds.
 _NEWEST: Final = """
 select b.* from unnest(%(projects)s::text[]) as p(name) cross join lateral (
     select id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority,
@@ -106,14 +106,15 @@ _TYPICAL: Final = """
 select project, percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at)) as seconds
 from builds where project = any(%(projects)s) and status = 'succeeded' and started_at is not null group by project
 """
-# A build without an attempt ends at once; a running one is told by its next heartbeat; a finished one stays as it is.
+# A build without an attempt ends at once. A running one learns of it by its next heartbeat. A finished one stays as it
+# is.
 _CANCEL: Final = b"""
 update builds set cancel_requested = true,
        status = case when status = 'queued' then 'cancelled' else status end,
        finished_at = case when status = 'queued' then now() else finished_at end, not_before = null, waiting = false
 where id = %(id)s and status in ('queued', 'running')
 """
-# What was tried before does not count any more. An equal build that came in between is joined instead.
+# Earlier tries no longer count. If an equal build was inserted meanwhile, it is joined instead.
 _RETRY: Final = b"""
 update builds b set status = 'queued', finished_at = null, failure = null, cancel_requested = false,
        uncounted = attempt, deaths = 0, turn = %(turn)s, queued_for = %(by)s,
@@ -126,14 +127,14 @@ _END_PAUSE: Final = b"update builds set not_before = null where id = %(id)s and 
 _IS_WANTED: Final = """
 select 1 from requests where build_id = %(id)s and requested_by = %(by)s and not withdrawn limit 1
 """
-_FIND_TWIN: Final = b"""
+_FIND_ACTIVE_EQUAL: Final = b"""
 select o.id from builds b join builds o on o.key = b.key and o.status in ('queued', 'running', 'succeeded')
 where b.id = %(id)s
 """
 
 
 class PostgresBuilds:
-    """The BuildStore, the EqualBuilds, the RetryStore and the BuildTimes on PostgreSQL."""
+    """Store builds in PostgreSQL."""
 
     def __init__(
         self,
@@ -159,7 +160,7 @@ class PostgresBuilds:
         prebuild_id: str | None = None,
         trace: Trace = NO_TRACE,
     ) -> Submission:
-        """Insert the build and its job, or join the equal build; the unique index decides, not a look before."""
+        """Insert the build and its job, or join the equal build. The unique index decides, not a look-up before it."""
         async with self._database.transaction() as connection:
             if prebuild_id is not None:
                 await _refuse_if_cancelled(connection, prebuild_id)
@@ -175,7 +176,7 @@ class PostgresBuilds:
             return Submission(build=await _read(connection, build_id), joined=joined)
 
     async def _begin_count(self, connection: Connection, requested_by: str) -> None:
-        """Let others who add to the same caller's builds wait until our transaction ends; comes before other locks."""
+        """Make other transactions that add builds of this caller wait for ours. Take this lock before any other."""
         if self._limits.builds:
             await hold_caller(connection, requested_by)
 
@@ -193,13 +194,13 @@ class PostgresBuilds:
         priority: Priority,
         trace: Trace = NO_TRACE,
     ) -> tuple[str, bool]:
-        """Queue or join a build inside the caller's transaction, who writes down who wants it."""
+        """Queue or join a build in the caller's transaction. The caller records the request."""
         place: Row = {"lane": str(order.lane), "priority": priority.rank, "by": requested_by, **_columns(trace)}
         place["turn"] = await _turn(connection, place)
         build_id, joined = await self._insert_or_join(connection, order, place)
         if joined:
-            await connection.execute(_HURRY, {**place, "id": build_id})
-            await connection.execute(_HURRY_AWAITED, {**place, "id": build_id})
+            await connection.execute(_RAISE_PRIORITY, {**place, "id": build_id})
+            await connection.execute(_RAISE_DEPENDENCIES, {**place, "id": build_id})
         await record_change(connection, request_of(build_id, order, by=requested_by, joined=joined))
         return build_id, joined
 
@@ -210,13 +211,13 @@ class PostgresBuilds:
             if row is not None:
                 await self._queue.wake(connection, str(order.lane))
                 return str(row["id"]), False
-            # The equal build can fail between the two statements: then there is nothing to join, and we insert again.
+            # The equal build can fail between the two statements. Then there is nothing to join, and we insert again.
             row = await (await connection.execute(_HOLD_EQUAL, {"key": order.key})).fetchone()
             if row is not None:
                 return str(row["id"]), True
 
     async def get(self, build_id: str) -> Build:
-        """Read one build with its attempts."""
+        """Return a build with its attempts; raise NotFoundError."""
         wanted: Row = {"id": _id_of(build_id)}
         async with self._database.one_exchange() as connection:
             found = [await connection.execute(statement, wanted) for statement in _READ]
@@ -224,13 +225,13 @@ class PostgresBuilds:
         return _build_of(build_id, build, attempts, waits)
 
     async def find_equal(self, key: str) -> Build | None:
-        """Read the build that has this key and is not in vain."""
+        """Return the build with this key that has not failed and was not cancelled; None if there is none."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_FIND_EQUAL, {"key": key})).fetchone()
             return None if row is None else await _read(connection, str(row["id"]))
 
     async def list_builds(self, wanted: BuildFilter) -> BuildPage:
-        """List builds, newest first; one row more than asked for tells whether there is a next page."""
+        """Return a page of builds, newest first. One row more than the limit shows whether there is a next page."""
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters = {
             "project": wanted.project,
@@ -250,12 +251,12 @@ class PostgresBuilds:
         return BuildPage(builds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
     async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
-        """Read the newest build of each project, or the newest that is over."""
+        """Return the newest build of each project, or the newest final one."""
         rows = await self._database.fetch_all(_NEWEST, {"projects": list(projects), "final": is_final})
         return {build.project: build for build in readable("build", rows, summary_of)}
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
-        """Cancel at once if nobody works on it, else ask the worker to stop."""
+        """Cancel the build at once if no worker holds it, else ask its worker to stop."""
         async with self._database.transaction() as connection:
             build = await _read(connection, build_id)
             if (await connection.execute(_CANCEL, {"id": build_id})).rowcount:
@@ -267,7 +268,7 @@ class PostgresBuilds:
             return await _read(connection, build_id)
 
     async def leave(self, build_id: str, *, requested_by: str) -> Build:
-        """Withdraw what somebody has asked for, and cancel the build if that was all."""
+        """Withdraw a caller's requests for a build. Cancel the build if there are no others."""
         async with self._database.transaction() as connection:
             await _read(connection, build_id)
             if not await leave(connection, build_id, by=requested_by):
@@ -275,12 +276,12 @@ class PostgresBuilds:
             return await _read(connection, build_id)
 
     async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
-        """Look for a request that was not withdrawn."""
+        """Return whether this caller has a request for the build that was not withdrawn."""
         wanted = {"id": _id_of(build_id), "by": requested_by}
         return await self._database.fetch_one(_IS_WANTED, wanted) is not None
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
-        """Queue it anew, unless an equal build is there or comes in between: the unique index decides."""
+        """Queue the build again, or join an equal one. The unique index decides."""
         while True:
             with contextlib.suppress(UniqueViolation):
                 async with self._database.transaction() as connection:
@@ -303,19 +304,19 @@ class PostgresBuilds:
                 await notify(connection, build_id)
                 await record_change(connection, retry_of(build, requested_by))
                 return Submission(build=await _read(connection, build_id), joined=False)
-        twin = await (await connection.execute(_FIND_TWIN, {"id": build_id})).fetchone()
-        joined_id = str(twin["id"]) if twin else build_id
+        equal = await (await connection.execute(_FIND_ACTIVE_EQUAL, {"id": build_id})).fetchone()
+        joined_id = str(equal["id"]) if equal else build_id
         if joined_id != build_id:
             await want_again(connection, joined_id, place)
         return Submission(build=await _read(connection, joined_id), joined=True)
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
-        """Take each project's median."""
+        """Return the median duration in seconds of each project's builds."""
         rows = await self._database.fetch_all(_TYPICAL, {"projects": list(projects)})
         return {row["project"]: float(row["seconds"]) for row in rows}
 
     async def ping(self) -> None:
-        """Ask the database for an answer."""
+        """Raise DatabaseUnavailableError if the database does not answer."""
         await self._database.fetch_one("select 1", {})
 
 

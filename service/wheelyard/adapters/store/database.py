@@ -1,7 +1,4 @@
-"""The PostgreSQL connections that the stores share: a pool, typed errors, and wake-ups through LISTEN.
-
-Must not know any table.
-"""
+"""The PostgreSQL connections that the stores share: a pool, typed errors, and wake-ups through LISTEN."""
 
 import asyncio
 import contextlib
@@ -24,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError
 from wheelyard.logs import get_logger
 
-# The newest that the first release had: it did not write down yet which ones it had.
+# The newest migration of the first release, which did not record what it had applied.
 _UNWRITTEN: Final = "03.04.00_50_post_add_retry_failed_job_procedure.sql"
 _RECORD: Final = b"create table if not exists queue_migrations (name text primary key)"
 _INDEX: Final = b"create index on procrastinate_jobs ((args->>'build_id'))"
@@ -34,7 +31,7 @@ _SyncConnection = psycopg.Connection[Any]
 
 
 def bring_queue_up_to_date(connection: _SyncConnection) -> None:
-    """Make the queue's tables, or apply the migrations that they lack; the connection must be in autocommit mode.
+    """Create the queue's tables, or apply the migrations that they lack. The connection must be in autocommit mode.
 
     The names of procrastinate's migrations are in order:
     https://procrastinate.readthedocs.io/en/stable/howto/production/migrations.html
@@ -66,7 +63,7 @@ def _newest(connection: _SyncConnection) -> str:
 
 
 CHANNEL: Final = "wheelyard_build"
-"""NOTIFY on it carries a topic: the id of the build that changed, or a wish that concerns one."""
+"""NOTIFY on it carries a topic: the id of the build that changed, or a request that concerns one."""
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
@@ -75,7 +72,7 @@ _PREFER_ORDER: Final = b"""
 select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('enable_seqscan', 'off', true)
 """
-# What is not said in the address. A network that is cut says nothing either: the kernel finds out within a lease.
+# Defaults for what the address does not set. A cut network sends no error, so keepalives find it within a lease.
 _LINE_OPTIONS: Final = {
     "connect_timeout": "5",
     "keepalives": "1",
@@ -85,11 +82,11 @@ _LINE_OPTIONS: Final = {
     "tcp_user_timeout": "9000",
 }
 _ANSWER_SECONDS: Final = 30.0
-"""How long a transaction may take; whatever is done here in one takes less than a second on a server that is well."""
+"""How long a transaction may take. Each of ours takes less than a second on a healthy server."""
 _SILENCE_SHARE: Final = 1 / 3
-"""Of that, how long the server waits inside of a transaction for a word of ours, and with it who waits for its locks.
+"""Share of it that the server waits for our next statement inside a transaction.
 
-A worker that is frozen, or cut off, in the middle of a sweep would else hold off the sweeps of all others for good.
+A worker that is frozen or cut off in the middle of a sweep would otherwise block the sweeps of all others for ever.
 """
 _AWAY: Final = (
     psycopg.OperationalError,
@@ -98,7 +95,7 @@ _AWAY: Final = (
     PoolTimeout,
 )
 _HOLD_CALLER: Final = b"select pg_advisory_xact_lock(hashtextextended('wheelyard caller ' || %(caller)s, 0))"
-_HANG_UP_ON_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
+_LIMIT_SILENCE: Final = b"select set_config('idle_in_transaction_session_timeout', %(time)s, false)"
 _log = get_logger(__name__)
 
 
@@ -142,25 +139,26 @@ class Database:
         await self._pool.close()
 
     async def _configure(self, connection: Connection) -> None:
-        """Say what holds for a connection; not in its address, where not every pooler takes it."""
+        """Set the options of a connection, here because some poolers do not accept them in its address."""
         await connection.set_autocommit(True)
-        await connection.execute(_HANG_UP_ON_SILENCE, {"time": self._silence})
+        await connection.execute(_LIMIT_SILENCE, {"time": self._silence})
         await connection.set_autocommit(False)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Give a connection inside a transaction.
+        """Yield a connection inside a transaction.
 
-        Raises DatabaseUnavailableError if there is none to be had, InvalidRequestError for values that no column holds.
+        Raise DatabaseUnavailableError if no connection can be had, InvalidRequestError for values that no column can
+        hold.
         """
         with _typed_errors():
             async with self._pool.connection() as connection:
-                with _hanging_up_after(self._answer_seconds, connection):
+                with _closing_after(self._answer_seconds, connection):
                     async with connection.transaction():
                         yield connection
 
     async def fetch_one(self, query: str, parameters: Row) -> Row | None:
-        """Run one statement in its own transaction and return its first row."""
+        """Run one statement in its own transaction and return its first row; None if there is none."""
         async with self.transaction() as connection:
             cursor = await connection.execute(query.encode(), parameters)
             return await cursor.fetchone()
@@ -172,15 +170,15 @@ class Database:
             return await cursor.fetchall()
 
     async def ask(self, query: str, parameters: Row, *, binary: bool = False) -> list[Row]:
-        """Run one statement that is a transaction by itself: one exchange instead of three."""
+        """Run one statement that is a transaction by itself, in one exchange instead of three, and return its rows."""
         async with self._autocommit() as connection:
             return await (await connection.execute(query.encode(), parameters, binary=binary)).fetchall()
 
     @contextlib.asynccontextmanager
     async def one_exchange(self) -> AsyncIterator[Connection]:
-        """Give a connection that sends its statements together when the block ends; they are one transaction.
+        """Yield a connection that sends its statements together, as one transaction, when the block ends.
 
-        What they return can be fetched afterwards.
+        Their results can be fetched afterwards.
         """
         async with self._autocommit() as connection, connection.pipeline():
             yield connection
@@ -189,7 +187,7 @@ class Database:
     async def _autocommit(self) -> AsyncIterator[Connection]:
         with _typed_errors():
             async with self._pool.connection() as connection:
-                with _hanging_up_after(self._answer_seconds, connection):
+                with _closing_after(self._answer_seconds, connection):
                     await connection.set_autocommit(True)
                     try:
                         yield connection
@@ -198,13 +196,13 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def watch(self, build_id: str) -> AsyncIterator[AsyncIterator[None]]:
-        """Give an iterator that yields at once, at each change of the build, and at least every ``poll_seconds``."""
+        """Yield an iterator that yields at once, at each change of the build, and at least every ``poll_seconds``."""
         async with self.event(build_id) as event:
             yield _wake_ups(event, self._poll_seconds)
 
     @contextlib.asynccontextmanager
     async def event(self, topic: str) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set whenever somebody notifies of the topic; one is missed while LISTEN is away."""
+        """Yield an event that is set at each notification of the topic. Notifications are lost while LISTEN is down."""
         event = asyncio.Event()
         self._waiting[topic].add(event)
         try:
@@ -215,13 +213,13 @@ class Database:
                 del self._waiting[topic]
 
     async def _listen_forever(self) -> None:
-        """Hold one LISTEN connection; while the database is away, the watchers' own poll carries on."""
+        """Hold one LISTEN connection. While the database is down, the watchers poll by themselves."""
         while True:
             try:
                 await self._listen()
             except psycopg.Error:
-                pass  # said by whoever asks the database something
-            except Exception:  # noqa: BLE001  without it, nobody would be woken up any more
+                pass  # callers of the database report it
+            except Exception:  # noqa: BLE001  without the loop, no watcher would be woken
                 _log.exception("listening-interrupted")
             await asyncio.sleep(self._poll_seconds)
 
@@ -234,15 +232,16 @@ class Database:
 
 
 async def prefer_order(connection: Connection) -> None:
-    """Let the rest of a transaction read the beginning of an ordered index, instead of sorting what a filter leaves.
+    """Make the planner read the start of an ordered index instead of sorting what a filter leaves.
 
-    Statistics lag behind a queue that fills quickly, and with them the planner takes thousands of rows for a few.
+    Applies to the rest of the transaction. Statistics lag behind a queue that fills quickly. With them, the planner
+    sorts thousands of rows to return a few.
     """
     await connection.execute(_PREFER_ORDER)
 
 
 async def hold_caller(connection: Connection, caller: str) -> None:
-    """Let nobody else count what a caller has until this transaction ends, so that what was counted stays true."""
+    """Lock a caller's builds against other counts until the transaction ends, so that our count stays true."""
     await connection.execute(_HOLD_CALLER, {"caller": caller})
 
 
@@ -255,10 +254,11 @@ async def _wake_ups(event: asyncio.Event, poll_seconds: float) -> AsyncIterator[
 
 
 def migrate(conninfo: str) -> None:
-    """Bring the schema up to date: ours with yoyo, the queue's with procrastinate's own migrations.
+    """Apply the missing migrations: ours with yoyo, the queue's with procrastinate's own.
 
-    Any number of processes may call it at once: an advisory lock, which dies with its holder, lets one through at a
-    time (yoyo's own lock is a row that a killed process leaves behind).
+    Any number of processes may call it at once. An advisory lock, which ends with its holder, admits one at a time.
+    yoyo's own lock is a row that a killed process leaves behind, hence its ``break-lock`` command:
+    https://manpages.ubuntu.com/manpages/questing/man1/yoyo.1.html
     """
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(b"select pg_advisory_lock(hashtext('wheelyard-migrate'))")
@@ -269,37 +269,38 @@ def migrate(conninfo: str) -> None:
 
 
 @contextlib.contextmanager
-def _hanging_up_after(seconds: float, connection: Connection) -> Iterator[None]:
-    """Close the line when a block takes too long: whoever waits for an answer on it gets an error, at once.
+def _closing_after(seconds: float, connection: Connection) -> Iterator[None]:
+    """Close the connection when a block takes too long, so that its caller gets an error at once.
 
-    A cancellation would not do: the driver first asks the server to let go, and then waits for its answer all the same.
+    Cancelling the task is not enough: psycopg then waits for the server's answer to the cancellation.
+    https://github.com/psycopg/psycopg/issues/1371
     """
-    handle = asyncio.get_running_loop().call_later(seconds, _hang_up, connection)
+    handle = asyncio.get_running_loop().call_later(seconds, _shut_down, connection)
     try:
         yield
     finally:
         handle.cancel()
 
 
-def _hang_up(connection: Connection) -> None:
+def _shut_down(connection: Connection) -> None:
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 
 def with_line_options(conninfo: str) -> str:
-    """Complete a connection string by what notices a line that was cut; what it says itself stays."""
-    said = psycopg.conninfo.conninfo_to_dict(conninfo)
-    missing = {name: value for name, value in _LINE_OPTIONS.items() if name not in said}
+    """Add the options that detect a cut connection to a connection string; options that it already sets stay."""
+    given = psycopg.conninfo.conninfo_to_dict(conninfo)
+    missing = {name: value for name, value in _LINE_OPTIONS.items() if name not in given}
     return psycopg.conninfo.make_conninfo(conninfo, **missing)
 
 
 def complete_address(conninfo: str, password: str | None) -> str:
-    """Put a password that is kept apart into a connection string."""
+    """Return the connection string with a password that is stored apart from it."""
     return conninfo if password is None else psycopg.conninfo.make_conninfo(conninfo, password=password)
 
 
 def _yoyo_url(conninfo: str) -> str:
-    """Say the connection in the form that yoyo takes: a URL with the driver in its scheme."""
+    """Return the connection as yoyo expects it: a URL with the driver in its scheme."""
     parts = psycopg.conninfo.conninfo_to_dict(conninfo)
     query = urlencode({key: str(value) for key, value in parts.items() if key != "dbname"})
     return f"postgresql+psycopg:///{parts.get('dbname', '')}?{query}"
@@ -307,11 +308,11 @@ def _yoyo_url(conninfo: str) -> str:
 
 @contextlib.contextmanager
 def _typed_errors() -> Iterator[None]:
-    """Say the driver's errors in our words; a mistake in our own SQL stays what it is."""
+    """Raise our errors for the driver's. Errors in our own SQL stay as they are."""
     try:
         yield
     except psycopg.DataError as error:
-        # What a caller can send and no text of PostgreSQL can hold is above all the character NUL.
+        # The most frequent value that a caller can send and PostgreSQL cannot store is the character NUL.
         raise InvalidRequestError(problems=[f"the database cannot hold a value of it: {_first_line(error)}"]) from error
     except _AWAY as error:
         raise DatabaseUnavailableError(reason=_first_line(error)) from error
@@ -322,10 +323,10 @@ def _first_line(error: Exception) -> str:
 
 
 async def notify(connection: Connection, topic: str) -> None:
-    """Wake whoever watches a build (its id is the topic), when the transaction commits."""
+    """Wake the watchers of a topic (a build's id) when the transaction commits."""
     await connection.execute(b"select pg_notify(%s, %s)", (CHANNEL, topic))
 
 
 def cancel_topic(build_id: str) -> str:
-    """Name what the worker of a build watches."""
+    """Return the topic that the worker of a build watches for cancellation."""
     return f"cancel {build_id}"

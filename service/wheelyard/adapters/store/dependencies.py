@@ -1,7 +1,7 @@
-"""Builds in PostgreSQL that wait for other builds: how they begin to wait, go on, and fail with what they wait for.
+"""Builds in PostgreSQL that depend on other builds: how they are blocked, released, and failed.
 
-All of it happens in the transaction of whatever causes it. Rows of builds that others hold are passed over, so that no
-two transactions wait for each other; the sweep comes back to them (``repair``). Must not order builds.
+Everything happens in the transaction that causes it. Rows that other transactions hold are skipped, so that no two
+transactions wait for each other. The sweep handles them later (``repair``).
 """
 
 from typing import Final
@@ -59,7 +59,7 @@ limit 100 for update skip locked
 
 
 async def begin_waiting(connection: Connection, claim: Claim, needs: tuple[MissingRelease, ...]) -> None:
-    """Let a build that was just put back into the queue wait for releases to be built, or fail it if it may not."""
+    """Block a build that was just queued again until releases are built, or fail it if it may not wait."""
     values = {"id": claim.build_id}
     rows = await (await connection.execute(_SATISFIED, values)).fetchall()
     release = f"{claim.order.project} {claim.order.version}"
@@ -78,7 +78,7 @@ async def begin_waiting(connection: Connection, claim: Claim, needs: tuple[Missi
 
 
 async def read_graph(connection: Connection) -> DependencyGraph:
-    """Read who waits for whom now."""
+    """Return which builds wait for which now."""
     rows = await (await connection.execute(_GRAPH)).fetchall()
     names = {str(row["build_id"]): row["name"] for row in rows}
     names |= {str(row["for_build_id"]): row["needed"] for row in rows}
@@ -86,7 +86,7 @@ async def read_graph(connection: Connection) -> DependencyGraph:
 
 
 async def release_dependents(connection: Connection, queue: BuildQueue, build_id: str) -> int:
-    """Let those go on, or fail, that wait for a build which has ended; returns how many builds that changed."""
+    """Release or fail the builds that depend on a build which has ended; return how many changed."""
     row = await (await connection.execute(_ENDED, {"id": build_id})).fetchone()
     if row is None or row["status"] != Status.SUCCEEDED.value:
         return await fail_dependents(connection, build_id)
@@ -97,7 +97,7 @@ async def release_dependents(connection: Connection, queue: BuildQueue, build_id
 
 
 async def fail_dependents(connection: Connection, build_id: str) -> int:
-    """Fail those that wait for a build which has ended without a wheel; returns how many."""
+    """Fail the builds that depend on a build which has ended without a wheel; return how many."""
     row = await (await connection.execute(_ENDED, {"id": build_id})).fetchone()
     if row is None or row["status"] == Status.SUCCEEDED.value:
         return 0
@@ -107,13 +107,13 @@ async def fail_dependents(connection: Connection, build_id: str) -> int:
 
 
 async def fail(connection: Connection, build_id: str, failure: Failure) -> None:
-    """Fail a build that waits or was about to, and those that wait for it."""
+    """Fail a build that waits or was about to, and those that depend on it."""
     await _end_failed(connection, build_id, failure)
     await fail_dependents(connection, build_id)
 
 
 async def go_on(connection: Connection, queue: BuildQueue, build_ids: list[object]) -> int:
-    """Put those of the builds that wait for nothing more back into their line."""
+    """Queue those of the builds again that wait for nothing more; return how many."""
     if not build_ids:
         return 0
     rows = await (await connection.execute(_GO_ON, {"ids": build_ids})).fetchall()
@@ -125,18 +125,18 @@ async def go_on(connection: Connection, queue: BuildQueue, build_ids: list[objec
 
 
 async def stop_waiting(connection: Connection, build_id: str) -> tuple[str, ...]:
-    """Forget what a build that has ended was waiting for; returns the builds that were ordered for it."""
+    """Delete what an ended build was waiting for; return the builds that were ordered for it."""
     rows = await (await connection.execute(_FORGET, {"id": build_id})).fetchall()
     return tuple(sorted(str(row["for_build_id"]) for row in rows if row["for_build_id"] is not None))
 
 
 async def forget_dependencies(connection: Connection, build_id: str) -> None:
-    """Forget all that a build has ever waited for: it begins anew."""
+    """Delete all dependencies of a build that starts afresh."""
     await connection.execute(_FORGET_ALL, {"id": build_id})
 
 
 async def repair(connection: Connection, queue: BuildQueue) -> int:
-    """Come back to what was passed over; returns how many builds that changed."""
+    """Handle the rows that were skipped; return how many builds changed."""
     overlooked = await (await connection.execute(_OVERLOOKED)).fetchall()
     count = 0
     for row in overlooked:

@@ -1,4 +1,4 @@
-"""The workers and the images of their engines in PostgreSQL, as workers report them."""
+"""Workers and the images of their engines in PostgreSQL, as workers report them."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from wheelyard.domain.builds.queue import Capacity, HostMetrics, Lane, WorkerReg
 from wheelyard.domain.catalogue.status import EngineImages
 
 SILENT_SECONDS: Final = 30.0
-"""After so long without a word, a worker is taken for lost."""
+"""A worker that has not reported for so long counts as lost."""
 
 _HOST: Final = TypeAdapter(HostMetrics)
 _REPORT: Final = """
@@ -30,7 +30,7 @@ select w.*, seen_at < now() - make_interval(secs => %(silent)s) as silent,
 from workers w order by name
 """
 _SILENT_ENGINE_SECONDS: Final = 900.0
-"""An engine of which nobody has told for so long is not listed."""
+"""An engine that no worker has reported for so long is not listed."""
 
 _ENGINE_IMAGES: Final = TypeAdapter(EngineImages)
 _REPORT_IMAGES: Final = """
@@ -44,13 +44,13 @@ select found from image_reports where seen_at >= now() - make_interval(secs => %
 
 
 class PostgresFleet:
-    """The FleetStore on PostgreSQL."""
+    """Store the reports of workers in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def report_worker(self, registration: WorkerRegistration) -> None:
-        """Insert or renew the worker's row."""
+        """Insert or update the worker's row."""
         values = {
             "name": registration.name,
             "host": registration.host,
@@ -67,18 +67,18 @@ class PostgresFleet:
         await self._database.fetch_one(_REPORT, values)
 
     async def list_workers(self) -> tuple[WorkerStatus, ...]:
-        """Read every worker."""
+        """Return every worker."""
         rows = await self._database.fetch_all(_LIST, {"silent": SILENT_SECONDS})
         return tuple(map(_worker_of, rows))
 
     async def report_images(self, found: EngineImages) -> None:
-        """Insert or renew the engine's row."""
+        """Insert or update the engine's row."""
         document = Jsonb(_ENGINE_IMAGES.dump_python(found, mode="json"))
         values = {"engine": found.engine, "host": found.host, "found": document}
         await self._database.fetch_one(_REPORT_IMAGES, values)
 
     async def list_engines(self) -> tuple[EngineImages, ...]:
-        """Read what was reported lately."""
+        """Return the engines that were reported lately."""
         rows = await self._database.fetch_all(_LIST_IMAGES, {"silent": _SILENT_ENGINE_SECONDS})
         return tuple(_ENGINE_IMAGES.validate_python(row["found"]) for row in rows)
 

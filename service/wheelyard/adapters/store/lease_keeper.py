@@ -1,6 +1,6 @@
-"""Leases that are kept while this process cannot: by a child that beats over a connection of its own.
+"""Keep leases while this process cannot, by a child that beats over a connection of its own.
 
-See ``lease_keeper_child.py`` for when it does, and docs/decisions/0027 for why it is a process.
+See ``lease_keeper_child.py`` for when it beats, and docs/decisions/0027 for why it is a process.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _TICK_SECONDS: Final = 0.5
 _RESTART_SECONDS: Final = 1.0
 _END_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 120.0
-"""How long a silent loop is believed in. Nothing that is read in the worker takes so long."""
+"""How long a silent event loop counts as alive. Nothing that the worker parses takes so long."""
 _BLOCK_BYTES: Final = 1 << 16
 _PIPE_BYTES: Final = 1 << 20
 _CHILD: Final = "wheelyard.adapters.store.lease_keeper_child"
@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 
 
 class LeaseKeeper:
-    """The child and what it has said; an asynchronous context manager, which ends it."""
+    """The child and its reports; an asynchronous context manager, which ends it."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class LeaseKeeper:
         statements: Mapping[str, bytes],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Take the database, and the statements ``beat`` and ``note_death`` for it."""
+        """Set the database, and the statements ``beat`` and ``note_death`` for it."""
         self._setup = {
             "conninfo": conninfo,
             "worker": worker,
@@ -52,10 +52,10 @@ class LeaseKeeper:
             **{name: statement.decode() for name, statement in statements.items()},
         }
         self._held: dict[tuple[str, int], float] = {}
-        """When the child has last extended each lease, by the monotonic clock; 0 is never."""
+        """When the child last extended each lease, by the monotonic clock; 0 means never."""
         self._child: asyncio.subprocess.Process | None = None
-        self._heard = -1
-        """Where the child writes to."""
+        self._reports = -1
+        """Descriptor of the pipe that the child writes to."""
         self._rest = b""
         self._keeping: asyncio.Task[None] | None = None
 
@@ -75,25 +75,25 @@ class LeaseKeeper:
         """Have the lease of a claim kept while the block lasts."""
         key = (claim.build_id, claim.attempt)
         self._held[key] = 0.0
-        self._say(hold=key)
+        self._send(hold=key)
         try:
             yield
         finally:
             del self._held[key]
-            self._say(release=key)
+            self._send(release=key)
 
     def last_beat(self, claim: Claim) -> float:
-        """Return when the child has last extended a lease; right after this process has slept, too."""
+        """Return when the child last extended a lease. The value is right even after this process was stopped."""
         self._listen()
         return self._held.get((claim.build_id, claim.attempt), 0.0)
 
     async def _keep(self) -> None:
-        """Start the child, tell it that we are there, and start another one if it ends."""
+        """Start the child, send it signs of life, and start another one if it ends."""
         while True:
             child = await self._start()
             try:
                 while child.returncode is None:
-                    self._say()
+                    self._send()
                     self._listen()
                     await asyncio.sleep(_TICK_SECONDS)
                 _log.error("lease-keeper-ended", exit_code=child.returncode)
@@ -102,14 +102,14 @@ class LeaseKeeper:
                 raise
             finally:
                 self._child = None
-                os.close(self._heard)
+                os.close(self._reports)
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _start(self) -> asyncio.subprocess.Process:
         self._rest = b""
-        self._heard, written = os.pipe()
-        os.set_blocking(self._heard, False)
-        with contextlib.suppress(OSError):  # a system may allow less, and the default holds some minutes of few builds
+        self._reports, written = os.pipe()
+        os.set_blocking(self._reports, False)
+        with contextlib.suppress(OSError):  # a system may allow less; the default holds minutes of a few builds
             fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             self._child = await asyncio.create_subprocess_exec(
@@ -121,14 +121,14 @@ class LeaseKeeper:
             )
         finally:
             os.close(written)
-        # Not in the command line, which every user of the host can read: the address of the database has a password.
-        self._say(setup=self._setup)
+        # Not in the command line, which every user of the host can read: the database's address has a password.
+        self._send(setup=self._setup)
         for key in self._held:
-            self._say(hold=key)
+            self._send(hold=key)
         return self._child
 
     async def _end(self, child: asyncio.subprocess.Process) -> None:
-        self._say(bye=True)
+        self._send(bye=True)
         if child.stdin is not None:
             child.stdin.close()
         try:
@@ -138,17 +138,17 @@ class LeaseKeeper:
             child.kill()
             await child.wait()
 
-    def _say(self, **what: Any) -> None:  # noqa: ANN401  whatever JSON can say
-        """Tell the child something; nothing at all says that the loop turns."""
+    def _send(self, **what: Any) -> None:  # noqa: ANN401  any JSON value
+        """Send the child a message; an empty one means that the event loop runs."""
         if self._child is not None and self._child.stdin is not None and not self._child.stdin.is_closing():
             self._child.stdin.write(json.dumps(what).encode() + b"\n" if what else b"\n")
 
     def _listen(self) -> None:
-        """Take what the child has said, without waiting."""
+        """Read what the child has sent, without waiting."""
         if self._child is None:
             return
         with contextlib.suppress(BlockingIOError):
-            while block := os.read(self._heard, _BLOCK_BYTES):
+            while block := os.read(self._reports, _BLOCK_BYTES):
                 *lines, self._rest = (self._rest + block).split(b"\n")
                 for build_id, attempt, sent in map(json.loads, lines):
                     if (build_id, attempt) in self._held:

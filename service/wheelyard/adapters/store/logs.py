@@ -1,6 +1,6 @@
 """Logs in PostgreSQL as readers see them: chunks while an attempt runs, compressed pieces afterwards.
 
-A part costs what it holds, not what the log does. Must not write.
+Reading a part costs as much as the part is long, not the log.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from wheelyard.domain.builds.records import LogPart
 from wheelyard.errors import NotFoundError
 
 _PART_BYTES: Final = 1 << 20
-# Without a row the build does not exist, without a size the attempt does not.
+# Without a row the build does not exist; without a size the attempt does not.
 _ATTEMPT: Final = """
 select coalesce(%(number)s::integer, b.attempt) as number, a.finished_at is not null as finished, a.log_size, a.log_gzip
 from builds b left join attempts a on a.build_id = b.id and a.number = coalesce(%(number)s::integer, b.attempt)
 where b.id = %(id)s
 """
-# In one look, because what is a chunk now may be in a piece a moment later. The first row may begin before the offset.
+# One statement, because a chunk may become part of a piece a moment later. The first row may begin before the offset.
 _CONTENT: Final = """
 (select start, data, true as packed from log_pieces
  where build_id = %(id)s and attempt = %(number)s and start <= %(offset)s order by start desc limit 1)
@@ -37,13 +37,13 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class PostgresLogs:
-    """The LogStore on PostgreSQL."""
+    """Read logs from PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, build_id: str, *, attempt: int | None = None, offset: int = 0) -> LogPart:
-        """Read at most about a megabyte from the offset on."""
+        """Return at most about a megabyte from the offset on; raise NotFoundError."""
         row = await self._find_attempt(build_id, attempt)
         number: int = row["number"]
         if number == 0:
@@ -59,7 +59,7 @@ class PostgresLogs:
         return LogPart(attempt=number, offset=offset, data=data, finished=finished)
 
     def watch(self, build_id: str) -> AbstractAsyncContextManager[AsyncIterator[None]]:
-        """Wake up at each change of the build."""
+        """Yield an iterator that yields at each change of the build."""
         return self._database.watch(build_id)
 
     async def _find_attempt(self, build_id: str, wanted: int | None) -> Row:
@@ -74,7 +74,7 @@ class PostgresLogs:
 
 
 def _content(rows: list[Row], offset: int) -> bytes:
-    """Give what a piece holds from the offset on; if it ends before, the chunks behind it."""
+    """Return a piece's content from the offset on, or the chunks after it if it ends before."""
     for row in rows:
         if row["packed"] and (data := gzip.decompress(bytes(row["data"]))[offset - row["start"] :]):
             return data
@@ -84,7 +84,7 @@ def _content(rows: list[Row], offset: int) -> bytes:
 
 
 def _part_of_whole(packed: bytes, number: int, offset: int) -> LogPart:
-    """Read a part of a log that was compressed as a whole, without ever holding more than a part of it."""
+    """Return a part of a log that was compressed as a whole, without holding more than a part of it."""
     reader, left = zlib.decompressobj(_GZIP), packed
     position, data = 0, b""
     while left and not data:
@@ -100,7 +100,7 @@ _NEXT: Final = b"""
 select build_id as id, number from attempts where finished_at is not null and not log_packed
 order by finished_at limit 1 for update skip locked
 """
-# Chunks follow each other without a gap, so that their starts tell how much is in between.
+# Chunks follow each other without a gap, so the difference of their starts is what lies between.
 _CHUNKS: Final = b"""
 select start, data from log_chunks where build_id = %(id)s and attempt = %(number)s and start < %(size)s + (
     select min(start) from log_chunks where build_id = %(id)s and attempt = %(number)s)
@@ -116,18 +116,18 @@ _END: Final = b"update attempts set log_packed = true where build_id = %(id)s an
 
 
 class PostgresLogPacking:
-    """What workers do with the logs of attempts that have ended, any number of them at once."""
+    """Compress the logs of finished attempts. Any number of workers may do it at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def __call__(self) -> None:
-        """Pack until nothing is left to do."""
+        """Compress until nothing is left."""
         while await self._pack_piece():
             pass
 
     async def _pack_piece(self) -> bool:
-        """Make one piece; False if there was no log to be packed."""
+        """Compress one piece; return False if there was no log left."""
         async with self._database.transaction() as connection:
             place = await (await connection.execute(_NEXT)).fetchone()
             if place is None:

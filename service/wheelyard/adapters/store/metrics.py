@@ -1,6 +1,6 @@
-"""Metrics and statistics from PostgreSQL: what there is now is counted, what there has been is kept in totals.
+"""Metrics and statistics from PostgreSQL: the present is counted, the past is kept in totals.
 
-What is read grows with what waits, runs and is listed, not with what was ever built. Must not know how it is shown.
+The cost of reading grows with what waits, runs and is listed, not with all that was ever built.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ _INDEX: Final = """
 select level, count(*) as wheels, coalesce(sum(size_bytes), 0)::bigint as size
 from wheels where deleted_at is null group by level order by level
 """
-_TALLIES: Final = """
+_COUNTERS: Final = """
 select name, labels, bucket, sum(count)::bigint as count, sum(amount) as amount
 from (select * from totals union all select * from totals_news) all_of_them
 group by name, labels, bucket order by name, labels, bucket
@@ -49,8 +49,8 @@ _ADD: Final = b"""
 insert into totals_news (name, labels, bucket, count, amount)
 values (%(name)s, %(labels)s, %(bucket)s, %(count)s, %(amount)s)
 """
-# One statement: whoever reads sees each row in one of the two tables, whenever that is.
-_FOLD: Final = """
+# One statement, so that readers see each row in exactly one of the two tables.
+_COMPACT: Final = """
 with news as (delete from totals_news returning *), added as (
     insert into totals select name, labels, bucket, sum(count), sum(amount) from news
     group by name, labels, bucket order by name, labels, bucket
@@ -62,7 +62,7 @@ select count(*) as rows from added
 
 
 def _count_classes(column: str) -> str:
-    """Write the counts of a column's values by class of duration, as one array."""
+    """Return SQL that counts a column's values by class of duration, as one array."""
     bounds = (*map(str, DURATION_BOUNDS), "'infinity'")
     counts = (
         f"count(*) filter (where {column} > {lower} and {column} <= {upper})"
@@ -116,35 +116,35 @@ select
 
 
 class PostgresMetrics:
-    """The MetricStore on PostgreSQL."""
+    """Read and write metrics in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self) -> Metrics:
-        """Count what there is, and add up what there has been."""
+        """Return the counts of the present and the totals of the past."""
         rest = (await self._database.ask(_REST, {}))[0]
         return Metrics(
             queue=tuple(map(_depth_of, await self._database.ask(_QUEUE, {}))),
             running=tuple((_lane_of(row), row["builds"]) for row in await self._database.ask(_RUNNING, {})),
             index=tuple(map(_size_of, await self._database.ask(_INDEX, {}))),
             unfinished_prebuilds=rest["prebuilds"],
-            tallies=tuple(map(_tally_of, await self._database.ask(_TALLIES, {}))),
+            tallies=tuple(map(_count_of, await self._database.ask(_COUNTERS, {}))),
             workers=await PostgresFleet(self._database).list_workers(),
             database_bytes=rest["database_bytes"],
         )
 
     async def add(self, tallies: Sequence[Count]) -> None:
-        """Add rows; nobody waits for anybody."""
+        """Insert counts; no transaction waits for another one."""
         async with self._database.transaction() as connection, connection.cursor() as cursor:
             await cursor.executemany(_ADD, list(map(_columns, tallies)))
 
     async def fold(self) -> None:
-        """Add up what has come since the last time."""
-        await self._database.fetch_one(_FOLD, {})
+        """Compact the counts that were added since the last time."""
+        await self._database.fetch_one(_COMPACT, {})
 
     async def summarise(self, *, days: int) -> Statistics:
-        """Count what ended in the last days."""
+        """Return what ended in the last days."""
         row: dict[str, Any] = await self._database.fetch_one(_STATISTICS, {"days": days}) or {}
         return Statistics(
             days=tuple(DayCount(**{**one, "day": date.fromisoformat(one["day"])}) for one in row["days"]),
@@ -190,7 +190,7 @@ def _size_of(row: Row) -> IndexSize:
     return IndexSize(level=Level(row["level"]), wheels=row["wheels"], size_bytes=row["size"])
 
 
-def _tally_of(row: Row) -> Count:
+def _count_of(row: Row) -> Count:
     return Count(
         name=Total(row["name"]),
         labels=tuple(row["labels"]),

@@ -1,4 +1,4 @@
-"""What builds wait for, in PostgreSQL, until it is ordered (MissingReleaseStore). Must not decide how it is ordered."""
+"""Releases that builds depend on, in PostgreSQL, until their builds are ordered."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ select w.build_id, w.project, w.version, b.python, b.platform, b.priority, b.que
 from build_waits w join builds b on b.id = w.build_id
 where w.for_build_id is null and w.released_at is null and b.status = 'queued' order by w.sequence limit 100
 """
-# Two builds that begin to wait for each other at the same time would not see it.
+# Without the lock, two builds that begin to wait for each other at the same time would not see it.
 _ONE_AT_A_TIME: Final = b"select pg_advisory_xact_lock(hashtext('wheelyard-waits'))"
 _LOCK: Final = b"""
 select b.id, b.project || ' ' || b.version as name, b.request_id, b.trace_id
@@ -28,7 +28,7 @@ where w.build_id = %(id)s and w.project = %(project)s and w.version = %(version)
   and w.for_build_id is null and w.released_at is null and b.status = 'queued' and b.waiting
 for update of b
 """
-# It cannot end before this transaction does, and whoever ends it then sees who waits.
+# It cannot end before this transaction does. The transaction that ends it afterwards sees the dependent.
 _HOLD: Final = b"select status, project || ' ' || version as name from builds where id = %(id)s for share"
 _TIE: Final = b"""
 update build_waits set for_build_id = %(needed)s, released_at = case when %(done)s then now() end
@@ -37,7 +37,7 @@ where build_id = %(id)s and project = %(project)s and version = %(version)s
 
 
 class PostgresMissingReleases:
-    """The MissingReleaseStore on PostgreSQL."""
+    """Store missing releases in PostgreSQL."""
 
     def __init__(self, database: Database, queue: BuildQueue, builds: PostgresBuilds) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class PostgresMissingReleases:
         self._builds = builds
 
     async def open_dependencies(self) -> tuple[Need, ...]:
-        """List what is not ordered yet; a build that cannot be read fails."""
+        """Return what is not ordered yet. Fail a build whose record cannot be read."""
         needs: list[Need] = []
         for row in await self._database.fetch_all(_OPEN, {}):
             try:
@@ -57,7 +57,7 @@ class PostgresMissingReleases:
         return tuple(needs)
 
     async def supply(self, need: Need, order: BuildOrder) -> None:
-        """Submit or join, and tie the two builds together."""
+        """Submit or join the build of a release, and make the dependent build wait for it."""
         async with self._database.transaction() as connection:
             await connection.execute(_ONE_AT_A_TIME)
             waiting = await (await connection.execute(_LOCK, _place(need))).fetchone()
@@ -75,7 +75,7 @@ class PostgresMissingReleases:
     async def _tie(self, connection: Connection, need: Need, name: str, needed_id: str) -> None:
         needed = await (await connection.execute(_HOLD, {"id": needed_id})).fetchone()
         if needed is None or needed["status"] in {Status.FAILED.value, Status.CANCELLED.value}:
-            return  # it has just ended; the need stays open
+            return  # it has just ended; the dependency stays open
         graph = await read_graph(connection)
         names = {**graph.names, need.build_id: name, needed_id: needed["name"]}
         cycle = DependencyGraph(waits=graph.waits, names=names).refuse_cycle(need.build_id, needed_id)

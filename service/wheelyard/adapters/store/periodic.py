@@ -1,7 +1,4 @@
-"""What is done in PostgreSQL once an interval for all workers: whose turn it is, and what is forgotten.
-
-Must not know how often: whoever calls says so.
-"""
+"""Periodic work that all workers share, in PostgreSQL: which worker does it, and what is deleted."""
 
 import gzip
 from typing import Final
@@ -11,8 +8,8 @@ from wheelyard.adapters.store.rows import Row
 from wheelyard.domain.builds.log_text import LogNote
 
 _BATCH: Final = 200
-# What was begun in the future was begun by a clock that was ahead, and would not be due before that time has come. Not
-# now(): a transaction that waited for another's update would find it ahead of its own beginning.
+# A start in the future comes from a clock that was ahead. Without this, the work would not be due before that time. Do
+# not use now(): a transaction that waited for another's update would find that update later than its own start.
 _BEGIN: Final = """
 insert into periodic_work (name) values (%(name)s)
 on conflict (name) do update set begun_at = now()
@@ -20,7 +17,7 @@ on conflict (name) do update set begun_at = now()
        or periodic_work.begun_at > clock_timestamp()
 returning name
 """
-# Newest first is not needed, but bounded steps are: a year's logs in one statement would hold up everything else.
+# The order does not matter, but the steps are bounded: a year's logs in one statement would block everything else.
 _DROP_LOGS: Final = """
 with old as (
     select build_id, number from attempts
@@ -52,25 +49,25 @@ _DAY_SECONDS: Final = 86_400.0
 
 
 class PostgresPeriodic:
-    """The PeriodicStore on PostgreSQL."""
+    """Take turns at periodic work through PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def begin(self, name: str, *, interval_seconds: float) -> bool:
-        """Move the work's row on, if its interval is over: one statement decides who does it."""
+        """Return whether this worker does the work now. One statement decides, so that only one worker does it."""
         return await self._database.fetch_one(_BEGIN, {"name": name, "seconds": interval_seconds}) is not None
 
     async def drop_logs(self, *, days: float) -> int:
-        """Put a note in the place of old logs."""
+        """Replace old logs by a note; return how many."""
         return await self._drop(_DROP_LOGS, {"seconds": days * _DAY_SECONDS, "note": _NOTE})
 
     async def drop_builds(self, *, days: float) -> int:
-        """Delete old builds without a wheel."""
+        """Delete old builds without a wheel; return how many."""
         return await self._drop(_DROP_BUILDS, {"seconds": days * _DAY_SECONDS})
 
     async def drop_workers(self, *, days: float) -> int:
-        """Delete workers that are gone for good."""
+        """Delete workers that have been lost for long; return how many."""
         return await self._drop(_DROP_WORKERS, {"seconds": days * _DAY_SECONDS})
 
     async def _drop(self, statement: str, values: Row) -> int:

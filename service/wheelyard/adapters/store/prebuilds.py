@@ -1,4 +1,4 @@
-"""Prebuilds in PostgreSQL. Must not decide anything about them."""
+"""Prebuilds in PostgreSQL."""
 
 import asyncio
 import uuid
@@ -96,14 +96,14 @@ order by p.sequence desc limit %(limit)s
 
 
 class PostgresPrebuilds:
-    """The PrebuildStore on PostgreSQL."""
+    """Store prebuilds in PostgreSQL."""
 
     def __init__(self, database: Database, *, limits: OpenLimits = NO_LIMITS) -> None:
         self._database = database
         self._limits = limits
 
     async def create(self, prebuild: Prebuild) -> None:
-        """Insert a prebuild with its items and what was started for it."""
+        """Insert a prebuild with its items and its builds."""
         values = {
             "id": prebuild.id,
             "requested_by": prebuild.requested_by,
@@ -135,7 +135,7 @@ class PostgresPrebuilds:
         self._limits.check_requests(requests + 1, items + new.open_items)
 
     async def get(self, prebuild_id: str) -> Prebuild:
-        """Read one with its items and its builds."""
+        """Return a prebuild with its items and its builds; raise NotFoundError."""
         try:
             wanted: Row = {"id": uuid.UUID(prebuild_id)}
         except ValueError as error:
@@ -147,12 +147,12 @@ class PostgresPrebuilds:
             return await _read_parts(connection, row)
 
     async def list_prebuilds(self, *, limit: int) -> tuple[Prebuild, ...]:
-        """Read the newest ones, without their items and builds."""
+        """Return the newest prebuilds, without their items and builds."""
         rows = await self._database.fetch_all(_LIST, {"limit": limit})
         return readable("request", rows, lambda row: _prebuild_of(row, [], []))
 
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
-        """List prebuilds, newest first; one row more than asked for tells whether there is a next page."""
+        """Return a page of prebuilds, newest first. One row more than the limit shows whether there is a next page."""
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters: Row = {
             "state": wanted.state and wanted.state.value,
@@ -171,7 +171,7 @@ class PostgresPrebuilds:
         return PrebuildPage(prebuilds=shown, next_before=str(rows[limit - 1]["id"]) if len(rows) > limit else None)
 
     async def cancel(self, prebuild_id: str, *, cancelled_by: str) -> Prebuild:
-        """End it, and what waits in the queue for it alone."""
+        """Cancel a prebuild, and its queued builds that have no other subscriber."""
         prebuild = await self.get(prebuild_id)
         async with self._database.transaction() as connection:
             if (await connection.execute(_CANCEL, {"id": prebuild_id})).rowcount:
@@ -182,7 +182,7 @@ class PostgresPrebuilds:
         return await self.get(prebuild_id)
 
     async def claim(self, *, lease_seconds: float) -> PrebuildTurn | None:
-        """Hold the one that was looked at longest ago; one that cannot be read ends, so that it holds up no other."""
+        """Claim the prebuild that was handled longest ago. End one that cannot be read, since it would block others."""
         async with self._database.transaction() as connection:
             while (row := await (await connection.execute(_CLAIM, {"seconds": lease_seconds})).fetchone()) is not None:
                 try:
@@ -194,11 +194,11 @@ class PostgresPrebuilds:
         return None
 
     async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
-        """Extend the lease, unless the turn was lost."""
+        """Extend the lease; return False if the turn was lost."""
         return await self._database.fetch_one(_RENEW, {**_fence(turn), "seconds": lease_seconds}) is not None
 
     async def withdraw(self, turn: PrebuildTurn, build_ids: Collection[str]) -> tuple[str, ...]:
-        """Cancel what nobody else wants, unless the turn was lost."""
+        """Cancel builds that have no other subscriber, unless the turn was lost; return their ids."""
         prebuild = turn.prebuild
         async with self._database.transaction() as connection:
             if await _is_held(connection, turn):
@@ -207,7 +207,7 @@ class PostgresPrebuilds:
         return ()
 
     async def save(self, turn: PrebuildTurn) -> bool:
-        """Write what has changed, unless the turn was lost."""
+        """Save what has changed; return False if the turn was lost."""
         prebuild = turn.prebuild
         async with self._database.transaction() as connection:
             if not await _is_held(connection, turn):
@@ -228,7 +228,7 @@ def _fence(turn: PrebuildTurn) -> Row:
 
 
 async def _is_held(connection: Connection, turn: PrebuildTurn) -> bool:
-    """Tell whether the turn may still write, and keep it so until the transaction ends."""
+    """Return whether the turn may still write. The lock keeps it so until the transaction ends."""
     return await (await connection.execute(_HOLD, _fence(turn))).fetchone() is not None
 
 
@@ -253,7 +253,7 @@ async def _read_parts(connection: Connection, row: Row) -> Prebuild:
     cursor = await connection.execute(_SELECT_ITEMS, wanted)
     items: list[Item] = []
     with reading("request", row["id"]):
-        # A few at a time and in a thread: there may be 50,000, and others want to be answered meanwhile.
+        # Parse a few at a time in a thread: there may be 50,000, and other tasks must go on meanwhile.
         while some := await cursor.fetchmany(_ROWS_AT_ONCE):
             items += await asyncio.to_thread(lambda rows: [_ITEM.validate_python(one["item"]) for one in rows], some)
     started = await (await connection.execute(_SELECT_STARTED, wanted)).fetchall()

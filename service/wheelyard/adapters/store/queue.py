@@ -1,6 +1,6 @@
-"""The order of builds in PostgreSQL: which one a worker does next, and what becomes of those whose worker is gone.
+"""The order of builds in PostgreSQL: which build a worker takes next, and what happens to builds of lost workers.
 
-What a claim costs does not depend on how many builds wait: it reads the beginning of an index. Must not run builds.
+The cost of a claim does not depend on how many builds wait: it reads the beginning of an index.
 """
 
 import time
@@ -23,7 +23,7 @@ from wheelyard.logs import get_logger
 
 _log = get_logger(__name__)
 
-# A few from the beginning of each lane; which of them are just being taken by others shows when one is locked.
+# Read a few from the beginning of each queue. Locking one shows whether another worker is taking it.
 NEXT_BUILDS: Final = b"""
 select first.id from unnest(%(lanes)s::text[]) as served(lane) cross join lateral (
     select id, priority, turn, sequence from builds
@@ -33,8 +33,9 @@ select first.id from unnest(%(lanes)s::text[]) as served(lane) cross join latera
 ) first
 order by first.priority, first.turn, first.sequence limit 16
 """
-# The status and "not_before is null" are spelt in a way that no index of queued builds answers: with statistics of an
-# empty queue, the planner would rather read all of such an index than look up a few ids.
+# The conditions on "status" and "not_before" are written so that no index of queued builds matches them. With
+# statistics of an empty queue, the planner would read all of such an index instead of looking up a few ids.
+# https://postgresql.org/docs/9.5/planner-stats.html
 LOCK_FIRST: Final = b"""
 select id, need_cpus, need_memory_bytes, deaths from builds
 where id = any(%(ids)s) and coalesce(status, '') = 'queued' and coalesce(not_before, '-infinity') = '-infinity'
@@ -42,8 +43,8 @@ where id = any(%(ids)s) and coalesce(status, '') = 'queued' and coalesce(not_bef
 order by priority, turn, sequence limit 1 for update skip locked
 """
 SWEEP_LOCK: Final = b"select pg_try_advisory_xact_lock(hashtext('wheelyard-sweep')) as mine, now() as now"
-# One lease of grace for those whose lease seems to be over, and no more than that for those who got it from a clock
-# that was ahead. Who lives beats within a second.
+# Grant one lease of grace to builds whose lease seems to be over, and limit to it those whose lease comes from a clock
+# that was ahead. A live worker beats within a second.
 _GRANT_GRACE: Final = b"""
 update builds set lease_until = now() + make_interval(secs => %(grace)s) where status = 'running'
 and (lease_until < now() or lease_until > now() + make_interval(secs => %(grace)s))
@@ -59,7 +60,8 @@ update builds set status = %(status)s, stage = null, lease_until = null, failure
        finished_at = case when %(status)s = 'queued' then null else now() end
 where id = %(id)s
 """
-# Also of attempts that were taken for lost before it was known how: a host may take longer to start its worker again.
+# Includes attempts that were counted as lost before their worker's death was known: a host may take longer to start its
+# worker again.
 NOTE_DEATH: Final = b"""
 with died as (
     update attempts a set worker_died = true from builds b
@@ -78,13 +80,13 @@ from builds where id = any(%(ids)s) and status = 'queued' and deaths >= %(most_d
 _END_PAUSES: Final = b"""
 update builds set not_before = null where status = 'queued' and not_before <= now() returning id, lane
 """
-# Jobs of workers that procrastinate has pruned would stay "doing" for ever.
+# When procrastinate prunes a worker, its jobs would stay "doing" for ever.
 _DROP_DEAD_JOBS: Final = b"delete from procrastinate_jobs where status = 'doing' and worker_id is null"
 _COLUMNS: Final = """
 id, project, version, python, platform, status, stage, created_at, finished_at, wheel, failure, priority, not_before,
 waiting, lane, started_at
 """
-# Builds that pause come last: those before them are taken first, whatever their turn.
+# Builds that pause come last. Those before them are taken first, whatever their turn.
 _WAITING: Final = f"""
 select {_COLUMNS} from builds where status = 'queued' and not waiting
 order by not_before nulls first, priority, turn, sequence limit %(limit)s
@@ -97,7 +99,7 @@ from builds where status = 'queued'
 
 
 class PostgresQueue:
-    """The WorkQueue on PostgreSQL."""
+    """Serve the queue of builds from PostgreSQL."""
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class PostgresQueue:
         lease_seconds: float = 20.0,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the lease that our own claims have, and a clock that never jumps."""
+        """Set the lease of our own claims, and a monotonic clock."""
         self._database = database
         self._queue = queue
         self._lease_seconds = lease_seconds
@@ -116,7 +118,7 @@ class PostgresQueue:
         """How far the database's clock was ahead of ours at the last sweep."""
 
     async def claim_next(self, offer: Allocation) -> Claim | None:
-        """Lock the first build in line and take it, if there is room for it."""
+        """Lock and take the first build in the queue that fits the allocation; None if there is none."""
         async with self._database.transaction() as connection:
             await prefer_order(connection)
             values = {"lanes": [str(lane) for lane in offer.lanes], "memory": offer.total.memory_bytes}
@@ -131,7 +133,7 @@ class PostgresQueue:
             )
 
     async def sweep(self) -> int:
-        """Look after overdue builds and those whose pause is over; an advisory lock lets one worker do it at a time."""
+        """Handle overdue builds and ended pauses; return how many. An advisory lock admits one worker at a time."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(SWEEP_LOCK)).fetchone()
             if row is None:
@@ -154,7 +156,7 @@ class PostgresQueue:
             return len(overdue) + len(rested) + await repair(connection, self._queue)
 
     async def note_death(self, worker: str, *, seconds: float) -> int:
-        """Count it for each build that the worker had; end those that wait and have had enough."""
+        """Count a worker's death for each of its builds. End the waiting builds whose workers died too often."""
         async with self._database.transaction() as connection:
             values = {"worker": worker, "seconds": seconds}
             ids = [row["id"] for row in await (await connection.execute(NOTE_DEATH, values)).fetchall()]
@@ -164,20 +166,20 @@ class PostgresQueue:
             return len(ids)
 
     async def read(self, *, limit: int) -> LiveQueue:
-        """Read what runs and the first of what waits."""
+        """Return what runs and the first of what waits."""
         running = await self._database.fetch_all(_RUNNING, {})
         waiting = await self._database.fetch_all(_WAITING, {"limit": limit})
         counts = await self._database.fetch_one(_TOTAL, {}) or {}
         return LiveQueue(running=readable("build", running, _live), waiting=readable("build", waiting, _live), **counts)
 
     def _jump_seconds(self, now: datetime) -> float:
-        """Tell how far the database's clock has moved since the last sweep, beyond the time that has passed."""
+        """Return how far the database's clock has moved since the last sweep, beyond the time that has passed."""
         ahead = now.timestamp() - self._elapsed()
         former, self._ahead_seconds = self._ahead_seconds, ahead
         return 0.0 if former is None else ahead - former
 
     async def _end_lost(self, connection: Connection, row: Row) -> None:
-        """Put a build back whose worker is gone, or end it: cancelled, or with no attempt left."""
+        """Queue a build again whose worker is gone, or end it: cancelled, or with no attempt left."""
         status, failure = _status_of_lost(row)
         values = {"id": row["id"], "status": status.value, "failure": failure_json(failure)}
         await connection.execute(_END, values)

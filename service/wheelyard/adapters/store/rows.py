@@ -1,4 +1,4 @@
-"""Domain values as database rows hold them, and back. Must not run statements."""
+"""Convert domain values to database rows and back."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,22 +43,22 @@ _WHEEL: Final = TypeAdapter(Wheel)
 
 
 def failure_json(failure: Failure | None) -> Jsonb | None:
-    """Give a failure as the database keeps it."""
+    """Return a failure as the database stores it."""
     return None if failure is None else Jsonb(_FAILURE.dump_python(failure, mode="json"))
 
 
 def wheel_json(wheel: Wheel | None) -> Jsonb | None:
-    """Give a wheel as the database keeps it."""
+    """Return a wheel as the database stores it."""
     return None if wheel is None else Jsonb(_WHEEL.dump_python(wheel, mode="json"))
 
 
 def timings_json(timings: tuple[StageTiming, ...]) -> Jsonb:
-    """Give an attempt's timings as the database keeps them."""
+    """Return an attempt's timings as the database stores them."""
     return Jsonb(_TIMINGS.dump_python(timings, mode="json"))
 
 
 def order_columns(order: BuildOrder) -> Row:
-    """Give an order as the columns of a build's row."""
+    """Return an order as the columns of a build's row."""
     return {
         "key": order.key,
         "requirement": order.requirement,
@@ -76,7 +76,7 @@ def order_columns(order: BuildOrder) -> Row:
 
 
 def order_of(row: Row) -> BuildOrder:
-    """Read an order off a build's row."""
+    """Return the order in a build's row."""
     return BuildOrder(
         key=row["key"],
         requirement=row["requirement"],
@@ -92,7 +92,7 @@ def order_of(row: Row) -> BuildOrder:
 
 @contextlib.contextmanager
 def reading(kind: str, name: object) -> Iterator[None]:
-    """Name what is read within the block, in a RecordUnreadableError, if its rows hold what they cannot."""
+    """Raise RecordUnreadableError with this name if the rows that are read in the block hold invalid values."""
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, WheelyardError) as error:
@@ -101,7 +101,7 @@ def reading(kind: str, name: object) -> Iterator[None]:
 
 
 def readable(kind: str, rows: Iterable[Row], read: Callable[[Row], T]) -> tuple[T, ...]:
-    """Read a list's rows; one that cannot be read is left out, and the log says so."""
+    """Return the values of a list's rows. Log and leave out a row that cannot be read."""
     found: list[T] = []
     for row in rows:
         try:
@@ -113,12 +113,12 @@ def readable(kind: str, rows: Iterable[Row], read: Callable[[Row], T]) -> tuple[
 
 
 def trace_of(row: Row) -> Trace:
-    """Read off a row which request it came from."""
+    """Return the request that a row came from."""
     return Trace(request_id=row["request_id"], trace_id=row["trace_id"])
 
 
 def build_of(row: Row, attempts: Sequence[Row], waits: Sequence[Row]) -> Build:
-    """Read a build off its row, its attempts' rows, and those of what it waits for."""
+    """Return a build from its row, its attempts' rows, and the rows of its dependencies."""
     return Build(
         id=str(row["id"]),
         order=order_of(row),
@@ -138,7 +138,7 @@ def build_of(row: Row, attempts: Sequence[Row], waits: Sequence[Row]) -> Build:
 
 
 def attempt_of(row: Row) -> Attempt:
-    """Read an attempt off its row."""
+    """Return the attempt in a row."""
     return Attempt(
         number=row["number"],
         worker=row["worker"],
@@ -153,7 +153,7 @@ def attempt_of(row: Row) -> Attempt:
 
 
 def summary_of(row: Row) -> BuildSummary:
-    """Read a build's summary off its row."""
+    """Return a build's summary from its row."""
     return BuildSummary(
         id=str(row["id"]),
         project=row["project"],
@@ -172,7 +172,7 @@ def summary_of(row: Row) -> BuildSummary:
 
 
 def token_of(row: Row) -> Token:
-    """Read a token off its row."""
+    """Return the token in a row."""
     return Token(
         id=str(row["id"]),
         name=row["name"],
@@ -185,7 +185,7 @@ def token_of(row: Row) -> Token:
 
 
 def failure_of(row: Row) -> Failure | None:
-    """Read a failure off a row."""
+    """Return the failure in a row; None if there is none."""
     return None if row["failure"] is None else _FAILURE.validate_python(row["failure"])
 
 

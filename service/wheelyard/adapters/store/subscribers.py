@@ -1,6 +1,6 @@
-"""Who wants a build, and the end of those that nobody wants any more. Must not decide what is wanted.
+"""The subscribers of builds in PostgreSQL, and the end of builds that have none left.
 
-A build is wanted by every request for it that was not withdrawn, and by every build that waits for it.
+A build's subscribers are the requests for it that were not withdrawn, and the builds that wait for it.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,8 @@ from wheelyard.domain.builds.build import Status
 
 LIVE: Final = (Status.QUEUED, Status.RUNNING)
 
-# Who joins a build locks it too: either the wish is seen here, or the joiner sees that the build has ended.
+# A transaction that joins a build locks it too. So either the request is seen here, or the joiner sees that the build
+# has ended.
 _LOCK: Final = b"""
 select id from builds where id = any(%(builds)s) and status in ('queued', 'running') order by id for update
 """
@@ -51,7 +52,7 @@ _WANTED: Final = b"select distinct build_id from requests where prebuild_id = %(
 
 
 async def wanted_builds(connection: Connection, prebuild_id: str) -> list[str]:
-    """List the builds that were started or joined for a prebuild."""
+    """Return the builds that were started or joined for a prebuild."""
     rows = await (await connection.execute(_WANTED, {"id": prebuild_id})).fetchall()
     return [str(row["build_id"]) for row in rows]
 
@@ -59,7 +60,7 @@ async def wanted_builds(connection: Connection, prebuild_id: str) -> list[str]:
 async def withdraw(
     connection: Connection, prebuild_id: str, build_ids: Collection[str], *, statuses: Collection[Status], by: str
 ) -> tuple[str, ...]:
-    """Let a prebuild want builds no longer, and cancel those of some status that nobody else wants; return which."""
+    """Withdraw a prebuild's requests for builds. Cancel and return those of some status without other subscribers."""
     values = {"id": prebuild_id, "builds": list(build_ids)}
     await connection.execute(_LOCK, values)
     await connection.execute(_WITHDRAW, values)
@@ -67,9 +68,9 @@ async def withdraw(
 
 
 async def leave(connection: Connection, build_id: str, *, by: str) -> bool:
-    """Let somebody want a build no longer; False if they have never asked for it.
+    """Withdraw a caller's requests for a build; return False if there were none.
 
-    It is cancelled if nobody else wants it. If somebody does, its turn is theirs from now on.
+    Cancel the build if it has no other subscriber. Otherwise it takes the turn of those who remain.
     """
     values = {"builds": [build_id], "id": build_id, "by": by}
     await connection.execute(_LOCK, values)
@@ -88,12 +89,12 @@ async def leave(connection: Connection, build_id: str, *, by: str) -> bool:
 
 
 async def leave_for_all(connection: Connection, build_id: str) -> None:
-    """Let nobody want a build any more, since it was cancelled for all: who tries it again wants it alone."""
+    """Withdraw all requests for a build, since it was cancelled for all: a retry is for its caller alone."""
     await connection.execute(_LEAVE_FOR_ALL, {"id": build_id})
 
 
 async def want_again(connection: Connection, build_id: str, request: Row) -> None:
-    """Note that somebody who has tried a build again wants it."""
+    """Record that the caller who retried a build wants it."""
     values = {**request, "id": build_id}
     if not (await connection.execute(_WANT_AGAIN, values)).rowcount:
         await connection.execute(_WANT, values)
@@ -102,7 +103,7 @@ async def want_again(connection: Connection, build_id: str, request: Row) -> Non
 async def leave_cancelled(
     connection: Connection, build_id: str, *, statuses: Collection[Status], by: str, request: str = ""
 ) -> None:
-    """Let go of a build that was just cancelled: fail what waits for it, and cancel what was built for it alone."""
+    """Fail what waits for a build that was just cancelled, and cancel what was built for it alone."""
     await fail_dependents(connection, build_id)
     awaited = await stop_waiting(connection, build_id)
     if awaited:

@@ -1,4 +1,4 @@
-"""What is on our index, in PostgreSQL: its wheels, who uploads them, and how devpi compared at the last look."""
+"""Our index in PostgreSQL: its wheels, uploads in progress, and the last comparison with devpi."""
 
 import uuid
 from collections.abc import Callable, Collection
@@ -35,9 +35,9 @@ COLUMNS: Final = """
 filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes, requires_python,
 metadata_sha256, level, url, uploaded_at, yanked_at, yanked_reason, deleted_at, file_count
 """
-"""Everything but METADATA itself and the list of files, which lists do not need."""
-# The same bytes under the same name come back after a deletion; other bytes never do. What was built here stays ours,
-# though upstream has the same bytes.
+"""All columns but METADATA itself and the list of files, which lists do not need."""
+# The same bytes under the same name may return after a deletion; other bytes may not. A wheel that was built here stays
+# ours even if upstream has the same bytes.
 _RECORD: Final = b"""
 insert into wheels (filename, project, version, origin, build_id, python, platform, tag, sha256, size_bytes,
                     requires_python, metadata, level, url, contents, file_count)
@@ -63,7 +63,7 @@ _FIND: Final = f"select {COLUMNS} from wheels where filename = %(filename)s"  # 
 
 
 async def record(connection: Connection, entry: IndexEntry) -> None:
-    """Record what was published, in the transaction of its build; raises IndexConflictError for other bytes."""
+    """Record a published wheel in the transaction of its build; raise IndexConflictError for other bytes."""
     row = {
         **{name: getattr(entry.wheel, name) for name in ("filename", "project", "version", "python", "platform")},
         **{name: getattr(entry.wheel, name) for name in ("tag", "sha256", "size_bytes", "requires_python", "url")},
@@ -82,7 +82,7 @@ async def record(connection: Connection, entry: IndexEntry) -> None:
 
 
 def contents_json(contents: WheelContents | None) -> Jsonb | None:
-    """Write what a wheel contains for the database: pairs, because there are many."""
+    """Return a wheel's contents as the database stores them: pairs, because there are many."""
     if contents is None:
         return None
     files = [[member.path, member.size_bytes] for member in contents.members]
@@ -90,17 +90,17 @@ def contents_json(contents: WheelContents | None) -> Jsonb | None:
 
 
 async def touch(connection: Connection, project: str) -> None:
-    """Give the project's page the next serial; from here on until it commits, no other change goes on."""
+    """Give the project's page the next serial. Other changes wait until the transaction commits."""
     await connection.execute(_TOUCH, {"project": project})
 
 
 async def forget_uploads(connection: Connection, filename: str) -> None:
-    """Forget the uploads of a file that was recorded as a wheel, in the transaction that does it."""
+    """Delete the uploads of a file that was recorded as a wheel, in the same transaction."""
     await connection.execute(_END_UPLOADS, {"filename": filename})
 
 
 async def find(database: Database, filename: str) -> IndexedWheel:
-    """Read one wheel; raises NotFoundError."""
+    """Return one wheel; raise NotFoundError."""
     rows = await database.ask(_FIND, {"filename": filename})
     if not rows:
         raise NotFoundError(kind="wheel", name=filename)
@@ -108,7 +108,7 @@ async def find(database: Database, filename: str) -> IndexedWheel:
 
 
 def wheel_of(row: Row) -> IndexedWheel:
-    """Read a wheel off its row."""
+    """Return the wheel in a row."""
     facts = {name: row[name] for name in COLUMNS.replace(",", " ").split()}
     build_id = None if row["build_id"] is None else str(row["build_id"])
     typed = {"build_id": build_id, "level": Level(row["level"]), "origin": WheelOrigin(row["origin"])}
@@ -142,8 +142,8 @@ where (%(project)s::text is null or project = %(project)s) and (%(level)s::text 
   and (%(before)s::text is null or sequence < (select sequence from wheels where filename = %(before)s))
 order by sequence desc limit %(limit)s
 """  # noqa: S608  (constants)
-# A look-up for each project that is shown: what it costs does not depend on how many there are. The names are in the
-# order of the C collation, the wheels' index in the default one.
+# One look-up for each project that is shown: the cost does not depend on the number of projects. The names are in the
+# order of the C collation, the wheels' index is in the default one.
 _PROJECTS: Final = """
 select p.name, found.releases, found.wheels, found.origins, found.newest_upload_at
 from index_projects p cross join lateral (
@@ -154,7 +154,7 @@ from index_projects p cross join lateral (
 where found.wheels > 0 and (%(after)s::text is null or p.name > %(after)s) and starts_with(p.name, %(prefix)s)
 order by p.name limit %(limit)s
 """
-# Normalised names have no character beyond "z", so that a range of the index holds those that begin so.
+# Normalised names have no character beyond "z", so a range of the index holds those that begin with the prefix.
 _KNOWN_PROJECTS: Final = """
 select name from (
     (select name from index_projects where name >= %(prefix)s and name < %(prefix)s || '~'
@@ -188,11 +188,11 @@ returning project
 _DELETE: Final = b"""
 update wheels set deleted_at = coalesce(deleted_at, now()) where filename = %(filename)s returning project
 """
-# Whoever asks for the build later must not be sent to a wheel that is gone.
+# A later request for the build must not get a wheel that is gone.
 _FORGET: Final = b"""
 update builds set wheel = wheel || '{"url": null, "index_url": null}'::jsonb where wheel->>'filename' = %(filename)s
 """
-# A build's answer names the level too; a devpi address that points to staging stays good.
+# A build's answer names the level too. A devpi address that points to staging stays valid.
 _PROMOTE_BUILD: Final = b"""
 update builds set wheel = wheel || '{"level": "prod"}'::jsonb where wheel->>'filename' = %(filename)s
 """
@@ -202,7 +202,7 @@ select %(filename)s, %(sha256)s, id, attempt from builds
 where id = %(id)s and attempt = %(number)s and status = 'running'
 on conflict (filename, sha256, build_id, attempt) do update set begun_at = now() returning filename
 """
-# One look at everything: an upload whose attempt goes on is its own, one that was recorded is a wheel.
+# One statement sees everything: an upload whose attempt is still open belongs to it, and a recorded one is a wheel.
 _ORPHAN: Final = """
 select exists (select from uploads where filename = %(filename)s and sha256 = %(sha256)s)
    and not exists (
@@ -222,52 +222,52 @@ _LAST_REPORT: Final = "select checked_at, wheels, files, found, findings from in
 
 
 class PostgresWheels:
-    """The WheelStore on PostgreSQL."""
+    """Store the index's wheels in PostgreSQL."""
 
     def __init__(self, database: Database, *, on_change: Callable[[], None] = lambda: None) -> None:
-        """Take what is called after each change that a person has made."""
+        """Set what is called after each change that a person has made."""
         self._database = database
         self._on_change = on_change
 
     async def changes(self, since: int) -> IndexChanges:
-        """Look which pages have changed; the index on the serial makes that cheap when there are none."""
+        """Return which pages have changed since a serial. The index on the serial makes this cheap if none has."""
         rows = await self._database.ask(_CHANGES, {"since": since})
         serial = max((row["serial"] for row in rows), default=since)
         return IndexChanges(serial=serial, projects=frozenset(row["name"] for row in rows))
 
     async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
-        """Name every project that has a wheel at this level or above."""
+        """Return the names of the projects that have a wheel at this level or above."""
         rows = await self._database.fetch_all(_NAMES, {"level": level.value, "own_only": own_only})
         return tuple(row["name"] for row in rows)
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
-        """Read all of a project's wheels, deleted ones too, the oldest upload first."""
+        """Return all of a project's wheels, oldest upload first, with the deleted ones."""
         rows = await self._database.ask(_OF_PROJECT, {"project": project})
         return tuple(map(wheel_of, rows))
 
     async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
-        """Read which versions of some projects have a wheel."""
+        """Return which versions of some projects have a wheel."""
         rows = await self._database.fetch_all(_VERSIONS, {"projects": list(projects)})
         return frozenset((row["project"], row["version"]) for row in rows)
 
     async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
-        """Read the wheels of some projects' versions."""
+        """Return the wheels of some projects' versions."""
         wanted = {"projects": [project for project, _ in releases], "versions": [version for _, version in releases]}
         return tuple(map(wheel_of, await self._database.fetch_all(_OF_RELEASES, wanted)))
 
     async def find(self, filename: str) -> IndexedWheel:
-        """Read one wheel."""
+        """Return one wheel; raise NotFoundError."""
         return await find(self._database, filename)
 
     async def metadata_of(self, filename: str) -> bytes:
-        """Read a wheel's METADATA."""
+        """Return a wheel's METADATA; raise NotFoundError."""
         row = await self._database.fetch_one(_METADATA, {"filename": filename})
         if row is None or row["metadata"] is None:
             raise NotFoundError(kind="metadata", name=filename)
         return bytes(row["metadata"])
 
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
-        """List wheels, newest first; one row more than asked for tells whether there is a next page."""
+        """Return a page of wheels, newest first. One row more than the limit shows whether there is a next page."""
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters: Row = {
             "project": wanted.project,
@@ -282,7 +282,7 @@ class PostgresWheels:
         return WheelPage(wheels=wheels[:limit], next_before=next_before)
 
     async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
-        """List projects by name."""
+        """Return a page of projects by name."""
         limit = min(wanted.limit, MAX_PAGE_SIZE)
         parameters: Row = {"after": wanted.after, "prefix": wanted.prefix, "limit": limit + 1}
         rows = await self._database.fetch_all(_PROJECTS, parameters)
@@ -291,12 +291,12 @@ class PostgresWheels:
         return ProjectPage(projects=projects[:limit], next_after=next_after)
 
     async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name projects of which there is a wheel or a build."""
+        """Return the names of projects that have a wheel or a build."""
         rows = await self._database.fetch_all(_KNOWN_PROJECTS, {"prefix": prefix, "limit": limit})
         return tuple(row["name"] for row in rows)
 
     async def contents_of(self, filename: str) -> WheelContents:
-        """Read what a wheel contains."""
+        """Return what a wheel contains; raise NotFoundError."""
         row = await self._database.fetch_one(_CONTENTS, {"filename": filename})
         if row is None or row["contents"] is None:
             raise NotFoundError(kind="contents", name=filename)
@@ -305,7 +305,7 @@ class PostgresWheels:
         return WheelContents(members=members, total=found["total"], size_bytes=found["size_bytes"])
 
     async def keep_contents(self, filename: str, contents: WheelContents) -> None:
-        """Take note of what a wheel contains."""
+        """Save what a wheel contains."""
         values = {"filename": filename, "contents": contents_json(contents), "total": contents.total}
         async with self._database.transaction() as connection:
             if await (await connection.execute(_KEEP_CONTENTS, values)).fetchone() is None:
@@ -317,43 +317,43 @@ class PostgresWheels:
             await record(connection, entry)
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
-        """Mark a wheel as yanked."""
+        """Yank a wheel and return it."""
         change = wheel_change(filename, Action.WHEEL_YANKED, by=by, reason=reason)
         return await self._change(_YANK, {"filename": filename, "reason": reason}, change)
 
     async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take the mark away."""
+        """Remove the yank from a wheel and return it."""
         return await self._change(_UNYANK, {"filename": filename}, wheel_change(filename, Action.WHEEL_UNYANKED, by=by))
 
     async def promote(self, filename: str, *, url: str, by: str) -> IndexedWheel:
-        """Record that prod holds the wheel."""
+        """Record that prod holds the wheel, and return it."""
         change = wheel_change(filename, Action.WHEEL_PROMOTED, by=by)
         values = {"filename": filename, "level": Level.PROD.value, "url": url}
         return await self._change(_PROMOTE, values, change, _PROMOTE_BUILD)
 
     async def keep_metadata(self, filename: str, metadata: bytes, *, by: str) -> IndexedWheel:
-        """Keep a METADATA that was not kept before."""
+        """Save a METADATA that was not saved before, and return the wheel."""
         requires_python = requires_python_of(metadata)
         values = {"filename": filename, "metadata": metadata, "requires_python": requires_python}
         return await self._change(_SET_METADATA, values, mending_of(filename, Difference.NO_METADATA, by))
 
     async def delete(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take a wheel off the lists for good; its name stays taken."""
+        """Mark a wheel as deleted for good and return it. Its file name stays taken."""
         change = wheel_change(filename, Action.WHEEL_DELETED, by=by)
         return await self._change(_DELETE, {"filename": filename}, change, _FORGET)
 
     async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
-        """Insert the upload's row, if the claim still holds."""
+        """Insert the upload's row; return False if the claim was lost."""
         values = {"filename": filename, "sha256": sha256, "id": claim.build_id, "number": claim.attempt}
         return await self._database.fetch_one(_BEGIN_UPLOAD, values) is not None
 
     async def is_orphan(self, filename: str, *, sha256: str) -> bool:
-        """Look for the upload, its attempt and its wheel."""
+        """Return whether the file belongs to no running attempt and to no recorded wheel."""
         row = await self._database.fetch_one(_ORPHAN, {"filename": filename, "sha256": sha256})
         return row is not None and bool(row["orphan"])
 
     async def save_report(self, report: IndexReport) -> None:
-        """Put a report in the place of the last one."""
+        """Save a report in place of the last one."""
         last = LastReport.of(report)
         values = {
             "wheels": report.wheels,
@@ -365,19 +365,19 @@ class PostgresWheels:
             await connection.execute(_SAVE_REPORT, values)
 
     async def last_report(self) -> LastReport | None:
-        """Read the newest report."""
+        """Return the newest report; None if there is none."""
         row = await self._database.fetch_one(_LAST_REPORT, {})
         return None if row is None else LastReport(**{**row, "findings": _FINDINGS.validate_python(row["findings"])})
 
     async def _change(self, statement: bytes, values: Row, change: Change, *first: bytes) -> IndexedWheel:
         async with self._database.transaction() as connection:
-            # Builds before wheels, in the order in which a build that ends locks them.
+            # Lock builds before wheels, in the order in which an ending build locks them.
             for preceding in first:
                 await connection.execute(preceding, values)
             row = await (await connection.execute(statement, values)).fetchone()
             if row is None:
                 raise NotFoundError(kind="wheel", name=str(values["filename"]))
-            # Before the index is touched, which lets nobody else change it until the end.
+            # Before the index is touched, which blocks other changes until the transaction ends.
             await record_change(connection, change)
             await touch(connection, row["project"])
         self._on_change()

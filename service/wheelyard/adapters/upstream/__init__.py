@@ -1,1 +1,1 @@
-"""What is fetched over HTTP from an index or a registry of others, and webhooks."""
+"""Fetch over HTTP from indexes and registries of others, and send webhooks."""

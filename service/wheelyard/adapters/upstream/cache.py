@@ -1,4 +1,4 @@
-"""Files on disk under the hash of their content, written whole or not at all. Must not know where they come from."""
+"""Files on disk under the hash of their content, written completely or not at all."""
 
 import hashlib
 import os
@@ -24,17 +24,17 @@ class ContentCache:
 
     root: Path
     floor_bytes: int
-    """Free disk space that is never used up."""
+    """Free disk space in bytes that is never used."""
 
     def path(self, file: IndexFile) -> Path:
-        """Say where a file belongs; raises DownloadFailedError for a name that would leave its place."""
+        """Return where a file belongs; raise DownloadFailedError for a name that would lead out of its folder."""
         name = file.filename
         if Path(name).name != name or name in {"", ".", ".."} or name.startswith(_PARTIAL) or "\0" in name:
             raise DownloadFailedError(what=repr(name), tried=["nothing: it is not a plain file name"])
         return self.root / file.sha256[:2] / file.sha256[2:] / name
 
     def find(self, file: IndexFile) -> Path | None:
-        """Return the file's path if it is here with the right size and content."""
+        """Return the file's path if it is here with the right size and content, else None."""
         path = self.path(file)
         try:
             with path.open("rb") as stream:
@@ -52,7 +52,7 @@ class ContentCache:
             check_free_space(self.root, self.floor_bytes, wanted_bytes=wanted_bytes)
 
     def sweep(self, *, before: float) -> int:
-        """Remove what killed processes left half-written before a moment (seconds since the epoch); count it."""
+        """Remove what killed processes left half-written before a time (seconds since the epoch); return how many."""
         leftovers = [path for path in self.root.glob(f"*/*/{_PARTIAL}*") if _modified(path) < before]
         for path in leftovers:
             path.unlink(missing_ok=True)
@@ -62,9 +62,9 @@ class ContentCache:
 class PartialFile:
     """A file on its way into the cache: write, then keep or discard.
 
-    It hashes what it writes, and is written from several threads in turn, so it is no ``open_atomic``.
+    It hashes what it writes, and is written from several threads in turn, so ``open_atomic`` does not fit.
 
-    It may be discarded while another thread is still inside ``write`` or ``keep``, as happens when the task that
+    It may be discarded while another thread is still inside ``write`` or ``keep``. This happens when the task that
     waits for that thread is cancelled.
     """
 
@@ -79,7 +79,7 @@ class PartialFile:
         self.size_bytes = 0
 
     def write(self, chunk: bytes) -> None:
-        """Append; raises DiskFullError if the disk is full or this would go below the floor."""
+        """Append a chunk; raise DiskFullError if the disk is full or this would go below the floor."""
         self._cache.check_room(len(chunk))
         with self._lock, disk_errors(self._cache.root, floor_bytes=self._cache.floor_bytes):
             if not self._discarded:
@@ -88,7 +88,7 @@ class PartialFile:
                 self.size_bytes += len(chunk)
 
     def keep(self) -> Path:
-        """Bring the file to its place, on disk for good; raises HashMismatchError if it is not what was promised."""
+        """Move the file to its place, synced to disk, and return its path; raise HashMismatchError for wrong bytes."""
         with self._lock, disk_errors(self._cache.root, floor_bytes=self._cache.floor_bytes):
             if self._discarded:
                 raise RuntimeError("this partial file was discarded")
@@ -104,7 +104,7 @@ class PartialFile:
         return self._target
 
     def discard(self) -> None:
-        """Remove what was written; does nothing once the file is kept."""
+        """Remove what was written; do nothing once the file is kept."""
         with self._lock:
             self._discarded = True
             if self._stream is not None:

@@ -1,6 +1,6 @@
-"""Archives of vendored crates on disk, under the digest of what they were fetched for. Must not know what is inside.
+"""Archives of vendored crates on disk, under the digest of what they were fetched for.
 
-An archive's own sha256 is part of its name, so that one that has rotted is fetched again and not used.
+An archive's own sha256 is part of its name, so a damaged one is fetched again and not used.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from wheelyard.metrics import CacheLookups
 
 
 class CrateArchives:
-    """The CrateCache over a directory, which several processes may share."""
+    """A cache of crates in a directory, which several processes may share."""
 
     def __init__(self, room: ContentCache, *, lookups: CacheLookups | None = None) -> None:
         self._room = room
@@ -23,13 +23,13 @@ class CrateArchives:
         self._folder = room.root
 
     async def find(self, key: str) -> Path | None:
-        """Return the archive of a key, its content checked."""
+        """Return the archive of a key after a check of its content; None if there is none."""
         found = await asyncio.to_thread(self._find, key)
         self._lookups.note("crates", found=found is not None)
         return found
 
     async def keep(self, key: str, archive: Path) -> Path:
-        """Copy an archive to its place; raises DiskFullError."""
+        """Copy an archive to its place and return its path; raise DiskFullError."""
         return await asyncio.to_thread(self._keep, key, archive)
 
     def _find(self, key: str) -> Path | None:
@@ -47,7 +47,7 @@ class CrateArchives:
         return place
 
     def _place(self, key: str, archive: Path) -> Path:
-        """Say where an archive with this content belongs."""
+        """Return where an archive with this content belongs."""
         with archive.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return self._folder / f"{key}-{digest}.tar.gz"

@@ -1,4 +1,4 @@
-"""How we speak HTTP to an index that is not ours: trust, limits, retries, words. Must not know what is fetched."""
+"""HTTP to indexes that are not ours: trust, limits, retries, error texts."""
 
 import asyncio
 import ssl
@@ -12,7 +12,7 @@ import httpx
 from wheelyard import __version__
 
 CONNECTIONS: Final = 16
-"""How many a client has at most."""
+"""How many connections a client has at most."""
 _CONNECT_SECONDS: Final = 10.0
 _TRANSIENT_STATUSES: Final = frozenset({408, 425, 429})
 _FIRST_SERVER_ERROR: Final = 500
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 
 def open_client(*, ca_bundle: Path | None, timeout_seconds: float, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
-    """Make a client that trusts what the system trusts (SSL_CERT_FILE included), or only the bundle if there is one.
+    """Return a client that trusts what the system trusts (including SSL_CERT_FILE), or only the bundle if there is one.
 
-    Proxies come from the usual environment variables. httpx's own default would be the certifi bundle, which knows
-    no company's CA.
+    Proxies come from the usual environment variables. httpx's own default is certifi's bundle, which has no company's
+    CA: https://www.python-httpx.org/advanced/ssl/
     """
     return httpx.AsyncClient(
         verify=ssl.create_default_context(cafile=ca_bundle),
@@ -37,7 +37,7 @@ def open_client(*, ca_bundle: Path | None, timeout_seconds: float, auth: httpx.A
 
 
 async def retrying(attempt: Callable[[], Awaitable[T]], *, pauses: tuple[float, ...]) -> T:
-    """Try again after each pause (seconds) while the fault is one that may pass; the last fault is raised as it is."""
+    """Try again after each pause (seconds) while the error may be temporary; raise the last error unchanged."""
     for pause in pauses:
         try:
             return await attempt()
@@ -49,7 +49,7 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *, pauses: tuple[float, 
 
 
 def explain(error: httpx.HTTPError | httpx.InvalidURL) -> str:
-    """Say in a few words what went wrong, without the address, which may hold a password."""
+    """Return in a few words what went wrong, without the address, which may contain a password."""
     if isinstance(error, httpx.HTTPStatusError):
         return f"it answered {error.response.status_code} {error.response.reason_phrase}".rstrip()
     if isinstance(error, httpx.TimeoutException):
@@ -65,13 +65,16 @@ class IndexAddress(httpx.Auth):
 
     def __init__(self, url: str) -> None:
         self.url = without_password(url)
-        """What may be recorded and shown."""
+        """The address that may be recorded and shown."""
         parts = httpx.URL(url)
         self._origin = _origin_of(parts)
         self._basic = httpx.BasicAuth(unquote(parts.username), unquote(parts.password)) if parts.userinfo else None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign a request if it goes to the index itself; httpx takes the signature off redirects to elsewhere."""
+        """Sign a request to the index itself. httpx drops the header on a redirect to another origin.
+
+        https://github.com/encode/httpx/issues/3334
+        """
         if self._basic is None or _origin_of(request.url) != self._origin:
             yield request
         else:
@@ -79,14 +82,14 @@ class IndexAddress(httpx.Auth):
 
 
 def hide_password(text: str, url: str) -> str:
-    """Take an address's password out of what another program said."""
+    """Replace an address's password in another program's text."""
     for secret in _passwords_of(url):
         text = text.replace(secret, "****")
     return text
 
 
 def _passwords_of(url: str) -> list[str]:
-    """List the password of an address as it is written and as it is meant."""
+    """Return the password of an address as it is written and as it is decoded."""
     try:
         password = urlsplit(url).password or ""
     except ValueError:
@@ -101,7 +104,7 @@ def _origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
 def without_password(url: str) -> str:
     """Return an address as it may be shown and logged."""
     if "@" not in url:
-        return url  # pages have thousands of them, and httpx takes 0.1 ms for each
+        return url  # pages have thousands of addresses, and httpx takes 0.1 ms to parse each
     try:
         return str(httpx.URL(url).copy_with(username=None, password=None))
     except httpx.InvalidURL:

@@ -1,7 +1,4 @@
-"""The upstream index over HTTP: pages read once for a burst of requests, files fetched once and checked.
-
-Must not decide which release is built.
-"""
+"""The upstream index over HTTP: a page is read once for a burst of requests, a file is fetched once and checked."""
 
 import asyncio
 import functools
@@ -37,9 +34,9 @@ from wheelyard.metrics import CacheLookups
 
 _CHUNK_BYTES: Final = 1 << 20
 _LARGE_PAGE: Final = 128 << 10
-"""Bytes of a page that a process apart reads: the parser of JSON holds up everything else as long as it reads."""
+"""Size in bytes from which a separate process reads a page: the JSON parser blocks everything else while it reads."""
 _MOST_HELD: Final = 200_000
-"""Of how many files pages are kept; each takes about a kilobyte."""
+"""How many files' entries are kept in pages; each takes about a kilobyte."""
 _LEFTOVER_SECONDS: Final = 24 * 3600
 _ABSENT: Final = (404, 410)
 
@@ -48,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceIndexOptions:
-    """Where the upstream index is and how much of it is taken in."""
+    """Where the upstream index is, and the limits of what is read from it."""
 
     cache_dir: Path
     index_url: str = PYPI_SIMPLE_ENDPOINT
@@ -57,12 +54,12 @@ class SourceIndexOptions:
     ca_bundle: Path | None = None
     """PEM file to trust instead of the system's certificates."""
     page_seconds: float = 10.0
-    """How long a page is believed without asking again."""
+    """How long a page is valid without asking again, in seconds."""
     page_limit_bytes: int = 64 << 20
     file_limit_bytes: int = 1 << 30
     disk_floor_bytes: int = 1 << 30
     timeout_seconds: float = 30.0
-    """How long the index may stay silent."""
+    """How long the index may stay silent, in seconds."""
     retry_pauses: tuple[float, ...] = (0.2, 0.8, 2.4)
     """Seconds before each further try, after transport errors and server errors."""
 
@@ -72,7 +69,7 @@ class _HeldPage:
     files: ProjectFiles
     etag: str | None
     sha256: str
-    """Of what it was read from."""
+    """Digest of what it was read from."""
 
 
 class SimpleSourceIndex:
@@ -95,7 +92,8 @@ class SimpleSourceIndex:
         self._client = open_client(
             ca_bundle=options.ca_bundle, timeout_seconds=options.timeout_seconds, auth=self._address
         )
-        # httpx goes through all that wait for a connection whenever one becomes free: hundreds had better wait here.
+        # Whenever a connection becomes free, httpcore examines all requests that wait for one, so hundreds wait here:
+        # https://github.com/encode/httpcore/pull/1035
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._cache = ContentCache(root=options.cache_dir, floor_bytes=options.disk_floor_bytes)
         self._pages: MemoryCache[NormalizedName, _HeldPage] = MemoryCache(
@@ -113,18 +111,17 @@ class SimpleSourceIndex:
         await self._client.aclose()
 
     async def project(self, name: NormalizedName) -> ProjectFiles:
-        """Read a project's page, or give the one that was read a few seconds ago.
+        """Return a project's page, or the one that was read a few seconds ago.
 
-        Raises UnknownProjectError, OwnProjectError or IndexUnavailableError.
+        Raise UnknownProjectError, OwnProjectError or IndexUnavailableError.
         """
         self._options.own_projects.refuse(name)
         return (await self._pages.get(name, functools.partial(self._renew, name))).files
 
     async def fetch(self, file: IndexFile) -> Path:
-        """Bring a file into the content cache and return its path, its sha256 checked.
+        """Fetch a file into the content cache, check its sha256, and return its path.
 
-        Raises HashMismatchError, DownloadFailedError, OwnProjectError or DiskFullError; nothing half-written stays
-        behind.
+        Raise HashMismatchError, DownloadFailedError, OwnProjectError or DiskFullError. No partial file remains.
         """
         # A build may have been queued, or its wheels chosen, before the name became one of our own.
         self._options.own_projects.refuse(file.project)
@@ -143,7 +140,7 @@ class SimpleSourceIndex:
             raise IndexUnavailableError(index="upstream", reason=str(error)) from error
 
     async def _ask(self, name: NormalizedName, held: _HeldPage | None) -> _HeldPage:
-        """Ask once; an unchanged page is not sent again (304), or at least not read again."""
+        """Ask once. An unchanged page is not sent again (304), or at least not read again."""
         headers = {"Accept": ACCEPT_JSON_PREFERRED}
         if held is not None and held.etag is not None:
             headers["If-None-Match"] = held.etag
@@ -155,7 +152,7 @@ class SimpleSourceIndex:
             body = await self._read(response)
         digest = await asyncio.to_thread(_digest, body)
         if held is not None and held.sha256 == digest:
-            files = held.files  # not every index has an ETag to ask with
+            files = held.files  # not every index sends an ETag
         elif self._parsers is None or len(body.content) < _LARGE_PAGE:
             files = await asyncio.to_thread(read_page, name, body)
         else:
@@ -179,7 +176,7 @@ class SimpleSourceIndex:
         )
 
     async def _obtain(self, file: IndexFile) -> Path:
-        """Return the cached file if it is sound, else download it."""
+        """Return the cached file if it is intact, else download it."""
         path = await asyncio.to_thread(self._cache.find, file)
         self._lookups.note("files", found=path is not None)
         if path is not None:
@@ -193,7 +190,8 @@ class SimpleSourceIndex:
     async def _download(self, file: IndexFile) -> Path:
         partial = PartialFile(self._cache, file)
         try:
-            # Some servers label a .tar.gz as gzip-encoded; the hash is that of the bytes as they are stored.
+            # Some servers label a .tar.gz as gzip-encoded, and clients then decode it. The hash is that of the stored
+            # bytes: https://github.com/pypa/pip/issues/1419
             headers = {"Accept-Encoding": "identity"}
             async with self._client.stream("GET", file.url, headers=headers) as response:
                 response.raise_for_status()
@@ -225,7 +223,7 @@ class SimpleSourceIndex:
 
 
 def _digest(body: PageBody) -> str:
-    """Identify what a page is read from."""
+    """Return the digest of what a page is read from."""
     head = f"{body.url}\n{body.content_type}\n{body.charset}\n".encode()
     return hashlib.sha256(head + body.content).hexdigest()
 
@@ -235,7 +233,7 @@ _SHA256: Final = "71138adf1f4ca900cdb7d289c21b7494329f2332b6d85f0e1c42108c0384ed
 
 
 async def find_pip(source: SourceIndex) -> IndexFile:
-    """Find the pinned pip on the upstream index; raises DownloadFailedError if it is not there."""
+    """Return the pinned pip on the upstream index; raise DownloadFailedError if it is not there."""
     page = await source.project(canonicalize_name("pip"))
     for file in page.files:
         if file.filename == _FILENAME and file.sha256 == _SHA256:

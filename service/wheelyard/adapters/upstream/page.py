@@ -1,4 +1,4 @@
-"""Read a project's page of a Simple API (PEP 503 and 691). Must not fetch it."""
+"""Parse a project's page of a Simple API (PEP 503 and 691)."""
 
 import re
 from collections.abc import Mapping
@@ -30,25 +30,25 @@ MOST_FILES: Final = 50_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageBody:
-    """What the index answered."""
+    """The index's answer."""
 
     url: str
-    """Where the answer came from in the end; relative addresses are relative to it."""
+    """Final address of the answer; relative addresses refer to it."""
     content_type: str
     charset: str | None = None
     content: bytes
 
 
 class UnreadablePageError(RefusedTextError):
-    """The answer is not a page of a Simple API; its text says why. The adapter turns it into one of our errors."""
+    """The answer is not a page of a Simple API; its text says why. The caller turns it into one of our errors."""
 
 
 def read_page(project: NormalizedName, body: PageBody) -> ProjectFiles:
-    """List the sdists and wheels that can be checked; raises UnreadablePageError.
+    """Return the sdists and wheels that can be checked; raise UnreadablePageError.
 
-    Left out are files without a sha256 (nothing is built that cannot be checked), files of other kinds or other
-    projects, and versions that PEP 440 does not know, which pip passes over too. An sdist in a format older than
-    PEP 527 is kept, so that whoever chooses can say what there is.
+    Left out are files without a sha256 (nothing unchecked is built), files of other kinds or other projects, and
+    versions that PEP 440 does not allow, which pip ignores too. An sdist in a format older than PEP 527 is kept, so
+    that the caller can report it.
     """
     try:
         packages = _parse(project, body)
@@ -60,7 +60,7 @@ def read_page(project: NormalizedName, body: PageBody) -> ProjectFiles:
 
 
 def _parse(project: NormalizedName, body: PageBody) -> list[DistributionPackage]:
-    """Parse a page; files with names that no distribution has are left out, as the library's cost is not linear."""
+    """Parse a page. Files with invalid names are left out, as the library's cost is not linear."""
     media_type = body.content_type.partition(";")[0].strip().lower()
     if media_type == _JSON:
         data = read_json(body.content)

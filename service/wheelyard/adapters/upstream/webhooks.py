@@ -1,7 +1,7 @@
-"""Send webhooks over HTTP, to addresses that the operator allows and nowhere else.
+"""Send webhooks over HTTP, only to addresses that the operator allows.
 
-A name is looked up once, each of its addresses is checked, and one of them is connected to as it was checked, so that
-the name cannot come to mean something else in between. Redirects are not followed, and no proxy is asked.
+A name is resolved once, each of its addresses is checked, and the connection goes to one of the checked addresses. So
+the name cannot change its meaning in between. Redirects are not followed, and no proxy is used.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from wheelyard.domain.prebuilds.webhook import AllowedAddresses, WebhookMessage,
 from wheelyard.errors import WebhookFailedError, WebhookRefusedError
 
 _SECONDS: Final = 10.0
-# For all of a message: a receiver that answers a byte at a time would else hold up everybody's.
+# For the whole message: a receiver that answers a byte at a time would otherwise delay all other webhooks.
 _MOST_SECONDS: Final = 30.0
 
 
@@ -35,7 +35,7 @@ class HttpWebhooks:
         self._most_seconds = most_seconds
 
     async def send(self, message: WebhookMessage) -> None:
-        """Send one message; any answer of the 2xx kind will do.
+        """Send one message; any answer of the 2xx kind is a success.
 
         Raise WebhookRefusedError if the address is not allowed, and WebhookFailedError.
         """
@@ -61,7 +61,7 @@ class HttpWebhooks:
         return addresses
 
     async def _post(self, message: WebhookMessage, target: WebhookTarget, addresses: list[Address]) -> int:
-        """Return the status that the first address answers that can be connected to."""
+        """Return the status from the first address that accepts a connection."""
         async with self._open_client() as client:
             for address in addresses[:-1]:
                 try:
@@ -88,10 +88,10 @@ async def _post_to(client: httpx.AsyncClient, address: Address, message: Webhook
         f"{target.scheme}://{host}{port}{target.path}",
         content=message.body,
         headers={"Host": target.authority, **dict(message.headers)},
-        # The certificate has to be the name's, not the address's.
+        # The certificate must be that of the name, not of the address.
         extensions={"sni_hostname": target.host},
     )
-    # The body is a stranger's and of no interest: it is not read.
+    # The body is untrusted and not needed, so it is not read.
     answer = await client.send(request, stream=True)
     await answer.aclose()
     return answer.status_code
