@@ -1,4 +1,4 @@
-"""Bring an upstream wheel to our index: the very same bytes under the very same name. Must not change a wheel."""
+"""Copy an upstream wheel to our index, with the same bytes and the same name."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from wheelyard.interfaces import SourceIndex, WheelIndex, WheelStore
 
 
 class MirrorWheel:
-    """Fetches by hash, publishes, and records what was published."""
+    """Fetches a wheel by hash, publishes it, and records it."""
 
     def __init__(
         self, *, source: SourceIndex, index: WheelIndex, wheels: WheelStore, now: Callable[[], datetime]
@@ -24,7 +24,7 @@ class MirrorWheel:
         self._now = now
 
     async def __call__(self, file: IndexFile, target: Target) -> None:
-        """Mirror a wheel; again is no harm.
+        """Mirror a wheel; repeating it is harmless.
 
         Raises HashMismatchError, DownloadFailedError, DiskFullError, UntrustedOutputError, IndexConflictError,
         IndexRefusedError, IndexUnavailableError or PublishUnprovenError.

@@ -1,4 +1,4 @@
-"""Put builds that failed or were cancelled back into the queue: one, or those that a filter names, newest first."""
+"""Queue failed or cancelled builds again: one, or those that a filter selects, newest first."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from wheelyard.interfaces import BuildStore
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryBuilds:
-    """Retries builds, each in a transaction of its own, with its line in the audit log."""
+    """Retries builds, each in a transaction of its own, with its entry in the audit log."""
 
     builds: BuildStore
 
@@ -23,14 +23,15 @@ class RetryBuilds:
         return submission
 
     async def __call__(self, wanted: BuildFilter, *, requested_by: str, trace: Trace = NO_TRACE) -> RetriedBuilds:
-        """Retry the builds that fit.
+        """Retry the builds that match.
 
-        A build that a newer one of the same release and target has followed is left alone: that one counts. It ends
-        early where the caller may not have more builds in the queue; raises TooMuchOpenError if there is room for none.
+        A build that a newer build of the same release and target has followed is not retried: only the newer one
+        counts. This ends early when the caller may not have more builds in the queue; it raises TooMuchOpenError if
+        there is room for none.
 
         Args:
             wanted: Which builds; failed ones unless its status is ``cancelled``.
-            requested_by: Who asks.
+            requested_by: The caller.
             trace: The HTTP request.
         """
         status = Status.CANCELLED if wanted.status is Status.CANCELLED else Status.FAILED

@@ -1,4 +1,4 @@
-"""Which builds run and wait, in which order, and when each will begin. Must not change the queue."""
+"""Show which builds run and wait, in which order, and when each will begin."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,7 +22,7 @@ class ShowQueue:
         self._now = now
 
     async def __call__(self, *, limit: int = MOST_PLACES) -> Queue:
-        """Look at the queue."""
+        """Return the queue."""
         line = await self._queue.read(limit=min(limit, MOST_PLACES))
         workers = await self._workers.list_workers()
         projects = {one.build.project for one in (*line.running, *line.waiting)}
@@ -30,6 +30,6 @@ class ShowQueue:
         return Queue(line=line, places=estimate(line, workers, typical, now=self._now()))
 
     async def place_of(self, build_id: str) -> QueuePosition | None:
-        """Find a build's place; None if it does not wait, or not among the first."""
+        """Return a build's position; None if it does not wait, or is not among the first."""
         queue = await self()
         return next((place for place in queue.places if place.build.id == build_id), None)
