@@ -1,4 +1,4 @@
-"""The long-running processes: the whole service in one, the API alone, a worker alone. Stops what it started."""
+"""The long-running processes: the whole service in one, the API alone, a worker alone. Each stops what it started."""
 
 import asyncio
 import contextlib
@@ -96,21 +96,21 @@ async def run_devpi(settings: Settings, *, host: str, port: int) -> None:
 
 @dataclass(kw_only=True, slots=True)
 class Stop:
-    """Whether somebody has asked this process to stop."""
+    """Whether this process was asked to stop."""
 
     asked: asyncio.Event
     main: "asyncio.Task[object] | None"
     say: Callable[[str], None]
     in_order: bool = False
-    """True once something waits for the wish: then nothing needs to be cancelled to heed it."""
+    """True once something waits for the request to stop: then nothing needs to be cancelled."""
 
     async def wait(self) -> None:
-        """Wait for the wish."""
+        """Wait until this process is asked to stop."""
         self.in_order = True
         await self.asked.wait()
 
     def ask(self) -> None:
-        """Wish; whoever wishes again is in a hurry."""
+        """Ask this process to stop; a second call cancels what still runs."""
         self.say("stopping")
         if self.main is not None and (self.asked.is_set() or not self.in_order):
             self.main.cancel()
@@ -119,7 +119,7 @@ class Stop:
 
 @contextlib.asynccontextmanager
 async def stop_on_signals(say: Callable[[str], None]) -> AsyncIterator[Stop]:
-    """Heed the signals for as long as the block runs; one that a signal has cancelled ends without an error."""
+    """Handle signals while the block runs; a block that a signal has cancelled ends without an error."""
     stop = Stop(asked=asyncio.Event(), main=asyncio.current_task(), say=say)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -138,7 +138,7 @@ async def stop_on_signals(say: Callable[[str], None]) -> AsyncIterator[Stop]:
 async def _serving(
     parts: Parts, stop: Stop, *, builds_here: bool
 ) -> AsyncIterator[tuple[Backends, ApiServices, socket.socket]]:
-    """Take the port, then start what the API stands on: a taken port is said before anything has begun."""
+    """Bind the port, then start the API's backends: a port in use is reported before anything starts."""
     settings = parts.settings
     async with _holding_state(settings):
         with holding_port(settings) as listener:
@@ -149,7 +149,7 @@ async def _serving(
 
 @contextlib.asynccontextmanager
 async def _holding_state(settings: Settings) -> AsyncIterator[None]:
-    """Begin the log, and keep the state directory to this process."""
+    """Start the log, and reserve the state directory for this process."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     state = StateDir(settings.state_dir)
     await asyncio.to_thread(state.make)
@@ -158,7 +158,7 @@ async def _holding_state(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
-    """Leave a token that works where the command line finds it."""
+    """Write a valid token where the command line finds it."""
     file = StateDir(settings.state_dir).token
     if file.exists():
         with contextlib.suppress(UnauthenticatedError):
@@ -170,7 +170,7 @@ async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
 
 @contextlib.contextmanager
 def _announced(settings: Settings, listener: socket.socket, index_url: str) -> Iterator[None]:
-    """Say where everything is, on the terminal and in the state directory, for as long as it is there."""
+    """Announce all addresses, on the terminal and in the state directory, while they are valid."""
     state = StateDir(settings.state_dir)
     url = url_of(listener)
     write_atomic(state.api, json.dumps({"url": url, "index_url": index_url, "pid": os.getpid()}) + "\n")
@@ -184,14 +184,14 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
 
 
 async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
-    """Answer requests until we are told to stop."""
+    """Answer requests until this process is asked to stop."""
     app = make_app(services)
     keep_for_good()
     await serve(app, settings, listener, stop.wait)
 
 
 def keep_for_good() -> None:
-    """Take what is there out of Python's collections: looking through it holds up answers for a tenth of a second."""
+    """Exclude existing objects from garbage collection, which would block answers for a tenth of a second."""
     gc.collect()
     gc.freeze()
 
