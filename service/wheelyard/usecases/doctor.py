@@ -81,7 +81,7 @@ def _judge_storage(engine: EngineFacts) -> Check:
 def _judge_control_groups(engine: EngineFacts) -> Check:
     """Judge whether limits take effect: a rootless engine cannot limit resources with version 1 of control groups.
 
-    Docker and podman both need version 2 for that (https://rootlesscontaine.rs/getting-started/docker).
+    Only version 2 can be delegated to a user (https://www.rootlesscontaine.rs/getting-started/docker).
     """
     if engine.is_rootless and engine.cgroup_version == "1":
         remedy = (
