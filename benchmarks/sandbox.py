@@ -1,10 +1,10 @@
-"""Compare the walls around a build: what each costs in time, side by side, on the same image and the same work.
+"""Compare the isolation of builds: the time that each kind costs, on the same image and the same work.
 
     python -m benchmarks.sandbox [--runtime runsc ...] [--rounds 3] [--image wheelyard/builder-…]
 
-Each round runs every piece of work once under each wall, in turn: the engine without a filter, its default filter,
-ours with a user of its own (what builds have), and ours under each runtime that is named (the engine must know it).
-Prints medians, and the median of the ratios to the default. DOCKER_HOST and WHEELYARD_ENGINE choose the engine.
+Each round runs every piece of work once under each kind, in turn: the engine without a filter, its default filter, ours
+with a user of its own (which builds have), and ours under each named runtime (the engine must know it). It prints
+medians, and the median of the ratios to the default. DOCKER_HOST and WHEELYARD_ENGINE choose the engine.
 """
 
 import argparse

@@ -129,7 +129,8 @@ def _try_container(program: str, settings: Settings) -> tuple[Probe | None, str]
         return None, ""
     limits = container_ulimits(program, open_files=settings.engine_open_files)
     engine = EngineCommand(program=program, ulimits=limits, runtime=settings.engine_runtime)
-    user = f"{CONTAINER_USERS[-1]}:{CONTAINER_USERS[-1]}"  # the highest, which a user namespace may not have (https://github.com/podman-container-tools/podman/pull/2731)
+    # The highest id, because a user namespace may lack it (https://github.com/podman-container-tools/podman/pull/2731).
+    user = f"{CONTAINER_USERS[-1]}:{CONTAINER_USERS[-1]}"
     walls = (*engine.runtime_args, "--user", user, *engine.confinement_args, "--network", "none", *engine.ulimit_args)
     error, seen = _run(program, "run", "--rm", *walls, "--entrypoint", "/bin/sh", listed.split()[0], "-c", _WALLS)
     return Probe(found="a container", error=error), seen if error is None else ""
