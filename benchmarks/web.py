@@ -38,7 +38,7 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.service import make_app
-from wheelyard.assembly.supervisor import keep_for_good
+from wheelyard.assembly.supervisor import freeze_objects
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.logs import configure_logs
@@ -94,7 +94,7 @@ async def measure(arguments: argparse.Namespace) -> int:
                 pages = await fill(database, arguments)
                 services = on_database(harness.services, database)
                 async with reader(services) as client:
-                    keep_for_good()  # as the service does
+                    freeze_objects()  # as the service does
                     return report([(path, await ask(client, path, arguments.rounds)) for path in pages])
 
 

@@ -73,7 +73,7 @@ class MemoryBuilds:
         )
         self._state.requests.append(request)
         build = self._state.find(build_id).build
-        self._state.tallies.append(count_of_request(joined=joined, status=build.status))
+        self._state.counts.append(count_of_request(joined=joined, status=build.status))
         return Submission(build=build, joined=joined)
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
@@ -221,7 +221,7 @@ class MemoryAttempts:
         )
 
     def _may_claim(self, record: BuildRecord) -> bool:
-        free = record.is_in_line or record.is_overdue(self._state.clock())
+        free = record.is_claimable or record.is_overdue(self._state.clock())
         allowed = record.tries < self._state.max_attempts and len(record.deaths) < MAX_DEATHS
         return free and not record.build.cancel_requested and allowed
 

@@ -19,7 +19,7 @@ def submit(state: MemoryState, order: BuildOrder, *, requested_by: str, priority
     """Queue a build or join the equal one; the caller records the subscriber."""
     equal = state.find_equal(order.key)
     if equal is not None:
-        _hurry(state, equal.id, requested_by, priority)
+        _move_forward(state, equal.id, requested_by, priority)
     build_id = state.add(order, requested_by=requested_by, priority=priority).id if equal is None else equal.id
     joined = equal is not None
     state.record_change(request_of(build_id, order, by=requested_by, joined=joined))
@@ -41,7 +41,7 @@ def release_dependents(state: MemoryState, build_id: str) -> int:
     ended = state.find(build_id)
     build = ended.build
     if build.status is Status.SUCCEEDED:
-        return sum(_go_on(state, record, build_id) for record in _dependents(state, build_id))
+        return sum(_resume(state, record, build_id) for record in _dependents(state, build_id))
     if build.status not in _WITHOUT_WHEEL:
         return 0
     chain = BrokenChain.at(ended.release, build_id=build_id, status=build.status, failure=build.failure)
@@ -92,7 +92,7 @@ class MemoryMissingReleases:
         tied = AwaitedBuild(release=need.release, build_id=needed_id)
         record.change(waits_for=tuple(tied if one.release == need.release else one for one in record.build.waits_for))
         if self._state.find(needed_id).build.status is Status.SUCCEEDED:
-            _go_on(self._state, record, needed_id)
+            _resume(self._state, record, needed_id)
         self._state.notify(need.build_id)
 
     async def give_up(self, need: Need, error: WheelyardError) -> None:
@@ -108,7 +108,7 @@ class MemoryMissingReleases:
         return record if record is not None and still in record.build.waits_for else None
 
 
-def _hurry(state: MemoryState, build_id: str, requested_by: str, priority: Priority) -> None:
+def _move_forward(state: MemoryState, build_id: str, requested_by: str, priority: Priority) -> None:
     """Raise the priority of a joined build, and of the builds that it waits for."""
     record = state.find(build_id)
     turn = state.next_turn(record.build.order.lane, priority, requested_by)
@@ -148,7 +148,7 @@ def _dependents(state: MemoryState, build_id: str) -> list[BuildRecord]:
     ]
 
 
-def _go_on(state: MemoryState, record: BuildRecord, needed_id: str) -> int:
+def _resume(state: MemoryState, record: BuildRecord, needed_id: str) -> int:
     """Remove an ended build from those that another waits for; return 1 if that one resumes."""
     done = [one for one in record.build.waits_for if one.build_id == needed_id]
     record.satisfied |= {one.release for one in done}

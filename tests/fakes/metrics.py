@@ -39,17 +39,17 @@ class MemoryMetrics:
             running=tuple(sorted(self._running().items(), key=lambda item: str(item[0]))),
             index=tuple(size for level in sorted(Level) if (size := self._size(level)).wheels),
             unfinished_prebuilds=self._prebuilds.count_unfinished(),
-            tallies=_added_up(self._state.tallies),
+            tallies=_added_up(self._state.counts),
             workers=await MemoryFleet(self._state).list_workers(),
         )
 
     async def add(self, tallies: Sequence[Count]) -> None:
         """Add counts like any others."""
-        self._state.tallies.extend(tallies)
+        self._state.counts.extend(tallies)
 
     async def fold(self) -> None:
         """Keep only the sums."""
-        self._state.tallies[:] = _added_up(self._state.tallies)
+        self._state.counts[:] = _added_up(self._state.counts)
 
     async def summarise(self, *, days: int) -> Statistics:
         """Count what ended in the last days."""

@@ -23,7 +23,7 @@ class MemoryPrebuilds:
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
-        self._kept: dict[str, Prebuild] = {}
+        self._prebuilds: dict[str, Prebuild] = {}
         self._held_until: dict[str, datetime] = {}
         self._turns: dict[str, int] = {}
         self._waiting: list[str] = []
@@ -32,10 +32,10 @@ class MemoryPrebuilds:
     async def create(self, prebuild: Prebuild) -> None:
         """Store a new prebuild."""
         if prebuild.finished_at is None:
-            own = [one for one in self._kept.values() if one.requested_by == prebuild.requested_by]
+            own = [one for one in self._prebuilds.values() if one.requested_by == prebuild.requested_by]
             unfinished = [prebuild, *(one for one in own if one.finished_at is None)]
             self._state.limits.check_requests(len(unfinished), sum(one.open_items for one in unfinished))
-        self._kept[prebuild.id] = prebuild
+        self._prebuilds[prebuild.id] = prebuild
         self._state.record_change(prebuild_of(prebuild))
         if prebuild.finished_at is None:
             self._waiting.append(prebuild.id)
@@ -44,21 +44,21 @@ class MemoryPrebuilds:
 
     async def get(self, prebuild_id: str) -> Prebuild:
         """Return one, its builds' status as it is now."""
-        if prebuild_id not in self._kept:
+        if prebuild_id not in self._prebuilds:
             raise NotFoundError(kind="request", name=prebuild_id)
-        prebuild = self._kept[prebuild_id]
+        prebuild = self._prebuilds[prebuild_id]
         sent = self._state.webhooks.get(prebuild_id)
         webhook = sent.webhook if sent else prebuild.webhook
         return replace(prebuild, started=tuple(map(self._as_it_is_now, prebuild.started)), webhook=webhook)
 
     async def list_prebuilds(self, *, limit: int) -> tuple[Prebuild, ...]:
         """Return the newest ones, without their items and builds."""
-        newest = list(reversed(self._kept.values()))[:limit]
+        newest = list(reversed(self._prebuilds.values()))[:limit]
         return tuple(replace(prebuild, items=(), started=()) for prebuild in newest)
 
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
         """Return prebuilds, newest first, with the number of items in each state."""
-        newest = [_summary_of(prebuild) for prebuild in reversed(self._kept.values())]
+        newest = [_summary_of(prebuild) for prebuild in reversed(self._prebuilds.values())]
         if wanted.before is not None:
             before, ids = _id_of(wanted.before), [one.id for one in newest]
             newest = newest[ids.index(before) + 1 :] if before in ids else []
@@ -72,7 +72,7 @@ class MemoryPrebuilds:
         """End it, and what waits in the queue for it alone."""
         prebuild = await self.get(prebuild_id)
         if prebuild.finished_at is None:
-            self._kept[prebuild_id] = replace(prebuild, cancelled=True, finished_at=self._state.clock())
+            self._prebuilds[prebuild_id] = replace(prebuild, cancelled=True, finished_at=self._state.clock())
             self._waiting.remove(prebuild_id)
             self._state.cancelled_prebuilds.add(prebuild_id)
             wanted = {one.build_id for one in self._state.requests if one.prebuild_id == prebuild_id}
@@ -110,7 +110,7 @@ class MemoryPrebuilds:
         if not self._is_held(turn):
             return False
         prebuild = turn.prebuild
-        self._kept[prebuild.id] = prebuild
+        self._prebuilds[prebuild.id] = prebuild
         self._held_until.pop(prebuild.id, None)
         self._waiting.remove(prebuild.id)
         if prebuild.finished_at is None:
@@ -132,7 +132,7 @@ class MemoryPrebuilds:
 
     def count_unfinished(self) -> int:
         """Count those that are not over."""
-        return sum(prebuild.finished_at is None for prebuild in self._kept.values())
+        return sum(prebuild.finished_at is None for prebuild in self._prebuilds.values())
 
     def _as_it_is_now(self, started: Started) -> Started:
         record = self._state.records.get(started.build_id or "")

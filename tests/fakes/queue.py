@@ -192,7 +192,7 @@ class MemoryPeriodic:
 def _is_for(record: BuildRecord, offer: Allocation) -> bool:
     order = record.build.order
     memory = order.resource_request.memory_bytes or 0
-    return record.is_in_line and order.lane in offer.lanes and memory <= offer.total.memory_bytes
+    return record.is_claimable and order.lane in offer.lanes and memory <= offer.total.memory_bytes
 
 
 def _died_with(worker: str, attempt: Attempt, now: datetime, seconds: float) -> bool:

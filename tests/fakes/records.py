@@ -48,7 +48,7 @@ class BuildRecord:
     satisfied: set[MissingRelease] = field(default_factory=set)
     """The builds that it has waited for and that have ended."""
     trace: Trace = NO_TRACE
-    tallies: list[Count] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
     """The state's own list, in which a build's changes are counted."""
     logs: dict[int, bytearray] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class BuildRecord:
         return f"{self.build.order.project} {self.build.order.version}"
 
     @property
-    def is_in_line(self) -> bool:
+    def is_claimable(self) -> bool:
         """Whether it can be claimed now: it waits for nothing but its turn."""
         build = self.build
         return build.status is Status.QUEUED and build.not_before is None and not build.waits_for
@@ -92,7 +92,7 @@ class BuildRecord:
         """Replace fields of the build, and count what that means."""
         former = self.build
         self.build = replace(former, **changes)  # type: ignore[arg-type]
-        self.tallies.extend(counts_of_change(former, self.build))
+        self.counts.extend(counts_of_change(former, self.build))
 
     def finish(self, outcome: Outcome, now: datetime, *, max_attempts: int) -> None:
         """End the attempt, and the build unless it is to be tried again and may be."""
@@ -200,7 +200,7 @@ class MemoryState:
         self.requests: list[RequestRecord] = []
         self.cancelled_prebuilds: set[str] = set()
         self.limits = NO_LIMITS
-        self.tallies: list[Count] = []
+        self.counts: list[Count] = []
         """What has been counted, one by one."""
         self.webhooks: dict[str, WebhookRecord] = {}
         """The outbox, by prebuild."""
@@ -249,7 +249,7 @@ class MemoryState:
     def next_turn(self, lane: Lane, priority: Priority, requested_by: str) -> int:
         """Return a requester's next turn: after its queued builds, and never before the present turn."""
         waiting = [record for record in self.records.values() if record.is_waiting(lane, priority)]
-        present = min((record.turn for record in waiting if record.is_in_line), default=0)
+        present = min((record.turn for record in waiting if record.is_claimable), default=0)
         own = max((record.turn + 1 for record in waiting if record.queued_for == requested_by), default=0)
         return max(present, own)
 
@@ -271,7 +271,7 @@ class MemoryState:
         )
         turn = self.next_turn(order.lane, priority, requested_by)
         self.records[build.id] = BuildRecord(
-            build=build, sequence=next(self._numbers), queued_for=requested_by, turn=turn, tallies=self.tallies
+            build=build, sequence=next(self._numbers), queued_for=requested_by, turn=turn, counts=self.counts
         )
         return build
 
@@ -301,7 +301,7 @@ class MemoryState:
             build_id=build_id, requirement=build.order.requirement, requested_by=by, joined=True, trace=trace
         )
         self.requests.append(request)
-        self.tallies.append(count_of_request(joined=True, status=build.status))
+        self.counts.append(count_of_request(joined=True, status=build.status))
 
     def is_wanted(self, build_id: str) -> bool:
         """Return whether a build has a subscriber, or another build waits for it."""
@@ -333,7 +333,7 @@ class MemoryState:
             made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}
             entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked, **made))  # type: ignore[arg-type]
         else:
-            self.tallies.append(count_of_wheel(entry.wheel.origin))
+            self.counts.append(count_of_wheel(entry.wheel.origin))
         self.put_wheel(entry)
 
     def put_wheel(self, entry: IndexEntry) -> None:

@@ -34,7 +34,7 @@ _APT: Final = Path("/etc/apt")
 # The first Debian archive of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
 _MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(https?://\S+/debian)/?(?=\s|$)", re.MULTILINE)
 # What a process can read about its own isolation: the filter's mode, the map of users, the release of the kernel.
-_WALLS: Final = "cat /proc/self/status /proc/self/uid_map; uname -r"
+_ISOLATION: Final = "cat /proc/self/status /proc/self/uid_map; uname -r"
 _ID_MAP: Final = re.compile(r"(\s*\d+){3}\s*")
 _MEMORY: Final = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 
@@ -131,8 +131,18 @@ def _try_container(program: str, settings: Settings) -> tuple[Probe | None, str]
     engine = EngineCommand(program=program, ulimits=limits, runtime=settings.engine_runtime)
     # The highest id, because a user namespace may lack it (https://github.com/podman-container-tools/podman/pull/2731).
     user = f"{CONTAINER_USERS[-1]}:{CONTAINER_USERS[-1]}"
-    walls = (*engine.runtime_args, "--user", user, *engine.confinement_args, "--network", "none", *engine.ulimit_args)
-    error, seen = _run(program, "run", "--rm", *walls, "--entrypoint", "/bin/sh", listed.split()[0], "-c", _WALLS)
+    isolation = (
+        *engine.runtime_args,
+        "--user",
+        user,
+        *engine.confinement_args,
+        "--network",
+        "none",
+        *engine.ulimit_args,
+    )
+    error, seen = _run(
+        program, "run", "--rm", *isolation, "--entrypoint", "/bin/sh", listed.split()[0], "-c", _ISOLATION
+    )
     return Probe(found="a container", error=error), seen if error is None else ""
 
 

@@ -128,10 +128,10 @@ def image_reader(parts: Parts) -> Callable[[str], Awaitable[ImageContent]]:
 
 def reported_builders(parts: Parts, database: Database) -> Callable[[], Awaitable[Sequence[BuilderStatus]]]:
     """Return the builders that workers have reported."""
-    fleet, book = PostgresFleet(database), parts.catalogue
+    fleet, catalogue = PostgresFleet(database), parts.catalogue
 
     async def describe() -> Sequence[BuilderStatus]:
-        return describe_builders(book, await fleet.list_engines())
+        return describe_builders(catalogue, await fleet.list_engines())
 
     return describe
 
@@ -139,20 +139,20 @@ def reported_builders(parts: Parts, database: Database) -> Callable[[], Awaitabl
 async def builder_facts(parts: Parts) -> BuilderFacts:
     """Collect what determines a build besides its request."""
     facts = await image_builder(parts).definition_facts()
-    book = parts.catalogue.on(*(parts.settings.architectures or (facts.architecture,)))
-    if not any(book.builders()):
+    catalogue = parts.catalogue.on(*(parts.settings.architectures or (facts.architecture,)))
+    if not any(catalogue.builders()):
         raise SettingsInvalidError(problems=["WHEELYARD_ARCHITECTURES names none that the catalogue has a suite for"])
     definitions = {
         (choice.policy.architecture, choice.suite, choice.python): builder_definition(
-            book,
+            catalogue,
             replace(facts, architecture=choice.policy.architecture),
             suite=choice.suite,
             python=choice.python,
         )
-        for choice in book.builders()
+        for choice in catalogue.builders()
     }
     return BuilderFacts(
-        catalogue=book,
+        catalogue=catalogue,
         definitions=definitions,
         agent_digest=parts.agent.digest,
         build_number=parts.settings.build_number,

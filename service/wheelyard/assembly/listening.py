@@ -205,8 +205,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _acknowledged_bytes(self) -> int:
         """Return how many bytes have arrived at the caller; the kernel has a buffer of its own behind ours."""
-        line: socket.socket = self.transport.get_extra_info("socket")
-        acknowledged: int = _TCP_INFO.unpack(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))[0]
+        sock: socket.socket = self.transport.get_extra_info("socket")
+        acknowledged: int = _TCP_INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))[0]
         return acknowledged
 
     def refuse(self, error: WheelyardError) -> None:

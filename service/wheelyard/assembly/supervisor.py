@@ -40,7 +40,7 @@ async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
     parts = await make_parts(settings)
     async with (
-        stop_on_signals(_say) as stop,
+        stop_on_signals(_print) as stop,
         _serving(parts, stop, builds_here=True) as (backends, services, listener),
     ):
         await _ensure_first_token(settings, tokens_of(backends.database))
@@ -60,12 +60,12 @@ async def run_serve(settings: Settings) -> None:
     _require_external(settings)
     parts = await make_parts(settings)
     async with (
-        stop_on_signals(_say) as stop,
+        stop_on_signals(_print) as stop,
         _serving(parts, stop, builds_here=False) as (backends, services, listener),
     ):
         webhooks = make_webhooks(settings, backends.database)
         open_port(settings, listener)
-        _say(f"API on {url_of(listener)}")
+        _print(f"API on {url_of(listener)}")
         async with _running(services.upkeep()), _running(advance_forever(services.prebuilds.advance, webhooks)):
             await _answer(settings, services, listener, stop)
 
@@ -74,12 +74,12 @@ async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
     parts = await make_parts(settings)
-    async with stop_on_signals(_say) as stop, _holding_state(settings), open_backends(parts, _say) as backends:
+    async with stop_on_signals(_print) as stop, _holding_state(settings), open_backends(parts, _print) as backends:
         worker = make_worker(backends)
-        _say(f"worker {worker.registration.name}")
+        _print(f"worker {worker.registration.name}")
         async with _running(worker.run()):
             await stop.wait()
-            _say(f"draining for at most {settings.drain_seconds:g} s; a second signal hands back at once")
+            _print(f"draining for at most {settings.drain_seconds:g} s; a second signal hands back at once")
             await worker.drain(settings.drain_seconds)
 
 
@@ -88,8 +88,8 @@ async def run_devpi(settings: Settings, *, host: str, port: int) -> None:
     devpi = EmbeddedDevpi(
         settings.state_dir, lock_file=data_path("devpi.lock"), serving=devpi_serving(settings, host, port)
     )
-    async with stop_on_signals(_say) as stop, _holding_state(settings), devpi as endpoint:
-        _say(f"devpi on {endpoint.url}")
+    async with stop_on_signals(_print) as stop, _holding_state(settings), devpi as endpoint:
+        _print(f"devpi on {endpoint.url}")
         async with _running(devpi.watch()):
             await stop.wait()
 
@@ -100,7 +100,7 @@ class Stop:
 
     asked: asyncio.Event
     main: "asyncio.Task[object] | None"
-    say: Callable[[str], None]
+    report: Callable[[str], None]
     in_order: bool = False
     """True once something waits for the request to stop: then nothing needs to be cancelled."""
 
@@ -111,16 +111,16 @@ class Stop:
 
     def ask(self) -> None:
         """Ask this process to stop; a second call cancels what still runs."""
-        self.say("stopping")
+        self.report("stopping")
         if self.main is not None and (self.asked.is_set() or not self.in_order):
             self.main.cancel()
         self.asked.set()
 
 
 @contextlib.asynccontextmanager
-async def stop_on_signals(say: Callable[[str], None]) -> AsyncIterator[Stop]:
+async def stop_on_signals(report: Callable[[str], None]) -> AsyncIterator[Stop]:
     """Handle signals while the block runs; a block that a signal has cancelled ends without an error."""
-    stop = Stop(asked=asyncio.Event(), main=asyncio.current_task(), say=say)
+    stop = Stop(asked=asyncio.Event(), main=asyncio.current_task(), report=report)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.ask)
@@ -142,7 +142,7 @@ async def _serving(
     settings = parts.settings
     async with _holding_state(settings):
         with holding_port(settings) as listener:
-            async with open_backends(parts, _say) as backends:
+            async with open_backends(parts, _print) as backends:
                 services = await api_services(backends, stopping=stop.asked, builds_here=builds_here)
                 yield backends, services, listener
 
@@ -174,9 +174,9 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
     state = StateDir(settings.state_dir)
     url = url_of(listener)
     write_atomic(state.api, json.dumps({"url": url, "index_url": index_url, "pid": os.getpid()}) + "\n")
-    _say(f"API    {url}  (documentation: {url}/docs)")
-    _say(f"index  {url}/simple/  (devpi, which holds the wheels: {index_url}/+simple/)")
-    _say(f"token  in {state.token}")
+    _print(f"API    {url}  (documentation: {url}/docs)")
+    _print(f"index  {url}/simple/  (devpi, which holds the wheels: {index_url}/+simple/)")
+    _print(f"token  in {state.token}")
     try:
         yield
     finally:
@@ -186,11 +186,11 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
 async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
     """Answer requests until this process is asked to stop."""
     app = make_app(services)
-    keep_for_good()
+    freeze_objects()
     await serve(app, settings, listener, stop.wait)
 
 
-def keep_for_good() -> None:
+def freeze_objects() -> None:
     """Exclude existing objects from garbage collection, which would block answers for a tenth of a second."""
     gc.collect()
     gc.freeze()
@@ -216,7 +216,7 @@ def _require_external(settings: Settings) -> None:
         raise SettingsInvalidError(problems=problems)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     with contextlib.suppress(OSError):  # a terminal that is gone, or a full disk, is no reason to stop
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

@@ -103,7 +103,7 @@ class Worker:
     look_at_images: Callable[[], Awaitable[EngineImages]]
     """Lists the images that its engine has."""
     host: HostWatch
-    figures: MetricStore
+    metrics: MetricStore
     lookups: CacheLookups
     """Its cache look-ups since the last report."""
     take_builds: TakeBuilds
@@ -137,13 +137,13 @@ class Worker:
                     self.calls.run(self.take_builds.wake, lanes=lanes, name=self.registration.name), name="calls"
                 )
         finally:
-            await self._say(WorkerState.STOPPED)
+            await self._report_state(WorkerState.STOPPED)
             self.life.end()
 
     async def drain(self, seconds: float) -> None:
         """Take nothing new from now on, and return when running builds have ended, or the time is over."""
         draining = asyncio.create_task(self.take_builds.drain(seconds))
-        await self._say(WorkerState.DRAINING)
+        await self._report_state(WorkerState.DRAINING)
         _log.info("worker-drained", everything_ended=await draining)
 
     async def _remove_leftovers(self) -> None:
@@ -165,31 +165,31 @@ class Worker:
 
     async def _report(self) -> None:
         await self.fleet.report_worker(
-            self._card_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
+            self._registration_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
         )
-        await self._hand_over_lookups()
+        await self._report_lookups()
 
-    async def _hand_over_lookups(self) -> None:
+    async def _report_lookups(self) -> None:
         """Add this process's cache look-ups to the shared metrics; after an error they are added the next time."""
-        tallies = self.lookups.take()
-        if not tallies:
+        counts = self.lookups.take()
+        if not counts:
             return
         try:
-            await self.figures.add(tallies)
+            await self.metrics.add(counts)
         except OperatorError:
-            self.lookups.put_back(tallies)
+            self.lookups.put_back(counts)
             raise
 
     async def _report_images(self) -> None:
         await self.fleet.report_images(await self.look_at_images())
 
-    async def _say(self, state: WorkerState) -> None:
+    async def _report_state(self, state: WorkerState) -> None:
         """Report our state to the others; without a report they notice the missing heartbeats."""
         with contextlib.suppress(OperatorError, TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                await self.fleet.report_worker(self._card_as(state))
+                await self.fleet.report_worker(self._registration_as(state))
 
-    def _card_as(self, state: WorkerState) -> WorkerRegistration:
+    def _registration_as(self, state: WorkerState) -> WorkerRegistration:
         return replace(self.registration, state=state, host_figures=self.host.newest)
 
 
@@ -221,7 +221,7 @@ def make_worker(backends: Backends) -> Worker:
         engine=tools.engine,
         look_at_images=image_inventory(parts).look,
         host=HostWatch(engine=parts.engine, state_dir=settings.state_dir),
-        figures=metrics,
+        metrics=metrics,
         lookups=backends.lookups,
         take_builds=TakeBuilds(queue=queue, run_build=run_build, options=_take_options(settings, registration)),
         index_check=regular_check(database, backends.index),

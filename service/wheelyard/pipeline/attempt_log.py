@@ -54,7 +54,7 @@ class AttemptLog:
         claim: Claim,
         *,
         limit_bytes: int,
-        pace: Throttle,
+        throttle: Throttle,
         patience_seconds: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -64,7 +64,7 @@ class AttemptLog:
         """
         self._append = append
         self._claim = claim
-        self._pace = pace
+        self._throttle = throttle
         self._room = limit_bytes
         self._limit_bytes = limit_bytes
         self._room_for_notes = _NOTES_BYTES
@@ -92,7 +92,7 @@ class AttemptLog:
             async with asyncio.timeout(self._patience_seconds):
                 await self._flush_the_rest()
 
-    def hurry(self) -> None:
+    def end_soon(self) -> None:
         """Do not wait at the end: the process that ends this attempt is about to end itself."""
         self._patience_seconds = _FLUSH_SECONDS
 
@@ -111,7 +111,7 @@ class AttemptLog:
         if len(kept) < len(data) and not self.truncated:
             self.truncated = True
             await self.note(f"the log was cut here, at its limit of {self._limit_bytes} bytes {_RAISE}")
-        if (pause := self._pace.spend(len(kept))) and not self._is_unattended():
+        if (pause := self._throttle.spend(len(kept))) and not self._is_unattended():
             await asyncio.sleep(pause)
         while self._waiting_bytes > _WAITING_BYTES and not self._is_unattended():
             self._drained.clear()

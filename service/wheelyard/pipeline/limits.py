@@ -92,15 +92,15 @@ def grant_log_bytes(recipe: EffectiveRecipe, *, default: int, ceiling: int) -> i
     return _granted(recipe.log_bytes, default, ceiling)
 
 
-def unmet_wishes(recipe: EffectiveRecipe, ceiling: Limits) -> Iterator[str]:
+def unmet_requests(recipe: EffectiveRecipe, ceiling: Limits) -> Iterator[str]:
     """Yield a sentence for each limit where a recipe asks for more than the operator allows."""
-    wishes = (
+    requested = (
         ("limits.memory", recipe.memory_bytes, ceiling.memory_bytes, "WHEELYARD_WORKER_MEMORY_BYTES"),
         ("limits.cpu", recipe.cpus, ceiling.cpus, "WHEELYARD_WORKER_CPUS"),
         ("limits.time", recipe.time_seconds, ceiling.time_seconds, "WHEELYARD_CEILING_TIME_SECONDS"),
         ("limits.disk", recipe.scratch_bytes, ceiling.scratch_bytes, "WHEELYARD_WORKER_MEMORY_BYTES"),
     )
-    for key, wanted, most, setting in wishes:
+    for key, wanted, most, setting in requested:
         if wanted is not None and wanted > most:
             yield f"the recipe asks for {key} = {wanted:.12g}, and gets the {most:.12g} that {setting} allows"
 

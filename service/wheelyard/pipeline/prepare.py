@@ -17,7 +17,7 @@ from wheelyard.errors import HashMismatchError, SourceMismatchError, ToolchainTo
 from wheelyard.interfaces import Network
 from wheelyard.pipeline.crates import wants_crates
 from wheelyard.pipeline.job import Job, PreparedImages, Tools, granted_network, known
-from wheelyard.pipeline.limits import grant_limits, unmet_wishes
+from wheelyard.pipeline.limits import grant_limits, unmet_requests
 
 
 async def prepare(job: Job, tools: Tools) -> Job:
@@ -98,8 +98,8 @@ async def resolve(job: Job, tools: Tools) -> Job:
     await job.note(f"limits: {limits.memory_bytes >> 20} MiB, {limits.cpus:g} cpus, {limits.time_seconds} s a stage")
     if network is not Network.NONE:
         await job.note("network: the build has one, because its recipe asks for it and the operator allows it")
-    for wish in unmet_wishes(order.recipe, tools.limits.ceiling):
-        await job.note(wish)
+    for request in unmet_requests(order.recipe, tools.limits.ceiling):
+        await job.note(request)
     return job
 
 

@@ -103,10 +103,10 @@ def read_use(fields: Mapping[str, Any]) -> Use:
     said = fields.get("use")
     if not isinstance(said, dict):
         return Use()
-    return Use(**{one.name: _figure(said.get(one.name)) for one in dataclass_fields(Use)})
+    return Use(**{one.name: _count(said.get(one.name)) for one in dataclass_fields(Use)})
 
 
-def _figure(value: object) -> int | None:
+def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else None
 
 

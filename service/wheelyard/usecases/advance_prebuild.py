@@ -83,34 +83,34 @@ class AdvancePrebuild:
         due = (await asyncio.to_thread(prebuild.unsettled))[:_RELEASES_A_TURN]
         done: dict[int, ReleaseItems] = {}
         with log_context(prebuild=prebuild.id, **prebuild.trace.log_fields):
-            async with self._kept(turn) as lost:
+            async with self._holding(turn) as lost:
                 try:
-                    await self._bring_on(due, turn, done, lost)
+                    await self._advance_all(due, turn, done, lost)
                 finally:
-                    brought_on = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
-                    advanced = await self._ended(brought_on)
+                    updated = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
+                    advanced = await self._ended(updated)
                     saved = await self.store.save(replace(turn, prebuild=advanced))
             if saved:
                 _note_changes(prebuild, advanced)
         return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
 
-    async def _bring_on(
+    async def _advance_all(
         self, due: Sequence[ReleaseItems], turn: PrebuildTurn, done: dict[int, ReleaseItems], lost: asyncio.Event
     ) -> None:
         """Advance several releases at once, and note the number of each that is done; stop when the lease is lost."""
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def bring_on(number: int, release: ReleaseItems) -> None:
+        async def advance(number: int, release: ReleaseItems) -> None:
             async with limit:
                 if not lost.is_set():
                     done[number] = await self._try(release, turn)
 
-        ended = await asyncio.gather(*map(bring_on, range(len(due)), due), return_exceptions=True)
+        ended = await asyncio.gather(*map(advance, range(len(due)), due), return_exceptions=True)
         for fault in filter(None, ended):
             raise fault
 
     @contextlib.asynccontextmanager
-    async def _kept(self, turn: PrebuildTurn) -> AsyncIterator[asyncio.Event]:
+    async def _holding(self, turn: PrebuildTurn) -> AsyncIterator[asyncio.Event]:
         """Extend the lease for a block, and yield an event that is set once the lease is lost."""
         lost = asyncio.Event()
         keeper = asyncio.create_task(self._keep_lease(turn, lost), name=f"lease-{turn.prebuild.id}")
@@ -135,7 +135,7 @@ class AdvancePrebuild:
     async def plan(self, release: ReleaseItems, prebuild: Prebuild) -> ReleaseItems:
         """Return what would be done for a release, without doing it."""
         found = await self.find(release)
-        planned, _ = await self._settle(release, prebuild, found, self._plan_build)
+        planned, _ = await self._decide_and_start(release, prebuild, found, self._plan_build)
         return planned
 
     async def _try(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
@@ -154,28 +154,28 @@ class AdvancePrebuild:
     async def _advance(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
         prebuild = turn.prebuild
         found = await self.find(release)
-        settled, idle = await self._settle(release, prebuild, found, self._start_build)
+        decided, idle = await self._decide_and_start(release, prebuild, found, self._start_build)
         if idle:
             for build_id in await self.store.withdraw(turn, idle):
                 note_withdrawn(build_id, requested_by=prebuild.requested_by)
-        wanted = {item.filename: item.target for item in settled.items if item.status is ItemStatus.MIRROR}
+        wanted = {item.filename: item.target for item in decided.items if item.status is ItemStatus.MIRROR}
         if not wanted:
-            return settled
+            return decided
         faults = {
             file.filename: await self._mirror(file, wanted[file.filename])
             for file in found.upstream
             if file.filename in wanted
         }
-        facts = (await self.find(settled)).facts
-        settled = replace(settled, items=decide(settled.items, facts, prefer=prebuild.prefer).items)
+        facts = (await self.find(decided)).facts
+        decided = replace(decided, items=decide(decided.items, facts, prefer=prebuild.prefer).items)
         for filename, fault in faults.items():
             # Items that are served by now are final; the fault does not concern them.
-            settled = (
-                _note_fault(settled, fault, filename=filename)
+            decided = (
+                _note_fault(decided, fault, filename=filename)
                 if fault
-                else settled.give_up(_NOT_LISTED, filename=filename)
+                else decided.give_up(_NOT_LISTED, filename=filename)
             )
-        return settled
+        return decided
 
     async def _mirror(self, file: IndexFile, target: Target) -> WheelyardError | None:
         """Mirror a file, and return the error, which concerns only the items that need the file."""
@@ -187,7 +187,7 @@ class AdvancePrebuild:
             return error
         return None
 
-    async def _settle(
+    async def _decide_and_start(
         self,
         release: ReleaseItems,
         prebuild: Prebuild,

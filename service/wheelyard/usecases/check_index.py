@@ -50,7 +50,7 @@ class CheckIndex:
         held = await self._storage.list_files()
         wheels = await self._all_wheels()
         findings = [
-            await self._mend(finding, wheel, held, by) if mend and wheel is not None else finding
+            await self._repair(finding, wheel, held, by) if mend and wheel is not None else finding
             for finding, wheel in compare(wheels, held)
         ]
         listed = sum(wheel.deleted_at is None for wheel in wheels)
@@ -74,7 +74,7 @@ class CheckIndex:
                 return wheels
             before = page.next_before
 
-    async def _mend(self, finding: Finding, wheel: IndexedWheel, held: tuple[HeldFile, ...], by: str) -> Finding:
+    async def _repair(self, finding: Finding, wheel: IndexedWheel, held: tuple[HeldFile, ...], by: str) -> Finding:
         if finding.difference not in _MENDABLE:
             return finding
         if finding.difference in {Difference.NO_METADATA, Difference.NO_CONTENTS}:

@@ -30,15 +30,15 @@ class Retention:
 class PeriodicWork:
     """Work that any worker may do, but only one at a time does."""
 
-    def __init__(self, store: PeriodicStore, figures: MetricStore, retention: Retention) -> None:
+    def __init__(self, store: PeriodicStore, metrics: MetricStore, retention: Retention) -> None:
         self._store = store
-        self._figures = figures
+        self._metrics = metrics
         self._retention = retention
 
     async def __call__(self) -> bool:
         """Do what is due; return whether this worker was the one to delete what is old."""
         if await self._store.begin("totals", interval_seconds=FOLD_SECONDS):
-            await self._figures.fold()
+            await self._metrics.fold()
         if not await self._store.begin("retention", interval_seconds=RETENTION_SECONDS):
             return False
         keep = self._retention

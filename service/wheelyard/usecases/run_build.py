@@ -175,7 +175,7 @@ class _Attempt:
             self._store.append_log,
             self._claim,
             limit_bytes=limit,
-            pace=Throttle(options.log_bytes_per_second, elapsed=options.elapsed),
+            throttle=Throttle(options.log_bytes_per_second, elapsed=options.elapsed),
             patience_seconds=options.lease_seconds / 2,
             now=options.now,
         ) as log:
@@ -188,7 +188,7 @@ class _Attempt:
                 if not (self._cancelled or self._lost):
                     work.cancel()
                     await asyncio.gather(work, return_exceptions=True)
-                    log.hurry()
+                    log.end_soon()
                     raise
                 outcome = Outcome(status=Status.CANCELLED)
             finally:
