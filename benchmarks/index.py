@@ -112,7 +112,7 @@ async def run(folder: Path, arguments: argparse.Namespace) -> bool:
         if arguments.nginx:
             servers.append(await stack.enter_async_context(nginx(folder, arguments.nginx)))
         else:
-            print("NOT MEASURED: nginx, which is not here; --help says how to get it")
+            print("NOT MEASURED: nginx, which is not installed; --help explains how to get it")
         turns = await measure_all(servers, arguments)
     print_table(turns)
     return is_goal_met(turns)

@@ -203,7 +203,7 @@ def _put_away() -> Path:
     if users := _users(VENV):
         raise SetupError(
             f"The environment {VENV} must be renewed, and these processes run from it: {', '.join(users)}. "
-            "Stop them (Ctrl-C where 'make up' runs), then try again. Later renewals let what runs go on."
+            "Stop them (Ctrl-C where 'make up' runs), then try again. Later renewals do not affect running processes."
         )
     place = ENVIRONMENTS / f"former-{time.time_ns()}"
     VENV.rename(place)
@@ -321,7 +321,7 @@ def _start_docker() -> None:
         )
     if not _wait_for_docker(daemon):
         last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise SetupError(f"The Docker daemon does not start: {' '.join(last) or 'it says nothing'} (its log is {log})")
+        raise SetupError(f"The Docker daemon does not start: {' '.join(last) or 'no output'} (its log is {log})")
 
 
 def _wait_for_docker(daemon: subprocess.Popen[bytes] | None = None) -> bool:
@@ -411,7 +411,7 @@ def main() -> int:
     except OSError as error:
         print(f"error: {_describe(error)}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nset-up was interrupted; it goes on where it was when it is run again", file=sys.stderr)
+        print("\nset-up was interrupted; run it again to continue", file=sys.stderr)
         return 130
     except Exception as error:  # noqa: BLE001  a traceback of this program does not help a user of Wheelyard
         print(f"error: set-up failed by a fault of its own: {type(error).__name__}: {error}", file=sys.stderr)
@@ -440,7 +440,7 @@ def _describe(error: OSError) -> str:
         return f"{what}. {_free_space()}"
     if isinstance(error, PermissionError):
         return f"{what}. Is this clone yours? What another user made here, such as root, only that user can renew."
-    return f"{what}. What was there before is as it was; mend this, then try again."
+    return f"{what}. Nothing was changed; fix this, then try again."
 
 
 if __name__ == "__main__":

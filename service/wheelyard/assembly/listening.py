@@ -327,7 +327,10 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals end the whole process, not only the API."""
+    """uvicorn without its signal handlers: signals end the whole process, not only the API.
+
+    uvicorn has no option for that (https://github.com/Kludex/uvicorn/issues/526).
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -352,7 +355,7 @@ def holding_port(settings: Settings) -> Iterator[socket.socket]:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise _cannot_be_had(settings, error) from error
+            raise _cannot_be_used(settings, error) from error
         yield listener
 
 
@@ -361,11 +364,11 @@ def open_port(settings: Settings, listener: socket.socket) -> None:
     try:
         listener.listen()
     except OSError as error:
-        raise _cannot_be_had(settings, error) from error
+        raise _cannot_be_used(settings, error) from error
 
 
-def _cannot_be_had(settings: Settings, error: OSError) -> ServiceStartError:
-    reason = f"{settings.host}:{settings.port} cannot be had ({error.strerror}); choose another WHEELYARD_PORT"
+def _cannot_be_used(settings: Settings, error: OSError) -> ServiceStartError:
+    reason = f"{settings.host}:{settings.port} cannot be used ({error.strerror}); choose another WHEELYARD_PORT"
     return ServiceStartError(service="The API", reason=reason)
 
 

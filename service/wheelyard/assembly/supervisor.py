@@ -79,7 +79,7 @@ async def run_worker(settings: Settings) -> None:
         _print(f"worker {worker.registration.name}")
         async with _running(worker.run()):
             await stop.wait()
-            _print(f"draining for at most {settings.drain_seconds:g} s; a second signal hands back at once")
+            _print(f"draining for at most {settings.drain_seconds:g} s; a second signal requeues builds at once")
             await worker.drain(settings.drain_seconds)
 
 

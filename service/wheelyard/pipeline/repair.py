@@ -97,7 +97,10 @@ async def _accept(job: Job, report: RepairReport, path: Path, file: WheelFile) -
 
 
 async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
-    """Warn that a stable ABI's tag is the project's claim: the wheel was not compiled or tried on older ones."""
+    """Warn that a stable ABI's tag is the project's claim: the wheel was not tried on the oldest Python that it names.
+
+    auditwheel does not check the tag (https://github.com/pypa/auditwheel/issues/395).
+    """
     target = job.claim.order.target
     floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
     floor = min(((int(match[1]), int(match[2])) for match in floors if match), default=target.version_info)

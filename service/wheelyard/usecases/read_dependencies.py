@@ -414,7 +414,7 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
 
 def _join(file: Dependencies, arguments: Dependencies) -> Dependencies:
     if file.lock is not None:
-        raise InvalidRequestError(problems=["a lock file says all; further requirements cannot be added to it"])
+        raise InvalidRequestError(problems=["a lock file is complete; further requirements cannot be added to it"])
     return Dependencies(
         kind=file.kind,
         requires_python=file.requires_python,

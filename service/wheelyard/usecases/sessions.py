@@ -70,7 +70,7 @@ class Sessions:
         """Return the session of a cookie; raise UnauthenticatedError if there is none, or it is over."""
         token = await self._store.find_session(digest_secret(secret)) if secret else None
         if token is None or secret is None:
-            raise UnauthenticatedError(reason="nobody is signed in, or the session is over")
+            raise UnauthenticatedError(reason="there is no session, or the session is over")
         return Session(token=token, secret=secret)
 
     async def sign_out(self, session: Session) -> None:

@@ -129,8 +129,8 @@ def _check_place(script: str) -> None:
 def _scripts(entry_points: str) -> Iterator[str]:
     """Return the names of programs, parsed as loosely as by any installer.
 
-    uv also accepts ``[console_scripts] ; text`` as the group. Parsers of ini files also separate a name from its value
-    at a colon (https://github.com/python/importlib_metadata/issues/75).
+    uv also accepts ``[console_scripts] ; text`` as the group. Parsers of ini files, uv's among them, also separate a
+    name from its value at a colon (https://github.com/astral-sh/uv/issues/19439).
     """
     is_group = False
     for line in map(str.strip, entry_points.splitlines()):
