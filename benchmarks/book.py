@@ -173,7 +173,7 @@ def ask(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Re
         try:
             answer = client.request(method, url, **options)
         except httpx.TransportError as error:
-            print(f"the service is away ({error}), asking again in {pause} s", flush=True)
+            print(f"the service is unavailable ({error}), asking again in {pause} s", flush=True)
         else:
             if answer.status_code not in AWAY:
                 return answer

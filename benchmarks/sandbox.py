@@ -63,19 +63,19 @@ def main() -> None:
 async def _measure(arguments: argparse.Namespace) -> None:
     engine = Parts(load_settings()).engine
     image = arguments.image or await _newest_builder(engine)
-    walls = _walls(engine, arguments.runtime)
+    kinds = _kinds(engine, arguments.runtime)
     print(f"{image[:60]}, {arguments.rounds} rounds, seconds (ratio to the engine's default)")
-    print(f"{'':22}" + "".join(f"{name:>22}" for name in walls))
+    print(f"{'':22}" + "".join(f"{name:>22}" for name in kinds))
     for name, command in WORK.items():
         rounds = [
-            {wall: await _time(engine, options, image, command) for wall, options in walls.items()}
+            {kind: await _time(engine, options, image, command) for kind, options in kinds.items()}
             for _ in range(arguments.rounds)
         ]
-        cells = (_describe([(one[wall], one["engine's default"]) for one in rounds]) for wall in walls)
+        cells = (_describe([(one[kind], one["engine's default"]) for one in rounds]) for kind in kinds)
         print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
 
 
-def _walls(engine: EngineCommand, runtimes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _kinds(engine: EngineCommand, runtimes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     user = ("--user", f"{CONTAINER_USERS[0]}:{CONTAINER_USERS[0]}")
     open_engine = replace(engine, seccomp=Path("unconfined"))
     usual = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")

@@ -58,7 +58,7 @@ class AttemptLog:
         patience_seconds: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Keep the function that appends to the stored log, the log's limit, and a throttle for the benefit of readers.
+        """Keep the function that appends to the stored log, the log's limit, and a throttle that lets readers keep up.
 
         The patience is how long the end waits for an unavailable database before the rest is dropped.
         """

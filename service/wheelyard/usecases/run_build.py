@@ -251,7 +251,7 @@ class _Attempt:
 
     @staticmethod
     async def _wait(error: WheelsMissingError, stage: Stage, job: Job) -> Outcome:
-        """End the attempt until the wheels that it lacks are built; its container is gone by now."""
+        """Return the result that lets the build wait for the wheels that it lacks; its container is gone by now."""
         await job.note(f"{stage.value} stops: {error.summary} These are built first, and then this is tried again.")
         needs = {MissingRelease(project=project, version=version) for project, version in error.releases}
         failure = Failure.of(error, stage=stage)

@@ -1,7 +1,7 @@
 """Find what an installed wheel runs at each start of Python.
 
-Python's site module runs it (https://docs.python.org/3.14/library/site.html), from Python 3.15 on also by
-https://peps.python.org/829.
+Python's site module does that (https://docs.python.org/3.14/library/site.html). From Python 3.15 on it also reads
+``.start`` files (https://peps.python.org/829).
 """
 
 import posixpath
