@@ -1,14 +1,13 @@
-"""Build the whole book of recipes through a running service, and keep the outcome as a table in `docs/book.md`.
+"""Build every built-in recipe through a running service, and write the results as a table into `docs/book.md`.
 
-Every recipe, and a few projects that need none, is built on every suite and Python that the service has, as many at
-once as is said; where a recipe says that an older release fits a suite, that one too. The page is written after each
-build and later runs merge into it, so a run that was ended goes on with `--missing`. At the end its own rows are
-printed.
+Every recipe, and a few projects that need none, is built on every suite and Python of the service, several at once;
+where a recipe says that an older release fits a suite, that one too. The page is written after each build, and later
+runs merge into it, so that a run that was stopped continues with `--missing`. At the end it prints its own rows.
 
     python -m benchmarks.book [--only NAME ...] [--suite NAME ...] [--python X.Y ...] [--missing | --failed]
                              [--collect] [--at-once N] [--seconds N]
 
-Needs a running service (`wheelyard up`); one that is away for a moment is waited for.
+It needs a running service (`wheelyard up`). If that is unavailable for a moment, it waits.
 """
 
 import argparse
@@ -43,21 +42,21 @@ OLDER: Final = {
     ),
     "trixie": ("confluent-kafka<2.9", "gdal==3.10.3", "matplotlib<3.11"),
 }
-"""Releases that recipes recommend where a suite's libraries are too old for the newest one."""
+"""Older releases that recipes recommend where a suite's libraries are too old for the newest one."""
 NOT_SERVED: Final = ("release-unsupported", "toolchain-too-old")
-"""Codes of a request that is refused because the suite's libraries, or its compilers, do not suffice for the recipe."""
+"""Error codes of requests that the suite's libraries or compilers are too old for."""
 UNFINISHED: Final = ("queued", "running")
 DECIDED: Final = ("succeeded", "failed")
 DAY_SECONDS: Final = 86_400
 AWAY: Final = (429, 502, 503, 504)
-"""Answers of a service that is busy, starting, or away from something that it needs."""
+"""Statuses of a service that is busy, starting, or lacks a backend."""
 PAUSES: Final = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 """Seconds before each further try."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What is to be built, on one builder."""
+    """A project to build on one builder."""
 
     requirement: str
     """A project's name, or a requirement of an older release."""
@@ -72,7 +71,7 @@ class Entry:
 
 
 def main() -> None:
-    """Build what the options ask for, and write the page after each."""
+    """Build what the options select, and write the page after each build."""
     options = _parse_options()
     connection = find_connection(options.url)
     headers = {"Authorization": f"Bearer {connection.token}"}
@@ -105,7 +104,7 @@ def _parse_options() -> argparse.Namespace:
 
 
 def list_keys() -> Iterator[RowKey]:
-    """Yield every row that the page is meant to have."""
+    """Yield every row that the page should have."""
     book = parse_catalogue((data_path("builders") / "builders.toml").read_text(encoding="utf-8"))
     for builder in (one for one in book.builders() if one.suite in BOOK_SUITES):
         for requirement in list_requirements(builder.suite, None):
@@ -113,7 +112,7 @@ def list_keys() -> Iterator[RowKey]:
 
 
 def _list_entries(client: httpx.Client, options: argparse.Namespace) -> Iterator[Entry]:
-    """Yield every project on every builder that the options leave."""
+    """Yield every project on every builder that the options select."""
     for builder in ask(client, "GET", "/v1/builders").raise_for_status().json():
         if builder["kind"] == "image" or builder["suite"] not in (options.suite or [builder["suite"]]):
             continue
@@ -125,7 +124,7 @@ def _list_entries(client: httpx.Client, options: argparse.Namespace) -> Iterator
 
 
 def list_requirements(suite: str, only: list[str] | None) -> Iterator[str]:
-    """Yield what is built on a suite: the newest releases, and older ones that recipes recommend there."""
+    """Yield the requirements for a suite: the newest releases, and older ones that recipes recommend there."""
     for requirement in sorted({*_recipe_names(), *WITHOUT_RECIPE, *OLDER.get(suite, ())}):
         if only is None or Requirement(requirement).name in only:
             yield requirement
@@ -143,7 +142,7 @@ def _is_wanted(row: Row | None, options: argparse.Namespace) -> bool:
 
 
 def _make_rows(client: httpx.Client, entries: Iterable[Entry], options: argparse.Namespace) -> Iterator[Row]:
-    """Yield rows as they come; of what is left when the time is over, none is begun."""
+    """Yield rows as they are made; when the time is over, no further build begins."""
     begun, make = time.monotonic(), _collect if options.collect else _build
 
     def make_in_time(entry: Entry) -> Row | None:
@@ -169,12 +168,12 @@ def _build(client: httpx.Client, entry: Entry) -> Row:
 
 
 def ask(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx's own
-    """Ask the service; one that is away for a moment is asked again, and its last answer counts."""
+    """Ask the service, again if it is unavailable for a moment; the last answer counts."""
     for pause in PAUSES:
         try:
             answer = client.request(method, url, **options)
         except httpx.TransportError as error:
-            print(f"the service is away ({error}), asking again in {pause} s", flush=True)
+            print(f"the service is unavailable ({error}), asking again in {pause} s", flush=True)
         else:
             if answer.status_code not in AWAY:
                 return answer
@@ -184,7 +183,7 @@ def ask(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Re
 
 
 def _wait(client: httpx.Client, build: dict[str, Any]) -> None:
-    """Read a build's log until it ends, or until the service goes away for a moment."""
+    """Read a build's log until it ends, or until the service is unavailable for a moment."""
     events = {"Accept": "text/event-stream"}
     try:
         with client.stream("GET", build["log_url"], headers=events, timeout=DAY_SECONDS) as lines:
@@ -197,7 +196,7 @@ def _wait(client: httpx.Client, build: dict[str, Any]) -> None:
 
 
 def _collect(client: httpx.Client, entry: Entry) -> Row | None:
-    """Find the newest build of an entry that is over; a cancelled one says nothing."""
+    """Return the newest build of an entry that is over; a cancelled one does not count."""
     query: dict[str, str | int] = {"project": Requirement(entry.requirement).name, "limit": 200}
     for found in ask(client, "GET", "/v1/builds", params=query).raise_for_status().json()["builds"]:
         if (found["python"], found["platform"]) == (entry.python, entry.platform) and found["status"] in DECIDED:

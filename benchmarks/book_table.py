@@ -1,7 +1,4 @@
-"""The table of the book: its rows, how they are read from and written into `docs/book.md`.
-
-Must not ask a service for anything.
-"""
+"""The table of built recipes: its rows, and how they are read from and written into `docs/book.md`."""
 
 import re
 from collections import Counter
@@ -46,12 +43,12 @@ class Row:
 
     @property
     def key(self) -> RowKey:
-        """What a later run replaces: the newest release on this builder."""
+        """The key that a later run replaces: the newest release on this builder."""
         return self.project, self.suite, self.python
 
 
 def read_rows(text: str) -> dict[RowKey, Row]:
-    """Read a table's rows; other lines are passed over."""
+    """Return a table's rows; ignore other lines."""
     names = [field.name for field in fields(Row)]
     cells = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| ")
     rows = [Row(**dict(zip(names, row, strict=True))) for row in cells if _is_row(row, names)]
@@ -59,7 +56,7 @@ def read_rows(text: str) -> dict[RowKey, Row]:
 
 
 def write_page(rows: Mapping[RowKey, Row], *, missing: Sequence[RowKey]) -> str:
-    """Write the whole page: what there is of each result, grafts, what was not run, then every row, by project."""
+    """Write the whole page: counts of each result, grafts, what was not run, then every row, by project."""
     ordered = [rows[key] for key in sorted(rows)]
     summary = _table(
         ("suite", "Python", "projects", "built", "unsupported", "failed", "not run"), _count(ordered, missing)
@@ -75,7 +72,7 @@ def write_table(rows: Iterable[Row]) -> str:
 
 
 def _list_missing(missing: Sequence[RowKey]) -> list[str]:
-    """Say plainly what nobody has built here."""
+    """List what was not built here."""
     if not missing:
         return []
     names: dict[tuple[str, str], list[str]] = {}
@@ -92,7 +89,7 @@ def cell(text: str, *, limit: int = 240) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """Write a size for people."""
+    """Return a size for people."""
     if size_bytes < _MIB:
         return f"{size_bytes / _KIB:.0f} KiB"
     return f"{size_bytes / _MIB:.1f} MiB"
@@ -117,7 +114,7 @@ def _figures(results: Counter[str]) -> tuple[int, ...]:
 
 
 def _count_grafts(rows: Iterable[Row]) -> str:
-    """Say how many libraries were grafted altogether, and how many of them have no package that is known."""
+    """Count the grafted libraries, and those without a known package."""
     figures = [[int(figure) for figure in re.findall(r"\d+", row.grafted)] for row in rows]
     grafted, unknown = (sum(sum(row[place : place + 1]) for row in figures) for place in (0, 1))
     return f"Libraries that were grafted, in all wheels: {grafted}; unattributed: {unknown}."

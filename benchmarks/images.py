@@ -1,16 +1,16 @@
-"""Measure the images: the size of each part, each stage made cold and from the cache, and an application rebuilt.
+"""Measure the images: the size of each part, each stage built cold and from the cache, and an application rebuilt.
 
-A stage is made cold by a label of this run at the top of every stage, so that nothing of this run is in the engine's
-cache; the stages above it were made just before and are cached, so its time is its own. Made again, it comes from the
-cache. Everything has names of this run's own and is removed at the end: images that others use are left alone, and
-those of the suite are made first if they are missing.
+A stage is built cold by a label of this run at the top of every stage, so that nothing of this run is in the engine's
+cache. The stages above it were built just before and are cached, so its time is its own. The second build comes from
+the cache. Everything has names of this run's own and is removed at the end: images that others use are left alone, and
+those of the suite are built first if they are missing.
 
     python -m benchmarks.images [--suite bookworm] [--python 3.13] [--stage toolchain --stage builder]
                                 [--no-application] [--index URL] [--sources URL]
 
-``python`` compiles CPython, in minutes; leave it out by naming the others. ``--index`` is an index with the wheels of
-examples/noticeboard (``wheelyard up`` prints it), without it that half is left out; ``--sources`` is the index that its
-sdists come from, where image builds do not reach uv's default.
+``python`` compiles CPython, in minutes; name the other stages to leave it out. ``--index`` is an index with the wheels
+of examples/noticeboard (``wheelyard up`` prints it); without it that half is left out. ``--sources`` is the index that
+its sdists come from, where image builds do not reach uv's default.
 """
 
 import argparse
@@ -50,7 +50,7 @@ BOOTSTRAP: Final = "bootstrap"
 COMPILING: Final = ("base", "bare", "toolchain", "python")
 """Stages of the Dockerfile up to a compiled Python, in order."""
 FINISHING: Final = ("trimmed", "runtime", "tools", "builder")
-"""Stages that are made from it."""
+"""Stages that are built from it."""
 SHOWN_PARTS: Final = 8
 
 
@@ -68,13 +68,13 @@ class Bench:
     """This run's own name."""
 
     def tag(self, name: str) -> str:
-        """Give an image of this run its name."""
+        """Return this run's name of an image."""
         return f"wheelyard-benchmark/{name}:{self.run}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """How long something took, in seconds, first cold and then in other ways."""
+    """Durations in seconds: first cold, then in other ways."""
 
     name: str
     cold: float
@@ -89,7 +89,7 @@ class Timing:
 
 
 def main() -> None:
-    """Measure what was asked for, and print it."""
+    """Measure what the options select, and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="bookworm")
     parser.add_argument("--python", default="3.13")
@@ -174,7 +174,7 @@ async def _time_stages(bench: Bench, wanted: Sequence[str]) -> None:
 
 
 async def _time_bootstrap(bench: Bench) -> Timing:
-    """Bootstrap the base under a name of this run; it is found again by its name, as every image is."""
+    """Bootstrap the base under a name of this run; it is found again by its name, like every image."""
     request = replace(bench.plan.base(), revision=bench.run)
     cold = await _seconds(make_base(bench.images.run, request))
     cached = await _seconds(find_image(bench.engine, request.name.tag))
@@ -199,7 +199,7 @@ async def _build_stage(bench: Bench, build: ImageBuild, stage: str) -> None:
 
 
 async def _builds(bench: Bench) -> tuple[ImageBuild, ImageBuild]:
-    """Give the build up to a compiled Python, and the one from there on, with all that their contexts need."""
+    """Return the build up to a compiled Python, and the one from there on, with their contexts."""
     plan, python = bench.plan, bench.python
     base = await _expect(bench, plan.base().name.tag)
     compiled = await _expect(bench, plan.python_name(python).tag)

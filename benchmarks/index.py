@@ -1,10 +1,10 @@
 """Measure the index: a project's page, a small and a large wheel, from our API, devpi alone, simpleindex and nginx.
 
-All of them serve the same wheels from one machine in one run, in turns; each turn asks one of them over and over on
-a few connections that stay open. Prints requests per second, the 99th percentile of the answer times, how many times
-devpi's rate each one's is, and requests per second of processor time (all processes that take part in an answer: for
-ours, PostgreSQL's and devpi's too), which tells the same on a machine that has much else to do. Ends with exit code 1
-if our pages miss their goal: five times devpi's rate.
+All of them serve the same wheels from one machine in one run, in turns; each turn sends requests to one of them on a
+few connections that stay open. It prints requests per second, the 99th percentile of the answer times, the ratio to
+devpi's rate, and requests per second of processor time. That counts all processes that take part in an answer (for
+ours, PostgreSQL's and devpi's too), and depends little on what else the machine does. It ends with exit code 1 if our
+pages miss their goal: five times devpi's rate.
 
     python -m benchmarks.index [--seconds 4] [--rounds 3] [--connections 8] [--nginx PATH]
 
@@ -52,7 +52,7 @@ from wheelyard.wheel_files.reader import read_wheel
 RELEASES = 30
 SMALL_BYTES, LARGE_BYTES = 20 << 10, 40 << 20
 GOAL = 5.0
-"""How many times devpi's rate our project page is to have."""
+"""The goal of our project page, as a multiple of devpi's rate."""
 PAGE_TYPES = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 PROJECT = "sample"
 START_SECONDS = 60.0
@@ -60,18 +60,18 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """Where one of the competitors has each thing."""
+    """The URLs of one of the servers."""
 
     name: str
     addresses: Mapping[str, str]
-    """By what is measured."""
+    """URLs by what is measured."""
     roots: tuple[int, ...]
     """Its processes; their children count too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """What was measured in one turn."""
+    """The result of one turn."""
 
     requests_per_second: float
     p99_milliseconds: float
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 async def run(folder: Path, arguments: argparse.Namespace) -> bool:
-    """Measure in turns, so that what else the machine does hits all alike; tells whether the goal is met."""
+    """Measure in turns, so that other load on the machine affects all alike; return whether the goal is met."""
     postgres, store = EmbeddedPostgres(folder), EmbeddedDevpi(folder, lock_file=data_path("devpi.lock"))
     async with postgres as database_url, contextlib.AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(store)
@@ -112,7 +112,7 @@ async def run(folder: Path, arguments: argparse.Namespace) -> bool:
         if arguments.nginx:
             servers.append(await stack.enter_async_context(nginx(folder, arguments.nginx)))
         else:
-            print("NOT MEASURED: nginx, which is not here; --help says how to get it")
+            print("NOT MEASURED: nginx, which is not installed; --help explains how to get it")
         turns = await measure_all(servers, arguments)
     print_table(turns)
     return is_goal_met(turns)
@@ -130,7 +130,7 @@ def make_wheels(folder: Path) -> list[Path]:
 
 
 async def publish(wheels: list[Path], database_url: str, endpoint: IndexEndpoint) -> dict[str, str]:
-    """Publish as a worker does; returns devpi's address of each file."""
+    """Publish as a worker does; return devpi's URL of each file."""
     held: dict[str, str] = {}
     async with Database(database_url) as database, open_index(embedded_index(endpoint)) as backends:
         queue = BuildQueue(database_url)
@@ -152,12 +152,12 @@ async def publish(wheels: list[Path], database_url: str, endpoint: IndexEndpoint
 
 
 def read_digest(path: Path) -> str:
-    """Digest a file."""
+    """Return the digest of a file."""
     return subprocess.run(["sha256sum", str(path)], capture_output=True, check=True, text=True).stdout.split()[0]
 
 
 def addresses(page: str, files: str) -> dict[str, str]:
-    """Say where the page and the two wheels are, for a server that has all files at one place."""
+    """Return the URLs of the page and the two wheels, for a server that has all files in one place."""
     small, large = (f"{PROJECT}-{version}-1-py3-none-any.whl" for version in ("1.0", "2.0"))
     return {"page": page, "small wheel": f"{files}/{small}", "large wheel": f"{files}/{large}"}
 
@@ -187,7 +187,7 @@ async def our_api(
 
 
 def devpi(endpoint: IndexEndpoint, held: Mapping[str, str], pid: int) -> Server:
-    """Say where devpi itself has everything."""
+    """Return devpi's own URLs."""
     page = addresses(f"{endpoint.prod_url}/+simple/{PROJECT}/", "")
     found = {name: held.get(url.removeprefix("/"), url) for name, url in page.items()}
     return Server(name="devpi", addresses=found, roots=(pid,))
@@ -209,7 +209,7 @@ async def simpleindex(folder: Path) -> AsyncIterator[Server]:
 
 @contextlib.asynccontextmanager
 async def nginx(folder: Path, program: str) -> AsyncIterator[Server]:
-    """Run nginx on the same files, with a plain page lying there as a file."""
+    """Run nginx on the same files, with the page as a static file."""
     port, root = free_port(), folder / "nginx"
     (root / "simple" / PROJECT).mkdir(parents=True)
     links = "".join(
@@ -236,7 +236,7 @@ async def nginx(folder: Path, program: str) -> AsyncIterator[Server]:
 
 
 def free_port() -> int:
-    """Find a port that nobody has."""
+    """Return a free port."""
     import socket  # noqa: PLC0415  (used here only)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -245,7 +245,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def child(command: list[str], environment: dict[str, str]) -> Iterator[int]:
-    """Run a program until the block ends; gives its number."""
+    """Run a program until the block ends; yield its process id."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process.pid
@@ -255,7 +255,7 @@ def child(command: list[str], environment: dict[str, str]) -> Iterator[int]:
 
 
 async def until_answered(url: str) -> None:
-    """Wait until a server answers well."""
+    """Wait until a server answers with success."""
     deadline = time.monotonic() + START_SECONDS
     async with httpx.AsyncClient(trust_env=False) as client:
         while True:
@@ -279,7 +279,7 @@ async def measure_all(servers: list[Server], arguments: argparse.Namespace) -> d
 
 
 async def measure(server: Server, what: str, seconds: float, connections: int) -> Turn:
-    """Ask for one thing over and over, from a process of its own."""
+    """Request one thing repeatedly, from a process of its own."""
     url, before = server.addresses[what], cpu_seconds(server.roots)
     command = [sys.executable, "-c", CLIENT, url, str(seconds), str(connections), PAGE_TYPES]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
@@ -297,7 +297,7 @@ async def measure(server: Server, what: str, seconds: float, connections: int) -
 
 
 def cpu_seconds(roots: tuple[int, ...]) -> float:
-    """Add up the processor time of processes and of all below them."""
+    """Return the processor time of processes and their descendants."""
     pids = {*roots, *(mark.pid for root in roots for mark in descendants(root))}
     ticks = 0
     for pid in pids:
@@ -307,7 +307,7 @@ def cpu_seconds(roots: tuple[int, ...]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-# No HTTP library: it would take more of the processors than what is measured.
+# No HTTP library: it would take more processor time than what is measured.
 CLIENT = """
 import asyncio, json, sys, time
 from urllib.parse import urlsplit
@@ -347,7 +347,7 @@ print(json.dumps(times))
 
 
 def is_goal_met(turns: Mapping[tuple[str, str], list[Turn]]) -> bool:
-    """Compare our pages with devpi's, and say how it came out."""
+    """Compare our pages with devpi's, and print the result."""
     ours, theirs = (
         statistics.median(turn.requests_per_second for turn in turns["page", name]) for name in ("wheelyard", "devpi")
     )

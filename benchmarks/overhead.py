@@ -1,12 +1,12 @@
 """Compare a whole warm request, from POST to installable, with the bare build and repair of the same sdist.
 
-Both run on the same image, in turn, in one run: the service with everything that it does (queue, sandboxes, fresh
-containers, proof, publishing, read-back), and beside it `pip wheel` (isolated build environment included) with
-`auditwheel repair` in a container that is up already. Prints medians and the median of the pairwise ratios.
+Both run on the same image, in turn, in one run. The service does everything (queue, sandboxes, new containers,
+verification, publishing, read-back). The bare build is `pip wheel` (with its isolated build environment) and
+`auditwheel repair` in a container that runs already. It prints medians and the median of the pairwise ratios.
 
     python -m benchmarks.overhead [--pairs 3] [--project idna==3.20 ...]
 
-Needs a running service (`wheelyard up`). Each request names another platform, so none joins a build that exists.
+It needs a running service (`wheelyard up`). Each request names another platform, so none joins an existing build.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def _unused_minors(client: httpx.Client, requirement: str) -> list[int]:
 
 
 def _build(client: httpx.Client, requirement: str, minor: int) -> dict[str, Any]:
-    """Ask for a wheel and follow it to its end, as a client would."""
+    """Request a wheel and follow the build to its end, as a client would."""
     body = {"requirement": requirement, "python": "3.13", "platform": f"manylinux_2_{minor}_x86_64"}
     answer = client.post("/v1/builds", json=body).raise_for_status().json()
     with client.stream("GET", answer["log_url"], headers={"Accept": "text/event-stream"}, timeout=3600) as events:

@@ -5,10 +5,10 @@
     python -m benchmarks.prebuild compare FILE [--prefer own] # on the running service, against pip wheel -r FILE
 
 ``builds`` runs the service's own decision with wheels that are named, not built. ``plan`` asks twice: the second time
-all pages are known; beside the time on the clock it says how long the service, without its database, and uv had a
-processor, which other work on the machine changes less. ``compare`` runs the command line and, in turn, ``pip wheel``
-in the builder's image, each cold and then warm; it is cold only for a service that has none of it yet. It says how long
-each had a processor, too: the service with PostgreSQL, devpi and the command line, and pip with what it started.
+all pages are cached. Beside the elapsed time it prints the processor time of the service, without its database, and of
+uv, which depends less on other load. ``compare`` runs the command line and, in turn, ``pip wheel`` in the builder's
+image, each cold and then warm; it is cold only for a service that has none of it yet. It also prints the processor
+time: of the service with PostgreSQL, devpi and the command line, and of pip with what it started.
 """
 
 import argparse
@@ -117,13 +117,13 @@ def time_plan(projects: int) -> None:
 
 
 def _processor_seconds(pid: int) -> float:
-    """Read how long a process, and those that it has started and seen end, have run (proc_pid_stat(5))."""
+    """Return the run time of a process, and of the children that it has waited for (proc_pid_stat(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _fill(folder: Path, projects: int) -> Path:
-    """Make an index: three of four projects have a pure wheel, and one has wheels for one Python only."""
+    """Fill an index: three of four projects have a pure wheel, and one has wheels for one Python only."""
     for number in range(projects):
         tag = "py3-none-any" if number % 4 else "cp313-cp313-manylinux_2_28_x86_64"
         name = f"project{number}"
@@ -168,7 +168,7 @@ def _served(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _service(index_url: str) -> Iterator[tuple[int, httpx.Client]]:
-    """Run a service of our own on an index, and give its process and a client."""
+    """Run a service of our own on an index; yield its process and a client."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="wheelyard-bench-") as folder:
         state = Path(folder)
         state.chmod(0o711)
@@ -222,22 +222,22 @@ def compare_with_pip(file: Path, prefer: str) -> None:
 
 
 def _read_minutes(text: str) -> float:
-    """Read a time as the shell's ``times`` writes it, such as ``0m3.12s``."""
+    """Parse a time of the shell's ``times``, such as ``0m3.12s``."""
     minutes, _, seconds = text.removesuffix("s").partition("m")
     return 60 * int(minutes) + float(seconds)
 
 
 def _tree_seconds(pid: int) -> float:
-    """Read how long a process and all that descend from it, ended ones too, have had a processor."""
+    """Return the processor time of a process and all its descendants, also ended ones."""
     try:
         children = [one for task in Path(f"/proc/{pid}/task").glob("*/children") for one in task.read_text().split()]
         return _processor_seconds(pid) + sum(map(_tree_seconds, map(int, children)))
     except OSError:
-        return 0  # it has just ended, and counts for who started it
+        return 0  # it has just ended, and counts for its parent
 
 
 def _ended_seconds() -> float:
-    """Read how long the commands that have ended here have had a processor."""
+    """Return the processor time of the commands that have ended here."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,19 +1,19 @@
 """Measure the queue on a real PostgreSQL of its own, with builds that do nothing: no engine and no index are needed.
 
-Prints a paragraph for each part, with ratios and whether targets are met:
+It prints a paragraph for each part, with ratios and whether targets are met:
   pick-up     from the submission to the beginning of the attempt on an idle worker, while others wait elsewhere
-  claim       what taking the next build costs with 100, 1,000 and 10,000 waiting, and the ratio to the first
-  satisfied   a request for a wheel that is there, over HTTP on a real socket of a real server process
-  cancel      from the wish to the end of an attempt that would go on for ever
+  claim       the cost of claiming the next build with 100, 1,000 and 10,000 waiting, and the ratio to the first
+  satisfied   a request for a wheel that exists, over HTTP on a real socket of a real server process
+  cancel      from the request to the end of an attempt that would run for ever
   throughput  builds a second from a full queue, with one worker and with two, each a process of its own
   flood       a build that writes its log as fast as it can, with readers over HTTP: rate, delay, memory
-  scrape      what /metrics costs with 10,000 builds waiting
+  scrape      the cost of /metrics with 10,000 builds waiting
   idle        memory of 'wheelyard up' with all its processes when nothing happens (installs devpi: a minute)
 
     python -m benchmarks.queue [--parts pick-up,claim] [--flood-mib 1024] [--builds 500] [--quick]
 
-Run it from the root of a checkout. Without --parts, all but 'idle' run. Ratios are worth more than figures: this shares
-its processors with whatever else runs. It leaves nothing behind. docs/benchmarks.md has the figures of a run.
+Run it from the root of a checkout. Without --parts, all but 'idle' run. Ratios say more than times, because this shares
+its processors with whatever else runs. It leaves nothing behind. docs/benchmarks.md has the results of a run.
 """
 
 import argparse
@@ -86,7 +86,7 @@ async def _measure_pick_up(bench: Bench, *, waiting: int, count: int) -> None:
 
 
 async def measure_claims(harness: Harness) -> None:
-    """Take builds from queues of several lengths."""
+    """Claim builds from queues of several lengths."""
     bench, first, ratio = harness.bench, 0.0, 1.0
     for waiting in harness.sizes.waiting:
         await bench.fill(waiting, builder="bookworm")
@@ -121,7 +121,7 @@ async def measure_throughput(harness: Harness) -> None:
 
 
 async def measure_cancel(harness: Harness) -> None:
-    """Cancel attempts that would go on for ever."""
+    """Cancel attempts that would run for ever."""
     bench = harness.bench
     begun: asyncio.Queue[str] = asyncio.Queue()
     ended: asyncio.Queue[float] = asyncio.Queue()
@@ -145,7 +145,7 @@ async def measure_cancel(harness: Harness) -> None:
             await bench.builds.request_cancel(build_id, requested_by="bench")
             times.append(await ended.get() - start)
     goal = verdict(met=max(times) <= _CANCEL_SECONDS, target="2 s")
-    print(f"cancel      wish to end of the work    {milliseconds(times)}   {goal}")
+    print(f"cancel      request to end of the work {milliseconds(times)}   {goal}")
     await bench.clear()
 
 
@@ -190,7 +190,7 @@ async def run(parts: list[str], sizes: Sizes) -> None:
 
 
 def measure_idle() -> None:
-    """Start the whole service on a new state directory and look at its memory when it has come to rest."""
+    """Start the whole service on a new state directory and measure its idle memory."""
     folder = open_folder()
     environment = {**os.environ, "WHEELYARD_STATE_DIR": str(folder), "WHEELYARD_PORT": "0"}
     with (folder / "up.log").open("wb") as log:
@@ -213,7 +213,7 @@ def measure_idle() -> None:
 
 
 async def be_a_worker(conninfo: str, folder: str) -> None:
-    """Work on somebody's database until we are ended."""
+    """Work on another process's database until stopped."""
     async with Database(conninfo) as database, Bench(database, Path(folder)).worker():
         print("ready", flush=True)
         await asyncio.Event().wait()
@@ -223,7 +223,7 @@ ROLES: dict[str, Callable[..., Awaitable[None]]] = {"worker": be_a_worker, "api"
 
 
 def main() -> None:
-    """Read the options and measure."""
+    """Parse the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join([*PARTS, 'idle'])}")
     parser.add_argument("--flood-mib", type=int, default=64)

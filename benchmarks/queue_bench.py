@@ -1,6 +1,6 @@
-"""What benchmarks/queue.py measures with: the stores on one database, workers, child processes, figures.
+"""The tools of benchmarks/queue.py: the stores on one database, workers, child processes, measurements.
 
-A program of one line for each part that runs as a process of its own: ``python -m benchmarks.queue --role …``.
+A part that runs as a process of its own is a program of one line: ``python -m benchmarks.queue --role …``.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ select gen_random_uuid(), md5(random()::text || n), requirement, project, versio
 
 
 async def nothing(job: Job, tools: Tools) -> Job:
-    """Build at once."""
+    """Finish a build at once."""
     del tools
     return job.knowing(wheel=sample_wheel())
 
@@ -65,7 +65,7 @@ class Bench:
         self.queue = PostgresQueue(database, self.calls)
 
     async def submit(self, count: int, *, by: str = "bench", builder: str = "bookworm") -> list[str]:
-        """Put so many different builds into the queue."""
+        """Submit so many different builds."""
         ids = []
         for _ in range(count):
             order = sample_order(key=uuid.uuid4().hex, builder=builder)
@@ -74,14 +74,14 @@ class Bench:
         return ids
 
     async def fill(self, count: int, *, builder: str) -> None:
-        """Let so many builds wait, quickly."""
+        """Queue so many builds quickly."""
         (first,) = await self.submit(1, builder=builder)
         async with self.database.transaction() as connection:
             await connection.execute(_COPIES, {"id": first, "count": count - 1})
         await self.database.fetch_all("select pg_stat_force_next_flush()", {})
 
     async def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         async with self.database.transaction() as connection:
             await connection.execute(b"truncate builds, procrastinate_jobs cascade")
 
@@ -115,13 +115,13 @@ class Bench:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def unfinished(self) -> int:
-        """Count what is not over."""
+        """Return the number of unfinished builds."""
         statement = "select count(*) as n from builds where status in ('queued', 'running') and builder = 'bookworm'"
         row = await self.database.fetch_one(statement, {})
         return int(row["n"]) if row else 0
 
     async def drained(self) -> float:
-        """Wait until the queue is empty; return when it was."""
+        """Wait until the queue is empty; return the time."""
         while await self.unfinished():  # noqa: ASYNC110 - the worker may be another process
             await asyncio.sleep(0.05)
         return time.monotonic()
@@ -147,14 +147,14 @@ class Harness:
     bench: Bench
     conninfo: str
     api: str
-    """What the API has said about itself."""
+    """The first line of the API's output."""
     api_pid: int
     sizes: Sizes
 
 
 @contextlib.asynccontextmanager
 async def child(role: str, *arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Run a part as a process of its own for the block; give it with the first line that it has written."""
+    """Run a part as a process of its own for the block; yield it with the first line that it has written."""
     command = (sys.executable, "-m", "benchmarks.queue", "--role", role, *arguments)
     process = await asyncio.create_subprocess_exec(*command, cwd=_ROOT, stdout=asyncio.subprocess.PIPE)
     try:
@@ -169,34 +169,34 @@ async def child(role: str, *arguments: str) -> AsyncIterator[tuple[asyncio.subpr
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value that this share of all is not above."""
+    """Return the value that this share of all does not exceed."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
 def milliseconds(values: Sequence[float]) -> str:
-    """Write a distribution."""
+    """Return a distribution as text."""
     return f"p50 {statistics.median(values) * 1000:7.1f} ms   p99 {percentile(values, 0.99) * 1000:7.1f} ms"
 
 
 def verdict(*, met: bool, target: str) -> str:
-    """Write whether a target is met."""
+    """Return as text whether a target is met."""
     return f"target {target}: {'met' if met else 'NOT MET'}"
 
 
 def resident_mib(pid: int) -> float:
-    """Say how much memory a process has had at most."""
+    """Return the peak memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
 
 
 def processor_seconds(pid: int) -> float:
-    """Say how much processor time a process has used: unlike time that passes, what else runs hardly changes it."""
+    """Return the processor time of a process, which other load hardly changes, unlike elapsed time."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def shared_out_mib(pids: Sequence[int]) -> float:
-    """Add up processes' memory, what they share counted once (PSS); those that have ended count nothing."""
+    """Return the memory of processes, with shared pages counted once (PSS); ended processes count nothing."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError, StopIteration):
@@ -206,7 +206,7 @@ def shared_out_mib(pids: Sequence[int]) -> float:
 
 
 def open_folder() -> Path:
-    """Make a directory that the database's own user can enter."""
+    """Create a directory that the database's own user can enter."""
     folder = Path(tempfile.mkdtemp(prefix="wheelyard-bench-", dir="/tmp"))
     folder.chmod(0o711)
     return folder

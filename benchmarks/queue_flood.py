@@ -24,12 +24,12 @@ _GOAL_SECONDS = 0.5
 _EVENTS = "text/event-stream"
 _READERS = 3
 _END_SECONDS = 120
-"""How long readers may need to come to the end once the build is over."""
+"""How long readers may take to reach the end once the build is over."""
 _GROWTH_MIB = 128
 
 
 async def flood(conninfo: str, folder: str, size_bytes: str) -> None:
-    """Be the worker whose one build writes so much."""
+    """Run the worker whose one build writes so much."""
     pieces = int(size_bytes) // PIECE_BYTES
 
     async def write(job: Job, tools: Tools) -> Job:
@@ -52,11 +52,11 @@ class Reader:
         self._announced = announced
         self._build_id = build_id
         self.delays: list[float] = []
-        """Of the oldest piece in each block that came."""
+        """The delays of the oldest piece in each received block."""
         self.received_bytes = 0
 
     async def read(self) -> None:
-        """Read to the end; what is read is looked at for marks, and not kept."""
+        """Read to the end; look for marks in the text, and drop it."""
         async with Caller(self._announced) as caller:
             stream = await caller.send("GET", f"/v1/builds/{self._build_id}/log", accept=_EVENTS)
             rest = b""
@@ -70,12 +70,12 @@ class Reader:
                 marks = list(_MARK.finditer(text))
                 if marks:
                     self.delays.append((now - int(marks[0][1])) / 1e9)
-                # What is kept may have the beginning of a mark in it, and no whole one.
+                # The rest may contain the beginning of a mark, but no whole one.
                 rest = text[max(len(text) - 64, marks[-1].end() if marks else 0) :]
 
 
 async def measure_flood(harness: Harness) -> None:
-    """Let a build write a lot while some follow it."""
+    """Let a build write a lot while several readers follow it."""
     bench, size_mib = harness.bench, harness.sizes.flood_mib
     before = resident_mib(harness.api_pid)
     async with child("flood", harness.conninfo, str(bench.folder), str(size_mib << 20)) as (worker, _):
@@ -95,7 +95,7 @@ async def measure_flood(harness: Harness) -> None:
 
 
 async def _packed(bench: Bench, build_id: str) -> float:
-    """Wait until the log is compressed; return when it was."""
+    """Wait until the log is compressed; return the time."""
     statement = "select 1 from attempts where build_id = %(id)s and log_packed"
     while await bench.database.fetch_one(statement, {"id": build_id}) is None:  # noqa: ASYNC110 - another process
         await asyncio.sleep(0.1)

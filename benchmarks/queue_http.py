@@ -1,7 +1,7 @@
 """The REST API of benchmarks/queue.py, as a process of its own on real sockets, and a client that costs little.
 
-Everything that a request reaches is on PostgreSQL; only the upstream index and the recipes are in memory, where the
-service has them too while they are fresh.
+All data of a request is on PostgreSQL. Only the upstream index and the recipes are in memory, where the service also
+has them while they are fresh.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _GOAL_SECONDS = 0.010
 
 
 async def serve_api(conninfo: str) -> None:
-    """Serve until ended; writes address and token as the first line."""
+    """Serve until stopped; write URL and token as the first line."""
     settings = Settings(host="127.0.0.1", port=0)
     with tempfile.TemporaryDirectory() as cache, holding_port(settings) as listener:
         async with Database(conninfo) as database, api_harness(Path(cache)) as harness:
@@ -56,7 +56,7 @@ async def serve_api(conninfo: str) -> None:
 
 
 def _on_database(services: ApiServices, database: Database, folder: Path) -> ApiServices:
-    """Give the API's services on memory stores, with builds, logs and figures on PostgreSQL."""
+    """Return the API's services on memory stores, with builds, logs and metrics on PostgreSQL."""
     builds, logs = Bench(database, folder).builds, PostgresLogs(database)
     former = services.request_build
     request = RequestBuild(
@@ -75,7 +75,7 @@ def _on_database(services: ApiServices, database: Database, folder: Path) -> Api
 
 
 class Caller:
-    """One connection that is kept open, and requests on it, one after the other."""
+    """One connection that stays open, and requests on it, one after the other."""
 
     def __init__(self, announced: str) -> None:
         facts: Mapping[str, str] = json.loads(announced)
@@ -91,7 +91,7 @@ class Caller:
         self._writer.close()
 
     async def send(self, method: str, path: str, *, body: bytes = b"", accept: str = "*/*") -> asyncio.StreamReader:
-        """Send a request, read the answer's head, which must be 200 or 202, and give what follows."""
+        """Send a request, check that the answer has status 200 or 202, and return its body."""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self._token}\r\nAccept: {accept}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -103,7 +103,7 @@ class Caller:
         return self._reader
 
     async def post(self, path: str, document: Mapping[str, str]) -> dict[str, object]:
-        """Send JSON and read the answer's."""
+        """Post JSON and return the answer's JSON."""
         reader = await self.send("POST", path, body=json.dumps(document).encode())
         length = int(self._head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
         answer: dict[str, object] = json.loads(await reader.readexactly(length))
@@ -111,7 +111,7 @@ class Caller:
 
 
 async def measure_satisfied(harness: Harness) -> None:
-    """Ask for a wheel that is there, in turn and eight at a time."""
+    """Request a wheel that exists, in turn and eight at a time."""
     bench, announced, count = harness.bench, harness.api, harness.sizes.requests
     body = {"requirement": "pyyaml"}
     async with Caller(announced) as caller:

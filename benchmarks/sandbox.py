@@ -1,10 +1,10 @@
-"""Compare the walls around a build: what each costs in time, side by side, on the same image and the same work.
+"""Compare the isolation of builds: the time that each kind costs, on the same image and the same work.
 
     python -m benchmarks.sandbox [--runtime runsc ...] [--rounds 3] [--image wheelyard/builder-…]
 
-Each round runs every piece of work once under each wall, in turn: the engine without a filter, its default filter,
-ours with a user of its own (what builds have), and ours under each runtime that is named (the engine must know it).
-Prints medians, and the median of the ratios to the default. DOCKER_HOST and WHEELYARD_ENGINE choose the engine.
+Each round runs every piece of work once under each kind, in turn: the engine without a filter, its default filter, ours
+with a user of its own (which builds have), and ours under each named runtime (the engine must know it). It prints
+medians, and the median of the ratios to the default. DOCKER_HOST and WHEELYARD_ENGINE choose the engine.
 """
 
 import argparse
@@ -63,19 +63,19 @@ def main() -> None:
 async def _measure(arguments: argparse.Namespace) -> None:
     engine = Parts(load_settings()).engine
     image = arguments.image or await _newest_builder(engine)
-    walls = _walls(engine, arguments.runtime)
+    kinds = _kinds(engine, arguments.runtime)
     print(f"{image[:60]}, {arguments.rounds} rounds, seconds (ratio to the engine's default)")
-    print(f"{'':22}" + "".join(f"{name:>22}" for name in walls))
+    print(f"{'':22}" + "".join(f"{name:>22}" for name in kinds))
     for name, command in WORK.items():
         rounds = [
-            {wall: await _time(engine, options, image, command) for wall, options in walls.items()}
+            {kind: await _time(engine, options, image, command) for kind, options in kinds.items()}
             for _ in range(arguments.rounds)
         ]
-        cells = (_describe([(one[wall], one["engine's default"]) for one in rounds]) for wall in walls)
+        cells = (_describe([(one[kind], one["engine's default"]) for one in rounds]) for kind in kinds)
         print(f"{name:22}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
 
 
-def _walls(engine: EngineCommand, runtimes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _kinds(engine: EngineCommand, runtimes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     user = ("--user", f"{CONTAINER_USERS[0]}:{CONTAINER_USERS[0]}")
     open_engine = replace(engine, seccomp=Path("unconfined"))
     usual = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")

@@ -1,8 +1,8 @@
 """Measure the web pages: server time and size of each, with 10,000 builds of 2,000 projects in a real PostgreSQL.
 
-The application runs in this process on a PostgreSQL of its own and is asked over ASGI, so that the times are those of
-the service alone: no network, no browser. Each page is asked in turn, many times, as a reader who is signed in. Prints
-a table; ends with exit code 1 if a page misses its goal (p99 below 100 ms, below 100 KB).
+The application runs in this process on a PostgreSQL of its own and is called over ASGI, so that the times are the
+service's alone: no network, no browser. Each page is requested many times in turn, by a signed-in reader. It prints a
+table, and ends with exit code 1 if a page misses its goal (p99 below 100 ms, below 100 KB).
 
     python -m benchmarks.web [--rounds 100] [--builds 10000] [--projects 2000]
 """
@@ -38,7 +38,7 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.services import ApiServices
 from wheelyard.assembly.service import make_app
-from wheelyard.assembly.supervisor import keep_for_good
+from wheelyard.assembly.supervisor import freeze_objects
 from wheelyard.domain.builds.build import Failure, Stage, Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.logs import configure_logs
@@ -74,7 +74,7 @@ analyze
 
 
 def main() -> None:
-    """Fill a database, ask every page, print the table."""
+    """Fill a database, request every page, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--builds", type=int, default=10_000)
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 async def measure(arguments: argparse.Namespace) -> int:
-    """Measure all pages; returns the exit code."""
+    """Measure all pages; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="wheelyard-web-", dir="/tmp") as folder:
         await asyncio.to_thread(Path(folder).chmod, 0o711)
         async with EmbeddedPostgres(Path(folder) / "state") as url:
@@ -94,12 +94,12 @@ async def measure(arguments: argparse.Namespace) -> int:
                 pages = await fill(database, arguments)
                 services = on_database(harness.services, database)
                 async with reader(services) as client:
-                    keep_for_good()  # as the service does
+                    freeze_objects()  # as the service does
                     return report([(path, await ask(client, path, arguments.rounds)) for path in pages])
 
 
 async def fill(database: Database, arguments: argparse.Namespace) -> list[str]:
-    """Make the builds; returns the pages to ask for."""
+    """Insert the builds; return the pages to request."""
     queue = BuildQueue(database.conninfo)
     builds, attempts = PostgresBuilds(database, queue, max_attempts=3), PostgresAttempts(database, queue)
     failed = await finished(builds, attempts, "failing", None)
@@ -118,7 +118,7 @@ async def fill(database: Database, arguments: argparse.Namespace) -> list[str]:
 
 
 async def finished(builds: PostgresBuilds, attempts: PostgresAttempts, project: str, filename: str | None) -> str:
-    """Let a build with a long log end; it fails without a file name."""
+    """End a build that has a long log; it fails without a file name."""
     order = sample_order(key=project, project=project)
     build_id = (await builds.submit(order, requested_by="benchmark")).build.id
     claim = await attempts.claim(build_id, worker="worker-1", lease_seconds=60)
@@ -134,7 +134,7 @@ async def finished(builds: PostgresBuilds, attempts: PostgresAttempts, project: 
 
 
 def on_database(services: ApiServices, database: Database) -> ApiServices:
-    """Put what pages read onto the database; who is signed in stays in memory."""
+    """Put the data of the pages on the database; sessions stay in memory."""
     queue = BuildQueue(database.conninfo)
     builds, wheels = PostgresBuilds(database, queue, max_attempts=3), PostgresWheels(database)
     return replace(
@@ -156,7 +156,7 @@ def on_database(services: ApiServices, database: Database) -> ApiServices:
 
 @asynccontextmanager
 async def reader(services: ApiServices) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a browser that is signed in."""
+    """Return a browser that is signed in."""
     transport = httpx.ASGITransport(app=make_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://wheelyard") as client:
         await client.post("/sign-in", data={"token": TOKEN})
@@ -164,7 +164,7 @@ async def reader(services: ApiServices) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def ask(client: httpx.AsyncClient, path: str, rounds: int) -> tuple[list[float], int]:
-    """Ask for a page over and over; returns the seconds and the page's size in bytes."""
+    """Request a page repeatedly; return the seconds and the page's size in bytes."""
     seconds, size = [], 0
     for _ in range(rounds + 3):
         begun = time.perf_counter()
@@ -176,7 +176,7 @@ async def ask(client: httpx.AsyncClient, path: str, rounds: int) -> tuple[list[f
 
 
 def report(results: list[tuple[str, tuple[list[float], int]]]) -> int:
-    """Print the table; returns 1 if a goal is missed."""
+    """Print the table; return 1 if a goal is missed."""
     print(f"{'page':60} {'p50 ms':>8} {'p99 ms':>8} {'KB':>7}")
     missed = 0
     for path, (seconds, size) in results:

@@ -1,13 +1,13 @@
-"""What a run ends with in every lane: the figures that its tests took down. Must not judge any."""
+"""The end of a run in every lane: the measurements that its tests have recorded."""
 
 import pytest
 
 FIGURE = "figure"
-"""Name of the property of a test (``record_property``) that is shown at the end, passed or not."""
+"""The property of a test (``record_property``) that is shown at the end, whether it passed or not."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures; what a test prints itself is seen of failed tests only."""
+    """Print the measurements; pytest shows a test's own output only if it failed."""
     reports = (one for outcome in ("passed", "failed") for one in terminalreporter.getreports(outcome))
     figures = [value for report in reports for name, value in report.user_properties if name == FIGURE]
     if figures:

@@ -1,4 +1,4 @@
-"""Builds the guide from docs/ into guide.zip: for a wheel or an sdist, and with an editable install for a clone.
+"""Build the guide from docs/ into guide.zip: for a wheel or an sdist, and in a clone for an editable install.
 
 Hatch runs it for each build (pyproject.toml), "make guide" by itself. A warning, such as a dead link, ends it.
 """
@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ARCHIVE: Final = "guide.zip"
-"""At the root, and in ``.gitignore``."""
+"""The archive at the root, which ``.gitignore`` names."""
 CONFIGURATION: Final = "zensical.toml"
 PAGES_ELSEWHERE: Final = {
     "recipes/README.md": "recipes.md",
@@ -28,14 +28,14 @@ PAGES_ELSEWHERE: Final = {
     "examples/README.md": "examples.md",
     "CHANGELOG.md": "changelog.md",
 }
-"""Pages that are beside what they describe, and their names in the guide."""
+"""Pages outside of docs/, and their names in the guide."""
 LINK: Final = re.compile(r"(?<!!)\[([^\[\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 UNUSED: Final = ("404.html", "sitemap.xml", "objects.inv")
-"""The service has a page of its own for what is not there, and does not know its address when the guide is built."""
+"""The service has a page of its own for missing pages. Its URL is not known when the guide is built."""
 
 
 def build_guide(root: Path) -> Path:
-    """Build the guide of the project in a folder, and return where it is; raise CalledProcessError."""
+    """Build the guide of the project in a folder, and return its path; raise CalledProcessError."""
     archive = root / ARCHIVE
     with tempfile.TemporaryDirectory(prefix="wheelyard-guide-") as folder:
         source = Path(folder)
@@ -54,7 +54,7 @@ def build_guide(root: Path) -> Path:
 
 
 def _pack(built: Path, archive: Path) -> None:
-    """Put a folder into an archive that is the same for the same content."""
+    """Pack a folder into an archive that is the same for the same content."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for path in sorted(built.rglob("*")):
             if path.is_file():
@@ -63,7 +63,7 @@ def _pack(built: Path, archive: Path) -> None:
 
 
 def _gather(root: Path, source: Path) -> None:
-    """Put the configuration and all pages into a folder, with links that are right there."""
+    """Copy the configuration and all pages into a folder, and adapt their links."""
     shutil.copy(root / CONFIGURATION, source)
     shutil.copytree(root / "docs", source / "docs")
     for name, to in PAGES_ELSEWHERE.items():
@@ -75,7 +75,7 @@ def _gather(root: Path, source: Path) -> None:
 
 
 def _relink(written: str, place: str, link: re.Match[str]) -> str:
-    """Lead a link of a page to where its target is in the guide; one that leaves the guide becomes plain text."""
+    """Point a link of a page to its target in the guide; a link to another place becomes plain text."""
     text, target, anchor = link.groups()
     if "://" in target or target.startswith("/"):
         return link[0]
@@ -87,7 +87,7 @@ def _relink(written: str, place: str, link: re.Match[str]) -> str:
 
 
 def _remove_unshown(guide: Path) -> None:
-    """Remove pictures that no page of the guide shows: they are for the README alone."""
+    """Remove pictures that only the README shows."""
     pages = "".join(page.read_text() for page in guide.rglob("*.html"))
     for picture in (guide / "images").glob("*"):
         if picture.name not in pages:
@@ -101,8 +101,8 @@ class GuideHook(BuildHookInterface):  # type: ignore[type-arg]
         """Build the guide if its pages and its tool are here; an editable install leaves it in the clone.
 
         The tool is no build requirement of a wheel: a client that is installed from a clone, as in CI, needs no guide.
-        Without the tool a wheel has the archive that "make guide" left here, if there is one. An sdist has the archive
-        in the place of the pages.
+        Without the tool a wheel has the archive that "make guide" has left here, if there is one. An sdist has the
+        archive in the place of the pages.
         """
         root = Path(self.root)
         if (root / CONFIGURATION).is_file() and importlib.util.find_spec("zensical") is not None:

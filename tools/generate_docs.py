@@ -1,6 +1,6 @@
 """Write the reference that comes from the code: docs/cli.md, docs/settings.md and recipes/recipe.schema.json.
 
-A test compares them with what this makes, so that they never lag behind; ``make docs`` runs it.
+A test compares the files with this program's output, so that they are up to date; ``make docs`` runs it.
 """
 
 import html
@@ -28,15 +28,15 @@ _NOTE: Final = "<!-- Made from the code by tools/generate_docs.py; change it the
 _NOT_RUN: Final = "<!-- not run on this page: made from the program's help; other pages run what is in it -->"
 _EXAMPLE: Final = re.compile(r'\n<span style="font-weight: bold">(?P<title>[^<]+)</span>\n(?P<lines>(?:\S.*\n)+)')
 _DESCRIBED: Final = re.compile(r"^(wheelyard .*?\S  +)(?=[a-z])", re.MULTILINE)
-"""A command with words that say what it does."""
+"""A command followed by words that describe it."""
 _EPILOG: Final = re.compile(r"\n\[bold\]Exit codes\[/bold\]\n(?:.*\S.*\n)+")
 _SHORTENED: Final = re.compile(r"(?<=`: )(?P<start>.+)\.\.\.$", re.MULTILINE)
-# What depends on the host is described in the field's own text.
+# Settings whose default depends on the host describe it in their own text.
 _DEPENDS_ON_HOST: Final = frozenset({"state_dir", "limit_cpus", "upstream_index_url"})
 
 
 def command_line_page() -> str:
-    """Describe every command, as ``--help`` does."""
+    """Return the page of every command, from its ``--help``."""
     command = get_command(app)
     context = Context(command, info_name="wheelyard", obj={"TYPER_RICH_MARKUP_MODE": "rich"})
     text = get_docs_for_click(obj=command, ctx=context, name="wheelyard", title="The command line")
@@ -57,7 +57,7 @@ def _exit_codes() -> str:
 
 
 def _summary(start: str) -> str:
-    """Give a command's first line in full, which typer cuts."""
+    """Return a command's first line in full, which typer truncates (https://github.com/pallets/click/issues/1165)."""
     groups = [app, *(group.typer_instance for group in app.registered_groups if group.typer_instance)]
     callbacks = [command.callback for group in groups for command in group.registered_commands if command.callback]
     texts = [*(str(group.info.help) for group in groups), *(callback.__doc__ or "" for callback in callbacks)]
@@ -65,7 +65,7 @@ def _summary(start: str) -> str:
 
 
 def settings_page() -> str:
-    """Describe every setting, from the docstrings of its fields."""
+    """Return the page of every setting, from the docstrings of the fields."""
     return "\n".join(
         [
             "# Settings",
@@ -101,18 +101,18 @@ def _describe(settings: type[BaseSettings]) -> Iterator[str]:
 
 
 def _default_of(name: str, field: FieldInfo) -> str | None:
-    """Write a default as the environment would give it; None if the text says it or there is none."""
+    """Return a default as the environment would set it; None if the text names it or there is none."""
     default = field.get_default(call_default_factory=True)
     return None if name in _DEPENDS_ON_HOST or default in (None, ()) else str(default)
 
 
 def schema_file() -> str:
-    """Describe recipes as a JSON schema, which editors read."""
+    """Return the JSON schema of recipes, which editors read."""
     return json.dumps(recipe_schema(), indent=2) + "\n"
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all of them."""
     (DOCS / "cli.md").write_text(command_line_page())
     (DOCS / "settings.md").write_text(settings_page())
     (RECIPES / "recipe.schema.json").write_text(schema_file())

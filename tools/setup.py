@@ -1,11 +1,11 @@
 """Set up a clone so that everything else works: virtual environment, container engine, mmdebstrap.
 
-Standard library only. Does nothing that is done already. Installs system packages only as root and on an apt system,
-and says so; otherwise it stops and says what to install.
+Standard library only. It repeats nothing that is done already. It installs system packages only as root and on an apt
+system, and reports them; otherwise it stops and names what to install.
 
 ``.venv`` is a link to an environment in ``.venvs``, named by what it was made from. A new one is made beside the old
-one, at the path where it stays, because scripts in it name their Python by its path; then the link is replaced, in one
-step. So what runs from the old one goes on, and what fails on the way has changed nothing.
+one at its final path, because its scripts contain that path (https://github.com/python/cpython/issues/97647). Then the
+link is replaced, in one step. So programs from the old environment continue to run, and a failure changes nothing.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
 ENVIRONMENTS: Final = ROOT / ".venvs"
 STAMP: Final = "set-up"
-"""A file in an environment that is complete: what it was made from."""
+"""The file in a complete environment that names what it was made from."""
 PROMETHEUS: Final = VENV / "prometheus"
 INPUTS: Final = (ROOT / "requirements.lock", ROOT / "pyproject.toml")
 ENGINES: Final = ("docker", "podman")
@@ -40,11 +40,11 @@ SPINNER: Final = "|/-\\"
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message says what to do."""
+    """Set-up cannot continue; the message names what to do."""
 
 
 def run(label: str, command: Sequence[str], *, env: Mapping[str, str] | None = None, directory: Path = ROOT) -> None:
-    """Run a command under a label, its output shown only if it fails; raises SetupError."""
+    """Run a command under a label, and show its output only if it fails; raise SetupError."""
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(
@@ -62,7 +62,7 @@ def run(label: str, command: Sequence[str], *, env: Mapping[str, str] | None = N
 
 
 def _show_progress(label: str, process: subprocess.Popen[bytes], started: float) -> None:
-    """Turn a spinner on a terminal; elsewhere say now and then that it still runs."""
+    """Turn a spinner on a terminal; elsewhere report now and then that the command still runs."""
     interactive = sys.stdout.isatty() and not os.environ.get("CI")
     if not interactive:
         _say(f"{label} ...")
@@ -86,7 +86,7 @@ def _say(text: str) -> None:
 
 
 def _explain(label: str, command: Sequence[str], output: IO[bytes]) -> str:
-    """Say why a command failed: by its last lines, without the traceback that it may have printed."""
+    """Return why a command failed: its last lines, without a traceback."""
     output.seek(0)
     text = output.read().decode(errors="replace")
     if (full := FULL.search(text)) is not None:
@@ -106,7 +106,7 @@ def _free_space() -> str:
 
 
 def install_packages(reason: str, packages: Sequence[str], *, otherwise: str) -> None:
-    """Install Debian packages if this is root on an apt system; raises SetupError with the alternative if not."""
+    """Install Debian packages if this is root on an apt system; raise SetupError with the alternative if not."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise SetupError(f"{reason}. {otherwise}")
     _say(f"{reason}; this is root on an apt system, so set-up installs {' '.join(packages)}")
@@ -114,7 +114,8 @@ def install_packages(reason: str, packages: Sequence[str], *, otherwise: str) ->
     try:
         run("Reading package lists", ["apt-get", "update"], env=quiet)
     except SetupError as error:
-        # One broken third-party source fails the whole update; whether the packages can be had decides.
+        # One broken third-party source fails the whole update (https://github.com/Debian/apt/pull/124), so only the
+        # availability of the packages decides.
         _say(f"warning: {error}")
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     run(f"Installing {' '.join(packages)}", command, env=quiet)
@@ -129,19 +130,19 @@ def _is_known_to_apt(package: str) -> bool:
 
 
 def base_python() -> str:
-    """Return the Python that environments are made with: never that of an environment, which may be the old one."""
+    """Return the Python that environments are made with: never one of an environment, which may be the old one."""
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def leave_environment() -> None:
-    """Go on with the Python outside, if this is one of an environment, as ``python3`` is in an activated shell."""
+    """Restart with the Python outside, if this is one of an environment, as ``python3`` is in an activated shell."""
     if sys.prefix != sys.base_prefix and os.access(base_python(), os.X_OK):
         os.execv(base_python(), [base_python(), *sys.argv])  # noqa: S606  the program is the one that runs this
 
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Keep other set-ups of this clone waiting; the kernel drops the lock with its holder."""
+    """Keep other set-ups of this clone waiting; the kernel releases the lock when its holder ends."""
     ENVIRONMENTS.mkdir(exist_ok=True)
     with (ENVIRONMENTS / ".lock").open("a") as lock:
         try:
@@ -153,7 +154,7 @@ def alone() -> Iterator[None]:
 
 
 def make_environment() -> None:
-    """See that ``.venv`` is an environment of what the lock file pins; one that is there is never touched."""
+    """Make ``.venv`` an environment of what the lock file pins; an existing one is never modified."""
     wanted = _fingerprint(base_python())
     environment = ENVIRONMENTS / wanted[:16]
     if _stamp(VENV) == wanted or _is_current_plain():
@@ -165,12 +166,13 @@ def make_environment() -> None:
 
 
 def _fill(environment: Path, wanted: str) -> None:
-    """Make an environment; what comes of a failure is removed, because its space may be what is missing."""
+    """Make an environment; a partial one is removed after a failure, because its space may be what is missing."""
     shutil.rmtree(environment, ignore_errors=True)
     try:
         run("Making the virtual environment", [base_python(), "-m", "venv", str(environment)])
-        # pip and not uv: it reads the pip.conf that an organisation gives its machines (index, certificates), and
-        # compiles bytecode by the way, without which every command starts several times slower.
+        # pip and not uv: pip reads the pip.conf of an organisation's machines (index, certificates;
+        # https://github.com/astral-sh/uv/issues/1404). It also compiles bytecode
+        # (https://github.com/astral-sh/uv/issues/1788), without which every command starts several times slower.
         python = str(environment / "bin" / "python")
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
         run("Installing what the lock file pins", [*pip, "--require-hashes", "-r", str(INPUTS[0])])
@@ -182,7 +184,7 @@ def _fill(environment: Path, wanted: str) -> None:
 
 
 def _turn_to(environment: Path) -> None:
-    """Let ``.venv`` be another environment, and remove those of before that nobody uses."""
+    """Point ``.venv`` to another environment, and remove former ones that are unused."""
     former = VENV.resolve()
     if VENV.is_dir() and not VENV.is_symlink():
         former = _put_away()
@@ -191,17 +193,17 @@ def _turn_to(environment: Path) -> None:
     link.symlink_to(os.path.relpath(environment, ROOT))
     link.replace(VENV)
     for other in ENVIRONMENTS.iterdir():
-        # The one before stays: shells that have activated it find their programs there.
+        # The last one stays: shells that have activated it find their programs there.
         if other.is_dir() and other not in {environment, former} and not _users(other):
             shutil.rmtree(other, ignore_errors=True)
 
 
 def _put_away() -> Path:
-    """Move a ``.venv`` that is a directory, as earlier versions made it; raises SetupError if anything runs from it."""
+    """Move a ``.venv`` that is a directory, as earlier versions made it; raise SetupError if a process runs from it."""
     if users := _users(VENV):
         raise SetupError(
             f"The environment {VENV} must be renewed, and these processes run from it: {', '.join(users)}. "
-            "Stop them (Ctrl-C where 'make up' runs), then try again. Later renewals let what runs go on."
+            "Stop them (Ctrl-C where 'make up' runs), then try again. Later renewals do not affect running processes."
         )
     place = ENVIRONMENTS / f"former-{time.time_ns()}"
     VENV.rename(place)
@@ -209,13 +211,13 @@ def _put_away() -> Path:
 
 
 def _users(environment: Path) -> list[str]:
-    """Return the numbers of the processes that have files of an environment open or were started from it."""
+    """Return the ids of processes that have files of an environment open or were started from it."""
     marks = {os.fsencode(environment) + b"/", os.fsencode(environment.resolve()) + b"/"}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         if process.name == str(os.getpid()):
             continue
-        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
             seen = (process / "cmdline").read_bytes() + (process / "maps").read_bytes()
             if any(mark in seen for mark in marks):
                 found.append(process.name)
@@ -223,7 +225,7 @@ def _users(environment: Path) -> list[str]:
 
 
 def _stamp(environment: Path) -> str:
-    """Read what a complete environment was made from; nothing of one that is not there or not complete."""
+    """Return what a complete environment was made from; "" if it is missing or not complete."""
     try:
         return (environment / STAMP).read_text()
     except (OSError, ValueError):
@@ -231,7 +233,7 @@ def _stamp(environment: Path) -> str:
 
 
 def _is_current_plain() -> bool:
-    """Tell whether ``.venv`` is a directory that an earlier version of this made, of the same lock."""
+    """Return whether ``.venv`` is a directory that an earlier version of this made, of the same lock."""
     try:
         settings = (VENV / "pyvenv.cfg").read_text()
     except (OSError, ValueError):
@@ -248,7 +250,10 @@ def _fingerprint(python: str, *, place: Path = ENVIRONMENTS) -> str:
 
 
 def _require_ensurepip() -> None:
-    """Debian splits the module that brings pip into a virtual environment off its Python."""
+    """Install the module that brings pip into a virtual environment, which Debian puts into a package of its own.
+
+    See https://github.com/pypa/build/issues/106.
+    """
     probe = subprocess.run([base_python(), "-c", "import ensurepip, venv"], capture_output=True, check=False)
     if probe.returncode != 0:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
@@ -263,7 +268,7 @@ def _require_ensurepip() -> None:
 
 
 def ensure_engine() -> None:
-    """See that a container engine answers: find one, start it, or install Debian's; raises SetupError."""
+    """Find a container engine that answers, start it, or install Debian's; raise SetupError."""
     wanted = os.environ.get("WHEELYARD_ENGINE")
     candidates = (wanted,) if wanted else ENGINES
     if any(_answers(engine) for engine in candidates):
@@ -292,7 +297,10 @@ def _answers(engine: str) -> bool:
 
 
 def _docker_packages() -> list[str]:
-    """Debian 13 splits the client off the daemon; older releases have both in one package."""
+    """Return Debian's packages of Docker; Debian 13 has moved the client to one of its own.
+
+    See https://bugs.debian.org/cgi-bin/bugreport.cgi?bug=1035338.
+    """
     optional = ["docker-cli"] if shutil.which("apt-cache") and _is_known_to_apt("docker-cli") else []
     return ["docker.io", *optional, "ca-certificates", "iptables"]
 
@@ -313,11 +321,11 @@ def _start_docker() -> None:
         )
     if not _wait_for_docker(daemon):
         last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise SetupError(f"The Docker daemon does not start: {' '.join(last) or 'it says nothing'} (its log is {log})")
+        raise SetupError(f"The Docker daemon does not start: {' '.join(last) or 'no output'} (its log is {log})")
 
 
 def _wait_for_docker(daemon: subprocess.Popen[bytes] | None = None) -> bool:
-    """Wait until it answers, or the daemon that was started has ended, or time is up."""
+    """Wait until it answers, or the started daemon has ended, or the time is over."""
     deadline = time.monotonic() + ENGINE_START_SECONDS
     while not (answers := _answers("docker")) and time.monotonic() < deadline:
         if daemon is not None and daemon.poll() is not None:
@@ -334,7 +342,7 @@ def _state_dir() -> Path:
 
 
 def ensure_mmdebstrap() -> None:
-    """See that images can be bootstrapped, unless a registry's image is set as their base; raises SetupError."""
+    """Make sure that images can be bootstrapped, unless a registry's image is set as their base; raise SetupError."""
     if os.environ.get("WHEELYARD_BASE_IMAGE") or shutil.which("mmdebstrap"):
         return
     install_packages(
@@ -346,7 +354,7 @@ def ensure_mmdebstrap() -> None:
 
 
 def ensure_browser() -> None:
-    """See that there is a Chromium for the tests of the web pages; raises SetupError."""
+    """Make sure that there is a Chromium for the tests of the web pages; raise SetupError."""
     if shutil.which("chromium"):
         return
     install_packages(
@@ -357,7 +365,7 @@ def ensure_browser() -> None:
 
 
 def ensure_systemd_analyze() -> None:
-    """Have the program that judges the units in packaging/."""
+    """Make sure that there is the program that checks the units in packaging/."""
     if shutil.which("systemd-analyze"):
         return
     install_packages(
@@ -368,7 +376,7 @@ def ensure_systemd_analyze() -> None:
 
 
 def ensure_prometheus() -> None:
-    """See that there is a Prometheus for the test of the metrics; raises SetupError.
+    """Make sure that there is a Prometheus for the test of the metrics; raise SetupError.
 
     Debian's package is unpacked in the virtual environment and not installed: that would start a service.
     """
@@ -387,7 +395,7 @@ def ensure_prometheus() -> None:
 
 
 def main() -> int:
-    """Do all of it; 0 if everything is there."""
+    """Run all steps; return 0 if everything is there."""
     parser = argparse.ArgumentParser(description="Set up a clone of Wheelyard.")
     parser.add_argument("--python-only", action="store_true", help="only the virtual environment")
     parser.add_argument("--with-browser", action="store_true", help="also the browser that tests need")
@@ -403,9 +411,9 @@ def main() -> int:
     except OSError as error:
         print(f"error: {_describe(error)}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nset-up was interrupted; it goes on where it was when it is run again", file=sys.stderr)
+        print("\nset-up was interrupted; run it again to continue", file=sys.stderr)
         return 130
-    except Exception as error:  # noqa: BLE001  whoever wants to use a program is not helped by the inside of another one
+    except Exception as error:  # noqa: BLE001  a traceback of this program does not help a user of Wheelyard
         print(f"error: set-up failed by a fault of its own: {type(error).__name__}: {error}", file=sys.stderr)
     else:
         return 0
@@ -426,13 +434,13 @@ def _set_up(arguments: argparse.Namespace) -> None:
 
 
 def _describe(error: OSError) -> str:
-    """Say what the operating system refused, where, and what to do, in a line."""
+    """Return in one line what the operating system refused, where, and what to do."""
     what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{what}. {_free_space()}"
     if isinstance(error, PermissionError):
         return f"{what}. Is this clone yours? What another user made here, such as root, only that user can renew."
-    return f"{what}. What was there before is as it was; mend this, then try again."
+    return f"{what}. Nothing was changed; fix this, then try again."
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Take the pictures of the documents: of a real service, with real projects that it builds from source.
+"""Take the pictures of the docs: of a real service, with real projects that it builds from source.
 
     .venv/bin/python tools/take_pictures.py [FOLDER]
 
-It runs ``wheelyard up`` on a state directory of its own, builds a few small projects, one of which fails for want of a
-recipe, opens their pages in Chromium and writes pictures of them into FOLDER (docs/images). ``WHEELYARD_STATE_DIR``
-keeps the state for another time.
+It runs ``wheelyard up`` on a state directory of its own, builds a few small projects, one of which fails because it
+lacks a recipe, opens their pages in Chromium and writes pictures of them into FOLDER (docs/images).
+``WHEELYARD_STATE_DIR`` keeps the state for another time.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ SHOWN: Final = {
     (1280, "dark"): ("wheel", "builds"),
     (390, "light"): ("home",),
 }
-"""The pages that the documents show, by width and colour scheme."""
+"""The pages that the docs show, by width and colour scheme."""
 
 
 def main(folder: Path) -> None:
@@ -53,7 +53,7 @@ def main(folder: Path) -> None:
 
 @contextmanager
 def _state_dir() -> Iterator[Path]:
-    """Return the directory that the environment names, else one that goes with the block."""
+    """Return the directory that the environment names, else one that is removed with the block."""
     if given := os.environ.get("WHEELYARD_STATE_DIR"):
         yield Path(given)
         return
@@ -62,7 +62,7 @@ def _state_dir() -> Iterator[Path]:
 
 
 def _pages(client: WheelyardClient) -> dict[str, str]:
-    """Let everything be built; returns paths by the pictures' names."""
+    """Build everything; return paths by the pictures' names."""
     submitted = [client.submit(project) for project in (*BUILT, FAILING)]
     builds = [_finish(client, build) for build in submitted]
     if [build.status for build in builds] != [Status.SUCCEEDED] * len(BUILT) + [Status.FAILED]:

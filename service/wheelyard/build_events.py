@@ -14,7 +14,7 @@ _log = get_logger(__name__)
 
 
 def note_submitted(submission: Submission, *, requested_by: str) -> None:
-    """Log that a build was requested: a new one, or an equal one that was there."""
+    """Log that a build was requested: a new one, or an equal one that exists."""
     build = submission.build
     _log.info(
         "build-joined" if submission.joined else "build-queued",
@@ -34,14 +34,14 @@ def note_needed(build_id: str, *, needed_by: str, joined: bool) -> None:
 
 
 def note_retried(build_id: str, submission: Submission, *, requested_by: str) -> None:
-    """Log that a build was begun again, or that an equal one was joined instead."""
+    """Log that a build was retried, or that an equal one was joined instead."""
     event = "build-joined" if submission.joined else "build-retried"
     build = submission.build
     _log.info(event, build=build.id, asked=build_id, status=build.status.value, requested_by=requested_by)
 
 
 def note_cancelled(former: Build, build: Build, *, requested_by: str) -> None:
-    """Log that a build was to be cancelled for all who want it, and its end if no worker had it."""
+    """Log that a build was to be cancelled for all subscribers, and its end if no worker had it."""
     if not former.status.is_final:
         _log.info("cancel-asked", build=build.id, status=former.status.value, requested_by=requested_by)
     if former.status is Status.QUEUED and build.status is Status.CANCELLED:

@@ -1,4 +1,4 @@
-"""Answers in memory, each with its age, and work that is done once for all who want it at the same time.
+"""Answers in memory, each with its age, and calls that are shared by all callers at the same time.
 
 Files on disk are cached in ``adapters/upstream/cache.py``.
 """
@@ -18,24 +18,24 @@ V = TypeVar("V")
 
 @dataclass(kw_only=True, slots=True)
 class _Flight(Generic[V]):
-    """One piece of running work. Not frozen: the callers that wait for it come and go."""
+    """A running call. Not frozen: its waiting callers change."""
 
     task: asyncio.Task[V]
     waiting: int = 0
 
 
 class SingleFlight(Generic[K, V]):
-    """Lets callers with an equal key share one running piece of work and its result or error.
+    """Lets callers with an equal key share one running call and its result or error.
 
-    The work goes on as long as anybody waits for it: one caller's cancellation does not end another's. It is
-    cancelled, and has cleaned up after itself, before the last caller's cancellation goes further.
+    The call continues as long as any caller waits for it: one caller's cancellation does not end another's. When the
+    last caller is cancelled, the call is cancelled and cleans up before the cancellation continues.
     """
 
     def __init__(self) -> None:
         self._flights: dict[K, _Flight[V]] = {}
 
     async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Join the running work of this key, or start it."""
+        """Join the running call of this key, or start it."""
         flight = self._flights.get(key) or self._start(key, work)
         flight.waiting += 1
         try:
@@ -52,7 +52,7 @@ class SingleFlight(Generic[K, V]):
         return flight
 
     async def _end(self, key: K, flight: _Flight[V]) -> None:
-        # Forgotten first, so that nobody joins work that is being cancelled.
+        # Removed first, so that no caller joins a call that is being cancelled.
         self._forget(key, flight)
         if not flight.task.done():
             flight.task.cancel()
@@ -70,12 +70,12 @@ class _Answer(Generic[V]):
 
 
 class MemoryCache(Generic[K, V]):
-    """The last answers, up to a limit; those asked for longest ago go first.
+    """The last answers, up to a limit; those asked for longest ago are dropped first.
 
     Args:
         seconds: How long an answer counts as fresh.
-        limit: How many answers are kept, or how much they may weigh together.
-        weigh: What an answer counts for.
+        limit: How many answers are stored, or their total weight.
+        weigh: The weight of an answer.
         clock: Seconds that only grow.
     """
 
@@ -97,14 +97,14 @@ class MemoryCache(Generic[K, V]):
         self._refreshes: dict[K, asyncio.Task[V]] = {}
 
     async def get(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
-        """Return the answer if it is recent enough, else ask, once for all who wait; errors are not kept."""
+        """Return the answer if it is fresh, else ask, once for all waiting callers; errors are not stored."""
         known = self.fresh(key)
         return known if known is not None else await self._flights.run(key, partial(self._renew, key, ask))
 
     async def get_latest(self, key: K, ask: Callable[[], Awaitable[V]], *, seconds: float) -> V:
         """Return the last answer, however old, and ask for a newer one if it is older than this.
 
-        It waits only if there is no answer. A question goes on without its callers; if it fails, the last answer
+        It waits only if there is no answer. A question continues without its callers; if it fails, the last answer
         stays, and the next caller asks again.
         """
         answer = self._answers.get(key)
@@ -116,21 +116,21 @@ class MemoryCache(Generic[K, V]):
         return answer.value
 
     def fresh(self, key: K) -> V | None:
-        """Return the answer if it is recent enough."""
+        """Return the answer if it is fresh."""
         answer = self._answers.get(key)
         if answer is None or self._clock() - answer.given_at >= self._seconds:
             return None
         return self.last(key)
 
     def last(self, key: K) -> V | None:
-        """Return the answer however old it is, if it is still kept."""
+        """Return the answer however old it is, if it is still stored."""
         if key not in self._answers:
             return None
         self._answers.move_to_end(key)
         return self._answers[key].value
 
     def keep(self, key: K, value: V) -> V:
-        """Keep an answer as given now, and return it; one that is too heavy by itself is not kept."""
+        """Store an answer as given now, and return it; an answer that exceeds the limit by itself is not stored."""
         self.forget(key)
         self._answers[key] = _Answer(value=value, given_at=self._clock())
         self._weight += self._weigh(value)
@@ -139,7 +139,7 @@ class MemoryCache(Generic[K, V]):
         return value
 
     def forget(self, key: K) -> None:
-        """Drop an answer, if it is kept."""
+        """Drop an answer, if it is stored."""
         if (former := self._answers.pop(key, None)) is not None:
             self._weight -= self._weigh(former.value)
 
@@ -157,11 +157,11 @@ class MemoryCache(Generic[K, V]):
         if self._refreshes.get(key) is refresh:
             del self._refreshes[key]
         if not refresh.cancelled():
-            refresh.exception()  # Nobody may have waited for it.
+            refresh.exception()  # There may be no waiting caller.
 
 
 class SharedAnswer(Generic[V]):
-    """The answer to one question, asked once for all who want it at the same time, and again when it is old."""
+    """The answer to one question, asked once for all callers at the same time, and again when it is old."""
 
     def __init__(
         self,
@@ -174,5 +174,5 @@ class SharedAnswer(Generic[V]):
         self._answers: MemoryCache[None, V] = MemoryCache(seconds=seconds, clock=clock)
 
     async def get(self) -> V:
-        """Give the last answer if it is recent enough, else a new one; an error is nobody's answer but of who waits."""
+        """Return the last answer if it is fresh, else a new one; only callers that wait get an error."""
         return await self._answers.get(None, self._ask)

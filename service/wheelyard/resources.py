@@ -1,4 +1,4 @@
-"""Where the data files are that come with the program: in an installed wheel, or in a checkout of its sources."""
+"""The place of the data files that are shipped with the program: in an installed wheel, or in a checkout."""
 
 from pathlib import Path
 from typing import Final

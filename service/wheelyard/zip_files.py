@@ -1,7 +1,8 @@
-"""Opens zip files of strangers. Must not unpack anything, nor judge what members are.
+"""Opens untrusted zip files.
 
-The standard library makes an object of every entry of a zip's directory when the file is opened. A few hundred MiB can
-hold millions of them, so the directory is measured before it is parsed.
+The standard library makes an object of every entry of a zip's directory when the file is opened. A file of a few
+hundred MiB can have millions of entries, so the directory's size is checked before it is parsed
+(https://github.com/python/cpython/issues/153460).
 """
 
 import io
@@ -13,15 +14,15 @@ from zipfile import ZipFile
 
 MAX_MEMBERS: Final = 100_000
 _MAX_DIRECTORY_BYTES: Final = 32 << 20
-"""What the directory of so many members with usual names takes, three times over."""
+"""Three times the size that a directory of so many members with usual names has."""
 _MAX_TAIL_BYTES: Final = 128 << 10
-"""Where a file without a comment says how large its directory is, zipfile reads to the end."""
+"""The limit of reads to the end of the file, where zipfile looks for the directory's size."""
 _ENTRY: Final = b"PK\x01\x02"
 
 
 @contextmanager
 def open_zip(source: Path | io.BufferedIOBase) -> Iterator[ZipFile]:
-    """Open a zip file; raises ValueError with the reason if its directory is too large, or what zipfile raises."""
+    """Open a zip file; raise ValueError with the reason if its directory is too large, or what zipfile raises."""
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         measured = _MeasuredFile(file)
         try:
@@ -33,7 +34,7 @@ def open_zip(source: Path | io.BufferedIOBase) -> Iterator[ZipFile]:
 
 
 class _MeasuredFile(io.BufferedReader):
-    """A file of which only so much is read at once until its directory is known."""
+    """A file with a limit for each read until its directory is known."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         super().__init__(file)
@@ -41,7 +42,7 @@ class _MeasuredFile(io.BufferedReader):
         self.is_measured = True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read, but not without measure."""
+        """Read with the limit."""
         if not self.is_measured:
             return super().read(size)
         if size is None or size < 0:

@@ -26,7 +26,7 @@ def test_port_that_is_taken_is_named_with_the_setting_that_chooses_another(spare
     with _taken_port() as port:
         completed = Launch(state_dir=spare_state_dir, settings={"PORT": str(port)}).cli("up")
 
-    _assert_one_message(completed, code="service-start", words=f"127.0.0.1:{port} cannot be had")
+    _assert_one_message(completed, code="service-start", words=f"127.0.0.1:{port} cannot be used")
     assert "WHEELYARD_PORT" in completed.stderr
     assert "starting" not in completed.stdout, "it is noticed before anything has begun"
 

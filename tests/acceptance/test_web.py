@@ -39,7 +39,7 @@ def test_wheel_is_requested_followed_looked_at_and_yanked_in_a_browser(service: 
         expect(page.locator("main")).to_contain_text("iniconfig/__init__.py")
         page.get_by_label("Reason").fill("tried by a test")
         page.get_by_role("button", name="Yank", exact=True).click()
-        expect(page.get_by_text("Yanked ")).to_be_visible()
+        expect(page.get_by_text("Installers ignore it")).to_be_visible()
         assert faults == []
         browser.close()
     wheel = service.http.get(f"/v1/wheels/{filename}").json()

@@ -1,4 +1,4 @@
-"""What everything must keep that shows the queue, names and prebuilds to people."""
+"""What every store must keep that shows the queue, names and prebuilds to people."""
 
 import pytest
 from tests.contract.prebuild_contract import sample_prebuild

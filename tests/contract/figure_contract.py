@@ -1,4 +1,4 @@
-"""What every MetricStore must keep: what there is, and totals that never go down."""
+"""What every MetricStore must keep: what there is, and totals that never decrease."""
 
 from collections import Counter
 from dataclasses import replace
@@ -43,7 +43,7 @@ async def counts(stores: Stores, name: Total) -> Counter[tuple[str, ...]]:
 
 
 class MetricContract:
-    """Figures for monitoring."""
+    """Metrics for monitoring."""
 
     async def test_there_is_nothing_at_first(self, stores: Stores) -> None:
         found = await stores.figures.read()

@@ -1,4 +1,4 @@
-"""What workers say of their engines' images, as every set of stores keeps it."""
+"""What every set of stores must keep about the images that workers report."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

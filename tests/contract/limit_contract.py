@@ -1,4 +1,4 @@
-"""How much unfinished work one token may have, whoever adds to it at the same time."""
+"""How much unfinished work one token may have, however many callers add to it at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -16,7 +16,7 @@ from wheelyard.errors import TooMuchOpenError
 
 
 async def refused(work: Sequence[Awaitable[object]]) -> int:
-    """Do all of it at the same time, and count what was refused."""
+    """Run all calls at the same time, and count the refused ones."""
     ended = await asyncio.gather(*work, return_exceptions=True)
     faults = [one for one in ended if isinstance(one, BaseException)]
     assert {type(one) for one in faults} <= {TooMuchOpenError}
@@ -120,7 +120,7 @@ class LimitContract:
 
 
 async def save_items(stores: Stores, prebuild_id: str, items: tuple[object, ...]) -> None:
-    """Take one turn, and change the items if it is this prebuild's."""
+    """Claim a prebuild, and change the items if it is this one."""
     turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     if turn.prebuild.id == prebuild_id:

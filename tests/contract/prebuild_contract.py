@@ -46,7 +46,7 @@ def started(build_id: str | None, *, reason: str = "", status: Status = Status.Q
 
 
 async def save(stores: Stores, **changes: object) -> bool:
-    """Take a turn, change the prebuild and save it."""
+    """Claim a prebuild, change it and save it."""
     turn = await stores.prebuilds.claim(lease_seconds=60)
     assert turn is not None
     prebuild = replace(turn.prebuild, **changes)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ BEGINNING = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 class ManualClock:
-    """A clock that goes on only when a test says so."""
+    """A clock that only advances when a test says so."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now

@@ -1,4 +1,4 @@
-"""What the queue must say in the log: the changes of state that only it knows."""
+"""What the queue must log: the changes of state that only it knows."""
 
 from structlog.testing import capture_logs
 from tests.contract.stores import FAILURE, MAX_ATTEMPTS, Stores

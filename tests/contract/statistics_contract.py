@@ -12,7 +12,7 @@ from wheelyard.domain.index.index import PublishedFile
 
 
 class StatisticsContract:
-    """Figures of what was built."""
+    """Statistics of what was built."""
 
     async def test_nothing_was_built(self, stores: Stores) -> None:
         empty = (0,) * 10

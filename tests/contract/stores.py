@@ -1,4 +1,4 @@
-"""A set of stores to test, and what tests do with it over and over. Must not assert what a contract promises."""
+"""A set of stores to test, and steps that many tests share. The contracts have the assertions."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -55,12 +55,12 @@ class Stores:
     needs: MissingReleaseStore
     outbox: WebhookOutbox
     expire_leases: Callable[[], Awaitable[None]]
-    """Let every lease that is held run out."""
+    """End every lease."""
     pass_time: Callable[[float], Awaitable[None]]
-    """Let so many seconds pass for everything that was written, but for leases."""
+    """Let so many seconds pass for everything that was written, except for leases."""
 
     limit: Callable[[OpenLimits], None]
-    """Let one token have so much unfinished work from now on."""
+    """Allow one token so much unfinished work from now on."""
 
     async def sweep(self) -> int:
         """Do what every worker does each second."""
@@ -74,7 +74,7 @@ class Stores:
         total: Capacity = ROOM,
         free: Capacity = ROOM,
     ) -> str | None:
-        """Let a worker take what is next, and tell its id."""
+        """Claim the next build for a worker, and return its id."""
         offer = Allocation(
             worker=worker, lease_seconds=LEASE_SECONDS, lanes=lanes, total=total, free=free, default=DEFAULT
         )

@@ -1,4 +1,4 @@
-"""What every WheelStore must keep about uploads: whose upload a file is, and from when on it is nobody's."""
+"""What every WheelStore must keep about uploads: whose upload a file is, and when it becomes an orphan."""
 
 from tests.contract.stores import FAILURE, LEASE_SECONDS, Stores
 

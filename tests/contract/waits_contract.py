@@ -1,4 +1,4 @@
-"""What stores must keep of builds that wait for other builds (MissingReleaseStore, and all that ends a build)."""
+"""What stores must keep of builds that wait for other builds (MissingReleaseStore, and every end of a build)."""
 
 from dataclasses import replace
 
@@ -39,27 +39,27 @@ def needing_outcome(*projects: str) -> Outcome:
 async def needing(
     stores: Stores, project: str, *needed: str, priority: Priority = Priority.INTERACTIVE, by: str = "alice"
 ) -> str:
-    """Let a build find out that it needs others; nobody has ordered them yet."""
+    """Let a build find missing releases; nothing has requested them yet."""
     build_id = (await stores.builds.submit(order_of(project), requested_by=by, priority=priority)).build.id
     assert await stores.attempts.finish(await stores.claimed(build_id), needing_outcome(*needed))
     return build_id
 
 
 async def supplied(stores: Stores) -> None:
-    """Order everything that is needed."""
+    """Request every missing release."""
     for need in await stores.needs.open_dependencies():
         await stores.needs.supply(need, order_of(need.release.project))
 
 
 async def waiting(stores: Stores, project: str, *needed: str) -> str:
-    """Let a build wait for builds that are ordered."""
+    """Let a build wait for builds that are requested."""
     build_id = await needing(stores, project, *needed)
     await supplied(stores)
     return build_id
 
 
 async def awaited(stores: Stores, build_id: str) -> dict[str, str]:
-    """Say which builds a build waits for, by project."""
+    """Return the builds that a build waits for, by project."""
     build = await stores.builds.get(build_id)
     return {one.release.project: one.build_id or "" for one in build.waits_for}
 

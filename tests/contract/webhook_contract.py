@@ -17,7 +17,7 @@ WAITING = Webhook(url=URL)
 
 
 async def due(stores: Stores, *, lease_seconds: float = 60) -> DueWebhook:
-    """Take the webhook of the sample, which must be due."""
+    """Claim the webhook of the sample, which must be due."""
     taken = await stores.outbox.claim(lease_seconds=lease_seconds)
     assert taken is not None
     return taken
@@ -102,21 +102,21 @@ class OutboxContract:
 
 @dataclass(frozen=True, kw_only=True)
 class SenderHarness:
-    """A sender that may send to one address, and what arrived there."""
+    """A sender that may send to one URL, and what arrived there."""
 
     send: SendWebhook
     url: str
     fail_next: Callable[[], None]
-    """Let the next message not arrive."""
+    """Make the next message fail."""
     received: Callable[[], list[tuple[bytes, dict[str, str]]]]
-    """Bodies, and headers by their names in small letters."""
+    """Bodies, and headers by their lower-case names."""
 
     def message(self, url: str | None = None) -> WebhookMessage:
         return WebhookMessage(url=url or self.url, body=b'{"a":1}', headers=(("webhook-id", "request-1"),))
 
 
 class SenderContract:
-    """Tests of a sender; ``stand`` gives one."""
+    """Tests of a sender; the fixture ``harness`` provides one."""
 
     async def test_message_arrives_as_it_is(self, harness: SenderHarness) -> None:
         await harness.send(harness.message())

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(kw_only=True)
 class Receiver:
-    """Takes what is sent to it."""
+    """Accepts what is sent to it."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=list)
-    """What it answers next; 200 without any."""
+    """The next answers; 200 if there is none."""
     received: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
 
 
@@ -25,7 +25,7 @@ def open_receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            # Before the answer, so that whoever has it sees this.
+            # Before the answer, so that the sender sees it afterwards.
             receiver.received.append((body, {name.lower(): value for name, value in self.headers.items()}))
             status = receiver.statuses.pop(0) if receiver.statuses else 200
             self.send_response(status)

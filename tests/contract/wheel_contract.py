@@ -1,4 +1,4 @@
-"""What everything that knows the wheels on our index must keep, in memory or on PostgreSQL."""
+"""What every store of the wheels on our index must keep, in memory or on PostgreSQL."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -38,10 +38,10 @@ class WheelStores:
     attempts: AttemptStore
     audit: AuditStore
     forget_metadata: Callable[[str], Awaitable[None]]
-    """Make a wheel one whose METADATA was never kept."""
+    """Remove a wheel's stored METADATA."""
 
     async def publish(self, filename: str, sha256: str = "ab" * 32, *, level: Level = Level.PROD) -> str:
-        """End a build that has published a wheel; returns the build's id."""
+        """End a build that has published a wheel; return the build's id."""
         project, version = filename.split("-")[:2]
         order = replace(sample_order(key=f"{filename} {sha256} {level}", project=project), version=version)
         build_id = (await self.builds.submit(order, requested_by="tests")).build.id
@@ -95,7 +95,7 @@ def name(version: str, project: str = "demo") -> str:
 
 
 class ContentsContract:
-    """What wheels contain, and how devpi compared."""
+    """What wheels contain, and reports about devpi."""
 
     async def test_contents_are_recorded_with_the_wheel(self, wheel_stores: WheelStores) -> None:
         await wheel_stores.publish(name("1.0"))
@@ -171,7 +171,7 @@ class RecordContract:
 
 
 class OriginContract:
-    """Where wheels come from."""
+    """The origins of wheels."""
 
     async def test_origin_is_kept_and_lists_can_be_narrowed_by_it(self, wheel_stores: WheelStores) -> None:
         build_id = await wheel_stores.publish(name("1.0"))

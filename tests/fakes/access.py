@@ -1,4 +1,4 @@
-"""API tokens in memory: the twin of the PostgreSQL store. Must not see secrets, only their digests."""
+"""API tokens in memory: the fake of the PostgreSQL store. It gets digests, never secrets."""
 
 import hmac
 from dataclasses import replace
@@ -21,7 +21,7 @@ class MemoryTokens:
     async def create(
         self, *, name: str, scope: Scope, secret_digest: str, expires_at: datetime | None, created_by: str
     ) -> Token:
-        """Record a token."""
+        """Store a token."""
         state = self._state
         now = state.clock()
         token = Token(id=str(state.new_id()), name=name, scope=scope, created_at=now, expires_at=expires_at)
@@ -30,18 +30,18 @@ class MemoryTokens:
         return token
 
     async def find(self, secret_digest: str) -> Token | None:
-        """Find a live token and note its use."""
+        """Return a live token and note its use."""
         for digest, token in self._state.tokens.values():
             if hmac.compare_digest(digest, secret_digest) and is_live(token, self._state.clock()):
                 return self._replace(replace(token, last_used_at=self._state.clock()))
         return None
 
     async def list_tokens(self) -> tuple[Token, ...]:
-        """List every token, newest first."""
+        """Return every token, newest first."""
         return tuple(token for _, token in reversed(self._state.tokens.values()))
 
     async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
-        """End a token; ending it twice is no error, and changes nothing."""
+        """Revoke a token; revoking it twice is no error, and changes nothing."""
         if token_id not in self._state.tokens:
             raise NotFoundError(kind="token", name=token_id)
         _, token = self._state.tokens[token_id]
@@ -51,7 +51,7 @@ class MemoryTokens:
         return self._replace(replace(token, revoked_at=self._state.clock()))
 
     async def open_session(self, secret_digest: str, *, token: Token, expires_at: datetime) -> None:
-        """Record a session."""
+        """Store a session."""
         sessions = self._state.sessions
         sessions[secret_digest] = (token.id, expires_at)
         own = sorted(
@@ -62,7 +62,7 @@ class MemoryTokens:
         self._state.record_change(Change(actor=token.actor, action=Action.SESSION_OPENED, object=token.id))
 
     async def find_session(self, secret_digest: str) -> Token | None:
-        """Find the live token of a live session and note its use."""
+        """Return the live token of a live session and note its use."""
         token_id, expires_at = self._state.sessions.get(secret_digest, ("", self._state.clock()))
         digest, token = self._state.tokens.get(token_id, ("", None))
         if token is None or expires_at <= self._state.clock() or not is_live(token, self._state.clock()):
@@ -72,7 +72,7 @@ class MemoryTokens:
         return used
 
     async def close_session(self, secret_digest: str) -> None:
-        """End a session."""
+        """Close a session."""
         token_id, _ = self._state.sessions.pop(secret_digest, ("", None))
         if token_id:
             _, token = self._state.tokens[token_id]
@@ -85,7 +85,7 @@ class MemoryTokens:
 
 
 def is_live(token: Token, now: datetime) -> bool:
-    """Tell whether a token is neither revoked nor expired."""
+    """Return whether a token is neither revoked nor expired."""
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
 
 
@@ -96,11 +96,11 @@ class MemoryAudit:
         self._state = state
 
     async def record(self, change: Change) -> None:
-        """Write down a change."""
+        """Record a change."""
         self._state.record_change(change)
 
     async def list_entries(self, wanted: AuditFilter) -> tuple[AuditEntry, ...]:
-        """List entries, newest first."""
+        """Return entries, newest first."""
         fitting = [entry for entry in reversed(self._state.audit) if _fits(entry, wanted)]
         return tuple(fitting[: min(wanted.limit, MAX_AUDIT_ENTRIES)])
 

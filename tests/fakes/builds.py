@@ -1,6 +1,6 @@
-"""Builds, attempts and logs in memory: twins of the PostgreSQL ones, on one shared state, for tests and experiments.
+"""Builds, attempts and logs in memory: fakes of the PostgreSQL stores, on one shared state.
 
-They keep the same promises (tests/contract/store_contract.py) in one process, and forget everything with it.
+They keep the same promises (tests/contract/store_contract.py) in one process, and lose everything when it ends.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _PART_BYTES: Final = 1 << 16
 
 
 class MemoryBuilds:
-    """The BuildStore, the EqualBuilds, the RetryStore and the BuildTimes in memory."""
+    """The BuildStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
@@ -73,11 +73,11 @@ class MemoryBuilds:
         )
         self._state.requests.append(request)
         build = self._state.find(build_id).build
-        self._state.tallies.append(count_of_request(joined=joined, status=build.status))
+        self._state.counts.append(count_of_request(joined=joined, status=build.status))
         return Submission(build=build, joined=joined)
 
     async def retry(self, build_id: str, *, requested_by: str, trace: Trace = NO_TRACE) -> Submission:
-        """Queue it anew, or join the equal build that has come in between."""
+        """Queue it again, or join the equal build that was requested in between."""
         record = self._state.find(build_id)
         if record.build.status in {Status.FAILED, Status.CANCELLED}:
             equal = self._state.find_equal(record.build.order.key)
@@ -103,15 +103,15 @@ class MemoryBuilds:
         record.change(status=Status.QUEUED, finished_at=None, failure=None, cancel_requested=False)
 
     async def get(self, build_id: str) -> Build:
-        """Read one build."""
+        """Return a build."""
         return self._state.find(build_id).build
 
     async def find_equal(self, key: str) -> Build | None:
-        """Read the build that has this key and is not in vain."""
+        """Return the build that has this key and has not failed."""
         return self._state.find_equal(key)
 
     async def list_builds(self, wanted: BuildFilter) -> BuildPage:
-        """List builds, newest first; an id that is no build's, but could be, has nothing before it."""
+        """Return builds, newest first; nothing comes before an id that no build has."""
         builds = [record.build for record in self._state.records.values()]
         if wanted.before is not None:
             builds = _created_before(builds, wanted.before)
@@ -124,7 +124,7 @@ class MemoryBuilds:
         return BuildPage(builds=shown, next_before=shown[-1].id if len(fitting) > limit else None)
 
     async def newest_of(self, projects: Collection[str], *, is_final: bool = False) -> Mapping[str, BuildSummary]:
-        """Read the newest build of each project, or the newest that is over."""
+        """Return the newest build of each project, or the newest that is over."""
         builds = (record.build for record in self._state.records.values() if record.build.order.project in projects)
         shown = (build for build in builds if build.status.is_final or not is_final)
         return {build.order.project: summary_of(build) for build in shown}
@@ -136,7 +136,7 @@ class MemoryBuilds:
         return by is None or any(name == by or name.startswith(f"{by} (") for name in names)
 
     async def request_cancel(self, build_id: str, *, requested_by: str) -> Build:
-        """Cancel at once if nobody works on it, else ask the worker to stop."""
+        """Cancel at once if no worker has it, else ask the worker to stop."""
         record = self._state.find(build_id)
         if not record.build.status.is_final:
             self._state.record_change(cancellation_of(record.build, requested_by))
@@ -155,7 +155,7 @@ class MemoryBuilds:
         return record.build
 
     async def leave(self, build_id: str, *, requested_by: str) -> Build:
-        """Withdraw what somebody has asked for, and cancel the build if that was all."""
+        """Withdraw a caller's request, and cancel the build if that was the last one."""
         record = self._state.find(build_id)
         if all((one.build_id, one.requested_by) != (build_id, requested_by) for one in self._state.requests):
             raise NotYoursError(kind="build", name=build_id)
@@ -172,14 +172,14 @@ class MemoryBuilds:
         return record.build
 
     async def is_wanted_by(self, build_id: str, requested_by: str) -> bool:
-        """Look for a request that was not withdrawn."""
+        """Return whether there is a request that was not withdrawn."""
         return any(
             (one.build_id, one.requested_by, one.withdrawn) == (build_id, requested_by, False)
             for one in self._state.requests
         )
 
     async def typical_seconds(self, projects: Collection[str]) -> Mapping[str, float]:
-        """Take each project's median."""
+        """Return each project's median."""
         seconds: defaultdict[str, list[float]] = defaultdict(list)
         for build in (record.build for record in self._state.records.values()):
             if build.status is Status.SUCCEEDED and build.order.project in projects and build.started_at:
@@ -194,13 +194,13 @@ class MemoryBuilds:
 
 
 class MemoryAttempts:
-    """The AttemptStore and the CancelSignals in memory."""
+    """The AttemptStore in memory."""
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
-        """Take the build and open an attempt; the former attempt, if it is still open, was lost."""
+        """Claim the build and open an attempt; the former attempt is lost if it is still open."""
         record = self._state.records.get(build_id)
         if record is None or not self._may_claim(record):
             return None
@@ -221,16 +221,16 @@ class MemoryAttempts:
         )
 
     def _may_claim(self, record: BuildRecord) -> bool:
-        free = record.is_in_line or record.is_overdue(self._state.clock())
+        free = record.is_claimable or record.is_overdue(self._state.clock())
         allowed = record.tries < self._state.max_attempts and len(record.deaths) < MAX_DEATHS
         return free and not record.build.cancel_requested and allowed
 
     def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Listen for the wish to cancel the build."""
+        """Yield an event for the build's cancellation."""
         return self._state.event(cancel_topic(build_id))
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:
-        """Extend the lease if it is still ours."""
+        """Extend the lease if it is still the caller's."""
         record = self._state.find(claim.build_id)
         if not record.is_held_by(claim):
             return Beat(holds_lease=False, cancel_requested=False)
@@ -247,7 +247,7 @@ class MemoryAttempts:
         return True
 
     async def append_log(self, claim: Claim, data: bytes) -> bool:
-        """Add to the attempt's log."""
+        """Append to the attempt's log."""
         record = self._state.find(claim.build_id)
         if not record.is_held_by(claim):
             return False
@@ -273,14 +273,14 @@ class MemoryAttempts:
 
 
 class MemoryLogs:
-    """The LogStore in memory; parts are small, so that readers have to read on."""
+    """The LogStore in memory; parts are small, so that readers have to read several."""
 
     def __init__(self, state: MemoryState, *, part_bytes: int = _PART_BYTES) -> None:
         self._state = state
         self._part_bytes = part_bytes
 
     async def read(self, build_id: str, *, attempt: int | None = None, offset: int = 0) -> LogPart:
-        """Read a part from the offset on."""
+        """Return a part from the offset on."""
         record = self._state.find(build_id)
         number = len(record.build.attempts) if attempt is None else attempt
         if number == 0:
@@ -326,7 +326,7 @@ def _release_of(build: Build) -> tuple[str, str, Target]:
 
 
 def summary_of(build: Build) -> BuildSummary:
-    """Show a build as lists do."""
+    """Return a build as lists show it."""
     return BuildSummary(
         id=build.id,
         project=build.order.project,
@@ -345,7 +345,7 @@ def summary_of(build: Build) -> BuildSummary:
 
 
 def cancel_topic(build_id: str) -> str:
-    """Name what the worker of a build watches."""
+    """Return the topic that the worker of a build watches."""
     return f"cancel {build_id}"
 
 

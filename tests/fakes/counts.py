@@ -10,14 +10,14 @@ from wheelyard.domain.index.wheels import WheelOrigin
 def counts_of_change(old: Build, new: Build) -> Iterator[Count]:
     """Yield what a change of a build adds to the totals."""
     if new.status is not old.status:
-        yield from _tallies_of_status(old, new)
+        yield from _counts_of_status(old, new)
     for attempt in new.attempts:
         former = next((one for one in old.attempts if one.number == attempt.number), None)
         if attempt.finished_at is not None and former is not None and former.finished_at is None:
-            yield from _tallies_of_attempt(attempt)
+            yield from _counts_of_attempt(attempt)
 
 
-def _tallies_of_status(old: Build, new: Build) -> Iterator[Count]:
+def _counts_of_status(old: Build, new: Build) -> Iterator[Count]:
     if new.status is Status.RUNNING and old.started_at is None and new.started_at is not None:
         waited = (new.started_at - new.created_at).total_seconds()
         yield Count.of(Total.BUILD_WAIT, new.priority.value, measured=waited)
@@ -28,7 +28,7 @@ def _tallies_of_status(old: Build, new: Build) -> Iterator[Count]:
             yield Count.of(Total.BUILD_DURATION, new.status.value, measured=took)
 
 
-def _tallies_of_attempt(attempt: Attempt) -> Iterator[Count]:
+def _counts_of_attempt(attempt: Attempt) -> Iterator[Count]:
     yield Count.of(Total.ATTEMPTS, attempt.status.value, attempt.failure.code if attempt.failure else "")
     for timing in attempt.timings:
         yield Count.of(Total.STAGE_DURATION, timing.stage.value, measured=timing.seconds)

@@ -1,4 +1,4 @@
-"""Builds in memory that wait for other builds: the twin of what PostgreSQL does in the transaction of each cause."""
+"""Builds in memory that wait for other builds: the fake of what PostgreSQL does in one transaction."""
 
 from dataclasses import replace
 from typing import Final
@@ -16,10 +16,10 @@ _WITHOUT_WHEEL: Final = frozenset({Status.FAILED, Status.CANCELLED})
 
 
 def submit(state: MemoryState, order: BuildOrder, *, requested_by: str, priority: Priority) -> tuple[str, bool]:
-    """Queue a build or join the equal one; the caller writes down who wants it."""
+    """Queue a build or join the equal one; the caller records the subscriber."""
     equal = state.find_equal(order.key)
     if equal is not None:
-        _hurry(state, equal.id, requested_by, priority)
+        _move_forward(state, equal.id, requested_by, priority)
     build_id = state.add(order, requested_by=requested_by, priority=priority).id if equal is None else equal.id
     joined = equal is not None
     state.record_change(request_of(build_id, order, by=requested_by, joined=joined))
@@ -27,7 +27,7 @@ def submit(state: MemoryState, order: BuildOrder, *, requested_by: str, priority
 
 
 def begin_waiting(state: MemoryState, record: BuildRecord, needs: tuple[MissingRelease, ...]) -> None:
-    """Let a build that was just put back into the queue wait for releases to be built, or fail it if it may not."""
+    """Let a build that was just queued again wait for releases to be built, or fail it if it may not."""
     line_above = _graph(state).line_above(record.build.id)
     error = refuse_needs(record.release, needs, satisfied=record.satisfied, line_above=line_above)
     if error is not None:
@@ -37,11 +37,11 @@ def begin_waiting(state: MemoryState, record: BuildRecord, needs: tuple[MissingR
 
 
 def release_dependents(state: MemoryState, build_id: str) -> int:
-    """Let those go on, or fail, that wait for a build which has ended; returns how many builds that changed."""
+    """Resume, or fail, the builds that wait for an ended build; return the number of changed builds."""
     ended = state.find(build_id)
     build = ended.build
     if build.status is Status.SUCCEEDED:
-        return sum(_go_on(state, record, build_id) for record in _dependents(state, build_id))
+        return sum(_resume(state, record, build_id) for record in _dependents(state, build_id))
     if build.status not in _WITHOUT_WHEEL:
         return 0
     chain = BrokenChain.at(ended.release, build_id=build_id, status=build.status, failure=build.failure)
@@ -49,7 +49,7 @@ def release_dependents(state: MemoryState, build_id: str) -> int:
 
 
 def unwanted(state: MemoryState, awaited: tuple[AwaitedBuild, ...]) -> list[str]:
-    """Name those of the awaited builds that nobody wants."""
+    """Return the awaited builds that have no subscriber."""
     ids = sorted(one.build_id for one in awaited if one.build_id is not None)
     return [one for one in ids if not state.is_wanted(one)]
 
@@ -61,7 +61,7 @@ class MemoryMissingReleases:
         self._state = state
 
     async def open_dependencies(self) -> tuple[Need, ...]:
-        """List what is not ordered yet."""
+        """Return what is not requested yet."""
         return tuple(
             Need(
                 build_id=record.build.id,
@@ -76,7 +76,7 @@ class MemoryMissingReleases:
         )
 
     async def supply(self, need: Need, order: BuildOrder) -> None:
-        """Submit or join, and tie the two builds together."""
+        """Submit or join, and let one build wait for the other."""
         record = self._open(need)
         if record is None:
             return
@@ -92,7 +92,7 @@ class MemoryMissingReleases:
         tied = AwaitedBuild(release=need.release, build_id=needed_id)
         record.change(waits_for=tuple(tied if one.release == need.release else one for one in record.build.waits_for))
         if self._state.find(needed_id).build.status is Status.SUCCEEDED:
-            _go_on(self._state, record, needed_id)
+            _resume(self._state, record, needed_id)
         self._state.notify(need.build_id)
 
     async def give_up(self, need: Need, error: WheelyardError) -> None:
@@ -108,8 +108,8 @@ class MemoryMissingReleases:
         return record if record is not None and still in record.build.waits_for else None
 
 
-def _hurry(state: MemoryState, build_id: str, requested_by: str, priority: Priority) -> None:
-    """Bring a build forward that is joined, and what it waits for with it."""
+def _move_forward(state: MemoryState, build_id: str, requested_by: str, priority: Priority) -> None:
+    """Raise the priority of a joined build, and of the builds that it waits for."""
     record = state.find(build_id)
     turn = state.next_turn(record.build.order.lane, priority, requested_by)
     if record.build.status is Status.QUEUED and (priority.rank, turn) < record.place[:2]:
@@ -148,8 +148,8 @@ def _dependents(state: MemoryState, build_id: str) -> list[BuildRecord]:
     ]
 
 
-def _go_on(state: MemoryState, record: BuildRecord, needed_id: str) -> int:
-    """Take a build that is done off what another waits for; 1 if that goes on now."""
+def _resume(state: MemoryState, record: BuildRecord, needed_id: str) -> int:
+    """Remove an ended build from those that another waits for; return 1 if that one resumes."""
     done = [one for one in record.build.waits_for if one.build_id == needed_id]
     record.satisfied |= {one.release for one in done}
     record.change(waits_for=tuple(one for one in record.build.waits_for if one not in done))

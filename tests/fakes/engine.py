@@ -1,6 +1,7 @@
-"""The in-memory twin of ContainerEngine: a scripted agent in place of a container. Must run no program.
+"""The in-memory fake of ContainerEngine: a scripted agent in place of a container.
 
 A script plays the agent's side of the conversation, so tests can play an honest agent, a failing one or a hostile one.
+It runs no program.
 """
 
 import asyncio
@@ -43,17 +44,17 @@ class ScriptedAgent:
         self.files: dict[str, SentFile] = {}
         """What the worker has sent since, by name."""
         self.out_of_memory = False
-        """What the engine says of it afterwards."""
+        """What the engine reports of it afterwards."""
         self.stdin = asyncio.StreamReader(limit=_PIPE_BYTES)
         self.stdout = asyncio.StreamReader(limit=_PIPE_BYTES)
         self._log = log
 
     async def start(self) -> None:
-        """Take the program, as the bootstrap does."""
+        """Receive the program, as the bootstrap does."""
         self.program = await self.stdin.readexactly(int(await self.stdin.readline()))
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next header that is no file, having kept the files before it; the script ends with its worker."""
+        """Return the next header that is no file, after storing files before it; the script ends with its worker."""
         while True:
             line = await self.stdin.readline()
             if not line:
@@ -94,7 +95,7 @@ class MemoryContainer:
         self._running = asyncio.create_task(self._play(script), name="scripted-agent")
 
     async def write(self, data: bytes) -> None:
-        """Send bytes; see Container."""
+        """Write bytes; see Container."""
         if self._running.done():
             raise BrokenPipeError("the container is gone")
         self._agent.stdin.feed_data(data)
@@ -121,11 +122,11 @@ class MemoryContainer:
         return await asyncio.shield(self._running)
 
     async def ran_out_of_memory(self) -> bool:
-        """Tell what its script has said; see Container."""
+        """Return what the script has set; see Container."""
         return self._agent.out_of_memory
 
     async def kill(self) -> int:
-        """End it, however far it is; return its exit code."""
+        """End it, at any point; return its exit code."""
         self._running.cancel()
         return await self._running
 
@@ -146,16 +147,16 @@ class MemoryContainer:
 
 
 class MemoryEngine:
-    """The Engine over scripts: each run is served by the next one, and the last one serves all that follow."""
+    """The Engine over scripts: each run gets the next one, and all later runs the last one."""
 
     def __init__(self, *scripts: Script) -> None:
         self.scripts = list(scripts)
         self.fault: OperatorError | None = None
         """Raised by everything while it is set."""
         self.runs: list[ContainerSpec] = []
-        """What was asked for, in order."""
+        """The requested runs, in order."""
         self.running: dict[int, ContainerSpec] = {}
-        """What runs now, by the run's number; a test may put a crashed worker's leavings here."""
+        """Running containers, by the run's number; a test may add the remains of a crashed worker."""
 
     @contextlib.asynccontextmanager
     async def run(self, spec: ContainerSpec, *, log: LogSink) -> AsyncIterator[Container]:
@@ -186,5 +187,5 @@ class MemoryEngine:
             raise self.fault
 
     def switch_off(self) -> None:
-        """Let the engine be down from now on."""
+        """Make the engine unavailable from now on."""
         self.fault = EngineUnavailableError(engine="memory", reason="it is switched off")

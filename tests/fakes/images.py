@@ -1,4 +1,4 @@
-"""Twins of the image builder and of the recipe folders, in memory: images are names, recipes are what a test put in."""
+"""Fakes of the image builder and of the recipe folders: images are names, recipes are what a test has added."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,15 +11,15 @@ from wheelyard.interfaces import LogSink
 
 
 class MemoryImages:
-    """The Images without images; ids tell what they were asked for."""
+    """The Images without images; ids show what they were requested for."""
 
     def __init__(self) -> None:
         self.fault: OperatorError | None = None
         """Raised by everything while it is set."""
         self.asked: list[str] = []
-        """The ids that were handed out, in order."""
+        """The ids that were returned, in order."""
         self.used: list[tuple[str, ...]] = []
-        """What builds said that they use, in order."""
+        """The images that builds have used, in order."""
         self.managers: dict[str, str] = {}
         """Package managers of suites that have another one than apt."""
         self.missing_toolchains: set[str] = set()
@@ -28,22 +28,22 @@ class MemoryImages:
     async def builder(
         self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
     ) -> str:
-        """Name a builder with toolchains and packages; see Images."""
+        """Return the name of a builder with toolchains and packages; see Images."""
         for toolchain in toolchains:
             if toolchain.partition(">")[0] in self.missing_toolchains:
                 raise ToolchainTooOldError(toolchain=toolchain, suite=suite, have=None, want=toolchain)
         return await self._make("+".join((f"builder-{suite}-{python}", *toolchains, *sorted(set(apt)))), log)
 
     async def runtime(self, *, suite: str, python: str, apt: Sequence[str] = (), log: LogSink) -> str:
-        """Name a runtime with packages; see Images."""
+        """Return the name of a runtime with packages; see Images."""
         return await self._make("+".join((f"runtime-{suite}-{python}", *sorted(set(apt)))), log)
 
     def package_manager(self, suite: str) -> str:
-        """Say what was put in; see Images."""
+        """Return what a test has set; see Images."""
         return self.managers.get(suite, "apt")
 
     async def note_use(self, images: Collection[str]) -> None:
-        """Remember it; see Images."""
+        """Record the use; see Images."""
         self.used.append(tuple(images))
 
     async def _make(self, image: str, log: LogSink) -> str:
@@ -64,22 +64,22 @@ class MemoryRecipes:
         """Raised by every ``find`` while it is set."""
 
     def find(self, project: NormalizedName) -> Recipe | None:
-        """Return what was put in; see RecipeRegistry."""
+        """Return what a test has added; see RecipeRegistry."""
         if self.fault is not None:
             raise self.fault
         return self.recipes.get(project)
 
     def describe(self, project: NormalizedName) -> RecipeStatus | None:
-        """Describe what was put in; see RecipeRegistry."""
+        """Describe what a test has added; see RecipeRegistry."""
         recipe = self.recipes.get(project)
         return None if recipe is None else _describe(recipe)
 
     def list_recipes(self) -> tuple[RecipeStatus, ...]:
-        """Describe everything that was put in; see RecipeRegistry."""
+        """Describe everything that a test has added; see RecipeRegistry."""
         return tuple(_describe(recipe) for _, recipe in sorted(self.recipes.items()))
 
     def list_sources(self) -> tuple[SourceStatus, ...]:
-        """Name this memory; see RecipeRegistry."""
+        """Return this memory; see RecipeRegistry."""
         return (SourceStatus(place="memory"),)
 
 

@@ -1,4 +1,4 @@
-"""The in-memory twin of DevpiIndex, with faults to switch on. Must behave as the real one (contract test)."""
+"""The in-memory fake of DevpiIndex, with faults to switch on. The contract test holds both to the same behaviour."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from wheelyard.interfaces import Permit
 
 @dataclass(kw_only=True, slots=True)
 class Faults:
-    """What goes wrong from now on."""
+    """Faults that happen from now on."""
 
     down: bool = False
     """Nothing answers."""
@@ -28,7 +28,7 @@ class Faults:
 
 
 class MemoryIndex:
-    """Wheels in a dictionary: an index of one level, and the shelf of its files."""
+    """Wheels in a dictionary: an index of one level, and its wheel storage."""
 
     def __init__(self, level: Level = Level.PROD) -> None:
         self.faults = Faults()
@@ -36,7 +36,7 @@ class MemoryIndex:
         self.files: dict[tuple[NormalizedName, str], bytes] = {}
 
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
-        """Publish a wheel and prove it; see WheelIndex."""
+        """Publish a wheel and verify it; see WheelIndex."""
         upload = await asyncio.to_thread(read_upload, wheel, sha256=sha256)
         key = (upload.wheel.project, upload.wheel.filename)
         await self.ping()
@@ -48,7 +48,7 @@ class MemoryIndex:
         return self._prove(upload, uploaded=uploaded)
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
-        """Tell what the index holds under a file name; see WheelIndex."""
+        """Return the hash that the index has for a file name; see WheelIndex."""
         await self.ping()
         held = self.files.get((project, filename))
         return None if held is None else hashlib.sha256(held).hexdigest()
@@ -68,7 +68,7 @@ class MemoryIndex:
         yield _chunks(content)
 
     async def list_files(self) -> tuple[HeldFile, ...]:
-        """List everything that is held; see WheelStorage."""
+        """Return everything that is held; see WheelStorage."""
         await self.ping()
         return tuple(
             HeldFile(
@@ -87,7 +87,7 @@ class MemoryIndex:
         self.files.pop((canonicalize_name(project), filename), None)
 
     def filenames(self) -> Iterator[str]:
-        """Yield what is published."""
+        """Yield the names of published files."""
         return (filename for _, filename in self.files)
 
     def _prove(self, upload: WheelUpload, *, uploaded: bool) -> PublishedFile:

@@ -1,4 +1,4 @@
-"""Figures for monitoring in memory: the twin of the PostgreSQL ones, on the other stores' state."""
+"""Metrics in memory: the fake of the PostgreSQL store, on the other stores' state."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -39,17 +39,17 @@ class MemoryMetrics:
             running=tuple(sorted(self._running().items(), key=lambda item: str(item[0]))),
             index=tuple(size for level in sorted(Level) if (size := self._size(level)).wheels),
             unfinished_prebuilds=self._prebuilds.count_unfinished(),
-            tallies=_added_up(self._state.tallies),
+            tallies=_added_up(self._state.counts),
             workers=await MemoryFleet(self._state).list_workers(),
         )
 
     async def add(self, tallies: Sequence[Count]) -> None:
-        """Note them like any other."""
-        self._state.tallies.extend(tallies)
+        """Add counts like any others."""
+        self._state.counts.extend(tallies)
 
     async def fold(self) -> None:
-        """Keep the sums alone."""
-        self._state.tallies[:] = _added_up(self._state.tallies)
+        """Keep only the sums."""
+        self._state.counts[:] = _added_up(self._state.counts)
 
     async def summarise(self, *, days: int) -> Statistics:
         """Count what ended in the last days."""
@@ -110,7 +110,7 @@ class MemoryMetrics:
         return IndexSize(level=level, wheels=len(listed), size_bytes=sum(wheel.size_bytes for wheel in listed))
 
     def _requested(self) -> tuple[ProjectCount, ...]:
-        """Count requests; their times are not kept in memory, where nothing gets old."""
+        """Count requests; their times are not stored in memory, where nothing gets old."""
         counts = Counter(self._state.records[request.build_id].build.order.project for request in self._state.requests)
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
         return tuple(ProjectCount(project=project, requests=count) for project, count in ranked)

@@ -11,7 +11,7 @@ class InlineParsers:
 
     def __init__(self) -> None:
         self.read: list[str] = []
-        """What has been read, in order."""
+        """What has been parsed, in order."""
 
     async def run(self, parse: Callable[..., T], *args: Any, what: str, caller: str = "") -> T:  # noqa: ANN401, ARG002
         """Return what ``parse(*args)`` returns."""

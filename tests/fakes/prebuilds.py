@@ -1,4 +1,4 @@
-"""Prebuilds in memory: the twin of the PostgreSQL store, on the other stores' state."""
+"""Prebuilds in memory: the fake of the PostgreSQL store, on the other stores' state."""
 
 import uuid
 from collections import Counter
@@ -23,19 +23,19 @@ class MemoryPrebuilds:
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
-        self._kept: dict[str, Prebuild] = {}
+        self._prebuilds: dict[str, Prebuild] = {}
         self._held_until: dict[str, datetime] = {}
         self._turns: dict[str, int] = {}
         self._waiting: list[str] = []
         """Unfinished ones, the one that was looked at longest ago first."""
 
     async def create(self, prebuild: Prebuild) -> None:
-        """Keep a new prebuild."""
+        """Store a new prebuild."""
         if prebuild.finished_at is None:
-            own = [one for one in self._kept.values() if one.requested_by == prebuild.requested_by]
+            own = [one for one in self._prebuilds.values() if one.requested_by == prebuild.requested_by]
             unfinished = [prebuild, *(one for one in own if one.finished_at is None)]
             self._state.limits.check_requests(len(unfinished), sum(one.open_items for one in unfinished))
-        self._kept[prebuild.id] = prebuild
+        self._prebuilds[prebuild.id] = prebuild
         self._state.record_change(prebuild_of(prebuild))
         if prebuild.finished_at is None:
             self._waiting.append(prebuild.id)
@@ -43,22 +43,22 @@ class MemoryPrebuilds:
             self._state.put_webhook(prebuild.id, prebuild.webhook)
 
     async def get(self, prebuild_id: str) -> Prebuild:
-        """Read one, its builds' status as it is now."""
-        if prebuild_id not in self._kept:
+        """Return one, its builds' status as it is now."""
+        if prebuild_id not in self._prebuilds:
             raise NotFoundError(kind="request", name=prebuild_id)
-        prebuild = self._kept[prebuild_id]
+        prebuild = self._prebuilds[prebuild_id]
         sent = self._state.webhooks.get(prebuild_id)
         webhook = sent.webhook if sent else prebuild.webhook
         return replace(prebuild, started=tuple(map(self._as_it_is_now, prebuild.started)), webhook=webhook)
 
     async def list_prebuilds(self, *, limit: int) -> tuple[Prebuild, ...]:
-        """Read the newest ones, without their items and builds."""
-        newest = list(reversed(self._kept.values()))[:limit]
+        """Return the newest ones, without their items and builds."""
+        newest = list(reversed(self._prebuilds.values()))[:limit]
         return tuple(replace(prebuild, items=(), started=()) for prebuild in newest)
 
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
-        """List prebuilds, newest first, with how many of their items stand where."""
-        newest = [_summary_of(prebuild) for prebuild in reversed(self._kept.values())]
+        """Return prebuilds, newest first, with the number of items in each state."""
+        newest = [_summary_of(prebuild) for prebuild in reversed(self._prebuilds.values())]
         if wanted.before is not None:
             before, ids = _id_of(wanted.before), [one.id for one in newest]
             newest = newest[ids.index(before) + 1 :] if before in ids else []
@@ -72,7 +72,7 @@ class MemoryPrebuilds:
         """End it, and what waits in the queue for it alone."""
         prebuild = await self.get(prebuild_id)
         if prebuild.finished_at is None:
-            self._kept[prebuild_id] = replace(prebuild, cancelled=True, finished_at=self._state.clock())
+            self._prebuilds[prebuild_id] = replace(prebuild, cancelled=True, finished_at=self._state.clock())
             self._waiting.remove(prebuild_id)
             self._state.cancelled_prebuilds.add(prebuild_id)
             wanted = {one.build_id for one in self._state.requests if one.prebuild_id == prebuild_id}
@@ -82,7 +82,7 @@ class MemoryPrebuilds:
         return await self.get(prebuild_id)
 
     async def claim(self, *, lease_seconds: float) -> PrebuildTurn | None:
-        """Hold the one that was looked at longest ago."""
+        """Claim the one that was looked at longest ago."""
         now = self._state.clock()
         for prebuild_id in self._waiting:
             if self._held_until.get(prebuild_id, now) <= now:
@@ -92,25 +92,25 @@ class MemoryPrebuilds:
         return None
 
     async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
-        """Extend the lease, unless the turn was lost."""
+        """Extend the lease, unless the claim was lost."""
         if not self._is_held(turn):
             return False
         self._held_until[turn.prebuild.id] = self._state.clock() + timedelta(seconds=lease_seconds)
         return True
 
     async def withdraw(self, turn: PrebuildTurn, build_ids: Collection[str]) -> tuple[str, ...]:
-        """Cancel what nobody else wants, unless the turn was lost."""
+        """Cancel what nothing else needs, unless the claim was lost."""
         prebuild = turn.prebuild
         if not self._is_held(turn):
             return ()
         return await self._withdraw(prebuild.id, build_ids, {Status.QUEUED, Status.RUNNING}, prebuild.requested_by)
 
     async def save(self, turn: PrebuildTurn) -> bool:
-        """Keep what has changed, unless the turn was lost."""
+        """Save what has changed, unless the claim was lost."""
         if not self._is_held(turn):
             return False
         prebuild = turn.prebuild
-        self._kept[prebuild.id] = prebuild
+        self._prebuilds[prebuild.id] = prebuild
         self._held_until.pop(prebuild.id, None)
         self._waiting.remove(prebuild.id)
         if prebuild.finished_at is None:
@@ -132,7 +132,7 @@ class MemoryPrebuilds:
 
     def count_unfinished(self) -> int:
         """Count those that are not over."""
-        return sum(prebuild.finished_at is None for prebuild in self._kept.values())
+        return sum(prebuild.finished_at is None for prebuild in self._prebuilds.values())
 
     def _as_it_is_now(self, started: Started) -> Started:
         record = self._state.records.get(started.build_id or "")
@@ -169,7 +169,7 @@ class MemoryOutbox:
         self._state = state
 
     async def claim(self, *, lease_seconds: float) -> DueWebhook | None:
-        """Take the one that is due for longest."""
+        """Claim the one that is due for longest."""
         now = self._state.clock()
         due = [(one.due_at, key) for key, one in self._state.webhooks.items() if one.due_at and one.due_at <= now]
         if not due:
@@ -181,14 +181,14 @@ class MemoryOutbox:
         return DueWebhook(prebuild_id=prebuild_id, url=record.webhook.url, attempt=record.webhook.attempts)
 
     async def delivered(self, due: DueWebhook) -> None:
-        """Note the end."""
+        """Record the delivery."""
         record = self._state.webhooks[due.prebuild_id]
         if record.webhook.attempts == due.attempt:
             record.webhook = replace(record.webhook, state=WebhookState.DELIVERED, fault=None)
             record.due_at = None
 
     async def failed(self, due: DueWebhook, fault: str, *, pause_seconds: float | None) -> None:
-        """Note why, and when it is due again, if at all."""
+        """Record the reason, and when it is due again, if at all."""
         record = self._state.webhooks[due.prebuild_id]
         if record.webhook.attempts != due.attempt:
             return
@@ -199,7 +199,7 @@ class MemoryOutbox:
 
 
 class MemoryWebhooks:
-    """Webhooks in memory. It looks up no names."""
+    """Webhooks in memory. Host names are not resolved."""
 
     def __init__(self, allowed: AllowedAddresses = AllowedAddresses()) -> None:  # noqa: B008  it is frozen
         self._allowed = allowed
@@ -208,7 +208,7 @@ class MemoryWebhooks:
         """Raised by the next ``send``\\ s, one each."""
 
     async def send(self, message: WebhookMessage) -> None:
-        """Keep a message; raises WebhookRefusedError, or the fault whose turn it is."""
+        """Store a message; raise WebhookRefusedError, or the next fault."""
         if (reason := self._allowed.why_not(message.url)) is not None:
             raise WebhookRefusedError(reason=reason)
         if self.faults:

@@ -1,6 +1,6 @@
-"""The queue and the workers in memory: twins of the PostgreSQL ones, on the state that the in-memory stores share.
+"""The queue and the workers in memory: fakes of the PostgreSQL stores, on the state that the in-memory stores share.
 
-They keep the same promises (tests/contract/queue_contract.py) in one process, and forget everything with it.
+They keep the same promises (tests/contract/queue_contract.py) in one process, and lose everything when it ends.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ class MemoryQueue:
         self._attempts = MemoryAttempts(state)
 
     async def claim_next(self, offer: Allocation) -> Claim | None:
-        """Take the first build in line, if there is room for it."""
+        """Claim the first build in the queue, if there is room for it."""
         record = min(
             (record for record in self._state.records.values() if _is_for(record, offer)),
             key=lambda record: record.place,
@@ -48,7 +48,7 @@ class MemoryQueue:
         return await self._attempts.claim(record.build.id, worker=offer.worker, lease_seconds=offer.lease_seconds)
 
     async def sweep(self) -> int:
-        """Look after overdue builds and those whose pause is over."""
+        """Handle overdue builds and those whose pause is over."""
         now = self._state.clock()
         overdue = [record for record in self._state.records.values() if record.is_overdue(now)]
         for record in overdue:
@@ -62,7 +62,7 @@ class MemoryQueue:
         return len(overdue) + len(rested)
 
     async def note_death(self, worker: str, *, seconds: float) -> int:
-        """Count it for each build that the worker had; end those that wait and have had enough."""
+        """Count the death for each build that the worker had; end those that wait and have had enough."""
         now, count = self._state.clock(), 0
         for record in self._state.records.values():
             numbers = [one.number for one in record.build.attempts if _died_with(worker, one, now, seconds)]
@@ -77,7 +77,7 @@ class MemoryQueue:
         return count
 
     async def read(self, *, limit: int) -> LiveQueue:
-        """Read what runs and the first of what waits."""
+        """Return what runs and the first of what waits."""
         records = list(self._state.records.values())
         queued = [one for one in records if one.build.status is Status.QUEUED]
         waiting = sorted((one for one in queued if not one.build.waits_for), key=_order)
@@ -111,7 +111,7 @@ class MemoryFleet:
         self._state = state
 
     async def report_worker(self, registration: WorkerRegistration) -> None:
-        """Keep the card and the time."""
+        """Store the registration and the time."""
         now = self._state.clock()
         former = self._state.workers.get(registration.name)
         begins = former is None or former.registration.state is WorkerState.STOPPED
@@ -121,15 +121,15 @@ class MemoryFleet:
         )
 
     async def list_workers(self) -> tuple[WorkerStatus, ...]:
-        """List every worker."""
+        """Return every worker."""
         return tuple(self._shown(worker) for _, worker in sorted(self._state.workers.items()))
 
     async def report_images(self, found: EngineImages) -> None:
-        """Keep it, with the time."""
+        """Store it, with the time."""
         self._state.image_reports[found.engine] = (self._state.clock(), found)
 
     async def list_engines(self) -> tuple[EngineImages, ...]:
-        """List what was reported lately."""
+        """Return what was reported lately."""
         since = self._state.clock() - _FORGOTTEN
         lately = (found for seen_at, found in self._state.image_reports.values() if seen_at >= since)
         return tuple(sorted(lately, key=lambda found: (found.host, found.engine)))
@@ -152,7 +152,7 @@ class MemoryPeriodic:
         self._state = state
 
     async def begin(self, name: str, *, interval_seconds: float) -> bool:
-        """Note the time, if the interval is over."""
+        """Record the time, if the interval is over."""
         begun = self._state.periodic.get(name)
         if begun is not None and self._ago(interval_seconds) < begun <= self._state.clock():
             return False
@@ -160,7 +160,7 @@ class MemoryPeriodic:
         return True
 
     async def drop_logs(self, *, days: float) -> int:
-        """Put a note in the place of old logs."""
+        """Replace old logs with a note."""
         before, count = self._ago(days * 86_400), 0
         for record in self._state.records.values():
             for attempt in record.build.attempts:
@@ -170,7 +170,7 @@ class MemoryPeriodic:
         return count
 
     async def drop_builds(self, *, days: float) -> int:
-        """Forget old builds without a wheel."""
+        """Delete old builds without a wheel."""
         before = self._ago(days * 86_400)
         old = [build_id for build_id, record in self._state.records.items() if _is_useless(record.build, before)]
         for build_id in old:
@@ -178,7 +178,7 @@ class MemoryPeriodic:
         return len(old)
 
     async def drop_workers(self, *, days: float) -> int:
-        """Forget workers that are gone for good."""
+        """Delete workers that are gone for good."""
         before = self._ago(days * 86_400)
         old = [name for name, worker in self._state.workers.items() if worker.seen_at < before]
         for name in old:
@@ -192,7 +192,7 @@ class MemoryPeriodic:
 def _is_for(record: BuildRecord, offer: Allocation) -> bool:
     order = record.build.order
     memory = order.resource_request.memory_bytes or 0
-    return record.is_in_line and order.lane in offer.lanes and memory <= offer.total.memory_bytes
+    return record.is_claimable and order.lane in offer.lanes and memory <= offer.total.memory_bytes
 
 
 def _died_with(worker: str, attempt: Attempt, now: datetime, seconds: float) -> bool:

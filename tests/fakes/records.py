@@ -1,4 +1,4 @@
-"""What the in-memory stores share: records, a clock, and wake-ups for readers. Must not know who reads or writes."""
+"""What the in-memory stores share: records, a clock, and wake-ups for readers."""
 
 import asyncio
 import contextlib
@@ -34,9 +34,9 @@ class BuildRecord:
 
     build: Build
     sequence: int = 0
-    """Builds are numbered as they come."""
+    """The number of a build, in the order of submission."""
     queued_for: str = ""
-    """Whose turn it is when it is taken."""
+    """The requester whose turn it takes."""
     turn: int = 0
     uncounted: int = 0
     """Attempts that do not count towards the allowed ones."""
@@ -46,20 +46,20 @@ class BuildRecord:
     """Attempts that ended by such a death."""
     lease_until: datetime | None = None
     satisfied: set[MissingRelease] = field(default_factory=set)
-    """What it has waited for and got."""
+    """The builds that it has waited for and that have ended."""
     trace: Trace = NO_TRACE
-    tallies: list[Count] = field(default_factory=list)
-    """The state's own list, which a build's changes are counted in."""
+    counts: list[Count] = field(default_factory=list)
+    """The state's own list, in which a build's changes are counted."""
     logs: dict[int, bytearray] = field(default_factory=dict)
 
     @property
     def release(self) -> str:
-        """What it builds, as messages name it."""
+        """The release that it builds, as messages name it."""
         return f"{self.build.order.project} {self.build.order.version}"
 
     @property
-    def is_in_line(self) -> bool:
-        """Tell whether it can be taken now: it waits for nothing but its turn."""
+    def is_claimable(self) -> bool:
+        """Whether it can be claimed now: it waits for nothing but its turn."""
         build = self.build
         return build.status is Status.QUEUED and build.not_before is None and not build.waits_for
 
@@ -70,21 +70,21 @@ class BuildRecord:
 
     @property
     def place(self) -> tuple[int, int, int]:
-        """Its place in the queue; the smallest goes first."""
+        """Its position in the queue; the smallest goes first."""
         return self.build.priority.rank, self.turn, self.sequence
 
     def is_waiting(self, lane: Lane, priority: Priority) -> bool:
-        """Tell whether it is queued there."""
+        """Whether it is queued in that position."""
         queued = self.build.status is Status.QUEUED
         return queued and (self.build.order.lane, self.build.priority) == (lane, priority)
 
     def is_held_by(self, claim: Claim) -> bool:
-        """Tell whether the claim's attempt is still the one that runs; an expired lease alone loses nothing."""
+        """Return whether the claim's attempt is still the one that runs; an expired lease alone loses nothing."""
         newest = self.build.attempts[-1].number if self.build.attempts else 0
         return self.build.status is Status.RUNNING and newest == claim.attempt
 
     def is_overdue(self, now: datetime) -> bool:
-        """Tell whether it is running, but its worker has been silent for longer than its lease."""
+        """Return whether it is running, but its worker has been silent for longer than its lease."""
         running = self.build.status is Status.RUNNING
         return running and self.lease_until is not None and self.lease_until < now
 
@@ -92,7 +92,7 @@ class BuildRecord:
         """Replace fields of the build, and count what that means."""
         former = self.build
         self.build = replace(former, **changes)  # type: ignore[arg-type]
-        self.tallies.extend(counts_of_change(former, self.build))
+        self.counts.extend(counts_of_change(former, self.build))
 
     def finish(self, outcome: Outcome, now: datetime, *, max_attempts: int) -> None:
         """End the attempt, and the build unless it is to be tried again and may be."""
@@ -133,14 +133,14 @@ class BuildRecord:
         self.change(attempts=(*former, closed))
 
     def close_lost_attempt(self, now: datetime) -> None:
-        """End the newest attempt, if it is still open, because its worker went away."""
+        """End the newest attempt, if it is still open, because its worker was lost."""
         if self.build.attempts and self.build.attempts[-1].finished_at is None:
             newest = self.build.attempts[-1]
             lost = WorkerLostError(worker=newest.worker, died=newest.number in self.dead_attempts)
             self.close_attempt(Outcome(status=Status.FAILED, failure=Failure.of(lost, stage=None)), now)
 
     def open_attempt(self, worker: str, now: datetime) -> int:
-        """Begin the next attempt; returns its number."""
+        """Begin the next attempt; return its number."""
         attempt = Attempt(
             number=len(self.build.attempts) + 1,
             worker=worker,
@@ -157,7 +157,7 @@ class BuildRecord:
         return attempt.number
 
     def append_log(self, data: bytes) -> None:
-        """Add to the newest attempt's log."""
+        """Append to the newest attempt's log."""
         *former, newest = self.build.attempts
         log = self.logs[newest.number]
         log += data
@@ -166,7 +166,7 @@ class BuildRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestRecord:
-    """Who asked for what, and what it led to."""
+    """A request: who asked for what, and the result."""
 
     build_id: str
     requirement: str
@@ -174,7 +174,7 @@ class RequestRecord:
     joined: bool
     prebuild_id: str | None = None
     withdrawn: bool = False
-    """True once whoever asked does not want the build any more."""
+    """True once the caller does not want the build any more."""
     trace: Trace = NO_TRACE
 
 
@@ -188,7 +188,7 @@ class WebhookRecord:
 
 
 class MemoryState:
-    """Everything that the in-memory stores keep."""
+    """The state of all in-memory stores."""
 
     def __init__(
         self, *, clock: Callable[[], datetime], max_attempts: int = 3, new_id: Callable[[], uuid.UUID] = uuid.uuid4
@@ -200,7 +200,7 @@ class MemoryState:
         self.requests: list[RequestRecord] = []
         self.cancelled_prebuilds: set[str] = set()
         self.limits = NO_LIMITS
-        self.tallies: list[Count] = []
+        self.counts: list[Count] = []
         """What has been counted, one by one."""
         self.webhooks: dict[str, WebhookRecord] = {}
         """The outbox, by prebuild."""
@@ -213,9 +213,9 @@ class MemoryState:
         self.image_reports: dict[str, tuple[datetime, EngineImages]] = {}
         self.workers: dict[str, WorkerStatus] = {}
         self.periodic: dict[str, datetime] = {}
-        """When work that is done once an interval was begun last."""
+        """When work that is done once an interval was last begun."""
         self.wheels: dict[str, IndexEntry] = {}
-        """What is or was on the index, by file name, in the order of upload."""
+        """Wheels that are or were on the index, by file name, in the order of upload."""
         self.uploads: dict[tuple[str, str], list[Claim]] = {}
         """Attempts that began to upload a file, by its name and sha256."""
         self.index_serials: dict[str, int] = {}
@@ -223,22 +223,22 @@ class MemoryState:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     def record_change(self, change: Change) -> None:
-        """Write down who changed what."""
+        """Record a change and its author."""
         self.audit.append(AuditEntry(id=len(self.audit) + 1, at=self.clock(), change=change))
 
     def find(self, build_id: str) -> BuildRecord:
-        """Find a build; raises NotFoundError."""
+        """Return a build; raise NotFoundError."""
         if build_id not in self.records:
             raise NotFoundError(kind="build", name=build_id)
         return self.records[build_id]
 
     def find_equal(self, key: str) -> Build | None:
-        """Find the build that a new one with this key would join."""
+        """Return the build that a new one with this key would join."""
         builds = (record.build for record in self.records.values())
         return next((build for build in builds if build.order.key == key and build.status in _IN_THE_WAY), None)
 
     def check_queued(self, requested_by: str, *, for_prebuild: bool) -> None:
-        """Raise TooMuchOpenError if somebody may have no further build in the queue."""
+        """Raise TooMuchOpenError if a requester may have no further build in the queue."""
         queued = [
             record
             for record in self.records.values()
@@ -247,9 +247,9 @@ class MemoryState:
         self.limits.check_builds(len(queued) + 1, for_prebuild=for_prebuild)
 
     def next_turn(self, lane: Lane, priority: Priority, requested_by: str) -> int:
-        """Say when it is a requester's turn: after what he has in line, and never before the turn that it is now."""
+        """Return a requester's next turn: after its queued builds, and never before the present turn."""
         waiting = [record for record in self.records.values() if record.is_waiting(lane, priority)]
-        present = min((record.turn for record in waiting if record.is_in_line), default=0)
+        present = min((record.turn for record in waiting if record.is_claimable), default=0)
         own = max((record.turn + 1 for record in waiting if record.queued_for == requested_by), default=0)
         return max(present, own)
 
@@ -271,12 +271,12 @@ class MemoryState:
         )
         turn = self.next_turn(order.lane, priority, requested_by)
         self.records[build.id] = BuildRecord(
-            build=build, sequence=next(self._numbers), queued_for=requested_by, turn=turn, tallies=self.tallies
+            build=build, sequence=next(self._numbers), queued_for=requested_by, turn=turn, counts=self.counts
         )
         return build
 
     def withdraw(self, prebuild_id: str, build_ids: Collection[str], wanted: Collection[Status]) -> list[Build]:
-        """Let a prebuild want builds no longer; return those of a status that nobody wants now."""
+        """Withdraw a prebuild's requests for builds; return those of a status that have no subscriber now."""
         self.requests = [
             replace(one, withdrawn=True) if one.prebuild_id == prebuild_id and one.build_id in build_ids else one
             for one in self.requests
@@ -285,13 +285,13 @@ class MemoryState:
         return [build for build in builds if build.status in wanted and not self.is_wanted(build.id)]
 
     def withdraw_requests(self, build_id: str, *, by: str | None = None) -> bool:
-        """Let somebody, or everybody, want a build no longer; True if anybody has wanted it."""
+        """Withdraw one caller's requests for a build, or all; return whether there were any."""
         leaving = [one for one in self.requests if one.build_id == build_id and by in {None, one.requested_by}]
         self.requests = [replace(one, withdrawn=True) if one in leaving else one for one in self.requests]
         return any(not one.withdrawn for one in leaving)
 
     def want_again(self, build_id: str, by: str, trace: Trace) -> None:
-        """Note that somebody who has tried a build again wants it."""
+        """Record that a caller who has retried a build wants it."""
         own = [one for one in self.requests if (one.build_id, one.requested_by) == (build_id, by)]
         if own:
             self.requests = [replace(one, withdrawn=False) if one in own else one for one in self.requests]
@@ -301,21 +301,21 @@ class MemoryState:
             build_id=build_id, requirement=build.order.requirement, requested_by=by, joined=True, trace=trace
         )
         self.requests.append(request)
-        self.tallies.append(count_of_request(joined=True, status=build.status))
+        self.counts.append(count_of_request(joined=True, status=build.status))
 
     def is_wanted(self, build_id: str) -> bool:
-        """Tell whether somebody has asked for a build, or another build waits for it."""
+        """Return whether a build has a subscriber, or another build waits for it."""
         awaited = (one.build_id for record in self.records.values() for one in record.build.waits_for)
         return any(one.build_id == build_id and not one.withdrawn for one in self.requests) or build_id in awaited
 
     def put_webhook(self, prebuild_id: str, webhook: Webhook | None) -> None:
-        """Put the news of a prebuild's end into the outbox, if somebody wants it."""
+        """Put the webhook of a prebuild's end into the outbox, if one was requested."""
         if webhook is not None and prebuild_id not in self.webhooks:
             due = replace(webhook, state=WebhookState.DUE)
             self.webhooks[prebuild_id] = WebhookRecord(webhook=due, due_at=self.clock())
 
     def record_wheel(self, entry: IndexEntry) -> None:
-        """Record what was published; raises IndexConflictError if its name has stood for other bytes."""
+        """Record what was published; raise IndexConflictError if its name has stood for other bytes."""
         former = self.wheels.get(entry.wheel.filename)
         if former is not None and former.wheel.sha256 != entry.wheel.sha256:
             held, ours = former.wheel.sha256, entry.wheel.sha256
@@ -329,32 +329,32 @@ class MemoryState:
                     entry, contents=former.contents, wheel=replace(entry.wheel, file_count=wheel.file_count)
                 )
             yanked = {"yanked_at": wheel.yanked_at, "yanked_reason": wheel.yanked_reason}
-            # What was built here stays ours, though upstream has the same bytes.
+            # What was built here stays ours, even if upstream has the same bytes.
             made = {"origin": wheel.origin, "build_id": entry.wheel.build_id or wheel.build_id} if wheel.is_own else {}
             entry = replace(entry, wheel=replace(entry.wheel, **times, **yanked, **made))  # type: ignore[arg-type]
         else:
-            self.tallies.append(count_of_wheel(entry.wheel.origin))
+            self.counts.append(count_of_wheel(entry.wheel.origin))
         self.put_wheel(entry)
 
     def put_wheel(self, entry: IndexEntry) -> None:
-        """Replace what is known of a wheel, and give its project's page the next serial."""
+        """Replace the record of a wheel, and give its project's page the next serial."""
         self.wheels[entry.wheel.filename] = entry
         self.index_serials[entry.wheel.project] = max(self.index_serials.values(), default=0) + 1
 
     def notify(self, topic: str) -> None:
-        """Wake up whoever watches a build (its id is the topic)."""
+        """Wake up the watchers of a build (its id is the topic)."""
         for event in self._waiting.get(topic, ()):
             event.set()
 
     @contextlib.asynccontextmanager
     async def watch(self, build_id: str) -> AsyncIterator[AsyncIterator[None]]:
-        """Give an iterator that yields at once, then at each change of the build, and at least every second."""
+        """Return an iterator that yields at once, then at each change of the build, and at least every second."""
         async with self.event(build_id) as event:
             yield _wake_ups(event)
 
     @contextlib.asynccontextmanager
     async def event(self, topic: str) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set whenever somebody notifies of the topic."""
+        """Return an event that is set at each notification of the topic."""
         event = asyncio.Event()
         self._waiting[topic].add(event)
         try:

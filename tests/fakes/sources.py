@@ -1,4 +1,4 @@
-"""The upstream index and the wheel resolver in memory, for tests: real rules, no network, faults on demand."""
+"""The upstream index and the wheel resolver in memory: real rules, no network, faults on demand."""
 
 import asyncio
 import hashlib
@@ -35,7 +35,7 @@ _ADDRESS = "memory://index"
 
 
 class MemorySourceIndex:
-    """The twin of SimpleSourceIndex. Files are what ``add`` was given; fetched ones lie in the same kind of cache."""
+    """The fake of SimpleSourceIndex. Files are what ``add`` was given; fetched ones are in the same kind of cache."""
 
     def __init__(self, cache_dir: Path) -> None:
         self._cache = ContentCache(root=cache_dir, floor_bytes=0)
@@ -60,7 +60,7 @@ class MemorySourceIndex:
         yanked_reason: str | None = None,
         upload_time: datetime | None = None,
     ) -> IndexFile:
-        """List a file; project, version and kind come from its name."""
+        """Add a file; project, version and kind come from its name."""
         project, version, kind = _read_filename(filename)
         file = IndexFile(
             filename=filename,
@@ -79,7 +79,7 @@ class MemorySourceIndex:
         return file
 
     async def project(self, name: NormalizedName) -> ProjectFiles:
-        """List what was added; raises UnknownProjectError if nothing was, or the fault that is switched on."""
+        """Return what was added; raise UnknownProjectError if nothing was, or the fault that is switched on."""
         self.calls["project"] += 1
         if self.project_fault is not None:
             raise self.project_fault
@@ -108,7 +108,7 @@ class MemorySourceIndex:
 
 
 class MemoryWheelResolver:
-    """The twin of UvWheelResolver: the newest fitting wheel of each project that is named.
+    """The fake of UvWheelResolver: the newest fitting wheel of each named project.
 
     It knows no wheel's own requirements; name all that a test needs.
     """
@@ -159,7 +159,7 @@ class MemoryWheelResolver:
 
 
 def _satisfies(wheel: IndexFile, requirements: Sequence[Requirement]) -> bool:
-    """Tell whether a wheel is of the first requirement's project and within all that speak of that project."""
+    """Return whether a wheel is of the first requirement's project and satisfies all requirements on that project."""
     name = parse_wheel_filename(wheel.filename)[0]
     if name != canonicalize_name(requirements[0].name):
         return False
@@ -176,20 +176,20 @@ def _read_filename(filename: str) -> tuple[NormalizedName, Version, Literal["sdi
 
 
 class MemoryReleaseResolver:
-    """The twin of UvReleaseResolver. It knows no release's own requirements; name all that a test needs."""
+    """The fake of UvReleaseResolver. It knows no release's own requirements; name all that a test needs."""
 
     def __init__(self) -> None:
         self.releases: dict[NormalizedName, list[Version]] = {}
         """What there is to choose from."""
         self.stated: list[StatedRelease] = []
-        """What it was told of releases that have no wheel."""
+        """The releases without a wheel that it was given."""
         self.asked_by = ""
-        """For whom it was asked last."""
+        """The caller of the last request."""
         self.fault: WheelyardError | None = None
         """Raised by every ``resolve`` while it is set."""
 
     def add(self, project: str, *versions: str) -> None:
-        """Let there be releases."""
+        """Add releases to choose from."""
         self.releases.setdefault(canonicalize_name(project), []).extend(map(Version, versions))
 
     async def resolve(
@@ -201,7 +201,7 @@ class MemoryReleaseResolver:
         target: Target,
         asked_by: str = "",
     ) -> tuple[ResolvedRelease, ...]:
-        """Choose; raises RequirementsUnsatisfiableError or the fault that is switched on."""
+        """Choose; raise RequirementsUnsatisfiableError or the fault that is switched on."""
         if self.fault is not None:
             raise self.fault
         self.stated, self.asked_by = list(stated), asked_by
@@ -222,16 +222,16 @@ class MemoryReleaseResolver:
 
 
 class MemoryCrates:
-    """CrateCache that remembers where the archives are, and copies none."""
+    """CrateCache that stores the archives' paths, and copies none."""
 
     def __init__(self) -> None:
         self.archives: dict[str, Path] = {}
-        """What was kept, by key."""
+        """The stored archives, by key."""
 
     async def find(self, key: str) -> Path | None:
-        """Return what was kept under a key."""
+        """Return what was stored under a key."""
         return self.archives.get(key)
 
     async def keep(self, key: str, archive: Path) -> Path:
-        """Remember an archive."""
+        """Store an archive's path."""
         return self.archives.setdefault(key, archive)

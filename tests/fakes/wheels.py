@@ -1,4 +1,4 @@
-"""What is on our index, in memory: the twin of the PostgreSQL ones, on the other stores' state."""
+"""The records of wheels in memory: the fake of the PostgreSQL store, on the other stores' state."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -34,32 +34,32 @@ class MemoryWheels:
         self._last: LastReport | None = None
 
     async def changes(self, since: int) -> IndexChanges:
-        """Look which pages have changed."""
+        """Return which pages have changed."""
         changed = {name: serial for name, serial in self._state.index_serials.items() if serial > since}
         return IndexChanges(serial=max(changed.values(), default=since), projects=frozenset(changed))
 
     async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
-        """Name every project that has a wheel at this level or above."""
+        """Return every project that has a wheel at this level or above."""
         live = (wheel for wheel in self._wheels() if wheel.deleted_at is None and (wheel.is_own or not own_only))
         return tuple(sorted({wheel.project for wheel in live if level in {Level.STAGING, wheel.level}}))
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
-        """Read all of a project's wheels, deleted ones too, the oldest upload first."""
+        """Return all of a project's wheels, also deleted ones, oldest upload first."""
         return tuple(wheel for wheel in self._wheels() if wheel.project == project)
 
     async def find(self, filename: str) -> IndexedWheel:
-        """Read one wheel."""
+        """Return a wheel."""
         return self._entry(filename).wheel
 
     async def metadata_of(self, filename: str) -> bytes:
-        """Read a wheel's METADATA."""
+        """Return a wheel's METADATA."""
         entry = self._state.wheels.get(filename)
         if entry is None or entry.wheel.metadata_sha256 is None or entry.wheel.deleted_at is not None:
             raise NotFoundError(kind="metadata", name=filename)
         return entry.metadata
 
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
-        """List wheels, newest first."""
+        """Return wheels, newest first."""
         names = list(self._state.wheels)
         if wanted.before is not None:
             names = names[: names.index(wanted.before)] if wanted.before in names else []
@@ -69,17 +69,17 @@ class MemoryWheels:
         return WheelPage(wheels=tuple(fitting[:limit]), next_before=next_before)
 
     async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
-        """Read which versions of some projects have a wheel."""
+        """Return which versions of some projects have a wheel."""
         live = (wheel for wheel in self._wheels() if wheel.project in projects and wheel.deleted_at is None)
         return frozenset((wheel.project, wheel.version) for wheel in live)
 
     async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
-        """Read the wheels of some projects' versions."""
+        """Return the wheels of some projects' versions."""
         live = (wheel for wheel in self._wheels() if wheel.deleted_at is None)
         return tuple(wheel for wheel in live if (wheel.project, wheel.version) in releases)
 
     async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
-        """List projects by name."""
+        """Return projects by name."""
         names = [
             name
             for name in await self.names(level=Level.STAGING)
@@ -100,53 +100,53 @@ class MemoryWheels:
         return self._change(filename, yanked_at=yanked_at, yanked_reason=reason)
 
     async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take the mark away."""
+        """Remove the mark."""
         self._live(filename)
         self._state.record_change(wheel_change(filename, Action.WHEEL_UNYANKED, by=by))
         return self._change(filename, yanked_at=None, yanked_reason=None)
 
     async def promote(self, filename: str, *, url: str, by: str) -> IndexedWheel:
-        """Record that prod holds the wheel."""
+        """Record that prod has the wheel."""
         self._live(filename)
         self._state.record_change(wheel_change(filename, Action.WHEEL_PROMOTED, by=by))
         self._change_builds(filename, level=Level.PROD)
         return self._change(filename, level=Level.PROD, url=url)
 
     async def keep_metadata(self, filename: str, metadata: bytes, *, by: str) -> IndexedWheel:
-        """Keep a METADATA that was not kept before."""
+        """Store a METADATA that was not stored before."""
         self._state.wheels[filename] = replace(self._entry(filename), metadata=metadata)
         self._state.record_change(mending_of(filename, Difference.NO_METADATA, by))
         requires_python = requires_python_of(metadata)
         return self._change(filename, metadata_sha256=sha256(metadata).hexdigest(), requires_python=requires_python)
 
     async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name projects of which there is a wheel or a build."""
+        """Return projects with a wheel or a build."""
         built = {record.build.order.project for record in self._state.records.values()}
         known = built | {entry.wheel.project for entry in self._state.wheels.values()}
         return tuple(sorted(name for name in known if name.startswith(prefix))[:limit])
 
     async def contents_of(self, filename: str) -> WheelContents:
-        """Read what a wheel contains."""
+        """Return the list of a wheel's files."""
         entry = self._state.wheels.get(filename)
         if entry is None or entry.contents is None:
             raise NotFoundError(kind="contents", name=filename)
         return entry.contents
 
     async def keep_contents(self, filename: str, contents: WheelContents) -> None:
-        """Take note of what a wheel contains."""
+        """Store the list of a wheel's files."""
         entry = self._entry(filename)
         wheel = replace(entry.wheel, file_count=contents.total)
         self._state.wheels[filename] = replace(entry, contents=contents, wheel=wheel)
 
     async def delete(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take a wheel off the lists for good; its name stays taken."""
+        """Remove a wheel from the lists permanently; its name stays taken."""
         deleted_at = self._entry(filename).wheel.deleted_at or self._state.clock()
         self._state.record_change(wheel_change(filename, Action.WHEEL_DELETED, by=by))
         self._change_builds(filename, url=None, index_url=None)
         return self._change(filename, deleted_at=deleted_at)
 
     async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
-        """Note the upload, if the claim still holds."""
+        """Record the upload, if the claim still holds."""
         if not self._holds(claim):
             return False
         self._state.uploads.setdefault((filename, sha256), []).append(claim)
@@ -158,11 +158,11 @@ class MemoryWheels:
         return bool(claims) and not any(map(self._holds, claims)) and filename not in self._state.wheels
 
     async def save_report(self, report: IndexReport) -> None:
-        """Put a report in the place of the last one."""
+        """Replace the report."""
         self._last = replace(LastReport.of(report), checked_at=self._state.clock())
 
     async def last_report(self) -> LastReport | None:
-        """Read the newest report."""
+        """Return the newest report."""
         return self._last
 
     def _holds(self, claim: Claim) -> bool:

@@ -95,9 +95,9 @@ class Cluster:
     upstream: Upstream
     barriers: Barriers
     engine: str
-    """The program that talks to the engine of the yard's workers."""
+    """The program that talks to the engine of the cluster's workers."""
     engine_server: PrivateEngine | None
-    """The yard's own engine; None without root, when it is the host's."""
+    """The cluster's own engine; None without root, when it is the host's."""
     make_state_dir: Callable[[], Path]
     settings: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
@@ -110,12 +110,12 @@ class Cluster:
 
     @property
     def private_engine(self) -> PrivateEngine:
-        """The yard's own engine, which tests may kill."""
+        """The cluster's own engine, which tests may kill."""
         assert self.engine_server is not None, "these tests need root"
         return self.engine_server
 
     def start_engine(self) -> None:
-        """Start the yard's own engine, and wait until it answers."""
+        """Start the cluster's own engine, and wait until it answers."""
 
         async def start() -> None:
             self.private_engine.start()
@@ -192,7 +192,7 @@ class Cluster:
 
     @contextmanager
     def full_disk(self, folder: Path) -> Iterator[None]:
-        """Let nothing more fit on the disk that a directory is on, which must be a small one of the yard's own."""
+        """Let nothing more fit on the disk that a directory is on, which must be a small one of the cluster's own."""
         assert os.path.ismount(folder)
         filler = folder / "filler"
         with filler.open("wb", buffering=0) as file:
@@ -271,7 +271,7 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(make_state_dir: Callable[[], Path], engine: PrivateEngine | None) -> AsyncIterator[Cluster]:
-    """Open a yard with all its parts; without an engine of its own, its containers are on the host's."""
+    """Open a cluster with all its parts; without an engine of its own, its containers are on the host's."""
     with ExitStack() as stack:
         upstream = stack.enter_context(open_upstream())
         database_dir = make_state_dir()

@@ -1,4 +1,4 @@
-"""The yard that all fault tests share, and the table of how each fault was got over, at the end of the run."""
+"""The cluster that all fault tests share, and the table of how each fault was got over, at the end of the run."""
 
 import os
 import shutil

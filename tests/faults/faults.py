@@ -1,4 +1,4 @@
-"""The faults: what is done to the yard while a build is held at a stage, and what an operator would do afterwards."""
+"""The faults: what is done to the cluster while a build is held at a stage, and how an operator would recover."""
 
 import os
 import signal

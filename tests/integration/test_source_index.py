@@ -1,4 +1,4 @@
-"""The upstream index against a small loopback index with faults, its twin against the same contract."""
+"""The upstream index against a small loopback index with faults, its fake against the same contract."""
 
 import asyncio
 import time
@@ -64,7 +64,7 @@ def leftovers(options: SourceIndexOptions) -> list[Path]:
     return [path for path in options.cache_dir.rglob("*") if path.is_file()]
 
 
-# --- the contract: the same promises from the real one and its twin ---
+# --- the contract: the same promises from the real one and its fake ---
 
 
 class Listing(Protocol):

@@ -1,4 +1,4 @@
-"""The whole way of builds that wait for others, with uv and its pages, and twins of everything heavy.
+"""The whole way of builds that wait for others, with uv and its pages, and fakes of everything heavy.
 
 Agents play containers: they ask for what a project requires, and make a wheel of it if they are given that.
 """

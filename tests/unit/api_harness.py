@@ -98,7 +98,7 @@ class ApiHarness:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiParts:
-    """What lies behind the API: the stores of one state, and the twins of what is outside."""
+    """What lies behind the API: the stores of one state, and the fakes of what is outside."""
 
     state: MemoryState
     builds: MemoryBuilds

@@ -1,4 +1,4 @@
-"""The pipeline on in-memory twins: a job for a small project, wheels made on the spot, and agents to play."""
+"""The pipeline on in-memory fakes: a job for a small project, wheels made on the spot, and agents to play."""
 
 import base64
 import csv
@@ -145,7 +145,7 @@ class OpenUploads(MemoryWheels):
 
 @dataclass(kw_only=True)
 class PipelineHarness:
-    """A job, and the twins that its stages meet."""
+    """A job, and the fakes that its stages meet."""
 
     folder: Path
     engine: MemoryEngine

@@ -1,1 +1,1 @@
-"""Assembly: settings in, running parts out."""
+"""Assembly: creates the running parts from the settings."""

@@ -1,4 +1,4 @@
-"""Assembly of who may do what: the database's address, tokens, sessions, the audit log."""
+"""Assembly of access control: the database's URL, tokens, sessions, the audit log."""
 
 import contextlib
 import getpass
@@ -23,7 +23,7 @@ _SECRET_BYTES: Final = 32
 
 
 def database_address(settings: Settings) -> str:
-    """Say where the database is: as the settings name it, or where the embedded one is when it runs."""
+    """Return the URL of the database: from the settings, or the embedded one's while it runs."""
     if settings.database_url is not None:
         password = settings.database_password.get_secret_value() if settings.database_password else None
         return complete_address(settings.database_url.get_secret_value(), password)
@@ -36,12 +36,12 @@ def tokens_of(database: Database) -> Tokens:
 
 
 def host_user() -> str:
-    """Name whoever runs this program, for the audit log."""
+    """Return the name of the user who runs this program, for the audit log."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def access_of(settings: Settings, tokens: Tokens) -> Access:
-    """Make what decides over requests."""
+    """Make the object that decides whether requests are answered."""
     failures = RequestLimit(what="wrong tokens from this address", per_minute=settings.login_failures_per_minute)
     return Access(
         tokens=tokens,
@@ -63,7 +63,7 @@ def access_of(settings: Settings, tokens: Tokens) -> Access:
 
 
 def open_limits(settings: Settings) -> OpenLimits:
-    """Say how much unfinished work one token may have."""
+    """Return how much unfinished work one token may have."""
     return OpenLimits(
         requests=settings.open_requests_per_token,
         items=settings.open_items_per_token,
@@ -84,20 +84,20 @@ def sessions_of(settings: Settings, database: Database, access: Access) -> Sessi
 
 @contextlib.asynccontextmanager
 async def open_audit(settings: Settings) -> AsyncIterator[AuditStore]:
-    """Open the database for the operator's look at the audit log."""
+    """Open the database to read the audit log."""
     async with Database(database_address(settings), pool_size=2) as database:
         yield PostgresAudit(database)
 
 
 @contextlib.asynccontextmanager
 async def open_workers(settings: Settings) -> AsyncIterator[FleetStore]:
-    """Open the database for a look at the workers."""
+    """Open the database to read the workers."""
     async with Database(database_address(settings), pool_size=2) as database:
         yield PostgresFleet(database)
 
 
 @contextlib.asynccontextmanager
 async def open_tokens(settings: Settings) -> AsyncIterator[Tokens]:
-    """Open the database for the operator's token commands."""
+    """Open the database for commands about tokens."""
     async with Database(database_address(settings), pool_size=2) as database:
         yield tokens_of(database)

@@ -1,4 +1,4 @@
-"""What a service and a worker stand on: the database, the index, upstream; embedded ones are started."""
+"""Backends of a service and a worker: the database, the index, upstream; embedded ones are started."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,12 @@ from wheelyard.resources import data_path
 from wheelyard.settings import Settings
 
 Say = Callable[[str], None]
-"""Tells a person at a terminal what is begun."""
+"""Reports to a person at a terminal what is started."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backends:
-    """What the API and the worker stand on."""
+    """The backends of the API and the worker."""
 
     parts: Parts
     database: Database
@@ -34,15 +34,15 @@ class Backends:
     parsers: ParserPool
     lookups: CacheLookups
     uv_slots: FairSlots
-    """Of the resolver: the API and the worker of one process share them."""
+    """The slots of the resolver, shared by the API and the worker of one process."""
     index: IndexBackends
     index_url: str
-    """Address of devpi's index that users could install from, too."""
+    """URL of devpi's index, from which users could also install."""
 
 
 @contextlib.asynccontextmanager
 async def open_backends(parts: Parts, say: Say) -> AsyncIterator[Backends]:
-    """Start what is embedded, connect to the rest, bring the schema up to date."""
+    """Start what is embedded, connect to the rest, migrate the database."""
     settings, lookups = parts.settings, CacheLookups()
     async with contextlib.AsyncExitStack() as stack:
         conninfo = await _open_database(settings, stack, say)

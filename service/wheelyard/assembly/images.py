@@ -1,4 +1,4 @@
-"""Assembly of the images and of what is known of builders."""
+"""Assembly of the images, and of the facts about builders."""
 
 import functools
 import platform
@@ -30,21 +30,21 @@ from wheelyard.settings import Settings
 from wheelyard.usecases.request_build import BuilderFacts
 
 _CONTAINERS: Final = 3
-"""That one build starts, one after the other: to build, to repair and to verify."""
+"""The containers of one build, one after the other: to build, to repair and to verify."""
 
 
 def container_users(settings: Settings) -> ContainerUsers:
-    """Give containers users that no other worker of this engine gives out meanwhile."""
+    """Reserve user ids for containers that no other worker of this engine uses at the same time."""
     return ContainerUsers(_engine_dir(settings).container_users)
 
 
 def _engine_dir(settings: Settings) -> StateDir:
-    """Say where notes about the engine's images are kept."""
+    """Return the directory of the notes about the engine's images."""
     return StateDir(settings.engine_dir or settings.state_dir)
 
 
 def image_options(settings: Settings, lookups: CacheLookups | None = None) -> ImageOptions:
-    """Say how images are made on this host."""
+    """Return how images are built on this host."""
     return ImageOptions(
         lock_dir=_engine_dir(settings).image_locks,
         apt_mirror=settings.apt_mirror,
@@ -71,7 +71,7 @@ def image_builder(parts: Parts, lookups: CacheLookups | None = None) -> ImageBui
 
 
 def image_upkeep(parts: Parts) -> ImageUpkeep:
-    """Make what refreshes this host's images."""
+    """Make the object that refreshes this host's images."""
     return ImageUpkeep(
         images=image_builder(parts),
         folder=_engine_dir(parts.settings).images,
@@ -80,13 +80,13 @@ def image_upkeep(parts: Parts) -> ImageUpkeep:
 
 
 def image_refreshes(parts: Parts) -> ImageRefreshes:
-    """Make what refreshes this host's images on a schedule: those of suites that its machine can build."""
+    """Make the scheduled refresh of this host's images: those of suites that its machine can build."""
     suites = tuple(parts.catalogue.on(platform.machine()).buildable_suites)
     return ImageRefreshes(image_upkeep(parts), suites=suites, folder=_engine_dir(parts.settings).images)
 
 
 def image_pruning(parts: Parts) -> ImagePruning:
-    """Make what removes this host's images that nothing needs."""
+    """Make the object that removes unneeded images from this host."""
     rules = PruneRules(
         budget_bytes=parts.settings.environment_budget_bytes,
         longest_build=timedelta(seconds=longest_stage_seconds(parts.settings) * _CONTAINERS),
@@ -101,13 +101,13 @@ def image_pruning(parts: Parts) -> ImagePruning:
 
 
 def logged_images(parts: Parts, lookups: CacheLookups | None = None) -> LoggedImages:
-    """Make what finds or makes the images of builds."""
+    """Make the object that finds or builds the images of builds."""
     fallbacks = Fallbacks(engine=parts.engine, folder=_engine_dir(parts.settings).images)
     return LoggedImages(image_builder(parts, lookups), fallbacks=fallbacks, note_use=image_pruning(parts).note_use)
 
 
 def image_inventory(parts: Parts) -> ImageInventory:
-    """Make what says which builders there are."""
+    """Make the inventory of builders."""
     return ImageInventory(
         engine=parts.engine,
         images=image_builder(parts),
@@ -117,7 +117,7 @@ def image_inventory(parts: Parts) -> ImageInventory:
 
 
 def image_reader(parts: Parts) -> Callable[[str], Awaitable[ImageContent]]:
-    """Read what is in images of this host's engine."""
+    """Make the reader of images' contents on this host's engine."""
     engine = parts.engine
 
     async def read(image: str) -> ImageContent:
@@ -127,32 +127,32 @@ def image_reader(parts: Parts) -> Callable[[str], Awaitable[ImageContent]]:
 
 
 def reported_builders(parts: Parts, database: Database) -> Callable[[], Awaitable[Sequence[BuilderStatus]]]:
-    """Say which builders there are from what workers tell."""
-    fleet, book = PostgresFleet(database), parts.catalogue
+    """Return the builders that workers have reported."""
+    fleet, catalogue = PostgresFleet(database), parts.catalogue
 
     async def describe() -> Sequence[BuilderStatus]:
-        return describe_builders(book, await fleet.list_engines())
+        return describe_builders(catalogue, await fleet.list_engines())
 
     return describe
 
 
 async def builder_facts(parts: Parts) -> BuilderFacts:
-    """Gather what determines a build besides its request."""
+    """Collect what determines a build besides its request."""
     facts = await image_builder(parts).definition_facts()
-    book = parts.catalogue.on(*(parts.settings.architectures or (facts.architecture,)))
-    if not any(book.builders()):
+    catalogue = parts.catalogue.on(*(parts.settings.architectures or (facts.architecture,)))
+    if not any(catalogue.builders()):
         raise SettingsInvalidError(problems=["WHEELYARD_ARCHITECTURES names none that the catalogue has a suite for"])
     definitions = {
         (choice.policy.architecture, choice.suite, choice.python): builder_definition(
-            book,
+            catalogue,
             replace(facts, architecture=choice.policy.architecture),
             suite=choice.suite,
             python=choice.python,
         )
-        for choice in book.builders()
+        for choice in catalogue.builders()
     }
     return BuilderFacts(
-        catalogue=book,
+        catalogue=catalogue,
         definitions=definitions,
         agent_digest=parts.agent.digest,
         build_number=parts.settings.build_number,
@@ -161,5 +161,5 @@ async def builder_facts(parts: Parts) -> BuilderFacts:
 
 
 def longest_stage_seconds(settings: Settings) -> int:
-    """Say how long a stage may take at most, whatever its recipe says."""
+    """Return the longest time that a stage may take, whatever its recipe says."""
     return max(settings.ceiling_time_seconds, settings.limit_time_seconds)

@@ -1,4 +1,4 @@
-"""Assembly of our index: devpi's indexes, the records of them, the use cases on both."""
+"""Assembly of our index: devpi's indexes, their records, the use cases on both."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -35,7 +35,7 @@ class IndexBackends:
 
 
 def external_index(settings: Settings) -> Places:
-    """Say which indexes to publish on, if they are not the embedded ones; raises SettingsInvalidError."""
+    """Return the indexes to publish on, if they are not embedded; raise SettingsInvalidError."""
     if settings.index_url is None or settings.index_password is None:
         problem = "WHEELYARD_INDEX_URL and WHEELYARD_INDEX_PASSWORD are needed where no embedded index runs"
         raise SettingsInvalidError(problems=[problem])
@@ -51,7 +51,7 @@ def external_index(settings: Settings) -> Places:
 
 
 def embedded_index(endpoint: IndexEndpoint) -> Places:
-    """Say which indexes of an embedded devpi to publish on."""
+    """Return the indexes of an embedded devpi to publish on."""
     return {
         Level.PROD: DevpiPlace(url=endpoint.prod_url, credentials=endpoint.promoter),
         Level.STAGING: DevpiPlace(url=endpoint.staging_url, credentials=endpoint.publisher),
@@ -59,7 +59,7 @@ def embedded_index(endpoint: IndexEndpoint) -> Places:
 
 
 def devpi_serving(settings: Settings, host: str, port: int) -> DevpiServing:
-    """Say how a devpi that others use is served; raises SettingsInvalidError without the users' passwords."""
+    """Return how a devpi for other hosts is served; raise SettingsInvalidError without the users' passwords."""
     if settings.index_password is None or settings.staging_password is None:
         problem = "WHEELYARD_INDEX_PASSWORD and WHEELYARD_STAGING_PASSWORD are needed: others log in with them"
         raise SettingsInvalidError(problems=[problem])
@@ -83,7 +83,7 @@ async def open_index(places: Places) -> AsyncIterator[IndexBackends]:
 
 
 def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> OwnWheels:
-    """Give our own wheels as something to build with: those of the level that is published on, and above."""
+    """Return our own wheels that builds may use: those of the publish level, and above."""
     cache = ContentCache(root=StateDir(settings.state_dir).file_cache, floor_bytes=settings.disk_floor_bytes)
     return OwnWheels(
         store=PostgresWheels(database), storage=index.storage, cache=cache, level=Level(settings.publish_level)
@@ -91,7 +91,7 @@ def own_wheels(settings: Settings, database: Database, index: IndexBackends) -> 
 
 
 def check_index(database: Database, index: IndexBackends, wheels: WheelStore) -> CheckIndex:
-    """Make what compares devpi with the database."""
+    """Make the comparison of devpi with the database."""
     return CheckIndex(
         wheels=wheels,
         storage=index.storage,
@@ -101,18 +101,18 @@ def check_index(database: Database, index: IndexBackends, wheels: WheelStore) ->
 
 
 def regular_check(database: Database, index: IndexBackends) -> RegularCheck:
-    """Make what a worker does to have devpi and the database compared now and then."""
+    """Make the regular comparison of devpi with the database that a worker runs."""
     check = check_index(database, index, PostgresWheels(database))
     return RegularCheck(PostgresPeriodic(database), check)
 
 
 def worker_index(settings: Settings, database: Database, index: IndexBackends) -> WheelIndex:
-    """Give the index that a worker publishes on."""
+    """Return the index that a worker publishes on."""
     return retained_index(database, index, settings.publish_level)
 
 
 def retained_index(database: Database, index: IndexBackends, level: Level) -> WheelIndex:
-    """Give an index to publish on: no name ever gets other bytes, even after a deletion."""
+    """Return an index on which no file name ever gets other bytes, even after a deletion."""
     return RetainedIndex(
         index.indexes[level],
         wheels=PostgresWheels(database),

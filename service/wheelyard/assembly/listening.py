@@ -1,7 +1,8 @@
-"""The API's port and who is connected to it: taken before anything is started, and held against those who take all.
+"""The API's port and its connections: bound before anything is started, with limits against callers that take all.
 
-uvicorn ends idle connections, but waits for ever for the rest of a request that was begun, and for a reader that reads
-no more. Here every connection has a time for what it is at, a bound by its address, and one of all.
+uvicorn closes idle connections, but waits for ever for the rest of a request, and for a reader that has stopped
+(https://github.com/Kludex/uvicorn/issues/157). Here every connection has a time limit for its present step, a limit by
+its address, and one for all.
 """
 
 import asyncio
@@ -30,38 +31,38 @@ _log: Final = get_logger(__name__)
 _SWEEP_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 5
 _RESERVED_FILES: Final = 256
-"""Of a process's open files, for the database, programs and everything else that is not a caller."""
+"""Open files that are reserved for the database, programs and everything else that is not a caller."""
 # Linux' struct tcp_info up to tcpi_bytes_acked.
 _TCP_INFO: Final = struct.Struct("=120xQ")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionLimits:
-    """What a connection may take."""
+    """The limits of connections."""
 
     head_seconds: float = 10.0
-    """For a request's head, from the first byte, or from the beginning of the connection."""
+    """Time for a request's head, from the first byte, or from the beginning of the connection."""
     head_bytes: int = 64 << 10
-    """For a request's head, and for what is around its body."""
+    """Size of a request's head and of what is around its body."""
     idle_seconds: int = 5
-    """Until the next request."""
+    """Time until the next request."""
     body_seconds: float = 20.0
-    """For a body, beside what its bytes get."""
+    """Time for a body, in addition to the time for its bytes."""
     bytes_per_second: int = 1 << 10
-    """How fast a body has to come, and an answer that waits has to be read, at least."""
+    """Lowest rate at which a body must come, and a waiting answer must be read."""
     reading_seconds: float = 60.0
-    """How often it is looked whether an answer that waits is read fast enough."""
+    """How often the rate at which a waiting answer is read is checked."""
     linger_seconds: float = 5.0
-    """For who still sends a body after its answer."""
+    """Time for a caller that still sends a body after its answer."""
     per_address: int = 1024
-    """Connections of one address; 0 is no limit. Of an IPv6 address the first half counts, which is one customer's."""
+    """Connections of one address; 0 is no limit. Of an IPv6 address the first half counts, which one customer has."""
     total: int = 4096
     trusted: tuple[IPv4Network | IPv6Network, ...] = ()
     """Proxies, which hold connections for many callers."""
 
     @classmethod
     def of(cls, settings: Settings) -> "ConnectionLimits":
-        """Take over what the operator says, as far as this process may open files."""
+        """Return the operator's limits, as far as this process may open files."""
         return cls(
             per_address=settings.connections_per_address,
             total=max(16, min(settings.connections, _allowed_files() - _RESERVED_FILES)),
@@ -70,7 +71,10 @@ class ConnectionLimits:
 
 
 def _allowed_files() -> int:
-    """Let this process open more files where it may do that by itself; the usual limit of 1,024 is a relic."""
+    """Raise this process's own limit of open files, and return it.
+
+    The usual limit of 1,024 only exists for programs that use select() (https://github.com/golang/go/issues/46279).
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -81,7 +85,7 @@ def _allowed_files() -> int:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which knows since when it waits for what."""
+    """uvicorn's protocol, which also records since when it waits for what."""
 
     def __init__(self, *, open_connections: "Connections", **arguments: Any) -> None:  # noqa: ANN401  uvicorn's own
         super().__init__(**arguments)
@@ -93,39 +97,39 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger_since: float | None = None
         self._refused = False
         self._around_bytes = 0
-        """Received of the request that comes now, without its body."""
+        """Received bytes of the present request, without its body."""
         self._body_bytes = 0
         self._reading: tuple[float, int] | None = None
-        """Since when an answer waits for its reader, and what that had taken by then."""
+        """Since when an answer waits for its reader, and how many bytes had arrived then."""
 
     @property
     def answers(self) -> bool:
-        """Tell whether a request is being answered."""
+        """Return whether a request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
     @property
     def awaits_caller(self) -> bool:
-        """Tell whether nothing goes on here until more of a request comes."""
+        """Return whether nothing happens here until more of a request comes."""
         return not self.answers or self._body_since is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request, if there is room."""
+        """Start to wait for a request, if there is room."""
         super().connection_made(transport)
         if self.client is not None:
-            # On a socket for both families, an IPv4 address would else be none that anybody has named.
+            # A socket for both families reports IPv4 addresses as IPv6 ones, which no setting names.
             self.client = (plain_address(self.client[0]), self.client[1])
         self._head_since = self.loop.time()
         if not self._open.admit(self):
             self.refuse(TooManyConnectionsError(limit=self._limits.per_address))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Make room for another."""
+        """Make room for another connection."""
         self._open.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, within the limits of a head."""
+        """Process received bytes, within the limits of a head."""
         if self._refused or self.transport.is_closing():
             return
         if self._head_since is None and self._body_since is None:
@@ -134,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._around_bytes += len(data)
         super().data_received(data)
         self._around_bytes -= self._body_bytes - body_bytes
-        # A body in pieces has some bytes around each.
+        # A chunked body has some bytes around each chunk.
         if self._around_bytes > self._limits.head_bytes + 8 * self._body_bytes and not self.transport.is_closing():
             self.refuse(RequestTooLargeError(limit_bytes=self._limits.head_bytes))
 
@@ -143,34 +147,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self._around_bytes = self._body_bytes = 0
 
     def on_message_begin(self) -> None:
-        """Count anew; a further request may begin within what came of the one before."""
+        """Start a new count; a further request may begin in the bytes received with the former one."""
         super().on_message_begin()
         if self._head_since is None:
             self._begin_head()
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
+        """Start to wait for the body."""
         self._head_since, self._body_since = None, self.loop.time()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count what gives a body more time."""
+        """Count the bytes, which extend the time for the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for nothing but our own answer."""
+        """Stop the time: only our own answer is missing."""
         self._body_since = self._linger_since = None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request; who still sends a body that was answered does not do so for ever."""
+        """Start to wait for the next request; a caller that still sends an answered body gets a time limit."""
         super().on_response_complete()
         if self._body_since is not None and not self.answers:
             self._linger_since = self.loop.time()
 
     def look(self, now: float) -> None:
-        """End the connection if its time is over."""
+        """Close the connection if its time is over."""
         limits = self._limits
         if self._is_read_too_slowly(now):
             self.transport.abort()
@@ -200,15 +204,16 @@ class BoundedProtocol(HttpToolsProtocol):
         return acknowledged - before < self._limits.bytes_per_second * (now - since)
 
     def _acknowledged_bytes(self) -> int:
-        """Ask the kernel how much of what we sent has arrived: our own buffer is behind its buffer."""
-        line: socket.socket = self.transport.get_extra_info("socket")
-        acknowledged: int = _TCP_INFO.unpack(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))[0]
+        """Return how many bytes have arrived at the caller; the kernel has a buffer of its own behind ours."""
+        sock: socket.socket = self.transport.get_extra_info("socket")
+        acknowledged: int = _TCP_INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))[0]
         return acknowledged
 
     def refuse(self, error: WheelyardError) -> None:
-        """Answer with a problem, unless an answer has begun, and read no more of it.
+        """Answer with a problem, unless an answer has begun, and read no more of the request.
 
-        Hanging up at once would reset the connection, and with it the answer, while the caller still sends.
+        An immediate close would reset the connection while the caller still sends, and the answer would be lost
+        (https://github.com/KeepSafe/aiohttp/pull/1050).
         """
         if self.answers:
             self.transport.abort()
@@ -223,7 +228,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class Connections:
-    """All connections of this process, by address; who waits longest for nothing makes way for others."""
+    """All connections of this process, by address; the one that is idle for longest makes room for others."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
@@ -231,7 +236,7 @@ class Connections:
         self._count = 0
 
     def admit(self, new: BoundedProtocol) -> bool:
-        """Note a connection; False if there is no room for it, since all others are being answered."""
+        """Add a connection; return False if there is no room for it, since all others are being answered."""
         address = new.client[0] if new.client else ""
         key, limit = caller_of_address(address), self.limits.per_address
         own = self._open[key]
@@ -241,12 +246,12 @@ class Connections:
         if crowded and not _make_way(own, new):
             return False
         if self._count > self.limits.total:
-            # Whoever has most gives first.
+            # The address with most connections loses one first.
             return _make_way(max(self._open.values(), key=len), new)
         return True
 
     def forget(self, gone: BoundedProtocol) -> None:
-        """Note that a connection has ended."""
+        """Remove a connection that has ended."""
         key = caller_of_address(gone.client[0] if gone.client else "")
         if gone in self._open.get(key, ()):
             del self._open[key][gone]
@@ -255,7 +260,7 @@ class Connections:
                 del self._open[key]
 
     async def watch(self) -> None:
-        """End what takes too long, each second, until cancelled."""
+        """Close connections whose time is over, each second, until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = asyncio.get_running_loop().time()
@@ -278,7 +283,7 @@ def _look(connection: BoundedProtocol, now: float) -> None:
 
 
 def _make_way(connections: dict[BoundedProtocol, None], new: BoundedProtocol) -> bool:
-    """Close the oldest connection that waits for its caller, at best one that has begun no request."""
+    """Close the oldest connection that waits for its caller, preferably one without a request."""
     others = [one for one in connections if one is not new]
     idle = (one for one in others if not one.answers)
     oldest = next(idle, None) or next((one for one in others if one.awaits_caller), None)
@@ -298,14 +303,15 @@ async def serve(
     connections = Connections(ConnectionLimits.of(settings))
     config = uvicorn.Config(
         app,
-        # uvicorn takes whatever makes a protocol.
+        # uvicorn accepts any callable that makes a protocol.
         http=cast("type[asyncio.Protocol]", functools.partial(BoundedProtocol, open_connections=connections)),
         ws="none",
         log_config=None,
         access_log=False,
         timeout_keep_alive=connections.limits.idle_seconds,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        # What nobody named is not believed; without this uvicorn reads an environment variable of its own.
+        # Only named proxies are trusted. Without this, uvicorn trusts those in $FORWARDED_ALLOW_IPS
+        # (https://github.com/encode/uvicorn/pull/1423).
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
@@ -321,7 +327,10 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals end the whole process, not only the API."""
+    """uvicorn without its signal handlers: signals end the whole process, not only the API.
+
+    uvicorn has no option for that (https://github.com/Kludex/uvicorn/issues/526).
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -331,38 +340,39 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def holding_port(settings: Settings) -> Iterator[socket.socket]:
-    """Hold the API's port without listening yet, so that early callers are refused and do not wait.
+    """Bind the API's port without listening yet, so that early callers are refused and do not wait.
 
-    Raises ServiceStartError if somebody else has it.
+    Raises ServiceStartError if another process has it.
     """
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as listener:
-        # As servers do, so that connections of the last one that linger do not count.
+        # As servers do, so that lingering connections of the former process do not block the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # An answer is two writes, and without this the second waits up to 40 ms for the caller's acknowledgement of the
-        # first. asyncio sets it only on connections whose protocol is spelt out (base_events._set_nodelay), not
-        # with a socket that is made here. Connections take it over from the socket that listens.
+        # An answer is two writes. Without this the second one waits up to 40 ms until the caller acknowledges the
+        # first. asyncio sets it only for sockets with a protocol number
+        # (https://github.com/python/cpython/issues/148783), which this one lacks. Connections inherit it from the
+        # listening socket.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise _cannot_be_had(settings, error) from error
+            raise _cannot_be_used(settings, error) from error
         yield listener
 
 
 def open_port(settings: Settings, listener: socket.socket) -> None:
-    """Let callers in; raises ServiceStartError if somebody who held the same port was quicker."""
+    """Start to listen; raise ServiceStartError if another process that bound the same port was quicker."""
     try:
         listener.listen()
     except OSError as error:
-        raise _cannot_be_had(settings, error) from error
+        raise _cannot_be_used(settings, error) from error
 
 
-def _cannot_be_had(settings: Settings, error: OSError) -> ServiceStartError:
-    reason = f"{settings.host}:{settings.port} cannot be had ({error.strerror}); choose another WHEELYARD_PORT"
+def _cannot_be_used(settings: Settings, error: OSError) -> ServiceStartError:
+    reason = f"{settings.host}:{settings.port} cannot be used ({error.strerror}); choose another WHEELYARD_PORT"
     return ServiceStartError(service="The API", reason=reason)
 
 
 def url_of(listener: socket.socket) -> str:
-    """Give the address that the port is reached at."""
+    """Return the URL of the port."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

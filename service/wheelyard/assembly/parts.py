@@ -1,4 +1,4 @@
-"""What a process makes once and hands down: its settings, the container engine, the catalogue of builders.
+"""What a process makes once and passes on: its settings, the container engine, the catalogue of builders.
 
 An engine may take 20 seconds to answer, so a service, a worker, a trial and a command each ask it once.
 """
@@ -47,7 +47,7 @@ class Parts:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The built-in catalogue with the operator's own laid over it; blocks, raises CatalogueInvalidError."""
+        """The built-in catalogue with the operator's changes; blocks, raises CatalogueInvalidError."""
         return read_catalogue(self.settings.catalogue)
 
     @cached_property
@@ -57,7 +57,7 @@ class Parts:
 
 
 async def make_parts(settings: Settings) -> Parts:
-    """Make all parts in a thread, so that an engine that is slow to answer holds up nothing else."""
+    """Make all parts in a thread, so that a slow engine does not block the event loop."""
     parts = Parts(settings)
     await asyncio.to_thread(lambda: (parts.engine, parts.catalogue))
     return parts
@@ -110,7 +110,7 @@ def pip_wheel(settings: Settings) -> Path:
 
 
 def recipe_registry(parts: Parts, *further: Path) -> RecipeFolders:
-    """Say where recipes are: in the built-in book, then in the operator's own places, then in further folders."""
+    """Make the registry of recipes: the built-in ones, then the operator's places, then further folders."""
     settings = parts.settings
     root = StateDir(settings.state_dir).recipes
     sources = [parse_recipe_source(text) for text in settings.recipes]
@@ -119,7 +119,7 @@ def recipe_registry(parts: Parts, *further: Path) -> RecipeFolders:
 
 
 def known_suites(catalogue: Catalogue) -> frozenset[str]:
-    """Say which suites a recipe may name: the catalogue's, and those of the book, which a catalogue may leave out."""
+    """Return the suites that a recipe may name: the catalogue's, and those of built-in recipes."""
     return BOOK_SUITES | catalogue.suite.keys()
 
 

@@ -1,4 +1,4 @@
-"""Assembly of prebuilds, and the loop that brings them on beside the API."""
+"""Assembly of prebuilds, and the loop that advances them beside the API."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ _log = get_logger(__name__)
 
 
 def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
-    """Say how uv is run; whatever runs it in a process is given the same slots."""
+    """Return the options of uv, with the same slots for every use in a process."""
     return UvResolverOptions(
         cache_dir=StateDir(settings.state_dir).uv_cache,
         environment=os.environ,
@@ -56,13 +56,13 @@ def uv_options(settings: Settings, slots: FairSlots) -> UvResolverOptions:
 def resolver_pages(
     settings: Settings, source: SourceIndex, own: OwnWheels | None, parsers: ParserPool
 ) -> ResolverPages:
-    """Say what uv is shown beside upstream's pages."""
+    """Make the pages that uv reads in addition to upstream's."""
     own_projects = OwnProjects.of(settings.own_projects)
     return ResolverPages(source=source, own=own, own_projects=own_projects, parsers=parsers)
 
 
 def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build: RequestBuild) -> Prebuilds:
-    """Assemble the use cases of requests for whole applications."""
+    """Make the use cases of requests for whole applications."""
     settings, database, parsers = backends.parts.settings, backends.database, backends.parsers
     wheels, store = PostgresWheels(database), PostgresPrebuilds(database, limits=open_limits(settings))
     advance = AdvancePrebuild(
@@ -93,7 +93,7 @@ def make_prebuilds(backends: Backends, *, builds: PostgresBuilds, request_build:
 
 
 def _read_dependencies(backends: Backends) -> ReadDependencies:
-    """Assemble what turns an application's files into the releases that it needs."""
+    """Make the use case that turns an application's files into the releases that it needs."""
     settings = backends.parts.settings
     own = own_wheels(settings, backends.database, backends.index)
     pages = resolver_pages(settings, backends.source, own, backends.parsers)
@@ -107,7 +107,7 @@ def _read_dependencies(backends: Backends) -> ReadDependencies:
 
 
 def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) -> MirrorWheel:
-    """Assemble what brings upstream wheels to our index."""
+    """Make the use case that mirrors upstream wheels."""
     return MirrorWheel(
         source=source,
         index=retained_index(database, index, Level.PROD),
@@ -117,7 +117,7 @@ def mirror_wheel(database: Database, source: SourceIndex, index: IndexBackends) 
 
 
 def webhook_rules(settings: Settings) -> WebhookRules:
-    """Say with what webhooks are signed and where they may go."""
+    """Return the secrets of webhooks and where webhooks may go."""
     secret, former = settings.webhook_secret, settings.webhook_former_secret
     return WebhookRules(
         secret=secret.get_secret_value() if secret else None,
@@ -127,7 +127,7 @@ def webhook_rules(settings: Settings) -> WebhookRules:
 
 
 def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
-    """Assemble what empties the outbox of webhooks."""
+    """Make the sender of webhooks."""
     rules = webhook_rules(settings)
     return SendWebhooks(
         outbox=PostgresWebhooks(database),
@@ -139,7 +139,7 @@ def make_webhooks(settings: Settings, database: Database) -> SendWebhooks:
 
 
 async def advance_forever(advance: AdvancePrebuild, webhooks: SendWebhooks) -> None:
-    """Bring prebuilds on, and tell of those that are over, until cancelled."""
+    """Advance prebuilds, and send webhooks for those that are over, until cancelled."""
     async with asyncio.TaskGroup() as group:
         group.create_task(repeat("prebuilds", advance.once, seconds=_POLL_SECONDS, eager=True))
         group.create_task(repeat("webhooks", webhooks.once, seconds=_POLL_SECONDS, eager=True))

@@ -49,7 +49,7 @@ from wheelyard.web.rendering import error_page
 
 
 async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_here: bool) -> ApiServices:
-    """Assemble what the API answers with; the engine of its own host matters to it only if a worker builds there."""
+    """Make the services of the API; its host's engine matters only if a worker builds there."""
     parts, database, settings = backends.parts, backends.database, backends.parts.settings
     queue = BuildQueue(database.conninfo)
     builds = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
@@ -91,7 +91,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
 
 
 def _readiness(backends: Backends, builds: PostgresBuilds, *, builds_here: bool) -> dict[str, Check]:
-    """Name what must answer before the API is ready."""
+    """Return what must answer before the API is ready."""
     checks: dict[str, Check] = {"database": builds.ping, "index": backends.index.indexes[Level.PROD].ping}
     return checks | ({"engine": ContainerEngine(backends.parts.engine).ping} if builds_here else {})
 
@@ -107,7 +107,7 @@ def listens_here_alone(host: str) -> bool:
 def index_services(
     settings: Settings, database: Database, index: IndexBackends, *, targets: Sequence[Target]
 ) -> IndexServices:
-    """Assemble the use cases of our index, whose wheels are for these targets."""
+    """Make the use cases of our index, whose wheels are for these targets."""
     wheels = PostgresWheels(database)
     listing = Listing(targets=tuple(targets))
     pages = SimplePages(wheels, listing=listing)
@@ -142,7 +142,7 @@ def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = rando
 
 
 async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: OrderDependencies) -> None:
-    """Do what is done beside the API: keep recipes up to date, order what builds wait for."""
+    """Run the API's background work: update recipes, request missing releases."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(repeat("recipes", recipes.update, seconds=settings.recipes_interval_seconds))
         tasks.create_task(supply.run())

@@ -1,4 +1,4 @@
-"""The long-running processes: the whole service in one, the API alone, a worker alone. Stops what it started."""
+"""The long-running processes: the whole service in one, the API alone, a worker alone. Each stops what it started."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ async def run_up(settings: Settings) -> None:
     """Run everything here until a signal comes."""
     parts = await make_parts(settings)
     async with (
-        stop_on_signals(_say) as stop,
+        stop_on_signals(_print) as stop,
         _serving(parts, stop, builds_here=True) as (backends, services, listener),
     ):
         await _ensure_first_token(settings, tokens_of(backends.database))
@@ -60,12 +60,12 @@ async def run_serve(settings: Settings) -> None:
     _require_external(settings)
     parts = await make_parts(settings)
     async with (
-        stop_on_signals(_say) as stop,
+        stop_on_signals(_print) as stop,
         _serving(parts, stop, builds_here=False) as (backends, services, listener),
     ):
         webhooks = make_webhooks(settings, backends.database)
         open_port(settings, listener)
-        _say(f"API on {url_of(listener)}")
+        _print(f"API on {url_of(listener)}")
         async with _running(services.upkeep()), _running(advance_forever(services.prebuilds.advance, webhooks)):
             await _answer(settings, services, listener, stop)
 
@@ -74,12 +74,12 @@ async def run_worker(settings: Settings) -> None:
     """Run one worker until a signal comes."""
     _require_external(settings)
     parts = await make_parts(settings)
-    async with stop_on_signals(_say) as stop, _holding_state(settings), open_backends(parts, _say) as backends:
+    async with stop_on_signals(_print) as stop, _holding_state(settings), open_backends(parts, _print) as backends:
         worker = make_worker(backends)
-        _say(f"worker {worker.registration.name}")
+        _print(f"worker {worker.registration.name}")
         async with _running(worker.run()):
             await stop.wait()
-            _say(f"draining for at most {settings.drain_seconds:g} s; a second signal hands back at once")
+            _print(f"draining for at most {settings.drain_seconds:g} s; a second signal requeues builds at once")
             await worker.drain(settings.drain_seconds)
 
 
@@ -88,39 +88,39 @@ async def run_devpi(settings: Settings, *, host: str, port: int) -> None:
     devpi = EmbeddedDevpi(
         settings.state_dir, lock_file=data_path("devpi.lock"), serving=devpi_serving(settings, host, port)
     )
-    async with stop_on_signals(_say) as stop, _holding_state(settings), devpi as endpoint:
-        _say(f"devpi on {endpoint.url}")
+    async with stop_on_signals(_print) as stop, _holding_state(settings), devpi as endpoint:
+        _print(f"devpi on {endpoint.url}")
         async with _running(devpi.watch()):
             await stop.wait()
 
 
 @dataclass(kw_only=True, slots=True)
 class Stop:
-    """Whether somebody has asked this process to stop."""
+    """Whether this process was asked to stop."""
 
     asked: asyncio.Event
     main: "asyncio.Task[object] | None"
-    say: Callable[[str], None]
+    report: Callable[[str], None]
     in_order: bool = False
-    """True once something waits for the wish: then nothing needs to be cancelled to heed it."""
+    """True once something waits for the request to stop: then nothing needs to be cancelled."""
 
     async def wait(self) -> None:
-        """Wait for the wish."""
+        """Wait until this process is asked to stop."""
         self.in_order = True
         await self.asked.wait()
 
     def ask(self) -> None:
-        """Wish; whoever wishes again is in a hurry."""
-        self.say("stopping")
+        """Ask this process to stop; a second call cancels what still runs."""
+        self.report("stopping")
         if self.main is not None and (self.asked.is_set() or not self.in_order):
             self.main.cancel()
         self.asked.set()
 
 
 @contextlib.asynccontextmanager
-async def stop_on_signals(say: Callable[[str], None]) -> AsyncIterator[Stop]:
-    """Heed the signals for as long as the block runs; one that a signal has cancelled ends without an error."""
-    stop = Stop(asked=asyncio.Event(), main=asyncio.current_task(), say=say)
+async def stop_on_signals(report: Callable[[str], None]) -> AsyncIterator[Stop]:
+    """Handle signals while the block runs; a block that a signal has cancelled ends without an error."""
+    stop = Stop(asked=asyncio.Event(), main=asyncio.current_task(), report=report)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.ask)
@@ -138,18 +138,18 @@ async def stop_on_signals(say: Callable[[str], None]) -> AsyncIterator[Stop]:
 async def _serving(
     parts: Parts, stop: Stop, *, builds_here: bool
 ) -> AsyncIterator[tuple[Backends, ApiServices, socket.socket]]:
-    """Take the port, then start what the API stands on: a taken port is said before anything has begun."""
+    """Bind the port, then start the API's backends: a port in use is reported before anything starts."""
     settings = parts.settings
     async with _holding_state(settings):
         with holding_port(settings) as listener:
-            async with open_backends(parts, _say) as backends:
+            async with open_backends(parts, _print) as backends:
                 services = await api_services(backends, stopping=stop.asked, builds_here=builds_here)
                 yield backends, services, listener
 
 
 @contextlib.asynccontextmanager
 async def _holding_state(settings: Settings) -> AsyncIterator[None]:
-    """Begin the log, and keep the state directory to this process."""
+    """Start the log, and reserve the state directory for this process."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     state = StateDir(settings.state_dir)
     await asyncio.to_thread(state.make)
@@ -158,7 +158,7 @@ async def _holding_state(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
-    """Leave a token that works where the command line finds it."""
+    """Write a valid token where the command line finds it."""
     file = StateDir(settings.state_dir).token
     if file.exists():
         with contextlib.suppress(UnauthenticatedError):
@@ -170,13 +170,13 @@ async def _ensure_first_token(settings: Settings, tokens: Tokens) -> None:
 
 @contextlib.contextmanager
 def _announced(settings: Settings, listener: socket.socket, index_url: str) -> Iterator[None]:
-    """Say where everything is, on the terminal and in the state directory, for as long as it is there."""
+    """Announce all addresses, on the terminal and in the state directory, while they are valid."""
     state = StateDir(settings.state_dir)
     url = url_of(listener)
     write_atomic(state.api, json.dumps({"url": url, "index_url": index_url, "pid": os.getpid()}) + "\n")
-    _say(f"API    {url}  (documentation: {url}/docs)")
-    _say(f"index  {url}/simple/  (devpi, which holds the wheels: {index_url}/+simple/)")
-    _say(f"token  in {state.token}")
+    _print(f"API    {url}  (documentation: {url}/docs)")
+    _print(f"index  {url}/simple/  (devpi, which holds the wheels: {index_url}/+simple/)")
+    _print(f"token  in {state.token}")
     try:
         yield
     finally:
@@ -184,14 +184,14 @@ def _announced(settings: Settings, listener: socket.socket, index_url: str) -> I
 
 
 async def _answer(settings: Settings, services: ApiServices, listener: socket.socket, stop: Stop) -> None:
-    """Answer requests until we are told to stop."""
+    """Answer requests until this process is asked to stop."""
     app = make_app(services)
-    keep_for_good()
+    freeze_objects()
     await serve(app, settings, listener, stop.wait)
 
 
-def keep_for_good() -> None:
-    """Take what is there out of Python's collections: looking through it holds up answers for a tenth of a second."""
+def freeze_objects() -> None:
+    """Exclude existing objects from garbage collection, which would block answers for a tenth of a second."""
     gc.collect()
     gc.freeze()
 
@@ -216,7 +216,7 @@ def _require_external(settings: Settings) -> None:
         raise SettingsInvalidError(problems=problems)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     with contextlib.suppress(OSError):  # a terminal that is gone, or a full disk, is no reason to stop
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

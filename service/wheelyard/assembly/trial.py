@@ -1,4 +1,4 @@
-"""Assembly of a trial: everything that builds and proves a wheel, without a database, an index and a service."""
+"""Assembly of a trial: what builds and verifies a wheel, without a database, an index and a service."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from wheelyard.usecases.try_recipe import TryRecipe
 
 @contextlib.asynccontextmanager
 async def open_trial(parts: Parts, *, recipes: RecipeFolders, keep: Path | None) -> AsyncIterator[TryRecipe]:
-    """Assemble a trial, which keeps the proven wheel in a folder, if there is one."""
+    """Make a trial, which saves the verified wheel in a folder, if there is one."""
     settings = parts.settings
     name = f"{worker_name(settings)}-trial-{os.getpid()}"
     options = attempt_options(settings, name)

@@ -1,4 +1,4 @@
-"""A worker process: takes builds from the queue and runs them, and sweeps up after workers that are gone."""
+"""A worker process: takes builds from the queue and runs them, and cleans up after lost workers."""
 
 import asyncio
 import contextlib
@@ -90,22 +90,22 @@ class Worker:
 
     registration: WorkerRegistration
     folder: Path
-    """Where its attempts work."""
+    """The directory of its attempts."""
     keeper: LeaseKeeper
-    """Keeps its leases while its loop is held up."""
+    """Extends its leases while its loop is blocked."""
     life: WorkerLife
-    """Tells how the former worker of this name ended."""
+    """Knows how the former worker of this name ended."""
     calls: BuildQueue
-    """Wakes it up."""
+    """Wakes it up when there is a new build."""
     queue: WorkQueue
     fleet: FleetStore
     engine: Engine
     look_at_images: Callable[[], Awaitable[EngineImages]]
     """Lists the images that its engine has."""
     host: HostWatch
-    figures: MetricStore
+    metrics: MetricStore
     lookups: CacheLookups
-    """What it has looked for in its caches since it told the others."""
+    """Its cache look-ups since the last report."""
     take_builds: TakeBuilds
     periodic: PeriodicWork
     pack_logs: Callable[[], Awaitable[None]]
@@ -116,7 +116,7 @@ class Worker:
     """How often images are refreshed; 0 is never."""
 
     async def run(self) -> None:
-        """Work until cancelled; what runs then is handed back."""
+        """Work until cancelled; builds that run then go back into the queue."""
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         await self._remove_leftovers()
         await self._note_former()
@@ -137,70 +137,70 @@ class Worker:
                     self.calls.run(self.take_builds.wake, lanes=lanes, name=self.registration.name), name="calls"
                 )
         finally:
-            await self._say(WorkerState.STOPPED)
+            await self._report_state(WorkerState.STOPPED)
             self.life.end()
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing new from now on, and return when what runs has ended, or the time is over."""
+        """Take nothing new from now on, and return when running builds have ended, or the time is over."""
         draining = asyncio.create_task(self.take_builds.drain(seconds))
-        await self._say(WorkerState.DRAINING)
+        await self._report_state(WorkerState.DRAINING)
         _log.info("worker-drained", everything_ended=await draining)
 
     async def _remove_leftovers(self) -> None:
-        """Remove containers that a former worker of this name left; an engine that is down is reported by builds."""
+        """Remove containers that a former worker of this name left; builds report an engine that does not answer."""
         with contextlib.suppress(OperatorError):
             count = await self.engine.remove_leftovers({WORKER_LABEL: self.registration.name})
             _log.info("leftovers-removed", count=count)
 
     async def _note_former(self) -> None:
-        """Note builds with which the former worker died; whoever cannot be told now takes it for lost."""
+        """Record the builds with which the former worker died; without a database it counts as lost later."""
         if (seconds := self.life.begin()) is not None:
             with contextlib.suppress(OperatorError):
                 count = await self.queue.note_death(self.registration.name, seconds=seconds)
                 _log.warning("worker-died", worker=self.registration.name, builds=count)
 
     async def _refresh(self) -> None:
-        """Refresh images when it is time; builds go on beside it, because each knows its image by its id."""
+        """Refresh images when it is time; builds continue meanwhile, because each knows its image by its id."""
         await self.refresh.run_if_due(self.refresh_interval_seconds)
 
     async def _report(self) -> None:
         await self.fleet.report_worker(
-            self._card_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
+            self._registration_as(self.registration.state if self.take_builds.is_open else WorkerState.DRAINING)
         )
-        await self._hand_over_lookups()
+        await self._report_lookups()
 
-    async def _hand_over_lookups(self) -> None:
-        """Add what was looked up to the figures of all; what cannot be told now is told the next time."""
-        tallies = self.lookups.take()
-        if not tallies:
+    async def _report_lookups(self) -> None:
+        """Add this process's cache look-ups to the shared metrics; after an error they are added the next time."""
+        counts = self.lookups.take()
+        if not counts:
             return
         try:
-            await self.figures.add(tallies)
+            await self.metrics.add(counts)
         except OperatorError:
-            self.lookups.put_back(tallies)
+            self.lookups.put_back(counts)
             raise
 
     async def _report_images(self) -> None:
         await self.fleet.report_images(await self.look_at_images())
 
-    async def _say(self, state: WorkerState) -> None:
-        """Tell the others what becomes of us; who cannot be told finds out."""
+    async def _report_state(self, state: WorkerState) -> None:
+        """Report our state to the others; without a report they notice the missing heartbeats."""
         with contextlib.suppress(OperatorError, TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                await self.fleet.report_worker(self._card_as(state))
+                await self.fleet.report_worker(self._registration_as(state))
 
-    def _card_as(self, state: WorkerState) -> WorkerRegistration:
+    def _registration_as(self, state: WorkerState) -> WorkerRegistration:
         return replace(self.registration, state=state, host_figures=self.host.newest)
 
 
 def worker_name(settings: Settings) -> str:
-    """Name this worker: the same at each start on one host and state directory, so that it finds its leavings."""
+    """Return this worker's name, which identifies its host and state directory, so that it finds its remains."""
     place = hashlib.sha256(str(settings.state_dir.resolve()).encode()).hexdigest()[:8]
     return f"{socket.gethostname()}-{place}"
 
 
 def make_worker(backends: Backends) -> Worker:
-    """Assemble a worker."""
+    """Make a worker."""
     parts, database, settings = backends.parts, backends.database, backends.parts.settings
     registration, metrics, calls = worker_registration(parts), PostgresMetrics(database), BuildQueue(database.conninfo)
     queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
@@ -221,7 +221,7 @@ def make_worker(backends: Backends) -> Worker:
         engine=tools.engine,
         look_at_images=image_inventory(parts).look,
         host=HostWatch(engine=parts.engine, state_dir=settings.state_dir),
-        figures=metrics,
+        metrics=metrics,
         lookups=backends.lookups,
         take_builds=TakeBuilds(queue=queue, run_build=run_build, options=_take_options(settings, registration)),
         index_check=regular_check(database, backends.index),
@@ -274,7 +274,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     uv_slots: FairSlots,
     lookups: CacheLookups | None = None,
 ) -> Tools:
-    """Gather what the stages of attempts use; without wheels of our own, they build with upstream's alone."""
+    """Make the tools of the stages; without wheels of our own, builds use only upstream's."""
     settings = parts.settings
     return Tools(
         source=MixedSource(source, own) if own else source,
@@ -304,7 +304,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
 
 
 def attempt_options(settings: Settings, name: str) -> AttemptOptions:
-    """Say how a worker of this name runs attempts."""
+    """Return how a worker of this name runs attempts."""
     return AttemptOptions(
         worker=name,
         folder=StateDir(settings.state_dir).attempts(name),
@@ -318,7 +318,7 @@ def attempt_options(settings: Settings, name: str) -> AttemptOptions:
 
 
 def worker_registration(parts: Parts) -> WorkerRegistration:
-    """Say what this worker is, where it can build and what it can give."""
+    """Return the registration of this worker: where it can build and its capacity."""
     settings, architecture = parts.settings, platform.machine()
     choices = tuple(parts.catalogue.on(architecture).builders())
     wanted = settings.worker_suites or {choice.suite for choice in choices}
@@ -339,7 +339,7 @@ def worker_registration(parts: Parts) -> WorkerRegistration:
 
 
 def _capacity(settings: Settings) -> Capacity:
-    """Say what a worker can give; unless the settings say so, all its slots fit beside each other."""
+    """Return a worker's capacity; unless the settings name it, builds in all slots fit beside each other."""
     return Capacity(
         slots=settings.worker_slots,
         cpus=settings.worker_cpus or settings.worker_slots * settings.limit_cpus,
@@ -352,7 +352,7 @@ def _retention(settings: Settings) -> Retention:
 
 
 def _certificates(settings: Settings) -> Path | None:
-    """Say which certificates to trust: the operator's, else this host's, if it has them in one file."""
+    """Return the certificates to trust: the operator's, else this host's, if it has them in one file."""
     if settings.ca_bundle is not None:
         return settings.ca_bundle
     system = ssl.get_default_verify_paths().cafile
@@ -360,7 +360,7 @@ def _certificates(settings: Settings) -> Path | None:
 
 
 def _limit_rules(settings: Settings) -> LimitRules:
-    """Say what builds get; the most is what the worker can give to all of its builds together."""
+    """Return the limits of builds; the highest is what the worker can give to all of its builds together."""
     default, capacity = _limits(settings), _capacity(settings)
     ceiling = replace(
         default,

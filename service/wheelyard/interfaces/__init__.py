@@ -1,4 +1,4 @@
-"""The outside world as the use cases see it, a Protocol for each subject. Must not import what implements them."""
+"""The outside world as the use cases see it: Protocols, grouped by subject."""
 
 from wheelyard.interfaces.access import AuditStore, TokenStore
 from wheelyard.interfaces.builds import AttemptStore, BuildStore, LogStore, MetricStore, MissingReleaseStore

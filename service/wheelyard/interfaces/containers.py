@@ -1,4 +1,4 @@
-"""The container engine and its images. Must not import what implements it."""
+"""The container engine and its images."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What a container may use at most."""
+    """Limits of a container."""
 
     memory_bytes: int
     cpus: float
@@ -26,14 +26,14 @@ class Network(StrEnum):
 
     NONE = "none"
     PREFETCH = "prefetch"
-    """The registry of crates; for the prefetcher alone (``pipeline/crates.py``): it runs no code of the project's."""
+    """The registry of crates; only for the prefetcher (``pipeline/crates.py``), which runs no code of the project."""
     RECIPE = "recipe"
-    """What the operator gives builds whose recipe asks for a network."""
+    """The operator's network for builds whose recipe asks for one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerSpec:
-    """A container to run: always without root, capabilities or host mounts, and but for two kinds without network."""
+    """A container to run: always without root, capabilities or host mounts, and with two exceptions without network."""
 
     image: str
     command: tuple[str, ...]
@@ -44,18 +44,18 @@ class ContainerSpec:
 
 
 class Container(Protocol):
-    """A running container, spoken to over its standard streams."""
+    """A running container with its standard streams."""
 
     async def write(self, data: bytes) -> None:
-        """Send bytes to its standard input; raises ConnectionError if it is gone."""
+        """Write bytes to its standard input; raise ConnectionError if it is gone."""
         ...
 
     async def read_line(self, limit: int) -> bytes:
-        """Read one line of its standard output, b"" at the end; raises ValueError if it is longer than the limit."""
+        """Return one line of its standard output, b"" at the end; raise ValueError if it is longer than the limit."""
         ...
 
     async def read(self, size: int) -> bytes:
-        """Read at most ``size`` bytes of its standard output, b"" at the end."""
+        """Return at most ``size`` bytes of its standard output, b"" at the end."""
         ...
 
     async def wait(self) -> int:
@@ -63,19 +63,19 @@ class Container(Protocol):
         ...
 
     async def ran_out_of_memory(self) -> bool:
-        """Tell, of one that has ended, whether the engine saw the kernel kill anything in it for want of memory."""
+        """Return whether the engine saw the kernel kill a process in an ended container for want of memory."""
         ...
 
 
 class LogSink(Protocol):
-    """Takes a log as it comes."""
+    """Accepts a log while it is written."""
 
     async def write(self, data: bytes) -> None:
-        """Take a piece of what a container, or a program that makes images, prints: a stranger's text."""
+        """Write output of a container, or of a program that builds images: untrusted text."""
         ...
 
     async def note(self, text: str, *, stage: str | None = None) -> None:
-        """Take a line of our own; ``stage`` if it begins one."""
+        """Write a note of our own; ``stage`` if it begins one."""
         ...
 
 
@@ -87,7 +87,7 @@ class Engine(Protocol):
         ...
 
     async def remove_leftovers(self, labels: Mapping[str, str]) -> int:
-        """Kill and remove our containers with these labels; return how many there were."""
+        """Kill and remove our containers with these labels; return their number."""
         ...
 
     async def ping(self) -> None:
@@ -96,14 +96,14 @@ class Engine(Protocol):
 
 
 class Images(Protocol):
-    """The images that builds run in, made when they are first needed."""
+    """The images that builds run in, built when they are first needed."""
 
     async def builder(
         self, *, suite: str, python: str, apt: Sequence[str], toolchains: Sequence[str] = (), log: LogSink
     ) -> str:
         """Return the id of a suite's builder for a Python, with these toolchains and system packages.
 
-        Raises ImageBuildFailedError, or ToolchainTooOldError if the suite has no toolchain that will do.
+        Raises ImageBuildFailedError, or ToolchainTooOldError if the suite has no toolchain that is new enough.
         """
         ...
 
@@ -115,7 +115,7 @@ class Images(Protocol):
         ...
 
     def package_manager(self, suite: str) -> str:
-        """Say what installs packages in a suite's builders: ``apt``, ``dnf`` or ``apk``; raises NotFoundError."""
+        """Return the package manager of a suite's builders: ``apt``, ``dnf`` or ``apk``; raise NotFoundError."""
         ...
 
     async def note_use(self, images: Collection[str]) -> None:

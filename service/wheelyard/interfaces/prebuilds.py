@@ -1,4 +1,4 @@
-"""Prebuilds and their webhooks, as their stores give them. Must not import what implements it."""
+"""Prebuilds and their webhooks, as their stores provide them."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -10,76 +10,77 @@ from wheelyard.domain.prebuilds.webhook import WebhookMessage
 
 
 class PrebuildStore(Protocol):
-    """What people want for whole applications, and how far it has come."""
+    """Requests for the dependencies of applications, and their progress."""
 
     async def create(self, prebuild: Prebuild) -> None:
-        """Keep a new prebuild with its items, and write it into the audit log."""
+        """Store a new prebuild with its items, and record it in the audit log."""
         ...
 
     async def get(self, prebuild_id: str) -> Prebuild:
-        """Read one, its builds' status as it is now; raises NotFoundError."""
+        """Return a prebuild with its builds' present status; raise NotFoundError."""
         ...
 
     async def list_prebuilds(self, *, limit: int) -> tuple[Prebuild, ...]:
-        """Read the newest ones, without their items and builds."""
+        """Return the newest prebuilds, without their items and builds."""
         ...
 
     async def cancel(self, prebuild_id: str, *, cancelled_by: str) -> Prebuild:
-        """End one, and with it the builds in the queue that nobody else wants, all in one transaction.
+        """Cancel a prebuild, and its queued builds that nothing else needs, all in one transaction.
 
-        No build is started for it any more, whoever is at it. One that is over stays as it is; raises NotFoundError.
+        No build is started for it any more, whichever process works on it. One that is over stays as it is; raises
+        NotFoundError.
         """
         ...
 
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
-        """List prebuilds, newest first, with how many of their items stand where; raises NotFoundError."""
+        """Return prebuilds, newest first, with the number of items in each state; raise NotFoundError."""
         ...
 
     async def claim(self, *, lease_seconds: float) -> PrebuildTurn | None:
-        """Take the unfinished one that was looked at longest ago and that nobody holds; None if there is none.
+        """Claim the unfinished prebuild that was looked at longest ago and is not claimed; None if there is none.
 
-        Who has it brings it on. A turn that was lost changes nothing any more.
+        The holder advances it. A lost claim changes nothing any more.
         """
         ...
 
     async def renew(self, turn: PrebuildTurn, *, lease_seconds: float) -> bool:
-        """Extend the lease; False if the turn was lost, or the prebuild is over."""
+        """Extend the lease; return False if the claim was lost, or the prebuild is over."""
         ...
 
     async def withdraw(self, turn: PrebuildTurn, build_ids: Collection[str]) -> tuple[str, ...]:
-        """Cancel those of these builds that nobody else wants, queued or running; return their ids."""
+        """Cancel those of these builds that nothing else needs, queued or running; return their ids."""
         ...
 
     async def save(self, turn: PrebuildTurn) -> bool:
-        """Keep what has changed: items, started builds, the end; and let go of it. False if the turn was lost."""
+        """Save what has changed (items, started builds, the end) and release the claim. False if the claim was lost."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DueWebhook:
-    """A webhook that is to be sent now."""
+    """A webhook that must be sent now."""
 
     prebuild_id: str
     url: str
     attempt: int
-    """Counts the attempts, this one included; who holds an older one changes nothing any more."""
+    """The number of attempts, including this one; the holder of an older one changes nothing any more."""
 
 
 class WebhookOutbox(Protocol):
-    """Webhooks of prebuilds that are over; each is put in by the transaction that ends its prebuild."""
+    """Webhooks of prebuilds that are over; each is added by the transaction that ends its prebuild."""
 
     async def claim(self, *, lease_seconds: float) -> DueWebhook | None:
-        """Take the one that is due for longest; it is due again after the lease. None if there is none."""
+        """Claim the webhook that is due for longest; it is due again after the lease. None if there is none."""
         ...
 
     async def delivered(self, due: DueWebhook) -> None:
-        """Note that it has arrived."""
+        """Record that it was delivered."""
         ...
 
     async def failed(self, due: DueWebhook, fault: str, *, pause_seconds: float | None) -> None:
-        """Note why it has not, and let it be tried again after a pause; None gives it up."""
+        """Record why it failed, and try it again after a pause; None gives it up."""
         ...
 
 
 SendWebhook = Callable[[WebhookMessage], Awaitable[None]]
-"""Sends a webhook; raises WebhookRefusedError if its address is not allowed, and WebhookFailedError."""
+"""Sends a webhook; raises WebhookRefusedError if its URL is not allowed, and WebhookFailedError."""

@@ -1,4 +1,4 @@
-"""Where sources, requirements and recipes come from. Must not import what implements it."""
+"""Sources, requirements and recipes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,27 +14,27 @@ from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 
 
 class SourceIndex(Protocol):
-    """The upstream index that sdists come from."""
+    """The upstream index, which has the sdists."""
 
     async def project(self, name: NormalizedName) -> ProjectFiles:
-        """Read a project's page; raises UnknownProjectError or IndexUnavailableError."""
+        """Return a project's page; raise UnknownProjectError or IndexUnavailableError."""
         ...
 
     async def fetch(self, file: IndexFile) -> Path:
-        """Bring a file into the content cache and return its path, its sha256 checked.
+        """Fetch a file into the content cache and return its path, after checking its sha256.
 
-        Raises HashMismatchError, DownloadFailedError or DiskFullError; nothing half-written stays behind.
+        Raises HashMismatchError, DownloadFailedError or DiskFullError; no partial file stays behind.
         """
         ...
 
 
 class WheelResolver(Protocol):
-    """Finds the wheels that a set of requirements comes down to, without running any project's code."""
+    """Resolves requirements to wheels, without running any project's code."""
 
     async def resolve(
         self, requirements: Sequence[str], *, target: Target, constraints: Sequence[str] = ()
     ) -> tuple[IndexFile, ...]:
-        """Choose one wheel for each project that the requirements need on the target.
+        """Return one wheel for each project that the requirements need on the target.
 
         Raises BuildRequirementsError with the resolver's own explanation if there is no such set of wheels, and
         IndexUnavailableError if the index does not answer.
@@ -43,7 +43,7 @@ class WheelResolver(Protocol):
 
 
 class ReleaseResolver(Protocol):
-    """Finds the releases that an application's requirements come down to, without running any project's code."""
+    """Resolves an application's requirements to releases, without running any project's code."""
 
     async def resolve(
         self,
@@ -54,9 +54,9 @@ class ReleaseResolver(Protocol):
         target: Target,
         asked_by: str,
     ) -> tuple[ResolvedRelease, ...]:
-        """Choose one release of each project that the requirements need on the target; callers get their turns fairly.
+        """Return one release of each project that the requirements need on the target; callers take turns fairly.
 
-        ``stated`` are releases that have no wheel, and what their sdists say that they need. Raises
+        ``stated`` are releases without a wheel, with the requirements in their sdists. Raises
         RequirementsUnsatisfiableError with the resolver's own explanation if there is no such set,
         IndexUnavailableError, and ResolverBusyError.
         """
@@ -64,37 +64,37 @@ class ReleaseResolver(Protocol):
 
 
 class RecipeRegistry(Protocol):
-    """Where recipes are found."""
+    """All recipes."""
 
     def find(self, project: NormalizedName) -> Recipe | None:
         """Return the project's recipe, None if it needs none.
 
-        Raises RecipeInvalidError if it cannot be used, and RecipesUnavailableError if a place cannot be looked into.
+        Raises RecipeInvalidError if it cannot be used, and RecipesUnavailableError if a place cannot be read.
         """
         ...
 
     def describe(self, project: NormalizedName) -> RecipeStatus | None:
-        """Say what the project's recipe is and what is wrong with it; None if it has none."""
+        """Return the project's recipe and its errors; None if it has none."""
         ...
 
     def list_recipes(self) -> tuple[RecipeStatus, ...]:
-        """Describe every project's recipe, those that cannot be used too, sorted by project."""
+        """Return every project's recipe, also those that cannot be used, sorted by project."""
         ...
 
     def list_sources(self) -> tuple[SourceStatus, ...]:
-        """Say where recipes are looked for; later ones win."""
+        """Return the places of recipes; later ones take precedence."""
         ...
 
 
 class CrateCache(Protocol):
-    """Keeps archives of vendored crates, so that equal manifests are fetched once."""
+    """Stores archives of vendored crates, so that equal manifests are fetched once."""
 
     async def find(self, key: str) -> Path | None:
-        """Return the archive that is kept under a key (a sha256 in hexadecimal), its content checked."""
+        """Return the archive of a key (a sha256 in hexadecimal), its content checked."""
         ...
 
     async def keep(self, key: str, archive: Path) -> Path:
-        """Keep a copy of an archive; raises DiskFullError."""
+        """Store a copy of an archive; raise DiskFullError."""
         ...
 
 
@@ -102,19 +102,19 @@ T = TypeVar("T")
 
 
 class ParserPool(Protocol):
-    """Runs parsers apart from this process, each call with a limit of processor time and memory."""
+    """Runs parsers in other processes, each call with a limit of processor time and memory."""
 
     async def run(self, parse: Callable[..., T], *args: Any, what: str, caller: str = "") -> T:  # noqa: ANN401
         """Return what ``parse(*args)`` returns, or raise what it raises.
 
         Args:
-            parse: A function of a module's top level, or a ``functools.partial`` of one. It, its arguments, its result
-                and its errors are pickled.
+            parse: A module-level function, or a ``functools.partial`` of one. It, its arguments, its result and its
+                errors are pickled.
             args: Its arguments.
-            what: What is read, for the error: ``"the pyproject.toml of lxml 6.0"``.
-            caller: Whose text it is. No caller has all of the processes at once.
+            what: What is parsed, for the error: ``"the pyproject.toml of lxml 6.0"``.
+            caller: Whose text it is. No caller occupies all processes at once.
 
-        Raises RefusedTextError, a ValueError, if a limit was reached, and ParsersBusyError if others' texts take too
-        long.
+        Raises RefusedTextError, a ValueError, if a limit was reached, and ParsersBusyError if other callers' texts take
+        too long.
         """
         ...

@@ -1,4 +1,4 @@
-"""The index of wheels: what holds their bytes, and what is known of them. Must not import what implements it."""
+"""The index of wheels: the storage of their bytes, and the records of them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -22,14 +22,14 @@ from wheelyard.domain.index.wheels import (
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 
 Permit = Callable[[], Awaitable[None]]
-"""Asked right before something is sent to an index; raises what stands in the way."""
+"""Called right before something is sent to an index; raises an error to prevent it."""
 
 
 class WheelIndex(Protocol):
     """Our own index, which users install from."""
 
     async def publish(self, wheel: Path, *, sha256: str, permit: Permit | None = None) -> PublishedFile:
-        """Publish a wheel and read it back to prove it; a wheel that is there already is proven only.
+        """Publish a wheel and read it back to verify it; a wheel that is there already is only verified.
 
         Raises HashMismatchError or UntrustedOutputError if the file is not the promised wheel, IndexConflictError,
         IndexRefusedError, IndexUnavailableError, or PublishUnprovenError.
@@ -37,7 +37,7 @@ class WheelIndex(Protocol):
         ...
 
     async def sha256_of(self, project: NormalizedName, filename: str) -> str | None:
-        """Tell the sha256 that the index holds a file under, None if it does not; raises IndexUnavailableError."""
+        """Return the sha256 of a file on the index, None if it is not there; raise IndexUnavailableError."""
         ...
 
     async def ping(self) -> None:
@@ -46,18 +46,18 @@ class WheelIndex(Protocol):
 
 
 class WheelStorage(Protocol):
-    """The files that an index server holds, as it sees them."""
+    """The files of an index server, as the server lists them."""
 
     def open(self, url: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Read a file; raises NotFoundError if it is not there, IndexUnavailableError if the server does not answer."""
+        """Open a file; raise NotFoundError if it is not there, IndexUnavailableError if the server does not answer."""
         ...
 
     async def list_files(self) -> tuple[HeldFile, ...]:
-        """List everything that is held; raises IndexUnavailableError."""
+        """Return every file; raise IndexUnavailableError."""
         ...
 
     async def remove(self, project: str, filename: str) -> None:
-        """Remove a file from every level; one that is not there is no error.
+        """Remove a file from every level; a file that is not there is no error.
 
         Raises IndexRefusedError or IndexUnavailableError.
         """
@@ -65,98 +65,98 @@ class WheelStorage(Protocol):
 
 
 class WheelStore(Protocol):
-    """What is known of the wheels on our index.
+    """The records of the wheels on our index.
 
-    Each change that a person makes is written to the audit log in one step with it; ``by`` says who makes it.
+    Each change that a person makes is written to the audit log in the same transaction; ``by`` is that person's name.
     """
 
     async def changes(self, since: int) -> IndexChanges:
-        """Tell which projects' wheels have changed since a serial; 0 is the beginning."""
+        """Return the projects whose wheels have changed since a serial; 0 is the beginning."""
         ...
 
     async def names(self, *, level: Level, own_only: bool = False) -> tuple[str, ...]:
-        """Name every project that has a wheel at this level or above, sorted; of our own if asked for."""
+        """Return the projects with a wheel at this level or above, sorted; ``own_only`` ignores mirrored ones."""
         ...
 
     async def wheels_of(self, project: str) -> tuple[IndexedWheel, ...]:
-        """Read all of a project's wheels, deleted ones too, the oldest upload first; empty if there are none."""
+        """Return all of a project's wheels, also deleted ones, oldest upload first; empty if there are none."""
         ...
 
     async def find(self, filename: str) -> IndexedWheel:
-        """Read one wheel, deleted or not; raises NotFoundError."""
+        """Return a wheel, deleted or not; raise NotFoundError."""
         ...
 
     async def metadata_of(self, filename: str) -> bytes:
-        """Read a wheel's METADATA; raises NotFoundError if it is not kept, or the wheel is deleted."""
+        """Return a wheel's METADATA; raise NotFoundError if it is not stored, or the wheel is deleted."""
         ...
 
     async def list_wheels(self, wanted: WheelFilter) -> WheelPage:
-        """List wheels, newest first."""
+        """Return wheels, newest first."""
         ...
 
     async def versions_of(self, projects: Collection[str]) -> frozenset[tuple[str, str]]:
-        """Read which versions of some projects have a wheel that was not deleted, as pairs of project and version."""
+        """Return the versions of some projects that have a wheel, not deleted, as pairs of project and version."""
         ...
 
     async def wheels_of_releases(self, releases: Collection[tuple[str, str]]) -> tuple[IndexedWheel, ...]:
-        """Read the wheels of some projects' versions that were not deleted."""
+        """Return the wheels of some projects' versions that are not deleted."""
         ...
 
     async def list_projects(self, wanted: ProjectFilter) -> ProjectPage:
-        """List projects that have a wheel, by name."""
+        """Return projects that have a wheel, sorted by name."""
         ...
 
     async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name, sorted, projects of which there is a wheel or a build and whose normalised name begins so."""
+        """Return, sorted, the projects with a wheel or a build whose normalised name begins with a prefix."""
         ...
 
     async def contents_of(self, filename: str) -> WheelContents:
-        """Read what a wheel contains, deleted or not; raises NotFoundError if it is not kept."""
+        """Return the list of a wheel's files, deleted or not; raise NotFoundError if it is not stored."""
         ...
 
     async def keep_contents(self, filename: str, contents: WheelContents) -> None:
-        """Take note of what a wheel contains; raises NotFoundError."""
+        """Store the list of a wheel's files; raise NotFoundError."""
         ...
 
     async def record(self, entry: IndexEntry) -> None:
-        """Record a wheel; the same again is no error; raises IndexConflictError for other bytes under its name."""
+        """Record a wheel; the same again is no error; raise IndexConflictError for other bytes under its name."""
         ...
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
-        """Mark a wheel as yanked (PEP 592), or give another reason; raises NotFoundError, also if it was deleted."""
+        """Mark a wheel as yanked (PEP 592), or change the reason; raise NotFoundError, also if it was deleted."""
         ...
 
     async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take the mark away; raises NotFoundError, also if it was deleted."""
+        """Remove the mark; raise NotFoundError, also if it was deleted."""
         ...
 
     async def promote(self, filename: str, *, url: str, by: str) -> IndexedWheel:
-        """Record that prod holds the wheel, and where; raises NotFoundError, also if it was deleted."""
+        """Record that prod has the wheel, and where; raise NotFoundError, also if it was deleted."""
         ...
 
     async def keep_metadata(self, filename: str, metadata: bytes, *, by: str) -> IndexedWheel:
-        """Keep a METADATA that was not kept before, for deleted wheels too; raises NotFoundError."""
+        """Store a METADATA that was not stored before, for deleted wheels too; raise NotFoundError."""
         ...
 
     async def delete(self, filename: str, *, by: str) -> IndexedWheel:
-        """Take a wheel off the lists for good; its name stays taken, and deleting it again is no error.
+        """Remove a wheel from the lists permanently; its name stays taken, and deleting it again is no error.
 
         Raises NotFoundError.
         """
         ...
 
     async def begin_upload(self, claim: Claim, *, filename: str, sha256: str) -> bool:
-        """Note that the claim's attempt uploads a file now; False if the claim was lost, and with it the right to."""
+        """Record that the claim's attempt uploads a file now; return False if the claim was lost: do not upload."""
         ...
 
     async def is_orphan(self, filename: str, *, sha256: str) -> bool:
-        """Tell whether these bytes are of an upload whose attempt is over, and nothing of the name was recorded."""
+        """Return whether these bytes are of an upload whose attempt is over, with no record of the file name."""
         ...
 
     async def save_report(self, report: IndexReport) -> None:
-        """Keep a report of how devpi and the database compare, by the store's clock, in the place of the last one."""
+        """Store a report of how devpi and the database differ, by the store's clock, and replace the former one."""
         ...
 
     async def last_report(self) -> LastReport | None:
-        """Read the newest of these reports; None if there never was one."""
+        """Return the newest report; None if there is none."""
         ...

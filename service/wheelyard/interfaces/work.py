@@ -1,4 +1,4 @@
-"""Who works on what: queue, workers, what is done once across all of them. Must not import what implements it."""
+"""The distribution of work: queue, workers, and what is done once across all workers."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -10,65 +10,65 @@ from wheelyard.domain.catalogue.status import EngineImages
 
 
 class WorkQueue(Protocol):
-    """Which builds run and wait, and which of them a worker does next."""
+    """The running and queued builds, and which of them a worker gets next."""
 
     async def claim_next(self, offer: Allocation) -> Claim | None:
-        """Take the first build in line that the worker can do; None if there is none, or no room for it yet.
+        """Claim the first build in the queue that the worker can run; None if there is none, or no room for it yet.
 
-        Interactive builds go before others; among equals, requesters take turns. What it costs does not depend on how
-        many builds wait.
+        Interactive builds go before others; among equals, requesters take turns. The cost does not depend on the length
+        of the queue.
         """
         ...
 
     async def sweep(self) -> int:
-        """Put builds whose worker is gone back into the queue, or end them; let those whose pause is over go on.
+        """Queue builds of lost workers again, or end them; resume those whose pause is over.
 
-        Any number of workers may call it at any time. Returns how many builds it touched. A build with which the
+        Any number of workers may call it at any time. Returns the number of changed builds. A build during which the
         workers of ``MAX_DEATHS`` attempts have died ends with ``worker-killed``.
         """
         ...
 
     async def note_death(self, worker: str, *, seconds: float) -> int:
-        """Note that a worker's process died, on a host that went on, and that it had begun at most so long ago.
+        """Record that a worker's process died while its host continued, and that it had begun at most so long ago.
 
-        Each of its builds that it had then, and that nobody has ended since, counts it once. Returns how many did.
+        Each of its builds at that time, unless ended since, counts the death once. Returns the number of these builds.
         """
         ...
 
     async def read(self, *, limit: int) -> LiveQueue:
-        """Read what runs, and the first builds that wait, in the order in which they are taken."""
+        """Return the running builds, and the first waiting ones in the order in which they are claimed."""
         ...
 
 
 class LeaseKeeper(Protocol):
-    """Extends the leases of attempts while the worker's own loop cannot."""
+    """Extends the leases of attempts while the worker's own loop is blocked."""
 
     def holding(self, claim: Claim) -> AbstractContextManager[None]:
-        """Have the lease of a claim kept while the block lasts."""
+        """Extend the lease of a claim for the length of the block."""
         ...
 
     def last_beat(self, claim: Claim) -> float:
-        """Return when the lease was last extended, by the monotonic clock; 0 if it never was. Waits for nothing."""
+        """Return when the lease was last extended, by the monotonic clock; 0 if it never was. Does not wait."""
         ...
 
 
 class FleetStore(Protocol):
-    """Which workers there are, and which images their engines have: the host of the API may have no engine."""
+    """The workers, and the images of their engines: the API's host may have no engine."""
 
     async def report_worker(self, registration: WorkerRegistration) -> None:
-        """Record what a worker says about itself, and that it is there."""
+        """Store a worker's registration and the time of its heartbeat."""
         ...
 
     async def list_workers(self) -> tuple[WorkerStatus, ...]:
-        """List the workers by name; one that has been silent for half a minute, and did not stop, is lost."""
+        """Return the workers sorted by name; one without a heartbeat for half a minute that did not stop is lost."""
         ...
 
     async def report_images(self, found: EngineImages) -> None:
-        """Record what an engine has now, instead of what it had."""
+        """Store an engine's present images in the place of the former ones."""
         ...
 
     async def list_engines(self) -> tuple[EngineImages, ...]:
-        """Tell of every engine that was reported in the last quarter of an hour, by host."""
+        """Return every engine that was reported in the last quarter of an hour, by host."""
         ...
 
 
@@ -76,17 +76,17 @@ class PeriodicStore(Protocol):
     """Work that is done once an interval, whatever the number of workers."""
 
     async def begin(self, name: str, *, interval_seconds: float) -> bool:
-        """Tell whether the work is due, and note that it begins; True for one caller an interval."""
+        """Return whether the work is due, and record that it begins; True for one caller an interval."""
         ...
 
     async def drop_logs(self, *, days: float) -> int:
-        """Forget the logs of attempts that ended longer ago; returns how many."""
+        """Delete the logs of attempts that ended longer ago; return their number."""
         ...
 
     async def drop_builds(self, *, days: float) -> int:
-        """Forget builds that failed or were cancelled longer ago, with their attempts; returns how many."""
+        """Delete builds that failed or were cancelled longer ago, with their attempts; return their number."""
         ...
 
     async def drop_workers(self, *, days: float) -> int:
-        """Forget workers that were last heard of longer ago; returns how many."""
+        """Delete workers whose last heartbeat is longer ago; return their number."""
         ...

@@ -1,6 +1,6 @@
-"""An attempt's log on its way to the store: batched, held to a pace, cut at its limit, its end kept for the failure.
+"""An attempt's log on its way to the store: batched, throttled, cut at its limit; its end is kept for the failure.
 
-Must not interpret what it carries, but for the one byte that marks our own notes: it takes that out of all else.
+The content is not interpreted, except for the byte that marks our own notes: it is removed from all other text.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from wheelyard.errors import DatabaseUnavailableError
 
 
 class Throttle:
-    """Tells whoever spends bytes how long to wait, so that he keeps to a rate (a leaky bucket, which holds a second).
+    """Returns how long a writer must wait to stay within a rate (a leaky bucket that holds one second).
 
-    It reckons with time alone: nothing has to be filled up while nobody writes.
+    It calculates with time alone, so nothing has to be refilled while nothing is written.
     """
 
     def __init__(self, bytes_per_second: int, *, elapsed: Callable[[], float] = time.monotonic) -> None:
-        """Take the rate; what one second of it allows may also come at once."""
+        """Set the rate; what one second of it allows may also come at once."""
         self._bytes_per_second = bytes_per_second
         self._elapsed = elapsed
         self._paid_until = elapsed() - 1.0
 
     def spend(self, count: int) -> float:
-        """Return the seconds to wait before more is spent; 0 for whoever is within the rate."""
+        """Return the seconds to wait before more is written; 0 within the rate."""
         now = self._elapsed()
         self._paid_until = max(self._paid_until, now - 1.0) + count / self._bytes_per_second
         return max(self._paid_until - now, 0.0)
@@ -41,7 +41,7 @@ _CHUNK_BYTES: Final = 512 << 10
 _WAITING_BYTES: Final = 1 << 20
 _TAIL_BYTES: Final = 64 << 10
 _NOTES_BYTES: Final = 1 << 20
-"""Room for our own notes, which the log's limit does not cut: a project makes us write some, but not without end."""
+"""Space for our own notes, to which the log's limit does not apply. A project can cause notes, so they have a limit."""
 _RAISE: Final = "(WHEELYARD_LIMIT_LOG_BYTES, limits.log)"
 
 
@@ -54,17 +54,17 @@ class AttemptLog:
         claim: Claim,
         *,
         limit_bytes: int,
-        pace: Throttle,
+        throttle: Throttle,
         patience_seconds: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take what adds to the stored log, its limit, and a pace that keeps a flood from leaving its readers behind.
+        """Keep the function that appends to the stored log, the log's limit, and a throttle that lets readers keep up.
 
-        The patience is how long the end waits for a database that is away before what is left is given up.
+        The patience is how long the end waits for an unavailable database before the rest is dropped.
         """
         self._append = append
         self._claim = claim
-        self._pace = pace
+        self._throttle = throttle
         self._room = limit_bytes
         self._limit_bytes = limit_bytes
         self._room_for_notes = _NOTES_BYTES
@@ -84,7 +84,7 @@ class AttemptLog:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        # The flusher is not cancelled: what it is just sending would be lost.
+        # The flusher is not cancelled: what it is sending would be lost.
         self._closing.set()
         if self._flusher is not None:
             await self._flusher
@@ -92,18 +92,18 @@ class AttemptLog:
             async with asyncio.timeout(self._patience_seconds):
                 await self._flush_the_rest()
 
-    def hurry(self) -> None:
-        """Let the end wait for nothing: whoever ends this attempt is about to end himself."""
+    def end_soon(self) -> None:
+        """Do not wait at the end: the process that ends this attempt is about to end itself."""
         self._patience_seconds = _FLUSH_SECONDS
 
     async def write(self, data: bytes) -> None:
-        """Take a piece of a container's output; what is beyond the limit is dropped, and too fast a writer waits.
+        """Write a container's output; what is beyond the limit is dropped, and a writer that is too fast waits.
 
-        So does what writes into the pipe that he reads, in the end the build itself.
+        While it waits, the pipe that it reads fills up, so that the build waits too.
         """
         data = without_marks(data)
         self._tail += data
-        if len(self._tail) > 2 * _TAIL_BYTES:  # seldom, because chatty programs write a few bytes at a time
+        if len(self._tail) > 2 * _TAIL_BYTES:  # seldom, because programs often write a few bytes at a time
             del self._tail[:-_TAIL_BYTES]
         kept = data[: self._room]
         self._room -= len(kept)
@@ -111,14 +111,14 @@ class AttemptLog:
         if len(kept) < len(data) and not self.truncated:
             self.truncated = True
             await self.note(f"the log was cut here, at its limit of {self._limit_bytes} bytes {_RAISE}")
-        if (pause := self._pace.spend(len(kept))) and not self._is_unattended():
+        if (pause := self._throttle.spend(len(kept))) and not self._is_unattended():
             await asyncio.sleep(pause)
         while self._waiting_bytes > _WAITING_BYTES and not self._is_unattended():
             self._drained.clear()
             await self._drained.wait()
 
     async def note(self, text: str, *, stage: str | None = None) -> None:
-        """Take a line of our own; it begins a line, whatever was printed before it."""
+        """Write a note of our own; it begins a new line, whatever was printed before it."""
         data = LogNote.of(text, at=self._now(), stage=stage).encode()
         if len(data) > self._room_for_notes:
             return
@@ -126,15 +126,15 @@ class AttemptLog:
         self._put(b"\n" + data if self._is_line_begun else data)
 
     def tail(self) -> str:
-        """Give the end of what containers printed, within the limit or not, as text that every store can hold."""
+        """Return the end of the containers' output, within the limit or not, as text that every store can hold."""
         return storable(self._tail[-_TAIL_BYTES:].decode(errors="replace"))
 
     def excerpt(self) -> str:
-        """Give the last lines of the tail."""
+        """Return the last lines of the tail."""
         return "\n".join(self.tail().splitlines()[-MAX_LOG_EXCERPT_LINES:])
 
     def _is_unattended(self) -> bool:
-        """Tell whether nobody would ever take what waits: no writer may wait for a flusher that is gone."""
+        """Return whether the flusher is gone: no writer may wait for it then."""
         return self._flusher is None or self._flusher.done()
 
     def _put(self, data: bytes) -> None:
@@ -159,7 +159,7 @@ class AttemptLog:
             await self._flush()
 
     async def _flush(self) -> None:
-        """Send what waits; while the database is away it goes on waiting, and the writer with it."""
+        """Send what waits; while the database is unavailable it is kept, and the writer waits."""
         while self._waiting:
             chunk = self._take_chunk()
             try:

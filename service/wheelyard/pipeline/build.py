@@ -1,7 +1,7 @@
-"""Stage build: run the project's build backend in a sandbox, giving it the wheels that it asks for.
+"""Stage build: run the project's build backend in a sandbox, and supply the wheels that it asks for.
 
-The sdist is first opened inside the sandbox, so its requirements are known only there: the container asks, we resolve
-and fetch (wheels only, by hash), and the same container goes on (PEP 517's dynamic requirements included).
+The sdist is first opened inside the sandbox, so its requirements are known only there. The container asks, we resolve
+and fetch (wheels only, by hash), and the same container continues, with PEP 517's dynamic requirements too.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from wheelyard.pipeline.crates import supply_crates, wants_crates
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, granted_network, known
 from wheelyard.pipeline.wheel_report import read_sources
 
-_MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more for a backend that thinks again
+_MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more in case they change
 _MAX_REQUIREMENTS: Final = 200
 _LAST_EPOCH: Final = (1 << 32) - 1
-"""In 2106. Zip files have times until 2107."""
+"""A time in 2106. Zip files have times until 2107."""
 _MAX_CHARACTERS: Final = 64 << 10
-"""Of all of them."""
+"""The limit of all build requirements together."""
 
 
 async def build(job: Job, tools: Tools) -> Job:
@@ -50,7 +50,7 @@ async def build(job: Job, tools: Tools) -> Job:
 
 
 def python_path(python: str) -> str:
-    """Say where an image has a Python; part of the images' contract."""
+    """Return where an image has a Python; part of the images' contract."""
     return f"/opt/python/{python}/bin/python{python}"
 
 
@@ -86,7 +86,7 @@ async def _send_source(conversation: Conversation, number: int, source: tuple[So
 
 
 class _Supplies:
-    """What a container has asked for and got."""
+    """What a container has asked for and received."""
 
     def __init__(self, job: Job, tools: Tools) -> None:
         self._job = job
@@ -96,12 +96,12 @@ class _Supplies:
         self._has_crates = False
 
     def given(self) -> tuple[BuildRequirement, ...]:
-        """List every wheel that was sent in."""
+        """Return every wheel that was sent."""
         files = sorted(self._given.values(), key=lambda file: file.filename)
         return tuple(BuildRequirement(filename=file.filename, sha256=file.sha256) for file in files)
 
     async def answer(self, conversation: Conversation, message: Message) -> None:
-        """Send what the container needs: crates, once, or the wheels that its build requirements come down to."""
+        """Send what the container needs: crates, once, or the wheels that its build requirements resolve to."""
         if message.fields.get("what") != "crates":
             return await self._supply_wheels(conversation, message)
         if self._has_crates:
@@ -110,7 +110,7 @@ class _Supplies:
         return await supply_crates(conversation, message, self._job, self._tools)
 
     async def _supply_wheels(self, conversation: Conversation, message: Message) -> None:
-        """Resolve what the backend asks for and send the wheels that the container has not got yet."""
+        """Resolve the build backend's requirements and send the wheels that the container does not have yet."""
         order = self._job.claim.order
         wanted = amend_requirements(self._read(conversation, message), order.recipe)
         await self._job.note(f"build requirements: {', '.join(wanted) or 'none'}")

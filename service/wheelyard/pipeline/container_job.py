@@ -1,7 +1,4 @@
-"""Run one job of the agent in one container, and turn what it says into values or typed errors.
-
-Must not know what the stages make of the answers.
-"""
+"""Run one job of the agent in one container, and turn its report into values or typed errors."""
 
 import asyncio
 import contextlib
@@ -39,14 +36,14 @@ from wheelyard.pipeline.wheel_report import read_network_calls, read_use
 
 TOOLS_PYTHON: Final = "/opt/wheelyard/tools/bin/python"
 BUILD_LABEL: Final = "org.wheelyard.build"
-# Reads the agent's length and its zip file, then hands the rest of the stream over to it.
+# Reads the agent's length and its zip file, then passes the rest of the stream to it.
 _BOOTSTRAP: Final = (
     "import sys;s=sys.stdin.buffer;p='/scratch/agent.zip';f=open(p,'wb');f.write(s.read(int(s.readline())));f.close();"
     "sys.path.insert(0,p);from wheelyard_agent.__main__ import main;sys.exit(main(s))"
 )
 
 Supply = Callable[[Conversation, Message], Awaitable[None]]
-"""Answers an agent that needs something."""
+"""Answers a request of an agent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +51,7 @@ class _Sandbox:
     """A container for one job of the agent."""
 
     name: str
-    """What it is for: its label, and the folder of what it sends."""
+    """Its purpose: a label, and the folder of the files that it sends."""
     stage: Stage
     image: str
     python: str
@@ -64,7 +61,7 @@ class _Sandbox:
 def open_job(  # noqa: PLR0913  all but the first two are about the container
     job: Job, tools: Tools, *, stage: Stage, image: str, python: str, network: Network = Network.NONE
 ) -> AbstractAsyncContextManager[Conversation]:
-    """Start a container with the agent in it; the stage's time limit holds for the whole block.
+    """Start a container with the agent in it; the stage's time limit applies to the whole block.
 
     Raises:
         BuildTimeoutError: the block took longer than the limit.
@@ -73,7 +70,7 @@ def open_job(  # noqa: PLR0913  all but the first two are about the container
 
 
 def open_prefetcher(job: Job, tools: Tools, *, image: str) -> AbstractAsyncContextManager[Conversation]:
-    """Start a container that has a network, because no code of the project's runs in it; the same limits hold.
+    """Start a container with a network, because none of the project's code runs in it; the same limits apply.
 
     Raises:
         BuildTimeoutError: the block took longer than the limit.
@@ -83,7 +80,7 @@ def open_prefetcher(job: Job, tools: Tools, *, image: str) -> AbstractAsyncConte
 
 
 def labels_of(claim: Claim) -> dict[str, str]:
-    """Give the labels by which the containers of an attempt are found."""
+    """Return the labels that identify the containers of an attempt."""
     return {BUILD_LABEL: claim.build_id, "org.wheelyard.attempt": str(claim.attempt)}
 
 
@@ -91,7 +88,7 @@ def labels_of(claim: Claim) -> dict[str, str]:
 async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conversation]:
     outbox, granted = job.folder / sandbox.name, grant_limits(job.claim.order.recipe, tools.limits)
     outbox.mkdir()
-    # All of the job's: what is used later must not go because it was not used meanwhile.
+    # All images of the job, because one that is used later must not be removed as unused in the meantime.
     await tools.images.note_use(astuple(known(job.images)))
     spec = ContainerSpec(
         image=sandbox.image,
@@ -122,7 +119,7 @@ async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conv
 async def expect_report(
     conversation: Conversation, job: Job, tools: Tools, *, stage: Stage, supply: Supply | None = None
 ) -> Message:
-    """Return the agent's report, answering what it needs before; raises the typed error if it reports a failure."""
+    """Return the agent's report, after answering its requests; raise the typed error if it reports a failure."""
     while True:
         message = await conversation.receive()
         if message.kind == "report":
@@ -136,7 +133,7 @@ async def expect_report(
 
 
 async def note_network(conversation: Conversation, message: Message, job: Job, stage: Stage) -> tuple[str, ...]:
-    """Put what the project's code called for into the log; return it as warnings for the report."""
+    """Log which addresses the project's code called; return them as warnings for the report."""
     try:
         warnings = network_warnings(_calls(message, job.claim.order, stage), stage=stage.value)
     except ValueError as error:
@@ -147,7 +144,7 @@ async def note_network(conversation: Conversation, message: Message, job: Job, s
 
 
 def received_wheel(conversation: Conversation, message: Message) -> Path:
-    """Return the wheel that a report names, which must be among the files that came."""
+    """Return the wheel that a report names, which must be among the received files."""
     name = str(message.fields.get("wheel"))
     path = conversation.files.get(name)
     if path is None or path.suffix != ".whl":
@@ -165,18 +162,18 @@ def _failure(message: Message, job: Job, tools: Tools, stage: Stage) -> Wheelyar
 
 
 def _counts(message: Message, field: str) -> bool:
-    """Tell whether the kernel counted a refusal; what an agent reports may be anything."""
+    """Return whether the kernel counted a refusal; an agent may report anything."""
     value = message.fields.get(field)
     return isinstance(value, int) and value > 0
 
 
 def _calls(message: Message, order: BuildOrder, stage: Stage) -> tuple[NetworkCall, ...]:
-    """Read what was called for in vain: a build that was given a network called for nothing that it had not."""
+    """Return the calls that failed for want of a network; none if the build had one."""
     return () if stage is Stage.BUILD and order.recipe.network else read_network_calls(message.fields)
 
 
 def _network_problem(message: Message) -> list[str]:
-    """Say what its modules called for when they were imported: their failing may come of it."""
+    """Describe the calls that the wheel's modules made at import, because they may explain a failure."""
     calls = read_network_calls(message.fields)
     return [f"it called for {name_calls(calls)}, and there is no network"] if calls else []
 
@@ -192,7 +189,7 @@ def _build_failed(message: Message, order: BuildOrder) -> WheelyardError:
 
 
 def _too_old(message: Message, order: BuildOrder) -> WheelyardError:
-    """Say what the image really has, where that is less than the catalogue promises."""
+    """Return the error that names the image's toolchain version, which is older than the catalogue promises."""
     toolchain, have, want = (str(message.fields.get(name))[:50] for name in ("toolchain", "have", "want"))
     return ToolchainTooOldError(toolchain=toolchain, suite=order.builder, have=have, want=want)
 
@@ -215,7 +212,7 @@ def _texts(message: Message, name: str) -> list[str]:
 
 
 _COUNTERS: Final = {"oom_kills": OutOfMemoryError.code, "refused_processes": ProcessLimitError.code}
-"""What the kernel counts of a container, and the limit that it then has reached."""
+"""The kernel's counters of a container, and the limit that each one shows to be reached."""
 
 _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] = {
     "invalid-sdist": lambda said, order: InvalidSdistError(file=order.sdist.filename, reason=_reason(said)),

@@ -1,6 +1,6 @@
-"""Our end of the conversation with the agent in a container (builders/README.md has its form).
+"""Our end of the conversation with the agent in a container (builders/README.md describes the protocol).
 
-Everything that is read is untrusted: bounded, checked, and refused by name. Must not interpret what the files hold.
+Everything that is read is untrusted: it has limits, is checked, and is refused with the reason.
 """
 
 import json
@@ -18,26 +18,27 @@ from wheelyard.pipeline.limits import GrantedLimits
 
 _HEADER_BYTES: Final = 2 << 20
 _SHORT_HEADER_BYTES: Final = 64 << 10
-"""What is read here; a longer header is read by the parsers' processes."""
+"""The longest header that is parsed here; the parsers' processes parse longer ones."""
 _BLOCK_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 16
 _LARGEST: Final = 1 << 63
 _KILLED: Final = 137
-# SIGHUP, SIGINT, SIGQUIT, SIGKILL and SIGTERM. Nobody inside can send them to the agent, which is its first process.
-# 75 is its own: it lost us, and we had not left. Below zero it is the engine's client that was killed.
+# SIGHUP, SIGINT, SIGQUIT, SIGKILL and SIGTERM. No process inside can send them to the agent, which is its first process
+# (https://manpages.ubuntu.com/manpages/noble/man7/pid_namespaces.7.html). 75 is the agent's own code: it lost the
+# connection, and we had not closed it. Below zero, the engine's client was killed.
 _ENDED_FROM_OUTSIDE: Final = frozenset({75, 129, 130, 131, _KILLED, 143})
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,250}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """A header that the agent sent; its fields are untrusted."""
+    """A header from the agent; its fields are untrusted."""
 
     kind: str
     fields: dict[str, Any]
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Give a field that must be a list of text; raises ValueError."""
+        """Return a field that must be a list of text; raise ValueError."""
         value = self.fields.get(name)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"its {self.kind} has no list of text {name!r}")
@@ -45,7 +46,7 @@ class Message:
 
 
 class Conversation:
-    """A job's talk with one container."""
+    """The conversation of a job with one container."""
 
     def __init__(  # noqa: PLR0913  each is about what may come
         self,
@@ -64,10 +65,10 @@ class Conversation:
         self._output_bytes = self._room = output_bytes
         self._limits = limits
         self.files: dict[str, Path] = {}
-        """What has come, by name."""
+        """The received files, by name."""
 
     async def start(self, agent: bytes) -> None:
-        """Send the agent's program, which the bootstrap is waiting for."""
+        """Send the agent's program, which the bootstrap waits for."""
         await self._send(str(len(agent)).encode() + b"\n" + agent)
 
     async def send(self, kind: str, **fields: object) -> None:
@@ -85,10 +86,10 @@ class Conversation:
         """Return the next message that is no file; files before it are in the outbox.
 
         Raises:
-            UntrustedOutputError: what came is not of the agreed form, or nothing came.
-            OutputLimitError: more came than is taken from a container.
+            UntrustedOutputError: what came violates the protocol, or nothing came.
+            OutputLimitError: more came than is accepted from a container.
             OutOfMemoryError: the container was killed for want of memory.
-            ContainerLostError: the container was ended by somebody else.
+            ContainerLostError: something outside ended the container.
         """
         while True:
             message = await self._read_message()
@@ -97,7 +98,7 @@ class Conversation:
             await self._take_file(message)
 
     def refuse(self, reason: str) -> UntrustedOutputError:
-        """Make the error for output that is not as promised."""
+        """Return the error for output that violates the protocol."""
         return UntrustedOutputError(stage=self._stage.value, reason=reason)
 
     def _too_large(self, size: int) -> OutputLimitError:
@@ -164,12 +165,12 @@ class Conversation:
 
 
 def read_header(line: bytes) -> object:
-    """Read a header's JSON; raises RefusedTextError or RecursionError."""
+    """Parse a header's JSON; raise RefusedTextError or RecursionError."""
     return _clean(read_json(line, max_bytes=_HEADER_BYTES))
 
 
 def _clean(value: object) -> object:
-    """Replace what JSON can say and no database can hold: NUL and half surrogates."""
+    """Replace what JSON can express and no database can store: NUL and half surrogates."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Fetch the crates that a project in Rust needs, for its build container, which has no network.
+"""Fetch the crates that a Rust project needs, for its build container, which has no network.
 
-The only place that starts a container with a network (docs/decisions/0010). What runs there is cargo and our agent,
-on manifests that were written anew from a few keys: no code of the project's or of any crate.
+This is the only place that starts a container with a network (docs/decisions/0010). cargo and our agent run there, on
+manifests that are rewritten from a few keys: no code of the project or of a crate runs.
 """
 
 import functools
@@ -21,7 +21,7 @@ _CERTIFICATES: Final = "ca.pem"
 
 
 async def supply_crates(conversation: Conversation, message: Message, job: Job, tools: Tools) -> None:
-    """Answer a build container that needs crates: fetch them, or find them in the cache, and send them in."""
+    """Send crates to a build container that needs them, from the cache or fetched."""
     plan = await _read_plan(conversation, message, job, tools)
     key = plan.key(image=known(job.images).builder)
     archive = await tools.crates.find(key)
@@ -34,13 +34,13 @@ async def supply_crates(conversation: Conversation, message: Message, job: Job, 
 
 
 def wants_crates(job: Job) -> bool:
-    """Tell whether the recipe asks for Rust."""
+    """Return whether the recipe asks for Rust."""
     needs = (ToolchainNeed.parse(text) for text in job.claim.order.recipe.toolchains)
     return any(need.name is ToolchainName.RUST for need in needs)
 
 
 async def _read_plan(conversation: Conversation, message: Message, job: Job, tools: Tools) -> CratePlan:
-    """Read what the container asks for; it is untrusted, as all that comes out of one."""
+    """Parse what the container asks for; it is untrusted, like everything from a container."""
     if not wants_crates(job):
         raise conversation.refuse("it asks for crates, and its recipe asks for no Rust")
     files = message.fields.get("files")

@@ -1,4 +1,4 @@
-"""What an attempt knows and what it may use. A stage takes a job and returns it with more known."""
+"""What an attempt knows and may use. A stage takes a job and returns it with more facts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -36,16 +36,16 @@ class Tools:
     images: Images
     crates: CrateCache
     parsers: ParserPool
-    """Reads what strangers wrote, with limits."""
+    """Parses untrusted text, with limits."""
     read_pyproject: Callable[[Path], bytes | None]
-    """Reads the ``pyproject.toml`` out of an sdist, None if there is none; trusts nothing of it."""
+    """Reads the ``pyproject.toml`` of an untrusted sdist; None if there is none."""
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
     """The uv program, for bare images that have no installer (docs/decisions/0004)."""
     limits: LimitRules
     output_bytes: int
-    """Largest output that is taken from one container."""
+    """Largest output that is accepted from one container."""
     build_number: int
     labels: Mapping[str, str]
     """Labels of every container, beside the job's own."""
@@ -57,7 +57,7 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreparedImages:
-    """The images that the containers of a job are made from."""
+    """The images that a job's containers are made from."""
 
     builder: str
     runtime: str
@@ -65,20 +65,20 @@ class PreparedImages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltWheel:
-    """What the build container left."""
+    """The result of the build container."""
 
     path: Path
     epoch: int
     """SOURCE_DATE_EPOCH of the build, in seconds since 1970."""
     requirements: tuple[BuildRequirement, ...]
     sources: tuple[ExtensionSource, ...] = ()
-    """What its sdist was going to be compiled to."""
+    """The extension modules that its sdist declares."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepairedWheel:
-    """What the repair container left."""
+    """The result of the repair container."""
 
     path: Path
     sha256: str
@@ -92,7 +92,7 @@ class RepairedWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """An attempt's knowledge so far."""
+    """What an attempt knows so far."""
 
     claim: Claim
     folder: Path
@@ -109,11 +109,11 @@ class Job:
     published: PublishedFile | None = None
 
     def knowing(self, **facts: object) -> Self:
-        """Return the job with more known."""
+        """Return the job with more facts."""
         return replace(self, **facts)  # type: ignore[arg-type]  # dataclasses.replace checks the names itself
 
     async def note(self, text: str) -> None:
-        """Write a line of our own into the build's log."""
+        """Write a note of our own into the build's log."""
         await self.log.note(text)
 
 
@@ -129,14 +129,14 @@ class Step:
 
 
 def known(fact: T | None) -> T:
-    """Return what an earlier stage has learnt; stages run in order, so its absence is our own fault."""
+    """Return what an earlier stage has found out; stages run in order, so its absence is our own fault."""
     if fact is None:
         raise AssertionError("a stage ran before the one that it builds on")
     return fact
 
 
 def granted_network(job: Job, tools: Tools) -> Network:
-    """Say what the build container may reach.
+    """Return what the build container may reach.
 
     Raises:
         NetworkRefusedError: its recipe asks for a network, and there is none for it.

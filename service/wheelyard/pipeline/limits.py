@@ -1,7 +1,4 @@
-"""What a build may use: what its recipe asks for, at most the operator's ceiling, else the operator's default.
-
-Must not measure anything.
-"""
+"""What a build may use: what its recipe asks for, up to the operator's ceiling; else the operator's default."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,44 +23,44 @@ _UNKNOWN: Final = Use()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LimitRules:
-    """What the operator gives to builds."""
+    """The operator's limits for builds."""
 
     default: Limits
-    """For builds whose recipe asks for nothing."""
+    """For builds whose recipe sets no limits."""
     ceiling: Limits
-    """The most that a recipe gets."""
+    """The highest limits that a recipe may set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GrantedLimits:
-    """The limits of one build's containers; a failure at one says where to raise it."""
+    """The limits of one build's containers; errors name where a limit can be raised."""
 
     limits: Limits
     ceiling: Limits
 
     def out_of_memory(self, stage: Stage, use: Use = _UNKNOWN) -> OutOfMemoryError:
-        """Make the error of a stage that was killed for want of memory."""
+        """Return the error of a stage that was killed for want of memory."""
         limit, most = self.limits.memory_bytes, self.ceiling.memory_bytes
         return OutOfMemoryError(
             stage=stage.value, limit_bytes=limit, reached_bytes=use.memory_bytes, at_ceiling=limit >= most
         )
 
     def timed_out(self, stage: Stage, elapsed_seconds: float | None = None) -> BuildTimeoutError:
-        """Make the error of a stage that took too long."""
+        """Return the error of a stage that took too long."""
         limit, most = self.limits.time_seconds, self.ceiling.time_seconds
         return BuildTimeoutError(
             stage=stage.value, limit_seconds=limit, reached_seconds=elapsed_seconds, at_ceiling=limit >= most
         )
 
     def disk_full(self, stage: Stage, use: Use = _UNKNOWN) -> DiskLimitError:
-        """Make the error of a stage that filled its writable space."""
+        """Return the error of a stage that filled its writable space."""
         limit, most = self.limits.scratch_bytes, self.ceiling.scratch_bytes
         return DiskLimitError(
             stage=stage.value, limit_bytes=limit, reached_bytes=use.scratch_bytes, at_ceiling=limit >= most
         )
 
     def reached(self, code: str, stage: Stage, use: Use = _UNKNOWN) -> ProjectError | None:
-        """Make the error of a limit that a stage reached, by the error's code; None if no limit has that code."""
+        """Return the error of a limit that a stage reached, by the error's code; None if no limit has that code."""
         match code:
             case OutOfMemoryError.code:
                 return self.out_of_memory(stage, use)
@@ -78,7 +75,7 @@ class GrantedLimits:
 
 
 def grant_limits(recipe: EffectiveRecipe, rules: LimitRules) -> GrantedLimits:
-    """Say what a build by a recipe may use."""
+    """Return the limits of a build with a recipe."""
     default, ceiling = rules.default, rules.ceiling
     limits = replace(
         default,
@@ -91,19 +88,19 @@ def grant_limits(recipe: EffectiveRecipe, rules: LimitRules) -> GrantedLimits:
 
 
 def grant_log_bytes(recipe: EffectiveRecipe, *, default: int, ceiling: int) -> int:
-    """Say where a build's log is cut."""
+    """Return the size at which a build's log is cut."""
     return _granted(recipe.log_bytes, default, ceiling)
 
 
-def unmet_wishes(recipe: EffectiveRecipe, ceiling: Limits) -> Iterator[str]:
-    """Say in words where a recipe asks for more than the operator allows."""
-    wishes = (
+def unmet_requests(recipe: EffectiveRecipe, ceiling: Limits) -> Iterator[str]:
+    """Yield a sentence for each limit where a recipe asks for more than the operator allows."""
+    requested = (
         ("limits.memory", recipe.memory_bytes, ceiling.memory_bytes, "WHEELYARD_WORKER_MEMORY_BYTES"),
         ("limits.cpu", recipe.cpus, ceiling.cpus, "WHEELYARD_WORKER_CPUS"),
         ("limits.time", recipe.time_seconds, ceiling.time_seconds, "WHEELYARD_CEILING_TIME_SECONDS"),
         ("limits.disk", recipe.scratch_bytes, ceiling.scratch_bytes, "WHEELYARD_WORKER_MEMORY_BYTES"),
     )
-    for key, wanted, most, setting in wishes:
+    for key, wanted, most, setting in requested:
         if wanted is not None and wanted > most:
             yield f"the recipe asks for {key} = {wanted:.12g}, and gets the {most:.12g} that {setting} allows"
 

@@ -1,4 +1,4 @@
-"""Stage prepare: have the images that the containers are made from. Must not start a container."""
+"""Stages before the build: log the order, fetch the sources, prepare the images of the containers."""
 
 import asyncio
 from dataclasses import replace
@@ -17,13 +17,13 @@ from wheelyard.errors import HashMismatchError, SourceMismatchError, ToolchainTo
 from wheelyard.interfaces import Network
 from wheelyard.pipeline.crates import wants_crates
 from wheelyard.pipeline.job import Job, PreparedImages, Tools, granted_network, known
-from wheelyard.pipeline.limits import grant_limits, unmet_wishes
+from wheelyard.pipeline.limits import grant_limits, unmet_requests
 
 
 async def prepare(job: Job, tools: Tools) -> Job:
-    """Find or make the builder image with its toolchains and the recipe's packages, and the runtime image.
+    """Find or build the builder image with its toolchains and the recipe's packages, and the runtime image.
 
-    The runtime image is bare, but for what the recipe says that every host of the wheel has.
+    The runtime image has nothing more than what the recipe requires of every host of the wheel.
     """
     job, builder = await _prepare_builder(job, tools)
     order = job.claim.order
@@ -36,9 +36,9 @@ async def prepare(job: Job, tools: Tools) -> Job:
 
 
 async def _prepare_builder(job: Job, tools: Tools) -> tuple[Job, str]:
-    """Give the builder that the recipe describes, and Rust besides if the sdist says that it is compiled from that.
+    """Return the recipe's builder, with Rust added if the sdist's build requirements show that it needs Rust.
 
-    A suite without Rust is tried as it is: some projects can do without, and the others say so themselves.
+    A suite without Rust is tried as it is: some projects can build without it, and the others report that themselves.
     """
     needs_rust = None if wants_crates(job) else await _find_rust_builder(job, tools)
     if needs_rust is None:
@@ -67,7 +67,7 @@ async def _find_rust_builder(job: Job, tools: Tools) -> str | None:
 
 
 def _adding(job: Job, toolchain: ToolchainName) -> Job:
-    """Let the rest of the job be as if the recipe asked for a toolchain."""
+    """Return the job as if the recipe asked for a toolchain."""
     order = job.claim.order
     recipe = replace(order.recipe, toolchains=(*order.recipe.toolchains, toolchain.value))
     return replace(job, claim=replace(job.claim, order=replace(order, recipe=recipe)))
@@ -83,7 +83,7 @@ async def _builder_of(job: Job, tools: Tools) -> str:
 
 
 async def resolve(job: Job, tools: Tools) -> Job:
-    """Put the order into the log, so that it can be read without anything else at hand.
+    """Write the order into the log, so that the log can be read alone.
 
     Raises:
         NetworkRefusedError: its recipe asks for a network, and this worker gives builds none.
@@ -98,8 +98,8 @@ async def resolve(job: Job, tools: Tools) -> Job:
     await job.note(f"limits: {limits.memory_bytes >> 20} MiB, {limits.cpus:g} cpus, {limits.time_seconds} s a stage")
     if network is not Network.NONE:
         await job.note("network: the build has one, because its recipe asks for it and the operator allows it")
-    for wish in unmet_wishes(order.recipe, tools.limits.ceiling):
-        await job.note(wish)
+    for request in unmet_requests(order.recipe, tools.limits.ceiling):
+        await job.note(request)
     return job
 
 
@@ -124,7 +124,7 @@ async def fetch(job: Job, tools: Tools) -> Job:
 
 
 async def _fetch_source(job: Job, tools: Tools, source: SourceFile) -> Path:
-    """Fetch a file that the recipe names; raises SourceMismatchError, since the hash is the recipe's, too."""
+    """Fetch a file that the recipe names; raise SourceMismatchError, since the recipe also names the hash."""
     order = job.claim.order
     await job.note(f"source {source.url} sha256={source.sha256}")
     try:
@@ -137,9 +137,9 @@ async def _fetch_source(job: Job, tools: Tools, source: SourceFile) -> Path:
 
 
 def _file_of(source: SourceFile, version: str) -> IndexFile:
-    """Describe a source as the cache knows files.
+    """Describe a source as the cache describes files.
 
-    The prefix keeps it from passing for a release of a project, whose name might be one of the operator's own.
+    The prefix keeps it apart from releases of projects, whose names may be the operator's own.
     """
     name = f"{_PREFIX}{PurePosixPath(urlsplit(source.url).path).name}"
     return IndexFile(filename=name, url=source.url, sha256=source.sha256, kind="sdist", version=read_version(version))

@@ -1,4 +1,4 @@
-"""Stage publish: put the proven wheel on the index and read it back."""
+"""Stage publish: upload the verified wheel to the index and read it back."""
 
 import asyncio
 import shutil
@@ -11,7 +11,7 @@ from wheelyard.pipeline.job import Job, StageFunction, Tools, known
 
 
 def publish_on(index: WheelIndex, wheels: WheelStore) -> StageFunction:
-    """Make a stage that publishes on an index; only verified bytes can pass, and publishing them twice is no harm.
+    """Return a stage that publishes on an index; only verified bytes can pass, and publishing them twice is harmless.
 
     The stage raises WorkerLostError if another worker has the build by now.
     """
@@ -21,7 +21,7 @@ def publish_on(index: WheelIndex, wheels: WheelStore) -> StageFunction:
         wheel, path = known(job.wheel), known(job.repaired).path
 
         async def permit() -> None:
-            """Note the upload, which only an attempt that still holds its build can."""
+            """Record the upload, which is possible only while the attempt still holds its build."""
             if not await wheels.begin_upload(job.claim, filename=path.name, sha256=wheel.sha256):
                 raise WorkerLostError(worker=job.claim.worker)
 
@@ -34,7 +34,7 @@ def publish_on(index: WheelIndex, wheels: WheelStore) -> StageFunction:
 
 
 def save_in(folder: Path) -> StageFunction:
-    """Make a stage that copies the wheel, exactly as it was verified, into a folder."""
+    """Return a stage that copies the wheel, exactly as it was verified, into a folder."""
 
     async def keep(job: Job, tools: Tools) -> Job:
         del tools

@@ -1,6 +1,6 @@
-"""Stage repair: audit the wheel and make it comply with the target's policy, in a fresh container.
+"""Stage repair: audit the wheel and make it comply with the target's policy, in a new container.
 
-The container of the build stage is gone, so the project's code cannot have touched these tools.
+The container of the build stage is gone, so the project's code cannot have modified these tools.
 """
 
 import asyncio
@@ -32,11 +32,13 @@ _STABLE_ABI: Final = re.compile(r"cp([0-9])([0-9]+)")
 
 
 async def repair(job: Job, tools: Tools) -> Job:
-    """Repair the wheel, or pass a pure one through with nothing but a build tag added.
+    """Repair the wheel; a pure one gets a build tag and is not changed otherwise.
+
+    auditwheel refuses pure wheels (https://github.com/pypa/auditwheel/issues/47).
 
     Raises:
-        ExtensionMissingError: it lost extension modules that its sdist, or its recipe, promises.
-        GraftRefusedError: it carries libraries that its recipe forbids.
+        ExtensionMissingError: it lacks extension modules that its sdist, or its recipe, promises.
+        GraftRefusedError: it contains libraries that its recipe forbids.
         PolicyFloorError: it needs a newer glibc than its recipe promises.
     """
     built, image = known(job.built), known(job.images).builder
@@ -64,7 +66,7 @@ async def repair(job: Job, tools: Tools) -> Job:
 
 
 def _names_of_extensions(job: Job) -> list[str]:
-    """List what the wheel should have by name, for the case that it has nothing."""
+    """Return the names of the extension modules that the wheel should have, for a wheel that has none."""
     recipe = job.claim.order.recipe
     certain = [one.name for one in known(job.built).sources if one.name and one.certain]
     named = [name for name in certain if name not in recipe.absent_extensions]
@@ -72,7 +74,7 @@ def _names_of_extensions(job: Job) -> list[str]:
 
 
 async def _accept(job: Job, report: RepairReport, path: Path, file: WheelFile) -> RepairedWheel:
-    """Take the wheel, unless it lost extension modules; what is only doubtful becomes a warning."""
+    """Accept the wheel, unless it lacks extension modules; a doubt becomes a warning."""
     warnings = await _check_extensions(job, report.native)
     if job.claim.order.recipe.network:
         warnings = (*warnings, _HAD_NETWORK)
@@ -95,7 +97,10 @@ async def _accept(job: Job, report: RepairReport, path: Path, file: WheelFile) -
 
 
 async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
-    """Tell that a stable ABI's tag is the project's word: older Pythons were neither compiled with nor tried."""
+    """Warn that a stable ABI's tag is the project's claim: the wheel was not tried on the oldest Python that it names.
+
+    auditwheel does not check the tag (https://github.com/pypa/auditwheel/issues/395).
+    """
     target = job.claim.order.target
     floors = (_STABLE_ABI.fullmatch(tag.interpreter) for tag in file.tags if tag.abi == "abi3")
     floor = min(((int(match[1]), int(match[2])) for match in floors if match), default=target.version_info)
@@ -108,7 +113,7 @@ async def _warn_of_older_pythons(job: Job, file: WheelFile) -> tuple[str, ...]:
 
 
 async def _warn_of_startup(job: Job, file: WheelFile) -> tuple[str, ...]:
-    """Tell what few users expect of an installed wheel: that its code runs without being imported."""
+    """Warn of what few users expect of an installed wheel: that its code runs without being imported."""
     files = file.startup.files
     warnings = [one.warning for one in files[:_MAX_NAMED]]
     if more := files[_MAX_NAMED:]:
@@ -135,7 +140,7 @@ async def _check_extensions(job: Job, native: NativeContent) -> tuple[str, ...]:
 
 
 def _check_rules(job: Job, report: RepairReport) -> None:
-    """Hold what was made of the wheel against what its recipe allows."""
+    """Check the result of the repair against what its recipe allows."""
     order = job.claim.order
     wheel = f"{order.project} {order.version}"
     if problems := list(graft_problems(order.recipe, report.grafted)):
@@ -154,7 +159,7 @@ async def _check(conversation: Conversation, path: Path, job: Job) -> WheelFile:
 
 
 def _read_report(conversation: Conversation, job: Job, message: Message, file: WheelFile) -> RepairReport:
-    """Read the report; it must agree with the wheel's name and with the target."""
+    """Parse the report; it must agree with the wheel's name and with the target."""
     try:
         report = read_repair_report(message.fields)
         _check_policy(report.policy, job)

@@ -1,4 +1,4 @@
-"""The stages in order. Adding one adds a function and a line here, never a branch."""
+"""The stages in order. A new stage is a function and a line here, never a branch."""
 
 from typing import Final
 
@@ -20,5 +20,5 @@ _STEPS: Final[tuple[Step, ...]] = (
 
 
 def steps_to(last: StageFunction | None) -> tuple[Step, ...]:
-    """List the stages; the last one puts the proven wheel where it belongs, None if it belongs nowhere."""
+    """Return the stages; the last one, if there is one, delivers the verified wheel."""
     return _STEPS if last is None else (*_STEPS, Step(stage=Stage.PUBLISH, act=last))

@@ -1,4 +1,4 @@
-"""Stage verify: prove the wheel in the bare runtime image, with nothing beside it but what it requires."""
+"""Stage verify: test the wheel in the bare runtime image, with nothing beside it but what it requires."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _REMARK_LENGTH: Final = 300
 
 
 async def verify(job: Job, tools: Tools) -> Job:
-    """Install the wheel, import its modules, run its recipe's tests, and describe it as the proven wheel that it is."""
+    """Install the wheel, import its modules, run its recipe's tests, and return it as the verified wheel."""
     repaired, order = known(job.repaired), job.claim.order
     file = await asyncio.to_thread(check_wheel, repaired.path, order)
     companions = await _resolve_requirements(job, tools, file)
@@ -64,7 +64,7 @@ async def verify(job: Job, tools: Tools) -> Job:
 
 
 def _lost_extensions(job: Job) -> list[str]:
-    """Name the extension modules that the sdist says to make and the wheel has not: what wants one is broken."""
+    """Return the extension modules that the sdist declares and the wheel lacks: an import of one fails."""
     recipe = job.claim.order.recipe
     have = {name.rpartition(".")[2] for name in known(job.repaired).extensions}
     named = [one.name for one in known(job.built).sources if one.name and one.certain]
@@ -73,7 +73,7 @@ def _lost_extensions(job: Job) -> list[str]:
 
 
 async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:
-    """Put what was let pass into the log; return it as warnings, which a stranger's code may have worded."""
+    """Log what was exempted; return it as warnings, whose words may come from untrusted code."""
     remarks = report.texts("remarks")
     lines = ["".join(one if one.isprintable() else "?" for one in text)[:_REMARK_LENGTH] for text in remarks]
     if len(lines) > _MAX_REMARKS:
@@ -84,7 +84,7 @@ async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:
 
 
 async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tuple[IndexFile, ...]:
-    """Resolve what the wheel requires at run time, without extras, and what its tests require, to wheels."""
+    """Return the wheels that the wheel requires at run time, without extras, and that its tests require."""
     order, wheel = job.claim.order, known(job.repaired).path.name
     try:
         runtime = await tools.parsers.run(
@@ -103,7 +103,7 @@ async def _resolve_requirements(job: Job, tools: Tools, file: WheelFile) -> tupl
 
 
 def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
-    """Name what is missing but the project itself, whose wheel this is: what it requires may require it too."""
+    """Return the error without the project itself, whose wheel this is: its dependencies may depend on it."""
     project = job.claim.order.project
     others = [release for release in error.releases if release[0] != project]
     if others:
@@ -113,7 +113,7 @@ def _without_itself(error: WheelsMissingError, job: Job) -> WheelyardError:
 
 
 def _runtime_requirements(requires_dist: Sequence[str], target: Target) -> list[str]:
-    """List what holds on a target without extras; raises ValueError."""
+    """Return the requirements that apply on a target without extras; raise ValueError."""
     environment = {**target.marker_environment(), "extra": ""}
     requirements = [read_requirement(text) for text in requires_dist]
     try:

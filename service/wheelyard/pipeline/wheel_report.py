@@ -1,7 +1,4 @@
-"""Read what containers report of a wheel, as untrusted data: every list and every text has a limit.
-
-Must not decide anything about the wheel.
-"""
+"""Parse what containers report of a wheel, as untrusted data: every list and every text has a limit."""
 
 import json
 from collections.abc import Mapping
@@ -80,7 +77,7 @@ class _Report(BaseModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepairReport:
-    """What repair says of a wheel."""
+    """The report of a repair."""
 
     is_pure: bool
     policy: str | None
@@ -96,31 +93,31 @@ _CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
 
 
 def read_network_calls(fields: Mapping[str, Any]) -> tuple[NetworkCall, ...]:
-    """Read what the project's code called for; raises ValueError."""
+    """Parse the calls that the project's code made; raise ValueError."""
     calls = _CALLS.validate_json(json.dumps(fields.get("network", [])))
     return tuple(NetworkCall(**one.model_dump()) for one in calls)
 
 
 def read_use(fields: Mapping[str, Any]) -> Use:
-    """Read what a container says it used; what is no such figure says nothing, for a failure is told all the same."""
+    """Parse a container's resource usage; ignore invalid values, because the failure must be reported all the same."""
     said = fields.get("use")
     if not isinstance(said, dict):
         return Use()
-    return Use(**{one.name: _figure(said.get(one.name)) for one in dataclass_fields(Use)})
+    return Use(**{one.name: _count(said.get(one.name)) for one in dataclass_fields(Use)})
 
 
-def _figure(value: object) -> int | None:
+def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else None
 
 
 def read_sources(fields: Mapping[str, Any]) -> tuple[ExtensionSource, ...]:
-    """Read what an sdist was going to be compiled to; raises ValueError."""
+    """Parse the extension modules that an sdist declares; raise ValueError."""
     found = _SOURCES.validate_json(json.dumps(fields.get("sources")))
     return tuple(ExtensionSource(**one.model_dump()) for one in found)
 
 
 def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:
-    """Read the report of a repair; raises ValueError."""
+    """Parse the report of a repair; raise ValueError."""
     report = _Report.model_validate_json(json.dumps(fields))
     return RepairReport(
         is_pure=report.is_pure,

@@ -1,1 +1,1 @@
-"""What people and programs can do with Wheelyard, independent of HTTP, terminals and databases."""
+"""The use cases of Wheelyard, independent of HTTP, terminals and databases."""

@@ -1,4 +1,4 @@
-"""Decide whether a request is answered: who asks, what that opens, and how often. Must not know HTTP's routes."""
+"""Decide whether a request is answered: who the caller is, what its token allows, and how often it may ask."""
 
 import asyncio
 import contextlib
@@ -35,20 +35,20 @@ class RequestLimit:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, caller: str) -> None:
-        """Count one; raises TooManyRequestsError if there is none left."""
+        """Count one use; raise TooManyRequestsError if none is left."""
         self.check(caller)
         if self._per_minute:
             self._bucket(caller).level -= 1
 
     def check(self, caller: str) -> None:
-        """Raise TooManyRequestsError if there is none left, without counting."""
+        """Raise TooManyRequestsError if no use is left, without counting one."""
         if not self._per_minute or (level := self._bucket(caller).level) >= 1:
             return
         seconds = math.ceil((1 - level) * _SECONDS_PER_MINUTE / self._per_minute)
         raise TooManyRequestsError(what=self._what, per_minute=self._per_minute, retry_after_seconds=seconds)
 
     def _bucket(self, caller: str) -> _Bucket:
-        """Give the caller's bucket as full as it is now; the one that was used longest ago makes room for a new one."""
+        """Return the caller's bucket, filled up to now; a new bucket replaces the one that was unused longest."""
         now = self._elapsed()
         bucket = self._buckets.setdefault(caller, _Bucket(level=self._per_minute, filled_at=now))
         self._buckets.move_to_end(caller)
@@ -60,7 +60,7 @@ class RequestLimit:
 
 
 class ParallelLimit:
-    """Lets each caller do something so often at the same time; 0 is no limit."""
+    """Limits how often each caller does something at the same time; 0 is no limit."""
 
     def __init__(self, *, what: str, most: int, setting: str) -> None:
         self._what = what
@@ -69,13 +69,13 @@ class ParallelLimit:
         self._running: Counter[str] = Counter()
 
     def check(self, caller: str) -> None:
-        """Raise TooMuchOpenError if there may be no further one now."""
+        """Raise TooMuchOpenError if the caller may not begin another one now."""
         if self._most and self._running.get(caller, 0) >= self._most:
             raise TooMuchOpenError(what=self._what, limit=self._most, setting=self._setting, retry_after_seconds=5)
 
     @contextlib.contextmanager
     def hold(self, caller: str) -> Iterator[None]:
-        """Count one for a block, checked or not."""
+        """Count one for the length of a block, whether checked or not."""
         self._running[caller] += 1
         try:
             yield
@@ -88,15 +88,15 @@ class ParallelLimit:
 ANONYMOUS: Final = Token(
     id="anonymous", name="anonymous", scope=Scope.READ, created_at=datetime.fromtimestamp(0, tz=UTC)
 )
-"""Whoever shows no token where reading needs none; it is in no store."""
+"""The caller without a token, where reading needs none; it is not stored."""
 _MOST_KNOWN: Final = 10_000
 _DOUBTFUL_AT_ONCE: Final = 2
-"""Look-ups for addresses that have shown too many wrong tokens, so that a flood of guesses leaves the database to
-others."""
+"""Look-ups at the same time for addresses that have shown too many wrong tokens. A flood of guesses must not
+occupy the database."""
 
 
 class Access:
-    """What every request under /v1 and for the index, and every sign-in, goes through."""
+    """Checks every request under /v1 and for the index, and every sign-in."""
 
     def __init__(  # noqa: PLR0913  one limit for each thing that is limited
         self,
@@ -114,16 +114,16 @@ class Access:
         self._index_reads = index_reads
         self._failures = failures
         self.running = running or ParallelLimit(what="requests", most=0, setting="")
-        """Of requests that are being answered, by token."""
+        """Limits the requests that are answered at the same time, by token."""
         self.streams = streams or ParallelLimit(what="streams", most=0, setting="")
-        """Of followed logs and requests, by token."""
+        """Limits the logs and requests that are followed at the same time, by token."""
         self._anonymous_read = anonymous_read
         self._right: OrderedDict[str, None] = OrderedDict()
-        """Digests of what was right when it was last looked up."""
+        """Digests of tokens that were valid at their last look-up."""
         self._doubtful = asyncio.Semaphore(_DOUBTFUL_AT_ONCE)
 
     async def admit(self, authorization: str | None, *, needed: Scope, address: str) -> Token:
-        """Let a request through.
+        """Authenticate a request, check its scope and count it.
 
         Args:
             authorization: the ``Authorization`` header.
@@ -143,27 +143,27 @@ class Access:
         return allowed(token, needed)
 
     async def admit_reader(self, authorization: str | None, *, address: str, is_open: bool) -> str:
-        """Let somebody read the index, and say who counts as the caller.
+        """Allow a request to read the index, and return who counts as the caller.
 
-        Installers come in bursts, so they have a limit of their own. Raises UnauthenticatedError unless reading is open
-        to everybody, and TooManyRequestsError.
+        Installers send bursts of requests, so they have a limit of their own. Raises UnauthenticatedError unless
+        reading is open to everybody, and TooManyRequestsError.
         """
         caller = address if is_open else (await self.recognise(authorization, address)).id
         self._index_reads.take(caller)
         return caller
 
     def count(self, token: Token) -> None:
-        """Count a request of somebody who is known by a session; raises TooManyRequestsError."""
+        """Count a request that a session authenticates; raise TooManyRequestsError."""
         self._requests.take(token.id)
 
     async def check_secret(self, secret: str, *, address: str) -> Token:
-        """Recognise a secret that somebody signs in with; raises UnauthenticatedError or TooManyRequestsError."""
+        """Return the token of a secret at sign-in; raise UnauthenticatedError or TooManyRequestsError."""
         return await self.recognise(f"Bearer {secret}", address)
 
     async def recognise(self, authorization: str | None, address: str) -> Token:
-        """Tell whose token a request shows, without counting the request.
+        """Return the token that a request shows, without counting the request.
 
-        A right token is never refused, whatever else its address has shown: many callers may share one.
+        A valid token is never refused, whatever else its address has shown: many callers may share one address.
 
         Raises UnauthenticatedError, or instead of it TooManyRequestsError after too many wrong tokens.
         """
@@ -185,9 +185,9 @@ class Access:
 
     @contextlib.asynccontextmanager
     async def _look_up(self, address: str, shown: str) -> AsyncIterator[None]:
-        """Let look-ups for an address wait that has shown too many wrong tokens, unless this one was right before.
+        """Delay look-ups for an address that has shown too many wrong tokens, unless this one was valid before.
 
-        It costs time, never the answer.
+        The delay costs time. It never changes the answer.
         """
         try:
             self._failures.check(address)
@@ -199,7 +199,7 @@ class Access:
 
 
 def allowed(token: Token, needed: Scope) -> Token:
-    """Return the token if it has the scope; raises ForbiddenError, or UnauthenticatedError if there is no token."""
+    """Return the token if it has the scope; raise ForbiddenError, or UnauthenticatedError if there is no token."""
     if token.scope.allows(needed):
         return token
     if token is ANONYMOUS:

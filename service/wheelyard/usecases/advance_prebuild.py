@@ -1,4 +1,4 @@
-"""Bring prebuilds on: start the builds that are due, mirror what upstream has, see who is served.
+"""Advance prebuilds: start the builds that are due, mirror upstream wheels, note which items are served.
 
 Everything here may be repeated at any time: equal builds are joined, and equal bytes are published once.
 """
@@ -41,22 +41,22 @@ from wheelyard.usecases.request_build import BuildRequest, RequestBuild
 LEASE_SECONDS: Final = 120.0
 _RELEASES_A_TURN: Final = 16
 _AT_ONCE: Final = 4
-"""As many as our index takes uploads of at once."""
+"""As many uploads as our index accepts at once."""
 _MOST_DELAYS: Final = 5
 _AWAY: Final = (IndexUnavailableError, DiskFullError, TooMuchOpenError)
-"""What is waited for however long it takes; other faults that may pass are given up after a few tries."""
+"""Faults that are waited out, however long that takes; others that may pass are given up after a few tries."""
 _NOT_IN_LOCK: Final = "the input's hashes allow no wheel that fits, and no sdist to build one from"
 _NOT_LISTED: Final = "upstream's wheel was mirrored, but our index does not list it"
 
 _log = get_logger(__name__)
 
 Mirror = Callable[[IndexFile, Target], Awaitable[None]]
-"""Brings an upstream wheel to our index, for the target that wants it; raises an OperatorError."""
+"""Copies an upstream wheel to our index, for the target that needs it; raises an OperatorError."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdvancePrebuild:
-    """Decides over releases, and does what was decided."""
+    """Decides what each release of a prebuild needs next, and does it."""
 
     store: PrebuildStore
     builds: BuildStore
@@ -67,9 +67,9 @@ class AdvancePrebuild:
     lease_seconds: float = LEASE_SECONDS
 
     async def once(self) -> bool:
-        """Bring each unfinished prebuild on by a few releases; tell whether anything has moved.
+        """Advance each unfinished prebuild by a few releases; return whether anything has changed.
 
-        Raises DatabaseUnavailableError. An index that is away is no reason to give up: it is looked at again.
+        Raises DatabaseUnavailableError. If an index is unavailable, the release is tried again later.
         """
         seen: set[str] = set()
         moved = False
@@ -81,41 +81,41 @@ class AdvancePrebuild:
         return moved
 
     async def _take(self, turn: PrebuildTurn) -> bool:
-        """Bring a few releases on and save them, unless the turn is lost meanwhile: then somebody else has done it."""
+        """Advance a few releases and save them, unless the lease was lost: then another process has done it."""
         prebuild = turn.prebuild
-        # In threads: of thousands of items, it takes a while.
+        # In a thread, because thousands of items take a while.
         due = (await asyncio.to_thread(prebuild.unsettled))[:_RELEASES_A_TURN]
         done: dict[int, ReleaseItems] = {}
         with log_context(prebuild=prebuild.id, **prebuild.trace.log_fields):
-            async with self._kept(turn) as lost:
+            async with self._holding(turn) as lost:
                 try:
-                    await self._bring_on(due, turn, done, lost)
+                    await self._advance_all(due, turn, done, lost)
                 finally:
-                    brought_on = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
-                    advanced = await self._ended(brought_on)
+                    updated = await asyncio.to_thread(with_releases, prebuild, list(done.values()))
+                    advanced = await self._ended(updated)
                     saved = await self.store.save(replace(turn, prebuild=advanced))
             if saved:
                 _note_changes(prebuild, advanced)
         return saved and any(new != due[number] and new.delays == due[number].delays for number, new in done.items())
 
-    async def _bring_on(
+    async def _advance_all(
         self, due: Sequence[ReleaseItems], turn: PrebuildTurn, done: dict[int, ReleaseItems], lost: asyncio.Event
     ) -> None:
-        """Bring releases on, a few at once, and note each that is done by its number; stop once the turn is lost."""
+        """Advance several releases at once, and note the number of each that is done; stop when the lease is lost."""
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def bring_on(number: int, release: ReleaseItems) -> None:
+        async def advance(number: int, release: ReleaseItems) -> None:
             async with limit:
                 if not lost.is_set():
                     done[number] = await self._try(release, turn)
 
-        ended = await asyncio.gather(*map(bring_on, range(len(due)), due), return_exceptions=True)
+        ended = await asyncio.gather(*map(advance, range(len(due)), due), return_exceptions=True)
         for fault in filter(None, ended):
             raise fault
 
     @contextlib.asynccontextmanager
-    async def _kept(self, turn: PrebuildTurn) -> AsyncIterator[asyncio.Event]:
-        """Keep the lease for a block, and give an event that is set once the turn is lost."""
+    async def _holding(self, turn: PrebuildTurn) -> AsyncIterator[asyncio.Event]:
+        """Extend the lease for a block, and yield an event that is set once the lease is lost."""
         lost = asyncio.Event()
         keeper = asyncio.create_task(self._keep_lease(turn, lost), name=f"lease-{turn.prebuild.id}")
         try:
@@ -127,23 +127,23 @@ class AdvancePrebuild:
     async def _keep_lease(self, turn: PrebuildTurn, lost: asyncio.Event) -> None:
         while not lost.is_set():
             await asyncio.sleep(self.lease_seconds / 4)
-            # A database that is away ends the turn by itself: its next question is answered with that error.
+            # If the database is unavailable, the next query of the turn fails with that error and ends the turn.
             try:
                 if not await self.store.renew(turn, lease_seconds=self.lease_seconds):
                     lost.set()
             except DatabaseUnavailableError:
                 continue
-            except Exception:  # noqa: BLE001  a keeper that ended silently would let others take the turn meanwhile
+            except Exception:  # noqa: BLE001  if this loop ended silently, another process would take the lease
                 _log.exception("routine-failed", routine="prebuild lease")
 
     async def plan(self, release: ReleaseItems, prebuild: Prebuild) -> ReleaseItems:
-        """Say what would be done for a release, and do none of it."""
+        """Return what would be done for a release, without doing it."""
         found = await self.find(release)
-        planned, _ = await self._settle(release, prebuild, found, self._plan_build)
+        planned, _ = await self._decide_and_start(release, prebuild, found, self._plan_build)
         return planned
 
     async def _try(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
-        """Bring a release on; whatever it meets is told of it, and keeps no other release from its turn."""
+        """Advance a release; record any error in its items, so that other releases are still processed."""
         try:
             return await self._advance(release, turn)
         except DatabaseUnavailableError:
@@ -158,31 +158,31 @@ class AdvancePrebuild:
     async def _advance(self, release: ReleaseItems, turn: PrebuildTurn) -> ReleaseItems:
         prebuild = turn.prebuild
         found = await self.find(release)
-        settled, idle = await self._settle(release, prebuild, found, self._start_build)
+        decided, idle = await self._decide_and_start(release, prebuild, found, self._start_build)
         if idle:
             for build_id in await self.store.withdraw(turn, idle):
                 note_withdrawn(build_id, requested_by=prebuild.requested_by)
-        wanted = {item.filename: item.target for item in settled.items if item.status is ItemStatus.MIRROR}
+        wanted = {item.filename: item.target for item in decided.items if item.status is ItemStatus.MIRROR}
         if not wanted:
-            return settled
+            return decided
         faults = {
             file.filename: await self._mirror(file, wanted[file.filename])
             for file in found.upstream
             if file.filename in wanted
         }
-        facts = (await self.find(settled)).facts
-        settled = replace(settled, items=decide(settled.items, facts, prefer=prebuild.prefer).items)
+        facts = (await self.find(decided)).facts
+        decided = replace(decided, items=decide(decided.items, facts, prefer=prebuild.prefer).items)
         for filename, fault in faults.items():
-            # Items that are served by now are settled, and no fault concerns them.
-            settled = (
-                _note_fault(settled, fault, filename=filename)
+            # Items that are served by now are final; the fault does not concern them.
+            decided = (
+                _note_fault(decided, fault, filename=filename)
                 if fault
-                else settled.give_up(_NOT_LISTED, filename=filename)
+                else decided.give_up(_NOT_LISTED, filename=filename)
             )
-        return settled
+        return decided
 
     async def _mirror(self, file: IndexFile, target: Target) -> WheelyardError | None:
-        """Mirror a file, and return what went wrong, which concerns only the items that are to get it."""
+        """Mirror a file, and return the error, which concerns only the items that need the file."""
         try:
             await self.mirror(file, target)
         except DatabaseUnavailableError:
@@ -191,16 +191,16 @@ class AdvancePrebuild:
             return error
         return None
 
-    async def _settle(
+    async def _decide_and_start(
         self,
         release: ReleaseItems,
         prebuild: Prebuild,
         found: FoundRelease,
         start: Callable[[ReleaseItems, Target, Prebuild], Awaitable[Started]],
     ) -> tuple[ReleaseItems, tuple[str, ...]]:
-        """Decide, start what is due, and decide again with what came of it, until nothing is due.
+        """Decide and start what is due, and repeat with the result until nothing is due.
 
-        Returns the release as it is then, and the builds of which nothing is expected any more.
+        Returns the release as it is then, and the builds that it no longer needs.
         """
         facts = found.facts
         while (decision := decide(release.items, facts, prefer=prebuild.prefer)).starts:
@@ -212,7 +212,7 @@ class AdvancePrebuild:
                 )
                 facts = replace(facts, started=(*facts.started, one))
             if any(one.status is Status.SUCCEEDED for one in facts.started):
-                # Its wheel may have come after we had looked.
+                # Its wheel may have been published after the look-up.
                 facts = (await self.find(replace(release, started=tuple(facts.started)))).facts
         return replace(release, items=decision.items, started=tuple(facts.started)), decision.cancels
 
@@ -220,7 +220,7 @@ class AdvancePrebuild:
         try:
             submission = await self.request_build(_build_request(release, target, prebuild))
         except TooMuchOpenError:
-            # There will be room once builds of the same caller are over.
+            # There will be room once other builds of the same caller have ended.
             raise
         except (CallerError, RecipeError, ProjectError) as error:
             return _refused(release, target, str(error))
@@ -230,7 +230,7 @@ class AdvancePrebuild:
         return replace(started, hint=hint, build_id=build.id, status=build.status, joined=submission.joined)
 
     async def _plan_build(self, release: ReleaseItems, target: Target, prebuild: Prebuild) -> Started:
-        """Find out whether a build could be started, and take it for queued."""
+        """Check whether a build could be started, and treat it as queued."""
         try:
             order = await self.request_build.decide(_build_request(release, target, prebuild))
         except (CallerError, RecipeError, ProjectError) as error:
@@ -240,7 +240,7 @@ class AdvancePrebuild:
         return replace(planned, build_id=equal.id, status=equal.status, joined=True) if equal else planned
 
     async def _ended(self, prebuild: Prebuild) -> Prebuild:
-        """Note the end of a prebuild, if it is over, once it is seen that nothing is missing after all."""
+        """Record the end of a prebuild if it is over and a last look finds nothing missing."""
         if not prebuild.is_final:
             return prebuild
         needs = {filename: await self.find.needs(filename) for filename in sorted(built_for(prebuild))}
@@ -248,7 +248,7 @@ class AdvancePrebuild:
 
 
 class MirrorWheel:
-    """Brings an upstream wheel to our index: the same bytes under the same name, fetched by hash, and recorded."""
+    """Copies an upstream wheel to our index, with the same bytes and the same name: fetches, publishes, records it."""
 
     def __init__(
         self, *, source: SourceIndex, index: WheelIndex, wheels: WheelStore, now: Callable[[], datetime]
@@ -259,7 +259,7 @@ class MirrorWheel:
         self._now = now
 
     async def __call__(self, file: IndexFile, target: Target) -> None:
-        """Mirror a wheel; again is no harm.
+        """Mirror a wheel; repeating it is harmless.
 
         Raises HashMismatchError, DownloadFailedError, DiskFullError, UntrustedOutputError, IndexConflictError,
         IndexRefusedError, IndexUnavailableError or PublishUnprovenError.
@@ -292,7 +292,7 @@ class MirrorWheel:
 
 
 def _note_changes(former: Prebuild, prebuild: Prebuild) -> None:
-    """Say what has become of each item."""
+    """Log how each item has changed."""
     for old, new in zip(former.items, prebuild.items, strict=True):
         if new.status is not old.status:
             _log.info(
@@ -307,7 +307,7 @@ def _note_changes(former: Prebuild, prebuild: Prebuild) -> None:
 
 
 def note_end(prebuild: Prebuild) -> None:
-    """Say that a prebuild is over, if it is."""
+    """Log that a prebuild is over, if it is."""
     if prebuild.finished_at is not None:
         failed = sum(item.status is ItemStatus.FAILED for item in prebuild.items)
         _log.info("prebuild-ended", prebuild=prebuild.id, items=len(prebuild.items), failed=failed)
@@ -337,7 +337,7 @@ def _refused(release: ReleaseItems, target: Target, reason: str) -> Started:
 
 
 def _note_fault(release: ReleaseItems, fault: WheelyardError, *, filename: str | None = None) -> ReleaseItems:
-    """Put off what may pass; give up what will not, and what has not passed after a few tries."""
+    """Postpone what may pass; give up what will not pass, and what has not passed after a few tries."""
     lasting = not fault.retryable or (release.delays >= _MOST_DELAYS and not isinstance(fault, _AWAY))
     reason = fault.summary.rstrip(".")
     if lasting:

@@ -1,4 +1,4 @@
-"""What is on our index, for people and programs that look around: wheels, projects, releases. Must not change it."""
+"""Read what is on our index, for the API and the web pages: wheels, projects, releases."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -29,27 +29,27 @@ class BrowseIndex:
         self._store = store
 
     async def wheels(self, wanted: WheelFilter) -> WheelPage:
-        """List wheels, newest first."""
+        """Return wheels, newest first."""
         return await self._store.list_wheels(wanted)
 
     async def wheel(self, filename: str) -> IndexedWheel:
-        """Look at a wheel, deleted or not; raises NotFoundError."""
+        """Return a wheel, deleted or not; raise NotFoundError."""
         return await self._store.find(filename)
 
     async def contents(self, filename: str) -> WheelContents:
-        """List the files of a wheel; raises NotFoundError if they are not known."""
+        """Return the files inside a wheel; raise NotFoundError if they are not known."""
         return await self._store.contents_of(filename)
 
     async def projects(self, wanted: ProjectFilter) -> ProjectPage:
-        """List projects by name."""
+        """Return projects, sorted by name."""
         return await self._store.list_projects(wanted)
 
     async def known_projects(self, prefix: str, *, limit: int) -> tuple[str, ...]:
-        """Name projects that have a wheel or a build and whose normalised name begins so."""
+        """Return the projects with a wheel or a build whose normalised name begins with a prefix."""
         return await self._store.known_projects(prefix, limit=limit)
 
     async def newest_releases(self, projects: Collection[str]) -> Mapping[str, ReleaseWheels]:
-        """Read the newest release of each project, with its wheels; those without a wheel are left out."""
+        """Return the newest release of each project with its wheels; projects without a wheel are omitted."""
         versions: defaultdict[str, list[str]] = defaultdict(list)
         for project, version in await self._store.versions_of(projects):
             versions[project].append(version)
@@ -60,7 +60,7 @@ class BrowseIndex:
         return {project: releases_of(own)[0] for project, own in wheels.items()}
 
     async def project(self, name: str) -> ProjectDetails:
-        """Look at a project, in any spelling of its name; raises NotFoundError."""
+        """Return a project, in any spelling of its name; raise NotFoundError."""
         project = canonicalize_name(name)
         wheels = await self._store.wheels_of(project)
         if not wheels:
@@ -76,16 +76,16 @@ class WheelBytes:
         self._storage = storage
 
     async def find(self, filename: str) -> IndexedWheel:
-        """Find a wheel that may be fetched, yanked or not; raises NotFoundError."""
+        """Return a wheel that may be downloaded, yanked or not; raise NotFoundError."""
         wheel = await self._store.find(filename)
         if wheel.deleted_at is not None:
             raise NotFoundError(kind="wheel", name=filename)
         return wheel
 
     def open(self, wheel: IndexedWheel) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Read a wheel's bytes."""
+        """Return a wheel's bytes as a stream."""
         return self._storage.open(wheel.url)
 
     async def metadata_of(self, filename: str) -> bytes:
-        """Read the METADATA of a wheel that may be fetched; raises NotFoundError."""
+        """Return the METADATA of a wheel that may be downloaded; raise NotFoundError."""
         return await self._store.metadata_of(filename)

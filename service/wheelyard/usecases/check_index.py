@@ -1,7 +1,7 @@
-"""Compare what devpi holds with what we know, and mend what can be mended. Must not decide what differs.
+"""Compare what devpi holds with the database, and repair what can be repaired.
 
-A wheel whose bytes are nowhere any more cannot be mended, only built anew; a file that nobody knows is left alone, for
-it may belong to a build that is just about to be recorded.
+A wheel whose bytes are lost cannot be repaired, only rebuilt. A file that is not in the database is left alone: it may
+belong to a build that is about to be recorded.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ class CheckIndex:
         self._audit = audit
 
     async def __call__(self, *, mend: bool, by: str) -> IndexReport:
-        """Compare, and with ``mend`` put right what can be; raises IndexUnavailableError if devpi does not answer.
+        """Compare, and with ``mend`` repair what can be repaired; raise IndexUnavailableError if devpi does not answer.
 
-        ``by`` is who the audit log says mended it.
+        ``by`` is the name in the audit log of a repair.
         """
         held = await self._storage.list_files()
         wheels = await self._all_wheels()
         findings = [
-            await self._mend(finding, wheel, held, by) if mend and wheel is not None else finding
+            await self._repair(finding, wheel, held, by) if mend and wheel is not None else finding
             for finding, wheel in compare(wheels, held)
         ]
         listed = sum(wheel.deleted_at is None for wheel in wheels)
@@ -59,11 +59,12 @@ class CheckIndex:
         return report
 
     async def last(self) -> LastReport | None:
-        """Give the newest report; None if nobody has ever compared."""
+        """Return the newest report; None if there was no comparison yet."""
         return await self._wheels.last_report()
 
     async def _all_wheels(self) -> list[IndexedWheel]:
-        # After devpi's list: what is published between the two is known here, and missing there for a moment only.
+        # The database is read after devpi's list. A wheel that is published in between is then known here, and missing
+        # in the list for a moment only.
         wheels: list[IndexedWheel] = []
         before: str | None = None
         while True:
@@ -73,7 +74,7 @@ class CheckIndex:
                 return wheels
             before = page.next_before
 
-    async def _mend(self, finding: Finding, wheel: IndexedWheel, held: tuple[HeldFile, ...], by: str) -> Finding:
+    async def _repair(self, finding: Finding, wheel: IndexedWheel, held: tuple[HeldFile, ...], by: str) -> Finding:
         if finding.difference not in _MENDABLE:
             return finding
         if finding.difference in {Difference.NO_METADATA, Difference.NO_CONTENTS}:
@@ -85,7 +86,7 @@ class CheckIndex:
             await self._publish_again(wheel, copy)
         else:
             return finding
-        # What devpi holds is in no transaction of ours, so this is written down when it is done.
+        # devpi's files are in no transaction of ours, so this is recorded once it is done.
         await self._audit.record(mending_of(wheel.filename, finding.difference, by))
         return replace(finding, mended=True)
 
@@ -114,14 +115,14 @@ _log = get_logger(__name__)
 
 
 class RegularCheck:
-    """What any worker may do, but only one at a time does; the report is kept for the pages."""
+    """A comparison that any worker may make, but only one at a time does; the report is stored for the pages."""
 
     def __init__(self, store: PeriodicStore, check: CheckIndex) -> None:
         self._store = store
         self._check = check
 
     async def __call__(self) -> bool:
-        """Compare if it is time; True if this worker was the one to do it; raises IndexUnavailableError."""
+        """Compare if it is time; return whether this worker did it; raise IndexUnavailableError."""
         if not await self._store.begin("index-check", interval_seconds=CHECK_SECONDS):
             return False
         report = await self._check(mend=False, by="a worker")

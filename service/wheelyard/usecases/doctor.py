@@ -1,4 +1,4 @@
-"""Judge a host: is there what Wheelyard needs, and if not, how is it mended? Must not look at the host itself."""
+"""Judge a host: does it have what Wheelyard needs, and if not, how is each problem fixed?"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,13 +9,13 @@ from wheelyard.domain.host import DiskFacts, EngineFacts, HostFacts, PortFacts, 
 from wheelyard.settings import Settings
 
 _COMFORT_BYTES: Final = 10 << 30
-"""What the images of one suite and some builds take."""
+"""The space for the images of one suite and some builds."""
 _SLOW_DRIVERS: Final = frozenset({"vfs"})
 _GIB: Final = 1 << 30
 
 
 class CheckStatus(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -30,11 +30,11 @@ class Check:
     status: CheckStatus
     found: str
     remedy: str = ""
-    """What to do, or could be done; empty if there is nothing."""
+    """How to fix or improve it; empty if there is nothing to do."""
 
 
 def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
-    """Judge everything, in the order in which it is best mended."""
+    """Return all checks, in the order in which problems are best fixed."""
     return (
         *judge_engine(facts, settings),
         judge_state_dir(facts.state_dir),
@@ -50,12 +50,12 @@ def diagnose(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
 
 
 def has_failure(checks: tuple[Check, ...]) -> bool:
-    """Tell whether anything must be mended before Wheelyard can work."""
+    """Return whether anything must be fixed before Wheelyard can work."""
     return any(check.status is CheckStatus.FAIL for check in checks)
 
 
 def judge_engine(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
-    """Judge the engine: it answers, its storage is quick, containers run with our limits."""
+    """Judge the engine: does it answer, is its storage fast, do containers run with our limits?"""
     engine = facts.engine
     if engine is None:
         remedy = (
@@ -79,7 +79,10 @@ def _judge_storage(engine: EngineFacts) -> Check:
 
 
 def _judge_control_groups(engine: EngineFacts) -> Check:
-    """Judge whether limits hold: a rootless engine sets none with control groups of version 1."""
+    """Judge whether limits take effect: a rootless engine cannot limit resources with version 1 of control groups.
+
+    Only version 2 can be delegated to a user (https://www.rootlesscontaine.rs/getting-started/docker).
+    """
     if engine.is_rootless and engine.cgroup_version == "1":
         remedy = (
             "Boot this host with control groups of version 2, or run the engine as root: a build could take it all."
@@ -106,14 +109,14 @@ def _judge_trial(trial: Probe | None, settings: Settings) -> Check:
 
 
 def _judge_sandbox(engine: EngineFacts, settings: Settings) -> tuple[Check, ...]:
-    """Say which walls stand around strangers' code, and how to get higher ones."""
+    """Report how untrusted code is isolated, and how to isolate it better."""
     sandbox = engine.sandbox
     if sandbox is None:
         return ()
     runtime = settings.engine_runtime or engine.default_runtime or "the engine's runtime"
     kernel, higher = f"{runtime}, with a kernel of its own", ""
     if not sandbox.has_own_kernel:
-        # What containerd runs by itself is runc under other names.
+        # containerd names its default runtime, runc, differently.
         known = (name for name in engine.runtimes if not name.startswith("io.containerd.run"))
         others = ", ".join(name for name in known if name != engine.default_runtime)
         kernel = f"{runtime}, on the host's kernel"
@@ -148,7 +151,7 @@ def _judge_users(sandbox: SandboxFacts) -> Check:
 
 
 def judge_state_dir(facts: StateDirFacts) -> Check:
-    """Judge the state directory: ours to write, and open to the user that the database runs as."""
+    """Judge the state directory: can we write it, and can the user of the database enter it?"""
     name = "state directory"
     if facts.write_error is not None:
         remedy = "Give it to the user who runs Wheelyard, or choose another with WHEELYARD_STATE_DIR."
@@ -161,7 +164,7 @@ def judge_state_dir(facts: StateDirFacts) -> Check:
 
 
 def judge_disk(disk: DiskFacts, *, floor_bytes: int) -> Check:
-    """Judge free space: below the floor nothing is written, and images need some."""
+    """Judge free space: below the minimum nothing is written, and images need some."""
     name = f"disk of {disk.holds}"
     found = f"{disk.free_bytes / _GIB:.1f} of {disk.total_bytes / _GIB:.1f} GiB free at {disk.path}"
     if disk.free_bytes < floor_bytes:
@@ -173,7 +176,7 @@ def judge_disk(disk: DiskFacts, *, floor_bytes: int) -> Check:
 
 
 def judge_memory(memory_bytes: int, settings: Settings) -> Check:
-    """Judge memory: all builds at their limit should fit."""
+    """Judge memory: do all builds fit when each uses its limit?"""
     wanted = settings.limit_memory_bytes * settings.worker_slots
     found = f"{memory_bytes / _GIB:.1f} GiB, of which builds may use {wanted / _GIB:.1f}"
     if memory_bytes >= wanted:
@@ -185,7 +188,7 @@ def judge_memory(memory_bytes: int, settings: Settings) -> Check:
 
 
 def judge_certificates(probe: Probe) -> Check:
-    """Judge the CA bundle: it can be read and holds certificates."""
+    """Judge the CA bundle: can it be read, and does it hold certificates?"""
     remedy = "Set WHEELYARD_CA_BUNDLE (or SSL_CERT_FILE) to a file of PEM certificates that this user may read."
     return _judge("CA bundle", probe, remedy)
 
@@ -200,13 +203,13 @@ def judge_address(name: str, probe: Probe, setting: str) -> Check:
 
 
 def judge_catalogue(probe: Probe) -> Check:
-    """Judge the catalogue of builders: every key of it is known and its entries fit together."""
-    remedy = "Mend the file that WHEELYARD_CATALOGUE names; builders/README.md lists every key."
+    """Judge the catalogue of builders: is every key known, and do its entries fit together?"""
+    remedy = "Fix the file that WHEELYARD_CATALOGUE names; builders/README.md lists every key."
     return _judge("catalogue of builders", probe, remedy)
 
 
 def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ...]:
-    """Judge where base images come from: a registry's image, or the signed archive by way of mmdebstrap."""
+    """Judge the source of base images: a registry's image, or a signed archive and mmdebstrap."""
     if settings.base_image:
         return (_ok("base images", f"pulled from {settings.base_image}"),)
     remedy = "'apt-get install mmdebstrap', or set WHEELYARD_BASE_IMAGE to a registry's image."
@@ -217,7 +220,7 @@ def judge_image_sources(facts: HostFacts, settings: Settings) -> tuple[Check, ..
 
 
 def judge_port(facts: PortFacts) -> Check:
-    """Judge the API's port: free, or ours already."""
+    """Judge the API's port: is it free, or in use by this service?"""
     if facts.is_ours:
         return _ok("port", f"{facts.address}, held by this Wheelyard")
     if facts.error is None:
@@ -227,7 +230,7 @@ def judge_port(facts: PortFacts) -> Check:
 
 
 def judge_database(probe: Probe, settings: Settings) -> tuple[Check, ...]:
-    """Judge the embedded PostgreSQL, unless another is set."""
+    """Judge the embedded PostgreSQL, unless the settings name another database."""
     if settings.database_url is not None:
         return ()
     remedy = "Set up again ('make setup'), or set WHEELYARD_DATABASE_URL to a PostgreSQL of your own."

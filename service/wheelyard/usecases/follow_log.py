@@ -1,4 +1,4 @@
-"""Follow a build's log and stages as they come, resumable from any point. Must not know how events are sent."""
+"""Follow a build's log and stages while they are written, resumable from any position."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -9,20 +9,20 @@ from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
 from wheelyard.domain.builds.log_text import NOTE_MARK, LogNote, read_note
 from wheelyard.interfaces import BuildStore, LogStore
 
-# Bounded, so that whatever somebody sends fits the stores' integers.
+# Bounded, so that any position that a client sends fits the stores' integers.
 _LONGEST_LINE_BYTES: Final = 64 << 10
-"""A line that has no end by then is sent in pieces."""
+"""A longer line is sent in pieces."""
 _LEAD_BYTES: Final = 3
 _CONTINUES: Final = range(0x80, 0xC0)
-"""Bytes within a character of UTF-8; at most three follow its first one."""
-# A note up to its end, or all that is none.
+"""Bytes that continue a character in UTF-8; at most three follow its first one."""
+# One note, or text without notes.
 _RUN: Final = re.compile(rb"%(mark)b[^\n]*\n?|[^%(mark)b]+" % {b"mark": NOTE_MARK.encode()})
 _POSITION: Final = re.compile(r"(?P<attempt>[0-9]{1,9}):(?P<offset>[0-9]{1,15})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogPosition:
-    """A place in a build's log: everything before it was seen."""
+    """A position in a build's log: everything before it was read."""
 
     attempt: int = 0
     offset: int = 0
@@ -30,7 +30,7 @@ class LogPosition:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``str`` wrote; raises ValueError for anything else."""
+        """Parse what ``str`` wrote; raise ValueError for anything else."""
         match = _POSITION.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not a log position")
@@ -42,7 +42,7 @@ class LogPosition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogText:
-    """Whole lines of a container, or a note of our own; ``position`` is where it ends."""
+    """Whole lines of a container, or a note of our own; ``position`` is where they end."""
 
     text: str
     position: LogPosition
@@ -51,14 +51,14 @@ class LogText:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusChange:
-    """The build's status, stage or attempt is another than before."""
+    """A change of the build's status, stage or attempt."""
 
     status: Status
     stage: Stage | None
     attempt: int
     position: LogPosition
     waits_for: tuple[str, ...] = ()
-    """Releases that have to be built before it goes on."""
+    """Releases that must be built before this build continues."""
 
 
 LogEvent = LogText | StatusChange
@@ -72,7 +72,7 @@ class FollowLog:
         self._logs = logs
 
     async def __call__(self, build_id: str, *, start: LogPosition) -> AsyncGenerator[LogEvent, None]:
-        """Yield events until the build is over; the last one is its final StatusChange. Raises NotFoundError."""
+        """Yield events until the build is over; the last one is its final StatusChange. Raise NotFoundError."""
         follower = _Follower(start)
         async with self._logs.watch(build_id) as changes:
             async for _ in changes:
@@ -93,7 +93,7 @@ class FollowLog:
     async def _read_attempt(
         self, follower: "_Follower", build_id: str, attempt: Attempt
     ) -> AsyncGenerator[LogEvent, None]:
-        """Read what the build was just seen to have; what came since, or is to end a line, wakes us up again."""
+        """Read the attempt that the build has now; later text, or the end of a line, causes another read."""
         is_over = attempt.finished_at is not None
         while follower.begin(attempt.number) < attempt.log_size_bytes or is_over:
             begin = follower.begin(attempt.number)
@@ -105,12 +105,12 @@ class FollowLog:
 
 
 class _Follower:
-    """What one reader has seen so far."""
+    """The position and status that one reader has seen."""
 
     def __init__(self, start: LogPosition) -> None:
         self._position = start
         self._rest = b""
-        """What was read and has no end of a line yet."""
+        """Text that was read and whose line is not complete."""
         self._seen: tuple[Status, Stage | None, int, tuple[str, ...]] | None = None
 
     def attempts_to_read(self, build: Build) -> list[Attempt]:
@@ -124,7 +124,7 @@ class _Follower:
         return self._position.offset + len(self._rest)
 
     def advance(self, data: bytes, *, finished: bool) -> list[LogText]:
-        """Move on to the end of the last whole line, in bytes of the log; what is after it waits for its end."""
+        """Move to the end of the last whole line, in bytes of the log; the rest waits until its line is complete."""
         data = self._rest + data
         begin, end = self._position, len(data) if finished else _end_of_lines(data)
         events = [_read_run(run, begin) for run in _RUN.finditer(data, 0, end)]
@@ -133,7 +133,7 @@ class _Follower:
         return events
 
     def change(self, build: Build) -> StatusChange | None:
-        """Report the build's status if it is another than at the last look."""
+        """Return the build's status if it has changed since the last look."""
         newest = build.attempts[-1].number if build.attempts else 0
         waits_for = tuple(str(one.release) for one in build.waits_for)
         now = (build.status, build.stage, newest, waits_for)
@@ -153,7 +153,7 @@ def _read_run(run: re.Match[bytes], begin: LogPosition) -> LogText:
 
 
 def _end_of_lines(data: bytes) -> int:
-    """Return where the last whole line ends; a carriage return at the very end may be half of an end of a line."""
+    """Return the end of the last whole line; a carriage return at the very end may be the first half of a line end."""
     end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
     if len(data) - end <= _LONGEST_LINE_BYTES:
         return end

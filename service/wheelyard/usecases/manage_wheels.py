@@ -1,4 +1,4 @@
-"""What people do to published wheels: yank, un-yank, promote, delete. Must not know HTTP."""
+"""Change published wheels: yank, un-yank, promote, delete."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from wheelyard.interfaces import WheelIndex, WheelStorage, WheelStore
 class ManageWheels:
     """The use cases behind ``POST /v1/wheels/{filename}/…`` and ``DELETE /v1/wheels/{filename}``.
 
-    ``by`` is who the audit log says did it.
+    ``by`` is the name in the audit log.
     """
 
     def __init__(self, *, store: WheelStore, storage: WheelStorage, indexes: Mapping[Level, WheelIndex]) -> None:
@@ -23,15 +23,15 @@ class ManageWheels:
         self._indexes = indexes
 
     async def yank(self, filename: str, *, reason: str, by: str) -> IndexedWheel:
-        """Let installers take the wheel only if it is asked for by its exact version (PEP 592)."""
+        """Hide the wheel from installers, unless its exact version is requested (PEP 592)."""
         return await self._store.yank(filename, reason=reason, by=by)
 
     async def unyank(self, filename: str, *, by: str) -> IndexedWheel:
-        """Offer the wheel again."""
+        """List the wheel for installers again."""
         return await self._store.unyank(filename, by=by)
 
     async def delete(self, filename: str, *, confirm: str, by: str) -> IndexedWheel:
-        """Take the wheel off for good: first from what we list, then from devpi, so that nobody is sent to a gap.
+        """Delete the wheel: first from our lists, then from devpi, so that no list names a missing file.
 
         Raises InvalidRequestError unless ``confirm`` is the file name again.
         """
@@ -43,7 +43,7 @@ class ManageWheels:
         return wheel
 
     async def promote(self, filename: str, *, by: str) -> IndexedWheel:
-        """Publish a staged wheel's proven bytes on prod; one that is there already stays as it is."""
+        """Publish a staged wheel's verified bytes on prod; a wheel that is there already stays as it is."""
         wheel = await self._store.find(filename)
         if wheel.deleted_at is not None:
             raise NotFoundError(kind="wheel", name=filename)
@@ -56,7 +56,7 @@ class ManageWheels:
 
 
 async def fetch_wheel(storage: WheelStorage, wheel: IndexedWheel, folder: Path) -> Path:
-    """Read a wheel into a folder; raises HashMismatchError if devpi gives other bytes than were proven."""
+    """Copy a wheel into a folder; raise HashMismatchError if devpi returns other bytes than were verified."""
     path, digest = folder / wheel.filename, hashlib.sha256()
     async with storage.open(wheel.url) as chunks:
         with path.open("wb") as file:

@@ -1,7 +1,7 @@
-"""Order what builds wait for: releases without a wheel that something else requires.
+"""Request the builds that other builds wait for: required releases without a wheel.
 
-This is done beside the API, where recipes are read (docs/decisions/0012), and not by the worker that met the need.
-Everything here may be repeated at any time. Must not wait for builds, nor decide what is needed.
+This runs beside the API, which reads recipes (docs/decisions/0012), and not in the worker that found the missing
+release. Everything here may be repeated at any time.
 """
 
 import uuid
@@ -19,18 +19,18 @@ _log = get_logger(__name__)
 
 
 class OrderDependencies:
-    """Turns needs into builds."""
+    """Turns missing releases into builds."""
 
     def __init__(self, *, store: MissingReleaseStore, request_build: RequestBuild) -> None:
         self._store = store
         self._request_build = request_build
 
     async def run(self) -> NoReturn:
-        """Order what is needed, every second, until cancelled."""
+        """Request builds for missing releases every second, until cancelled."""
         await repeat("needs", self.once, seconds=_POLL_SECONDS)
 
     async def once(self) -> None:
-        """Order what can be ordered; what is refused for a reason that may pass is tried again the next time.
+        """Request what can be requested; what fails for a reason that may pass is tried again the next time.
 
         Raises DatabaseUnavailableError.
         """
@@ -44,7 +44,7 @@ class OrderDependencies:
             raise
         except WheelyardError as error:
             await self._refuse(need, error)
-        except Exception:  # noqa: BLE001  as around an attempt: one need must not keep all others waiting
+        except Exception:  # noqa: BLE001  as around an attempt: one missing release must not block all others
             reference = uuid.uuid4().hex[:12]
             _log.exception("need-crashed", build=need.build_id, needed=str(need.release), reference=reference)
             await self._store.give_up(need, InternalError(reference=reference))

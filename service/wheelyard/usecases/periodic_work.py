@@ -1,6 +1,6 @@
-"""Work that is done once an interval for all workers: adding up figures, forgetting old logs, builds and workers.
+"""Work that is done once an interval for all workers: compact metrics, delete old logs, builds and workers.
 
-Must not do anything that concerns one host alone, such as its images. ``repeat`` runs the routines of all parts.
+Work that concerns one host alone, such as its images, is elsewhere. ``repeat`` runs the routines of all parts.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retention:
-    """For how long things are kept, in days; 0 is for ever."""
+    """How long things are stored, in days; 0 is for ever."""
 
     logs_days: float
     builds_days: float
@@ -28,17 +28,17 @@ class Retention:
 
 
 class PeriodicWork:
-    """What any worker may do, but only one at a time does."""
+    """Work that any worker may do, but only one at a time does."""
 
-    def __init__(self, store: PeriodicStore, figures: MetricStore, retention: Retention) -> None:
+    def __init__(self, store: PeriodicStore, metrics: MetricStore, retention: Retention) -> None:
         self._store = store
-        self._figures = figures
+        self._metrics = metrics
         self._retention = retention
 
     async def __call__(self) -> bool:
-        """Do what is due; True if this worker was the one to forget what is old."""
+        """Do what is due; return whether this worker was the one to delete what is old."""
         if await self._store.begin("totals", interval_seconds=FOLD_SECONDS):
-            await self._figures.fold()
+            await self._metrics.fold()
         if not await self._store.begin("retention", interval_seconds=RETENTION_SECONDS):
             return False
         keep = self._retention
@@ -50,13 +50,13 @@ class PeriodicWork:
 
 
 async def repeat(name: str, act: Callable[[], Awaitable[object]], *, seconds: float, eager: bool = False) -> NoReturn:
-    """Do something again and again until cancelled; if it fails, whatever the error, the next time will do.
+    """Repeat an action until cancelled; after an error, of whatever kind, it is tried again at the next interval.
 
     Args:
         name: as it is logged.
         act: what is done.
         seconds: the pause.
-        eager: go on without a pause while it returns True.
+        eager: repeat without a pause while it returns True.
     """
     while True:
         has_more: object = False

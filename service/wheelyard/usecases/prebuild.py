@@ -1,6 +1,6 @@
-"""Plan, order and watch prebuilds: everything that an application depends on, for several targets.
+"""Plan, request and watch prebuilds: every dependency of an application, for several targets.
 
-Must not build anything: ``advance_prebuild`` requests the builds, as anybody else requests them.
+``advance_prebuild`` requests the builds, through the same use case as any other caller.
 """
 
 import asyncio
@@ -51,17 +51,17 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrebuildRequest:
-    """What somebody wants."""
+    """A request for the dependencies of an application."""
 
     given: DependencyInput
     targets: tuple[Target, ...]
     prefer: Prefer
     requested_by: str
     allow_skipped: bool = False
-    """True if lines that ask for something that is on no index do not count."""
+    """True if lines that ask for something that is on no index are ignored."""
     trace: Trace = NO_TRACE
     webhook_url: str | None = None
-    """Whom to tell when it is over."""
+    """The webhook to call when it is over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,11 +82,11 @@ class Prebuilds:
 
     @property
     def may_mirror(self) -> bool:
-        """Tell whether upstream's wheels may come to our index at all."""
+        """Return whether upstream's wheels may be mirrored on our index at all."""
         return self.advance.find.may_mirror
 
     async def plan(self, request: PrebuildRequest) -> Prebuild:
-        """Say what would be done, and do none of it.
+        """Return what would be done, without doing it.
 
         Raises a CallerError if the input cannot be read, RequirementsUnsatisfiableError if it has no solution, or an
         OperatorError.
@@ -102,7 +102,7 @@ class Prebuilds:
         return await asyncio.to_thread(with_releases, prebuild, await asyncio.gather(*map(plan, releases)))
 
     async def order(self, request: PrebuildRequest) -> Prebuild:
-        """Keep a prebuild; its builds are started as soon as somebody advances it.
+        """Store a prebuild; ``advance_prebuild`` starts its builds.
 
         Raises as ``plan``, and WebhookRefusedError.
         """
@@ -118,21 +118,21 @@ class Prebuilds:
         return finished
 
     async def get(self, prebuild_id: str) -> Prebuild:
-        """Read one; raises NotFoundError."""
+        """Return a prebuild; raise NotFoundError."""
         return await self.store.get(prebuild_id)
 
     async def newest(self, *, limit: int) -> tuple[Prebuild, ...]:
-        """Read the newest ones, without their items."""
+        """Return the newest prebuilds, without their items."""
         return await self.store.list_prebuilds(limit=limit)
 
     async def page(self, wanted: PrebuildFilter) -> PrebuildPage:
-        """List them, newest first, with how many of their items stand where; raises NotFoundError."""
+        """Return prebuilds, newest first, with the number of items in each state; raise NotFoundError."""
         return await self.store.page(wanted)
 
     async def cancel(self, prebuild_id: str, *, by: Token) -> Prebuild:
-        """Start nothing more for it; builds that it alone has asked for and that wait in the queue are cancelled.
+        """Start nothing more for a prebuild, and cancel its queued builds that nothing else wants.
 
-        Raises NotFoundError, and NotYoursError for somebody else's. One that is over stays as it is.
+        Raises NotFoundError, and NotYoursError for another caller's. A prebuild that is over stays as it is.
         """
         former = await self.store.get(prebuild_id)
         if not _is_of(former, by):
@@ -145,15 +145,15 @@ class Prebuilds:
 
     @staticmethod
     def may_cancel(prebuild: Prebuild, *, by: Token) -> bool:
-        """Tell whether ``cancel`` would do anything."""
+        """Return whether ``cancel`` would do anything."""
         return prebuild.finished_at is None and by.scope.allows(Scope.REQUEST) and _is_of(prebuild, by)
 
     async def seconds_left(self, prebuild: Prebuild) -> float | None:
-        """Estimate by former builds how long it will still take with the workers that there are.
+        """Estimate the remaining time from former builds and the number of workers.
 
         None if nothing is to be built, or nothing is known of any of its projects.
         """
-        # In threads: of thousands of items, it takes a while.
+        # In a thread, because thousands of items take a while.
         projects = await asyncio.to_thread(projects_ahead, prebuild)
         typical = await self.builds.typical_seconds(projects) if projects else {}
         if not typical:
@@ -163,7 +163,7 @@ class Prebuilds:
         return await asyncio.to_thread(seconds_left, prebuild, typical, now=self.now(), slots=slots)
 
     async def served_wheels(self, prebuild: Prebuild) -> dict[Release, dict[IndexedWheel, list[Target]]]:
-        """Read the wheels that serve a prebuild's items, with their targets; a release that is not served has none."""
+        """Return the wheels that serve each item of a prebuild, with their targets; an item may have none."""
         served: dict[Release, dict[IndexedWheel, list[Target]]] = {}
         for release in releases_of(prebuild):
             version = read_version(release.version)
@@ -175,7 +175,7 @@ class Prebuilds:
         return served
 
     async def lock(self, given: DependencyInput, served: ServedReleases, *, caller: str) -> dict[str, str]:
-        """Turn a lock file and, of requirements, those that it names into ones that install from our index.
+        """Rewrite a lock file, or requirements and the files that they include, so that they install from our index.
 
         Returns their texts by name; raises DependencyFileInvalidError.
         """
@@ -208,19 +208,19 @@ class Prebuilds:
 
 
 def _is_of(prebuild: Prebuild, token: Token) -> bool:
-    """Tell whether a token may end a prebuild: its own, or with the scope for it any."""
+    """Return whether a token may cancel a prebuild: its own, or any if it has the scope for that."""
     return prebuild.requested_by == token.actor or token.scope.allows(Scope.OPERATE)
 
 
 def lock_files(given: DependencyInput, served: ServedReleases, parse_lines: LineParser) -> dict[str, str]:
-    """Turn a lock file, or requirements and those that they name, into ones of our index; raise as ``lock`` does."""
+    """Rewrite a lock file, or requirements and their included files, for our index; raise as ``lock`` does."""
     start = given.start or ""
     kind = given.kind or kind_of_file(start)
     return lock_to_index(kind, given.files, served, start=start, parse_lines=parse_lines)
 
 
 def _wheel_for(item: Item, offered: Mapping[str, IndexedWheel], prefer: Prefer) -> IndexedWheel | None:
-    """Return the wheel that an item got, or what has taken its place since."""
+    """Return the wheel that an item got, or the one that has replaced it since."""
     if item.status is not ItemStatus.PRESENT:
         return None
     if item.filename is not None and item.filename in offered:
@@ -231,7 +231,7 @@ def _wheel_for(item: Item, offered: Mapping[str, IndexedWheel], prefer: Prefer) 
 
 
 def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:
-    """Say which builds have ended with it."""
+    """Log the builds that were cancelled with it."""
     ended = {one.build_id for one in former.started if one.status.is_final}
     for one in prebuild.started:
         if one.build_id and one.status is Status.CANCELLED and one.build_id not in ended:
@@ -239,7 +239,7 @@ def _note_cancelled(former: Prebuild, prebuild: Prebuild) -> None:
 
 
 def _in_order(needed: NeededReleases, targets: Sequence[Target]) -> list[tuple[Pin, Target]]:
-    """List what each target needs, project by project."""
+    """Return what each target needs, sorted by project."""
     wanted = {
         (pin.project, pin.version, number): (pin, target)
         for number, target in enumerate(targets)

@@ -1,4 +1,4 @@
-"""The queue: which builds run and wait, when each will start, and how failed builds are put back into it."""
+"""Show the queue with estimates of each start, and queue failed or cancelled builds again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class ShowQueue:
         self._now = now
 
     async def __call__(self, *, limit: int = MOST_PLACES) -> Queue:
-        """Look at the queue."""
+        """Return the queue."""
         line = await self._queue.read(limit=min(limit, MOST_PLACES))
         workers = await self._workers.list_workers()
         projects = {one.build.project for one in (*line.running, *line.waiting)}
@@ -36,14 +36,14 @@ class ShowQueue:
         return Queue(line=line, places=estimate(line, workers, typical, now=self._now()))
 
     async def place_of(self, build_id: str) -> QueuePosition | None:
-        """Find a build's place; None if it does not wait, or not among the first."""
+        """Return a build's position; None if it does not wait, or is not among the first."""
         queue = await self()
         return next((place for place in queue.places if place.build.id == build_id), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryBuilds:
-    """Retries builds, each in a transaction of its own, with its line in the audit log."""
+    """Retries builds, each in a transaction of its own, with its entry in the audit log."""
 
     builds: BuildStore
 
@@ -54,14 +54,15 @@ class RetryBuilds:
         return submission
 
     async def __call__(self, wanted: BuildFilter, *, requested_by: str, trace: Trace = NO_TRACE) -> RetriedBuilds:
-        """Retry the builds that fit.
+        """Retry the builds that match.
 
-        A build that a newer one of the same release and target has followed is left alone: that one counts. It ends
-        early where the caller may not have more builds in the queue; raises TooMuchOpenError if there is room for none.
+        A build that a newer build of the same release and target has followed is not retried: only the newer one
+        counts. This ends early when the caller may not have more builds in the queue; it raises TooMuchOpenError if
+        there is room for none.
 
         Args:
             wanted: Which builds; failed ones unless its status is ``cancelled``.
-            requested_by: Who asks.
+            requested_by: The caller.
             trace: The HTTP request.
         """
         status = Status.CANCELLED if wanted.status is Status.CANCELLED else Status.FAILED

@@ -1,4 +1,4 @@
-"""Turn files or plain requirements into the releases that each target needs. Must not start anything."""
+"""Turn dependency files or plain requirements into the releases that each target needs."""
 
 import asyncio
 import posixpath
@@ -48,9 +48,9 @@ from wheelyard.errors import (
 from wheelyard.interfaces import ParserPool, ReleaseResolver, SourceIndex
 
 ARGUMENTS: Final = "requirements"
-"""Where requirements come from that are in no file."""
+"""The file name of requirements that are in no file."""
 _ADDRESS: Final = "://"
-"""What has one asks for something that is on no index, in whatever form."""
+"""Fields of a requirement for something that is on no index."""
 _RESOLVED_AT_ONCE: Final = 4
 _ASKED_AT_ONCE: Final = 32
 MOST_CHOSEN: Final = 2000
@@ -62,32 +62,32 @@ MOST_RELEASES: Final = 10_000
 """Of one target. The largest lock files of public projects have about 2,000."""
 _OTHER_SHAPE: Final = (TypeError, AttributeError, LookupError, ValueError, RuntimeError)
 _OTHER_KINDS: Final = (".toml", ".json", ".yaml", ".yml", ".py", ".cfg")
-"""How the names of files end that are no requirements, whatever else they are."""
+"""Endings of file names that never are requirements files."""
 _TOML_READERS: Final = {InputKind.PYLOCK: read_pylock, InputKind.PYPROJECT: read_pyproject}
 _LOCK_READERS: Final = {InputKind.UV_LOCK: read_uv_lock, InputKind.POETRY_LOCK: read_poetry_lock}
-"""Of locks whose tool looks into the pyproject.toml beside them."""
+"""Kinds of lock files whose tool also reads the pyproject.toml beside them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DependencyInput:
-    """What somebody hands over."""
+    """Dependency files or requirements as the caller sent them."""
 
     files: Mapping[str, str] = field(default_factory=dict)
-    """Texts by relative path: the file to begin with, and those that it names."""
+    """Texts by relative path: the first file, and those that it names."""
     start: str | None = None
-    """The file to begin with."""
+    """The first file."""
     kind: InputKind | None = None
-    """What the file is. Default: what its name says."""
+    """The kind of the file. Default: the kind that its name shows."""
     requirements: tuple[str, ...] = ()
-    """Requirements beside the file, or without one."""
+    """Requirements in addition to the file, or without one."""
     selection: Selection = field(default_factory=Selection)
     files_url: str = ""
-    """Address that our index's files are below, as whoever asks reaches it; empty if that is not known."""
+    """Base URL of our index's files, as the caller reaches it; empty if that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NeededReleases:
-    """What an input comes down to."""
+    """The releases that an input needs."""
 
     by_target: Mapping[Target, tuple[Pin, ...]]
     skipped: tuple[Skipped, ...]
@@ -95,23 +95,23 @@ class NeededReleases:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetNeeds:
-    """What an input says for one target."""
+    """The needs of one target."""
 
     target: Target
     locked: tuple[Pin, ...] | None
-    """What a lock names; None if a resolver has to choose."""
+    """The releases that a lock names; None if a resolver must choose."""
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     allowed: tuple[ProjectRequirement, ...] = ()
     """The requirements, each with the constraints on its project."""
     origins: Mapping[NormalizedName, Origin] = field(default_factory=dict)
     hashes: Mapping[NormalizedName, frozenset[str]] = field(default_factory=dict)
-    """``sha256:…`` of the files that are allowed, as for pip wherever they are."""
+    """``sha256:…`` of the allowed files, at any place, as for pip."""
     first: str = ARGUMENTS
     """The file of the first requirement."""
 
     def trace(self, release: ResolvedRelease) -> Pin:
-        """Trace a release to the line that asked for it; one that nobody asked for by name belongs to the first."""
+        """Return the line that asked for a release; a release that no line names belongs to the first file."""
         return Pin(
             project=release.project,
             version=release.version,
@@ -130,7 +130,7 @@ class ReadInput:
 
 
 class ReadDependencies:
-    """Reads an input, and has a resolver choose where it leaves a choice."""
+    """Reads an input; a resolver chooses where the input leaves a choice."""
 
     def __init__(
         self,
@@ -148,11 +148,11 @@ class ReadDependencies:
         self._read_metadata = read_metadata
 
     async def __call__(self, given: DependencyInput, targets: Sequence[Target], *, caller: str) -> NeededReleases:
-        """List the releases that each target needs; callers share parsers and resolver fairly.
+        """Return the releases that each target needs; callers share parsers and resolver fairly.
 
         Args:
             given: The input.
-            targets: For which.
+            targets: The targets.
             caller: Whose input it is.
 
         Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError,
@@ -172,7 +172,7 @@ class ReadDependencies:
             async with limit:
                 return await self._pins(needs, caller)
 
-        # The first one fills the caches that the others share.
+        # The first target fills the caches that the others share.
         first = [await pins(needs) for needs in read.by_target[:1]]
         needed = [*first, *await asyncio.gather(*map(pins, read.by_target[1:]))]
         return NeededReleases(by_target=dict(zip(targets, needed, strict=True)), skipped=read.skipped)
@@ -190,7 +190,7 @@ class ReadDependencies:
         return tuple(needs.trace(release) for release in resolved)
 
     async def _stated(self, needs: TargetNeeds) -> list[StatedRelease]:
-        """Read what sdists say of themselves, where a project that was asked for has no wheel for the target."""
+        """Read the requirements in sdists of requested projects that have no wheel for the target."""
         if len(needs.allowed) > MOST_CHOSEN:
             what = f"the input leaves {len(needs.allowed)} releases to choose"
             raise ResolutionTooLargeError(what=what, limit=MOST_CHOSEN)
@@ -206,10 +206,10 @@ class ReadDependencies:
     async def _state(self, requirement: ProjectRequirement, target: Target) -> StatedRelease | None:
         try:
             page = await self._source.project(requirement.project)
-            # In a thread: of a large project and many clauses, it takes a while.
+            # In a thread, because a large project with many clauses takes a while.
             release = await asyncio.to_thread(choose_release, requirement, page, python=target.python)
         except CallerError:
-            return None  # the resolver says what is wrong, for all requirements at once
+            return None  # the resolver reports the problem, for all requirements at once
         wheels = (file for file in page.files if file.kind == "wheel" and file.version == release.version)
         if any(serves(wheel.filename, target) for wheel in wheels):
             return None
@@ -224,7 +224,7 @@ class ReadDependencies:
 
 
 def read_input(given: DependencyInput, targets: Sequence[Target], parse_lines: LineParser) -> ReadInput:
-    """Read what somebody hands over, without a resolver, and say what each target needs by it.
+    """Read an input without a resolver, and return what each target needs by it.
 
     Raises DependencyFileInvalidError, DependencyFileMissingError, SelectionUnknownError, InvalidRequestError or
     RequirementsUnsatisfiableError.
@@ -289,7 +289,7 @@ def _read_file(given: DependencyInput, parse_lines: LineParser) -> Dependencies:
 
 
 def _allowed(wanted: Iterable[Wanted], limits: Iterable[Wanted]) -> tuple[ProjectRequirement, ...]:
-    """Say for each requirement which releases it allows together with the constraints on its project.
+    """Return for each requirement the releases that it allows together with the constraints on its project.
 
     Raises DependencyFileInvalidError if there are more of these than any project has.
     """
@@ -314,7 +314,7 @@ def _both(specifier: SpecifierSet, one: Wanted) -> SpecifierSet:
 
 
 def _origins(wanted: Iterable[Wanted]) -> dict[NormalizedName, Origin]:
-    """Say which line asked for a project first."""
+    """Return the first line that asked for each project."""
     origins: dict[NormalizedName, Origin] = {}
     for one in wanted:
         origins.setdefault(canonicalize_name(one.requirement.name), one.origin)
@@ -322,7 +322,7 @@ def _origins(wanted: Iterable[Wanted]) -> dict[NormalizedName, Origin]:
 
 
 def _allowed_hashes(lines: Iterable[Wanted]) -> dict[NormalizedName, frozenset[str]]:
-    """Say which files of a project are allowed: where several lines have hashes, those that all of them have."""
+    """Return the allowed files of each project; if several lines have hashes, only those that are in all of them."""
     hashes: dict[NormalizedName, frozenset[str]] = {}
     for one in lines:
         project = canonicalize_name(one.requirement.name)
@@ -332,9 +332,9 @@ def _allowed_hashes(lines: Iterable[Wanted]) -> dict[NormalizedName, frozenset[s
 
 
 def stated_release(release: Release, metadata: bytes) -> StatedRelease:
-    """Read what a release's sdist says that it needs (core metadata); what is malformed is left out.
+    """Return what a release's sdist says that it requires (core metadata); malformed entries are ignored.
 
-    Raises ResolutionTooLargeError if it needs more than any release does.
+    Raises ResolutionTooLargeError if it requires more than any release does.
     """
     try:
         stated = parse_metadata(metadata)
@@ -354,7 +354,7 @@ def stated_release(release: Release, metadata: bytes) -> StatedRelease:
 
 
 def _shaped(kind: InputKind, start: str, read: Callable[..., Dependencies], given: DependencyInput) -> Dependencies:
-    """Read TOML of whatever shape was handed over; the readers name what is likely, and this is the rest."""
+    """Read TOML of any shape; the readers report likely errors, and this reports the rest."""
     try:
         return read(given.files[start], file=start, selection=given.selection)
     except _OTHER_SHAPE as error:
@@ -363,7 +363,7 @@ def _shaped(kind: InputKind, start: str, read: Callable[..., Dependencies], give
 
 
 def _within(constraints: Iterable[Wanted], pins: tuple[Pin, ...], target: Target) -> tuple[Pin, ...]:
-    """Return a lock's pins, seen to satisfy the constraints beside them, as an installer will want them to."""
+    """Return a lock's pins, checked against the constraints beside them, as an installer will check them."""
     by_project = {pin.project: pin for pin in pins}
     for limit in constraints:
         pin = by_project.get(canonicalize_name(limit.requirement.name))
@@ -375,7 +375,7 @@ def _within(constraints: Iterable[Wanted], pins: tuple[Pin, ...], target: Target
 
 
 def project_beside(lock: str) -> str:
-    """Name the pyproject.toml that a lock file belongs to."""
+    """Return the pyproject.toml that a lock file belongs to."""
     return posixpath.join(posixpath.dirname(lock), InputKind.PYPROJECT.value)
 
 
@@ -414,7 +414,7 @@ def _read_arguments(texts: Iterable[str]) -> Dependencies:
 
 def _join(file: Dependencies, arguments: Dependencies) -> Dependencies:
     if file.lock is not None:
-        raise InvalidRequestError(problems=["a lock file says all; further requirements cannot be added to it"])
+        raise InvalidRequestError(problems=["a lock file is complete; further requirements cannot be added to it"])
     return Dependencies(
         kind=file.kind,
         requires_python=file.requires_python,

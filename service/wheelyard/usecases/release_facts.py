@@ -1,4 +1,4 @@
-"""What is known of one release when a prebuild decides over it: wheels here, wheels upstream. Must not decide."""
+"""Find what a prebuild must know about one release: its wheels here and its wheels upstream."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ from wheelyard.interfaces import SourceIndex, WheelStore
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundRelease:
-    """A release's facts, and the files behind its upstream wheels."""
+    """Facts about a release, and the files behind its upstream wheels."""
 
     facts: ReleaseFacts
     upstream: tuple[IndexFile, ...]
     sdist_is_allowed: bool
-    """False if the input has hashes, and none of them is that of an sdist."""
+    """False if the input has hashes, and none of them is an sdist's."""
 
 
 class FindRelease:
@@ -34,14 +34,14 @@ class FindRelease:
         self._wheels = wheels
         self._listing = listing
         self.may_mirror = may_mirror
-        """False if no upstream wheel is to come to our index."""
+        """False if no upstream wheel may be mirrored."""
 
     async def __call__(self, release: ReleaseItems) -> FoundRelease:
-        """Look it up; raises IndexUnavailableError or DatabaseUnavailableError."""
+        """Look a release up; raise IndexUnavailableError or DatabaseUnavailableError."""
         held = await self._held(release.project, read_version(release.version))
         files = await self._files(release)
         hashes = frozenset(digest for item in release.items for digest in item.hashes)
-        # What our index would not list needs no mirroring.
+        # A wheel that our index would not list needs no mirroring.
         upstream = tuple(
             file
             for file in files
@@ -61,14 +61,14 @@ class FindRelease:
         return FoundRelease(facts=facts, upstream=upstream, sdist_is_allowed=sdist_is_allowed)
 
     async def offered(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
-        """List the wheels of a release that installers get from our index; raises DatabaseUnavailableError."""
+        """Return the wheels of a release that our index lists for installers; raise DatabaseUnavailableError."""
         return list(filter(_is_offered, self._listing.choose(await self._held(project, version))))
 
     async def _held(self, project: NormalizedName, version: Version) -> list[IndexedWheel]:
         return [wheel for wheel in await self._wheels.wheels_of(project) if _is_version(wheel.version, version)]
 
     async def needs(self, filename: str) -> tuple[str, ...]:
-        """Read what a wheel of ours requires; nothing if it is not there any more. Raises DatabaseUnavailableError."""
+        """Return what a wheel of ours requires; nothing if it is gone. Raise DatabaseUnavailableError."""
         try:
             metadata = await self._wheels.metadata_of(filename)
             return tuple(parse_metadata(metadata).get("requires_dist", ()))
@@ -76,7 +76,7 @@ class FindRelease:
             return ()
 
     async def _files(self, release: ReleaseItems) -> list[IndexFile]:
-        """List upstream's files of the release; a yanked one only a lock may still want (PEP 592)."""
+        """Return upstream's files of the release; a yanked file counts only for a lock (PEP 592)."""
         try:
             page = await self._source.project(release.project)
         except (UnknownProjectError, OwnProjectError):

@@ -1,7 +1,4 @@
-"""Turn a requirement into a build: decide which release, which builder, which recipe; then submit it.
-
-Must not wait for the build, nor know who asks over what.
-"""
+"""Turn a requirement into a build: choose release, builder and recipe, and submit it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +33,7 @@ from wheelyard.interfaces import BuildStore, RecipeRegistry, SourceIndex
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRequest:
-    """What somebody asks for."""
+    """A request for a build."""
 
     requirement: str
     python: str
@@ -44,13 +41,13 @@ class BuildRequest:
     requested_by: str
     priority: Priority = Priority.INTERACTIVE
     prebuild_id: str | None = None
-    """The prebuild that it is for."""
+    """The prebuild that needs it."""
     trace: Trace = NO_TRACE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuilderFacts:
-    """What is the same for every request until the next start."""
+    """Facts that are the same for every request until the next start."""
 
     catalogue: Catalogue
     definitions: Mapping[tuple[str, str, str], str]
@@ -62,7 +59,7 @@ class BuilderFacts:
 
 
 class PlanBuild:
-    """Decides what to build, and submits nothing."""
+    """Decides what to build, without submitting it."""
 
     def __init__(
         self,
@@ -72,7 +69,7 @@ class PlanBuild:
         facts: BuilderFacts,
         builds: BuildStore | None = None,
     ) -> None:
-        """Take what is known of projects and builders, and former builds, whose wheels may serve."""
+        """Keep what is known of projects and builders, and former builds, whose wheels may serve."""
         self._source = source
         self._builds = builds
         self._recipes = recipes
@@ -88,13 +85,13 @@ class PlanBuild:
         wanted, builder = self._choose_builder(request)
         page = await self._source.project(requirement.project)
         release = choose_release(requirement, page, python=wanted.python)
-        # What a builder makes depends on its own glibc, not on the newer one that was asked for.
+        # What a builder makes depends on the builder's glibc, not on the newer one that was requested.
         target = Target(python=builder.python, policy=builder.policy)
         served = None if wanted == target else await self._order_that_serves(request, release, wanted)
         return served or self._order(request, release, target, builder.suite)
 
     async def _order_that_serves(self, request: BuildRequest, release: Release, wanted: Target) -> BuildOrder | None:
-        """Find an order for a target of the catalogue whose wheel is there and serves one that is not; None if none is.
+        """Return an order for another target whose existing wheel also serves this one; None if there is none.
 
         The nearest builder comes first. An order is equal to a former build only while the recipe and the builder are.
         """
@@ -115,16 +112,16 @@ class PlanBuild:
         return None
 
     async def versions(self, project: str) -> tuple[Version, ...]:
-        """List the releases that have an sdist upstream, the newest first; raises as ``decide`` does."""
+        """Return the releases that have an sdist upstream, newest first; raise as ``decide`` does."""
         page = await self._source.project(parse_requirement(project).project)
         return tuple(sorted({file.version for file in page.files if file.kind == "sdist"}, reverse=True))
 
     def suite_for(self, target: Target) -> str:
-        """Name the suite that a target's wheels are built on; raises UnknownTargetError."""
+        """Return the suite that a target's wheels are built on; raise UnknownTargetError."""
         return self._facts.catalogue.builder_for(target).suite
 
     def targets(self) -> tuple[Target, ...]:
-        """List what can be asked for."""
+        """Return the targets that can be requested."""
         return tuple(self._facts.catalogue.targets())
 
     def _choose_builder(self, request: BuildRequest) -> tuple[Target, BuilderChoice]:
@@ -167,7 +164,7 @@ class PlanBuild:
     def _unsupported(
         self, recipe: Recipe | None, release: Release, target: Target, suite: str, reason: str
     ) -> ReleaseUnsupportedError:
-        """Say why it cannot be built there, and which other suites the recipe allows."""
+        """Return the error for a release that cannot be built there; it names the suites that the recipe allows."""
         machine = (target.python, target.policy.architecture)
         builders = self._facts.catalogue.builders()
         others = (one for one in builders if (one.python, one.policy.architecture) == machine)
@@ -180,7 +177,7 @@ class PlanBuild:
         )
 
     def _allows(self, recipe: Recipe | None, release: Release, builder: BuilderChoice) -> bool:
-        """Tell whether a request for another builder would be taken."""
+        """Return whether a request for another builder would be accepted."""
         target = Target(python=builder.python, policy=builder.policy)
         effective = merge_rules(recipe, version=release.version, target=target, suite=builder.suite)
         try:
@@ -191,7 +188,7 @@ class PlanBuild:
         return effective.unsupported is None
 
     def _check_means(self, recipe: EffectiveRecipe, release: Release, suite: str) -> None:
-        """Refuse at once what a recipe asks for and no worker can give."""
+        """Refuse at once a recipe that asks for what no worker can give."""
         packages_for(recipe, manager=self._facts.catalogue.suite[suite].package_manager, suite=suite)
         if recipe.network and not self._facts.network_for_recipes:
             raise NetworkRefusedError(release=f"{release.project} {release.version}")
@@ -200,7 +197,7 @@ class PlanBuild:
         return self._facts.definitions[target.policy.architecture, suite, target.python]
 
     def _toolchains(self, recipe: EffectiveRecipe, suite: str, target: Target) -> tuple[str, ...]:
-        """Digest the toolchains that the recipe asks for, seen to be new enough."""
+        """Return the digests of the toolchains that the recipe asks for, after checking that they are new enough."""
         book, builder = self._facts.catalogue, self._definition(suite, target)
         names = choose_toolchains(book, recipe.toolchains, suite=suite)
         return tuple(toolchain_definition(book, name, suite=suite, builder=builder) for name in names)
@@ -221,7 +218,7 @@ class RequestBuild(PlanBuild):
         self._store = store
 
     async def __call__(self, request: BuildRequest) -> Submission:
-        """Decide and submit; raises as ``decide`` does."""
+        """Decide and submit; raise as ``decide`` does."""
         order = await self.decide(request)
         submission = await self._store.submit(
             order,
@@ -234,9 +231,9 @@ class RequestBuild(PlanBuild):
         return submission
 
     async def cancel(self, build_id: str, *, by: Token) -> Build:
-        """Cancel a build for whoever asks: for all who want it if the scope allows that, else for this one alone.
+        """Cancel a build for all its subscribers if the token's scope allows that, else for this caller alone.
 
-        Raises NotFoundError, and NotYoursError for somebody who has not asked for it.
+        Raises NotFoundError, and NotYoursError for a caller that has not requested it.
         """
         former = await self._store.get(build_id)
         if by.scope.allows(Scope.OPERATE):
@@ -248,7 +245,7 @@ class RequestBuild(PlanBuild):
         return build
 
     async def may_cancel(self, build: Build, *, by: Token) -> bool:
-        """Tell whether ``cancel`` would do anything."""
+        """Return whether ``cancel`` would do anything."""
         if build.status.is_final or not by.scope.allows(Scope.REQUEST):
             return False
         return by.scope.allows(Scope.OPERATE) or await self._store.is_wanted_by(build.id, by.actor)

@@ -1,7 +1,4 @@
-"""Run one attempt at a build: keep its lease alive, go through the steps, record how it ended.
-
-Must not know the queue, nor what the steps do.
-"""
+"""Run one attempt at a build: extend its lease, run the steps, record the result."""
 
 import asyncio
 import contextlib
@@ -39,11 +36,14 @@ from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
 
 _log = get_logger(__name__)
 _unheard: Final[set[asyncio.Task[Any]]] = set()
-"""Answers that are still waited for, or that come too late: the event loop itself holds no task."""
+"""Calls whose answers are awaited or come too late.
+
+They are held here because the event loop only keeps weak references (https://github.com/python/cpython/issues/91887).
+"""
 T = TypeVar("T")
 _TRIES_PER_LEASE: Final = 8
 _LOOK_SECONDS: Final = 1.0
-"""Longest time between two heartbeats: a wish to cancel whose signal was missed is found by one."""
+"""Longest time between two heartbeats; a heartbeat finds a cancellation whose signal was missed."""
 _HAND_BACK_SECONDS: Final = 10.0
 _CLEAR_SECONDS: Final = 30.0
 
@@ -55,20 +55,20 @@ class AttemptOptions:
     worker: str
     """The worker's name, as attempts record it."""
     folder: Path
-    """Where each attempt gets a directory of its own while it runs."""
+    """The directory with a directory for each running attempt."""
     lease_seconds: float
     log_bytes: int
-    """Where a log is cut if the recipe does not say."""
+    """The limit of a log if the recipe names none."""
     log_ceiling_bytes: int
-    """Where it is cut whatever the recipe says."""
+    """The highest limit that a recipe may set."""
     log_bytes_per_second: int
-    """How fast it may go on and on."""
+    """How fast a log may grow for a long time."""
     disk_full: Callable[[OSError, Path], WheelyardError | None]
-    """Return the error for a full disk if an error of the operating system, under a folder, means one."""
+    """Return the error for a full disk if an OSError in a folder means that, else None."""
     may_wait: bool = True
-    """False if nobody would build what an attempt finds missing."""
+    """False if releases that an attempt finds missing would not be built."""
     retry_seconds: float = 15.0
-    """How long a build waits after its first attempt that failed for a reason that may pass."""
+    """The pause after the first attempt that failed for a reason that may pass."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     elapsed: Callable[[], float] = time.monotonic
 
@@ -85,7 +85,7 @@ class RunBuild:
         options: AttemptOptions,
         keeper: LeaseKeeper | None = None,
     ) -> None:
-        """Take what attempts need; without a keeper, only the loop's own beats keep their leases."""
+        """Keep what attempts need; without a keeper, only the loop's own heartbeats extend leases."""
         self._store = store
         self._keeper = keeper
         self._steps = tuple(steps)
@@ -93,7 +93,7 @@ class RunBuild:
         self._options = options
 
     async def __call__(self, build_id: str) -> None:
-        """Claim this very build and run an attempt, unless somebody else has the build or it is over."""
+        """Claim this build and run an attempt, unless another worker has the build or it is over."""
         lease = self._options.lease_seconds
         claim = await self._store.claim(build_id, worker=self._options.worker, lease_seconds=lease)
         if claim is not None:
@@ -115,7 +115,7 @@ class RunBuild:
             await self._record(claim, outcome and _tried_again(outcome, claim, self._options.retry_seconds))
 
     async def _record(self, claim: Claim, outcome: Outcome | None) -> None:
-        """Write how the attempt ended, unless its lease was lost, and say what becomes of the build."""
+        """Record how the attempt ended, unless its lease was lost, and log what becomes of the build."""
         if outcome is None:
             _log.info("attempt-ended", status="lost", code=None, recorded=False)
             return
@@ -128,7 +128,7 @@ class RunBuild:
             note_ended(claim.build_id, status, code=code)
 
     async def _hand_back(self, claim: Claim) -> None:
-        """Give the build to others now; if that cannot be written, its lease runs out."""
+        """Release the build now; if that cannot be written, its lease expires."""
         failure = Failure.of(WorkerStoppedError(worker=claim.worker), stage=None)
         outcome = Outcome(status=Status.QUEUED, failure=failure, counts=False)
         status: Status | None = None
@@ -139,14 +139,14 @@ class RunBuild:
 
 
 def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcome:
-    """Let a failure that may pass be tried again after a pause; the store knows whether another try is allowed."""
+    """Return the result with a pause before another try if the failure may pass; the store limits the tries."""
     if outcome.status is not Status.FAILED or outcome.failure is None or not outcome.failure.retryable:
         return outcome
     return replace(outcome, status=Status.QUEUED, wait_seconds=retry_delay(claim.tries, first_seconds=first_seconds))
 
 
 class _Attempt:
-    """One attempt while it runs."""
+    """An attempt while it runs."""
 
     def __init__(  # noqa: PLR0913, PLR0917  (RunBuild's own parts, and the claim)
         self,
@@ -168,14 +168,14 @@ class _Attempt:
         self._lost = False
 
     async def run(self) -> Outcome | None:
-        """Run to the end; None if the lease was lost, and with it the right to say how it ended."""
+        """Run to the end; return None if the lease was lost, and with it the right to record a result."""
         options = self._options
         limit = grant_log_bytes(self._claim.order.recipe, default=options.log_bytes, ceiling=options.log_ceiling_bytes)
         async with AttemptLog(
             self._store.append_log,
             self._claim,
             limit_bytes=limit,
-            pace=Throttle(options.log_bytes_per_second, elapsed=options.elapsed),
+            throttle=Throttle(options.log_bytes_per_second, elapsed=options.elapsed),
             patience_seconds=options.lease_seconds / 2,
             now=options.now,
         ) as log:
@@ -188,7 +188,7 @@ class _Attempt:
                 if not (self._cancelled or self._lost):
                     work.cancel()
                     await asyncio.gather(work, return_exceptions=True)
-                    log.hurry()
+                    log.end_soon()
                     raise
                 outcome = Outcome(status=Status.CANCELLED)
             finally:
@@ -214,10 +214,10 @@ class _Attempt:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _clear_the_way(self) -> None:
-        """Remove what earlier attempts left: a worker that is frozen, or was killed with its host, cannot.
+        """Remove containers that earlier attempts left: a worker that froze, or that died with its host, cannot.
 
         Raises:
-            OperatorError: nobody knows what is left, so this attempt must not begin.
+            OperatorError: it is unknown what is left, so this attempt must not begin.
         """
         if self._claim.attempt == 1:
             return
@@ -251,14 +251,14 @@ class _Attempt:
 
     @staticmethod
     async def _wait(error: WheelsMissingError, stage: Stage, job: Job) -> Outcome:
-        """Let the build wait for the wheels that it lacks; its container is gone by now."""
+        """Return the result that lets the build wait for the wheels that it lacks; its container is gone by now."""
         await job.note(f"{stage.value} stops: {error.summary} These are built first, and then this is tried again.")
         needs = {MissingRelease(project=project, version=version) for project, version in error.releases}
         failure = Failure.of(error, stage=stage)
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 
     async def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
-        """Turn an error into data; a build backend's own words are looked through for the cause."""
+        """Turn an error into data; for a build backend's error, look for the cause in the log."""
         if isinstance(error, BuildFailedError) and (found := await self._diagnose(error, log)) is not None:
             granted = grant_limits(self._claim.order.recipe, self._tools.limits)
             error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
@@ -267,7 +267,7 @@ class _Attempt:
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt())
 
     async def _diagnose(self, error: BuildFailedError, log: AttemptLog) -> Diagnosis | None:
-        """Look for the cause in the log, apart from this process; a log that is too much for that explains nothing."""
+        """Look for the cause in the log, in another process; a log that exceeds its limits explains nothing."""
         release = error.release
         try:
             look = self._tools.parsers.run(
@@ -279,7 +279,7 @@ class _Attempt:
             return None
 
     def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
-        """Keep the exception that is being handled in our own log, and give its reference to everybody else.
+        """Log the exception that is being handled, and return an error with its reference.
 
         A disk that filled up under the attempt's own files is no fault of ours, and may have room again.
         """
@@ -303,10 +303,10 @@ class _Attempt:
             self._timings.append(StageTiming(stage=step.stage, started_at=started_at, seconds=seconds))
 
     async def _keep_lease(self, work: asyncio.Task[Outcome]) -> None:
-        """Beat often; stop the work if it was lost, cancelled, or unheard of for three quarters of the lease.
+        """Send heartbeats; stop the work when the lease is lost, cancelled, or not extended for 3/4 of its length.
 
-        The last quarter is for ending the container, so nothing here may take longer than is left until then. What the
-        keeper has extended while this loop was held up counts as well.
+        The last quarter is for ending the container, so nothing here may take longer than the time until then. A lease
+        that the keeper has extended while this loop was blocked counts as extended.
         """
         lease = self._options.lease_seconds
         deadline = self._options.elapsed() + lease * 3 / 4
@@ -318,7 +318,8 @@ class _Attempt:
     async def _keep_until(self, deadline: float, lease: float) -> None:
         async with self._store.cancel_asked(self._claim.build_id) as asked:
             while not (self._lost or self._cancelled):
-                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event
+                # (https://github.com/python/cpython/issues/86296).
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(lease / 4, _LOOK_SECONDS, self._left_until(deadline))):
                         await asked.wait()
@@ -336,18 +337,18 @@ class _Attempt:
         return max(deadline - self._options.elapsed(), 0.0)
 
     def _note_end_of_keeper(self, work: asyncio.Task[Outcome], keeper: asyncio.Task[None]) -> None:
-        """Stop the work if the keeper failed: nobody would notice that the lease is lost."""
+        """Stop the work if the keeper failed: a lost lease would not be noticed."""
         if not keeper.cancelled() and (error := keeper.exception()) is not None:
             _log.error("lease-keeper-failed", build=self._claim.build_id, reason=str(error) or type(error).__name__)
             self._lost = True
             work.cancel()
 
     async def _beat(self, seconds: float) -> bool:
-        """Extend the lease and note what is new; False if the store was not heard in time."""
+        """Extend the lease and note what is new; return False if the store did not answer in time."""
         lease = self._options.lease_seconds
         try:
             beat = await _answer_within(seconds, self._store.beat(self._claim, lease_seconds=lease))
-        except Exception as error:  # noqa: BLE001  a keeper that ended silently would let the work outlive its lease
+        except Exception as error:  # noqa: BLE001  if this loop ended silently, the work would outlive its lease
             _log.warning("beat-failed", build=self._claim.build_id, reason=str(error) or type(error).__name__)
             return False
         self._lost, self._cancelled = not beat.holds_lease, beat.cancel_requested
@@ -355,10 +356,10 @@ class _Attempt:
 
 
 async def _answer_within(seconds: float, asked: Coroutine[Any, Any, T]) -> T:
-    """Return the answer; raises TimeoutError at once when it is not there in time.
+    """Return the answer; raise TimeoutError at once when it does not come in time.
 
-    Not ``asyncio.timeout``: that waits until what it cancels has ended, and a driver that tells a silent server of it
-    may take its time.
+    Not ``asyncio.timeout``: that waits until the cancelled call has ended, and a database driver may take long to
+    cancel a query on a server that does not answer.
     """
     task = asyncio.create_task(asked)
     _unheard.add(task)
@@ -371,17 +372,17 @@ async def _answer_within(seconds: float, asked: Coroutine[Any, Any, T]) -> T:
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
-    """Let go of an answer; one that came too late interests nobody, its error neither."""
+    """Drop an answer that came too late, or its error."""
     _unheard.discard(task)
     if not task.cancelled():
         task.exception()
 
 
 async def _insist(write: Callable[[], Awaitable[T]], lease_seconds: float) -> T:
-    """Write, and while the database is away again and again, for as long as the lease may still be ours.
+    """Write, and repeat while the database is unavailable, for as long as the lease may still be ours.
 
-    A moment without a database must not cost an hour of building. The fence makes a second write harmless: one that had
-    arrived without an answer only says that it has lost then.
+    A moment without a database must not cost an hour of building. The fence makes a second write harmless: if the first
+    one had arrived without an answer, the second reports a lost claim.
     """
     for _ in range(_TRIES_PER_LEASE - 1):
         with contextlib.suppress(DatabaseUnavailableError):

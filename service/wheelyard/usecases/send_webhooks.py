@@ -1,6 +1,6 @@
-"""Tell whoever wants to know that a prebuild is over: signed, and again until it has arrived or is given up.
+"""Send a signed webhook when a prebuild is over, and repeat it until it is delivered or given up.
 
-Must not decide when a prebuild is over: the outbox has a row for each that is.
+The outbox has a row for each prebuild that is over.
 """
 
 import json
@@ -33,31 +33,31 @@ class WebhookRules:
     """What the operator has set."""
 
     secret: str | None
-    """What each receiver's own secret is derived from. Without it, nothing can be signed, and no webhook is taken."""
+    """Each receiver's secret is derived from this one. Without it nothing can be signed, and webhooks are refused."""
     allowed: AllowedAddresses
     former_secret: str | None = None
-    """Signs as well, until all receivers know the secrets that are derived from the new one."""
+    """The former secret, which signs too until all receivers know the secrets derived from the new one."""
 
     def check(self, url: str) -> None:
-        """Raise WebhookRefusedError for an address that is not allowed as it is written; names are looked up later."""
+        """Raise WebhookRefusedError for a URL that is not allowed as written; host names are resolved later."""
         reason = "the operator has set no secret to sign with" if not self.secret else self.allowed.why_not(url)
         if reason is not None:
             raise WebhookRefusedError(reason=reason)
 
     def secret_of(self, url: str, *, requested_by: str) -> str:
-        """Return the secret that a caller's messages to a URL are signed with; raises WebhookRefusedError."""
+        """Return the secret that signs a caller's webhooks to a URL; raise WebhookRefusedError."""
         self.check(url)
         return self.secrets_of(url, requested_by=requested_by)[0]
 
     def secrets_of(self, url: str, *, requested_by: str) -> list[str]:
-        """Return the secrets that a message is signed with, the newest first."""
+        """Return the secrets that sign a webhook, newest first."""
         masters = [secret for secret in (self.secret, self.former_secret) if secret]
         return [derive_secret(master, receiver_of(requested_by, url)) for master in masters]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SendWebhooks:
-    """Empties the outbox."""
+    """Sends the webhooks of the outbox."""
 
     outbox: WebhookOutbox
     store: PrebuildStore
@@ -66,7 +66,7 @@ class SendWebhooks:
     now: Callable[[], datetime]
 
     async def once(self) -> bool:
-        """Try the next one that is due; tell whether there was any. Raises DatabaseUnavailableError."""
+        """Send the next webhook that is due; return whether there was one. Raise DatabaseUnavailableError."""
         due = await self.outbox.claim(lease_seconds=_LEASE_SECONDS)
         if due is None:
             return False
@@ -97,7 +97,7 @@ class SendWebhooks:
 
 
 def _body(prebuild: Prebuild) -> bytes:
-    """Say how it ended; whoever wants to know all of it asks the API."""
+    """Return the body: the result in short; the API has the details."""
     finished = prebuild.finished_at
     content = {
         "event": _EVENT,

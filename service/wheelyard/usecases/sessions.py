@@ -1,7 +1,7 @@
-"""Sessions of people: sign in with a token's secret once, then be known by a cookie. Must not know HTTP.
+"""Sessions of the web pages: sign in with a token's secret once, then with a cookie.
 
-A session's secret is random and kept as a digest, as a token's is. It ends with its time, with its token, or when
-somebody signs out. Its CSRF token is derived from its secret, so that nothing else has to be kept.
+A session's secret is random and stored as a digest, as a token's is. A session ends with its time, with its token, or
+at sign-out. Its CSRF token is derived from its secret, so that nothing else has to be stored.
 """
 
 import hashlib
@@ -22,19 +22,19 @@ _CSRF_LABEL: Final = b"wheelyard csrf"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """Somebody who is signed in."""
+    """A session of a person who is signed in."""
 
     token: Token
     secret: str = field(repr=False)
-    """What the cookie holds."""
+    """The cookie's value."""
 
     @property
     def csrf_token(self) -> str:
-        """What every form of this session carries, to prove that it is ours (OWASP's HMAC-based token)."""
+        """Return the value that each form of this session contains to prove its origin (OWASP's HMAC-based token)."""
         return hmac.new(self.secret.encode(), _CSRF_LABEL, hashlib.sha256).hexdigest()
 
     def check_csrf(self, given: str | None) -> None:
-        """Raise UnauthenticatedError unless a form carries this session's token."""
+        """Raise UnauthenticatedError unless a form contains this session's token."""
         if not given or not hmac.compare_digest(self.csrf_token.encode(), given.encode(errors="surrogateescape")):
             raise UnauthenticatedError(reason="the form is not of this session; load the page again")
 
@@ -59,7 +59,7 @@ class Sessions:
         """How long a session lasts."""
 
     async def sign_in(self, secret: str, *, address: str) -> Session:
-        """Open a session for a token's secret; raises UnauthenticatedError or TooManyRequestsError."""
+        """Open a session for a token's secret; raise UnauthenticatedError or TooManyRequestsError."""
         token = await self._access.check_secret(secret, address=address)
         session = Session(token=token, secret=self._new_secret())
         digest, end = digest_secret(session.secret), self._now() + self.lifetime
@@ -67,10 +67,10 @@ class Sessions:
         return session
 
     async def resume(self, secret: str | None) -> Session:
-        """Find the session of a cookie; raises UnauthenticatedError if there is none, or it is over."""
+        """Return the session of a cookie; raise UnauthenticatedError if there is none, or it is over."""
         token = await self._store.find_session(digest_secret(secret)) if secret else None
         if token is None or secret is None:
-            raise UnauthenticatedError(reason="nobody is signed in, or the session is over")
+            raise UnauthenticatedError(reason="there is no session, or the session is over")
         return Session(token=token, secret=secret)
 
     async def sign_out(self, session: Session) -> None:

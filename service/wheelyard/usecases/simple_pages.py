@@ -1,8 +1,7 @@
-"""The pages of our index, as installers read them: made when they are first asked for, kept until they change.
+"""The pages of our index for installers, made at the first request and cached until they change.
 
-Before an answer the store is asked what has changed, and an answer of its is trusted for a moment (25 ms), so that a
-page is never older than that, however many ask at once. What this very process changes shows at once: ``doubt``. Must
-not know HTTP.
+Before each answer the store is asked what has changed. That result is trusted for 25 ms, so that a page is never older
+than that, however many requests come at once. Changes that this process makes show at once: ``doubt``.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ _FILES_OF_DEEPER: Final = "../../../files"
 _EVERYTHING: Final = Listing()
 """Without targets no wheel replaces another."""
 _ALL: Final = ""
-"""Stands for the list of all projects where a project's name would."""
+"""The key of the list of all projects, in the place of a project's name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +48,7 @@ class SimplePage:
 
     @classmethod
     def of(cls, form: Form, body: bytes) -> "SimplePage":
-        """Finish a page."""
+        """Return the page of a text."""
         packed = gzip.compress(body, _GZIP_LEVEL, mtime=0) if len(body) >= _WORTH_PACKING else None
         return cls(form=form, body=body, packed=packed, etag=hashlib.sha256(body).hexdigest()[:32])
 
@@ -66,11 +65,11 @@ class SimplePages:
         self._pages: MemoryCache[tuple[str, Form], SimplePage] = MemoryCache(limit=_KEPT_PAGES)
 
     async def project(self, name: str, form: Form) -> SimplePage:
-        """Give a project's page; raises NotFoundError if no wheel of it is listed."""
+        """Return a project's page; raise NotFoundError if no wheel of it is listed."""
         return await self._page(canonicalize_name(name), form)
 
     async def names(self, form: Form) -> SimplePage:
-        """Give the page of all projects."""
+        """Return the page of all projects."""
         return await self._page(_ALL, form)
 
     def doubt(self) -> None:
@@ -82,7 +81,7 @@ class SimplePages:
         page = self._pages.last((name, form))
         if page is None:
             page = SimplePage.of(form, await self._write(name, form))
-            # What changed meanwhile may be newer than what was read.
+            # A page may already contain a change that comes after the serial that was read.
             if serial == self._freshness.serial:
                 self._pages.keep((name, form), page)
         return page
@@ -104,7 +103,7 @@ class SimplePages:
 
 
 class _Freshness:
-    """Asks the store what has changed: one question at a time, and none is answered for who came after it was asked."""
+    """Asks the store what has changed, one query at a time; a query serves only callers that came before it."""
 
     def __init__(self, store: WheelStore, forget: Callable[[frozenset[str]], None], trusted_seconds: float) -> None:
         self._store = store
@@ -115,20 +114,20 @@ class _Freshness:
         self._asking: asyncio.Task[None] | None = None
         self._upcoming: asyncio.Task[None] | None = None
         self.serial = 0
-        """What was seen last."""
+        """The serial that was read last."""
 
     async def check(self) -> int:
-        """Return once everything that had changed a moment before this call is forgotten; returns the serial."""
+        """Return once the cache has dropped what had changed a moment before this call; return the serial."""
         if time.monotonic() < self._trusted_until:
             return self.serial
         if self._upcoming is None:
             self._upcoming = asyncio.create_task(self._ask_after(self._asking), name="index-changes")
-        # A caller that goes away must not take the question from the others.
+        # If a caller is cancelled, the others still need the query.
         await asyncio.shield(self._upcoming)
         return self.serial
 
     def doubt(self) -> None:
-        """Trust no answer to a question that was asked before now."""
+        """Ignore results of queries that began before now."""
         self._trusted_until = 0.0
         self._doubted = time.monotonic()
 

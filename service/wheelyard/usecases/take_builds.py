@@ -1,7 +1,4 @@
-"""Take builds from the queue for as long as there is room, and run them beside each other.
-
-Must not know how wake-up calls arrive, nor what an attempt does.
-"""
+"""Take builds from the queue while there is room, and run them beside each other."""
 
 import asyncio
 import contextlib
@@ -23,20 +20,20 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TakeOptions:
-    """What this worker takes."""
+    """What this worker takes from the queue."""
 
     worker: str
     lease_seconds: float
     lanes: tuple[Lane, ...]
     capacity: Capacity
     default: ResourceRequest
-    """What a build takes of the capacity if it does not say."""
+    """The share of the capacity that a build gets if it requests none."""
     poll_seconds: float = _POLL_SECONDS
-    """How often it looks without being called."""
+    """How often the queue is read without a wake-up call."""
 
 
 class TakeBuilds:
-    """What a worker does all day."""
+    """A worker's main loop."""
 
     def __init__(self, *, queue: WorkQueue, run_build: RunBuild, options: TakeOptions) -> None:
         self._queue = queue
@@ -54,17 +51,18 @@ class TakeBuilds:
         return not self._closed
 
     async def wake(self) -> None:
-        """Look into the queue now; returns when there is room again, so that a full worker answers no more calls."""
+        """Look into the queue now; return when there is room again, so that a full worker answers no more calls."""
         self._called.set()
         await self._has_room.wait()
 
     async def run(self) -> None:
-        """Take builds until cancelled; those that run then are handed back."""
+        """Take builds until cancelled; builds that run then go back into the queue."""
         try:
             while True:
                 self._called.clear()
                 await self._take_what_fits()
-                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event
+                # (https://github.com/python/cpython/issues/86296).
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._options.poll_seconds):
                         await self._called.wait()
@@ -72,7 +70,7 @@ class TakeBuilds:
             await self._end_all()
 
     async def drain(self, seconds: float) -> bool:
-        """Take nothing new, and give what runs this long to end; True if nothing runs any more."""
+        """Take nothing new, and wait so long for running builds to end; return whether all have ended."""
         self._closed = True
         if self._running:
             await asyncio.wait(set(self._running), timeout=seconds)
@@ -86,8 +84,8 @@ class TakeBuilds:
                     break
                 self._begin(claim)
         except DatabaseUnavailableError:
-            return  # it is asked again soon, and the sweep reports it
-        except Exception:  # noqa: BLE001  a fault must not end the builds that run; it is asked again after the pause
+            return  # the queue is read again soon, and the sweep reports it
+        except Exception:  # noqa: BLE001  a fault must not end running builds; the queue is read again after the pause
             _log.exception("routine-failed", routine="queue")
 
     def _offer(self) -> Allocation:

@@ -1,4 +1,4 @@
-"""Create and check API tokens. A secret is shown once; only its digest is kept. Must not know HTTP."""
+"""Create and check API tokens. A secret is shown once; only its digest is stored."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from wheelyard.errors import UnauthenticatedError
 from wheelyard.interfaces import TokenStore
 
 PREFIX: Final = "wy_"
-"""Every secret starts with it, so that scanners can find leaked ones."""
+"""The prefix of every secret, so that scanners can find leaked ones."""
 
 
 def digest_secret(secret: str) -> str:
-    """Digest a secret for storage: sha256 in hexadecimal; secrets are random, so no slow hash is needed."""
+    """Return a secret's digest for storage: sha256 in hexadecimal. Secrets are random, so no slow hash is needed."""
     return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
@@ -29,7 +29,7 @@ class Tokens:
     async def create(
         self, *, name: str, scope: Scope = Scope.REQUEST, expires_at: datetime | None = None, created_by: str
     ) -> tuple[Token, str]:
-        """Make a token; returns it and its secret, which cannot be had again."""
+        """Create a token; return it and its secret, which cannot be shown again."""
         secret = PREFIX + self._new_secret()
         token = await self._store.create(
             name=name,
@@ -41,7 +41,7 @@ class Tokens:
         return token, secret
 
     async def authenticate(self, authorization: str | None) -> Token:
-        """Check an ``Authorization`` header (RFC 6750); raises UnauthenticatedError."""
+        """Check an ``Authorization`` header (RFC 6750); raise UnauthenticatedError."""
         if not authorization:
             raise UnauthenticatedError(reason="it has no Authorization header")
         scheme, _, secret = authorization.partition(" ")
@@ -50,9 +50,9 @@ class Tokens:
         return await self.check(secret)
 
     async def check(self, secret: str) -> Token:
-        """Find the token of a secret; raises UnauthenticatedError.
+        """Return the token of a secret; raise UnauthenticatedError.
 
-        The lookup is by digest, so its time tells nothing about the secret.
+        The look-up is by digest, so its duration reveals nothing about the secret.
         """
         token = await self._store.find(digest_secret(secret.strip()))
         if token is None:
@@ -60,9 +60,9 @@ class Tokens:
         return token
 
     async def list_tokens(self) -> tuple[Token, ...]:
-        """List every token, newest first, without secrets."""
+        """Return every token, newest first, without secrets."""
         return await self._store.list_tokens()
 
     async def revoke(self, token_id: str, *, revoked_by: str) -> Token:
-        """End a token; raises NotFoundError."""
+        """Revoke a token; raise NotFoundError."""
         return await self._store.revoke(token_id, revoked_by=revoked_by)

@@ -1,6 +1,6 @@
-"""Build and prove a release without publishing it: what whoever writes a recipe does again and again.
+"""Build and verify a release without publishing it, for authors of recipes.
 
-The same planner and the same stages as in the service. The build has one attempt, and nobody else knows of it.
+It uses the same planner and the same stages as the service. The build has one attempt and is not stored.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ class TryRecipe:
     """The use case behind ``wheelyard recipe test``."""
 
     def __init__(self, *, plan: PlanBuild, steps: Sequence[Step], tools: Tools, options: AttemptOptions) -> None:
-        """Take what attempts need; nothing else builds what one finds missing."""
+        """Keep what attempts need; a missing dependency is not built."""
         self._plan = plan
         self._steps = steps
         self._tools = tools
         self._options = replace(options, may_wait=False)
 
     async def __call__(self, request: BuildRequest, *, show: Callable[[bytes], None]) -> Build:
-        """Run to the end, and show the log as it comes; a build that fails is a result, not an error.
+        """Run to the end, and show the log as it comes; a failed build is a result, not an error.
 
         ``show`` gets the log as stores keep it (``wheelyard.domain.builds.log_text``). Raises what PlanBuild raises.
         """
@@ -39,7 +39,7 @@ class TryRecipe:
 
 
 class _Trial:
-    """A build that is not stored, with its only attempt: the AttemptStore of a RunBuild that no other knows of."""
+    """A build that is not stored, with its only attempt: the AttemptStore of one RunBuild."""
 
     def __init__(self, order: BuildOrder, *, show: Callable[[bytes], None], now: Callable[[], datetime]) -> None:
         self._show = show
@@ -58,7 +58,7 @@ class _Trial:
             wheel=None,
         )
 
-    async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim:  # noqa: ARG002  it is ours
+    async def claim(self, build_id: str, *, worker: str, lease_seconds: float) -> Claim:  # noqa: ARG002  one worker
         """Begin the attempt."""
         now = self._now()
         attempt = Attempt(
@@ -76,11 +76,11 @@ class _Trial:
         return Claim(build_id=build_id, attempt=attempt.number, worker=worker, order=self.build.order)
 
     async def beat(self, claim: Claim, *, lease_seconds: float) -> Beat:  # noqa: ARG002
-        """Say that all is well: nobody else can take the build or cancel it."""
+        """Report a valid lease: no other worker can take the build, and no caller can cancel it."""
         return Beat(holds_lease=True, cancel_requested=False)
 
-    async def enter_stage(self, claim: Claim, stage: Stage) -> bool:  # noqa: ARG002  the log tells of it
-        """Let the stage begin."""
+    async def enter_stage(self, claim: Claim, stage: Stage) -> bool:  # noqa: ARG002  the log names the stage
+        """Accept the stage that begins."""
         return True
 
     async def append_log(self, claim: Claim, data: bytes) -> bool:  # noqa: ARG002
@@ -92,7 +92,7 @@ class _Trial:
         return True
 
     async def finish(self, claim: Claim, outcome: Outcome) -> Status:  # noqa: ARG002
-        """End the attempt, and the build with it: it is not tried again."""
+        """End the attempt and the build: there is no second try."""
         now = self._now()
         status = Status.FAILED if outcome.status is Status.QUEUED else outcome.status
         (attempt,) = self.build.attempts
@@ -115,5 +115,5 @@ class _Trial:
         return status
 
     def cancel_asked(self, build_id: str) -> AbstractAsyncContextManager[asyncio.Event]:  # noqa: ARG002
-        """Give an event that is never set."""
+        """Return an event that is never set."""
         return contextlib.nullcontext(asyncio.Event())

@@ -1,1 +1,1 @@
-"""The one reader of wheels: ``reader`` opens them, the others check what they hold."""
+"""The one reader of wheels: ``reader`` opens them, the other modules check their content."""

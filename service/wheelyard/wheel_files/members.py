@@ -1,7 +1,6 @@
 """Check the members of a wheel as untrusted data: their names, kinds and sizes, before anything is read or unpacked.
 
-Must not read what members hold. What is refused here would be unpacked differently on some machine than on others, or
-outside of its folder, or without end.
+Refused wheels would be unpacked differently on some machines, or outside of their folder, or without end.
 """
 
 import re
@@ -19,11 +18,11 @@ from wheelyard.zip_files import MAX_MEMBERS
 
 MAX_UNPACKED_BYTES: Final = 8 << 30
 _MAX_NAME_BYTES: Final = 1000
-_MAX_PART_BYTES: Final = 255  # what file systems take
+_MAX_PART_BYTES: Final = 255  # limits of file systems
 _MAX_PARTS: Final = 100
 _LOCAL_HEADER_BYTES: Final = 30
 _SHOWN: Final = 100
-# Control characters, and those that reverse the direction of writing.
+# Control characters, and those that reverse the direction of text.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _KINDS: Final = {
@@ -36,7 +35,7 @@ _KINDS: Final = {
 
 
 def check_members(members: Sequence[ZipInfo]) -> None:
-    """Check all members; raises ValueError with the reason."""
+    """Check all members; raise ValueError with the reason."""
     if len(members) > MAX_MEMBERS:
         raise ValueError(f"it has {len(members)} members, and {MAX_MEMBERS} are allowed")
     for member in members:
@@ -47,18 +46,19 @@ def check_members(members: Sequence[ZipInfo]) -> None:
 
 
 def shown(name: str) -> str:
-    """Quote a stranger's name for a message."""
+    """Quote an untrusted name for a message."""
     quoted = ascii(name)
     return quoted if len(quoted) <= _SHOWN else f"{quoted[:_SHOWN]}…"
 
 
 def folded(name: str) -> str:
-    """Give what names have in common that are one on some file system."""
+    """Return a key that is equal for names that are the same on some file system."""
     return unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
 
 
 def _check_name(member: ZipInfo) -> None:
-    # zipfile cuts a name at its first NUL, so it is the original one that counts.
+    # zipfile cuts a name at its first NUL, so the original name is checked
+    # (https://github.com/python/cpython/issues/38653).
     name = member.orig_filename
     problem = next(_problems(name), None)
     if problem:
@@ -92,7 +92,7 @@ def _check_kind(member: ZipInfo) -> None:
 
 
 def _check_distinct(names: Sequence[str]) -> None:
-    """Refuse names that are one on some file system, and files that are folders of other members."""
+    """Refuse names that are the same on some file system, and files that are folders of other members."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.get(folded(name))
@@ -117,7 +117,7 @@ def _check_sizes(members: Sequence[ZipInfo]) -> None:
 
 
 SITE: Final = "lib/python3/site-packages"
-"""Where modules are, in any version of Python; its schemes purelib and platlib are one in virtual environments."""
+"""The folder of modules, in any version of Python; purelib and platlib are the same in virtual environments."""
 PROGRAMS: Final = "bin"
 _HEADERS: Final = "include/python3"
 _SITES: Final = frozenset({"site-packages", "dist-packages"})
@@ -127,14 +127,14 @@ _PYTHON_LIBRARY: Final = re.compile(r"python[0-9.]*[dt]*\.zip|libpython[0-9].*")
 _PIP_SETTINGS: Final = frozenset({"pip.conf", "pip.ini"})
 _METADATA: Final = (".dist-info", ".egg-info", ".egg-link", ".egg")
 _EDITABLE: Final = "__editable__"
-"""What setuptools' editable installations of projects are called."""
+"""The file names of setuptools' editable installations."""
 
 
 def installed_path(member: str) -> str:
-    """Give the path where installers put a member of a wheel, relative to the environment that they install it in.
+    """Return where installers put a member of a wheel, relative to the environment.
 
-    What differs by Python's version and platform is given in one form: ``data/lib64/python3.13/site-packages/x.py`` and
-    ``purelib/x.py`` both end up as ``lib/python3/site-packages/x.py``.
+    Parts that differ by Python's version and platform are given in one form:
+    ``data/lib64/python3.13/site-packages/x.py`` and ``purelib/x.py`` both become ``lib/python3/site-packages/x.py``.
     """
     top, _, rest = member.partition("/")
     if not plain(top).endswith(".data"):
@@ -152,7 +152,7 @@ def installed_path(member: str) -> str:
 
 
 def plain(part: str) -> str:
-    """Fold a part of a path as any file system may: case, forms of Unicode, what it ignores or drops at the end."""
+    """Normalise a part of a path as any file system may: case, forms of Unicode, ignored characters, dropped ends."""
     if part.isascii():
         return part.lower().rstrip(". ")
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", part).casefold())
@@ -160,12 +160,12 @@ def plain(part: str) -> str:
 
 
 def check_places(names: Sequence[str], *, info: str, roots: Collection[str] = (SITE,)) -> None:
-    """Refuse members that would be installed where nothing of the wheel's own belongs.
+    """Refuse members that would be installed in a place that is not the wheel's own.
 
     Args:
         names: the wheel's members.
         info: its ``.dist-info`` folder.
-        roots: the installed folders that Python looks for modules in, or will once the wheel is installed.
+        roots: the installed folders in which Python looks for modules, or will once the wheel is installed.
 
     Raises:
         ValueError: there is such a member.
@@ -175,7 +175,7 @@ def check_places(names: Sequence[str], *, info: str, roots: Collection[str] = (S
     for name in names:
         path = installed_path(name)
         is_ours = name == info or name.startswith(f"{info}/")
-        # Its own metadata is where metadata belongs, unless Python is to look for more in there.
+        # The wheel's own metadata is in the right place, unless Python is to look for modules in there.
         places = [root for root in roots if root != SITE] if is_ours else roots
         if problem := next(_place_problems(name, path, project, places), None):
             raise ValueError(f"its member {shown(name)} {problem}")
@@ -193,7 +193,7 @@ def check_places(names: Sequence[str], *, info: str, roots: Collection[str] = (S
 
 
 def _roots_in(path: str, roots: Collection[str]) -> Iterator[str]:
-    """Yield the folders that are a file, or in one: Python looks into zip files, and nobody looks there before."""
+    """Yield the folders that are a file, or in one: Python looks into zip files, which are not checked before."""
     file = "/".join(map(plain, path.split("/")))
     for root in roots:
         if _is_below(root, file):
@@ -201,12 +201,12 @@ def _roots_in(path: str, roots: Collection[str]) -> Iterator[str]:
 
 
 def in_environment(path: str) -> str:
-    """Give the one form of a path in an environment, such as one below the scheme ``data``: it may name any folder."""
+    """Return the one form of a path in an environment, such as one below the scheme ``data``, which may be anywhere."""
     parts = path.split("/")
     known = [plain(part) for part in parts]
     if not _SITES.isdisjoint(known):
         return "/".join([SITE, *parts[min(known.index(site) for site in _SITES & {*known}) + 1 :]])
-    if known[0] == "local" and len(parts) > 1:  # Debian's scheme
+    if known[0] == "local" and len(parts) > 1:  # Debian's scheme (https://github.com/pypa/pip/issues/10978)
         parts, known = parts[1:], known[1:]
     if _LIBRARIES.fullmatch(known[0]):
         known[0] = parts[0] = "lib"
@@ -242,10 +242,10 @@ def _place_problems(name: str, path: str, project: str, roots: Collection[str]) 
 
 
 def _judged(parts: Sequence[str], scheme: str, roots: Collection[str]) -> Iterator[str]:
-    """Give the parts of an installed path that must not have the name of metadata.
+    """Return the parts of an installed path that must not have the name of metadata.
 
-    Among modules it is what lies in a folder that Python looks in: further down is what a project brings along as its
-    own. Elsewhere it is any part: ``pip install --target`` makes the environment itself such a folder.
+    Among modules, these are the parts in a folder that Python looks in; deeper folders are the project's own. Elsewhere
+    every part counts: ``pip install --target`` makes the environment itself such a folder.
     """
     if scheme in {"data", "scripts", "headers"}:
         yield from parts

@@ -1,7 +1,7 @@
 """Read wheels as untrusted data, without unpacking anything.
 
-``read_wheel`` returns what any wheel says of itself. ``check_wheel`` also proves that everything in it agrees: name,
-tags, metadata, RECORD, and where installers would put each file.
+``read_wheel`` returns a wheel's metadata. ``check_wheel`` also proves that all its parts agree: name, tags, metadata,
+RECORD, and the place where installers would put each file.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ from wheelyard.wheel_files.record import check_record, check_scripts
 from wheelyard.wheel_files.startup import Startup, find_startup
 from wheelyard.zip_files import open_zip
 
-# What the zipfile module raises for files that are broken, encrypted or compressed in ways it does not know.
+# What the zipfile module raises for files that are broken, encrypted or compressed in unknown ways.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError)
 _INFO_BYTES: Final = {"METADATA": MAX_BYTES, "WHEEL": 64 << 10, "entry_points.txt": 1 << 20}
-"""The largest of each that is read. METADATA is the largest that is parsed, 4 MiB."""
+"""The largest size of each that is read. METADATA of at most 4 MiB is parsed."""
 _MAX_REQUIREMENTS: Final = 10_000
 _MAX_TAGS: Final = 1000
 _SCHEMES: Final = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
@@ -49,7 +49,7 @@ class RefusedWheelError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WheelFile:
-    """What a wheel says of itself."""
+    """A wheel's metadata."""
 
     filename: str
     project: NormalizedName
@@ -59,24 +59,24 @@ class WheelFile:
     sha256: str
     size_bytes: int
     metadata: bytes
-    """Its METADATA file as it is."""
+    """The bytes of its METADATA file."""
     core: RawMetadata
-    """Its METADATA file as it was parsed."""
+    """Its parsed METADATA file."""
     contents: WheelContents
     startup: Startup = field(default_factory=Startup)
-    """What Python would run at each of its starts, once it is installed; ``check_wheel`` looks for that."""
+    """What Python would run at each start once the wheel is installed; only ``check_wheel`` sets it."""
 
     @property
     def requires_dist(self) -> tuple[str, ...]:
-        """What it requires at run time, as PEP 508 strings."""
+        """Its requirements at run time, as PEP 508 strings."""
         return tuple(self.core.get("requires_dist", ()))
 
 
 def read_wheel(source: Path | io.BufferedIOBase, *, filename: str = "", sha256: str | None = None) -> WheelFile:
-    """Return what a wheel says of itself, all of whose members must be whole. Blocks.
+    """Return the metadata of a wheel whose members are all whole. Blocks.
 
     Args:
-        source: The wheel's path, or an open file that can be read from any place.
+        source: The wheel's path, or a seekable file.
         filename: Its file name; it may be left out for a path.
         sha256: The hash that it must have.
 
@@ -95,15 +95,15 @@ def read_wheel(source: Path | io.BufferedIOBase, *, filename: str = "", sha256: 
 
 
 def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = None, *, filename: str = "") -> WheelFile:
-    """Return what a wheel says of itself if all its parts agree, and agree with an order. Blocks.
+    """Return a wheel's metadata if all its parts agree, and agree with an order. Blocks.
 
     Args:
-        source: The wheel's path, or an open file that can be read from any place.
-        order: What it was built for; None for a wheel that nobody ordered.
+        source: The wheel's path, or a seekable file.
+        order: What it was built for; None for a wheel without an order.
         filename: Its file name; it may be left out for a path.
 
     Raises:
-        RefusedWheelError: Something in it does not agree.
+        RefusedWheelError: Parts of it do not agree.
     """
     with _opened(source, filename) as (bundle, wheel):
         release = _Release(project=wheel.name.project, version=str(wheel.name.version), origin="is in its file name")
@@ -111,7 +111,7 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
             release = _Release(project=order.project, version=order.version, origin="was ordered")
             release.check(f"the file name {wheel.filename}", wheel.name.project, wheel.name.version)
             _check_fit(wheel.filename, wheel.name.tags, order.target)
-        # From the outside in: nothing is read before the members' own names and sizes are seen to be sound.
+        # From the outside in: nothing is read before the members' own names and sizes are checked.
         check_members(bundle.infolist())
         file = _describe(bundle, wheel)
         return replace(file, startup=_check_parts(bundle, file, release))
@@ -133,7 +133,7 @@ class _OpenWheel(NamedTuple):
 def _opened(
     source: Path | io.BufferedIOBase, filename: str, sha256: str | None = None
 ) -> Iterator[tuple[zipfile.ZipFile, _OpenWheel]]:
-    """Open a wheel; whatever is wrong with it is raised as RefusedWheelError."""
+    """Open a wheel; raise every problem as RefusedWheelError."""
     name = filename or (source.name if isinstance(source, Path) else "")
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0)
@@ -175,7 +175,7 @@ class _Release:
     project: str
     version: str
     origin: str
-    """Where it is named, as the end of a message."""
+    """Where the release is named, as the end of a message."""
 
     def check(self, where: str, name: str, version: Version) -> None:
         """Raise ValueError if a part names another one."""
@@ -186,8 +186,8 @@ class _Release:
 def _check_fit(filename: str, tags: frozenset[Tag], target: Target) -> None:
     """Refuse a wheel for another target, and one that claims more than this target can prove.
 
-    Installers believe each of a compressed tag's combinations. What has no ABI at all may name Pythons of every major
-    version (``py2.py3``): that is what its project says of its own source.
+    Installers accept each combination of a compressed tag. A wheel without an ABI may name Pythons of every major
+    version (``py2.py3``): its project claims that of its own source.
     """
     accepted = frozenset(target.tags())
     if not tags & accepted:
@@ -232,7 +232,7 @@ def _check_folders(names: Sequence[str], release: _Release) -> str:
         raise ValueError(f"its folder {shown(infos[0])} names no version") from error
     data = [name.split("/", 2) for name in names if plain(name.partition("/")[0]).endswith(".data")]
     for top, *rest in data:
-        # Some build backends list the folders, too: the one itself has an empty rest.
+        # Some build backends add the folders too, with an empty rest (https://github.com/pypa/wheel/pull/289).
         if top != f"{stem}.data" or not rest or rest[0] not in {"", *_SCHEMES} or (rest[0] and len(rest) == 1):
             raise ValueError(f"its member {shown('/'.join([top, *rest]))} is in no folder that installers know")
     return infos[0]
@@ -253,7 +253,7 @@ def _check_tags(text: bytes, tags: frozenset[Tag]) -> None:
 
 
 def _read_only(bundle: zipfile.ZipFile, wanted: str) -> bytes:
-    """Read the one file of this name that a wheel must have, of bounded size."""
+    """Return the content of the one file of this name that a wheel must have, of limited size."""
     found = [member for member in bundle.infolist() if _is_info(member.filename, wanted)]
     if len(found) != 1:
         raise ValueError(f"it has {len(found)} {wanted} files instead of one")

@@ -1,6 +1,6 @@
-"""Compare a wheel's RECORD (the binary distribution format) with the members that are really there.
+"""Compare a wheel's RECORD (the binary distribution format) with its members.
 
-Reads every member, so what is checked is what installers get. Must not unpack anything.
+It reads every member, so that the check covers the bytes that installers get.
 """
 
 import base64
@@ -18,10 +18,10 @@ from wheelyard.wheel_files.members import PROGRAMS, installed_path, plain, shown
 _RECORD_BYTES: Final = 64 << 20
 _BLOCK_BYTES: Final = 1 << 20
 _LINE_LENGTH: Final = 4096
-"""Of a name of 1,000 bytes, quoted, with its digest and size."""
+"""The length of a quoted name of 1,000 bytes with its digest and size."""
 _COLUMNS: Final = 3
 _DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
-"""What the format allows: sha256 or better."""
+"""The hashes that the format allows: sha256 or better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ def check_record(bundle: ZipFile, folder: str) -> None:
 
 
 def _read_lines(bundle: ZipFile, name: str, members: Mapping[str, ZipInfo]) -> dict[str, _Line]:
-    """Read the lines one by one, each of another member: a short file can hold millions of them."""
+    """Read the lines one by one, each of another member: a short file can have millions of them."""
     if name not in members:
         raise ValueError("it has no RECORD")
     lines: dict[str, _Line] = {}
@@ -99,9 +99,10 @@ _PYTHON: Final = re.compile(r"python[0-9.]*[dtw]*(?:\.(?:exe|dll|zip|_pth))?")
 
 
 def check_scripts(names: Sequence[str], entry_points: bytes) -> None:
-    """Refuse programs that would lie elsewhere, or in the place of the Python that they are installed for.
+    """Refuse programs that would be installed elsewhere, or would replace the Python of the environment.
 
-    Installers join an entry point's name to the folder of scripts, and write there what they make of it.
+    Installers join an entry point's name to the folder of scripts, and write a program there
+    (https://github.com/pypa/pip/pull/14000).
 
     Args:
         names: the wheel's members.
@@ -126,10 +127,10 @@ def _check_place(script: str) -> None:
 
 
 def _scripts(entry_points: str) -> Iterator[str]:
-    """Give the names of programs, read as loosely as any installer does it.
+    """Return the names of programs, parsed as loosely as by any installer.
 
-    uv takes ``[console_scripts] ; text`` for the group, too, and readers of ini files part a name from its value at a
-    colon as well.
+    uv also accepts ``[console_scripts] ; text`` as the group. Parsers of ini files, uv's among them, also separate a
+    name from its value at a colon (https://github.com/astral-sh/uv/issues/19439).
     """
     is_group = False
     for line in map(str.strip, entry_points.splitlines()):

@@ -1,4 +1,8 @@
-"""Find what Python runs of an installed wheel at each of its starts (the standard library's site module, PEP 829)."""
+"""Find what an installed wheel runs at each start of Python.
+
+Python's site module does that (https://docs.python.org/3.14/library/site.html). From Python 3.15 on it also reads
+``.start`` files (https://peps.python.org/829).
+"""
 
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -12,7 +16,9 @@ _TEXT_BYTES: Final = 64 << 10
 _MOST_LINES: Final = 3
 _MOST_TEXTS: Final = 50
 _MOST_FOLDERS: Final = 50
-"""That all ``.pth`` files together add."""
+"""The limit for all ``.pth`` files together."""
+# https://github.com/astral-sh/uv/issues/6426, https://github.com/pypa/setuptools/pull/2305 and
+# https://github.com/openedx/codejail/issues/9 describe the modules of virtual environments, setuptools and Ubuntu.
 _MODULES: Final = {
     "sitecustomize": "Python imports a module of this name by itself.",
     "usercustomize": "Python imports a module of this name by itself.",
@@ -22,8 +28,8 @@ _MODULES: Final = {
 }
 _SUFFIXES: Final = frozenset({"py", "pyw", "pyc", "pyo", "so", "pyd", "dll", "dylib", "sl"})
 _FOLDERS: Final = (SITE, "", "lib", PROGRAMS)
-"""Where Python may look for modules: in site-packages; in the environment itself, if a wheel is installed with
-``--target``; on Windows in ``lib``; and beside a program."""
+"""Folders in which Python may look for modules: site-packages; the environment itself, if a wheel is installed with
+``--target``; on Windows ``lib``; and the folder of a program."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,33 +38,33 @@ class StartupFile:
 
     name: str
     does: str
-    """What happens then, as a sentence."""
+    """A sentence about what happens then."""
 
     @property
     def warning(self) -> str:
-        """What a user should know."""
+        """The warning for users."""
         return f"Python runs {shown(self.name)} of it at each of its starts, imported or not. {self.does}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Startup:
-    """All that a wheel changes about Python's start."""
+    """Everything that a wheel changes about Python's start."""
 
     files: tuple[StartupFile, ...] = ()
     folders: tuple[str, ...] = (SITE,)
-    """Where Python will look for modules, as installed paths."""
+    """The folders in which Python will look for modules, as installed paths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _PathFile:
-    """What a ``.pth`` file says."""
+    """The content of a ``.pth`` file."""
 
     code: tuple[str, ...]
     folders: tuple[str, ...]
 
 
 def find_startup(bundle: ZipFile) -> Startup:
-    """Find what Python runs of a wheel at each of its starts, whose members are checked already.
+    """Find what Python runs of a wheel at each of its starts; its members must be checked already.
 
     Raises ValueError if there are more such files than any project has, or larger ones, or ones that add more folders.
     """
@@ -90,7 +96,7 @@ def _is_startup_text(parts: Sequence[str]) -> bool:
 
 
 def _read(bundle: ZipFile, name: str) -> str | None:
-    """Read a small text; None if it is too large for one."""
+    """Read a small text; return None if it is too large for one."""
     with bundle.open(name) as file:
         content = file.read(_TEXT_BYTES + 1)
     return None if len(content) > _TEXT_BYTES else content.decode("utf-8-sig", errors="replace")
@@ -101,7 +107,7 @@ def _lines(text: str | None) -> list[str]:
 
 
 def _read_pth(name: str, text: str | None) -> _PathFile:
-    """Tell lines that Python runs from those that it takes for folders, as its site module does; raises ValueError."""
+    """Separate lines that Python runs from lines with folders, as its site module does; raise ValueError."""
     if text is None:
         raise ValueError(f"its {shown(name)} has more than {_TEXT_BYTES} bytes")
     code = tuple(line for line in _lines(text) if line.startswith(("import ", "import\t")))
@@ -109,10 +115,10 @@ def _read_pth(name: str, text: str | None) -> _PathFile:
 
 
 def _installed_folders(line: str) -> Iterator[str]:
-    """Give the installed paths that the folder of a ``.pth`` file may be.
+    """Return the installed paths that a folder in a ``.pth`` file may have.
 
-    A folder outside of the environment is none of the wheel's, unless it leads back into it by its name, which nobody
-    knows here.
+    A folder outside of the environment is not the wheel's, unless it leads back into the environment by its name, which
+    is not known here.
     """
     path = posixpath.normpath(posixpath.join(SITE, line.replace("\\", "/")))
     outside = path.removeprefix("../") if path.startswith("../") else ""
@@ -141,7 +147,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _startup_module(parts: Sequence[str], folders: Sequence[str]) -> str | None:
-    """Tell which of the modules that Python imports at its start a file is, in whatever form."""
+    """Return which of the modules that Python imports at its start a file is, in whatever form."""
     for module, folder in _modules_of([part for part in parts if part != "__pycache__"]):
         if module in _MODULES and folder in folders:
             return module
@@ -149,7 +155,7 @@ def _startup_module(parts: Sequence[str], folders: Sequence[str]) -> str | None:
 
 
 def _modules_of(parts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give the name that a file can be imported by, and the folder that Python must look in for that."""
+    """Return the name by which a file can be imported, and the folder in which Python must look for it."""
     stem, _, rest = parts[-1].partition(".")
     if rest.rpartition(".")[2] not in _SUFFIXES:
         return

@@ -50,8 +50,10 @@ def store() -> LogKeeper:
 def log_on(
     store: LogKeeper, limit_bytes: int = 1 << 30, patience_seconds: float = 5.0, bytes_per_second: int = 1 << 30
 ) -> AttemptLog:
-    pace = Throttle(bytes_per_second)
-    return AttemptLog(store.append_log, CLAIM, limit_bytes=limit_bytes, pace=pace, patience_seconds=patience_seconds)
+    throttle = Throttle(bytes_per_second)
+    return AttemptLog(
+        store.append_log, CLAIM, limit_bytes=limit_bytes, throttle=throttle, patience_seconds=patience_seconds
+    )
 
 
 async def test_everything_arrives_in_order(store: LogKeeper) -> None:
