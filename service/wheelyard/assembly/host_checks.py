@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 
 from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand, container_ulimits
-from wheelyard.adapters.host.disk import read_space
+from wheelyard.adapters.host.disk import read_space_around
 from wheelyard.adapters.upstream.http import explain, without_password
 from wheelyard.assembly.parts import read_catalogue
 from wheelyard.domain.catalogue.package_managers import CONTAINER_USERS
@@ -170,7 +170,7 @@ def _nearest_existing(path: Path) -> Path:
 
 def measure_disk(holds: str, path: Path) -> DiskFacts:
     """Measure the file system of a directory that may not exist yet."""
-    space = read_space(path)
+    space = read_space_around(path)
     return DiskFacts(holds=holds, path=str(path), free_bytes=space.free_bytes, total_bytes=space.total_bytes)
 
 

@@ -1,18 +1,15 @@
 """Back up and restore the service, print its audit log, and check the host."""
+# ruff: noqa: PLC0415  what a command needs is imported when it runs: doctor must start on a host where nothing else does
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
 
-from wheelyard.assembly.access import open_audit, open_workers
-from wheelyard.assembly.backup import Contents, back_up, restore
-from wheelyard.assembly.host_checks import inspect_host
-from wheelyard.assembly.worker import worker_name
 from wheelyard.cli.connection import read_service
 from wheelyard.cli.console import is_live, messages, note, output, print_json
 from wheelyard.cli.log_text import plain_line
@@ -23,19 +20,26 @@ from wheelyard.domain.host import HostFacts
 from wheelyard.settings import Settings, load_settings
 from wheelyard.usecases.doctor import Check, CheckStatus, diagnose, has_failure
 
+if TYPE_CHECKING:
+    from wheelyard.assembly.backup import Contents
+
 
 def run_backup(folder: Path, *, as_json: bool) -> ExitCode:
     """Back up the service, and print which parts were here."""
+    from wheelyard.assembly.backup import back_up
+
     return _run(back_up, folder, "backed up to", as_json=as_json)
 
 
 def run_restore(folder: Path, *, as_json: bool) -> ExitCode:
     """Restore a backup, and print which parts it had."""
+    from wheelyard.assembly.backup import restore
+
     return _run(restore, folder, "restored from", as_json=as_json)
 
 
 def _run(
-    act: Callable[[Settings, Path], Coroutine[None, None, Contents]], folder: Path, did: str, *, as_json: bool
+    act: Callable[[Settings, Path], Coroutine[None, None, "Contents"]], folder: Path, did: str, *, as_json: bool
 ) -> ExitCode:
     contents = asyncio.run(act(load_settings(), folder.absolute()))
     if as_json:
@@ -59,6 +63,8 @@ def show_audit(wanted: AuditFilter, *, as_json: bool) -> ExitCode:
 
 
 async def _read(wanted: AuditFilter) -> tuple[AuditEntry, ...]:
+    from wheelyard.assembly.access import open_audit
+
     async with open_audit(load_settings()) as audit:
         return await audit.list_entries(wanted)
 
@@ -91,6 +97,8 @@ def run_doctor(*, as_json: bool) -> ExitCode:
 
 
 def _inspect(settings: Settings) -> HostFacts:
+    from wheelyard.assembly.host_checks import inspect_host
+
     service = read_service(settings.state_dir)
     own_url = service.url if service else None
     console = messages()
@@ -116,6 +124,9 @@ _AT_WORK = (WorkerState.ACTIVE, WorkerState.DRAINING)
 
 def check_worker() -> ExitCode:
     """Print the state of this host's worker by its last heartbeat; return exit code 0 if it is alive."""
+    from wheelyard.assembly.access import open_workers
+    from wheelyard.assembly.worker import worker_name
+
     settings = load_settings()
     name = worker_name(settings)
 

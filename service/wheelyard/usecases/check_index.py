@@ -19,8 +19,9 @@ from wheelyard.domain.index.wheels import IndexedWheel, WheelFilter
 from wheelyard.interfaces import AuditStore, PeriodicStore, WheelIndex, WheelStorage, WheelStore
 from wheelyard.logs import get_logger
 from wheelyard.usecases.manage_wheels import fetch_wheel
-from wheelyard.wheel_files.reader import read_wheel
+from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
 
+_log = get_logger(__name__)
 _MENDABLE: Final = frozenset(
     {Difference.MISSING, Difference.NOT_DELETED, Difference.NO_METADATA, Difference.NO_CONTENTS}
 )
@@ -78,7 +79,11 @@ class CheckIndex:
         if finding.difference not in _MENDABLE:
             return finding
         if finding.difference in {Difference.NO_METADATA, Difference.NO_CONTENTS}:
-            await self._look_inside(wheel, by)
+            try:
+                await self._look_inside(wheel, by)
+            except RefusedWheelError as error:
+                _log.warning("wheel-unreadable", filename=wheel.filename, reason=str(error))
+                return finding
             return replace(finding, mended=True)
         if finding.difference is Difference.NOT_DELETED:
             await self._storage.remove(wheel.project, wheel.filename)
@@ -93,7 +98,7 @@ class CheckIndex:
     async def _look_inside(self, wheel: IndexedWheel, by: str) -> None:
         with TemporaryDirectory(prefix="wheelyard-metadata-") as folder:
             path = await fetch_wheel(self._storage, wheel, Path(folder))
-            inside = await asyncio.to_thread(read_wheel, path)
+            inside = await asyncio.to_thread(read_wheel, path, bounded=True)
         if wheel.metadata_sha256 is None:
             await self._wheels.keep_metadata(wheel.filename, inside.metadata, by=by)
         else:
@@ -111,7 +116,6 @@ def _is_copy(file: HeldFile, wheel: IndexedWheel) -> bool:
 
 
 CHECK_SECONDS: Final = 6 * 3600.0
-_log = get_logger(__name__)
 
 
 class RegularCheck:

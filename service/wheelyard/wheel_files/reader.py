@@ -4,6 +4,7 @@
 RECORD, and the place where installers would put each file.
 """
 
+import errno
 import hashlib
 import io
 import lzma
@@ -72,19 +73,25 @@ class WheelFile:
         return tuple(self.core.get("requires_dist", ()))
 
 
-def read_wheel(source: Path | io.BufferedIOBase, *, filename: str = "", sha256: str | None = None) -> WheelFile:
+def read_wheel(
+    source: Path | io.BufferedIOBase, *, filename: str = "", sha256: str | None = None, bounded: bool = False
+) -> WheelFile:
     """Return the metadata of a wheel whose members are all whole. Blocks.
 
     Args:
         source: The wheel's path, or a seekable file.
         filename: Its file name; it may be left out for a path.
         sha256: The hash that it must have.
+        bounded: Whether the names and sizes of its members are checked first, as ``check_wheel`` does. Wheels of others
+            are mirrored as they are.
 
     Raises:
         HashMismatchError: It is not the promised file.
         RefusedWheelError: It is not a whole wheel, or its METADATA is of another release than its file name.
     """
     with _opened(source, filename, sha256) as (bundle, wheel):
+        if bounded:
+            check_members(bundle.infolist())
         if damaged := bundle.testzip():
             raise ValueError(f"its {damaged} is damaged")
         file = _describe(bundle, wheel)
@@ -145,6 +152,9 @@ def _opened(
             with open_zip(file) as bundle:
                 yield bundle, wheel
         except _UNREADABLE as error:
+            # zipfile seeks to places that a hostile file names, which is EINVAL; all else is this host's fault.
+            if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+                raise
             raise RefusedWheelError(f"{name} is not a zip file that can be read ({error})") from error
         except UnicodeError as error:
             raise RefusedWheelError(f"{name} has names or texts that are not UTF-8 ({error})") from error

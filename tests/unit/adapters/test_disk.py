@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.adapters.host.disk import check_free_space, disk_errors, disk_full_error, read_space
+from wheelyard.adapters.host.disk import (
+    check_free_space,
+    disk_errors,
+    disk_full_error,
+    read_space,
+    read_space_around,
+)
 from wheelyard.adapters.images.build import explain_failure
 from wheelyard.errors import DiskFullError
 
@@ -64,7 +70,9 @@ def test_engine_s_word_for_a_quota_is_no_full_disk() -> None:
 
 
 def test_space_is_that_of_the_nearest_folder_that_is_there(tmp_path: Path) -> None:
-    assert read_space(tmp_path / "a" / "b").total_bytes == shutil.disk_usage(tmp_path).total
+    assert read_space_around(tmp_path / "a" / "b").total_bytes == shutil.disk_usage(tmp_path).total
+    with pytest.raises(FileNotFoundError):
+        read_space(tmp_path / "a")
 
 
 def test_what_is_about_to_be_written_counts_against_the_floor(tmp_path: Path) -> None:

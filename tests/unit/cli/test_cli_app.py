@@ -83,6 +83,14 @@ def test_what_answers_no_requests_imports_no_web_framework() -> None:
     assert not {"fastapi", "wheelyard.api.services"} & set(done.stdout.split())
 
 
+def test_doctor_starts_on_a_host_where_no_server_part_does() -> None:
+    code = "import sys, wheelyard.cli.operate, wheelyard.assembly.host_checks; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "wheelyard.assembly.host_checks" in loaded
+    assert not {"psycopg", "procrastinate", "yoyo", "starlette", "uvicorn"} & loaded
+
+
 CLIENT = frozenset(
     [
         "annotated_doc",

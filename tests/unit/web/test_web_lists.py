@@ -1,5 +1,6 @@
 """Pages of the queue, requests, the index, statistics and images; suggestions; and the API's figures behind them."""
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from packaging.utils import canonicalize_name
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.unit.web.test_web_pages import HOSTILE
 from tests.unit.web_harness import WebHarness, furnish, web_harness
@@ -121,6 +123,17 @@ async def test_contents_that_nobody_recorded_are_read_by_mending(harness: WebHar
     document = (await harness.api.client.get(f"/v1/wheels/{quote(filename)}/contents")).json()
     assert {"path": "pyyaml.py", "size_bytes": 12} in document["files"]
     assert document["total"] == len(document["files"]) == 4
+
+
+async def test_wheel_that_cannot_be_read_is_left_as_it_is_by_mending(harness: WebHarness) -> None:
+    filename = (await furnish(harness))["wheel"]
+    entry, other = harness.api.state.wheels[filename], b"no zip file"
+    wheel = replace(entry.wheel, file_count=None, sha256=hashlib.sha256(other).hexdigest())
+    harness.api.state.wheels[filename] = replace(entry, contents=None, wheel=wheel)
+    harness.api.held.files[canonicalize_name(entry.wheel.project), filename] = other
+    await harness.send("/index/check", mend="yes")
+    report = (await harness.api.client.get("/v1/index/report")).json()
+    assert [(one["filename"], one["mended"]) for one in report["findings"]] == [(filename, False)]
 
 
 async def test_wheel_lists_its_files_with_sizes(harness: WebHarness) -> None:

@@ -1,5 +1,6 @@
 """A wheel as untrusted data: what does not agree with the order, or with itself, is refused by name."""
 
+import errno
 import hashlib
 import io
 import tracemalloc
@@ -104,6 +105,33 @@ def test_wheel_with_other_bytes_than_promised_is_not_read() -> None:
 def test_wheel_that_says_nothing_sound_of_itself_is_refused(content: bytes, said: str) -> None:
     with pytest.raises(RefusedWheelError, match=said):
         read_wheel(io.BytesIO(content), filename=PURE)
+
+
+def test_members_are_checked_before_anything_is_unpacked_where_that_is_asked_for() -> None:
+    content = zipped((METADATA, PLAIN), ("../../evil.py", b""))
+    assert read_wheel(io.BytesIO(content), filename=PURE).contents.total == 2
+    with pytest.raises(RefusedWheelError, match=r"evil"):
+        read_wheel(io.BytesIO(content), filename=PURE, bounded=True)
+
+
+class BrokenDisk(io.BytesIO):
+    """A file whose bytes can be hashed once, and then no more be read."""
+
+    fault = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END and self.fault:
+            raise OSError(self.fault, "the disk says so")
+        return super().seek(offset, whence)
+
+
+@pytest.mark.parametrize(("fault", "raised"), [(errno.EIO, OSError), (errno.EINVAL, RefusedWheelError)])
+def test_fault_of_the_disk_is_not_the_wheels(fault: int, raised: type[Exception]) -> None:
+    file = BrokenDisk(make_wheel())
+    file.fault = fault
+    with pytest.raises(raised) as caught:
+        read_wheel(file, filename=PURE)
+    assert type(caught.value) is raised
 
 
 def test_build_tag_and_every_platform_tag_are_read(tmp_path: Path) -> None:

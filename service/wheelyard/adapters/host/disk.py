@@ -1,5 +1,6 @@
 """Disk space: what is free, what folders use, and the error for a full disk or an exhausted quota."""
 
+import contextlib
 import errno
 import os
 import pwd
@@ -25,16 +26,18 @@ class DiskSpace:
 
 
 def read_space(path: Path) -> DiskSpace:
-    """Return the size and the free space of a path's file system; the path need not exist. Raise OSError. Blocks."""
-    while True:
-        try:
-            usage = shutil.disk_usage(path)
-        except OSError:
-            if path == path.parent:
-                raise
-            path = path.parent
-        else:
-            return DiskSpace(free_bytes=usage.free, total_bytes=usage.total)
+    """Return the size and the free space of a path's file system; raise OSError. Blocks."""
+    usage = shutil.disk_usage(path)
+    return DiskSpace(free_bytes=usage.free, total_bytes=usage.total)
+
+
+def read_space_around(path: Path) -> DiskSpace:
+    """Return the space of the nearest folder that exists: the path or one above it; raise OSError. Blocks."""
+    for folder in path.parents:
+        with contextlib.suppress(OSError):
+            return read_space(path)
+        path = folder
+    return read_space(path)
 
 
 def check_free_space(folder: Path, floor_bytes: int, *, wanted_bytes: int = 0) -> None:
@@ -51,7 +54,7 @@ def disk_full_error(error: OSError, folder: Path, *, floor_bytes: int = 0) -> Di
     path = Path(os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else folder)
     quota_of = _user() if error.errno == errno.EDQUOT else ""
     try:
-        free = read_space(path).free_bytes
+        free = read_space_around(path).free_bytes
     except OSError:
         free = None
     return DiskFullError(path=str(path), free_bytes=free, floor_bytes=floor_bytes, quota_of=quota_of)

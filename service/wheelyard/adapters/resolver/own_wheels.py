@@ -14,7 +14,7 @@ from wheelyard.domain.untrusted.versions import find_version
 from wheelyard.errors import DownloadFailedError, NotFoundError
 from wheelyard.interfaces import SourceIndex, WheelStorage, WheelStore
 from wheelyard.memory_cache import SingleFlight
-from wheelyard.wheel_files.reader import read_wheel
+from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
 
 
 class OwnWheels:
@@ -41,7 +41,10 @@ class OwnWheels:
             return await self._store.metadata_of(file.filename)
         except NotFoundError:
             path = await self.fetch(file)
-            return (await asyncio.to_thread(read_wheel, path)).metadata
+            try:
+                return (await asyncio.to_thread(read_wheel, path)).metadata
+            except RefusedWheelError as error:
+                raise DownloadFailedError(what=file.filename, tried=[f"our own index ({error})"]) from error
 
     async def fetch(self, file: IndexFile) -> Path:
         """Fetch a wheel into the content cache, check its sha256, and return its path.
