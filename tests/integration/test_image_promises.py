@@ -170,7 +170,7 @@ async def test_suite_that_has_vanished_from_the_mirror_is_an_error_of_its_own(
     engine: EngineCommand, options: ImageOptions, runtime: ImageRecord, tmp_path: Path
 ) -> None:
     mirror = options.apt_mirror or await read_apt_mirror(engine, runtime.id)
-    with pytest.raises(SuiteUnavailableError, match="no suite 'sarge'"):
+    with pytest.raises(SuiteUnavailableError, match="no longer has the suite 'sarge'"):
         await bootstrap_base(
             ImageRun(engine=engine, options=options), base_request("sarge", mirror=mirror), tmp_path / "x.tar"
         )
@@ -222,7 +222,7 @@ def without_mirror(_: str) -> Catalogue:
     return CATALOGUE.model_copy(update={"suite": {**CATALOGUE.suite, "bookworm": entry}})
 
 
-@pytest.fixture(params=[(with_source, "was promised"), (without_mirror, "does not answer")], ids=["hash", "mirror"])
+@pytest.fixture(params=[(with_source, "was expected"), (without_mirror, "does not answer")], ids=["hash", "mirror"])
 def changed(
     request: pytest.FixtureRequest, engine: EngineCommand, options: ImageOptions, other_bytes: str, tmp_path: Path
 ) -> tuple[ImageBuilder, str]:
