@@ -60,10 +60,12 @@ async def serving(harness: WebHarness) -> AsyncIterator[str]:
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  uvicorn has a flag, no event
         await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    harness.api.services.stopping.set()
-    server.should_exit = True
-    await running
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        harness.api.services.stopping.set()
+        server.should_exit = True
+        await running
 
 
 @asynccontextmanager
