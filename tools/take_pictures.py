@@ -58,6 +58,7 @@ def _state_dir() -> Iterator[Path]:
         yield Path(given)
         return
     with tempfile.TemporaryDirectory(prefix="wheelyard-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own
         yield Path(folder)
 
 
