@@ -16,10 +16,18 @@ from tests.unit.pipeline.test_attempt_log import CLAIM, LogKeeper, log_on
 from tests.unit.web_harness import WebHarness, web_harness
 
 from wheelyard.cli.client import LogPiece
-from wheelyard.cli.log_text import LineSplitter, print_log_line, quote_text
+from wheelyard.cli.log_text import print_log_line, quote_text
 from wheelyard.cli.watch import BuildWatch, LogLine
 from wheelyard.domain.builds.build import Stage, Status
-from wheelyard.domain.builds.log_text import NOTE_MARK, LogNote, gutter_line, gutter_text, read_note, without_marks
+from wheelyard.domain.builds.log_text import (
+    NOTE_MARK,
+    LineSplitter,
+    LogNote,
+    gutter_line,
+    gutter_text,
+    read_note,
+    without_marks,
+)
 from wheelyard.domain.builds.records import Outcome
 from wheelyard.web.viewport import split_log
 

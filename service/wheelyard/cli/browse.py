@@ -13,10 +13,10 @@ from wheelyard.api.schemas.requests import RequestSummaryView
 from wheelyard.api.schemas.wheels import BriefFailureView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
-from wheelyard.cli.log_text import plain_line, plain_text
 from wheelyard.cli.problem import ExitCode, ProblemError
 from wheelyard.cli.wheels import describe
 from wheelyard.domain.builds.build import BuildSummary, Failure
+from wheelyard.domain.builds.log_text import plain_line, plain_text
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 from wheelyard.domain.index.wheels import IndexedWheel, ReleaseWheels
 from wheelyard.domain.packaging.target import Target

@@ -20,8 +20,8 @@ from wheelyard.adapters.images.refresh import ImageUpkeep
 from wheelyard.assembly.images import image_builder, image_inventory, image_pruning, image_upkeep
 from wheelyard.assembly.parts import Parts
 from wheelyard.cli.console import format_size, is_live, messages, note, output, print_json
-from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.domain.catalogue.status import ROLES, BuilderStatus, ImageSummary
 from wheelyard.domain.catalogue.upkeep import ImageRefresh
 from wheelyard.domain.packaging.target import Target

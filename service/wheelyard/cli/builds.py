@@ -11,10 +11,11 @@ from wheelyard.api.schemas.builds import BuildView
 from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.cli.client import BuildEvent, LogPiece, WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
-from wheelyard.cli.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_row, plain_text, print_log_line
+from wheelyard.cli.log_text import plain_row, print_log_line
 from wheelyard.cli.problem import ExitCode
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.cli.watch import BuildWatch, LogLine, open_screen, read_lines
+from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_text
 from wheelyard.domain.builds.queue import Priority, WorkerState
 
 

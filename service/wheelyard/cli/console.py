@@ -13,8 +13,8 @@ from typing import Final, Self
 from rich.console import Console
 from rich.text import Text
 
-from wheelyard.cli.log_text import plain_text
 from wheelyard.cli.problem import Problem
+from wheelyard.domain.builds.log_text import plain_text
 
 REMINDER_SECONDS: Final = 25.0
 _FILE_WIDTH: Final = 240

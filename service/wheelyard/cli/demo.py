@@ -28,10 +28,10 @@ from wheelyard.assembly.parts import Parts, pip_wheel
 from wheelyard.cli.client import WheelyardClient, open_client
 from wheelyard.cli.connection import Connection, RunningService, read_service
 from wheelyard.cli.console import format_seconds, is_live, messages, note, output
-from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import ExitCode, Problem, ProblemError
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.cli.watch import BuildWatch, Screen, open_screen
+from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.errors import NotFoundError, ServerUnreachableError, ServiceStartError, VerifyFailedError
 from wheelyard.settings import Settings, load_settings
 

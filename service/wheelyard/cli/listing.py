@@ -10,9 +10,9 @@ from rich.text import Text
 from wheelyard.api.schemas.builds import BuildListView, BuildSummaryView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import note, output, print_json
-from wheelyard.cli.log_text import plain_text
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.log_text import plain_text
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE
 
 _STYLES: Final = {

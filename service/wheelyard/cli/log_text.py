@@ -13,28 +13,10 @@ from rich.text import Span, Text
 
 from wheelyard.domain.builds.log_text import (
     CONTAINER_GUTTER,
-    MAX_LINE_CHARACTERS,
     NOTE_GUTTER,
-    LineSplitter,
     clean_line,
     plain_line,
-    plain_text,
 )
-
-__all__ = [
-    "CONTAINER_GUTTER",
-    "MAX_LINE_CHARACTERS",
-    "NOTE_GUTTER",
-    "LineSplitter",
-    "clean_line",
-    "plain_line",
-    "plain_row",
-    "plain_text",
-    "print_log_line",
-    "quote_text",
-    "styled_line",
-]
-
 
 _WIDEST: Final = 2
 _CI_COMMAND: Final = re.compile(r"##(?=\[|[a-z]+\[)", re.IGNORECASE)

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from wheelyard.cli.connection import read_service
 from wheelyard.cli.console import is_live, messages, note, output, print_json
-from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.access import AuditEntry, AuditFilter
+from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.domain.builds.queue import WorkerState
 from wheelyard.domain.host import HostFacts
 from wheelyard.settings import Settings, load_settings

@@ -28,7 +28,6 @@ from wheelyard.api.schemas.requests import (
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import Reminder, format_seconds, is_live, messages, note, output, print_json
 from wheelyard.cli.dependency_files import COMMAND_LINE
-from wheelyard.cli.log_text import plain_text
 from wheelyard.cli.prebuild_reports import (
     annotate,
     explain_item,
@@ -38,6 +37,7 @@ from wheelyard.cli.prebuild_reports import (
     write_outputs,
 )
 from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.builds.log_text import plain_text
 from wheelyard.domain.prebuilds.prebuild import ItemStatus, Prefer
 
 _STYLES: Final = {

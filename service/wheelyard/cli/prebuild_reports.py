@@ -6,7 +6,7 @@ from typing import Final
 from xml.etree import ElementTree as ET  # written only, never parsed
 
 from wheelyard.api.schemas.requests import ItemView, PlanView, RequestView, SkippedView
-from wheelyard.cli.log_text import plain_text
+from wheelyard.domain.builds.log_text import plain_text
 from wheelyard.domain.prebuilds.prebuild import ItemStatus
 
 _BAD: Final = frozenset({ItemStatus.FAILED, ItemStatus.IMPOSSIBLE})

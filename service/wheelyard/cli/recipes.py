@@ -19,11 +19,11 @@ from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.assembly.parts import Parts, known_suites, make_parts, recipe_registry, source_index
 from wheelyard.assembly.trial import open_trial
 from wheelyard.cli.console import messages, note, output, print_json
-from wheelyard.cli.log_text import LineSplitter, print_log_line
+from wheelyard.cli.log_text import print_log_line
 from wheelyard.cli.problem import ExitCode
 from wheelyard.cli.report import exit_code_of_build, report_build
 from wheelyard.domain.builds.build import Build
-from wheelyard.domain.builds.log_text import read_note
+from wheelyard.domain.builds.log_text import LineSplitter, read_note
 from wheelyard.domain.packaging.release import (
     ProjectRequirement,
     Release,

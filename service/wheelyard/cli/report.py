@@ -9,9 +9,10 @@ from rich.text import Text
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
 from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
-from wheelyard.cli.log_text import CONTAINER_GUTTER, plain_line, plain_text, quote_text
+from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Status
+from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_text
 
 _SHOWN_MODULES: Final = 6
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}

@@ -15,16 +15,9 @@ from rich.text import Text
 
 from wheelyard.cli.client import BuildEvent, Ended, LogPiece, StatusChanged
 from wheelyard.cli.console import REMINDER_SECONDS, Reminder, format_seconds, is_live, messages, timestamp
-from wheelyard.cli.log_text import (
-    CONTAINER_GUTTER,
-    NOTE_GUTTER,
-    LineSplitter,
-    plain_line,
-    plain_row,
-    print_log_line,
-    styled_line,
-)
+from wheelyard.cli.log_text import plain_row, print_log_line, styled_line
 from wheelyard.domain.builds.build import Stage, Status
+from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, NOTE_GUTTER, LineSplitter, plain_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

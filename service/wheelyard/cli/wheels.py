@@ -5,8 +5,8 @@ from rich.text import Text
 from wheelyard.api.schemas.index import FindingView, IndexedWheelView, IndexReportView
 from wheelyard.cli.client import WheelyardClient
 from wheelyard.cli.console import format_size, note, output, print_json
-from wheelyard.cli.log_text import plain_line
 from wheelyard.cli.problem import ExitCode
+from wheelyard.domain.builds.log_text import plain_line
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Standing
 

@@ -3,7 +3,8 @@
 import pytest
 from rich.console import Console
 
-from wheelyard.cli.log_text import MAX_LINE_CHARACTERS, LineSplitter, clean_line, plain_line, styled_line
+from wheelyard.cli.log_text import styled_line
+from wheelyard.domain.builds.log_text import MAX_LINE_CHARACTERS, LineSplitter, clean_line, plain_line
 
 COLOURED = "\x1b[1;31merror:\x1b[0m no yaml.h"
 

@@ -39,6 +39,8 @@ from wheelyard.errors import (
 )
 from wheelyard.logs import get_logger
 
+_log = get_logger(__name__)
+
 
 async def find_updates(run: ImageRun, image: ImageRecord) -> tuple[PackageChange, ...]:
     """Return an image's updates from the archive, asked as root in a temporary container; it runs no project's code.
@@ -254,9 +256,6 @@ class ImageUpkeep:
     async def prune(self) -> tuple[UsedImage, ...]:
         """Remove and return what is not needed."""
         return await self._pruning.prune()
-
-
-_log = get_logger(__name__)
 
 
 class ImageRefreshes:

@@ -127,7 +127,7 @@ class PageSession:
     def __init__(self, pages: ResolverPages, target: Target, placeholders: Placeholders) -> None:
         self._pages = pages
         self._target = target
-        self._stand_ins = placeholders
+        self._placeholders = placeholders
         self._asked: set[NormalizedName] = set()
         self._fetched: set[str] = set()
         self.root = f"/{secrets.token_urlsafe(_SECRET_BYTES)}"
@@ -188,7 +188,7 @@ class PageSession:
         self._asked.add(project)
         if len(self._asked) > _MOST_PROJECTS:
             raise ResolutionTooLargeError(what="what is required leads to more projects", limit=_MOST_PROJECTS)
-        offered = await self._pages.files_of(project, self._target, self._stand_ins)
+        offered = await self._pages.files_of(project, self._target, self._placeholders)
         if offered is None:
             raise NotFoundError(kind="project", name=project)
         if self._pages.is_own(project) and not any(is_usable(file, self._target) for file in offered.files):

@@ -1,4 +1,4 @@
-"""Digests of everything that determines an image. Images are found by it, and made anew when it changes.
+"""Digests of everything that determines an image. Images are found by it, and made again when it changes.
 
 The inputs are the catalogue and the texts beside it.
 """

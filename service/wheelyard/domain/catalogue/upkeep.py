@@ -57,7 +57,7 @@ class ImageRefresh:
     """What differs between the old image and the new one that took its place; nothing if none was made."""
     refreshed: bool = False
     problem: str = ""
-    """Why it could not be made anew although others were; empty if nothing went wrong."""
+    """Why it could not be made again although others were; empty if nothing went wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +133,7 @@ def find_extensions(images: Sequence[ImageRecord], bases: Iterable[str]) -> tupl
 def find_warm(extensions: Sequence[ImageRecord], last_uses: Mapping[str, datetime], *, now: datetime) -> frozenset[str]:
     """Return the ids of the extensions that builds used lately, and of what those are made from.
 
-    Others are made when somebody asks for them again, from the archive as it is then.
+    Others are made when they are next requested, from the archive as it is then.
     """
     warm = set[str]()
     for one in reversed(extensions):
