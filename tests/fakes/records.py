@@ -129,6 +129,7 @@ class BuildRecord:
             timings=outcome.timings or newest.timings,
             failure=outcome.failure,
             log_truncated=outcome.log_truncated,
+            healing=outcome.healing,
         )
         self.change(attempts=(*former, closed))
 

@@ -1,6 +1,7 @@
 """The outside world as the use cases see it: Protocols, grouped by subject."""
 
 from wheelyard.interfaces.access import AuditStore, TokenStore
+from wheelyard.interfaces.archives import SuiteArchives
 from wheelyard.interfaces.builds import AttemptStore, BuildStore, LogStore, MetricStore, MissingReleaseStore
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
 from wheelyard.interfaces.prebuilds import DueWebhook, PrebuildStore, SendWebhook, WebhookOutbox
@@ -41,6 +42,7 @@ __all__ = [
     "ReleaseResolver",
     "SendWebhook",
     "SourceIndex",
+    "SuiteArchives",
     "TokenStore",
     "WebhookOutbox",
     "WheelIndex",

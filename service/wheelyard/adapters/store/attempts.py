@@ -10,7 +10,16 @@ from typing import Final
 
 from wheelyard.adapters.store.database import CHANNEL, Connection, Database, cancel_topic, notify
 from wheelyard.adapters.store.dependencies import begin_waiting, release_dependents
-from wheelyard.adapters.store.rows import Row, failure_json, order_of, reading, timings_json, trace_of, wheel_json
+from wheelyard.adapters.store.rows import (
+    Row,
+    failure_json,
+    healing_json,
+    order_of,
+    reading,
+    timings_json,
+    trace_of,
+    wheel_json,
+)
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import forget_uploads, record
 from wheelyard.build_events import note_ended
@@ -33,7 +42,8 @@ _LOST_ATTEMPTS: Final = (
 )
 _CLOSE_ATTEMPT: Final = b"""
 update attempts set status = %(status)s, finished_at = now(), timings = coalesce(%(timings)s, timings),
-       failure = %(failure)s, log_truncated = %(truncated)s
+       failure = %(failure)s, log_truncated = %(truncated)s,
+       healing = %(healing)s
 where build_id = %(id)s and number = %(number)s and finished_at is null
 """
 BEAT: Final = """
@@ -206,5 +216,6 @@ async def _close(connection: Connection, build_id: str, number: int, outcome: Ou
         "timings": timings_json(outcome.timings) if outcome.timings else None,
         "failure": failure_json(outcome.failure),
         "truncated": outcome.log_truncated,
+        "healing": healing_json(outcome.healing),
     }
     await connection.execute(_CLOSE_ATTEMPT, values)

@@ -66,7 +66,8 @@ values (%(id)s, %(requirement)s, %(by)s, %(joined)s, %(prebuild_id)s, %(request_
 _IS_CANCELLED: Final = b"select cancelled from prebuilds where id = %(prebuild_id)s for share"
 _SELECT: Final = b"select * from builds where id = %(id)s"
 _SELECT_ATTEMPTS: Final = b"""
-select build_id, number, worker, status, started_at, finished_at, timings, failure, log_size, log_truncated
+select build_id, number, worker, status, started_at, finished_at, timings, failure, log_size, log_truncated,
+       healing
 from attempts where build_id = %(id)s order by number
 """
 _SELECT_WAITS: Final = b"""

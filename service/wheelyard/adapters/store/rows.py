@@ -24,6 +24,7 @@ from wheelyard.domain.builds.build import (
 )
 from wheelyard.domain.builds.queue import Priority
 from wheelyard.domain.builds.records import Token
+from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.trace import Trace
@@ -36,6 +37,7 @@ _log = get_logger(__name__)
 T = TypeVar("T")
 _MAX_REASON: Final = 300
 _FAILURE: Final = TypeAdapter(Failure)
+_HEALING: Final = TypeAdapter(Healing)
 _RECIPE: Final = TypeAdapter(EffectiveRecipe)
 _SDIST: Final = TypeAdapter(SdistSource)
 _TIMINGS: Final = TypeAdapter(tuple[StageTiming, ...])
@@ -45,6 +47,11 @@ _WHEEL: Final = TypeAdapter(Wheel)
 def failure_json(failure: Failure | None) -> Jsonb | None:
     """Return a failure as the database stores it."""
     return None if failure is None else Jsonb(_FAILURE.dump_python(failure, mode="json"))
+
+
+def healing_json(healing: Healing | None) -> Jsonb | None:
+    """Return how an attempt healed itself as the database stores it."""
+    return None if healing is None else Jsonb(_HEALING.dump_python(healing, mode="json"))
 
 
 def wheel_json(wheel: Wheel | None) -> Jsonb | None:
@@ -149,6 +156,7 @@ def attempt_of(row: Row) -> Attempt:
         failure=failure_of(row),
         log_size_bytes=row["log_size"],
         log_truncated=row["log_truncated"],
+        healing=None if row["healing"] is None else _HEALING.validate_python(row["healing"]),
     )
 
 

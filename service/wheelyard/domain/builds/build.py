@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final, Self
 
 from wheelyard.domain.builds.queue import Lane, Priority, ResourceRequest
+from wheelyard.domain.healing.findings import Finding
+from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.packaging.policy_reason import PolicyReason
 from wheelyard.domain.packaging.target import Target
@@ -82,9 +84,18 @@ class Failure:
     retryable: bool = False
     log_excerpt: str = ""
     """The log's lines that matter, at most forty."""
+    findings: tuple[Finding, ...] = ()
+    """Everything that the stage's output says is missing or wrong."""
 
     @classmethod
-    def of(cls, error: WheelyardError, *, stage: Stage | None, log_excerpt: str = "") -> Self:
+    def of(
+        cls,
+        error: WheelyardError,
+        *,
+        stage: Stage | None,
+        log_excerpt: str = "",
+        findings: tuple[Finding, ...] = (),
+    ) -> Self:
         """Return the failure that an error describes."""
         return cls(
             stage=stage,
@@ -93,6 +104,7 @@ class Failure:
             hint=storable(error.hint)[:_MAX_SUMMARY],
             retryable=error.retryable,
             log_excerpt=log_excerpt,
+            findings=findings,
         )
 
 
@@ -184,6 +196,8 @@ class Attempt:
     failure: Failure | None
     log_size_bytes: int
     log_truncated: bool
+    healing: Healing | None = None
+    """How it healed itself; None if nothing was added or tried again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

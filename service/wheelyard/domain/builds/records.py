@@ -16,6 +16,7 @@ from wheelyard.domain.builds.build import (
     Status,
     Wheel,
 )
+from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.trace import NO_TRACE, Trace
 
@@ -118,6 +119,8 @@ class Outcome:
     """The wheel's file on the index, once it was read back."""
     failure: Failure | None = None
     log_truncated: bool = False
+    healing: Healing | None = None
+    """How the attempt healed itself; None if nothing was added or tried again."""
     wait_seconds: float = 0.0
     """Seconds before a retry."""
     counts: bool = True
