@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wheelyard_agent.job import end_other_processes
+from wheelyard_agent.platforms import names_other_platform, wants_other_platform
 
 # Messages of the dynamic linker (glibc's elf/dl-load.c and dl-lookup.c), and of CPython for a missing entry point
 # (Python/importdl.c); neither has error codes.
@@ -27,6 +28,9 @@ _LOADER_ERRORS = (
     *("cannot open shared object file", "undefined symbol", "symbol lookup error", "invalid ELF header"),
     "does not define module export function",
 )
+# What ctypes and cffi raise for a library or symbol that Python code asks for by name. Nothing is linked to it, so only
+# one inside of the wheel is the wheel's own.
+_BY_NAME = ("OSError: ", "AttributeError: ")
 _MOST_ENDINGS = 20
 """The maximum number of crashed modules in a report."""
 _LINE_BYTES = 16 << 10
@@ -107,6 +111,11 @@ class ImportResult(NamedTuple):
     """True if the wheel itself is at fault: a missing library or symbol, a lost extension module, or a crashed
     interpreter. Other errors may be correct for a module whose optional companions, configuration or operating system
     are missing."""
+    is_foreign: bool = False
+    """True if it is at the top or lacks a library or symbol, and is for another platform, by its name or by what it
+    lacks."""
+    wants_library: bool = False
+    """True if its Python code asks by name for a library or symbol that is not in the wheel, and not on this host."""
     is_excused: bool = False
     """True if it needs a part of the standard library that the image's Python lacks, such as Tk. It may work on other
     hosts."""
@@ -121,6 +130,7 @@ class _Judge(NamedTuple):
 
     roots: set[str]
     lost: set[str]
+    site: str
 
     def result(self, line: Mapping[str, Any]) -> ImportResult:
         """Return the result for the last error; the message also has the first one, which may have caused it."""
@@ -128,14 +138,26 @@ class _Judge(NamedTuple):
         said = f"{error}, after {behind}" if behind else error
         is_own = wants is not None and wants.partition(".")[0] in self.roots
         is_lost = is_own and wants.rpartition(".")[2] in self.lost
+        is_unlinked = error is not None and any(mark in error for mark in _LOADER_ERRORS)
+        is_foreign = (is_unlinked or (error is not None and "." not in line["name"])) and (
+            names_other_platform(line["name"]) or wants_other_platform(said, wants)
+        )
+        by_name = is_unlinked and error.startswith(_BY_NAME) and f"{self.site}/" not in error
         return ImportResult(
             line["name"],
             said,
-            is_broken=is_lost or (error is not None and any(mark in error for mark in _LOADER_ERRORS)),
+            is_broken=is_lost or (is_unlinked and not is_foreign and not by_name),
+            is_foreign=is_foreign,
+            wants_library=by_name and not is_foreign,
             is_excused=line["standard"],
             lacks=wants if is_own else None,
             companion=None if is_own or line["standard"] else wants,
         )
+
+    def ended(self, name: str, how: str) -> ImportResult:
+        """Return the result for a module that left no report; one of another platform may call whatever it likes."""
+        is_foreign = names_other_platform(name)
+        return ImportResult(name, how, is_broken=not is_foreign, is_foreign=is_foreign)
 
 
 class _Interpreter(NamedTuple):
@@ -180,7 +202,7 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.partition(".")[0], []).append(name)
-    judge = _Judge(set(groups), {name.rpartition(".")[2] for name in lost})
+    judge = _Judge(set(groups), {name.rpartition(".")[2] for name in lost}, str(site_of(python)))
     interpreter = _Interpreter(python, env, obeyed, first)
     results: dict[str, ImportResult] = {}
     for top, group in groups.items():
@@ -216,7 +238,7 @@ def _import_group(
         results.extend(map(judge.result, lines))
         left = left[len(lines) :]
         if broken is not None and left:
-            results.append(ImportResult(left.pop(0), broken, is_broken=True))
+            results.append(judge.ended(left.pop(0), broken))
             endings += 1
     return [*results, *(ImportResult(name, _NOT_TRIED, is_broken=True) for name in left)]
 

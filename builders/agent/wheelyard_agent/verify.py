@@ -18,6 +18,7 @@ from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.imports import ImportResult, import_modules, load_library, site_of
 from wheelyard_agent.job import JobError, clean_environment, run, say
 from wheelyard_agent.modules import is_for_import, list_modules, other_startup_files
+from wheelyard_agent.platforms import refuses_platforms
 from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
@@ -138,12 +139,42 @@ def _prove_imports(
         results, more = _try_again(results, {*below, *job["imports"]}, environment.import_modules, how)
         remarks = [*remarks, *more]
     loaded = [one for one in results if one.module in below and one.companion and environment.loads(one.module)]
+    foreign = _find_foreign(results, {*job["imports"], *extensions}, environment.site)
     excused = {one.module for one in results if (one.module in below and one.is_excused) or one in loaded}
+    excused |= {one.module for one in foreign}
     problems = [_describe(one) for one in results if not _is_acceptable(one, one.module in promised - excused)]
     if problems:
         raise JobError("verify-failed", problems=problems[:_MAX_PROBLEMS])
     lacking = [one for one in results if one.lacks]
-    return results, [*remarks, *map(_describe_lacking, lacking), *map(_describe_loaded, loaded)]
+    wanting = [one for one in results if one.wants_library]
+    return results, [
+        *remarks,
+        *map(_describe_lacking, lacking),
+        *map(_describe_loaded, loaded),
+        *map(_describe_foreign, foreign),
+        *map(_describe_wanting, wanting),
+    ]
+
+
+def _find_foreign(results: list[ImportResult], strict: Collection[str], site: Path) -> list[ImportResult]:
+    """Return the modules for other platforms whose import need not work here.
+
+    A top-level one is of this kind only beside another one that works: a wheel needs one to be proven.
+    """
+    works = any(one.error is None and "." not in one.module for one in results)
+    return [
+        one
+        for one in results
+        if one.error is not None
+        and one.module not in strict
+        and (one.is_foreign or (not one.is_broken and "." not in one.module and _refuses_here(one.module, site)))
+        and (works or "." in one.module)
+    ]
+
+
+def _refuses_here(module: str, site: Path) -> bool:
+    file = next((path for path in (site / f"{module}.py", site / module / "__init__.py") if path.is_file()), None)
+    return file is not None and refuses_platforms(file.read_text(encoding="utf-8", errors="replace"))
 
 
 def _try_again(
@@ -201,6 +232,14 @@ def _describe(result: ImportResult) -> str:
 
 def _describe_lacking(result: ImportResult) -> str:
     return f"{result.module} cannot be imported: it wants {result.lacks}, which the wheel lacks."
+
+
+def _describe_foreign(result: ImportResult) -> str:
+    return f"{result.module} seems to be for another platform, and cannot be imported here: {result.error}."
+
+
+def _describe_wanting(result: ImportResult) -> str:
+    return f"{result.module} cannot be imported on a host without a library that it asks for: {result.error}."
 
 
 def _describe_loaded(result: ImportResult) -> str:

@@ -5,7 +5,7 @@ and fetch (wheels only, by hash), and the same container continues, with PEP 517
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_n
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, granted_network, known
+from wheelyard.pipeline.tried_modules import TriedModules
 from wheelyard.pipeline.wheel_report import read_sources
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more in case they change
@@ -30,8 +31,9 @@ async def build(job: Job, tools: Tools) -> Job:
     """Build the wheel."""
     image = known(job.images).builder
     network = granted_network(job, tools)
+    tried = TriedModules(job.log)
     async with open_job(
-        job, tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
+        replace(job, log=tried), tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
     ) as conversation:
         await _give_job(conversation, job)
         supplies = _Supplies(job, tools)
@@ -46,7 +48,8 @@ async def build(job: Job, tools: Tools) -> Job:
             raise conversation.refuse(f"its report cannot be read ({error})") from error
         warnings = await note_network(conversation, message, job, Stage.BUILD)
         built = BuiltWheel(path=path, epoch=epoch, requirements=supplies.given(), sources=sources, warnings=warnings)
-        return job.knowing(built=built)
+    # Its log has ended too only now.
+    return job.knowing(built=replace(built, tried=tried.found()))
 
 
 def python_path(python: str) -> str:

@@ -49,7 +49,7 @@ async def verify(job: Job, tools: Tools) -> Job:
             installer=_INSTALLER,
             imports=list(recipe.test_imports),
             expect_extensions=list(recipe.expected_extensions),
-            lost=_lost_extensions(job),
+            lost=list(repaired.doubtful),
             commands=list(recipe.test_commands),
             requires=list(recipe.test_requires),
             files=[asdict(one) for one in recipe.test_files],
@@ -61,15 +61,6 @@ async def verify(job: Job, tools: Tools) -> Job:
             return job.knowing(wheel=_describe(job, replace(repaired, warnings=warnings), file, report))
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
-
-
-def _lost_extensions(job: Job) -> list[str]:
-    """Return the extension modules that the sdist declares and the wheel lacks: an import of one fails."""
-    recipe = job.claim.order.recipe
-    have = {name.rpartition(".")[2] for name in known(job.repaired).extensions}
-    named = [one.name for one in known(job.built).sources if one.name and one.certain]
-    lost = [name for name in named if name not in recipe.absent_extensions and name.rpartition(".")[2] not in have]
-    return [] if recipe.is_pure is True else list(dict.fromkeys(lost))
 
 
 async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import pytest
 from tests.fakes.engine import ScriptedAgent
 from tests.unit.pipeline_harness import PURE_TAGGED, PipelineHarness, honest_verify, make_wheel
 
-from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
@@ -127,14 +126,7 @@ async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: Pipe
 
     pipeline.engine.scripts = [script]
     job = pipeline.repaired()
-    said = [("demo._lost", True), ("demo._hint", False), (None, True), ("src._kept", True), ("demo._absent", True)]
-    sources = [ExtensionSource(name=name, where="setup.py", certain=certain, required=False) for name, certain in said]
-    job = job.knowing(
-        built=replace(known(job.built), sources=tuple(sources)),
-        repaired=replace(known(job.repaired), extensions=("demo._kept",)),
-    )
-    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(absent_extensions=("demo._absent",)))
-    job = replace(job, claim=replace(job.claim, order=pipeline.order))
+    job = job.knowing(repaired=replace(known(job.repaired), doubtful=("demo._lost",)))
     wheel = known((await verify(job, pipeline.tools)).wheel)
     assert seen["lost"] == ["demo._lost"]
     assert wheel.warnings[-6:] == (
