@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -31,6 +32,8 @@ _LOADER_ERRORS = (
 # What ctypes and cffi raise for a library or symbol that Python code asks for by name. Nothing is linked to it, so only
 # one inside of the wheel is the wheel's own.
 _BY_NAME = ("OSError: ", "AttributeError: ")
+_PROGRAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_MOST_PROGRAMS = 5
 _MOST_ENDINGS = 20
 """The maximum number of crashed modules in a report."""
 _LINE_BYTES = 16 << 10
@@ -83,9 +86,18 @@ def first(error):
         seen.append(error)
         error = error.__cause__ or error.__context__
     return seen[-1]
+wanted_programs = []
+def note_program(event, args):
+    if event == "subprocess.Popen":
+        name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes)) else ""
+        folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if name and "/" not in name and not any(os.access(f"{folder}/{name}", os.X_OK) for folder in folders):
+            wanted_programs.append(name[:100])
+sys.addaudithook(note_program)
 def missing(error):
     return isinstance(error, ModuleNotFoundError) and error.name and str(error.name)[:500] or None
 for name in names:
+    wanted_programs.clear()
     try:
         import_module(name)
     except BaseException as error:
@@ -97,6 +109,7 @@ for name in names:
         line = {"name": name, "error": text(error), "behind": behind, "wants": wants, "standard": standard}
     else:
         line = {"name": name, "error": None, "behind": None, "wants": None, "standard": False}
+    line["programs"] = wanted_programs[:5]
     write(descriptor, dumps(line).encode() + b"\\n")
 leave(0)
 """
@@ -123,6 +136,8 @@ class ImportResult(NamedTuple):
     """A missing module of the wheel's own that it needs."""
     companion: str | None = None
     """A missing module of another distribution that it needs."""
+    programs: tuple[str, ...] = ()
+    """Programs that its import tried to start and that are not there."""
 
 
 class _Judge(NamedTuple):
@@ -152,6 +167,7 @@ class _Judge(NamedTuple):
             is_excused=line["standard"],
             lacks=wants if is_own else None,
             companion=None if is_own or line["standard"] else wants,
+            programs=tuple(name for name in line["programs"] if _PROGRAM_NAME.fullmatch(name)),
         )
 
     def ended(self, name: str, how: str) -> ImportResult:
@@ -338,8 +354,17 @@ def _read_object(line: bytes) -> dict[str, Any] | None:
 
 def _is_result(said: Mapping[str, Any], name: str) -> bool:
     texts = ("error", "behind", "wants")
-    has_form = said.keys() == {"name", "standard", *texts} and isinstance(said["standard"], bool)
-    return has_form and said["name"] == name and all(_is_text(said[key]) for key in texts)
+    has_form = said.keys() == {"name", "standard", "programs", *texts} and isinstance(said["standard"], bool)
+    return (
+        has_form
+        and _are_programs(said["programs"])
+        and said["name"] == name
+        and all(_is_text(said[key]) for key in texts)
+    )
+
+
+def _are_programs(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_PROGRAMS and all(isinstance(one, str) for one in value)
 
 
 def _is_text(value: object) -> bool:

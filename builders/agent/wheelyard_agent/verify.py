@@ -22,6 +22,7 @@ from wheelyard_agent.platforms import refuses_platforms
 from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
+_MAX_COMPANIONS = 5
 _MAX_TOP_LEVEL = 500
 """Maximum top-level modules: each takes a process, and a check of all installed files."""
 _SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's programs may write, besides the scratch
@@ -55,6 +56,7 @@ class _Environment:
     """The virtual environment of the wheel, which is restored after each import."""
 
     def __init__(self, channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
+        self._channel = channel
         self._watch = channel.watch
         self._job = job
         self._inbox = inbox
@@ -82,6 +84,20 @@ class _Environment:
             self._watch.install(self.site)
         shared = [folder for folder in _SHARED if os.getpid() == 1 and folder.is_dir()]
         self._seal = SealedTree([self._scratch, *shared])
+
+    def ask_for(self, modules: Sequence[str]) -> list[str]:
+        """Ask the worker for the projects of modules that the wheel does not require; return those that came."""
+        self._channel.send("need", modules=list(modules))
+        return list(self._channel.receive(self._inbox)["requirements"])
+
+    def pretend_programs(self, names: Collection[str]) -> None:
+        """Add programs to the path that do nothing; the environment must be made anew."""
+        folder = self._scratch / "programs"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            (folder / name).write_text("#!/bin/sh\nexit 0\n", encoding="ascii")
+            (folder / name).chmod(0o755)
+        self.env["PATH"] = f"{self.env['PATH']}{os.pathsep}{folder}"
 
     def import_modules(self, names: Collection[str], *, obeyed: Collection[str] = ()) -> list[ImportResult]:
         """Import modules without start-up code, except that of some ``.pth`` files."""
@@ -138,6 +154,9 @@ def _prove_imports(
         how = f"beside {', '.join(job['requires'])}, which it does not require"
         results, more = _try_again(results, {*below, *job["imports"]}, environment.import_modules, how)
         remarks = [*remarks, *more]
+    if not job["imports"]:
+        results, more = _try_beside_more(results, _top_level([*promised]), environment)
+        remarks = [*remarks, *more]
     loaded = [one for one in results if one.module in below and one.companion and environment.loads(one.module)]
     foreign = _find_foreign(results, {*job["imports"], *extensions}, environment.site)
     excused = {one.module for one in results if (one.module in below and one.is_excused) or one in loaded}
@@ -154,6 +173,30 @@ def _prove_imports(
         *map(_describe_foreign, foreign),
         *map(_describe_wanting, wanting),
     ]
+
+
+def _try_beside_more(
+    results: list[ImportResult], top: set[str], environment: _Environment
+) -> tuple[list[ImportResult], list[str]]:
+    """Import failed top-level modules again beside what they want and the wheel cannot or does not require.
+
+    That is a program of the host, of which one that does nothing takes the place, or a module of another project.
+    """
+    remarks: list[str] = []
+    failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
+    if programs := sorted({name for one in failed for name in one.programs})[:_MAX_COMPANIONS]:
+        environment.pretend_programs(programs)
+        environment.make()
+        how = f"on a host that has the program {', '.join(programs)}"
+        results, remarks = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
+        failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
+    modules = sorted({one.companion.partition(".")[0] for one in failed if one.companion})[:_MAX_COMPANIONS]
+    if modules and (found := environment.ask_for(modules)):
+        environment.make(requires=found)
+        how = f"beside {', '.join(found)}, which it does not require"
+        results, more = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
+        remarks = [*remarks, *more]
+    return results, remarks
 
 
 def _find_foreign(results: list[ImportResult], strict: Collection[str], site: Path) -> list[ImportResult]:

@@ -157,6 +157,13 @@ def test_library_of_the_wheel_that_is_missing_breaks_it_however_it_is_loaded(pyt
     assert (result.is_broken, result.wants_library) == (True, False)
 
 
+def test_programs_that_an_import_looks_for_in_vain_are_told(python: Site) -> None:
+    text = "import subprocess\nfor one in (['no-git'], ['sh', '-c', ''], ['/no/path'], ['--odd']):\n"
+    text += "    try:\n        subprocess.run(one)\n    except OSError:\n        pass\nraise ImportError"
+    results = python.imported(starts=text, quiet="raise ImportError")
+    assert [one.programs for one in results.values()] == [("no-git",), ()]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -234,7 +241,7 @@ def test_errors_in_a_circle_have_an_end(python: Site) -> None:
 
 def line(name: str, error: str | None = None, **more: object) -> bytes:
     """Write a line as an honest process reports it."""
-    said = {"name": name, "error": error, "behind": None, "wants": None, "standard": False, **more}
+    said = {"name": name, "error": error, "behind": None, "wants": None, "standard": False, "programs": [], **more}
     return json.dumps(said).encode() + b"\n"
 
 
@@ -242,7 +249,7 @@ def line(name: str, error: str | None = None, **more: object) -> bytes:
 FORGE = """
 import glob, json, os
 def said(name):
-    line = {{"name": name, "error": None, "behind": None, "wants": None, "standard": False}}
+    line = {{"name": name, "error": None, "behind": None, "wants": None, "standard": False, "programs": []}}
     return json.dumps(line).encode() + b"\\n"
 for number in range(3, 64):
     try:
@@ -380,6 +387,9 @@ def test_whatever_is_written_proves_no_module_out_of_turn(names: list[str], said
         line("demo", error="x" * 501),
         line("demo", wants=3),
         line("demo", standard=None),
+        line("demo", programs="git"),
+        line("demo", programs=[1]),
+        line("demo", programs=["git"] * 6),
         line("demo", more=1),
         line("demo") + line("other"),
         line("demo") * 2,

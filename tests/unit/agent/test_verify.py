@@ -5,6 +5,7 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def verified(
     modules: dict[str, str],
     installer: str = INSTALLER,
     watch: NetworkWatch | None = None,
+    companions: Sequence[str] = (),
     **job: object,
 ) -> dict[str, Any]:
     """Verify a wheel of these modules; give the report that is sent."""
@@ -50,16 +52,17 @@ def verified(
     nothing["files"] = []
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
-    channel = Channel(io.BytesIO(), sink)
+    answer = {"kind": "supply", "requirements": list(companions)}
+    channel = Channel(io.BytesIO(json.dumps(answer).encode() + b"\n"), sink)
     channel.watch = watch
     verify_wheel(channel, fields, inbox, folder)
-    report: dict[str, Any] = json.loads(sink.getvalue())
+    report: dict[str, Any] = json.loads(sink.getvalue().splitlines()[-1])
     return report
 
 
 def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> JobError:
     with pytest.raises(JobError) as caught:
-        verified(folder, modules, installer, None, **job)
+        verified(folder, modules, installer, None, (), **job)
     return caught.value
 
 
@@ -125,6 +128,36 @@ def test_wheel_of_nothing_but_modules_of_another_platform_is_not_proven(tmp_path
 def test_recipe_that_names_a_module_of_another_platform_wants_it_to_work(tmp_path: Path) -> None:
     modules = {"demo/__init__.py": "", "demo/macos.py": MACOS}
     assert refusal(tmp_path, modules, imports=["demo", "demo.macos"]).code == "verify-failed"
+
+
+def test_module_at_the_top_may_want_a_project_that_it_does_not_require(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": "import parent"}, companions=["parent"])
+    assert report["imported"] == ["demo"]
+    assert report["remarks"] == ["demo can be imported only beside parent, which it does not require."]
+
+
+WANTS_PROGRAM = """
+import subprocess
+try:
+    subprocess.run(["no-such-git", "version"])
+except FileNotFoundError:
+    found = False
+else:
+    found = True
+if not found:
+    raise ImportError("no git")
+"""
+
+
+def test_module_at_the_top_may_want_a_program_of_the_host(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": WANTS_PROGRAM, "more.py": "import subprocess"})
+    assert report["imported"] == ["demo", "more"]
+    assert report["remarks"] == ["demo can be imported only on a host that has the program no-such-git."]
+
+
+def test_module_that_fails_beside_the_program_too_disproves_the_wheel(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo.py": f"{WANTS_PROGRAM}\n1 / 0"})
+    assert error.details["problems"] == ["import demo: ZeroDivisionError: division by zero"]
 
 
 def test_named_imports_replace_the_others_and_must_all_work(tmp_path: Path) -> None:
