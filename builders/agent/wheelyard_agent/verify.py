@@ -91,11 +91,11 @@ class _Environment:
         return list(self._channel.receive(self._inbox)["requirements"])
 
     def pretend_programs(self, names: Collection[str]) -> None:
-        """Add programs to the path that do nothing; the environment must be made anew."""
+        """Add programs to the path that only tell a version; the environment must be made anew."""
         folder = self._scratch / "programs"
         folder.mkdir(exist_ok=True)
         for name in names:
-            (folder / name).write_text("#!/bin/sh\nexit 0\n", encoding="ascii")
+            (folder / name).write_text(f"#!/bin/sh\necho {name} version 99.0.0\n", encoding="ascii")
             (folder / name).chmod(0o755)
         self.env["PATH"] = f"{self.env['PATH']}{os.pathsep}{folder}"
 
@@ -180,7 +180,7 @@ def _try_beside_more(
 ) -> tuple[list[ImportResult], list[str]]:
     """Import failed top-level modules again beside what they want and the wheel cannot or does not require.
 
-    That is a program of the host, of which one that does nothing takes the place, or a module of another project.
+    That is a program of the host, of which one that only tells a version takes the place, or a module of another project.
     """
     remarks: list[str] = []
     failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
