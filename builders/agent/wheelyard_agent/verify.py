@@ -180,7 +180,7 @@ def _try_beside_more(
 ) -> tuple[list[ImportResult], list[str]]:
     """Import failed top-level modules again beside what they want and the wheel cannot or does not require.
 
-    That is a program of the host, of which one that only tells a version takes the place, or a module of another project.
+    That is a program of the host, in whose place is one that only tells a version, or a module of another project.
     """
     remarks: list[str] = []
     failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
