@@ -18,7 +18,7 @@ class FileKind(StrEnum):
     PROGRAM = "program"
     """On PATH, such as ``mecab-config``."""
     CMAKE = "cmake"
-    """By ``find_package``, such as ``Osmium``: ``FindOsmium.cmake``, ``OsmiumConfig.cmake`` or ``osmium-config.cmake``."""
+    """By ``find_package``: ``FindOsmium.cmake``, ``OsmiumConfig.cmake`` or ``osmium-config.cmake``."""
     ANY = "any"
     """By the end of its path."""
 
