@@ -45,6 +45,8 @@ from wheelyard.errors.caller import (
 )
 from wheelyard.errors.operator import (
     AlreadyRunningError,
+    ArchiveNotReadError,
+    ArchiveUnreadableError,
     AttemptsExhaustedError,
     BackupUnusableError,
     ContainerLostError,
@@ -121,6 +123,8 @@ from wheelyard.errors.recipe import (
 
 __all__ = [
     "AlreadyRunningError",
+    "ArchiveNotReadError",
+    "ArchiveUnreadableError",
     "AmbiguousIdError",
     "AttemptsExhaustedError",
     "BackupUnusableError",

@@ -1,6 +1,7 @@
 """Files that builds look for, and the packages of a suite's archive that hold them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -43,3 +44,13 @@ class PackageFile:
     """The size of the installed package without its dependencies; 0 if the archive does not say."""
     reason: str = ""
     """Why it stands where it does among several, for people."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredArchive:
+    """What is known of an archive's index without reading it."""
+
+    digest: str
+    """Identifies its content: a sha256 in hexadecimal."""
+    read_at: datetime
+    """When the archive was read."""
