@@ -13,7 +13,8 @@ from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Status
-from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_textfrom wheelyard.domain.healing.healing import Healing
+from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_text
+from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.healing.story import tell_story
 
 _HEALING: Final = TypeAdapter(Healing)

@@ -14,9 +14,11 @@ from typing import Any, Final, TypeVar
 
 from wheelyard.build_events import note_ended, note_waiting
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
-from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.healing.findings import Finding
+from wheelyard.domain.healing.healing import Healing
+from wheelyard.domain.healing.log_findings import diagnose, host_findings, read_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,

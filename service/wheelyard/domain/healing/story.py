@@ -1,4 +1,4 @@
-"""Tell how a build healed itself as a short story: what was missing, where it was found, what was tried, what worked."""
+"""Tell how a build healed itself: what was missing, where it was found, what was tried, what worked."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
