@@ -301,7 +301,7 @@ class _Attempt:
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
 
     async def _read_findings(self, error: WheelyardError, log: AttemptLog) -> tuple[Finding, ...]:
-        """Return what a failure says; a log is read in another process, and one that is too much for it says nothing."""
+        """Return what a failure says; a log is read in another process, and says nothing if it is too much for it."""
         if isinstance(error, VerifyFailedError):
             return host_findings(error)
         if not isinstance(error, BuildFailedError | ExtensionMissingError):
