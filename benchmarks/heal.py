@@ -210,7 +210,7 @@ def describe(name: str, build: dict[str, Any], beside: dict[str, Any] | None) ->
 
 def _seconds(build: dict[str, Any] | None) -> float:
     timings = build["attempts"][-1]["timings"] if build and build.get("attempts") else []
-    return sum(timing["seconds"] for timing in timings)
+    return sum(float(timing["seconds"]) for timing in timings)
 
 
 def _packages(name: str) -> set[str]:
