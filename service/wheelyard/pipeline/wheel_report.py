@@ -48,6 +48,7 @@ class _Graft(_Reported):
     source_package: _Text | None
     needed_by: _Chain
     chain: _Chain
+    beyond_policy: bool
 
 
 class _Need(_Reported):
