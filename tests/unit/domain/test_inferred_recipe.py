@@ -7,7 +7,7 @@ from wheelyard.domain.healing.inferred_recipe import extend_recipe, has_value, w
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import merge_rules
-from wheelyard.domain.recipes.recipe import judge_text
+from wheelyard.domain.recipes.recipe import Naming, judge_text
 
 _TARGET = Target.parse(python="3.13", platform="manylinux_2_36_x86_64")
 
@@ -27,7 +27,7 @@ _EVERY = (
 
 
 def _merged(text: str, version: str) -> EffectiveRecipe:
-    recipe, problems = judge_text(text, source="test", files={})
+    recipe, problems = judge_text(text, source="test", files={}, naming=Naming())
     assert list(problems) == []
     return merge_rules(recipe, version=Version(version), target=_TARGET, suite="bookworm")
 
