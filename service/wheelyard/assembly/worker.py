@@ -27,6 +27,7 @@ from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresFleet
+from wheelyard.adapters.store.healings import PostgresHealings
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresMetrics
@@ -44,11 +45,12 @@ from wheelyard.assembly.images import (
     logged_images,
     longest_stage_seconds,
 )
-from wheelyard.assembly.index import own_wheels, regular_check, worker_index
+from wheelyard.assembly.index import healed_index, own_wheels, regular_check, worker_index
 from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
+from wheelyard.domain.healing.healing import Healing, HealMode, HealRules
 from wheelyard.errors import OperatorError, SettingsInvalidError
 from wheelyard.interfaces import (
     Engine,
@@ -61,7 +63,7 @@ from wheelyard.interfaces import (
 )
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
-from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.job import Tools, learn_nothing
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
@@ -206,7 +208,11 @@ def make_worker(backends: Backends) -> Worker:
     queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
     keeper = _lease_keeper(settings, database)
     tools, options = _worker_tools(backends), attempt_options(settings, registration.name)
-    publish = publish_on(worker_index(settings, database, backends.index), PostgresWheels(database))
+    publish = publish_on(
+        worker_index(settings, database, backends.index),
+        PostgresWheels(database),
+        healed=healed_index(settings, database, backends.index),
+    )
     run_build = RunBuild(
         store=PostgresAttempts(database, calls), steps=steps_to(publish), tools=tools, options=options, keeper=keeper
     )
@@ -251,6 +257,7 @@ def _worker_tools(backends: Backends) -> Tools:
         own=own_wheels(settings, backends.database, backends.index),
         lookups=backends.lookups,
         uv_slots=backends.uv_slots,
+        learnt=PostgresHealings(backends.database).newest_of,
     )
 
 
@@ -273,8 +280,13 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     own: OwnWheels | None,
     uv_slots: FairSlots,
     lookups: CacheLookups | None = None,
+    heal: HealMode | None = None,
+    learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing,
 ) -> Tools:
-    """Make the tools of the stages; without wheels of our own, builds use only upstream's."""
+    """Make the tools of the stages; without wheels of our own, builds use only upstream's.
+
+    ``heal`` replaces the operator's setting.
+    """
     settings = parts.settings
     return Tools(
         source=MixedSource(source, own) if own else source,
@@ -298,6 +310,8 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
+        heal=HealRules(mode=heal or settings.heal),
+        learnt=learnt,
         network_for_recipes=settings.recipe_network is not None,
         ca_bundle=_certificates(settings),
     )

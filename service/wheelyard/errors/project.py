@@ -199,9 +199,12 @@ class BuildFailedError(ProjectError):
         remedy: str = "",
         network: Sequence[NetworkCall] = (),
         use: Use = Use(),
+        requirements: Sequence[str] = (),
     ) -> None:
         self.release, self.exit_reason, self.cause, self.remedy = release, exit_reason, cause, remedy
         self.network, self.use = tuple(network), use
+        self.requirements = tuple(requirements)
+        """File names of the build requirements that it had."""
         super().__init__(
             f"{release} did not build: {cause or exit_reason}.",
             remedy or "The end of the log shows the backend's output. Add a missing header or library to a recipe.",

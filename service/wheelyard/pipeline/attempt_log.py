@@ -129,6 +129,10 @@ class AttemptLog:
         """Return the end of the containers' output, within the limit or not, as text that every store can hold."""
         return storable(self._tail[-_TAIL_BYTES:].decode(errors="replace"))
 
+    def begin_anew(self) -> None:
+        """Forget the tail, because what is tried again is explained by its own output."""
+        self._tail.clear()
+
     def excerpt(self) -> str:
         """Return the last lines of the tail."""
         return "\n".join(self.tail().splitlines()[-MAX_LOG_EXCERPT_LINES:])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple, dataclass
@@ -86,8 +87,9 @@ def labels_of(claim: Claim) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def _open(job: Job, tools: Tools, sandbox: _Sandbox) -> AsyncIterator[Conversation]:
-    outbox, granted = job.folder / sandbox.name, grant_limits(job.claim.order.recipe, tools.limits)
-    outbox.mkdir()
+    granted = grant_limits(job.claim.order.recipe, tools.limits)
+    # A stage that is tried again has a folder of its own: a wheel of the former try may still be used.
+    outbox = Path(tempfile.mkdtemp(prefix=f"{sandbox.name}-", dir=job.folder))
     # All images of the job, because one that is used later must not be removed as unused in the meantime.
     await tools.images.note_use(astuple(known(job.images)))
     spec = ContainerSpec(

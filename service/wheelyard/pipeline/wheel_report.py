@@ -14,6 +14,9 @@ from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 from wheelyard.errors import NetworkCall, Use
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
+_Packages = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{0,100}$")], ...], Field(max_length=2000)
+]
 _Chain = Annotated[tuple[_Text, ...], Field(max_length=100)]
 _Names = Annotated[tuple[_Text, ...], Field(max_length=20_000)]
 
@@ -45,6 +48,7 @@ class _Graft(_Reported):
     source_package: _Text | None
     needed_by: _Chain
     chain: _Chain
+    beyond_policy: bool
 
 
 class _Need(_Reported):
@@ -87,6 +91,7 @@ class RepairReport:
 
 
 _LARGEST: Final = 1 << 63
+_PACKAGES: Final = TypeAdapter(_Packages)
 _SOURCES: Final = TypeAdapter(Annotated[tuple[_Source, ...], Field(max_length=200)])
 
 _CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
@@ -114,6 +119,11 @@ def read_sources(fields: Mapping[str, Any]) -> tuple[ExtensionSource, ...]:
     """Parse the extension modules that an sdist declares; raise ValueError."""
     found = _SOURCES.validate_json(json.dumps(fields.get("sources")))
     return tuple(ExtensionSource(**one.model_dump()) for one in found)
+
+
+def read_used_packages(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Parse the system packages whose headers were read; raise ValueError."""
+    return frozenset(_PACKAGES.validate_json(json.dumps(fields.get("used_packages"))))
 
 
 def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:

@@ -6,8 +6,8 @@ from tests.contract.samples import sample_wheel
 
 from wheelyard.adapters.store.rows import _WHEEL, wheel_json
 
-NEW = ("policy_reason", "warnings")
-NEW_OF_GRAFTS = ("origin", "needed_by", "chain")
+NEW = ("policy_reason", "warnings", "host_libraries")
+NEW_OF_GRAFTS = ("origin", "needed_by", "chain", "beyond_policy")
 
 
 def row() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from wheelyard.api.schemas.base import View
+from wheelyard.api.schemas.healing import HealingView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.build import Stage, Status, Wheel
 from wheelyard.domain.index.index import Level
@@ -66,6 +67,8 @@ class AttemptView(View):
     log_size_bytes: int
     log_truncated: bool
     """True if the log was cut at the size limit."""
+    healing: HealingView | None
+    """How it healed itself; null if nothing was added or tried again."""
 
 
 class GraftedLibraryView(View):

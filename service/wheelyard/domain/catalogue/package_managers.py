@@ -172,7 +172,8 @@ APT: Final = PackageManager(
     name_form=re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"),
     install=(
         "export DEBIAN_FRONTEND=noninteractive && apt-get update"
-        f" && apt-get install --yes --no-install-recommends {{packages}} && {_APT_CLEAN}"
+        # What is there stays there, whatever a package conflicts with.
+        f" && apt-get install --yes --no-install-recommends --no-remove {{packages}} && {_APT_CLEAN}"
     ),
     hold="apt-mark hold {packages}",
     upgrade=f"export DEBIAN_FRONTEND=noninteractive && apt-get update && apt-get upgrade --yes && {_APT_CLEAN}",
