@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from tests.fakes.archives import FakeArchives
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
@@ -197,6 +198,7 @@ class PackageRun:
             crates=CrateArchives(ContentCache(root=self.harness.folder / "crates", floor_bytes=0)),
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
+            archives=FakeArchives(),
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from tests.fakes.archives import FakeArchives
 from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.sources import MemorySourceIndex, MemoryWheelResolver
@@ -154,6 +155,7 @@ def workshop(tmp_path: Path) -> Workshop:
         crates=CrateArchives(ContentCache(root=tmp_path / "crates", floor_bytes=0)),
         parsers=InlineParsers(),
         read_pyproject=read_sdist_pyproject,
+        archives=FakeArchives(),
         agent=pack_agent(BUILDERS / "agent").data,
         installer=Path(find_uv_bin()),
         limits=LimitRules(default=LIMITS, ceiling=LIMITS),

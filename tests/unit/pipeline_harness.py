@@ -12,6 +12,7 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import BEGINNING, TARGET, ManualClock
+from tests.fakes.archives import FakeArchives
 from tests.fakes.engine import MemoryEngine, ScriptedAgent
 from tests.fakes.images import MemoryImages
 from tests.fakes.index import MemoryIndex
@@ -157,6 +158,7 @@ class PipelineHarness:
     uploads: OpenUploads = field(default_factory=OpenUploads)
     crates: MemoryCrates = field(default_factory=MemoryCrates)
     parsers: InlineParsers = field(default_factory=InlineParsers)
+    archives: FakeArchives = field(default_factory=FakeArchives)
     pyproject: bytes | None = None
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
@@ -174,6 +176,7 @@ class PipelineHarness:
             crates=self.crates,
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
+            archives=self.archives,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,

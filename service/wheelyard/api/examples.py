@@ -182,6 +182,23 @@ BUILDERS: Final[list[dict[str, Any]]] = [
 ]
 
 
+PACKAGES: Final = {
+    "suite": "bookworm",
+    "architecture": "x86_64",
+    "kind": "header",
+    "name": "fftw3.h",
+    "packages": [
+        {
+            "package": "libfftw3-dev",
+            "version": "3.3.10-1",
+            "path": "usr/include/fftw3.h",
+            "installed_bytes": 5_484_544,
+            "reason": "where compilers look",
+        }
+    ],
+}
+
+
 BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "build-queued": {"value": QUEUED_BUILD},
     "build-succeeded": {"value": SUCCEEDED_BUILD},
@@ -190,6 +207,7 @@ BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "submitted-joined": {"value": {**QUEUED_BUILD, "joined": True}},
     "submitted-succeeded": {"value": {**SUCCEEDED_BUILD, "joined": True}},
     "builders": {"value": BUILDERS},
+    "packages": {"value": PACKAGES},
 }
 """Examples for the document's components: FastAPI drops null values from the examples of a route
 (https://github.com/fastapi/fastapi/issues/5559).

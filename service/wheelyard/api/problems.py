@@ -89,6 +89,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ExtensionMissingError: 422,
     errors.RequirementsUnsatisfiedError: 422,
     # Errors for the operator.
+    errors.ArchiveUnreadableError: 502,
     errors.OperatorError: 503,
     errors.WorkerLostError: 503,
     errors.WorkerStoppedError: 503,

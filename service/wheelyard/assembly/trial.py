@@ -10,6 +10,7 @@ from pathlib import Path
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.images import builder_facts
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
@@ -38,6 +39,7 @@ async def open_trial(parts: Parts, *, recipes: RecipeFolders, keep: Path | None)
                     parsers=parsers,
                     own=None,
                     uv_slots=FairSlots(1),
+                    archives=suite_archives(parts, None),
                     heal=HealMode.PROPOSE,
                 ),
                 options=options,

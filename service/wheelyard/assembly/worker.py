@@ -37,6 +37,7 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import (
     container_users,
@@ -59,6 +60,7 @@ from wheelyard.interfaces import (
     MetricStore,
     ParserPool,
     SourceIndex,
+    SuiteArchives,
     WorkQueue,
 )
 from wheelyard.logs import get_logger
@@ -77,6 +79,7 @@ _SWEEP_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 5.0
 _PERIODIC_SECONDS: Final = 60.0
 _IMAGES_SECONDS: Final = 60.0
+_ARCHIVES_SECONDS: Final = 10.0
 _PACK_SECONDS: Final = 5.0
 _HOST_SECONDS: Final = 30.0
 _REFRESH_POLL_SECONDS: Final = 60.0
@@ -110,6 +113,8 @@ class Worker:
     """Its cache look-ups since the last report."""
     take_builds: TakeBuilds
     periodic: PeriodicWork
+    read_archives: Callable[[], Awaitable[None]]
+    """Reads the suites' package archives that others ask for."""
     pack_logs: Callable[[], Awaitable[None]]
     """Compresses the logs of attempts that have ended."""
     index_check: RegularCheck
@@ -130,6 +135,7 @@ class Worker:
                 tasks.create_task(repeat("index check", self.index_check, seconds=_PERIODIC_SECONDS))
                 tasks.create_task(repeat("report", self._report, seconds=_REPORT_SECONDS))
                 tasks.create_task(repeat("images", self._report_images, seconds=_IMAGES_SECONDS))
+                tasks.create_task(repeat("archives", self.read_archives, seconds=_ARCHIVES_SECONDS))
                 tasks.create_task(repeat("log packing", self.pack_logs, seconds=_PACK_SECONDS))
                 tasks.create_task(repeat("host", self.host.look, seconds=_HOST_SECONDS))
                 if self.refresh_interval_seconds > 0:
@@ -207,7 +213,8 @@ def make_worker(backends: Backends) -> Worker:
     registration, metrics, calls = worker_registration(parts), PostgresMetrics(database), BuildQueue(database.conninfo)
     queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
     keeper = _lease_keeper(settings, database)
-    tools, options = _worker_tools(backends), attempt_options(settings, registration.name)
+    archives = suite_archives(parts, database)
+    tools, options = _worker_tools(backends, archives), attempt_options(settings, registration.name)
     publish = publish_on(
         worker_index(settings, database, backends.index),
         PostgresWheels(database),
@@ -233,6 +240,7 @@ def make_worker(backends: Backends) -> Worker:
         index_check=regular_check(database, backends.index),
         periodic=PeriodicWork(PostgresPeriodic(database), metrics, _retention(settings)),
         refresh=image_refreshes(parts),
+        read_archives=archives.read_asked,
         pack_logs=PostgresLogPacking(database),
         refresh_interval_seconds=settings.refresh_interval_hours * 3600,
     )
@@ -247,7 +255,7 @@ def _lease_keeper(settings: Settings, database: Database) -> LeaseKeeper:
     )
 
 
-def _worker_tools(backends: Backends) -> Tools:
+def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
     settings = backends.parts.settings
     return attempt_tools(
         backends.parts,
@@ -257,6 +265,7 @@ def _worker_tools(backends: Backends) -> Tools:
         own=own_wheels(settings, backends.database, backends.index),
         lookups=backends.lookups,
         uv_slots=backends.uv_slots,
+        archives=archives,
         learnt=PostgresHealings(backends.database).newest_of,
     )
 
@@ -279,6 +288,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     parsers: ParserPool,
     own: OwnWheels | None,
     uv_slots: FairSlots,
+    archives: SuiteArchives,
     lookups: CacheLookups | None = None,
     heal: HealMode | None = None,
     learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing,
@@ -304,6 +314,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         ),
         parsers=parsers,
         read_pyproject=read_sdist_pyproject,
+        archives=archives,
         agent=parts.agent.data,
         installer=Path(find_uv_bin()),
         limits=_limit_rules(settings),

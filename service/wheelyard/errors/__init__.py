@@ -123,9 +123,9 @@ from wheelyard.errors.recipe import (
 
 __all__ = [
     "AlreadyRunningError",
+    "AmbiguousIdError",
     "ArchiveNotReadError",
     "ArchiveUnreadableError",
-    "AmbiguousIdError",
     "AttemptsExhaustedError",
     "BackupUnusableError",
     "BuildFailedError",
