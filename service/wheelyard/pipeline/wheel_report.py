@@ -1,6 +1,7 @@
 """Parse what containers report of a wheel, as untrusted data: every list and every text has a limit."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -94,6 +95,17 @@ _LARGEST: Final = 1 << 63
 _PACKAGES: Final = TypeAdapter(_Packages)
 _SOURCES: Final = TypeAdapter(Annotated[tuple[_Source, ...], Field(max_length=200)])
 
+_SONAME: Final = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
+_MOST_SONAMES: Final = 100
+_PACKAGES: Final = TypeAdapter(
+    Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{1,200}$")],
+            Annotated[str, Field(pattern=r"^[A-Za-z0-9+._-]{1,200}$")],
+        ],
+        Field(max_length=_MOST_SONAMES),
+    ]
+)
 _CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
 
 
@@ -109,6 +121,18 @@ def read_use(fields: Mapping[str, Any]) -> Use:
     if not isinstance(said, dict):
         return Use()
     return Use(**{one.name: _count(said.get(one.name)) for one in dataclass_fields(Use)})
+
+
+def read_sonames(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return the sonames of a list; ignore anything else, because the rest must be reported all the same."""
+    said = fields.get(name)
+    sonames = (one for one in said[:_MOST_SONAMES] if isinstance(one, str)) if isinstance(said, list) else ()
+    return tuple(dict.fromkeys(one for one in sonames if _SONAME.fullmatch(one)))
+
+
+def read_packages(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the system packages of libraries by their sonames; raise ValueError."""
+    return _PACKAGES.validate_json(json.dumps(fields.get("packages", {})))
 
 
 def _count(value: object) -> int | None:
