@@ -15,6 +15,8 @@ from wheelyard.domain.builds.build import (
     Wheel,
 )
 from wheelyard.domain.builds.queue import ResourceRequest
+from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.healing.healing import Healing, HealRound, Inference, InferenceSource
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
@@ -66,6 +68,23 @@ def sample_order(
         builder=builder,
         recipe_digest=recipe.digest,
         recipe=recipe,
+    )
+
+
+def sample_healing(project: str = "pyyaml") -> Healing:
+    """Two packages were added, and one of them turned out to be needed."""
+    needed, unused = (
+        Inference(key="apt", value=value, source=InferenceSource.FAILURE, reason=f"{header} is in {value}")
+        for value, header in (("libyaml-dev", "yaml.h"), ("zlib1g-dev", "zlib.h"))
+    )
+    finding = Finding(kind=FindingKind.HEADER, name="yaml.h", line="yaml.h: No such file or directory")
+    return Healing(
+        rounds=(HealRound(stage="build", findings=(finding,), added=(needed, unused)),),
+        unused=(unused,),
+        recipe=(
+            f'schema = 1\nname = "{project}"\n\n# yaml.h is in libyaml-dev\n[[rule]]\n'
+            'when.suite = ["bookworm"]\napt = ["libyaml-dev"]\n'
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from tests.contract.queue_contract import (
     TakeoverContract,
     WorkerContract,
 )
+from tests.contract.recipe_contract import RecipeContract
 from tests.contract.state_log_contract import StateLogContract
 from tests.contract.statistics_contract import StatisticsContract
 from tests.contract.upload_contract import UploadContract
@@ -60,5 +61,6 @@ class StoreContract(
     OutboxContract,
     BrowseContract,
     LimitContract,
+    RecipeContract,
 ):
     """All of it."""

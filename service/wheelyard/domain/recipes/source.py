@@ -6,6 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
+from wheelyard.domain.recipes.revision import RecipeRevision
+
 _SCHEME: Final = re.compile(r"git\+(https|http|ssh|file)")
 _LOGIN_SCHEMES: Final = frozenset({"http", "https"})
 _REF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
@@ -96,7 +98,7 @@ class RecipeStatus:
 
     name: str
     source: str
-    """The file."""
+    """The file, or the revision in the service's database."""
     text: str
     files: tuple[str, ...] = ()
     """Paths of its patches, scripts and test files."""
@@ -104,3 +106,7 @@ class RecipeStatus:
     """All its problems; if there are any, the project is not built."""
     remarks: tuple[str, ...] = ()
     """Parts of it that have no effect; it can be used nevertheless."""
+    revision: RecipeRevision | None = None
+    """Its revision in the service's database; None for a recipe of a folder or a repository."""
+    replaces: str = ""
+    """The file of a folder or a repository that this revision replaces; empty if there is none."""
