@@ -7,6 +7,7 @@ text asked for them, and only within ``HealRules``. See docs/healing.md.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from packaging.utils import canonicalize_name
@@ -18,7 +19,7 @@ from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, Infer
 from wheelyard.domain.healing.host_libraries import judge_host_library
 from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, extend_recipe, has_value, write_recipe
 from wheelyard.domain.healing.mending import mend_of
-from wheelyard.domain.healing.prediction import Need
+from wheelyard.domain.sdist.need import Need
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.requirements import find_requirement
 from wheelyard.errors import (
@@ -42,6 +43,7 @@ _RERUNS: Final = {
     "test.requires": frozenset[Stage](),
 }
 """The stages before verification that run again once a key of the recipe has changed."""
+_SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".pyx", ".pxd"})
 _MOST_OPTIONAL: Final = 12
 _PACKAGES: Final = frozenset({"apt", "dnf", "apk"})
 
@@ -234,7 +236,7 @@ def _is_unused(one: Inference, job: Job) -> bool:
     used = known(job.built).used_packages
     if one.source is not InferenceSource.PREDICTED or one.key not in _PACKAGES or not used:
         return False
-    by_header = one.line.endswith((".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".pyx", ".pxd"))
+    by_header = PurePosixPath(one.line.partition(":")[0]).suffix in _SOURCES
     return by_header and one.value not in used
 
 

@@ -92,7 +92,7 @@ class RepairReport:
 
 
 _LARGEST: Final = 1 << 63
-_PACKAGES: Final = TypeAdapter(_Packages)
+_USED_PACKAGES: Final = TypeAdapter(_Packages)
 _SOURCES: Final = TypeAdapter(Annotated[tuple[_Source, ...], Field(max_length=200)])
 
 _SONAME: Final = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
@@ -147,7 +147,7 @@ def read_sources(fields: Mapping[str, Any]) -> tuple[ExtensionSource, ...]:
 
 def read_used_packages(fields: Mapping[str, Any]) -> frozenset[str]:
     """Parse the system packages whose headers were read; raise ValueError."""
-    return frozenset(_PACKAGES.validate_json(json.dumps(fields.get("used_packages"))))
+    return frozenset(_USED_PACKAGES.validate_json(json.dumps(fields.get("used_packages"))))
 
 
 def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:

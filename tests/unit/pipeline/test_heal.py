@@ -151,7 +151,7 @@ async def test_part_is_proven_beside_the_project_that_requires_it(
 ) -> None:
     name = "whole-1.0-py3-none-any.whl"
     file = pipeline.source.add(name, make_wheel(name, requires=(required,)))
-    pipeline.resolver.wheels = {"whole": file}
+    pipeline.resolver.wheels = [file]
     missing = Finding(kind=FindingKind.PYTHON_MODULE, name="whole")
     error = VerifyFailedError(wheel="demo 1.0", problems=["No module named 'whole'"])
 
