@@ -2,7 +2,7 @@
 
 import pytest
 
-from wheelyard.domain.builds.diagnosis import diagnose
+from wheelyard.domain.healing.log_findings import diagnose, read_findings
 
 PKGCONF = """\
 Package libexample was not found in the pkg-config search path.
@@ -169,7 +169,7 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
     ],
 )
 def test_message_is_explained(log: str, cause: str | None, remedy: str) -> None:
-    found = diagnose(f"creating build\n{log}\nERROR Backend subprocess exited\n")
+    found = diagnose(read_findings(f"creating build\n{log}\nERROR Backend subprocess exited\n"))
     assert (found is None) is (cause is None)
     if found is not None and cause is not None:
         assert cause in found.cause
@@ -188,30 +188,33 @@ def test_message_is_explained(log: str, cause: str | None, remedy: str) -> None:
     ],
 )
 def test_what_is_not_recognised_is_not_guessed(log: str) -> None:
-    assert diagnose(log) is None
+    assert diagnose(read_findings(log)) is None
 
 
 def test_missing_header_says_more_than_the_command_that_failed_for_it() -> None:
-    found = diagnose(
+    log = (
         "ModuleNotFoundError: No module named 'docs'\n"
         "a.c:1:10: fatal error: yaml.h: No such file or directory\n"
         "error: command '/usr/bin/gcc' failed with exit code 1\n"
     )
+    found = diagnose(read_findings(log))
     assert found is not None
     assert found.cause == "the C header yaml.h is missing"
 
 
 def test_first_missing_header_is_the_one_that_is_named() -> None:
-    found = diagnose("".join(f"fatal error: {name}.h: No such file or directory\n" for name in ("one", "two")))
+    found = diagnose(
+        read_findings("".join(f"fatal error: {name}.h: No such file or directory\n" for name in ("one", "two")))
+    )
     assert found is not None
     assert "one.h" in found.cause
 
 
 def test_braces_in_a_log_are_only_text() -> None:
-    found = diagnose('x.c:1:2: error: #error "{0} and {missing}"')
+    found = diagnose(read_findings('x.c:1:2: error: #error "{0} and {missing}"'))
     assert found is not None
     assert found.cause == "its source refuses to be compiled here: {0} and {missing}"
 
 
 def test_log_without_line_ends_is_read_in_reasonable_time() -> None:
-    assert diagnose("Package " * 8000 + "make sure the " * 4000 + "a" * 60000) is None
+    assert diagnose(read_findings("Package " * 8000 + "make sure the " * 4000 + "a" * 60000)) is None
