@@ -24,6 +24,7 @@ from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.sdist.need import Need
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -158,6 +159,7 @@ class PipelineHarness:
     crates: MemoryCrates = field(default_factory=MemoryCrates)
     parsers: InlineParsers = field(default_factory=InlineParsers)
     pyproject: bytes | None = None
+    needs: tuple[Need, ...] = ()
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
@@ -174,6 +176,7 @@ class PipelineHarness:
             crates=self.crates,
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
+            read_needs=lambda _: self.needs,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,
