@@ -25,6 +25,7 @@ from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.sdist.need import Need
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -160,6 +161,7 @@ class PipelineHarness:
     parsers: InlineParsers = field(default_factory=InlineParsers)
     archives: FakeArchives = field(default_factory=FakeArchives)
     pyproject: bytes | None = None
+    needs: tuple[Need, ...] = ()
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
@@ -177,6 +179,7 @@ class PipelineHarness:
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
             archives=self.archives,
+            read_needs=lambda _: self.needs,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,

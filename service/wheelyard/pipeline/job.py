@@ -11,6 +11,7 @@ from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
     CrateCache,
@@ -46,6 +47,8 @@ class Tools:
     read_pyproject: Callable[[Path], bytes | None]
     """Reads the ``pyproject.toml`` of an untrusted sdist; None if there is none."""
     archives: SuiteArchives
+    read_needs: Callable[[Path], tuple[Need, ...]]
+    """Reads what an untrusted sdist's build needs; ``parsers`` run it."""
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
