@@ -208,7 +208,9 @@ async def _requires(parent: str, order: BuildOrder, tools: Tools) -> bool:
         wheel = next((file for file in files if file.project == parent), None)
         if wheel is None:
             return False
-        said = await asyncio.to_thread(read_wheel, await tools.source.fetch(wheel), bounded=True)
+        said = await asyncio.to_thread(
+            read_wheel, await tools.source.fetch(wheel), filename=wheel.filename, bounded=True
+        )
     except (RefusedWheelError, WheelyardError):
         return False
     required = (find_requirement(text) for text in said.requires_dist)

@@ -147,7 +147,7 @@ def read_sources(fields: Mapping[str, Any]) -> tuple[ExtensionSource, ...]:
 
 def read_used_packages(fields: Mapping[str, Any]) -> frozenset[str]:
     """Parse the system packages whose headers were read; raise ValueError."""
-    return frozenset(_USED_PACKAGES.validate_json(json.dumps(fields.get("used_packages"))))
+    return frozenset(_USED_PACKAGES.validate_json(json.dumps(fields.get("used_packages", []))))
 
 
 def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:
