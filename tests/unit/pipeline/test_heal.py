@@ -1,5 +1,7 @@
 """What is added to a build that lacks something, within which bounds, and what runs again."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.archives import FakeArchives
-from tests.unit.pipeline_harness import PipelineHarness, make_wheel
-from wheelyard.domain.sdist.need import Need
+from tests.unit.pipeline_harness import PipelineHarness
 
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, HealRules, Inference, InferenceSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import BuildFailedError, ExtensionMissingError, ProjectError, VerifyFailedError
 from wheelyard.pipeline.heal import conclude, foresee, heal
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools
@@ -42,6 +44,16 @@ def _needs(*needs: Need) -> Callable[[Path], tuple[Need, ...]]:
 def _need(name: str, *, required: bool, place: str = "x.c") -> Need:
     wanted = (WantedFile(kind=FileKind.HEADER, name=name),)
     return Need(name=name, wanted=wanted, is_required=required, place=place)
+
+
+def _wheel_of_whole(requirement: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as wheel:
+        text = f"Metadata-Version: 2.1\nName: whole\nVersion: 1.0\nRequires-Dist: {requirement}\n"
+        wheel.writestr("whole-1.0.dist-info/METADATA", text)
+        wheel.writestr("whole-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("whole-1.0.dist-info/RECORD", "")
+    return content.getvalue()
 
 
 async def _healed(
@@ -150,7 +162,7 @@ async def test_part_is_proven_beside_the_project_that_requires_it(
     pipeline: PipelineHarness, tools: Tools, *, required: str, proven: bool
 ) -> None:
     name = "whole-1.0-py3-none-any.whl"
-    file = pipeline.source.add(name, make_wheel(name, requires=(required,)))
+    file = pipeline.source.add(name, _wheel_of_whole(required))
     pipeline.resolver.wheels = [file]
     missing = Finding(kind=FindingKind.PYTHON_MODULE, name="whole")
     error = VerifyFailedError(wheel="demo 1.0", problems=["No module named 'whole'"])
