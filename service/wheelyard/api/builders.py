@@ -14,7 +14,7 @@ from wheelyard.api.schemas.packages import FilePackagesView
 from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.api.services import Services
 from wheelyard.domain.catalogue.status import BuilderStatus
-from wheelyard.errors import ArchiveNotReadError, EngineUnavailableError, NotFoundError
+from wheelyard.errors import ArchiveNotReadError, EngineUnavailableError, InvalidRequestError, NotFoundError
 from wheelyard.usecases.which_package import find_holders
 
 router: Final = APIRouter(
@@ -182,7 +182,9 @@ _LONGEST_FILE: Final = 200
     responses={
         200: shown("packages"),
         **problems(
-            NotFoundError(kind="suite", name="sarge"), ArchiveNotReadError(suite="bookworm", architecture="x86_64")
+            NotFoundError(kind="suite", name="sarge"),
+            InvalidRequestError(problems=["file: it names no file"]),
+            ArchiveNotReadError(suite="bookworm", architecture="x86_64"),
         ),
     },
 )

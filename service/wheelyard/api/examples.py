@@ -193,7 +193,7 @@ PACKAGES: Final = {
             "version": "3.3.10-1",
             "path": "usr/include/fftw3.h",
             "installed_bytes": 5_484_544,
-            "reason": "where compilers look",
+            "reason": "where tools look by themselves",
         }
     ],
 }

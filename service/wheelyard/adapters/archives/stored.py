@@ -17,7 +17,7 @@ from wheelyard.domain.catalogue.archive_files import PackageFile, StoredArchive,
 from wheelyard.domain.catalogue.archive_index import ArchiveIndex, unpack_index
 from wheelyard.domain.catalogue.catalogue import Catalogue
 from wheelyard.domain.catalogue.package_ranking import rank_packages
-from wheelyard.errors import ArchiveNotReadError, ArchiveUnreadableError, NotFoundError, OperatorError
+from wheelyard.errors import ArchiveNotReadError, NotFoundError, OperatorError
 from wheelyard.interfaces import ArchiveStore
 from wheelyard.logs import get_logger
 
@@ -168,9 +168,10 @@ class StoredArchives:
         try:
             await asyncio.to_thread(self._write, path, packed, f"{suite}-{architecture}-*.index")
             index = await asyncio.to_thread(_map_index, path)
-        except ValueError as error:
-            raise ArchiveUnreadableError(suite=suite, reason=f"its index is damaged: {error}") from error
+        except ValueError:
+            _log.warning("archive-damaged", suite=suite, architecture=architecture)
         if index is None:
+            await self._store.ask_for(*key)
             raise ArchiveNotReadError(suite=suite, architecture=architecture)
         return index
 

@@ -149,7 +149,7 @@ class ArchiveIndex:
 
     def find_package(self, name: str) -> ArchivePackage | None:
         """Return a package by its name; None if the archive has none."""
-        key = name.encode()
+        key = name.encode(errors="replace")
         at = self._bisect(key, self._packages, self._files, fold=False)
         fields = self._line(at).decode(errors="replace").split("\t") if at < self._files else []
         if fields[:1] != [name]:
@@ -170,7 +170,7 @@ class ArchiveIndex:
             tail: The last parts of the path.
             most: How many files to yield at most.
         """
-        key = "/".join(reversed(tail.split("/"))).lower().encode() + b"/"
+        key = "/".join(reversed(tail.split("/"))).lower().encode(errors="replace") + b"/"
         at, end = self._bisect(key, self._files, len(self._buffer), fold=True), len(self._buffer)
         for _ in range(most):
             line = self._line(at) if at < end else b""

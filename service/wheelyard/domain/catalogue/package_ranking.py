@@ -1,35 +1,43 @@
 """Which of an archive's packages a build means by a file: the ranking that docs/archives.md describes.
 
 A name such as ``sql.h`` is in six packages of Debian. The ranking asks, in this order: does a person's word say it
-(``package_overrides``), is the package one for builds of this machine at all, is the file where compilers and
-pkg-config look by themselves, is it a package for developers, how many packages depend on it, which name is shorter.
+(``package_overrides``), is the package one for builds on this machine at all, is the file where compilers and
+pkg-config look by themselves, is it a package for developers, is it the default of several versions, how many packages
+depend on it, which name is shorter. What the builder has already, such as the C library, is not missing: then no
+package is the answer.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from wheelyard.domain.catalogue.archive_files import FileKind, PackageFile, WantedFile
 from wheelyard.domain.catalogue.archive_index import ArchiveFile, ArchiveIndex, ArchivePackage
-from wheelyard.domain.catalogue.package_overrides import find_overrides
+from wheelyard.domain.catalogue.package_overrides import find_override
 
 _MOST_FILES: Final = 4000
 """Files of one name that are looked at; Debian has 1200 of config.h."""
 _MOST_PACKAGES: Final = 20
-_MOST_STRANGERS: Final = 4
-"""Packages that may keep a header in a folder that is not named after them; more of them say nothing."""
+_MOST_STRANGERS: Final = 2
+"""Packages that may keep a file in a folder, if neither the file nor a folder's name says that it is the one."""
+_MOST_NAMESAKES: Final = 12
+"""Packages that may keep a header of one name in their folders; more of them mean that every project has one."""
 _LONGEST_NAME: Final = 200
 
 _UNFIT_NAMES: Final = re.compile(
-    r"-cross$|-cross-|(^|-)(mingw|musl|dietlibc|klibc|newlib|picolibc|wine|avr|lsb|uclibc|emscripten|hurd|gnumach)"
+    r"-cross$|-cross-|(^|-)(lib)?(mingw|musl|dietlibc|klibc|newlib|picolibc|wine|avr|lsb|uclibc|emscripten|hurd|android)"
     r"|-(dbg|dbgsym|debuginfo|debugsource|doc|docs|examples|tests?)$"
-    r"|^(gcc|g\+\+|gobjc|gnat|gdc|gm2|gccgo|cpp|binutils)(-|$)|^lib(gcc|stdc\+\+|x32|32|64|n32)[^a-z]*-.*dev"
-    r"|^(linux-headers|linux-libc-dev|linux-source|kernel-(headers|devel)|libc6-dev|glibc-|libc6-)"
-    r"|^(lib)?python[23][\d.]*(-all|-minimal|-full|-devel)*(-dev|-dbg|-minimal|-stdlib)?$|^pypy"
+    r"|^lib(x32|32|64|n32)[a-z+]+\d*-|^linux-headers|^linux-source|^kernel-(headers|devel)|^pypy"
 )
-"""Packages for other machines or C libraries, the compilers and Pythons that a builder has its own of, and no code."""
-_UNFIT_SECTIONS: Final = frozenset({"debug", "doc", "kernel", "debian-installer"})
+"""Packages for other machines, systems or C libraries, and packages without code."""
+_OWN_NAMES: Final = re.compile(
+    r"^(gcc|g\+\+|cpp|binutils)(-\d+)?$|^(gcc|binutils|glibc)-(c\+\+|devel|headers)$|^lib(gcc|stdc\+\+)-\d+-dev$"
+    r"|^(libc6-dev|linux-libc-dev|kernel-headers|libc6|libc-dev-bin|musl-dev|linux-headers|libgomp1)$"
+    r"|^(lib)?python3([\d.]*)(-minimal|-devel)?(-dev)?$"
+)
+"""Compilers, the C library and Pythons. A builder has its own of them, so what they hold is not missing."""
+_UNFIT_SECTIONS: Final = frozenset({"debug", "doc", "debian-installer"})
 _OLD_SECTIONS: Final = frozenset({"oldlibs"})
 _DEVELOPER_SECTIONS: Final = frozenset({"libdevel", "devel"})
 _CMAKE_OWN: Final = re.compile(r"^(extra-)?cmake(-data|-modules|-filesystem)?$")
@@ -42,11 +50,13 @@ _PKG_CONFIG: Final = re.compile(rf"usr/(?:lib(?:64)?/{_TRIPLET}|share/)pkgconfig
 _PROGRAM_FOLDERS: Final = ("usr/bin/", "usr/sbin/")
 _CMAKE_FOLDERS: Final = ("usr/lib/", "usr/lib64/", "usr/share/")
 
-_AT_ONCE, _NAMED, _STRANGE = range(3)
-"""Where a file is: where tools look by themselves, in a folder named after its package, or in another folder."""
+_AT_ONCE, _NAMED, _OWN_FOLDER, _STRANGE = range(4)
+"""Where a file is: where tools look by themselves, in a folder that is named after its package, as the file itself is
+or not, or in a folder of another name."""
 _PLACES: Final = {
-    _AT_ONCE: "where compilers look",
+    _AT_ONCE: "where tools look by themselves",
     _NAMED: "in the package's own folder",
+    _OWN_FOLDER: "in the package's own folder",
     _STRANGE: "in a folder of another name",
 }
 
@@ -60,28 +70,35 @@ class _Candidate:
     """0 if the package is of the kind that holds such a file for builds."""
 
     @property
-    def order(self) -> tuple[int, int, int, int, int, str]:
-        name = self.package.name
-        is_old = int(self.package.section in _OLD_SECTIONS)
-        return (is_old, self.place, self.fit, -self.package.dependents, len(name), name)
+    def order(self) -> tuple[int, int, int, int, int, int, str]:
+        """What decides, in this order; the smaller is better."""
+        package = self.package
+        is_old = int(package.section in _OLD_SECTIONS)
+        is_other_version = int(not package.default_of)
+        return (is_old, self.place, self.fit, is_other_version, -package.dependents, len(package.name), package.name)
 
 
 def rank_packages(index: ArchiveIndex, wanted: WantedFile) -> tuple[PackageFile, ...]:
-    """Return the packages that hold a file, best first; empty if none does that a build can mean."""
+    """Return the packages that hold a file, best first; empty if none does that a build can mean, or if all do."""
     if not 0 < len(wanted.name) <= _LONGEST_NAME:
         return ()
     found: dict[str, _Candidate] = {}
-    for file in _files(index, wanted):
-        for package in _packages(index, file):
-            candidate = _judge(wanted, file.path, package)
-            known = found.get(package.name)
-            if candidate is not None and (known is None or candidate.order < known.order):
-                found[package.name] = candidate
-    ranked = sorted(_without_strangers(found.values()), key=lambda one: one.order)[:_MOST_PACKAGES]
+    for path, package in _holders(index, wanted):
+        candidate = _judge(wanted, path, package)
+        if candidate is None:
+            continue
+        if _OWN_NAMES.search(package.name):
+            if candidate.place == _AT_ONCE:
+                return ()
+            continue
+        known = found.get(package.name)
+        if known is None or (candidate.place, len(path)) < (known.place, len(known.path)):
+            found[package.name] = candidate
+    ranked = sorted(_without_strangers(wanted, found.values()), key=lambda one: one.order)[:_MOST_PACKAGES]
     described = [_describe(index, one, len(ranked)) for one in ranked]
-    return tuple({one.package: one for one in reversed([*_overriding(index, wanted, described), *described])}.values())[
-        ::-1
-    ]
+    preferred = tuple(_preferred(index, wanted, described))
+    names = {one.package for one in preferred}
+    return (*preferred, *(one for one in described if one.package not in names))
 
 
 def _files(index: ArchiveIndex, wanted: WantedFile) -> Iterator[ArchiveFile]:
@@ -109,11 +126,13 @@ def _tails(wanted: WantedFile) -> tuple[str, ...]:
             return (name,)
 
 
-def _packages(index: ArchiveIndex, file: ArchiveFile) -> Iterator[ArchivePackage]:
-    for name in file.packages:
-        package = index.find_package(name)
-        if package is not None and package.section not in _UNFIT_SECTIONS and not _UNFIT_NAMES.search(name):
-            yield package
+def _holders(index: ArchiveIndex, wanted: WantedFile) -> Iterator[tuple[str, ArchivePackage]]:
+    """Yield the paths that a wanted file may have, each with a package that holds it."""
+    for file in _files(index, wanted):
+        for name in file.packages:
+            package = index.find_package(name)
+            if package is not None and package.section not in _UNFIT_SECTIONS and not _UNFIT_NAMES.search(name):
+                yield file.path, package
 
 
 def _judge(wanted: WantedFile, path: str, package: ArchivePackage) -> _Candidate | None:
@@ -150,7 +169,10 @@ def _header_place(name: str, path: str, package: ArchivePackage) -> int | None:
     place = _folder_place(folder, package)
     if not path.startswith("usr/include/"):
         return max(place, _NAMED) if _resembles(path[len("usr/lib/") :], package.name) else _STRANGE
-    return None if place == _STRANGE and "/" in folder else place
+    is_main = "/" in name or _resembles(name.partition(".")[0], package.name)
+    if "/" in folder and (place == _STRANGE or not is_main):
+        return None
+    return _OWN_FOLDER if place == _NAMED and not is_main else place
 
 
 def _folder_place(folder: str, package: ArchivePackage) -> int:
@@ -194,17 +216,22 @@ def _fit(wanted: WantedFile, package: ArchivePackage) -> int:
             return int(not is_developers)
 
 
-def _without_strangers(found: Iterable[_Candidate]) -> list[_Candidate]:
-    """Return candidates without those in folders of other names if there are better ones, or too many of them."""
+def _without_strangers(wanted: WantedFile, found: Iterable[_Candidate]) -> list[_Candidate]:
+    """Return candidates without those that only have a file of the same name."""
     candidates = list(found)
+    best = min((one.place for one in candidates), default=_STRANGE)
+    if best in {_OWN_FOLDER, _STRANGE}:
+        alike = [one for one in candidates if one.place == best]
+        return alike if len(alike) <= _MOST_STRANGERS else []
     known = [one for one in candidates if one.place != _STRANGE]
-    return candidates if not known and len(candidates) <= _MOST_STRANGERS else known
+    is_everyones = wanted.kind is FileKind.HEADER and "/" not in wanted.name and len(candidates) > _MOST_NAMESAKES
+    return [] if is_everyones else known
 
 
 def _describe(index: ArchiveIndex, one: _Candidate, count: int) -> PackageFile:
     package, size = one.package, one.package.installed_bytes
     reasons = [_PLACES[one.place]]
-    if count > 1:
+    if count > 1 and package.dependents > 1:
         reasons.append(f"{package.dependents} packages depend on it")
     default = index.find_package(package.default_of) if package.default_of else None
     if default is not None:
@@ -215,14 +242,13 @@ def _describe(index: ArchiveIndex, one: _Candidate, count: int) -> PackageFile:
     )
 
 
-def _overriding(index: ArchiveIndex, wanted: WantedFile, ranked: list[PackageFile]) -> Iterator[PackageFile]:
+def _preferred(index: ArchiveIndex, wanted: WantedFile, ranked: Sequence[PackageFile]) -> Iterator[PackageFile]:
     """Yield the packages that a person's word prefers, as far as the archive has them."""
-    for name, why in find_overrides(wanted):
+    names, why = find_override(wanted)
+    for name in names:
         package = index.find_package(name)
         if package is not None:
             there = next((one for one in ranked if one.package == name), None)
             path = there.path if there else ranked[0].path if ranked else ""
-            chosen = PackageFile(
-                package=name, version=package.version, path=path, installed_bytes=package.installed_bytes
-            )
-            yield replace(there or chosen, reason=why)
+            size = there.installed_bytes if there else package.installed_bytes
+            yield PackageFile(package=name, version=package.version, path=path, installed_bytes=size, reason=why)
