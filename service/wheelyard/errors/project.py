@@ -409,9 +409,9 @@ class VerifyFailedError(ProjectError):
         names = ", ".join(libraries[:_MOST_NAMED]) + more
         verb = "is" if len(libraries) == 1 else "are"
         return (
-            f"{names} {verb} neither in the wheel nor in a bare image. A library that the policy promises on every "
-            "host is only grafted if the recipe's repair.graft names it. If a process must have one copy only, as of "
-            "glib or X11, name the Debian package in the recipe's test.apt."
+            f"{names} {verb} neither in the wheel nor in a bare image. Libraries that the policy promises on every host"
+            " are grafted only if the recipe's repair.graft names them. If a process must have one copy only, as of"
+            " glib and X11, name the Debian package in the recipe's test.apt."
         )
 
 
