@@ -49,11 +49,13 @@ WHEEL: Final[dict[str, Any]] = {
             "origin_sha256": _SHA256,
             "needed_by": [_EXTENSION],
             "chain": [_EXTENSION, "libyaml-0.so.2"],
+            "beyond_policy": False,
         }
     ],
     "build_requirements": [{"filename": "setuptools-80.9.0-py3-none-any.whl", "sha256": _SHA256}],
     "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
     "warnings": [],
+    "host_libraries": [],
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
     "level": "prod",

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
-from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
+from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, HostLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode
@@ -95,6 +95,8 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "grafted", describe_library(library)
     if not wheel.grafted:
         yield "grafted", "no library"
+    for need in wheel.host_libraries:
+        yield "needs", describe_need(need)
     yield "size", format_size(wheel.size_bytes)
     yield "tested", _describe_imports(wheel.imported_modules)
     yield "sha256", wheel.sha256
@@ -113,9 +115,15 @@ def _describe_policy(wheel: WheelView) -> str:
 def describe_library(library: GraftedLibraryView) -> str:
     """Return which library was grafted, from which system package, and what needs it."""
     way = ", for " + " \u2192 ".join(library.chain[:-1]) if len(library.chain) > 1 else ""
+    way += " (beyond the policy)" if library.beyond_policy else ""
     if library.package is None:
         return f"{library.soname}, from no system package{way}"
     return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip() + way
+
+
+def describe_need(need: HostLibraryView) -> str:
+    """Return which library the wheel's host must have, and in which package."""
+    return f"its host must have {need.soname} ({need.package or 'no known package'}): {need.reason}"
 
 
 def _describe_imports(modules: tuple[str, ...]) -> str:
