@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from wheelyard.domain.healing.prediction import predict_needs
-from wheelyard.domain.sdist.contents import SdistContents, is_code, is_telling
+from wheelyard.domain.sdist.contents import SdistContents, is_built, is_code, is_telling
 from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import InvalidSdistError
 from wheelyard.zip_files import MAX_MEMBERS, open_zip
@@ -188,6 +188,11 @@ class _Texts:
         elif is_code(path) and self._left_of_code > 0 and self._sources < _MAX_SOURCES:
             self._sources += 1
             self._left_of_code -= self._keep(path, read()[:_MAX_CODE])
+        elif path.endswith(".py") and is_built(path) and self._left > 0:
+            # A script of cffi may have any name.
+            content = read()[:_MAX_CODE]
+            if b"set_source(" in content:
+                self._left -= self._keep(path, content)
 
     def _keep(self, path: str, content: bytes) -> int:
         self.texts[path] = content.decode(errors="replace")

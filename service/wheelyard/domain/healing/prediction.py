@@ -2,12 +2,14 @@
 
 import configparser
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import translate
 from pathlib import PurePosixPath
 from typing import Final
 
+from wheelyard.domain.catalogue.archive_files import FileKind
 from wheelyard.domain.sdist.c_sources import Headers, Include, find_includes, includes_of, may_be_generated
 from wheelyard.domain.sdist.cmake import find_cmake_needs
 from wheelyard.domain.sdist.contents import (
@@ -36,6 +38,8 @@ _FORTRAN: Final = frozenset({".f", ".for", ".f77", ".f90", ".f95", ".f03", ".f08
 _HEADERS: Final = frozenset({".h", ".hpp", ".hh", ".hxx", ""})
 _MOST_OF_FOLDER: Final = 3
 """How many headers of one folder are needs of their own."""
+_LITERAL: Final = re.compile(r"""["']([\w.+-]{2,40})["']""", re.ASCII)
+_AFTER_CONFIG: Final = re.compile(r"[-_]config$")
 _FROM_PYPI: Final = frozenset({"cmake", "ninja", "swig", "meson", "protoc"})
 
 
@@ -46,18 +50,32 @@ def predict_needs(contents: SdistContents) -> tuple[Need, ...]:
     """
     requires = build_requirements(contents)
     return merge_needs(
-        [
-            *find_external_needs(contents),
-            *find_crate_needs(contents, requires),
-            *(
-                find_meson_needs(contents, requires)
-                if "mesonpy" in _backend(contents) or "meson" in "".join(requires)
-                else ()
-            ),
-            *(find_cmake_needs(contents, requires) if _uses_cmake(contents, requires) else ()),
-            *_Scripts(contents, requires).find(),
-        ]
+        _few_of_folder(
+            [
+                *find_external_needs(contents),
+                *find_crate_needs(contents, requires),
+                *(
+                    find_meson_needs(contents, requires)
+                    if "mesonpy" in _backend(contents) or "meson" in "".join(requires)
+                    else ()
+                ),
+                *(find_cmake_needs(contents, requires) if _uses_cmake(contents, requires) else ()),
+                *_Scripts(contents, requires).find(),
+            ]
+        )
     )
+
+
+def _few_of_folder(needs: Sequence[Need]) -> Iterator[Need]:
+    """Yield the needs without all but a few headers of each folder, required ones first."""
+    counts = Counter[str]()
+    for need in sorted(needs, key=lambda one: not one.is_required):
+        folder, slash, _ = need.name.partition("/")
+        if slash and need.wanted and need.wanted[0].kind is FileKind.HEADER:
+            counts[folder] += 1
+            if counts[folder] > _MOST_OF_FOLDER:
+                continue
+        yield need
 
 
 def _backend(contents: SdistContents) -> str:
@@ -81,6 +99,8 @@ class _Scripts:
         self._sources = [
             name for name in contents.names if is_built(name) and suffix_of(name) in {*CODE_SUFFIXES, *_FORTRAN}
         ]
+        scripts = (text for name, text in contents.texts.items() if name.endswith(".py"))
+        self._named = {plain_name(_AFTER_CONFIG.sub("", word)) for text in scripts for word in _LITERAL.findall(text)}
         self._build_texts = "\n".join(
             text for name, text in contents.texts.items() if suffix_of(name) not in CODE_SUFFIXES
         )
@@ -97,7 +117,7 @@ class _Scripts:
             )
         yield from self._declared(self._listed_extensions(), "pyproject.toml")
         yield from self._setup_cfg()
-        yield from self._possible()
+        yield from self._possible(main)
 
     def _other_scripts(self, main: ScriptFacts) -> tuple[list[str], list[str]]:
         """Return the scripts that certainly run in the build, and others that may."""
@@ -186,7 +206,7 @@ class _Scripts:
             return
         if has_header(name) or self._files.find(name) or self._files.has_template(name):
             return
-        if name.partition("/")[0].lower() in {*self._requires, "numpy"} or ".." in name:
+        if {name.partition("/")[0].lower(), file_of(name).partition(".")[0].lower()} & self._requires or ".." in name:
             return
         if may_be_generated(name) or (include.is_quoted and file_of(name) in self._build_texts):
             return
@@ -220,18 +240,30 @@ class _Scripts:
                     if not has_library(name):
                         yield Need(name=name, wanted=(library(name),), is_required=False, place="setup.cfg")
 
-    def _possible(self) -> Iterator[Need]:
-        """Yield the headers of sources of which it is not known whether they are built."""
+    def _possible(self, main: ScriptFacts) -> Iterator[Need]:
+        """Yield the headers of sources of which it is not known whether they are built.
+
+        If setup.py makes an extension of sources that it computes, what they include for certain is required if a
+        build file names the library too: ``gdal.h`` and ``gdal-config``.
+        """
+        named = {path for one in main.extensions for path in self._resolve(one.sources)}
+        is_computed = any(one.is_certain and not self._resolve(one.sources) for one in main.extensions)
         for path, include in includes_of(
-            [name for name in self._sources if name in self._contents.texts][:_MOST_FILES],
+            [name for name in self._sources if name in self._contents.texts and name not in named][:_MOST_FILES],
             self._contents.texts,
             self._files,
             most=_MOST_FILES,
         ):
             if not include.is_quoted:
-                yield from self._include(include, f"{path}:{include.line}", certain=False)
+                certain = is_computed and suffix_of(path) not in _HEADERS and self._is_named(include.name)
+                yield from self._include(include, f"{path}:{include.line}", certain=certain)
         if any(suffix_of(name) in _FORTRAN for name in self._sources):
             yield Need(name="fortran", toolchain="fortran", is_required=False, place="sources in Fortran")
+
+    def _is_named(self, name: str) -> bool:
+        """Return whether a build file names a header's library as a text of its own."""
+        stem = file_of(name).partition(".")[0]
+        return not self._named.isdisjoint({plain_name(stem), plain_name(name.partition("/")[0])})
 
     def _has_sources(self, name: str) -> bool:
         """Return whether the sdist has the library's own sources, so that these may serve."""

@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][\w.+-]{0,60}", re.ASCII)
 _BOUND: Final = re.compile(r"(>=|<=|==|!=|=|>|<)?\s*(\d[\w.]{0,20})")
 _NONE: Final = re.compile(
     r"(?i)python[0-9.]*(-embed)?|py3cairo|pycairo|pygobject-3\.0|numpy|pybind11|nanobind|cython|threads|openmp|dl|m|intl|iconv|atomic|"
-    r"appleframeworks|cuda.*|gtest|gmock|catch2.*|doctest|valgrind|gcov|mkl.*|rt|libm|accelerate|scipy-openblas|coverage|.*-uninstalled"
+    r"appleframeworks|cuda.*|gtest|gmock|catch2.*|doctest|valgrind|gcov|mkl.*|rt|libm|accelerate|coverage|.*-uninstalled"
 )
 _KNOWN: Final[Mapping[str, tuple[WantedFile, ...]]] = {
     "blas": (pkg_config("openblas"), library("openblas"), library("blas")),
@@ -70,7 +70,7 @@ class _Call:
     name: str
     line: int
     positional: tuple[str, ...]
-    """The texts among its arguments, without those that it names."""
+    """Its arguments without a name: texts, variables with a dollar sign, and empty for what is computed."""
     named: Mapping[str, tuple[_Token, ...]]
 
 
@@ -126,30 +126,36 @@ def _calls(tokens: Sequence[_Token]) -> Iterator[_Call]:
 
 
 def _call(token: _Token, rest: Sequence[_Token]) -> _Call:
-    positional, named = list[str](), dict[str, list[_Token]]()
-    depth, key = 0, ""
-    for number, one in enumerate(rest):
-        if one.kind == "sign" and one.text in {"(", "[", "{"}:
-            depth += 1
-        elif one.kind == "sign" and one.text in {")", "]", "}"}:
-            if not depth:
-                break
-            depth -= 1
-        if not depth and one.kind == "sign" and one.text == ",":
-            key = ""
-        elif not depth and one.kind == "word" and rest[number + 1 : number + 2] and rest[number + 1].text == ":":
-            key = one.text
-            named[key] = []
-        elif key:
-            named[key] += [one] if named[key] or one.text != ":" else []
-        elif one.kind == "string" and depth <= 1:
-            positional.append(one.text)
-        elif one.kind == "sign" and one.text in {"+", "/", "."} and not depth:
-            # A computed name.
-            positional.append("")
-    return _Call(
-        name=token.text, line=token.line, positional=tuple(positional), named={k: tuple(v) for k, v in named.items()}
-    )
+    positional, named = list[str](), dict[str, tuple[_Token, ...]]()
+    for argument in _arguments(rest):
+        key, *value = argument
+        if value and key.kind == "word" and value[0].text == ":" and value[0].kind == "sign":
+            named[key.text] = tuple(value[1:])
+        elif all(one.kind == "string" or one.text in {"[", "]", ","} for one in argument):
+            positional += [one.text for one in argument if one.kind == "string"]
+        else:
+            # A variable, or something that is computed.
+            positional.append(f"${key.text}" if not value else "")
+    return _Call(name=token.text, line=token.line, positional=tuple(positional), named=named)
+
+
+def _arguments(rest: Sequence[_Token]) -> Iterator[list[_Token]]:
+    """Yield the tokens of each argument, up to the parenthesis that ends the call."""
+    argument: list[_Token] = []
+    depth = 0
+    for one in rest:
+        is_sign = one.kind == "sign"
+        depth += (is_sign and one.text in {"(", "[", "{"}) - (is_sign and one.text in {")", "]", "}"})
+        if depth < 0:
+            break
+        if is_sign and one.text == "," and not depth:
+            if argument:
+                yield argument
+            argument = []
+        else:
+            argument.append(one)
+    if argument:
+        yield argument
 
 
 _LOOKS: Final = frozenset(
@@ -166,6 +172,9 @@ class _Reader:
         self._folders = carried_projects(contents.names)
         self._files = {file_of(name) for name in contents.names}
         self._read = set[str]()
+        self._absent = set[str]()
+        """The variables of dependencies that a builder lacks."""
+        self._assumes = False
         self._calls = 0
         self.needs: list[Need] = []
 
@@ -179,7 +188,10 @@ class _Reader:
             word = statement[0].text if statement[0].kind == "word" else ""
             if word in {"if", "elif"}:
                 truth = self._truth(statement[1:])
-                (branches.enter if word == "if" else branches.change)(truth)
+                if word == "if":
+                    branches.enter(truth, self._usual(statement[1:]))
+                else:
+                    branches.change(truth)
             elif word == "else":
                 branches.change(True)
             elif word == "foreach":
@@ -194,17 +206,28 @@ class _Reader:
 
     def _statement(self, statement: Sequence[_Token], file: str, state: Truth) -> None:
         if len(statement) > 2 and statement[1].text == "=":  # noqa: PLR2004  name, sign and value
-            name, value = statement[0].text, statement[2:]
-            option = self._option_named(value)
-            if option is None or state is not True:
-                self._variables.pop(name, None)
-            else:
-                self._variables[name] = option
+            self._assign(statement[0].text, statement[2:], state)
         for call in _calls(statement):
             self._calls += 1
             if self._calls > _MOST_CALLS:
                 return
             self._look(call, file, state)
+
+    def _assign(self, name: str, value: Sequence[_Token], state: Truth) -> None:
+        option = self._option_named(value)
+        if len(value) == 1 and value[0].kind == "string":
+            option = value[0].text
+        if option is None or state is not True:
+            self._variables.pop(name, None)
+        else:
+            self._variables[name] = option
+        self._absent.discard(name)
+        if (value and value[0].text == "dependency") or any(
+            token.text in {"find_library", "find_program"} for token in value[:4]
+        ):
+            call = next(_calls(value), None)
+            if call is not None and self._need(call) is not None:
+                self._absent.add(name)
 
     def _look(self, call: _Call, file: str, state: Truth) -> None:
         if call.name == "subdir":
@@ -226,7 +249,8 @@ class _Reader:
             self._add(replace(found, is_required=is_required), call, file, state)
 
     def _need(self, call: _Call) -> Need | None:
-        names = [name for name in call.positional if name]
+        values = [self._variables.get(name[1:], "") if name.startswith("$") else name for name in call.positional]
+        names = [name for name in values if name]
         if not names or len(names) != len(call.positional) or not all(_is_name(name, call.name) for name in names):
             return None
         if any(self._is_present(name, call.name) for name in names):
@@ -270,8 +294,10 @@ class _Reader:
         if len(value) == 1 and value[0].text in {"true", "false"}:
             return value[0].text == "true"
         option = self._option_named(value)
+        if option is None:
+            return self._truth(value)
         # A feature of ``auto`` is one that the build can do without.
-        return {"true": True, "enabled": True, "false": False, "disabled": False}.get(option or "")
+        return {"true": True, "enabled": True, "false": False, "disabled": False}.get(option)
 
     def _option_named(self, tokens: Sequence[_Token]) -> str | None:
         """Return the value of ``get_option('name')`` or of a variable that has it; None for anything else."""
@@ -285,6 +311,14 @@ class _Reader:
     def _truth(self, tokens: Sequence[_Token]) -> Truth:
         words = [token.text if token.kind != "string" else f"'{token.text}" for token in tokens]
         return evaluate(_joined(words), self._value, no="not", both_="and", either_="or")
+
+    def _usual(self, tokens: Sequence[_Token]) -> Truth:
+        """Return what a condition is if no dependency is found that a builder lacks."""
+        self._assumes = True
+        try:
+            return self._truth(tokens)
+        finally:
+            self._assumes = False
 
     def _value(self, words: list[str]) -> Truth:
         if len(words) == 1:
@@ -313,6 +347,8 @@ class _Reader:
         if word in {"true", "false"}:
             return word == "true"
         base, _, method = word.rpartition(".")
+        if method == "found()" and self._assumes and base in self._absent:
+            return False
         option = self._option_of(base)
         if option is not None and method in {"enabled()", "disabled()", "allowed()", "auto()"}:
             return {

@@ -45,6 +45,7 @@ _TRANSPARENT: Final = frozenset(_TRANSPARENT_WORDS.split())
 """Functions whose result is what their argument names."""
 _LONGEST_PATH: Final = 300
 _MOST_ASSIGNED: Final = 50
+_TESTS: Final = re.compile(r"(?i)exist|install|has|have|check|try|version")
 _NOT_MODULES: Final = frozenset(
     {"cflags", "libs", "shell", "include_dirs", "library_dirs", "libraries", "define_macros"}
 )
@@ -119,6 +120,9 @@ class _Reader:
         self._facts = facts
         self._values = _Values()
         self._values.collect(tree.body, True)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and used is not None and node.name in used:
+                self._values.collect(node.body, True)
         self._aliases = _aliases(tree)
         self._used = used
         self.certain = set(_CALLED)
@@ -149,13 +153,16 @@ class _Reader:
 
     def _if(self, node: ast.If, state: Truth) -> Truth:
         truth = truth_of(node.test)
+        usual = truth if truth is not None else _usual(node.test)
         self._walk(node.test, state)
         ends: list[Truth] = [
             self.read(branch, both(state, condition))
-            for branch, condition in ((node.body, truth), (node.orelse, negate(truth)))
+            for branch, condition in ((node.body, usual or truth), (node.orelse, negate(usual) or negate(truth)))
         ]
         if truth is not None:
             return ends[0] if truth else ends[1]
+        if usual is not None:
+            return ends[0] if usual else ends[1]
         # One that ends the script with an error is a check, and what follows it is as certain as before.
         fails = [_fails(node.body), _fails(node.orelse)]
         ends = [end for end, failed in zip(ends, fails, strict=True) if not failed]
@@ -180,7 +187,6 @@ class _Reader:
             self.read(node.body, both(state, None if any("Test" in base for base in bases) else True))
         else:
             is_used = self._used is None or node.name in self._used
-            self._values.collect(node.body, True)
             self.read(node.body, both(state, True if is_used else None))
 
     def _expressions(self, node: ast.stmt, state: Truth) -> None:
@@ -217,18 +223,19 @@ class _Reader:
             name in {"parse", "exists", "configure_extension", "installed", "cflags", "libs"}
             and _dotted(node.func).startswith("pkgconfig.")
         ):
-            self._pkg_config(node, certain=certain and name not in {"exists", "installed"})
+            self._pkg_config(node, certain=certain and not _TESTS.search(name))
         elif name in _RUNS or name in _LOOKS_FOR:
             self._runs(node, certain=certain and name in _RUNS)
 
     def _extension(self, node: ast.Call, *, certain: bool) -> None:
-        keywords = {one.arg: one.value for one in node.keywords}
+        keywords = {**self._values.options(node), **{one.arg: one.value for one in node.keywords if one.arg}}
         optional = keywords.get("optional")
         if optional is not None and not (isinstance(optional, ast.Constant) and not optional.value):
             certain = False
         sources = keywords.get("sources") or (node.args[1] if len(node.args) > 1 else None)
         named = self._values.strings(sources, line=node.lineno) if sources is not None else []
         libraries = self._mentions(keywords.get("libraries"), node.lineno, certain=certain)
+        libraries += self._values.added(node, "libraries")
         flags = self._mentions(keywords.get("extra_link_args"), node.lineno, certain=certain)
         libraries += [replace(one, name=one.name[2:]) for one in flags if one.name.startswith("-l")]
         self._facts.extensions.append(
@@ -334,8 +341,9 @@ class _Values:
                 self._note_call(node.value, state)
             elif isinstance(node, ast.If):
                 truth = truth_of(node.test)
-                self.collect(node.body, both(state, truth))
-                self.collect(node.orelse, both(state, negate(truth)))
+                usual = truth if truth is not None else _usual(node.test)
+                self.collect(node.body, both(state, usual or truth))
+                self.collect(node.orelse, both(state, negate(usual) or negate(truth)))
             elif isinstance(node, ast.Try):
                 self.collect(
                     [*node.body, *(one for handler in node.handlers for one in handler.body)], both(state, None)
@@ -348,8 +356,33 @@ class _Values:
         if isinstance(node.func, ast.Attribute) and node.func.attr in {"append", "extend", "insert"} and node.args:
             self._note(node.func.value, node.args[-1], state)
 
+    def options(self, node: ast.Call) -> dict[str, ast.expr]:
+        """Return the arguments that a call takes from dictionaries with ``**``."""
+        found: dict[str, ast.expr] = {}
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                values = [value for value, is_sure in self._assigned.get(_name_of(keyword.value), ()) if is_sure]
+                for value in values:
+                    found.update(_items(value))
+        return found
+
+    def added(self, node: ast.Call, key: str) -> list[Mention]:
+        """Return the texts that were added to a key of these dictionaries: ``options["libraries"].append("x")``."""
+        found: list[Mention] = []
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                name = f"{_name_of(keyword.value)}[{key}]"
+                self._add_name(name, found, Mention(name="", line=node.lineno, is_certain=True), ())
+        return found
+
     def _note(self, target: ast.expr, value: ast.expr, state: Truth) -> None:
         name = _name_of(target)
+        if (
+            isinstance(target, ast.Subscript)
+            and isinstance(target.slice, ast.Constant)
+            and isinstance(target.slice.value, str)
+        ):
+            name = f"{_name_of(target.value)}[{target.slice.value}]"
         if name and len(self._assigned.setdefault(name, [])) < _MOST_ASSIGNED:
             self._assigned[name].append((value, state is True))
 
@@ -400,6 +433,46 @@ class _Values:
             for argument in node.args[:1]:
                 self._add(argument, inner, at, seen)
         found += inner
+
+
+def _items(node: ast.expr) -> dict[str, ast.expr]:
+    """Return what a dictionary of literals or ``dict(…)`` has."""
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
+    if isinstance(node, ast.Call) and _name_of(node.func) == "dict":
+        return {one.arg: one.value for one in node.keywords if one.arg}
+    return {}
+
+
+_COMMANDS: Final = frozenset({"build", "build_ext", "bdist_wheel", "install", "egg_info", "dist_info", "develop"})
+_SET: Final = re.compile(r"PATH|HOME|CC|CXX|CFLAGS|CXXFLAGS|LDFLAGS|LANG|USER|PWD|SOURCE_DATE_EPOCH|TMPDIR")
+
+
+def _usual(node: ast.expr) -> Truth:
+    """Return what a condition on the environment or on the command line is in a plain build."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return negate(_usual(node.operand))
+    if isinstance(node, ast.BoolOp):
+        truths = [known if (known := truth_of(value)) is not None else _usual(value) for value in node.values]
+        result = truths[0]
+        for truth in truths[1:]:
+            result = both(result, truth) if isinstance(node.op, ast.And) else either(result, truth)
+        return result
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
+        if isinstance(node.left, ast.Constant) and _is_unset(_dotted(node.comparators[0]), node.left.value):
+            return isinstance(node.ops[0], ast.NotIn)
+        return None
+    if isinstance(node, ast.Call) and _dotted(node.func) in {"environ.get", "os.getenv"} and len(node.args) == 1:
+        name = node.args[0]
+        return False if isinstance(name, ast.Constant) and _is_unset("os.environ", name.value) else None
+    return None
+
+
+def _is_unset(where: str, name: object) -> bool:
+    if not isinstance(name, str):
+        return False
+    return (where == "sys.argv" and name not in _COMMANDS) or (where == "os.environ" and not _SET.fullmatch(name))
 
 
 def truth_of(node: ast.expr) -> Truth:
@@ -537,6 +610,8 @@ def _dotted(node: ast.AST) -> str:
         return f"{node.value.id}.{node.attr}"
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
         return f"{node.value.attr}.{node.attr}"
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        return _dotted(node.value)
     return node.id if isinstance(node, ast.Name) else ""
 
 

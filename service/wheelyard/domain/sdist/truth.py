@@ -44,9 +44,10 @@ class Branches:
     def _inner(self) -> Truth:
         return both(self._open[-1][0], self._open[-1][1]) if self._open else True
 
-    def enter(self, truth: Truth) -> None:
-        """Begin a conditional."""
-        self._open.append((self._inner, truth, truth))
+    def enter(self, truth: Truth, usual: Truth = None) -> None:
+        """Begin a conditional; ``usual`` is what its condition most likely is if its truth is not known."""
+        taken = truth if truth is not None else usual
+        self._open.append((self._inner, taken or truth, taken))
 
     def change(self, truth: Truth) -> None:
         """Begin its next branch, with a condition of its own; True for ``else``."""
