@@ -18,10 +18,11 @@ from wheelyard.domain.access import AuditFilter
 from wheelyard.domain.builds.records import Outcome, Submission
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.healing.healing import Healing
+from wheelyard.domain.recipes.adoption import Adoption
 from wheelyard.domain.recipes.recipe import Naming, judge_text
 from wheelyard.errors import NothingToAdoptError
 from wheelyard.resources import data_path
-from wheelyard.usecases.recipes import Adoption, ManageRecipes
+from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import BuilderFacts, BuildRequest, RequestBuild
 
 PYYAML = canonicalize_name("pyyaml")
