@@ -5,6 +5,7 @@ clock of its own.
 """
 
 from tests.contract.access_contract import AuditContract, SessionContract, TokenContract
+from tests.contract.adoption_contract import AdoptionContract
 from tests.contract.attempt_contract import ClaimContract, FenceContract
 from tests.contract.browse_contract import BrowseContract
 from tests.contract.build_contract import (
@@ -62,5 +63,6 @@ class StoreContract(
     BrowseContract,
     LimitContract,
     RecipeContract,
+    AdoptionContract,
 ):
     """All of it."""

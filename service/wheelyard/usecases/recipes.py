@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -11,7 +11,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.builds.build import Build, Status
 from wheelyard.domain.healing.healing import Healing
-from wheelyard.domain.recipes.adoption import add_rules, healing_of, used_recipe
+from wheelyard.domain.recipes.adoption import Adoption, add_rules, healing_of, used_recipe
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text
@@ -33,20 +33,6 @@ from wheelyard.usecases.request_build import PlanBuild
 
 MAX_RECIPE_BYTES: Final = 64 << 10
 _TRIES: Final = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Adoption:
-    """What adopting a recipe has done."""
-
-    recipe: RecipeStatus
-    """The project's recipe now."""
-    build_id: str
-    """The healed build."""
-    is_new: bool
-    """False if the project's recipe had all of it already."""
-    equal_build: str | None
-    """The build that an equal request joins; None if it is built anew."""
 
 
 class ManageRecipes:

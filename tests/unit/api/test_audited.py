@@ -182,6 +182,12 @@ async def mend_on_page(harness: WebHarness) -> str:
     return OFFERED
 
 
+async def adopt_recipe_on_page(harness: WebHarness) -> str:
+    healed = await harness.api.heal("pyyaml")
+    assert (await harness.send("/recipes/pyyaml/adopt", build=healed)).status_code == 303
+    return "pyyaml"
+
+
 PAGES: dict[str, tuple[Change, str]] = {
     "/sign-in": (sign_in, "session.opened"),
     "/sign-out": (sign_out, "session.closed"),
@@ -196,6 +202,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     "/requests": (order_on_page, "request.made"),
     "/requests/{request_id}/cancel": (cancel_order_on_page, "request.cancelled"),
     "/index/check": (mend_on_page, "wheel.mended"),
+    "/recipes/{name}/adopt": (adopt_recipe_on_page, "recipe.adopted"),
 }
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from wheelyard.api.schemas.base import NO_NUL, Body, View
+from wheelyard.domain.recipes.adoption import Adoption
 from wheelyard.domain.recipes.source import RecipeStatus
-from wheelyard.usecases.recipes import Adoption
 
 
 class RevisionView(View):

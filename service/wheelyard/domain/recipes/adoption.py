@@ -1,7 +1,7 @@
 """What adopting the recipe of a healed build means: the text that follows, and whether the build used just that."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 from typing import Final
 
@@ -9,9 +9,24 @@ from wheelyard.domain.builds.build import Build
 from wheelyard.domain.healing.healing import Healing, Inference
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import MERGES
+from wheelyard.domain.recipes.source import RecipeStatus
 from wheelyard.domain.recipes.toml_lines import find_lines
 
 _FIRST_RULE: Final = ("rule", 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adoption:
+    """What adopting a recipe has done."""
+
+    recipe: RecipeStatus
+    """The project's recipe now."""
+    build_id: str
+    """The healed build."""
+    is_new: bool
+    """False if the project's recipe had all of it already."""
+    equal_build: str | None
+    """The build that an equal request joins; None if it is built anew."""
 
 
 def healing_of(build: Build) -> Healing | None:

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final, Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+
+from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelyard.domain.recipes.revision import RecipeRevision
 
@@ -78,6 +80,20 @@ RecipeSource = Path | GitSource
 def parse_recipe_source(text: str) -> RecipeSource:
     """Parse a folder's path or a repository's URL; raise ValueError."""
     return GitSource.parse(text) if text.startswith("git+") else Path(text)
+
+
+RECIPE_FILE: Final = "recipe.toml"
+"""The recipe's own file, where a recipe is a folder."""
+
+
+def project_of(file: PurePath) -> NormalizedName:
+    """Return the project that a recipe's file is named after."""
+    return canonicalize_name(name_of_file(file))
+
+
+def name_of_file(file: PurePath) -> str:
+    """Return the name of a recipe's file or folder, normalised or not."""
+    return file.parent.name if file.name == RECIPE_FILE else file.stem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
