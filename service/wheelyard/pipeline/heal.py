@@ -7,6 +7,7 @@ text asked for them, and only within ``HealRules``. See docs/healing.md.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -183,6 +184,8 @@ async def _add_optional(basket: Basket) -> None:
 
 async def _add_host_library(basket: Basket, finding: Finding) -> bool:
     """Graft a library that the bare image lacks, or have the host's own package beside the proof if two would harm."""
+    if any(fnmatchcase(finding.name, pattern) for pattern in basket.recipe.excluded_libraries):
+        return False
     judged = judge_host_library(finding.name)
     if judged.may_graft:
         reason = f"{finding.name} is promised by the policy, and a bare host lacks it"
