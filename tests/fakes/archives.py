@@ -1,8 +1,11 @@
 """Archives of suites in memory."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
-from wheelyard.domain.catalogue.archive_files import FileKind, PackageFile, WantedFile
+from wheelyard.domain.catalogue.archive_files import FileKind, PackageFile, StoredArchive, WantedFile
 from wheelyard.errors import NotFoundError, WheelyardError
 
 
@@ -46,3 +49,51 @@ class FakeArchives:
             raise self.error
         if suite not in self.suites:
             raise NotFoundError(kind="suite", name=suite)
+
+
+class MemoryArchiveStore:
+    """ArchiveStore in memory."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = now
+        self.indexes: dict[tuple[str, str], tuple[bytes, datetime]] = {}
+        self.asked: dict[tuple[str, str], datetime] = {}
+        self.held: set[tuple[str, str]] = set()
+        """Archives that are being read."""
+
+    async def look_up(self, suite: str, architecture: str) -> StoredArchive | None:
+        """Return what is known of an index."""
+        if (suite, architecture) not in self.indexes:
+            return None
+        data, read_at = self.indexes[suite, architecture]
+        return StoredArchive(digest=hashlib.sha256(data).hexdigest(), read_at=read_at)
+
+    async def load(self, suite: str, architecture: str) -> bytes | None:
+        """Return an index."""
+        return self.indexes.get((suite, architecture), (None,))[0]
+
+    async def save(self, suite: str, architecture: str, index: bytes) -> None:
+        """Replace an index."""
+        self.indexes[suite, architecture] = index, self.now()
+        self.asked.pop((suite, architecture), None)
+
+    @asynccontextmanager
+    async def reading(self, suite: str, architecture: str) -> AsyncIterator[bool]:
+        """Yield whether nobody else reads it."""
+        key = suite, architecture
+        if key in self.held:
+            yield False
+            return
+        self.held.add(key)
+        try:
+            yield True
+        finally:
+            self.held.remove(key)
+
+    async def ask_for(self, suite: str, architecture: str) -> None:
+        """Note that an archive is asked for."""
+        self.asked[suite, architecture] = self.now()
+
+    async def list_asked(self, architecture: str) -> tuple[str, ...]:
+        """Return the suites that are asked for."""
+        return tuple(suite for suite, one in self.asked if one == architecture)
