@@ -164,7 +164,7 @@ def adopt(
 
     \b
     [bold]Example[/bold]
-    wheelyard recipe adopt pysolr
+    wheelyard recipe adopt pyfftw
     """
     from wheelyard.cli.client import open_client
     from wheelyard.cli.stored_recipes import adopt_recipe
