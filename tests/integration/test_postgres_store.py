@@ -43,8 +43,7 @@ from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, Reco
 TABLES = (
     "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
     "audit, workers, "
-    "periodic_work, image_reports, recipe_revisions, procrastinate_jobs, procrastinate_events"
-    "periodic_work, image_reports, suite_archives, procrastinate_jobs, procrastinate_events"
+    "periodic_work, image_reports, recipe_revisions, suite_archives, procrastinate_jobs, procrastinate_events"
 )
 MANY = b"""
 insert into builds (id, key, requirement, project, version, sdist, python, platform, builder, recipe_digest, recipe,
