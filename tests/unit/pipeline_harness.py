@@ -22,7 +22,7 @@ from tests.fakes.sources import MemoryCrates, MemorySourceIndex, MemoryWheelReso
 from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.domain.builds.build import BuildOrder, SdistSource
-from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.sdist.need import Need
@@ -209,11 +209,17 @@ class PipelineHarness:
         return self.job.knowing(sdist=self.put("demo-1.0.tar.gz", SDIST), images=images)
 
     def built(
-        self, filename: str = NATIVE, content: bytes | None = None, sources: tuple[ExtensionSource, ...] = ()
+        self,
+        filename: str = NATIVE,
+        content: bytes | None = None,
+        sources: tuple[ExtensionSource, ...] = (),
+        tried: tuple[TriedModule, ...] = (),
     ) -> Job:
         """Give a job as the repair stage finds it."""
         path = self.put(filename, make_wheel(filename) if content is None else content)
-        return self.prepared.knowing(built=BuiltWheel(path=path, epoch=1, requirements=(), sources=sources))
+        return self.prepared.knowing(
+            built=BuiltWheel(path=path, epoch=1, requirements=(), sources=sources, tried=tried)
+        )
 
     def repaired(self, filename: str = PURE_TAGGED, content: bytes | None = None) -> Job:
         """Give a job as the verify stage finds it."""

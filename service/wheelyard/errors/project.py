@@ -423,11 +423,12 @@ class ExtensionMissingError(ProjectError):
 
     code = "extension-missing"
 
-    def __init__(self, *, wheel: str, missing: Sequence[str]) -> None:
-        self.wheel, self.missing = wheel, tuple(missing)
+    def __init__(self, *, wheel: str, missing: Sequence[str], evidence: Sequence[str] = ()) -> None:
+        self.wheel, self.missing, self.evidence = wheel, tuple(missing), tuple(evidence)
         lost = ", ".join(self.missing)
+        said = f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}."
         super().__init__(
-            f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}.",
+            " ".join([said, *self.evidence]),
             "The build skipped them without an error: usually the recipe's apt list lacks a -dev package. If the wheel"
             " is correct without them, name them in the recipe's expect.absent, or set expect.pure = true.",
         )

@@ -245,7 +245,7 @@ _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] 
         wheel=_release(order), policy=order.target.platform, reason=_reason(said)
     ),
     "extension-missing": lambda said, order: ExtensionMissingError(
-        wheel=_release(order), missing=_texts(said, "missing")
+        wheel=_release(order), missing=_texts(said, "missing"), evidence=_texts(said, "evidence")
     ),
     "verify-failed": lambda said, order: VerifyFailedError(
         wheel=_release(order),

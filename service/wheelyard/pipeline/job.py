@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
-from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
@@ -85,9 +85,11 @@ class BuiltWheel:
     """SOURCE_DATE_EPOCH of the build, in seconds since 1970."""
     requirements: tuple[BuildRequirement, ...]
     sources: tuple[ExtensionSource, ...] = ()
-    """The extension modules that its sdist declares."""
+    """The extension modules that its sdist suggests."""
     used_packages: frozenset[str] = frozenset()
     """System packages whose headers the compilers read; empty if they did not say."""
+    tried: tuple[TriedModule, ...] = ()
+    """The extension modules that the build began to make, by its log."""
     warnings: tuple[str, ...] = ()
 
 
@@ -101,6 +103,8 @@ class RepairedWheel:
     policy: str | None
     extensions: tuple[str, ...]
     grafted: tuple[GraftedLibrary, ...]
+    doubtful: tuple[str, ...] = ()
+    """Extension modules that it may have lost: an import of one that fails decides."""
     policy_reason: PolicyReason | None = None
     warnings: tuple[str, ...] = ()
 

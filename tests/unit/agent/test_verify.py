@@ -5,6 +5,7 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def verified(
     modules: dict[str, str],
     installer: str = INSTALLER,
     watch: NetworkWatch | None = None,
+    companions: Sequence[str] = (),
     **job: object,
 ) -> dict[str, Any]:
     """Verify a wheel of these modules; give the report that is sent."""
@@ -51,16 +53,17 @@ def verified(
     nothing |= {"files": [], "names_packages": False}
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
-    channel = Channel(io.BytesIO(), sink)
+    answer = {"kind": "supply", "requirements": list(companions)}
+    channel = Channel(io.BytesIO(json.dumps(answer).encode() + b"\n"), sink)
     channel.watch = watch
     verify_wheel(channel, fields, inbox, folder)
-    report: dict[str, Any] = json.loads(sink.getvalue())
+    report: dict[str, Any] = json.loads(sink.getvalue().splitlines()[-1])
     return report
 
 
 def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> JobError:
     with pytest.raises(JobError) as caught:
-        verified(folder, modules, installer, None, **job)
+        verified(folder, modules, installer, None, (), **job)
     return caught.value
 
 
@@ -81,11 +84,80 @@ def test_module_at_the_top_must_be_imported(tmp_path: Path) -> None:
     assert (error.code, error.details["problems"]) == ("verify-failed", ["import demo: RuntimeError: no"])
 
 
-@pytest.mark.parametrize("text", ["import demo.lost", "import os; os.abort()", "raise OSError('undefined symbol: x')"])
+@pytest.mark.parametrize(
+    "text", ["import demo.lost", "import os; os.abort()", "raise ImportError('undefined symbol: x')"]
+)
 def test_broken_module_anywhere_disproves_the_wheel(tmp_path: Path, text: str) -> None:
     error = refusal(tmp_path, {"demo/__init__.py": "", "demo/a.py": text}, lost=["demo.lost"])
     assert error.code == "verify-failed"
     assert error.details["problems"][0].startswith("import demo.a: ")
+
+
+MACOS = "import ctypes\nctypes.CDLL(None).SecItemAdd"
+
+
+def test_module_of_another_platform_need_not_work_and_is_told(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/macos/__init__.py": "", "demo/macos/api.py": MACOS}
+    report = verified(tmp_path, modules)
+    assert report["imported"] == ["demo", "demo.macos"]
+    (remark,) = report["remarks"]
+    assert remark.startswith("demo.macos.api seems to be for another platform, and cannot be imported here: ")
+
+
+def test_module_that_asks_for_a_library_of_the_host_is_told(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo/__init__.py": "", "demo/gpu.py": "import ctypes\nctypes.CDLL('libgpu.so.1')"})
+    (remark,) = report["remarks"]
+    assert remark.startswith(
+        "demo.gpu cannot be imported on a host without a library that it asks for: OSError: libgpu"
+    )
+
+
+GUARD = "import sys\nif sys.platform != 'win32':\n    raise RuntimeError('for Windows')"
+
+
+@pytest.mark.parametrize("text", ["import winreg", "import ctypes\nctypes.windll", GUARD])
+def test_module_of_another_platform_at_the_top_need_not_work_beside_one_that_does(tmp_path: Path, text: str) -> None:
+    report = verified(tmp_path, {"demo.py": "", "demo_helper.py": text})
+    assert report["imported"] == ["demo"]
+    assert report["remarks"][0].startswith("demo_helper seems to be for another platform")
+
+
+@pytest.mark.parametrize("text", ["import winreg", GUARD])
+def test_wheel_of_nothing_but_modules_of_another_platform_is_not_proven(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, {"demo.py": text}).code == "verify-failed"
+
+
+def test_recipe_that_names_a_module_of_another_platform_wants_it_to_work(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/macos.py": MACOS}
+    assert refusal(tmp_path, modules, imports=["demo", "demo.macos"]).code == "verify-failed"
+
+
+def test_module_at_the_top_may_want_a_project_that_it_does_not_require(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": "import parent"}, companions=["parent"])
+    assert report["imported"] == ["demo"]
+    assert report["remarks"] == ["demo can be imported only beside parent, which it does not require."]
+
+
+WANTS_PROGRAM = """
+import subprocess
+try:
+    said = subprocess.run(["no-such-git", "version"], stdout=subprocess.PIPE).stdout.split()[2]
+except FileNotFoundError:
+    said = b"0"
+if int(said.split(b".")[0]) < 2:
+    raise ImportError("no git")
+"""
+
+
+def test_module_at_the_top_may_want_a_program_of_the_host(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": WANTS_PROGRAM, "more.py": "import subprocess"})
+    assert report["imported"] == ["demo", "more"]
+    assert report["remarks"] == ["demo can be imported only on a host that has the program no-such-git."]
+
+
+def test_module_that_fails_beside_the_program_too_disproves_the_wheel(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo.py": f"{WANTS_PROGRAM}\n1 / 0"})
+    assert error.details["problems"] == ["import demo: ZeroDivisionError: division by zero"]
 
 
 def test_named_imports_replace_the_others_and_must_all_work(tmp_path: Path) -> None:

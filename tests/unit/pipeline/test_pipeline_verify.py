@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.fakes.engine import ScriptedAgent
+from tests.fakes.engine import Script, ScriptedAgent
 from tests.unit.pipeline_harness import PURE_TAGGED, PipelineHarness, honest_verify, make_wheel
 
-from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
@@ -127,14 +126,7 @@ async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: Pipe
 
     pipeline.engine.scripts = [script]
     job = pipeline.repaired()
-    said = [("demo._lost", True), ("demo._hint", False), (None, True), ("src._kept", True), ("demo._absent", True)]
-    sources = [ExtensionSource(name=name, where="setup.py", certain=certain, required=False) for name, certain in said]
-    job = job.knowing(
-        built=replace(known(job.built), sources=tuple(sources)),
-        repaired=replace(known(job.repaired), extensions=("demo._kept",)),
-    )
-    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(absent_extensions=("demo._absent",)))
-    job = replace(job, claim=replace(job.claim, order=pipeline.order))
+    job = job.knowing(repaired=replace(known(job.repaired), doubtful=("demo._lost",)))
     wheel = known((await verify(job, pipeline.tools)).wheel)
     assert seen["lost"] == ["demo._lost"]
     assert wheel.warnings[-6:] == (
@@ -201,6 +193,49 @@ async def test_wheel_that_does_not_work_is_not_described(
 
     pipeline.engine.scripts = [script]
     with pytest.raises(error):
+        await verify(pipeline.repaired(), pipeline.tools)
+
+
+def wanting(*modules: object) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("need", modules=list(modules))
+        answer = await agent.receive()
+        agent.send("report", imported=["demo", *answer["requirements"], *sorted(agent.files)], remarks=[])
+
+    return script
+
+
+async def test_project_of_a_module_that_the_wheel_does_not_require_goes_in_beside_it(
+    pipeline: PipelineHarness,
+) -> None:
+    pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
+    pipeline.engine.scripts = [wanting("six", "no_such_thing", "demo")]
+    wheel = known((await verify(pipeline.repaired(), pipeline.tools)).wheel)
+    assert wheel.imported_modules == ("demo", "six", PURE_TAGGED, SIX, "uv")
+    assert "no-such-thing, which a module wants, cannot be installed beside the wheel" in pipeline.log.text
+
+
+@pytest.mark.parametrize("modules", [["six"] * 6, ["six @ file:///x"], ["-r"], ["x" * 101], [5]])
+async def test_request_for_anything_but_a_few_modules_is_refused(
+    pipeline: PipelineHarness, modules: list[object]
+) -> None:
+    pipeline.engine.scripts = [wanting(*modules)]
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)
+    assert pipeline.resolver.calls["resolve"] <= 1
+
+
+async def test_modules_are_asked_for_once(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        for _ in range(2):
+            agent.send("need", modules=["six"])
+            await agent.receive()
+
+    pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
+    pipeline.engine.scripts = [script]
+    with pytest.raises(UntrustedOutputError):
         await verify(pipeline.repaired(), pipeline.tools)
 
 
