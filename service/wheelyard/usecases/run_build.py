@@ -14,15 +14,17 @@ from typing import Any, Final, TypeVar
 
 from wheelyard.build_events import note_ended, note_waiting
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
-from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.healing.log_findings import explain, host_findings, read_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
     EngineUnavailableError,
     InternalError,
     OperatorError,
+    VerifyFailedError,
     WheelsMissingError,
     WheelyardError,
     WorkerStoppedError,
@@ -259,24 +261,37 @@ class _Attempt:
 
     async def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
         """Turn an error into data; for a build backend's error, look for the cause in the log."""
-        if isinstance(error, BuildFailedError) and (found := await self._diagnose(error, log)) is not None:
-            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
-            error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
-                release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
-            )
-        return Failure.of(error, stage=stage, log_excerpt=log.excerpt())
+        findings: tuple[Finding, ...] = ()
+        if isinstance(error, BuildFailedError):
+            findings = await self._read_log(error, log)
+            error = self._with_cause(error, stage, findings)
+        elif isinstance(error, VerifyFailedError):
+            findings = host_findings(error.problems)
+        return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
 
-    async def _diagnose(self, error: BuildFailedError, log: AttemptLog) -> Diagnosis | None:
-        """Look for the cause in the log, in another process; a log that exceeds its limits explains nothing."""
+    def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:
+        """Return the error that the most specific finding means; the same one if there is none."""
+        if not findings:
+            return error
+        if findings[0].kind is FindingKind.LIMIT:
+            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
+            reached = granted.reached(findings[0].name, stage, error.use)
+            if reached is not None:
+                return reached
+        cause, remedy = explain(findings, error.network)
+        return BuildFailedError(release=error.release, exit_reason=error.exit_reason, cause=cause, remedy=remedy)
+
+    async def _read_log(self, error: BuildFailedError, log: AttemptLog) -> tuple[Finding, ...]:
+        """Read the log in another process; a log that exceeds its limits explains nothing."""
         release = error.release
         try:
             look = self._tools.parsers.run(
-                diagnose, log.tail(), tuple(error.network), what=f"the log of {release}", caller=release
+                read_findings, log.telling(), tuple(error.network), what=f"the log of {release}", caller=release
             )
             return await look
         except (ValueError, WheelyardError) as refusal:
             _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
-            return None
+            return ()
 
     def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
         """Log the exception that is being handled, and return an error with its reference.
