@@ -51,7 +51,7 @@ HEADERS: Final = (
     # gfortran: a library's modules are files like headers.
     sign(
         FindingKind.HEADER,
-        r"Fatal Error: Cannot (?:open|read) module file .?([\w.+-]{1,100}\.mod)\b.? (?:for reading|opened)",
+        r"Fatal Error: Cannot (?:open|read) module file .?((?:[\w+-]|\.(?!mod\b)){1,100}+\.mod)\b",
         "the Fortran module {0} is missing",
         _HEADER_REMEDY,
     ),
@@ -68,7 +68,8 @@ TOO_OLD: Final = (
     # Meson
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"Invalid version, need '([\w.+-]{1,100}+)' \['([^\]\n]{1,60}+)'\] found '([\w.+~-]{1,40}+)'",
+        r"Invalid version, need '([\w.+-]{1,100}+)' \['([^\]'\n]{1,60}+)'(?:, '[^'\n]{1,60}+'){0,3}+\] found '([\w."
+        r"+~-]{1,40}+)'",
         _OLD_CAUSE,
         NEWER_SUITE,
         bound="{1}",
@@ -77,7 +78,8 @@ TOO_OLD: Final = (
     # pkg-config and pkgconf
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"Requested '([\w.+-]{1,100}+) (>=|=|>) ([\w.+~-]{1,40}+)' but version of [^\n]{1,100}? is ([\w.+~-]{1,40}+)",
+        r"Requested '([\w.+-]{1,100}+) (>=|=|"
+        r">) ([\w.+~-]{1,40}+)' but version of(?>[^\n]{1,100}? is )([\w.+~-]{1,40}+)",
         "it wants {0} {1} {2}, and the builder has {3}",
         NEWER_SUITE,
         bound="{1}{2}",
@@ -112,7 +114,7 @@ TOO_OLD: Final = (
     ),
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"(?i)minimum supported ([\w.+ -]{1,60}) version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?i)minimum supported ((?:(?! version)[\w.+ -]){1,60}+) version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
         r"(?:, installed version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+))?+",
         "it needs {0} {1} or newer, and the builder has an older one",
         NEWER_SUITE,
@@ -122,8 +124,8 @@ TOO_OLD: Final = (
     # The C preprocessor: the project's own check
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"error: #error \"?+((?:[\w-]{1,40} ){0,4}?(?:[Rr]equires?|[Nn]eeds?)(?: at least)? ([\w.+-]{1,60}+)"
-        r"(?: version)? (?:>= ?)?v?(\d{1,9}(?:\.\d{1,9}){1,5}+)[^\n\"]{0,200}+)",
+        r"error: #error \"?+((?>[\w -]{0,80}?(?:[Rr]equires?|[Nn]eeds?) )(?:at least )?+([\w.+-]{1,60}+)"
+        r"(?: version)?+ (?:>= ?)?+v?+(\d{1,9}+(?:\.\d{1,9}+){1,5}+)[^\n\"]{0,200}+)",
         "its source refuses to be compiled here: {0}",
         "If a library is too old, ask for a builder of a newer suite, or build an older release.",
         name="{1}",
@@ -132,9 +134,9 @@ TOO_OLD: Final = (
     # autoconf's AM_PATH_* and many hand-written checks
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"^(?:configure: error|\*{3}|Error|ERROR|error|RuntimeError|Exception|SystemExit): [^\n]{0,40}?"
-        r"\b([A-Za-z][\w.+-]{1,60}+)(?: version)? (?:>= ?|v)?(\d{1,9}(?:\.\d{1,9}){0,5}+)"
-        r"(?: or (?:newer|later|higher|greater|above))? (?:is|are) (?:required|needed)\b",
+        r"^(?:configure: error|\*{3}|Error|ERROR|error|RuntimeError|Exception|SystemExit): "
+        r"([A-Za-z][\w.+-]{1,60}+)(?: version)?+ (?:>= ?|v)?+(\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?: or (?:newer|later|higher|greater|above))?+ (?:is|are) (?:required|needed)\b",
         "it needs {0} {1} or newer",
         NEWER_SUITE,
         bound=">={1}",
@@ -198,7 +200,7 @@ LIBRARIES: Final = (
         "the development files of {0} are missing",
         DEV_PACKAGE_OF,
         package=debian_package,
-        items=r"(?!and\b)([\w.+-]{1,100}+)",
+        items=r"\b(?!and\b)([\w.+-]{1,100}+)",
     ),
     sign(
         FindingKind.LIBRARY,
@@ -210,7 +212,7 @@ LIBRARIES: Final = (
 )
 
 PKG_CONFIG: Final = (
-    # pkg-config and pkgconf; CMake prints the same behind "--   " for what may be optional, and its own error says if not
+    # pkg-config and pkgconf. CMake prints the same behind "--   " for what may be optional; its own error says if not.
     sign(
         FindingKind.PKG_CONFIG,
         r"(?<!--   )\bPackage ['\"]?+([\w.+-]{1,100}+)(?:', required by '[^'\n]{1,100}+'|['\"])?+,?+"
@@ -236,8 +238,8 @@ PKG_CONFIG: Final = (
     ),
     sign(
         FindingKind.PKG_CONFIG,
-        r"ERROR: (?:Automatic wrap-based|Neither a) [^\n]{0,120}?(?:subproject|dependency|subprojects/)[ ']{1,2}+"
-        r"([\w.+-]{1,100}?)(?:\.wrap)?+'? (?:dependency )?+(?:not found|is disabled|failed|does not exist)",
+        r"ERROR: (?:Automatic wrap-based|Neither a) (?>[^\n]{0,80}?(?:subproject|dependency|subprojects/)[ ']{1,2}+)"
+        r"((?:[\w+-]|\.(?!wrap)){1,100}+)",
         _PC_CAUSE,
         _PC_REMEDY,
         package=debian_package,
@@ -263,8 +265,8 @@ PKG_CONFIG: Final = (
     ),
     sign(
         FindingKind.PKG_CONFIG,
-        r"--   (?:No package '|Package ')([\w.+-]{1,100}+)'[^\n]{0,100} (?:not found|found)\n(?:--[^\n]{0,200}\n){0,2}"
-        r"CMake Error at [^\n]{1,200}FindPkgConfig\.cmake",
+        r"--   (?:No package '|Package ')([\w.+-]{1,100}+)'[^\n]{0,100}+\n(?:--[^\n]{0,200}+\n){0,2}+"
+        r"CMake Error at (?:(?!FindPkgConfig)[^\n]){1,200}+FindPkgConfig\.cmake",
         _PC_CAUSE,
         _PC_REMEDY,
         package=debian_package,
@@ -280,8 +282,8 @@ PKG_CONFIG: Final = (
     sign(
         FindingKind.PKG_CONFIG,
         r"pkg-config[\"']?+ (?:[\"']?+--[\w-]{1,60}+[\"']? ){1,9}+[\"']?+([\w.+-]{1,100}+)[\"']?+"
-        r"(?: [\"']?+[\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+)[\"']?+)?[^\n]{0,80}?"
-        r"(?:returned non-zero exit status|did not exit successfully|exited with)",
+        r"(?: [\"']?+[\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+)[\"']?+)?+"
+        r"(?>[^\n]{0,80}?(?:returned non-zero exit status|did not exit successfully|exited with))",
         _PC_CAUSE,
         _PC_REMEDY,
         package=debian_package,
@@ -289,7 +291,7 @@ PKG_CONFIG: Final = (
     ),
     sign(
         FindingKind.PKG_CONFIG,
-        r"[`\"']?pkg-config[`\"']?+ exited with [^\n]{0,80}\n(?:[^\n]{0,200}\n){0,3}?[^\n]{0,40}?--libs (?:--cflags )?"
+        r"pkg-config[`\"']?+ exited with [^\n]{0,80}+\n(?>(?:[^\n-]|\n|-(?!-libs)){0,300}+)--libs (?:--cflags )?+"
         r"([\w.+-]{1,100}+)(?: [\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+))?+",
         _PC_CAUSE,
         _PC_REMEDY,
@@ -310,14 +312,15 @@ CMAKE: Final = (
     # FindPython's components
     sign(
         FindingKind.PYTHON_MODULE,
-        r"Could NOT find Python\d?+ [^\n]{0,100}?\(missing:[^\n)]{0,200}?\bNumPy\b",
+        r"Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^\n)]{0,200}?\bNumPy\b)",
         MODULE_CAUSE,
         MODULE_REMEDY,
         name="numpy",
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"Could NOT find Python\d?+ [^\n]{0,100}?\(missing:[^\n)]{0,200}?\b(?:Development\.Embed|Python\d?_LIBRARIES)\b",
+        r"Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^\n)]{0,150}?\b(?:Development\.Embed|"
+        r"Python\d?+_LIBRARIES)\b)",
         "it links libpython, and the builders' Pythons have no shared library",
         "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
         "config-settings make the project leave it out.",
@@ -342,7 +345,7 @@ CMAKE: Final = (
     sign(
         FindingKind.CMAKE_PACKAGE,
         r"CMake Error[^\n]{0,300}+\n\s{0,20}+Could NOT find ([\w.+-]{1,100}+)(?!:? Found unsuitable)"
-        r"(?:[^\n]{0,200}?\(Required\s{1,8}is\s{1,8}at\s{1,8}least\s{1,8}version\s{1,8}\"([\w.+~-]{1,40}+)\"\))?",
+        r"(?:(?:[^\n(]|\((?!Required)){0,200}+\(Required is at least version \"([\w.+~-]{1,40}+)\"\))?+",
         _CMAKE_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
@@ -375,7 +378,7 @@ CMAKE: Final = (
     # find_library with REQUIRED
     sign(
         FindingKind.LIBRARY,
-        r"Could not find ([\w+-]{1,100}?)_?(?:LIBRARY|LIBRARIES|LIB) using the following (?:files|names):"
+        r"Could not find ((?:(?!_?LIB)[\w+-]){1,100}+)_?LIB\w{0,6}+ using the following (?:files|names):"
         r"(?: (?:lib)?([\w+-]{1,100}+))?+",
         _LIBRARY_CAUSE,
         DEV_PACKAGE_OF,
@@ -384,7 +387,7 @@ CMAKE: Final = (
     ),
     sign(
         FindingKind.HEADER,
-        r"Could not find [\w+-]{1,100}?_?(?:INCLUDE\w{0,20}) using the following files: ([\w./+-]{1,200}+)",
+        r"Could not find (?:(?!INCLUDE)[\w+-]){1,100}+INCLUDE\w{0,20}+ using the following files: ([\w./+-]{1,200}+)",
         _HEADER_CAUSE,
         _HEADER_REMEDY,
         package=package_of_header,
@@ -392,8 +395,7 @@ CMAKE: Final = (
     # Variables that find_library or find_path could not set
     sign(
         FindingKind.LIBRARY,
-        r"they are set to NOTFOUND\.\n[^\n]{1,200}\n(?:[^\n]{1,200}\n)?\s{0,8}([\w+-]{1,60}?)_(?:LIBRARY|LIBRARIES|LIB|"
-        r"INCLUDE_DIRS?|INCLUDE_PATH)\b",
+        r"they are set to NOTFOUND\.\n[^\n]{1,200}+\n(?:[^\n]{1,200}+:\n)?+\s{0,8}+((?:(?!_LIB|_INC)[\w+-]){1,60}+)_",
         "CMake does not find {0}",
         DEV_PACKAGE_OF,
         package=debian_package,
@@ -440,7 +442,8 @@ TOOLCHAINS: Final = (
     sign(
         FindingKind.TOOLCHAIN,
         r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?+,?+ is not installed|rustc.{0,20}not found|"
-        r"rust not found, installing|\bcargo: (?:command )?not found|failed to (?:run|execute|start)[^\n]{0,40} `?(?:cargo|rustc)\b",
+        r"rust not found, installing|\bcargo: (?:command )?not found|failed to (?:run|execute|"
+        r"start)[^\n]{0,40} `?(?:cargo|rustc)\b",
         "it needs a Rust toolchain",
         name="rust",
     ),
@@ -503,7 +506,8 @@ PROGRAMS: Final = (
     sign(
         FindingKind.PROGRAM,
         r"raise child_exception_type[^\n]{0,200}+\n(?:[ ^~]{1,200}+\n)?+"
-        r"(?:FileNotFoundError|OSError): \[Errno 2\] No such file or directory: [b]?'(?:/[\w./+-]{0,200}/)?([^'\n/]{1,100}+)'",
+        r"(?:FileNotFoundError|"
+        r"OSError): \[Errno 2\] No such file or directory: [b]?'(?:/[\w./+-]{0,200}/)?([^'\n/]{1,100}+)'",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,
@@ -540,14 +544,14 @@ PROGRAMS: Final = (
     ),
     sign(
         FindingKind.PROGRAM,
-        r"\b(?:make|gmake|env)(?:\[\d{1,3}+\])?+: [‘'`]?([\w.+-]{1,100}+)['’]?: No such file or directory",
+        r"\b(?:make|gmake|env)(?:\[\d{1,3}+\])?+: [\u2018'`]?([\w.+-]{1,100}+)['\u2019]?: No such file or directory",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
-        r"(?:gcc|g\+\+|cc|c\+\+|clang): fatal error: cannot execute [‘'`](?:cc1plus|cc1obj|f951|as)['’]",
+        r"(?:gcc|g\+\+|cc|c\+\+|clang): fatal error: cannot execute [\u2018'`](?:cc1plus|cc1obj|f951|as)['\u2019]",
         "the compiler of the builder is not complete",
         _PROGRAM_REMEDY,
         name="g++",
@@ -562,8 +566,7 @@ PROGRAMS: Final = (
     ),
     sign(
         FindingKind.PROGRAM,
-        r"(?:ERROR|Dependency lookup)[^\n]{0,60}: (?:Could not detect |Pkg-config binary |Pkg-config for machine )"
-        r"([Nn]inja|missing|host machine|build machine)?",
+        r"(Pkg-config (?:binary [^\n]{0,60}?missing|for machine [\w ]{1,20}? not found))",
         "the program pkg-config is missing",
         _PROGRAM_REMEDY,
         name="pkg-config",
@@ -571,20 +574,23 @@ PROGRAMS: Final = (
     # Prose: "Unable to find swig", "h5cc not found", "CMake must be installed"
     sign(
         FindingKind.PROGRAM,
-        r"(?i:unable to find|cannot find|can't find|could not find|couldn't find|unable to locate|please install|failed to find)"
-        r" (?:the )?(?:program |command |executable )?['\"`]?(swig|cmake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|doxygen|"
+        r"(?i:unable to find|cannot find|can't find|could not find|couldn't find|unable to locate|please install|"
+        r"failed to find)"
+        r" (?:the )?+(?:program |command |executable )?+['\"`]?+(swig|cmake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|"
+        r"doxygen|"
         r"protoc|mpicc|mpicxx|nvcc|autoconf|automake|libtool|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|go|perl|"
-        r"patchelf|gperf|re2c|ragel|thrift|llvm-config|[\w-]{1,40}[-_]config)['\"`]?(?![\w.-])",
+        r"patchelf|gperf|re2c|ragel|thrift|(?:(?![-_]config\b)[\w-]){1,40}+[-_]config)(?![\w.-])",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
-        r"(?<![\w./-])['\"`]?(swig|[Cc][Mm]ake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|autoconf|"
+        r"(?<![\w./-])(swig|[Cc][Mm]ake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|"
+        r"autoconf|"
         r"automake|libtoolize|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|go|golang|perl|gperf|re2c|ragel|"
-        r"llvm-config)['\"`]?(?: (?:program|command|executable|compiler|binary))? (?:was |is |must be |could )"
-        r"{0,2}(?:not found|not be found|not installed|missing|installed to build)",
+        r"llvm-config)['\"`]?+(?: (?:program|command|executable|compiler|binary))?+ (?:was |is |must be |could )?+"
+        r"(?:not found|not be found|not installed|missing|installed to build)",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,

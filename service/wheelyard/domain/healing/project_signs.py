@@ -29,7 +29,7 @@ DRIFT: Final = (
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error in .{1,100}? setup command: ([^\n]{1,200}+)",
+        r"error in (?>.{1,100}? setup command: )([^\n]{1,200}+)",
         "setuptools does not accept its setup.py: {0}",
         _OLDER_SETUPTOOLS,
         name="setuptools",
@@ -50,24 +50,14 @@ DRIFT: Final = (
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"(License classifiers (?:have been superseded|are deprecated))[^\n]{0,300}+\n(?:[^\n]{0,300}+\n){0,12}?"
-        r"[^\n]{0,60}(?:InvalidConfigError|SetuptoolsDeprecationWarning|error)\b",
+        r"\b(?:InvalidConfigError|RemovedConfigError|DistutilsOptionError|DistutilsSetupError): ([^\n]{1,200}+)",
         "setuptools refuses its metadata: {0}",
         _OLDER_SETUPTOOLS,
         name="setuptools",
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"(?:setuptools\.errors\.\w{1,40}|InvalidConfigError|distutils\.errors\.DistutilsOptionError): ((?:License "
-        r"classifiers|Cannot|Invalid|invalid|Newlines|Unknown)[^\n]{0,200}+)",
-        "setuptools refuses its metadata: {0}",
-        _OLDER_SETUPTOOLS,
-        name="setuptools",
-    ),
-    sign(
-        FindingKind.BACKEND_DRIFT,
-        r"AttributeError: (?:module|type object|cython_function_or_method)? ?'(setuptools|distutils)[\w.]{0,60}' "
-        r"has no attribute '\w{1,60}'",
+        r"AttributeError: (?:module |type object )?+'((?:setuptools|distutils)[\w.]{0,60}+)' has no attribute",
         "it uses what {0} no longer has",
         _OLDER_SETUPTOOLS,
         name="setuptools",
@@ -91,7 +81,8 @@ DRIFT: Final = (
         FindingKind.BACKEND_DRIFT,
         r"(?:ImportError: cannot import name '[\w.]{1,60}+' from|ModuleNotFoundError: No module named|"
         r"AttributeError: module) '((?:numpy|Cython|pybind11|skbuild|scikit_build_core|wheel|mesonpy|poetry|flit_core|"
-        r"hatchling|pdm|setuptools_scm|setuptools_rust|pkgconfig)(?:\.[\w.]{1,60}+)?)'(?: has no attribute|(?<=[\w]\.\w')| \()",
+        r"hatchling|pdm|setuptools_scm|setuptools_rust|pkgconfig)(?:\.[\w.]{1,60}+)?)'(?: has no attribute|"
+        r"(?<=[\w]\.\w')| \()",
         "it uses what {0} no longer has",
         _OLDER,
         name="{0}",
@@ -106,15 +97,15 @@ DRIFT: Final = (
     # numpy 2 removed parts of its C API: https://numpy.org/doc/stable/numpy_2_0_migration_guide.html
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error: ([‘'](?:struct )?_?PyArray_?\w{0,40}[’'] [^\n]{0,60}has no member named [‘'][\w]{1,60}[’'])",
+        r"error: ([\u2018'](?:struct )?+_?+PyArray\w{0,40}+(?>[^\n]{0,60}?has no member named )[^\n]{1,60}+)",
         _NUMPY_CAUSE,
         _OLDER_NUMPY,
         name="numpy",
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error: ((?:no member named '\w{1,60}' in '(?:struct )?_?PyArray|[‘'](?:NPY_|PyArray_|npy_|PyUFunc_)\w{1,60}[’']"
-        r" (?:undeclared|was not declared))[^\n]{0,120}+)",
+        r"error: ((?:no member named '\w{1,60}+' in '(?:struct )?+_?+PyArray|[\u2018'](?:NPY_|PyArray_|npy_|PyUFunc_)"
+        r"\w{1,60}+[\u2019'] (?:undeclared|was not declared))[^\n]{0,120}+)",
         _NUMPY_CAUSE,
         _OLDER_NUMPY,
         name="numpy",
@@ -128,7 +119,8 @@ DRIFT: Final = (
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"AttributeError: (`?np\.\w{1,40}`? was removed in the NumPy 2\.0 release|module 'numpy' has no attribute '\w{1,60}')",
+        r"AttributeError: (`?np\.\w{1,40}`? was removed in the NumPy 2\.0 release|"
+        r"module 'numpy' has no attribute '\w{1,60}')",
         "it uses what numpy no longer has: {0}",
         _OLDER_NUMPY,
         name="numpy",
@@ -136,10 +128,10 @@ DRIFT: Final = (
     # Cython 3: https://cython.readthedocs.io/en/latest/src/userguide/migrating_to_cy30.html
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"\.p(?:yx|xd|xi|y):\d{1,9}:\d{1,6}: ((?:undeclared name not builtin: (?:long|unicode|basestring|xrange|unichr|"
-        r"reduce|file|cmp|buffer)|Compiler crash|Cannot assign type '[^'\n]{1,120}' to '[^'\n]{1,120}'|Invalid use of|"
+        r"\.p[yx][xdi]?+:\d{1,9}+:\d{1,6}+: ((?>undeclared name not builtin: (?:long|unicode|basestring|xrange|unichr|"
+        r"reduce|file|cmp|buffer)|Compiler crash|Cannot assign type|Invalid use of|"
         r"Exception clause|The keyword 'nogil'|Calling gil-requiring|Expected an identifier|Invalid (?:use|type)|"
-        r"'[\w]{1,40}' (?:is not a constant|redeclared)|[Nn]o(?:except|gil)|cimported module has no attribute|"
+        r"'\w{1,40}+' (?:is not a constant|redeclared)|[Nn]o(?:except|gil)|cimported module has no attribute|"
         r"Cannot (?:take address|convert|coerce))[^\n]{0,160}+)",
         _CYTHON_CAUSE,
         _OLDER_CYTHON,
@@ -155,9 +147,10 @@ DRIFT: Final = (
     # C sources that an old Cython made, with a newer Python: they must be made anew.
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error: ([‘'](?:PyThreadState|struct _ts|_PyErr_StackItem|PyLongObject|struct _longobject|PyUnicodeObject|PyTypeObject|"
-        r"struct _typeobject|PyFrameObject|struct _frame)\b[^\n]{0,60} has no member named [‘'](?:exc_\w{1,20}|curexc_\w{1,20}|"
-        r"ob_digit|tp_print|use_tracing|f_lasti|f_code)[’'])",
+        r"error: ([\u2018'](?>PyThreadState|struct _ts|_PyErr_StackItem|PyLongObject|struct _longobject|"
+        r"PyUnicodeObject|PyTypeObject|"
+        r"struct _typeobject|PyFrameObject|struct _frame)\b(?>[^\n]{0,60}? has no member named [\u2018'])"
+        r"(?:exc_|curexc_|ob_digit|tp_print|use_tracing|f_lasti|f_code)[^\n]{0,40}+)",
         "its C sources were made by a Cython that is older than this Python: {0}",
         "Ask for a newer release, or let the build make them anew: cython in build-requires.add.",
         name="",
@@ -168,7 +161,8 @@ MODULES: Final = (
     # A module that another project's wheel has. Those that Python had are refusals of the project, below.
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"(?:ModuleNotFoundError|ImportError): No module named '?(imp|asynchat|asyncore|smtpd|cgi|cgitb|pipes|crypt|lib2to3|"
+        r"(?:ModuleNotFoundError|ImportError): No module named '?(imp|asynchat|asyncore|smtpd|cgi|cgitb|pipes|crypt|"
+        r"lib2to3|"
         r"telnetlib|nntplib|imghdr|sndhdr|uu|xdrlib|audioop|aifc|chunk|msilib|nis|ossaudiodev|spwd|sunau|mailcap|"
         r"ConfigParser|StringIO|cStringIO|urllib2|urlparse|Queue|commands|__builtin__|cPickle|httplib|"
         r"binhex|formatter|parser|symbol|macpath|dummy_threading|smtpd|tkMessageBox|Tkinter)'?(?![\w.])",
@@ -197,21 +191,21 @@ MODULES: Final = (
     # Cython, and cimports of other projects
     sign(
         FindingKind.PYTHON_MODULE,
-        r"\.p(?:yx|xd|xi):\d{1,9}:\d{1,6}: '([\w]{1,60}+)(?:[./][\w./]{0,100})?\.pxd' not found",
+        r"\.p(?:yx|xd|xi):\d{1,9}+:\d{1,6}+: '([\w]{1,60}+)[\w./]{0,100}+' not found",
         "Cython does not find the declarations of {0}",
         MODULE_REMEDY,
     ),
     # Meson
     sign(
         FindingKind.PYTHON_MODULE,
-        r"ERROR: (?:python3?|<[^>\n]{1,100}>) is missing modules: ([\w.]{1,60}+)",
+        r"ERROR: (?:python3?+|<[^>\n]{1,100}+>) is missing modules: ([\w.]{1,60}+)",
         MODULE_CAUSE,
         MODULE_REMEDY,
     ),
     # build, pip
     sign(
         FindingKind.PYTHON_MODULE,
-        r"Cannot import '([\w]{1,60})[\w.:]{0,100}'",
+        r"Cannot import '([\w]{1,60}+)[\w.:]{0,100}+'",
         "its build backend {0} cannot be imported",
         MODULE_REMEDY,
     ),
@@ -230,8 +224,10 @@ MODULES: Final = (
     # Prose: "Cython is required", "please install cython", "You need numpy"
     sign(
         FindingKind.PYTHON_MODULE,
-        r"(?i:please install|you need|you must install|could not import|unable to import|cannot import|requires|need to install"
-        r"|failed to import) (?:the )?(?:python )?(?:module |package )?['\"`]?((?i:cython|numpy|pybind11|cffi|setuptools|"
+        r"(?i:please install|you need|you must install|could not import|unable to import|cannot import|requires|"
+        r"need to install"
+        r"|failed to import) (?:the )?+(?:python )?+(?:module |package )?+['\"`]?+((?i:cython|numpy|pybind11|cffi|"
+        r"setuptools|"
         r"setuptools_scm|scikit-build|scipy|nanobind|pythran|packaging|jinja2|mako|ply|pycparser|sip|wheel))\b",
         MODULE_CAUSE,
         MODULE_REMEDY,
@@ -248,29 +244,31 @@ MODULES: Final = (
 CRATES: Final = (
     sign(
         FindingKind.CRATES_LOCK,
-        r"(?:the lock file|`?Cargo\.lock`?)[^\n]{0,300}? needs to be updated but --(?:locked|frozen|offline) was passed",
+        r"\block file \S{0,300}+ needs to be updated",
         "its Cargo.lock is out of date",
         _LOCK_REMEDY,
         name="Cargo.lock",
     ),
     sign(
         FindingKind.CRATES_LOCK,
-        r"cannot (?:update|create) the lock file [^\n]{0,300}? because --(?:locked|frozen|offline) was passed",
+        r"cannot (?:update|create) the lock file (?>[^\n]{0,300}? because --)",
         "its Cargo.lock is missing or out of date",
         _LOCK_REMEDY,
         name="Cargo.lock",
     ),
     sign(
         FindingKind.CRATES_LOCK,
-        r"(?i)(?:cargo\.lock|lock file)`?(?: file)?[^\n]{0,60}? (?:does not exist|not found|is missing|must be present|"
-        r"out of date|failed to parse)",
+        r"(?i)(?>cargo\.lock|lock file)`?+(?: file)?+(?>[^\n]{0,60}? (?:does not exist|not found|is missing|"
+        r"must be present|"
+        r"out of date|failed to parse))",
         "its Cargo.lock is missing or out of date",
         _LOCK_REMEDY,
         name="Cargo.lock",
     ),
     sign(
         FindingKind.CRATES_LOCK,
-        r"error: no matching package (?:named `?[\w-]{1,64}`? )?found\n(?:[^\n]{0,200}\n){0,4}?location searched: [^\n]{0,200}",
+        r"error: no matching package (?:named `?[\w-]{1,64}`? )?found\n(?:[^\n]{0,200}\n){0,4}?location searched: ["
+        r"^\n]{0,200}",
         "its Cargo.lock does not name a crate that it needs",
         _LOCK_REMEDY,
         name="Cargo.lock",
@@ -287,18 +285,19 @@ REFUSES: Final = (
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"(?:Package '[\w.-]{1,60}' requires a different Python|(?:RuntimeError|SystemExit|Error|error|ERROR|Exception): "
-        r"[^\n]{0,80}?(?:Python (?:version )?(?:>=|<=|<|>|==)? ?\d\.\d{1,2}[^\n]{0,60}? (?:is |are )?(?:required|not supported|"
-        r"unsupported)|(?:requires?|needs?|supports?|only versions|Cannot install on) Python ?(?:version )?(?:>=|<=|<|>|==)? ?\d"
-        r"|Python 2))([^\n]{0,200}+)",
+        r"(requires a different Python|(?>Error|Exit|error|ERROR|Exception): (?>[^\n]{0,50}?[Pp]ython)(?: version)?+ ?+"
+        r"(?>[<>=]{1,2}+ ?+\d|is |\d)(?>[^\n]{0,60}?(?:required|supported|or (?:newer|later|higher|above)))|"
+        r"(?>Error|Exit|error|ERROR|Exception): (?>[^\n]{0,50}?(?:equires?|eeds?|upports?|only for|"
+        r"on) [Pp]ython) ?+[<>=23])",
         "it refuses this version of Python",
         "Ask for another release or another Python.",
         name="python",
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"(?:Error|error|ERROR|Exit|Exception): ([^\n]{0,120}?(?i:unsupported|not supported|only (?:works|supported|available|runs) "
-        r"on|requires (?:windows|macos|mac os|darwin))[^\n]{0,120}+)",
+        r"(?>Error|error|ERROR|Exit|Exception): ((?>[^\n]{0,70}?(?i:unsupported|not supported|only (?:works|"
+        r"supported|available|runs) "
+        r"on|requires (?:windows|macos|mac os|darwin)))[^\n]{0,120}+)",
         "it refuses this platform: {0}",
         "",
         name="",
@@ -336,14 +335,14 @@ REFUSES: Final = (
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"^[^\n]{0,120}?meson\.build:\d{1,6}:\d{1,6}: ERROR: Problem encountered: ([^\n]{1,300}+)",
+        r"\bmeson\.build:\d{1,6}+:\d{1,6}+: ERROR: Problem encountered: ([^\n]{1,300}+)",
         "its Meson project refuses: {0}",
         "",
         name="",
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"^[^\n]{0,120}?meson\.(?:build|options):\d{1,6}:\d{1,6}: ERROR: ([^\n]{1,300}+)",
+        r"\bmeson\.(?:build|options):\d{1,6}+:\d{1,6}+: ERROR: ([^\n]{1,300}+)",
         "its Meson project fails: {0}",
         "",
         name="",
@@ -378,14 +377,14 @@ CODE: Final = (
     # Test programs of a configure step are excluded: they may fail in a build that succeeds.
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^((?!\S{0,200}conf(?:ig)?test)[\w./+-]{1,200}+)(:\d{1,9}+):\d{1,9}+: (?:fatal )?+error: "
+        r"^((?!\S{0,60}conf(?:ig)?test)[\w./+-]{1,200}+)(:\d{1,9}+):\d{1,9}+: (?:fatal )?+error: "
         r"(?!#error|[\w./+-]{1,200}: No such file|'[\w./+-]{1,200}' file not found)([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Rust
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^error(?:\[E\d{4}\])?: ([^\n]{1,200}+)\n +--> ([\w./+-]{1,200}+)(:\d{1,9}+)",
+        r"^error(?:\[E\d{4}\])?: ([^\n]{1,200}+)\n {1,8}+--> ([\w./+-]{1,200}+)(:\d{1,9}+)",
         "{1}{2} does not compile: {0}",
         name="{1}",
     ),
@@ -402,44 +401,47 @@ CODE: Final = (
     # Fortran
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^([\w./+-]{1,200}\.[fF]\w{0,3}+)(:\d{1,9}+):\d{1,6}:\n(?:[^\n]{0,200}\n){1,5}?(?:Fatal )?Error: ([^\n]{1,300}+)",
+        r"^([\w./+-]{1,200}+)(:\d{1,9}+):\d{1,6}+:\n(?:(?!(?:Fatal )?Error)[^\n]{0,200}+\n){1,5}+(?:Fatal )?Error: "
+        r"([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Cython
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^([\w./+-]{1,200}\.p(?:yx|xd|xi|y))(:\d{1,9}+):\d{1,6}: ([^\n]{1,300}+)",
+        r"^((?:[\w/+-]|\.(?!p(?:yx|xd|xi|y):)){1,200}+\.p(?:yx|xd|xi|"
+        r"y))(:\d{1,9}+):\d{1,6}+: (?!warning)([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Go
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^([\w./+-]{1,200}\.go)(:\d{1,9}+):\d{1,6}: ([^\n]{1,300}+)",
+        r"^((?:[\w/+-]|\.(?!go:)){1,200}+\.go)(:\d{1,9}+):\d{1,6}+: ([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Assemblers
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^([\w./+-]{1,200}\.[sS])(:\d{1,9}+): Error: ([^\n]{1,300}+)",
+        r"^((?:[\w/+-]|\.(?![sS]:)){1,200}+\.[sS])(:\d{1,9}+): Error: ([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Python sources that this Python cannot read
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^ {0,8}File \"([^\"\n]{1,200})\", line (\d{1,9}+)\n(?:[^\n]{0,200}\n){0,4}?(?:\w{1,20}\.)?"
+        r"^ {0,8}+File \"([^\"\n]{1,200}+)\", line (\d{1,9}+)\n(?:(?=[ ^~])[^\n]{0,200}+\n){0,4}+"
         r"(SyntaxError|IndentationError|TabError): ([^\n]{1,300}+)",
         "{0}:{1} is no Python of this version: {3}",
     ),
     # Linkers
     sign(
         FindingKind.COMPILE_ERROR,
-        r"\bundefined reference to [`‘']([\w.:~<>(), *&-]{1,120}+)",
+        r"\bundefined reference to [`\u2018']([\w.:~<>(), *&-]{1,120}+)",
         "it links nothing that has {0}",
         "A library is missing from its own list, or too old.",
     ),
     sign(
         FindingKind.COMPILE_ERROR,
-        r"\b(?:ld|collect2): (?:error: )?([^\n]{1,200}?(?:recompile with -fPIC|multiple definition|undefined symbol)[^\n]{0,100}+)",
+        r"\b(?>ld|collect2): ((?>[^\n]{1,120}?(?:recompile with -fPIC|multiple definition|"
+        r"undefined symbol))[^\n]{0,100}+)",
         "it does not link: {0}",
         name="",
     ),

@@ -15,7 +15,7 @@ from wheelyard.domain.healing.findings import Finding, FindingKind
 MAX_LINE: Final = 300
 """Characters of a line or a cause that a finding keeps."""
 _NAME: Final = re.compile(r"(?![-/])[\w.+/-]{1,100}", re.ASCII)
-_BOUND: Final = re.compile(r"(?:[<>=!~]{1,2})?[\w.+*~-]{1,40}(?:,[<>=!~]{1,2}[\w.+*~-]{1,40}){0,3}", re.ASCII)
+_BOUND: Final = re.compile(r"[<>=!~]{0,2}+[\w.+*~-]{1,40}+(?:,[<>=!~]{1,2}+[\w.+*~-]{1,40}+){0,3}+", re.ASCII)
 _NAMELESS: Final = frozenset(
     {
         FindingKind.BACKEND_DRIFT,
@@ -162,12 +162,13 @@ def finding_of(  # noqa: PLR0913  (the fields of a finding)
 
 def _of_toolchain(finding: Finding, toolchain: str) -> Finding:
     floor = finding.bound if finding.bound.startswith(">=") else ""
+    cause = finding.cause if finding.kind is FindingKind.TOOLCHAIN else _NEEDS[toolchain]
     return replace(
         finding,
         kind=FindingKind.TOOLCHAIN,
         name=toolchain,
         bound=floor,
-        cause=_NEEDS.get(toolchain, finding.cause) + (f" {floor.removeprefix('>=')} or newer" if floor else ""),
+        cause=cause + (f" {floor.removeprefix('>=')} or newer" if floor else ""),
         remedy=f'Put toolchains = ["{toolchain}{floor}"] into the recipe.' if toolchain in _NEEDS else finding.remedy,
     )
 
