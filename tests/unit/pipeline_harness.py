@@ -12,6 +12,7 @@ from typing import Any
 
 from packaging.tags import parse_tag
 from tests.contract.samples import BEGINNING, TARGET, ManualClock
+from tests.fakes.archives import FakeArchives
 from tests.fakes.engine import MemoryEngine, ScriptedAgent
 from tests.fakes.images import MemoryImages
 from tests.fakes.index import MemoryIndex
@@ -24,6 +25,7 @@ from wheelyard.domain.builds.build import BuildOrder, SdistSource
 from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.sdist.need import Need
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -157,7 +159,9 @@ class PipelineHarness:
     uploads: OpenUploads = field(default_factory=OpenUploads)
     crates: MemoryCrates = field(default_factory=MemoryCrates)
     parsers: InlineParsers = field(default_factory=InlineParsers)
+    archives: FakeArchives = field(default_factory=FakeArchives)
     pyproject: bytes | None = None
+    needs: tuple[Need, ...] = ()
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
@@ -174,6 +178,8 @@ class PipelineHarness:
             crates=self.crates,
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
+            archives=self.archives,
+            read_needs=lambda _: self.needs,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,

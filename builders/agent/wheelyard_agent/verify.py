@@ -18,6 +18,7 @@ from wheelyard_agent.commands import run_commands
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.imports import ImportResult, import_modules, load_library, site_of
 from wheelyard_agent.job import JobError, clean_environment, run, say
+from wheelyard_agent.libraries import Resolution, find_packages, installed_files, resolve_libraries
 from wheelyard_agent.modules import is_for_import, list_modules, other_startup_files
 from wheelyard_agent.platforms import refuses_platforms
 from wheelyard_agent.sealed_tree import SealedTree, describe_changes
@@ -33,6 +34,7 @@ _SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's p
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
     """Run a ``verify`` job: ``wheel``, ``project``, ``installer``, ``expect_extensions``, ``lost``, the recipe's tests.
 
+    ``names_packages`` asks for the system packages of the libraries that the wheel uses.
     The recipe's commands run last, with their requirements. Imports are verified without these, except for modules that
     the recipe names and nested extension modules, which may need a companion.
     """
@@ -42,16 +44,28 @@ def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     extensions = [name for name in extensions if is_for_import(name)]  # modules of tests need the tests' requirements
     environment = _Environment(channel, job, inbox, scratch)
     environment.make()
-    results, remarks = _prove_imports(job, extensions, environment)
-    run_commands(
-        job["commands"], job["files"], folder=scratch / "test", environment=environment.folder, env=environment.env
-    )
+    try:
+        results, remarks = _prove_imports(job, extensions, environment)
+        run_commands(
+            job["commands"], job["files"], folder=scratch / "test", environment=environment.folder, env=environment.env
+        )
+    except JobError as failure:
+        missing = list(environment.resolve_libraries().missing)
+        raise JobError(failure.code, **failure.details, missing_libraries=missing) from failure
+    libraries = environment.resolve_libraries()
     imported = [result.module for result in results if result.error is None]
     skipped = {result.module: result.error for result in results if result.error is not None}
     say(f"imported {len(imported)} modules")
     for module, error in skipped.items():
         say(f"{module} could not be imported here, and need not be: {error}")
-    channel.send("report", imported=imported, skipped=skipped, remarks=remarks)
+    channel.send(
+        "report",
+        imported=imported,
+        skipped=skipped,
+        remarks=remarks,
+        missing_libraries=list(libraries.missing),
+        packages=find_packages(libraries.found, env=environment.env) if job["names_packages"] else {},
+    )
 
 
 class _Environment:
@@ -122,6 +136,10 @@ class _Environment:
         self._settle(module)
         return loaded
 
+    def resolve_libraries(self) -> Resolution:
+        """Return how the libraries that the wheel's native files need are resolved."""
+        return resolve_libraries(installed_files(self._inbox / self._job["wheel"], self.site), self.site, env=self.env)
+
     def _settle(self, module: str) -> None:
         """Restore the environment for the next module; fail if a changed file cannot be restored."""
         changes = self._seal.restore() if self._seal is not None else []
@@ -163,9 +181,11 @@ def _prove_imports(
     foreign = _find_foreign(results, {*job["imports"], *extensions}, environment.site)
     excused = {one.module for one in results if (one.module in below and one.is_excused) or one in loaded}
     excused |= {one.module for one in foreign}
-    problems = [_describe(one) for one in results if not _is_acceptable(one, one.module in promised - excused)]
-    if problems:
-        raise JobError("verify-failed", problems=problems[:_MAX_PROBLEMS])
+    failed = [one for one in results if not _is_acceptable(one, one.module in promised - excused)]
+    if failed:
+        problems = [_describe(one) for one in failed[:_MAX_PROBLEMS]]
+        companions = sorted({one.companion for one in failed if one.companion})
+        raise JobError("verify-failed", problems=problems, missing_modules=companions[:_MAX_PROBLEMS])
     lacking = [one for one in results if one.lacks]
     wanting = [one for one in results if one.wants_library]
     return results, [

@@ -22,6 +22,7 @@ from wheelyard.interfaces import (
     MetricStore,
     ParserPool,
     RecipeRegistry,
+    SuiteArchives,
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
@@ -31,6 +32,7 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
+from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
@@ -98,12 +100,15 @@ class ApiServices:
     """Returns the disk usage of the state directory; it can take seconds."""
     queue: ShowQueue
     recipes: RecipeRegistry
+    manage_recipes: ManageRecipes
     defaults: Target
     """The target of a request without a Python or a platform."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]
     """Returns the builders, and the workers' images of them."""
     index: IndexServices
     """The services of the index."""
+    archives: SuiteArchives
+    """The suites' package archives."""
     http_metrics: HttpMetrics = field(default_factory=HttpMetrics)
     """HTTP metrics of this process."""
     image_content: Callable[[str], Awaitable[ImageContent]] | None = None

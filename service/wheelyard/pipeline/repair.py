@@ -59,6 +59,7 @@ async def repair(job: Job, tools: Tools) -> Job:
             extensions=_names_of_extensions(job),
             may_be_pure=job.claim.order.recipe.is_pure is True,
             exclude=list(job.claim.order.recipe.excluded_libraries),
+            graft=list(job.claim.order.recipe.grafted_beyond_policy),
         )
         message = await expect_report(conversation, job, tools, stage=Stage.REPAIR)
         path = received_wheel(conversation, message)

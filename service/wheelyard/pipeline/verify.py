@@ -24,7 +24,9 @@ from wheelyard.errors import (
 from wheelyard.pipeline.build import python_path
 from wheelyard.pipeline.container_job import expect_report, note_network, open_job
 from wheelyard.pipeline.conversation import Conversation, Message
+from wheelyard.pipeline.host_libraries import find_host_libraries
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
+from wheelyard.pipeline.wheel_report import read_packages, read_sonames
 from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
 
 _INSTALLER: Final = "uv"
@@ -57,15 +59,20 @@ async def verify(job: Job, tools: Tools) -> Job:
             commands=list(recipe.test_commands),
             requires=list(recipe.test_requires),
             files=[asdict(one) for one in recipe.test_files],
+            names_packages=bool(recipe.test_apt) and not repaired.is_pure,
         )
         companions_of = _Companions(job, tools, sent=[one.filename for one in companions])
         report = await expect_report(conversation, job, tools, stage=Stage.VERIFY, supply=companions_of.answer)
         heard = await note_network(conversation, report, job, Stage.VERIFY)
         try:
             warnings = (*repaired.warnings, *await _note_remarks(job, report), *heard)
-            return job.knowing(wheel=_describe(job, replace(repaired, warnings=warnings), file, report))
+            wheel = _describe(job, replace(repaired, warnings=warnings), file, report)
+            packages = read_packages(report.fields)
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
+    missing = read_sonames(report.fields, "missing_libraries")
+    host_libraries = await find_host_libraries(job, tools, missing=missing, packages=packages)
+    return job.knowing(wheel=replace(wheel, host_libraries=host_libraries))
 
 
 class _Companions:

@@ -14,6 +14,7 @@ import pytest
 from wheelyard_agent import verify
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError
+from wheelyard_agent.libraries import Resolution
 from wheelyard_agent.network_watch import NetworkWatch
 from wheelyard_agent.verify import verify_wheel
 
@@ -49,7 +50,7 @@ def verified(
         bundle.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n")
         bundle.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in modules))
     nothing: dict[str, object] = {"imports": [], "expect_extensions": [], "lost": [], "commands": [], "requires": []}
-    nothing["files"] = []
+    nothing |= {"files": [], "names_packages": False}
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
     answer = {"kind": "supply", "requirements": list(companions)}
@@ -68,7 +69,8 @@ def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, *
 
 def test_every_module_of_the_wheel_is_imported(tmp_path: Path) -> None:
     report = verified(tmp_path, {"demo/__init__.py": "", "demo/a.py": "", "demo/tests/test_a.py": "1 / 0"})
-    assert report == {"kind": "report", "imported": ["demo", "demo.a"], "skipped": {}, "remarks": []}
+    nothing: dict[str, object] = {"skipped": {}, "remarks": [], "missing_libraries": [], "packages": {}}
+    assert report == {"kind": "report", "imported": ["demo", "demo.a"], **nothing}
 
 
 def test_module_below_the_top_may_want_what_is_not_there(tmp_path: Path) -> None:
@@ -400,3 +402,28 @@ def test_wheel_with_too_many_modules_at_the_top_is_told_what_to_do(tmp_path: Pat
     error = refusal(tmp_path, {f"m{number}.py": "" for number in range(501)})
     assert "it has 501 top-level modules" in error.details["problems"][0]
     assert "test.imports" in error.details["problems"][0]
+
+
+def test_failure_names_all_missing_libraries_and_the_missing_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "resolve_libraries", lambda *_, **__: Resolution({}, ["liba.so.1", "libb.so.2"]))
+    error = refusal(tmp_path, {"demo.py": "import demo_parent.core"})
+    assert error.details["missing_libraries"] == ["liba.so.1", "libb.so.2"]
+    assert error.details["missing_modules"] == ["demo_parent"]
+
+
+def test_failed_command_names_the_missing_libraries_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "resolve_libraries", lambda *_, **__: Resolution({}, ["liba.so.1"]))
+    error = refusal(tmp_path, {"demo.py": ""}, commands=["exit 3"])
+    assert error.details["missing_libraries"] == ["liba.so.1"]
+
+
+def test_proven_wheel_is_reported_with_what_it_did_not_find_and_the_packages_of_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"libc.so.6": Path("/lib/libc.so.6")}
+    monkeypatch.setattr(verify, "resolve_libraries", lambda *_, **__: Resolution(found, ["liba.so.1"]))
+    monkeypatch.setattr(verify, "find_packages", lambda libraries, **_: dict.fromkeys(libraries, "libc6"))
+    report = verified(tmp_path, {"demo.py": ""}, names_packages=True)
+    assert (report["missing_libraries"], report["packages"]) == (["liba.so.1"], {"libc.so.6": "libc6"})

@@ -7,9 +7,10 @@ import jsonschema
 import pytest
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS, parse_recipe
 
-from wheelyard.adapters.recipes.folders import list_recipe_files, project_of, read_recipe
+from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
 from wheelyard.domain.recipes.model import KEY_PATHS, recipe_schema
 from wheelyard.domain.recipes.recipe import Naming, Recipe, lint_recipe
+from wheelyard.domain.recipes.source import project_of
 from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.errors import RecipeInvalidError
 from wheelyard.resources import data_path
@@ -185,6 +186,13 @@ def test_package_name_that_no_package_has_is_refused(package: str) -> None:
         ("patches = ['../a.patch']", "'../a.patch' is not a file name"),
         ("hooks.before-build = ['other.sh']", "there is no file hooks/other.sh beside the recipe.toml"),
         ("repair.exclude = ['lib a.so']", "is not a soname"),
+        (
+            "repair = { graft = ['libexpat.so.1'], exclude = ['libexpat*'] }",
+            "graft and exclude both name libexpat.so.1",
+        ),
+        ("repair = { graft = ['libz*.so*'], deny = ['libz.so.1'] }", "graft and deny both name libz*.so*"),
+        ("repair.graft = ['libglib-2.0.so.0']", "must stay the host's"),
+        ("repair.graft = ['*']", "must stay the host's"),
         ("repair.max-grafted = -1", "greater than or equal to 0"),
         ("repair.max-grafted = true", "valid integer"),
         ("repair.floor = 'manylinux2014'", "manylinux_2_36"),

@@ -5,8 +5,8 @@ from tests.unit.recipe_texts import parse_recipe
 
 from wheelyard.domain.recipes.draft import draft_recipe, needs_recipe
 from wheelyard.domain.recipes.recipe import Naming, Recipe
-from wheelyard.domain.recipes.sdist_facts import SdistContents, is_telling
 from wheelyard.domain.recipes.system_packages import debian_package
+from wheelyard.domain.sdist.contents import SdistContents, is_telling
 
 
 def sdist(files: dict[str, str]) -> SdistContents:

@@ -45,6 +45,7 @@ GRAFTED = {
     "origin_sha256": "cd" * 32,
     "needed_by": ["demo/_c.abi3.so"],
     "chain": ["demo/_c.abi3.so", "libz.so.1"],
+    "beyond_policy": True,
 }
 NEED = {
     "file": "demo/_c.abi3.so",
@@ -109,9 +110,10 @@ async def test_native_wheel_is_described_with_what_was_grafted(pipeline: Pipelin
     assert repaired is not None
     assert (repaired.policy, repaired.extensions) == ("manylinux_2_17_x86_64", ("demo._c",))
     (library,) = repaired.grafted
-    assert (library.soname, library.package, library.chain) == (
+    assert (library.soname, library.package, library.beyond_policy, library.chain) == (
         "libz.so.1",
         "zlib1g",
+        True,
         ("demo/_c.abi3.so", "libz.so.1"),
     )
     assert repaired.policy_reason is not None
@@ -234,7 +236,7 @@ async def test_pure_wheel_that_the_recipe_allows_passes(tmp_path: Path) -> None:
     assert repaired.is_pure
 
 
-async def test_excluded_libraries_are_named_to_the_tools(tmp_path: Path) -> None:
+async def test_rules_of_grafts_are_named_to_the_tools(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
     async def script(agent: ScriptedAgent) -> None:
@@ -242,10 +244,12 @@ async def test_excluded_libraries_are_named_to_the_tools(tmp_path: Path) -> None
         agent.send_file(NATIVE_REPAIRED, make_wheel(NATIVE_REPAIRED))
         agent.send("report", wheel=NATIVE_REPAIRED, **NATIVE_REPORT)
 
-    pipeline = make_harness(tmp_path, EffectiveRecipe(excluded_libraries=("libcuda.so.*",)))
+    pipeline = make_harness(
+        tmp_path, EffectiveRecipe(excluded_libraries=("libcuda.so.*",), grafted_beyond_policy=("libexpat.so.1",))
+    )
     pipeline.engine.scripts = [script]
     await repair(pipeline.built(), pipeline.tools)
-    assert seen["exclude"] == ["libcuda.so.*"]
+    assert (seen["exclude"], seen["graft"]) == (["libcuda.so.*"], ["libexpat.so.1"])
 
 
 @pytest.mark.parametrize(

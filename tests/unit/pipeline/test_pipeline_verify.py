@@ -149,6 +149,13 @@ def test_missing_library_of_the_host_leads_to_the_recipes_key_for_it() -> None:
     assert "test.apt" in error.hint
 
 
+def test_all_missing_libraries_are_named_and_not_too_many() -> None:
+    names = [f"lib{number}.so.1" for number in range(7)]
+    error = VerifyFailedError(wheel="demo 1.0", problems=["import demo: no"], missing_libraries=names)
+    assert "lib0.so.1, lib1.so.1, lib2.so.1, lib3.so.1, lib4.so.1 and 2 more are neither" in error.hint
+    assert "repair.graft" in error.hint
+
+
 def test_module_that_fails_by_itself_leads_to_the_modules_to_import() -> None:
     assert "test.imports" in VerifyFailedError(wheel="demo 1.0", problems=["import demo: no"]).hint
 
@@ -237,6 +244,82 @@ async def test_report_without_imports_proves_nothing(pipeline: PipelineHarness, 
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
         agent.send("report", **fields)
+
+    pipeline.engine.scripts = [script]
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)
+
+
+async def test_missing_libraries_and_modules_are_data_and_only_what_can_be_a_name(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send(
+            "failure",
+            code="verify-failed",
+            problems=["import demo: no"],
+            missing_libraries=["libexpat.so.1", "lib a", 5, "libexpat.so.1", "libb.so.2\n", "x" * 201],
+            missing_modules=["psycopg.pq", "not a module", "psycopg"],
+        )
+
+    pipeline.engine.scripts = [script]
+    with pytest.raises(VerifyFailedError) as caught:
+        await verify(pipeline.repaired(), pipeline.tools)
+    assert caught.value.missing_libraries == ("libexpat.so.1",)
+    assert caught.value.missing_modules == ("psycopg.pq", "psycopg")
+
+
+PACKAGES = {"libc.so.6": "libc6", "libexpat.so.1": "libexpat1", "libglib-2.0.so.0": "libglib2.0-0"}
+BARE_LACKS = ["libexpat.so.1", "libglib-2.0.so.0", "libneighbour.so.1"]
+
+
+async def test_wheel_says_what_its_host_must_have(pipeline: PipelineHarness) -> None:
+    """What the recipe had installed and a bare image lacks; a neighbour's library is no library of the host."""
+    seen: list[dict[str, Any]] = []
+
+    async def proof(agent: ScriptedAgent) -> None:
+        seen.append(await agent.receive())
+        agent.send("report", imported=["demo"], remarks=[], missing_libraries=["libown.so.1"], packages=PACKAGES)
+
+    async def bare(agent: ScriptedAgent) -> None:
+        seen.append({**await agent.receive(), "files": set(agent.files)})
+        agent.send("report", missing_libraries=BARE_LACKS)
+
+    recipe = EffectiveRecipe(test_apt=("libglib2.0-0", "libexpat1"), excluded_libraries=("libown.so.*",))
+    pipeline.order = replace(pipeline.order, recipe=recipe)
+    pipeline.engine.scripts = [proof, bare]
+    job = pipeline.repaired()
+    job = job.knowing(repaired=replace(known(job.repaired), is_pure=False))
+    wheel = known((await verify(job, pipeline.tools)).wheel)
+    assert seen[0]["names_packages"]
+    assert (seen[1]["kind"], seen[1]["files"]) == ("libraries", {PURE_TAGGED})
+    assert pipeline.engine.runs[-1].image == pipeline.images.asked[-1] == "runtime-bookworm-3.13"
+    assert [(need.soname, need.package) for need in wheel.host_libraries] == [
+        ("libexpat.so.1", "libexpat1"),
+        ("libglib-2.0.so.0", "libglib2.0-0"),
+        ("libown.so.1", None),
+    ]
+    reasons = [need.reason for need in wheel.host_libraries]
+    assert reasons[0] == "its policy promises it on every host, so it was not grafted"
+    assert "one registry of types" in reasons[1]
+    assert reasons[2] == "its recipe excludes it"
+
+
+async def test_bare_image_is_only_asked_if_the_recipe_had_packages_installed(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", imported=["demo"], remarks=[], missing_libraries=["liba.so.1"], packages={})
+
+    pipeline.engine.scripts = [script]
+    (need,) = known((await verify(pipeline.repaired(), pipeline.tools)).wheel).host_libraries
+    assert (need.soname, need.package) == ("liba.so.1", None)
+    assert pipeline.images.asked == []
+
+
+@pytest.mark.parametrize("packages", [[], {"lib a": "x"}, {"liba.so.1": 5}, {"liba.so.1": "a b"}, {"liba.so.1": "x\n"}])
+async def test_packages_that_are_none_are_refused(pipeline: PipelineHarness, packages: object) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", imported=["demo"], remarks=[], packages=packages)
 
     pipeline.engine.scripts = [script]
     with pytest.raises(UntrustedOutputError):

@@ -7,7 +7,6 @@ from typing import Final
 
 from wheelyard.domain.recipes.sdist_facts import (
     Finding,
-    SdistContents,
     build_system,
     count_sources,
     find_extensions,
@@ -20,6 +19,7 @@ from wheelyard.domain.recipes.system_packages import (
     package_of_header,
     package_of_program,
 )
+from wheelyard.domain.sdist.contents import SdistContents
 
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _LONGEST: Final = 200

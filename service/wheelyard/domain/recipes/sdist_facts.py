@@ -15,47 +15,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelyard.domain.recipes.system_packages import debian_package, package_of_header, package_of_program
-from wheelyard.domain.untrusted.refusal import RefusedTextError
+from wheelyard.domain.sdist.contents import SdistContents, read_table
 from wheelyard.domain.untrusted.requirements import read_requirement
 from wheelyard.domain.untrusted.toml_text import read_toml
 from wheelyard.domain.untrusted.versions import find_version
-
-_TELLING: Final = re.compile(
-    r"pyproject\.toml|setup\w*\.py|setup\.cfg|.*/?Cargo\.toml|(.*/)?meson\.build|(.*/)?CMakeLists\.txt|(.*/)?[^/]+\.cmake|"
-    # A backend or setup script in the sdist; at most two folders deep, so that modules of packages do not count.
-    r"([^/]+/){0,2}[^/]*(build|backend|setup)[^/]*\.py|[^/]*(build|backend)[^/]*/[^/]+\.py"
-)
-# Folders of sources that are not built.
-_KINDS_ASIDE: Final = ("test", "doc", "demo", "example", "benchmark")
-_ASIDE: Final = frozenset({"testing", *_KINDS_ASIDE, *(f"{kind}s" for kind in _KINDS_ASIDE)})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SdistContents:
-    """An sdist without its top folder."""
-
-    names: tuple[str, ...]
-    texts: Mapping[str, str]
-    """The texts of files for which ``is_telling`` is true, by path."""
-
-    def text(self, name: str) -> str:
-        """Return a text; empty if there is none."""
-        return self.texts.get(name, "")
-
-    def built_names(self) -> tuple[str, ...]:
-        """Return the files that can be part of the build: not those of tests, docs and examples."""
-        return tuple(name for name in self.names if is_built(name))
-
-
-def is_telling(name: str) -> bool:
-    """Return whether a file may describe how the project is built."""
-    return _TELLING.fullmatch(name) is not None and is_built(name)
-
-
-def is_built(name: str) -> bool:
-    """Return whether a file can be part of the build."""
-    return _ASIDE.isdisjoint(PurePosixPath(name).parts[:-1])
-
 
 _LANGUAGES: Final = {
     **dict.fromkeys((".c",), "C"),
@@ -96,14 +59,6 @@ class Finding:
     name: str
     place: str
     """The file."""
-
-
-def read_table(contents: SdistContents, name: str) -> Mapping[str, Any]:
-    """Return a TOML file's table; empty if the file is missing or not TOML."""
-    try:
-        return read_toml(contents.text(name))
-    except RefusedTextError:
-        return {}
 
 
 def build_system(contents: SdistContents) -> tuple[str, tuple[str, ...]]:
