@@ -26,7 +26,7 @@ from benchmarks.book_table import cell
 
 from wheelyard.cli.connection import find_connection
 
-HEAD: Final = "| project | version | result | seconds | warnings | judgement |\n|---|---|---|--:|---|---|\n"
+HEAD: Final = "| project | version | result | seconds | warnings | judgement |\n|---|---|---|---|---|---|\n"
 PURE: Final = "built, pure"
 NATIVE: Final = "built, native"
 RULES: Final = ("extension-missing", "verify-failed", "untrusted-output", "repair-failed", "runtime-requirements")
