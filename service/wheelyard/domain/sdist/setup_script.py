@@ -45,6 +45,7 @@ _TRANSPARENT: Final = frozenset(_TRANSPARENT_WORDS.split())
 """Functions whose result is what their argument names."""
 _LONGEST_PATH: Final = 300
 _MOST_ASSIGNED: Final = 50
+_LIBRARIES: Final = re.compile(r"(?i)lib(?:rarie)?s")
 _TESTS: Final = re.compile(r"(?i)exist|install|has|have|check|try|version")
 _NOT_MODULES: Final = frozenset(
     {"cflags", "libs", "shell", "include_dirs", "library_dirs", "libraries", "define_macros"}
@@ -148,8 +149,16 @@ class _Reader:
             self._expressions(node, state)
             self.read(node.body, state)
             return state
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            self._assignment(node)
         self._expressions(node, state)
         return False if isinstance(node, ast.Return | ast.Raise) or _exits(node) else state
+
+    def _assignment(self, node: ast.Assign | ast.AugAssign) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(_LIBRARIES.fullmatch(_name_of(target)) for target in targets):
+            names = self._mentions(node.value, node.lineno, certain=False)
+            self._facts.libraries += [one for one in names if _PLAIN.fullmatch(one.name)]
 
     def _if(self, node: ast.If, state: Truth) -> Truth:
         truth = truth_of(node.test)
@@ -459,14 +468,35 @@ def _usual(node: ast.expr) -> Truth:
         for truth in truths[1:]:
             result = both(result, truth) if isinstance(node.op, ast.And) else either(result, truth)
         return result
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
-        if isinstance(node.left, ast.Constant) and _is_unset(_dotted(node.comparators[0]), node.left.value):
-            return isinstance(node.ops[0], ast.NotIn)
-        return None
-    if isinstance(node, ast.Call) and _dotted(node.func) in {"environ.get", "os.getenv"} and len(node.args) == 1:
-        name = node.args[0]
-        return False if isinstance(name, ast.Constant) and _is_unset("os.environ", name.value) else None
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        return _usual_comparison(node)
+    return False if _is_unset_value(node) else None
+
+
+def _usual_comparison(node: ast.Compare) -> Truth:
+    left, operator, right = node.left, node.ops[0], node.comparators[0]
+    if isinstance(left, ast.Constant) and _is_unset(_dotted(right), left.value):
+        return isinstance(operator, ast.NotIn) if isinstance(operator, ast.In | ast.NotIn) else None
+    if _is_unset_value(left) and (not isinstance(right, ast.Constant) or right.value):
+        return isinstance(operator, ast.NotEq | ast.NotIn)
     return None
+
+
+_OF_TEXTS: Final = frozenset({"startswith", "endswith", "lower", "upper", "strip"})
+_TO_BOOLEANS: Final = frozenset({"bool", "int", "to_bool", "strtobool", "str2bool", "str_to_bool"})
+
+
+def _is_unset_value(node: ast.expr) -> bool:
+    """Return whether a value is that of a variable that no plain build sets, with no other default."""
+    if not isinstance(node, ast.Call):
+        return False
+    if _dotted(node.func) in {"environ.get", "os.environ.get", "os.getenv", "getenv"} and node.args:
+        name, *default = node.args
+        has_default = any(not isinstance(one, ast.Constant) or one.value not in {"", "0", 0, None} for one in default)
+        return isinstance(name, ast.Constant) and _is_unset("os.environ", name.value) and not has_default
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _OF_TEXTS:
+        return _is_unset_value(node.func.value)
+    return _name_of(node.func) in _TO_BOOLEANS and bool(node.args) and _is_unset_value(node.args[0])
 
 
 def _is_unset(where: str, name: object) -> bool:
@@ -504,7 +534,11 @@ def _flag(node: ast.expr) -> Truth:
     name = _name_of(node)
     if name in {"PYPY", "IS_PYPY", "PY2", "is_pypy", "IS_PY2"} or _FLAGS.fullmatch(name):
         return False
-    return True if name in {"PY3", "IS_PY3"} or _LINUX_FLAGS.fullmatch(name) else None
+    return (
+        True
+        if name in {"PY3", "IS_PY3", "cpython", "is_cpython", "CPYTHON", "IS_CPYTHON"} or _LINUX_FLAGS.fullmatch(name)
+        else None
+    )
 
 
 _PLATFORMS: Final = {
