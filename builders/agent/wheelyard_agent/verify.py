@@ -6,6 +6,7 @@ It only needs the standard library of the target's Python. The installer, uv, co
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import venv
 from collections.abc import Callable, Collection, Sequence
@@ -24,6 +25,7 @@ from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
 _MAX_COMPANIONS = 5
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MAX_TOP_LEVEL = 500
 """Maximum top-level modules: each takes a process, and a check of all installed files."""
 _SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's programs may write, besides the scratch
@@ -210,7 +212,8 @@ def _try_beside_more(
         how = f"on a host that has the program {', '.join(programs)}"
         results, remarks = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
         failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
-    modules = sorted({one.companion.partition(".")[0] for one in failed if one.companion})[:_MAX_COMPANIONS]
+    wanted = {one.companion.partition(".")[0] for one in failed if one.companion}
+    modules = sorted(filter(_MODULE.fullmatch, wanted))[:_MAX_COMPANIONS]
     if modules and (found := environment.ask_for(modules)):
         environment.make(requires=found)
         how = f"beside {', '.join(found)}, which it does not require"

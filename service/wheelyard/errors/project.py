@@ -13,6 +13,7 @@ _NEWER_RUST: Final = re.compile(
 )
 _MOST_NAMED: Final = 5
 _MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
+_MOST_NAMED: Final = 20
 _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
 
@@ -425,7 +426,8 @@ class ExtensionMissingError(ProjectError):
 
     def __init__(self, *, wheel: str, missing: Sequence[str], evidence: Sequence[str] = ()) -> None:
         self.wheel, self.missing, self.evidence = wheel, tuple(missing), tuple(evidence)
-        lost = ", ".join(self.missing)
+        more = len(self.missing) - _MOST_NAMED
+        lost = ", ".join(self.missing[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
         said = f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}."
         super().__init__(
             " ".join([said, *self.evidence]),

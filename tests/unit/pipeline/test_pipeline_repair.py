@@ -212,6 +212,7 @@ async def test_large_wheel_of_upstreams_is_not_fetched(
     ("missing", "said"),
     [
         (["demo._a", "demo._b"], "demo 1.0 was built without its extension modules demo._a, demo._b."),
+        (["_c"] * 22, f"demo 1.0 was built without its extension modules {', '.join(['_c'] * 20)} and 2 more."),
         (["any native file, though"], "demo 1.0 was built without any native file, though."),
     ],
 )
