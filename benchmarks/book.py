@@ -162,7 +162,7 @@ def _build(client: httpx.Client, entry: Entry) -> Row:
         return _refused_row(entry, answer.json())
     build = answer.json()
     while build["status"] in UNFINISHED:
-        _wait(client, build)
+        wait_for(client, build)
         build = ask(client, "GET", build["url"]).raise_for_status().json()
     return _finished_row(entry, build)
 
@@ -182,7 +182,7 @@ def ask(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Re
     return client.request(method, url, **options)
 
 
-def _wait(client: httpx.Client, build: dict[str, Any]) -> None:
+def wait_for(client: httpx.Client, build: dict[str, Any]) -> None:
     """Read a build's log until it ends, or until the service is unavailable for a moment."""
     events = {"Accept": "text/event-stream"}
     try:

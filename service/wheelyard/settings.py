@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wheelyard.client_settings import default_state_dir
+from wheelyard.domain.healing.healing import HealMode
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.prebuilds.webhook import read_network
 from wheelyard.domain.recipes.source import parse_recipe_source
@@ -105,6 +106,13 @@ class Settings(BaseSettings):
 
     publish_level: Level = Level.PROD
     """Where tested wheels are published: on ``prod``, or on ``staging`` until they are promoted."""
+
+    heal: HealMode = HealMode.ON
+    """What is done with what a project turns out to need: ``on`` adds it and goes on, ``propose`` writes the
+    recipe that would add it beside the failure, ``off`` does neither."""
+
+    healed_level: Level | None = None
+    """Where wheels are published whose build needed more than its recipe said. Default: ``publish_level``."""
 
     anonymous_read: bool = False
     """Allow reading the index, builds and logs without a token. Changes always need a token. If it is false, only

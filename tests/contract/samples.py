@@ -9,6 +9,7 @@ from wheelyard.domain.builds.build import (
     BuildRequirement,
     Failure,
     GraftedLibrary,
+    HostLibraryNeed,
     SdistSource,
     Stage,
     StageTiming,
@@ -111,6 +112,19 @@ def sample_wheel() -> Wheel:
                 needed_by=("yaml/_yaml.abi3.so",),
                 chain=("yaml/_yaml.abi3.so", "libyaml-0.so.2"),
             ),
+            GraftedLibrary(
+                soname="libexpat.so.1",
+                path="pyyaml.libs/libexpat-5a6b7c8d.so.1.8.10",
+                sha256="36" * 32,
+                package="libexpat1",
+                package_version="2.5.0-1",
+                needed_by=("yaml/_yaml.abi3.so",),
+                chain=("yaml/_yaml.abi3.so", "libexpat.so.1"),
+                beyond_policy=True,
+            ),
+        ),
+        host_libraries=(
+            HostLibraryNeed(soname="libglib-2.0.so.0", package="libglib2.0-0", reason="it has one main loop"),
         ),
         policy_reason=PolicyReason(
             policy="manylinux_2_17_x86_64",

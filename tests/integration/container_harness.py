@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from tests.fakes.archives import FakeArchives
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.index import MemoryIndex
 from tests.fakes.parsers import InlineParsers
@@ -30,7 +31,7 @@ from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.images.builder import LoggedImages
 from wheelyard.adapters.images.fallback import Fallbacks
-from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
@@ -197,6 +198,8 @@ class PackageRun:
             crates=CrateArchives(ContentCache(root=self.harness.folder / "crates", floor_bytes=0)),
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
+            archives=FakeArchives(),
+            read_needs=read_needs,
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),

@@ -10,6 +10,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from tests.contract.archive_contract import KEY, PACKED, SharedArchiveStoreContract
 from tests.contract.prebuild_contract import sample_prebuild
 from tests.contract.samples import sample_order
 from tests.contract.store_contract import StoreContract
@@ -17,6 +18,7 @@ from tests.contract.stores import LANE, LEASE_SECONDS, MAX_ATTEMPTS, SUCCESS, St
 from tests.contract.waits_contract import needing, order_of, waiting
 
 from wheelyard.adapters.store.access import PostgresAudit, PostgresTokens
+from wheelyard.adapters.store.archives import PostgresArchives
 from wheelyard.adapters.store.attempts import PostgresAttempts
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import MIGRATIONS, Database, migrate, prefer_order
@@ -41,7 +43,7 @@ from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, Reco
 TABLES = (
     "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
     "audit, workers, "
-    "periodic_work, image_reports, recipe_revisions, procrastinate_jobs, procrastinate_events"
+    "periodic_work, image_reports, recipe_revisions, suite_archives, procrastinate_jobs, procrastinate_events"
 )
 MANY = b"""
 insert into builds (id, key, requirement, project, version, sdist, python, platform, builder, recipe_digest, recipe,
@@ -114,6 +116,35 @@ def stores(database: Database) -> Stores:
 
 class TestPostgresStores(StoreContract):
     """The whole contract."""
+
+
+class TestPostgresArchives(SharedArchiveStoreContract):
+    """The contract of archives' indexes."""
+
+    @pytest.fixture
+    def store(self, database: Database) -> PostgresArchives:
+        return PostgresArchives(database)
+
+
+async def test_worker_that_dies_while_it_reads_an_archive_blocks_the_others_for_a_while(database: Database) -> None:
+    store = PostgresArchives(database)
+    dead = store.reading(*KEY)
+    assert await dead.__aenter__()
+    async with store.reading(*KEY) as ours:
+        assert not ours
+    async with database.transaction() as connection:
+        await connection.execute(b"update suite_archives set reading_until = now() - interval '1 s'")
+    async with store.reading(*KEY) as ours:
+        assert ours
+
+
+async def test_index_in_the_format_of_another_release_counts_as_missing(database: Database) -> None:
+    store = PostgresArchives(database)
+    await store.save(*KEY, PACKED)
+    async with database.transaction() as connection:
+        await connection.execute(b"update suite_archives set format = 0")
+    assert await store.look_up(*KEY) is None
+    assert await store.load(*KEY) is None
 
 
 async def test_clock_that_jumps_forward_costs_nobody_his_build(stores: Stores, database: Database) -> None:

@@ -198,13 +198,25 @@ async def test_wheel_is_proven_beside_what_its_recipe_says_of_the_host(harness: 
     run = harness.run_of("needs-host", recipe=recipe)
     wheel = succeeded(await run.go())
     assert (wheel.grafted, wheel.imported_modules) == ((), ("needs_host",))
+    assert [(need.soname, need.package) for need in wheel.host_libraries] == [("libexpat.so.1", "libexpat1")]
     assert "libexpat1" in run.log()
+
+
+async def test_library_that_the_policy_promises_is_grafted_if_the_recipe_says_so(harness: ContainerHarness) -> None:
+    run = harness.run_of("needs-host", recipe=replace(EXPAT, grafted_beyond_policy=("libexpat.so.1",)))
+    wheel = succeeded(await run.go())
+    assert [(one.soname, one.package, one.beyond_policy) for one in wheel.grafted] == [
+        ("libexpat.so.1", "libexpat1", True)
+    ]
+    assert (wheel.host_libraries, wheel.imported_modules) == ((), ("needs_host",))
+    assert "grafted although the policy promises them on every host: libexpat.so.1" in run.log()
 
 
 async def test_wheel_that_needs_the_host_is_not_proven_without_it(harness: ContainerHarness) -> None:
     failure = failed(await harness.run_of("needs-host", recipe=EXPAT).go())
     assert (failure.stage, failure.code) == (Stage.VERIFY, "verify-failed")
     assert "libexpat.so.1: cannot open shared object file" in failure.summary
+    assert "libexpat.so.1 is neither in the wheel nor in a bare image" in failure.hint
     assert "test.apt" in failure.hint
 
 

@@ -15,6 +15,7 @@ import httpx
 from fastapi import FastAPI
 from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_healing, sample_wheel
 from tests.fakes.access import MemoryAudit, MemoryTokens
+from tests.fakes.archives import FakeArchives
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
 from tests.fakes.images import MemoryRecipes
 from tests.fakes.index import MemoryIndex
@@ -84,6 +85,7 @@ class ApiHarness:
     state: MemoryState
     """What all stores know."""
     resolver: MemoryReleaseResolver
+    archives: FakeArchives
     app: FastAPI
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ class ApiParts:
     held: MemoryIndex = field(default_factory=MemoryIndex)
     resolver: MemoryReleaseResolver = field(default_factory=MemoryReleaseResolver)
     catalogue: Catalogue = field(default_factory=lambda: parse_catalogue(CATALOGUE.read_text()))
+    archives: FakeArchives = field(default_factory=FakeArchives)
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """Who is asked whether the service is ready."""
 
@@ -186,6 +189,7 @@ async def api_harness(
             held=parts.held,
             state=parts.state,
             resolver=parts.resolver,
+            archives=parts.archives,
             app=app,
             checks=parts.checks,
         )
@@ -202,6 +206,7 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         prebuilds=prebuilds,
         follow_log=FollowLog(builds=builds, logs=logs),
         parsers=InlineParsers(),
+        archives=parts.archives,
         tokens=tokens,
         access=access,
         sessions=Sessions(

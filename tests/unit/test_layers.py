@@ -48,6 +48,7 @@ _APART: Final = (frozenset({"usecases", "pipeline"}), frozenset({"adapters"}))
 """The two halves of layer 2, which meet in assembly only."""
 
 _ROOMS: Final[Mapping[str, frozenset[str]]] = {
+    "archives": frozenset({"engine", "images"}),
     "devpi": frozenset({"upstream"}),
     "images": frozenset({"engine", "upstream"}),
     "resolver": frozenset({"upstream"}),

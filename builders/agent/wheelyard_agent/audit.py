@@ -5,22 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wheelyard_agent.job import TOOLS, JobError, output_of
 
-# auditwheel 6.8 with two changes that it has no options for, in the program that its command line runs
+# auditwheel 6.8 with three changes that it has no options for, in the program that its command line runs
 # (https://github.com/pypa/auditwheel/blob/6.8.2/src/auditwheel/wheel_abi.py):
 # - "show" has no --exclude, so it would report the libraries that were excluded on purpose
 #   (https://github.com/pypa/auditwheel/issues/422);
 # - an extension module that only calls Python's functions may not link to a libc, and both commands then fail. It was
-#   compiled here, so its libc is this image's (see https://github.com/pypa/auditwheel/pull/564).
+#   compiled here, so its libc is this image's (see https://github.com/pypa/auditwheel/pull/564);
+# - a library that its policies promise on every host is never grafted, so those that are wanted all the same are taken
+#   from the policies (https://github.com/pypa/auditwheel/issues/598).
 _PROGRAM = """
 import sys
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from auditwheel import wheel_abi
 from auditwheel.libc import Libc
 from auditwheel.main import main
+from auditwheel.policy import WheelPolicies
 analyze, excluded = wheel_abi.analyze_wheel_abi, frozenset(sys.argv.pop(1).split())
+make, grafted = WheelPolicies.__init__, sys.argv.pop(1).split()
+def make_without(policies, **options):
+    make(policies, **options)
+    policies._policies = [
+        replace(one, whitelist=frozenset(name for name in one.whitelist if not is_grafted(name)))
+        for one in policies._policies
+    ]
+def is_grafted(name):
+    return any(fnmatchcase(name, pattern) for pattern in grafted)
+WheelPolicies.__init__ = make_without
 def analyze_here(libc, arch, wheel, exclude, *more, **options):
     return analyze(libc or Libc.detect(), arch, wheel, exclude | excluded, *more, **options)
 wheel_abi.analyze_wheel_abi = analyze_here
@@ -28,14 +43,24 @@ sys.exit(main())
 """
 
 
-def auditwheel_command(*arguments: str, exclude: Sequence[str]) -> list[str]:
-    """Return the command for auditwheel, without the libraries that a recipe excludes."""
-    return [str(TOOLS / "python"), "-I", "-c", _PROGRAM, " ".join(exclude), *arguments]
+class GraftRules(NamedTuple):
+    """Patterns of sonames that a recipe names."""
+
+    exclude: Sequence[str] = ()
+    """Libraries that are neither grafted nor counted against the policy."""
+    graft: Sequence[str] = ()
+    """Libraries that are grafted although the policies promise them on every host."""
 
 
-def audit_wheel(wheel: Path, *, exclude: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
+def auditwheel_command(*arguments: str, rules: GraftRules) -> list[str]:
+    """Return the command for auditwheel with a recipe's rules."""
+    program = [str(TOOLS / "python"), "-I", "-c", _PROGRAM]
+    return [*program, " ".join(rules.exclude), " ".join(rules.graft), *arguments]
+
+
+def audit_wheel(wheel: Path, *, rules: GraftRules, env: Mapping[str, str]) -> dict[str, Any]:
     """Return the report of ``auditwheel show --json``."""
-    text = output_of(auditwheel_command("show", "--json", str(wheel), exclude=exclude), env=env)
+    text = output_of(auditwheel_command("show", "--json", str(wheel), rules=rules), env=env)
     if text is None:
         raise JobError("repair-failed", reason="auditwheel could not audit it, see the log")
     facts = json.loads(text)

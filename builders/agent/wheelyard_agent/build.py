@@ -23,6 +23,7 @@ from wheelyard_agent.hooks import run_hooks
 from wheelyard_agent.job import TOOLS, JobError, clean_environment, end_other_processes, run, say
 from wheelyard_agent.patches import apply_patches
 from wheelyard_agent.prefetched import place_sources
+from wheelyard_agent.read_headers import header_variables, used_packages
 from wheelyard_agent.sdist import unpack_sdist
 from wheelyard_agent.toolchains import open_toolchains
 
@@ -39,7 +40,8 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
         env["CARGO_NET_OFFLINE"] = "true"
         provide_crates(channel, source, inbox, scratch)
     environment = _Environment(channel, inbox, scratch / "env", python=job["python"], env=env)
-    env |= job["env"]
+    trace = scratch / "headers.d"
+    env |= (header_variables(trace) if job["trace_headers"] else {}) | job["env"]
     project = _open_project(source, environment, env)
     # Before any of the project's code runs, so that it cannot change the result.
     sources = find_extension_sources(
@@ -56,7 +58,11 @@ def build_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pat
     _check_made(wheel, scratch / "out")
     channel.send_file(wheel)
     evidence = [one._asdict() for one in sources]
-    channel.send("report", wheel=wheel.name, epoch=epoch, build_requirements=environment.installed, sources=evidence)
+    used = used_packages(trace, env=env) if job["trace_headers"] else []
+    installed = environment.installed
+    channel.send(
+        "report", wheel=wheel.name, epoch=epoch, build_requirements=installed, sources=evidence, used_packages=used
+    )
 
 
 def _run_hooks(kind: str, job: Mapping[str, Any], source: Path, scratch: Path, env: Mapping[str, str]) -> None:

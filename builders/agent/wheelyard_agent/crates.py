@@ -6,6 +6,7 @@ This runs before any of the project's code. The worker decides what may be fetch
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError, say
 from wheelyard_agent.toml_tables import read_toml, table
+from wheelyard_agent.vendor import LOCKS
 
 _FILES = ("Cargo.toml", "Cargo.lock")
 _MAX_BYTES = 1_500_000  # the worker accepts headers of 2 MiB
@@ -39,6 +41,7 @@ def provide_crates(channel: Channel, source: Path, inbox: Path, scratch: Path) -
     channel.send("need", what="crates", files=files, named=sorted(set(_named_manifests(source)) & set(files)))
     answer = channel.receive(inbox)
     _install(inbox / answer["crates"], scratch / "crates", scratch / "home" / ".cargo")
+    _place_locks(scratch / "crates" / LOCKS, source)
 
 
 def _install(archive: Path, crates: Path, cargo_home: Path) -> None:
@@ -49,6 +52,17 @@ def _install(archive: Path, crates: Path, cargo_home: Path) -> None:
     cargo_home.mkdir(parents=True, exist_ok=True)
     (cargo_home / "config.toml").write_text(_CONFIG.format(crates=crates), encoding="utf-8")
     say(f"{sum(1 for _ in crates.iterdir())} crates are there")
+
+
+def _place_locks(locks: Path, source: Path) -> None:
+    """Put lock files that were made outside in the place of missing or old ones."""
+    for lock in sorted(locks.rglob("Cargo.lock")):
+        place = source / lock.relative_to(locks)
+        place.unlink(missing_ok=True)  # it may be a link
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock.rename(place)
+        say(f"{place.relative_to(source)} was made with the crates")
+    shutil.rmtree(locks, ignore_errors=True)
 
 
 def _find_files(source: Path) -> Iterator[Path]:

@@ -33,9 +33,14 @@ def find_grafts(before: Collection[str], after: Sequence[str], external: Mapping
 
 
 def write_ledger(
-    wheel: Path, grafts: Mapping[str, Graft], files: NativeFiles, *, env: Mapping[str, str]
+    wheel: Path,
+    grafts: Mapping[str, Graft],
+    files: NativeFiles,
+    *,
+    promised: Collection[str],
+    env: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Return an entry for each grafted library, sorted by name."""
+    """Return an entry for each grafted library, sorted by name; ``promised`` are those of the policies."""
     origins = [graft.origin for graft in grafts.values() if graft.origin is not None]
     owners = find_owners(origins, env=env)
     entries = []
@@ -52,6 +57,7 @@ def write_ledger(
                     **(owner._asdict() if owner else _NO_OWNER),
                     "needed_by": files.needed_by(member),
                     "chain": files.chain(member),
+                    "beyond_policy": graft.soname in promised,
                 }
             )
     return entries

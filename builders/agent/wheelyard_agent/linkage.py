@@ -77,6 +77,8 @@ class Policies:
         architecture = re.sub(r"^manylinux_\d+_\d+_", "", platform)
         self._policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture(architecture))
         self.names = tuple(policy.name for policy in self._policies)
+        self.promised = frozenset(name for policy in self._policies for name in policy.whitelist)
+        """The libraries that one of the policies promises on every host."""
 
     def of_version(self, library: str, version: str) -> str:
         """Return the most portable policy that allows a version of a symbol."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wheelyard_agent.audit import audit_wheel, auditwheel_command
+from wheelyard_agent.audit import GraftRules, audit_wheel, auditwheel_command
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.graft_ledger import find_grafts, write_ledger
@@ -51,29 +51,36 @@ def _check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) 
     if may_be_pure:
         return ["--abi-tag", "none", "--platform-tag", "any"]
     tag = "-".join(wheel.stem.split("-")[-3:])
-    raise JobError("extension-missing", missing=list(extensions) or [f"any native file, though its tag is {tag}"])
+    evidence = [f"It has no native file, though its tag is {tag}."] if extensions else []
+    missing = list(extensions) or [f"any native file, though its tag is {tag}"]
+    raise JobError("extension-missing", missing=missing, evidence=evidence)
 
 
 def _repair_native(
     wheel: Path, members: Sequence[str], job: Mapping[str, Any], scratch: Path, env: Mapping[str, str]
 ) -> dict[str, Any]:
-    exclude, out = job["exclude"], scratch / "repaired"
-    before = audit_wheel(wheel, exclude=exclude, env=env)
-    options = ["--plat", "auto", "--wheel-dir", str(out), *(part for one in exclude for part in ("--exclude", one))]
-    if run(auditwheel_command("repair", *options, str(wheel), exclude=exclude), env=env) != 0:
+    rules, out = GraftRules(exclude=job["exclude"], graft=job["graft"]), scratch / "repaired"
+    before = audit_wheel(wheel, rules=rules, env=env)
+    options = ["--plat", "auto", "--wheel-dir", str(out)]
+    options += [part for one in rules.exclude for part in ("--exclude", one)]
+    if run(auditwheel_command("repair", *options, str(wheel), rules=rules), env=env) != 0:
         raise JobError("repair-failed", reason="auditwheel could not repair it, see the log")
     repaired = next(iter(out.glob("*.whl")), None)
     if repaired is None:
         # auditwheel does not change a wheel that cannot comply with any manylinux policy.
         raise JobError("repair-failed", reason=_why_not(before))
-    after = audit_wheel(repaired, exclude=exclude, env=env)
+    # The policy is judged as it is written: what was grafted beyond it is a part of the wheel now.
+    after = audit_wheel(repaired, rules=GraftRules(exclude=rules.exclude), env=env)
     _check_policy(after, job["platform"])
     now = elf_members(repaired)
     grafts = find_grafts(members, now, before["external_libs"])
     files = NativeFiles(read_linkage(repaired, now), {member: graft.soname for member, graft in grafts.items()})
-    grafted = write_ledger(repaired, grafts, files, env=env)
-    say(f"{after['overall_tag']}: {len(grafted)} libraries were grafted")
     policies = Policies(after["overall_tag"])
+    grafted = write_ledger(repaired, grafts, files, promised=policies.promised, env=env)
+    beyond = [one["soname"] for one in grafted if one["beyond_policy"]]
+    say(f"{after['overall_tag']}: {len(grafted)} libraries were grafted")
+    if beyond:
+        say(f"grafted although the policy promises them on every host: {', '.join(beyond)}")
     reason = explain_policy(after, files, policies=policies.names, of_version=policies.of_version)
     return {"policy": after["overall_tag"], "policy_reason": reason, "grafted": grafted, "path": repaired}
 

@@ -19,6 +19,10 @@ from wheelyard_agent.job import JobError, clean_environment, say
 
 # cargo has no exit codes for network errors: it prefixes libcurl's message with this, and its own time limit with that.
 _UNREACHABLE = re.compile(r"curl failed|spurious network error|network failure|\btimed out\b|Could not resolve host")
+# cargo has no exit code for a lock file that is out of date: https://github.com/rust-lang/cargo/issues/4603
+_STALE = re.compile(r"needs to be updated but --locked|cannot update the lock file")
+LOCKS = ".wheelyard-locks"
+"""The archive's folder of lock files that were made or brought up to date here."""
 _LAST_LINES = 12
 
 
@@ -31,13 +35,30 @@ def vendor_crates(channel: Channel, job: dict[str, Any], inbox: Path, scratch: P
         _run(["cargo", "generate-lockfile", "--manifest-path", str(source / root)], env=env)
     first, *others = (str(source / root) for root in job["roots"])
     syncs = [part for root in others for part in ("--sync", root)]
-    options = ["--locked", "--versioned-dirs", "--manifest-path", first, *syncs]
-    _run(["cargo", "vendor", *options, str(crates)], env=env)
+    command = ["cargo", "vendor", "--versioned-dirs", "--manifest-path", first, *syncs, str(crates)]
+    try:
+        _run([*command, "--locked"], env=env)
+    except JobError as failure:
+        if not _STALE.search(str(failure.details.get("reason"))):
+            raise
+        say("its Cargo.lock is older than its Cargo.toml, so what they differ in is resolved again")
+        _run(command, env=env)
     crates.mkdir(exist_ok=True)  # cargo makes no folder if there are no crates
+    _keep_new_locks(source, job["files"], crates / LOCKS)
     archive = scratch / job["archive"]
     _pack(crates, archive)
     channel.send_file(archive)
     channel.send("report")
+
+
+def _keep_new_locks(source: Path, files: Mapping[str, str], folder: Path) -> None:
+    """Copy the lock files that cargo wrote, so that the build has the same crates that were fetched."""
+    for lock in sorted(source.rglob("Cargo.lock")):
+        name = lock.relative_to(source)
+        text = lock.read_text(encoding="utf-8")
+        if files.get(str(name)) != text:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def _trust(inbox: Path, certificates: str | None) -> dict[str, str]:

@@ -58,6 +58,7 @@ _ROUTERS: Final = (
     access.router,
     access.audit_router,
     builders.workers_router,
+    builders.suites_router,
     statistics.router,
     recipes.schema_router,
     recipes.router,

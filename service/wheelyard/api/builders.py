@@ -1,19 +1,21 @@
 """Routes of builders, targets and workers."""
 
 from datetime import datetime
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 
 from wheelyard.api.authentication import AuthenticatedRoute, bearer_scheme
 from wheelyard.api.docs import problems
 from wheelyard.api.examples import shown
 from wheelyard.api.schemas.builds import TargetView
+from wheelyard.api.schemas.packages import FilePackagesView
 from wheelyard.api.schemas.workers import WorkerView
 from wheelyard.api.services import Services
 from wheelyard.domain.catalogue.status import BuilderStatus
-from wheelyard.errors import EngineUnavailableError
+from wheelyard.errors import ArchiveNotReadError, EngineUnavailableError, InvalidRequestError, NotFoundError
+from wheelyard.usecases.which_package import find_holders
 
 router: Final = APIRouter(
     prefix="/v1/builders", tags=["builders"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
@@ -164,3 +166,43 @@ workers_router: Final = APIRouter(
 async def list_workers(services: Services) -> list[WorkerView]:
     """List the workers of the last week, by name."""
     return [WorkerView.of(worker) for worker in await services.workers.list_workers()]
+
+
+suites_router: Final = APIRouter(
+    prefix="/v1/suites", tags=["builders"], route_class=AuthenticatedRoute, dependencies=[Depends(bearer_scheme)]
+)
+_DEFAULT_SUITE: Final = "default"
+_LONGEST_FILE: Final = 200
+
+
+@suites_router.get(
+    "/{suite}/packages",
+    operation_id="find_packages",
+    summary="Find the packages that hold a file",
+    responses={
+        200: shown("packages"),
+        **problems(
+            NotFoundError(kind="suite", name="sarge"),
+            InvalidRequestError(problems=["file: it names no file"]),
+            ArchiveNotReadError(suite="bookworm", architecture="x86_64"),
+        ),
+    },
+)
+async def find_packages(
+    suite: str,
+    services: Services,
+    file: Annotated[str, Query(min_length=1, max_length=_LONGEST_FILE, examples=["fftw3.h"])],
+    architecture: Annotated[Literal["x86_64", "aarch64"] | None, Query()] = None,
+) -> FilePackagesView:
+    """Return the packages of a suite that hold a file, best first.
+
+    The suite `default` is that of the default target. The file may be a header (`openssl/ssl.h`), a module of
+    pkg-config (`smbclient.pc`), a library (`libmecab.so`, `libexpat.so.1`), a program (`mecab-config`), a file of CMake
+    (`FindOsmium.cmake`), or a bare name, which may be any of them. The answer comes from the suite's signed archive. A
+    worker reads it when it is first needed, and meanwhile the error `archive-not-read` is returned.
+    """
+    target = services.defaults
+    chosen = services.request_build.suite_for(target) if suite == _DEFAULT_SUITE else suite
+    machine = architecture or target.policy.architecture
+    found = await find_holders(services.archives, chosen, machine, file)
+    return FilePackagesView.of(found, suite=chosen, architecture=machine)

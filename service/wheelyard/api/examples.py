@@ -49,11 +49,13 @@ WHEEL: Final[dict[str, Any]] = {
             "origin_sha256": _SHA256,
             "needed_by": [_EXTENSION],
             "chain": [_EXTENSION, "libyaml-0.so.2"],
+            "beyond_policy": False,
         }
     ],
     "build_requirements": [{"filename": "setuptools-80.9.0-py3-none-any.whl", "sha256": _SHA256}],
     "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
     "warnings": [],
+    "host_libraries": [],
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
     "level": "prod",
@@ -182,6 +184,23 @@ BUILDERS: Final[list[dict[str, Any]]] = [
 ]
 
 
+PACKAGES: Final = {
+    "suite": "bookworm",
+    "architecture": "x86_64",
+    "kind": "header",
+    "name": "fftw3.h",
+    "packages": [
+        {
+            "package": "libfftw3-dev",
+            "version": "3.3.10-1",
+            "path": "usr/include/fftw3.h",
+            "installed_bytes": 5_484_544,
+            "reason": "where tools look by themselves",
+        }
+    ],
+}
+
+
 BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "build-queued": {"value": QUEUED_BUILD},
     "build-succeeded": {"value": SUCCEEDED_BUILD},
@@ -190,6 +209,7 @@ BY_NAME: Final[dict[str, dict[str, Any]]] = {
     "submitted-joined": {"value": {**QUEUED_BUILD, "joined": True}},
     "submitted-succeeded": {"value": {**SUCCEEDED_BUILD, "joined": True}},
     "builders": {"value": BUILDERS},
+    "packages": {"value": PACKAGES},
 }
 """Examples for the document's components: FastAPI drops null values from the examples of a route
 (https://github.com/fastapi/fastapi/issues/5559).

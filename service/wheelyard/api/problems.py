@@ -92,6 +92,7 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.ExtensionMissingError: 422,
     errors.RequirementsUnsatisfiedError: 422,
     # Errors for the operator.
+    errors.ArchiveUnreadableError: 502,
     errors.OperatorError: 503,
     errors.WorkerLostError: 503,
     errors.WorkerStoppedError: 503,
@@ -99,6 +100,8 @@ STATUSES: Final[Mapping[type[WheelyardError], int]] = {
     errors.WorkerKilledError: 500,
     errors.RecordUnreadableError: 500,
     errors.InternalError: 500,
+    errors.ArchiveNotReadError: 503,
+    errors.ArchiveUnreadableError: 502,
     errors.NotReadyError: 503,
     errors.ParsersBusyError: 503,
     errors.NetworkRefusedError: 403,

@@ -16,6 +16,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "list_targets": Scope.READ,
     "list_builders": Scope.READ,
     "list_workers": Scope.READ,
+    "find_packages": Scope.READ,
     "list_wheels": Scope.READ,
     "get_wheel": Scope.READ,
     "list_wheel_files": Scope.READ,

@@ -22,6 +22,7 @@ from wheelyard.interfaces import (
     MetricStore,
     ParserPool,
     RecipeRegistry,
+    SuiteArchives,
 )
 from wheelyard.metrics import HttpMetrics
 from wheelyard.usecases.access import Access
@@ -106,6 +107,8 @@ class ApiServices:
     """Returns the builders, and the workers' images of them."""
     index: IndexServices
     """The services of the index."""
+    archives: SuiteArchives
+    """The suites' package archives."""
     http_metrics: HttpMetrics = field(default_factory=HttpMetrics)
     """HTTP metrics of this process."""
     image_content: Callable[[str], Awaitable[ImageContent]] | None = None

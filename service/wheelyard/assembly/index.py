@@ -111,6 +111,14 @@ def worker_index(settings: Settings, database: Database, index: IndexBackends) -
     return retained_index(database, index, settings.publish_level)
 
 
+def healed_index(settings: Settings, database: Database, index: IndexBackends) -> WheelIndex:
+    """Return the index for wheels whose builds healed themselves; raise SettingsInvalidError if it does not exist."""
+    level = settings.healed_level or settings.publish_level
+    if level not in index.indexes:
+        raise SettingsInvalidError(problems=["WHEELYARD_HEALED_LEVEL=staging needs WHEELYARD_STAGING_PASSWORD"])
+    return retained_index(database, index, level)
+
+
 def retained_index(database: Database, index: IndexBackends, level: Level) -> WheelIndex:
     """Return an index on which no file name ever gets other bytes, even after a deletion."""
     return RetainedIndex(

@@ -28,6 +28,7 @@ from wheelyard.api.app import create_app
 from wheelyard.api.request_context import random_request_id
 from wheelyard.api.services import ApiServices, Check, IndexAccess, IndexServices
 from wheelyard.assembly.access import access_of, open_limits, sessions_of, tokens_of
+from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
 from wheelyard.assembly.index import IndexBackends, check_index
@@ -102,6 +103,7 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
         builders=image_inventory(parts).describe if builds_here else reported_builders(parts, database),
         image_content=image_reader(parts) if builds_here else None,
         workers=workers,
+        archives=suite_archives(parts, database, reads=False),
     )
 
 

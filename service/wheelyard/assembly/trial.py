@@ -10,9 +10,11 @@ from pathlib import Path
 from wheelyard.adapters.host.parser_pool import ParserProcesses
 from wheelyard.adapters.host.shared_work import FairSlots
 from wheelyard.adapters.recipes.folders import RecipeFolders
+from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.images import builder_facts
 from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import attempt_options, attempt_tools, worker_name
+from wheelyard.domain.healing.healing import HealMode
 from wheelyard.pipeline.publish import save_in
 from wheelyard.pipeline.steps import steps_to
 from wheelyard.usecases.request_build import PlanBuild
@@ -30,7 +32,16 @@ async def open_trial(parts: Parts, *, recipes: RecipeFolders, keep: Path | None)
             yield TryRecipe(
                 plan=PlanBuild(source=source, recipes=recipes, facts=await builder_facts(parts)),
                 steps=steps_to(save_in(keep) if keep else None),
-                tools=attempt_tools(parts, name, source=source, parsers=parsers, own=None, uv_slots=FairSlots(1)),
+                tools=attempt_tools(
+                    parts,
+                    name,
+                    source=source,
+                    parsers=parsers,
+                    own=None,
+                    uv_slots=FairSlots(1),
+                    archives=suite_archives(parts, None),
+                    heal=HealMode.PROPOSE,
+                ),
                 options=options,
             )
         finally:

@@ -22,11 +22,12 @@ from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.images.refresh import ImageRefreshes
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
 from wheelyard.adapters.store.fleet import PostgresFleet
+from wheelyard.adapters.store.healings import PostgresHealings
 from wheelyard.adapters.store.lease_keeper import LeaseKeeper
 from wheelyard.adapters.store.logs import PostgresLogPacking
 from wheelyard.adapters.store.metrics import PostgresMetrics
@@ -36,6 +37,7 @@ from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.adapters.upstream.cache import ContentCache
 from wheelyard.adapters.upstream.crates import CrateArchives
+from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import (
     container_users,
@@ -44,11 +46,12 @@ from wheelyard.assembly.images import (
     logged_images,
     longest_stage_seconds,
 )
-from wheelyard.assembly.index import own_wheels, regular_check, worker_index
+from wheelyard.assembly.index import healed_index, own_wheels, regular_check, worker_index
 from wheelyard.assembly.parts import Parts
 from wheelyard.assembly.prebuilds import resolver_pages, uv_options
 from wheelyard.domain.builds.queue import Capacity, Lane, ResourceRequest, WorkerRegistration, WorkerState
 from wheelyard.domain.catalogue.status import EngineImages
+from wheelyard.domain.healing.healing import Healing, HealMode, HealRules
 from wheelyard.errors import OperatorError, SettingsInvalidError
 from wheelyard.interfaces import (
     Engine,
@@ -57,11 +60,12 @@ from wheelyard.interfaces import (
     MetricStore,
     ParserPool,
     SourceIndex,
+    SuiteArchives,
     WorkQueue,
 )
 from wheelyard.logs import get_logger
 from wheelyard.metrics import CacheLookups
-from wheelyard.pipeline.job import Tools
+from wheelyard.pipeline.job import Tools, learn_nothing
 from wheelyard.pipeline.limits import LimitRules
 from wheelyard.pipeline.publish import publish_on
 from wheelyard.pipeline.steps import steps_to
@@ -75,6 +79,7 @@ _SWEEP_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 5.0
 _PERIODIC_SECONDS: Final = 60.0
 _IMAGES_SECONDS: Final = 60.0
+_ARCHIVES_SECONDS: Final = 10.0
 _PACK_SECONDS: Final = 5.0
 _HOST_SECONDS: Final = 30.0
 _REFRESH_POLL_SECONDS: Final = 60.0
@@ -108,6 +113,8 @@ class Worker:
     """Its cache look-ups since the last report."""
     take_builds: TakeBuilds
     periodic: PeriodicWork
+    read_archives: Callable[[], Awaitable[None]]
+    """Reads the suites' package archives that others ask for."""
     pack_logs: Callable[[], Awaitable[None]]
     """Compresses the logs of attempts that have ended."""
     index_check: RegularCheck
@@ -128,6 +135,7 @@ class Worker:
                 tasks.create_task(repeat("index check", self.index_check, seconds=_PERIODIC_SECONDS))
                 tasks.create_task(repeat("report", self._report, seconds=_REPORT_SECONDS))
                 tasks.create_task(repeat("images", self._report_images, seconds=_IMAGES_SECONDS))
+                tasks.create_task(repeat("archives", self.read_archives, seconds=_ARCHIVES_SECONDS))
                 tasks.create_task(repeat("log packing", self.pack_logs, seconds=_PACK_SECONDS))
                 tasks.create_task(repeat("host", self.host.look, seconds=_HOST_SECONDS))
                 if self.refresh_interval_seconds > 0:
@@ -205,8 +213,13 @@ def make_worker(backends: Backends) -> Worker:
     registration, metrics, calls = worker_registration(parts), PostgresMetrics(database), BuildQueue(database.conninfo)
     queue = PostgresQueue(database, calls, lease_seconds=settings.lease_seconds)
     keeper = _lease_keeper(settings, database)
-    tools, options = _worker_tools(backends), attempt_options(settings, registration.name)
-    publish = publish_on(worker_index(settings, database, backends.index), PostgresWheels(database))
+    archives = suite_archives(parts, database)
+    tools, options = _worker_tools(backends, archives), attempt_options(settings, registration.name)
+    publish = publish_on(
+        worker_index(settings, database, backends.index),
+        PostgresWheels(database),
+        healed=healed_index(settings, database, backends.index),
+    )
     run_build = RunBuild(
         store=PostgresAttempts(database, calls), steps=steps_to(publish), tools=tools, options=options, keeper=keeper
     )
@@ -227,6 +240,7 @@ def make_worker(backends: Backends) -> Worker:
         index_check=regular_check(database, backends.index),
         periodic=PeriodicWork(PostgresPeriodic(database), metrics, _retention(settings)),
         refresh=image_refreshes(parts),
+        read_archives=archives.read_asked,
         pack_logs=PostgresLogPacking(database),
         refresh_interval_seconds=settings.refresh_interval_hours * 3600,
     )
@@ -241,7 +255,7 @@ def _lease_keeper(settings: Settings, database: Database) -> LeaseKeeper:
     )
 
 
-def _worker_tools(backends: Backends) -> Tools:
+def _worker_tools(backends: Backends, archives: SuiteArchives) -> Tools:
     settings = backends.parts.settings
     return attempt_tools(
         backends.parts,
@@ -251,6 +265,8 @@ def _worker_tools(backends: Backends) -> Tools:
         own=own_wheels(settings, backends.database, backends.index),
         lookups=backends.lookups,
         uv_slots=backends.uv_slots,
+        archives=archives,
+        learnt=PostgresHealings(backends.database).newest_of,
     )
 
 
@@ -272,9 +288,15 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
     parsers: ParserPool,
     own: OwnWheels | None,
     uv_slots: FairSlots,
+    archives: SuiteArchives,
     lookups: CacheLookups | None = None,
+    heal: HealMode | None = None,
+    learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing,
 ) -> Tools:
-    """Make the tools of the stages; without wheels of our own, builds use only upstream's."""
+    """Make the tools of the stages; without wheels of our own, builds use only upstream's.
+
+    ``heal`` replaces the operator's setting.
+    """
     settings = parts.settings
     return Tools(
         source=MixedSource(source, own) if own else source,
@@ -292,12 +314,16 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         ),
         parsers=parsers,
         read_pyproject=read_sdist_pyproject,
+        archives=archives,
+        read_needs=read_needs,
         agent=parts.agent.data,
         installer=Path(find_uv_bin()),
         limits=_limit_rules(settings),
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
+        heal=HealRules(mode=heal or settings.heal),
+        learnt=learnt,
         network_for_recipes=settings.recipe_network is not None,
         ca_bundle=_certificates(settings),
     )

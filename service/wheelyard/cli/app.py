@@ -44,6 +44,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
         builds.cancel,
         builds.retry,
         builds.targets,
+        builders.which,
         wheels.wheels,
         wheels.yank,
         wheels.unyank,

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         ProjectView,
         WheelListView,
     )
+    from wheelyard.api.schemas.packages import FilePackagesView
     from wheelyard.api.schemas.recipes import (
         AdoptionView,
         RecipeHistoryView,
@@ -291,6 +292,15 @@ class WheelyardClient:
 
         body = {"build": build_id}
         return self._parse(AdoptionView, self._document("POST", f"{_recipe_path(name)}/adopt", json=body))
+
+    def packages(self, suite: str, file: str, *, architecture: str | None) -> FilePackagesView:
+        """Return the packages of a suite that hold a file."""
+        from wheelyard.api.schemas.packages import FilePackagesView
+
+        params = {"file": file} | ({"architecture": architecture} if architecture else {})
+        return self._parse(
+            FilePackagesView, self._document("GET", f"/v1/suites/{quote(suite, safe='')}/packages", params=params)
+        )
 
     def queue(self, *, limit: int) -> QueueView:
         """Return the queue: running builds, and queued ones in their order."""

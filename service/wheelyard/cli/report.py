@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from typing import Final
 
+from pydantic import TypeAdapter
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
-from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
+from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, HostLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.log_text import CONTAINER_GUTTER, plain_line, plain_text
+from wheelyard.domain.healing.healing import Healing
+from wheelyard.domain.healing.story import tell_story
 
+_HEALING: Final = TypeAdapter(Healing)
 _SHOWN_MODULES: Final = 6
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
@@ -31,15 +35,28 @@ def report_build(build: BuildView) -> RenderableType:
         f" for Python {build.python} on {build.platform}: {build.status}{_total_time(build)}",
     )
     if build.wheel is not None:
-        return Group(heading, report_wheel(build.wheel))
+        return Group(heading, *_story(build), report_wheel(build.wheel))
     if build.failure is not None:
-        return Group(heading, report_failure(build.failure))
+        return Group(heading, *_story(build), report_failure(build.failure))
     return Group(
         heading,
         Text(f"  build {build.id}{f', stage {build.stage}' if build.stage else ''}"),
         *_pause(build),
         *map(_awaited, build.waits_for),
     )
+
+
+def _story(build: BuildView) -> Iterator[RenderableType]:
+    """Yield how the newest attempt healed itself, a line for each thing that it needed."""
+    view = build.attempts[-1].healing if build.attempts else None
+    if view is None:
+        return
+    healing = _HEALING.validate_python(view.model_dump(mode="json"))
+    for chapter in tell_story(healing, succeeded=build.wheel is not None) if healing.rounds else ():
+        yield Text(f"  {plain_line(chapter.title)}")
+        yield from (Text(f"    {plain_line(step.found)}: {plain_line(step.done)}") for step in chapter.steps)
+    if healing.recipe:
+        yield Text.assemble("  Keep this as its recipe: ", (f"wheelyard recipe adopt {build.project}", "bold"))
 
 
 def _awaited(awaited: AwaitedBuildView) -> RenderableType:
@@ -78,6 +95,8 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "grafted", describe_library(library)
     if not wheel.grafted:
         yield "grafted", "no library"
+    for need in wheel.host_libraries:
+        yield "needs", describe_need(need)
     yield "size", format_size(wheel.size_bytes)
     yield "tested", _describe_imports(wheel.imported_modules)
     yield "sha256", wheel.sha256
@@ -96,9 +115,15 @@ def _describe_policy(wheel: WheelView) -> str:
 def describe_library(library: GraftedLibraryView) -> str:
     """Return which library was grafted, from which system package, and what needs it."""
     way = ", for " + " \u2192 ".join(library.chain[:-1]) if len(library.chain) > 1 else ""
+    way += " (beyond the policy)" if library.beyond_policy else ""
     if library.package is None:
         return f"{library.soname}, from no system package{way}"
     return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip() + way
+
+
+def describe_need(need: HostLibraryView) -> str:
+    """Return which library the wheel's host must have, and in which package."""
+    return f"its host must have {need.soname} ({need.package or 'no known package'}): {need.reason}"
 
 
 def _describe_imports(modules: tuple[str, ...]) -> str:

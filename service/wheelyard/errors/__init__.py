@@ -48,6 +48,8 @@ from wheelyard.errors.caller import (
 )
 from wheelyard.errors.operator import (
     AlreadyRunningError,
+    ArchiveNotReadError,
+    ArchiveUnreadableError,
     AttemptsExhaustedError,
     BackupUnusableError,
     ContainerLostError,
@@ -125,6 +127,8 @@ from wheelyard.errors.recipe import (
 __all__ = [
     "AlreadyRunningError",
     "AmbiguousIdError",
+    "ArchiveNotReadError",
+    "ArchiveUnreadableError",
     "AttemptsExhaustedError",
     "BackupUnusableError",
     "BuildFailedError",

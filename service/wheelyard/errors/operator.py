@@ -379,6 +379,34 @@ class MirrorUnreachableError(OperatorError):
         )
 
 
+class ArchiveNotReadError(OperatorError):
+    """No worker has read a suite's package archive yet."""
+
+    code = "archive-not-read"
+
+    def __init__(self, *, suite: str, architecture: str) -> None:
+        self.suite, self.architecture = suite, architecture
+        super().__init__(
+            f"No worker has read the package archive of {suite!r} for {architecture} yet.",
+            "A worker reads it now: try again in a minute. If it lasts, check that a worker for this suite runs "
+            "(wheelyard workers).",
+        )
+
+
+class ArchiveUnreadableError(OperatorError):
+    """A suite's package archive does not say what its packages hold."""
+
+    code = "archive-unreadable"
+    retryable = False
+
+    def __init__(self, *, suite: str, reason: str) -> None:
+        self.suite, self.reason = suite, reason
+        super().__init__(
+            f"The package archive of {suite!r} does not say which files its packages hold: {reason}.",
+            "Use a mirror that has the archive's Contents files (apt) or filelists (dnf): WHEELYARD_APT_MIRROR.",
+        )
+
+
 class ServiceNotInstalledError(OperatorError):
     """A command needs the service, but only the client is installed."""
 

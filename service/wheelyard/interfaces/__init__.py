@@ -1,7 +1,7 @@
 """The outside world as the use cases see it: Protocols, grouped by subject."""
 
 from wheelyard.interfaces.access import AuditStore, TokenStore
-from wheelyard.interfaces.archives import SuiteArchives
+from wheelyard.interfaces.archives import ArchiveStore, SuiteArchives
 from wheelyard.interfaces.builds import AttemptStore, BuildStore, LogStore, MetricStore, MissingReleaseStore
 from wheelyard.interfaces.containers import Container, ContainerSpec, Engine, Images, Limits, LogSink, Network
 from wheelyard.interfaces.prebuilds import DueWebhook, PrebuildStore, SendWebhook, WebhookOutbox
@@ -18,6 +18,7 @@ from wheelyard.interfaces.wheels import Permit, WheelIndex, WheelStorage, WheelS
 from wheelyard.interfaces.work import FleetStore, LeaseKeeper, PeriodicStore, WorkQueue
 
 __all__ = [
+    "ArchiveStore",
     "AttemptStore",
     "AuditStore",
     "BuildStore",

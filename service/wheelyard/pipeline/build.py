@@ -5,18 +5,20 @@ and fetch (wheels only, by hash), and the same container continues, with PEP 517
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.builds.build import BuildRequirement, Stage
 from wheelyard.domain.packaging.release import IndexFile
 from wheelyard.domain.recipes.effective import SourceFile, amend_requirements
+from wheelyard.errors import BuildFailedError
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_network, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, granted_network, known
-from wheelyard.pipeline.wheel_report import read_sources
+from wheelyard.pipeline.tried_modules import TriedModules
+from wheelyard.pipeline.wheel_report import read_sources, read_used_packages
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more in case they change
 _MAX_REQUIREMENTS: Final = 200
@@ -30,23 +32,36 @@ async def build(job: Job, tools: Tools) -> Job:
     """Build the wheel."""
     image = known(job.images).builder
     network = granted_network(job, tools)
+    tried = TriedModules(job.log)
     async with open_job(
-        job, tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
+        replace(job, log=tried), tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
     ) as conversation:
         await _give_job(conversation, job)
         supplies = _Supplies(job, tools)
-        message = await expect_report(conversation, job, tools, stage=Stage.BUILD, supply=supplies.answer)
+        try:
+            message = await expect_report(conversation, job, tools, stage=Stage.BUILD, supply=supplies.answer)
+        except BuildFailedError as error:
+            error.requirements = tuple(one.filename for one in supplies.given())
+            raise
         path = received_wheel(conversation, message)
         epoch = message.fields.get("epoch")
         if not isinstance(epoch, int) or not 0 <= epoch <= _LAST_EPOCH:
             raise conversation.refuse("its report has no epoch that a zip file can hold")
         try:
-            sources = read_sources(message.fields)
+            sources, used = read_sources(message.fields), read_used_packages(message.fields)
         except ValueError as error:
             raise conversation.refuse(f"its report cannot be read ({error})") from error
         warnings = await note_network(conversation, message, job, Stage.BUILD)
-        built = BuiltWheel(path=path, epoch=epoch, requirements=supplies.given(), sources=sources, warnings=warnings)
-        return job.knowing(built=built)
+        built = BuiltWheel(
+            path=path,
+            epoch=epoch,
+            requirements=supplies.given(),
+            sources=sources,
+            used_packages=used,
+            warnings=warnings,
+        )
+    # Its log has ended too only now.
+    return job.knowing(built=replace(built, tried=tried.found()))
 
 
 def python_path(python: str) -> str:
@@ -67,6 +82,7 @@ async def _give_job(conversation: Conversation, job: Job) -> None:
         toolchains=list(recipe.toolchains),
         crates=wants_crates(job),
         env=dict(recipe.env),
+        trace_headers=bool(job.healing and job.healing.added),
         config_settings=dict(recipe.config_settings),
         sources=sources,
         patches=[asdict(one) for one in recipe.patches],

@@ -1,15 +1,17 @@
 """What an attempt knows and may use. A stage takes a job and returns it with more facts."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
-from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
+from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
     CrateCache,
@@ -19,11 +21,16 @@ from wheelyard.interfaces import (
     Network,
     ParserPool,
     SourceIndex,
+    SuiteArchives,
     WheelResolver,
 )
 from wheelyard.pipeline.limits import LimitRules
 
 T = TypeVar("T")
+
+
+async def learn_nothing(_: str) -> None:
+    """Know of no former builds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +46,9 @@ class Tools:
     """Parses untrusted text, with limits."""
     read_pyproject: Callable[[Path], bytes | None]
     """Reads the ``pyproject.toml`` of an untrusted sdist; None if there is none."""
+    archives: SuiteArchives
+    read_needs: Callable[[Path], tuple[Need, ...]]
+    """Reads what an untrusted sdist's build needs; ``parsers`` run it."""
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
@@ -49,6 +59,9 @@ class Tools:
     build_number: int
     labels: Mapping[str, str]
     """Labels of every container, beside the job's own."""
+    learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing
+    """Returns the version and the healing of the newest healed build of a project; None if there is none."""
+    heal: HealRules = field(default_factory=HealRules)
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""
     ca_bundle: Path | None = None
@@ -72,7 +85,11 @@ class BuiltWheel:
     """SOURCE_DATE_EPOCH of the build, in seconds since 1970."""
     requirements: tuple[BuildRequirement, ...]
     sources: tuple[ExtensionSource, ...] = ()
-    """The extension modules that its sdist declares."""
+    """The extension modules that its sdist suggests."""
+    used_packages: frozenset[str] = frozenset()
+    """System packages whose headers the compilers read; empty if they did not say."""
+    tried: tuple[TriedModule, ...] = ()
+    """The extension modules that the build began to make, by its log."""
     warnings: tuple[str, ...] = ()
 
 
@@ -86,6 +103,8 @@ class RepairedWheel:
     policy: str | None
     extensions: tuple[str, ...]
     grafted: tuple[GraftedLibrary, ...]
+    doubtful: tuple[str, ...] = ()
+    """Extension modules that it may have lost: an import of one that fails decides."""
     policy_reason: PolicyReason | None = None
     warnings: tuple[str, ...] = ()
 
@@ -101,6 +120,8 @@ class Job:
     sdist: Path | None = None
     sources: tuple[Path, ...] = ()
     """The recipe's further files, in its order."""
+    healing: Healing | None = None
+    """What was added to the recipe so far, and why; None until the sdist was looked at."""
     images: PreparedImages | None = None
     built: BuiltWheel | None = None
     repaired: RepairedWheel | None = None

@@ -13,9 +13,16 @@ from wheelyard.domain.recipes.system_packages import packages_for
 from wheelyard.domain.toolchain import ToolchainName
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.domain.untrusted.versions import read_version
-from wheelyard.errors import HashMismatchError, SourceMismatchError, ToolchainTooOldError
+from wheelyard.errors import (
+    HashMismatchError,
+    ImageBuildFailedError,
+    PackageUnknownError,
+    SourceMismatchError,
+    ToolchainTooOldError,
+)
 from wheelyard.interfaces import Network
 from wheelyard.pipeline.crates import wants_crates
+from wheelyard.pipeline.heal import foresee, is_foresight, without_foresight
 from wheelyard.pipeline.job import Job, PreparedImages, Tools, granted_network, known
 from wheelyard.pipeline.limits import grant_limits, unmet_requests
 
@@ -25,7 +32,13 @@ async def prepare(job: Job, tools: Tools) -> Job:
 
     The runtime image has nothing more than what the recipe requires of every host of the wheel.
     """
-    job, builder = await _prepare_builder(job, tools)
+    job = await foresee(job, tools)
+    try:
+        job, builder = await _prepare_builder(job, tools)
+    except (ImageBuildFailedError, PackageUnknownError):
+        if not is_foresight(job):
+            raise
+        job, builder = await _prepare_builder(await without_foresight(job), tools)
     order = job.claim.order
     runtime = await tools.images.runtime(
         suite=order.builder, python=order.target.python, apt=order.recipe.test_apt, log=job.log

@@ -10,8 +10,10 @@ from wheelyard.interfaces import WheelIndex, WheelStore
 from wheelyard.pipeline.job import Job, StageFunction, Tools, known
 
 
-def publish_on(index: WheelIndex, wheels: WheelStore) -> StageFunction:
+def publish_on(index: WheelIndex, wheels: WheelStore, *, healed: WheelIndex | None = None) -> StageFunction:
     """Return a stage that publishes on an index; only verified bytes can pass, and publishing them twice is harmless.
+
+    Wheels whose builds needed more than their recipe said go to the index ``healed``, if there is one.
 
     The stage raises WorkerLostError if another worker has the build by now.
     """
@@ -25,7 +27,8 @@ def publish_on(index: WheelIndex, wheels: WheelStore) -> StageFunction:
             if not await wheels.begin_upload(job.claim, filename=path.name, sha256=wheel.sha256):
                 raise WorkerLostError(worker=job.claim.worker)
 
-        published = await index.publish(path, sha256=wheel.sha256, permit=permit)
+        place = healed if healed is not None and job.healing is not None and job.healing.added else index
+        published = await place.publish(path, sha256=wheel.sha256, permit=permit)
         await job.note(f"published {published.filename} sha256={published.sha256}")
         on_index = replace(wheel, url=published.url, index_url=published.index_url, level=published.level)
         return job.knowing(wheel=on_index, published=published)

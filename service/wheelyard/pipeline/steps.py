@@ -3,8 +3,8 @@
 from typing import Final
 
 from wheelyard.domain.builds.build import Stage
-from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import StageFunction, Step
+from wheelyard.pipeline.narrow import build_narrowed
 from wheelyard.pipeline.prepare import fetch, prepare, resolve
 from wheelyard.pipeline.repair import repair
 from wheelyard.pipeline.verify import verify
@@ -13,7 +13,7 @@ _STEPS: Final[tuple[Step, ...]] = (
     Step(stage=Stage.RESOLVE, act=resolve),
     Step(stage=Stage.FETCH, act=fetch),
     Step(stage=Stage.PREPARE, act=prepare),
-    Step(stage=Stage.BUILD, act=build),
+    Step(stage=Stage.BUILD, act=build_narrowed),
     Step(stage=Stage.REPAIR, act=repair),
     Step(stage=Stage.VERIFY, act=verify),
 )

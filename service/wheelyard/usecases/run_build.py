@@ -14,15 +14,20 @@ from typing import Any, Final, TypeVar
 
 from wheelyard.build_events import note_ended, note_waiting
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
-from wheelyard.domain.builds.diagnosis import Diagnosis, diagnose
 from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
+from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.healing.healing import Healing
+from wheelyard.domain.healing.log_findings import explain, host_findings, read_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
     EngineUnavailableError,
+    ExtensionMissingError,
     InternalError,
     OperatorError,
+    ProjectError,
+    VerifyFailedError,
     WheelsMissingError,
     WheelyardError,
     WorkerStoppedError,
@@ -31,6 +36,7 @@ from wheelyard.interfaces import AttemptStore, LeaseKeeper
 from wheelyard.logs import get_logger, log_context
 from wheelyard.pipeline.attempt_log import AttemptLog, Throttle
 from wheelyard.pipeline.container_job import BUILD_LABEL
+from wheelyard.pipeline.heal import conclude, heal
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
 
@@ -145,6 +151,16 @@ def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcom
     return replace(outcome, status=Status.QUEUED, wait_seconds=retry_delay(claim.tries, first_seconds=first_seconds))
 
 
+def _after(steps: Sequence[Step], step: Step) -> list[Step]:
+    """Return the steps after one, in order."""
+    return list(steps[list(steps).index(step) + 1 :])
+
+
+def _rounds_of(job: Job) -> Healing | None:
+    """Return how a failed attempt tried to heal itself; None if it did not."""
+    return job.healing if job.healing is not None and job.healing.rounds else None
+
+
 class _Attempt:
     """An attempt while it runs."""
 
@@ -230,7 +246,9 @@ class _Attempt:
         _log.info("leftovers-removed", build=self._claim.build_id, count=count)
 
     async def _go_through(self, job: Job, log: AttemptLog) -> Outcome:
-        for step in self._steps:
+        todo, begun = list(self._steps), self._options.elapsed()
+        while todo:
+            step = todo.pop(0)
             enter = functools.partial(self._store.enter_stage, self._claim, step.stage)
             if not await _insist(enter, self._options.lease_seconds):
                 self._lost = True
@@ -241,13 +259,29 @@ class _Attempt:
             except WheelyardError as error:
                 if isinstance(error, WheelsMissingError) and self._options.may_wait:
                     return await self._wait(error, step.stage, job)
+                findings = await self._read_findings(error, log)
+                job, again = await self._heal(job, error, step.stage, findings, since=begun)
+                if again:
+                    log.begin_anew()
+                    todo = [one for one in self._steps if one.stage in again] + _after(self._steps, step)
+                    continue
                 await job.note(f"{step.stage.value} failed: {error}")
-                return Outcome(status=Status.FAILED, failure=await self._explain(error, step.stage, log))
+                failure = self._explain(error, step.stage, log, findings)
+                return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
             except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
                 return self._crash(error, step.stage, log)
         if job.wheel is not None and job.published is not None:
             _log.info("wheel-published", filename=job.wheel.filename, sha256=job.wheel.sha256)
-        return Outcome(status=Status.SUCCEEDED, wheel=job.wheel, published=job.published)
+        return Outcome(status=Status.SUCCEEDED, wheel=job.wheel, published=job.published, healing=await conclude(job))
+
+    async def _heal(
+        self, job: Job, error: WheelyardError, stage: Stage, findings: Sequence[Finding], *, since: float
+    ) -> tuple[Job, frozenset[Stage]]:
+        """Return the job with what may mend a project's failure, and the stages to run again; none if nothing may."""
+        limit = grant_limits(job.claim.order.recipe, self._tools.limits).limits.time_seconds
+        if not isinstance(error, ProjectError) or self._options.elapsed() - since > limit:
+            return job, frozenset()
+        return await heal(job, self._tools, error, stage, findings) or (job, frozenset())
 
     @staticmethod
     async def _wait(error: WheelsMissingError, stage: Stage, job: Job) -> Outcome:
@@ -257,26 +291,45 @@ class _Attempt:
         failure = Failure.of(error, stage=stage)
         return Outcome(status=Status.QUEUED, failure=failure, counts=False, needs=tuple(sorted(needs)))
 
-    async def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog) -> Failure:
-        """Turn an error into data; for a build backend's error, look for the cause in the log."""
-        if isinstance(error, BuildFailedError) and (found := await self._diagnose(error, log)) is not None:
-            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
-            error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
-                release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
-            )
-        return Failure.of(error, stage=stage, log_excerpt=log.excerpt())
+    def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog, findings: tuple[Finding, ...]) -> Failure:
+        """Turn an error into data; the cause of a build backend's error is what its log says."""
+        if isinstance(error, BuildFailedError):
+            error = self._with_cause(error, stage, findings)
+        return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
 
-    async def _diagnose(self, error: BuildFailedError, log: AttemptLog) -> Diagnosis | None:
-        """Look for the cause in the log, in another process; a log that exceeds its limits explains nothing."""
-        release = error.release
-        try:
+    def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:
+        """Return the error that the most specific finding means; the same one if there is none."""
+        if not findings:
+            return error
+        if findings[0].kind is FindingKind.LIMIT:
+            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
+            reached = granted.reached(findings[0].name, stage, error.use)
+            if reached is not None:
+                return reached
+        cause, remedy = explain(findings, error.network)
+        return BuildFailedError(release=error.release, exit_reason=error.exit_reason, cause=cause, remedy=remedy)
+
+    async def _read_findings(self, error: WheelyardError, log: AttemptLog) -> tuple[Finding, ...]:
+        """Return what a failure says; a log is read in another process, and says nothing if it is too much for it."""
+        release = f"{self._claim.order.project} {self._claim.order.version}"
+        if isinstance(error, VerifyFailedError):
+            libraries = (f"{name}: cannot open shared object file" for name in error.missing_libraries)
+            modules = (f"No module named '{name}'" for name in error.missing_modules)
             look = self._tools.parsers.run(
-                diagnose, log.tail(), tuple(error.network), what=f"the log of {release}", caller=release
+                host_findings, (*libraries, *modules, *error.problems), what=f"the proof of {release}", caller=release
             )
+        elif isinstance(error, BuildFailedError | ExtensionMissingError):
+            calls = error.network if isinstance(error, BuildFailedError) else ()
+            look = self._tools.parsers.run(
+                read_findings, log.telling(), tuple(calls), what=f"the log of {release}", caller=release
+            )
+        else:
+            return ()
+        try:
             return await look
         except (ValueError, WheelyardError) as refusal:
             _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
-            return None
+            return ()
 
     def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
         """Log the exception that is being handled, and return an error with its reference.

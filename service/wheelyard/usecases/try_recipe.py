@@ -103,6 +103,7 @@ class _Trial:
             timings=outcome.timings,
             failure=outcome.failure,
             log_truncated=outcome.log_truncated,
+            healing=outcome.healing,
         )
         self.build = replace(
             self.build,

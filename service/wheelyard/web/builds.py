@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import Attempt, Build, Stage, Status
 from wheelyard.domain.builds.records import MAX_RETRIES, BuildFilter
+from wheelyard.domain.healing.story import Chapter, tell_story
 from wheelyard.errors import InvalidRequestError, WheelyardError
 from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
@@ -142,7 +143,9 @@ def timeline(build: Build, attempt: Attempt) -> tuple[StageBar, ...]:
 
 
 def _bars(build: Build, attempt: Attempt) -> Iterator[StageBar]:
-    seconds = {timing.stage: timing.seconds for timing in attempt.timings}
+    seconds: dict[Stage, float] = {}
+    for timing in attempt.timings:  # a build that heals itself enters a stage several times
+        seconds[timing.stage] = seconds.get(timing.stage, 0.0) + timing.seconds
     total = sum(seconds.values()) or 1.0
     passed = 0.0
     for stage in Stage:
@@ -185,6 +188,7 @@ async def show_build(context: PageContext) -> Page:
     values = {
         "build": build,
         "attempt": attempt,
+        "story": _story(attempt),
         "bars": timeline(build, attempt) if attempt else (),
         "log": log,
         "window": window,
@@ -198,6 +202,12 @@ async def show_build(context: PageContext) -> Page:
         "may_retry": build.status.is_final and build.wheel is None,
     }
     return Page(template="build.html", title=_title(build), values=values)
+
+
+def _story(attempt: Attempt | None) -> tuple[Chapter, ...]:
+    if attempt is None or attempt.healing is None or not attempt.healing.rounds:
+        return ()
+    return tell_story(attempt.healing, succeeded=attempt.status is Status.SUCCEEDED)
 
 
 def _title(build: Build) -> str:

@@ -54,8 +54,8 @@ def test_grafted_library_that_nobody_knows_is_listed_all_the_same(tmp_path: Path
     member = "demo.libs/libodd-1a2b3c4d.so"
     grafts = find_grafts([], [member], {})
     assert grafts == {member: Graft("libodd-1a2b3c4d.so", None)}
-    (entry,) = write_ledger(wheel_with(tmp_path, member), grafts, files(member), env=no_packages(tmp_path))
-    assert (entry["package"], entry["origin"]) == (None, None)
+    (entry,) = write_ledger(wheel_with(tmp_path, member), grafts, files(member), promised=(), env=no_packages(tmp_path))
+    assert (entry["package"], entry["origin"], entry["beyond_policy"]) == (None, None, False)
     assert (entry["sha256"], entry["origin_sha256"]) == (hashlib.sha256(b"in the wheel").hexdigest(), None)
 
 
@@ -65,7 +65,8 @@ def test_library_is_told_with_its_package_and_what_asked_for_it(library: Path, t
     program.write_text(DPKG)
     program.chmod(0o755)
     grafts = {member: Graft("libdemo-2.so.0", library)}
-    entries = write_ledger(wheel_with(tmp_path, member), grafts, files(member), env={"PATH": f"{tmp_path}:/bin"})
+    env = {"PATH": f"{tmp_path}:/bin"}
+    entries = write_ledger(wheel_with(tmp_path, member), grafts, files(member), promised=["libdemo-2.so.0"], env=env)
     assert entries == [
         {
             "soname": "libdemo-2.so.0",
@@ -78,6 +79,7 @@ def test_library_is_told_with_its_package_and_what_asked_for_it(library: Path, t
             "source_package": "demo 1-2",
             "needed_by": [EXT],
             "chain": [EXT, "libdemo-2.so.0"],
+            "beyond_policy": True,
         }
     ]
 

@@ -13,9 +13,15 @@ from tests.unit.api_harness import ApiHarness, api_harness
 
 from wheelyard.api.builders import BuilderView
 from wheelyard.api.schemas.builds import BuildView, SubmittedBuildView
+from wheelyard.api.schemas.packages import FilePackagesView
 from wheelyard.api.scopes import needed_scope
 
-EXAMPLES = {"build": BuildView, "submitted": SubmittedBuildView, "builders": list[BuilderView]}
+EXAMPLES = {
+    "build": BuildView,
+    "submitted": SubmittedBuildView,
+    "builders": list[BuilderView],
+    "packages": FilePackagesView,
+}
 """What each example is of, by the first word of its name."""
 DOCUMENTED = {
     ("post", "/v1/builds"): {200, 202, 401, 403, 413, 422, 429, 500, 503, 507},
@@ -27,6 +33,7 @@ DOCUMENTED = {
     ("get", "/v1/builds/{build_id}/log"): {200, 401, 403, 404, 422, 429, 500, 503},
     ("get", "/v1/targets"): {200, 401, 403, 429, 500, 503},
     ("get", "/v1/builders"): {200, 401, 403, 429, 500, 503},
+    ("get", "/v1/suites/{suite}/packages"): {200, 401, 403, 404, 422, 429, 500, 503},
     ("get", "/v1/tokens"): {200, 401, 403, 429, 500, 503},
     ("post", "/v1/tokens"): {201, 401, 403, 413, 422, 429, 500, 503},
     ("post", "/v1/tokens/{token_id}/revoke"): {200, 401, 403, 404, 429, 500, 503},

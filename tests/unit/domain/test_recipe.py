@@ -186,6 +186,13 @@ def test_package_name_that_no_package_has_is_refused(package: str) -> None:
         ("patches = ['../a.patch']", "'../a.patch' is not a file name"),
         ("hooks.before-build = ['other.sh']", "there is no file hooks/other.sh beside the recipe.toml"),
         ("repair.exclude = ['lib a.so']", "is not a soname"),
+        (
+            "repair = { graft = ['libexpat.so.1'], exclude = ['libexpat*'] }",
+            "graft and exclude both name libexpat.so.1",
+        ),
+        ("repair = { graft = ['libz*.so*'], deny = ['libz.so.1'] }", "graft and deny both name libz*.so*"),
+        ("repair.graft = ['libglib-2.0.so.0']", "must stay the host's"),
+        ("repair.graft = ['*']", "must stay the host's"),
         ("repair.max-grafted = -1", "greater than or equal to 0"),
         ("repair.max-grafted = true", "valid integer"),
         ("repair.floor = 'manylinux2014'", "manylinux_2_36"),

@@ -50,6 +50,7 @@ USES = {
     "before_build": Use(modules=BUILD, tried=KEYS),
     "after_build": Use(modules=BUILD, tried=KEYS),
     "excluded_libraries": Use(modules=REPAIR, tried=KEYS),
+    "grafted_beyond_policy": Use(modules=REPAIR, tried=KEYS),
     "denied_libraries": Use(modules=GRAFTS, tried=KEYS),
     "max_grafted": Use(modules=GRAFTS, tried=KEYS),
     "policy_floor": Use(modules=GRAFTS, tried=KEYS),

@@ -26,6 +26,8 @@ class StateDir:
         self.crate_cache: Final = root / "cache" / "crates"
         self.image_cache: Final = root / "cache" / "images"
         """Parts that images are made of."""
+        self.archive_cache: Final = root / "cache" / "archives"
+        """Indexes of the suites' package archives, unpacked."""
         self.uv_cache: Final = root / "cache" / "uv"
         self.images: Final = root / "images"
         """Uses, refreshes and fallbacks of the engine's images."""

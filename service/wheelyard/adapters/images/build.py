@@ -13,10 +13,10 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from wheelyard.adapters.engine.command import EngineCommand
+from wheelyard.adapters.engine.command import PROJECT_LABEL, EngineCommand
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
-from wheelyard.adapters.host.process import LineCallback
+from wheelyard.adapters.host.process import Completed, LineCallback
 from wheelyard.adapters.images.context import ContextFile, stream_context
 from wheelyard.adapters.images.names import find_image, label_instruction
 from wheelyard.domain.catalogue.images import ImageName, ImageRecord
@@ -254,6 +254,25 @@ class ImageRun:
                     self.report(f"{image}: another worker is making it, waiting")
                 waiting = True
                 await asyncio.sleep(_POLL_SECONDS)
+
+    async def ask_archive(self, image: ImageRecord, script: str) -> Completed:
+        """Run a script that asks an image's package archive, as root in a temporary container with a network.
+
+        It runs no project's code.
+
+        Raises:
+            MirrorUnreachableError: The archive does not answer.
+            SuiteUnavailableError: The archive no longer has the suite.
+        """
+        options = self.options
+        network = ["--network", options.build_network] if options.build_network else []
+        proxy = [f"{name}={options.proxy}" for name in ("http_proxy", "https_proxy")] if options.proxy else []
+        environment = [part for one in ("LC_ALL=C.UTF-8", *proxy) for part in ("--env", one)]
+        args = ["run", "--rm", "--user", "0:0", "--label", PROJECT_LABEL, *environment, *network]
+        try:
+            return await self.engine.run([*args, *self.engine.ulimit_args, image.id, "sh", "-euc", script])
+        except EngineCommandError as error:
+            raise explain_failure(error.output, image=image.name, suite=image.labels.get("suite", "")) from error
 
     async def build(self, build: ImageBuild) -> ImageRecord:
         """Build and tag an image, and return its record.

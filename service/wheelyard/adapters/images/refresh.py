@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from wheelyard.adapters.engine.command import PROJECT_LABEL
 from wheelyard.adapters.host.disk import disk_errors
 from wheelyard.adapters.host.file_lock import FileLock
 from wheelyard.adapters.host.files import write_atomic
 from wheelyard.adapters.host.process import LineCallback
-from wheelyard.adapters.images.build import ImageRun, explain_failure
+from wheelyard.adapters.images.build import ImageRun
 from wheelyard.adapters.images.builder import ImageBuilder
 from wheelyard.adapters.images.contents import read_packages
 from wheelyard.adapters.images.names import find_image
@@ -31,7 +30,6 @@ from wheelyard.domain.catalogue.upkeep import ImageRefresh, RefreshReport, UsedI
 from wheelyard.errors import (
     AlreadyRunningError,
     DiskFullError,
-    EngineCommandError,
     EngineUnavailableError,
     NotFoundError,
     OperatorError,
@@ -49,15 +47,8 @@ async def find_updates(run: ImageRun, image: ImageRecord) -> tuple[PackageChange
         MirrorUnreachableError: The archive does not answer.
         SuiteUnavailableError: The archive no longer has the suite.
     """
-    options, manager = run.options, image.manager
-    network = ["--network", options.build_network] if options.build_network else []
-    proxy = ["--env", f"http_proxy={options.proxy}", "--env", f"https_proxy={options.proxy}"] if options.proxy else []
-    args = ["run", "--rm", "--user", "0:0", "--env", "LC_ALL=C.UTF-8", "--label", PROJECT_LABEL, *network, *proxy]
-    try:
-        simulated = await run.engine.run([*args, *run.engine.ulimit_args, image.id, "sh", "-euc", manager.list_updates])
-    except EngineCommandError as error:
-        raise explain_failure(error.output, image=image.tags[0], suite=image.labels.get("suite", "")) from error
-    return manager.parse_updates(simulated.text)
+    simulated = await run.ask_archive(image, image.manager.list_updates)
+    return image.manager.parse_updates(simulated.text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

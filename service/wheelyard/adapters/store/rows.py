@@ -156,7 +156,7 @@ def attempt_of(row: Row) -> Attempt:
         failure=failure_of(row),
         log_size_bytes=row["log_size"],
         log_truncated=row["log_truncated"],
-        healing=None if row["healing"] is None else _HEALING.validate_python(row["healing"]),
+        healing=healing_of(row),
     )
 
 
@@ -195,6 +195,11 @@ def token_of(row: Row) -> Token:
 def failure_of(row: Row) -> Failure | None:
     """Return the failure in a row; None if there is none."""
     return None if row["failure"] is None else _FAILURE.validate_python(row["failure"])
+
+
+def healing_of(row: Row) -> Healing | None:
+    """Return how the attempt in a row healed itself; None if it did not."""
+    return None if row["healing"] is None else _HEALING.validate_python(row["healing"])
 
 
 def _awaited_of(row: Row) -> AwaitedBuild:

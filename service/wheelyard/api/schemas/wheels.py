@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from wheelyard.api.schemas.base import View
+from wheelyard.api.schemas.healing import HealingView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.build import Stage, Status, Wheel
 from wheelyard.domain.index.index import Level
@@ -66,6 +67,8 @@ class AttemptView(View):
     log_size_bytes: int
     log_truncated: bool
     """True if the log was cut at the size limit."""
+    healing: HealingView | None
+    """How it healed itself; null if nothing was added or tried again."""
 
 
 class GraftedLibraryView(View):
@@ -90,6 +93,19 @@ class GraftedLibraryView(View):
     """Files that require it: paths inside the wheel, and names of other grafted libraries."""
     chain: tuple[str, ...]
     """The shortest dependency chain from one of the project's files to this library, including both."""
+    beyond_policy: bool
+    """True if the wheel's policy promises it on every host, and it was grafted because bare hosts lack it."""
+
+
+class HostLibraryView(View):
+    """A shared library that the wheel needs of its host beyond a bare one."""
+
+    soname: str
+    """The name that the wheel's files require, such as ``libglib-2.0.so.0``."""
+    package: str | None
+    """The suite's package that has it; null if it was not there when the wheel was tested."""
+    reason: str
+    """Why it is not in the wheel, as a part of a sentence."""
 
 
 class PolicyNeedView(View):
@@ -158,6 +174,8 @@ class WheelView(View):
     """Modules that the verification imported in the bare runtime image."""
     warnings: tuple[str, ...]
     """Warnings for users, one sentence each."""
+    host_libraries: tuple[HostLibraryView, ...]
+    """Libraries that its host must have, and that neither the wheel nor a bare image has."""
     builder_image: str
     runtime_image: str
     level: Level

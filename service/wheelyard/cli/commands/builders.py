@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.commands.options import JsonOption, complete_python
+from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_python
 
 SuiteArgument = Annotated[
     str | None, typer.Argument(help="Suite of the catalogue, such as bookworm. Default: the default target's.")
@@ -133,3 +133,39 @@ def prune(
     from wheelyard.cli.builders import prune_images
 
     raise typer.Exit(prune_images(budget_bytes=budget, as_json=as_json))
+
+
+def which(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A header (openssl/ssl.h), a module of pkg-config (smbclient.pc), a library (libmecab.so), a program "
+            "(mecab-config), a file of CMake (FindOsmium.cmake), or a bare name, which may be any of them.",
+        ),
+    ],
+    *,
+    suite: Annotated[
+        str, typer.Option("--suite", metavar="SUITE", help="Suite of the catalogue. Default: the default target's.")
+    ] = "default",
+    architecture: Annotated[
+        str | None,
+        typer.Option("--architecture", metavar="NAME", help="x86_64 or aarch64. Default: the default target's."),
+    ] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Show which system packages of a suite hold a file that a build looks for, best first.
+
+    The answer comes from the suite's signed package archive, which a worker reads when it is first needed.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard which fftw3.h --suite bookworm
+    wheelyard which mysql_config
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.packages import show_packages
+
+    with open_client(url) as client:
+        raise typer.Exit(show_packages(client, file, suite=suite, architecture=architecture, as_json=as_json))

@@ -140,6 +140,19 @@ class GraftedLibrary:
     """What links to it: paths inside the wheel, and names of other grafted libraries."""
     chain: tuple[str, ...] = ()
     """The shortest path of links from a file of the project to it, both included."""
+    beyond_policy: bool = False
+    """True if the policy promises it on every host, and it was grafted because bare hosts lack it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostLibraryNeed:
+    """A shared library that a wheel needs of its host: the wheel does not have it, and a bare host neither."""
+
+    soname: str
+    package: str | None
+    """The suite's package that has it; None if it was not there when the wheel was verified."""
+    reason: str
+    """Why it is not in the wheel, as a part of a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +194,8 @@ class Wheel:
     """What sets its policy; None for a pure wheel, and for wheels from before this was recorded."""
     warnings: tuple[str, ...] = ()
     """Warnings for its users, one sentence each."""
+    host_libraries: tuple[HostLibraryNeed, ...] = ()
+    """What its host must have beyond a bare image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,21 @@ class PackageManager:
     """Parses the output of ``list_updates``."""
     add_user: str
     """Adds the user that builds run as."""
+    update_lists: str
+    """Fetches the archive's lists with those of its packages' files, and checks their signatures and hashes."""
+    list_archive_packages: str
+    """Prints name, version, installed bytes, section and dependencies of each package of the archive.
+
+    They are separated by tabs, and the dependencies by commas.
+    """
+    list_archive_files: str
+    """Prints the files that builds look for: path, blanks, and the packages that hold it, separated by commas."""
+
+    @property
+    def read_archive(self) -> str:
+        """Return the script that prints the archive's packages, a line of two hyphens and its files, as gzip."""
+        listed = f"{{ {self.list_archive_packages}; echo --; {self.list_archive_files}; }}"
+        return f"{{ {self.update_lists}; }} >/dev/null; {listed} | gzip -1"
 
     def write_install(self, packages: Sequence[str]) -> str:
         """Return the command that installs packages; one with a release after a slash is held at it."""
@@ -109,6 +124,47 @@ _USERADD: Final = (
     f"useradd --uid 1000 --gid 1000 --create-home --shell /bin/sh wheelyard; }}; }} && {_ADD_CONTAINER_USERS}"
 )
 
+# What builds look for, in lines of a path, blanks and the packages that hold it.
+_WANTED_FILES: Final = (
+    "^("
+    "usr/include/"
+    "|usr/lib/[^ ]*/include/[^ ]*[.](h|hh|hpp|hxx)[[:space:]]"
+    "|(usr/)?s?bin/[^/ ]+[[:space:]]"
+    "|(usr/)?lib(32|64)?/([^/ ]+/){0,4}lib[^/ ]*[.]so[.0-9]*[[:space:]]"
+    "|usr/(lib(64)?|share)/[^ ]*[.](pc|cmake)[[:space:]]"
+    "|usr/share/java/[^ ]*[.]jar[[:space:]]"
+    "|usr/(lib(64)?|share)/[^ ]*[.](gir|typelib)[[:space:]]"
+    ")"
+)
+_UNWANTED_FILES: Final = "^usr/(lib/(debug|gcc|gcc-cross|python[0-9.]*|haskell-packages|R)|include/(oce|ATen))/"
+_KEEP_WANTED: Final = f"LC_ALL=C grep -E '{_WANTED_FILES}' | LC_ALL=C grep -vE '{_UNWANTED_FILES}'"
+
+# As apt-file configures them: apt then fetches the lists of files with the others, and checks them against the signed
+# Release file: https://salsa.debian.org/apt-team/apt-file/-/blob/main/50apt-file.conf
+_CONTENTS: Final = """\
+Acquire::IndexTargets::deb {
+  Contents-deb {
+    MetaKey "$(COMPONENT)/Contents-$(ARCHITECTURE)"; flatMetaKey "Contents-$(ARCHITECTURE)";
+    ShortDescription "Contents-$(ARCHITECTURE)"; KeepCompressed "true";
+    Description "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents"; flatDescription "$(RELEASE) Contents";
+  };
+  Contents-deb-legacy {
+    MetaKey "Contents-$(ARCHITECTURE)"; Fallback-Of "Contents-deb"; Identifier "Contents-deb";
+    ShortDescription "Contents-$(ARCHITECTURE)"; KeepCompressed "true";
+    Description "$(RELEASE) $(ARCHITECTURE) Contents";
+  };
+};
+"""
+_APT_PACKAGES: Final = r"""apt-cache dumpavail | awk '
+function show() {
+  if (name != "") printf "%s\t%s\t%.0f\t%s\t%s\n", name, version, size * 1024, section, needs
+  name = version = section = needs = ""; size = 0
+}
+/^Package: / { name = $2 } /^Version: / { version = $2 } /^Installed-Size: / { size = $2 }
+/^Section: / { section = $2; sub(/.*\//, "", section) }
+/^(Pre-)?Depends: / { sub(/^[^ ]* /, ""); needs = needs (needs == "" ? "" : ",") $0 }
+/^$/ { show() } END { show() }'"""
+
 APT: Final = PackageManager(
     name="apt",
     package_url="deb",
@@ -116,7 +172,8 @@ APT: Final = PackageManager(
     name_form=re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"),
     install=(
         "export DEBIAN_FRONTEND=noninteractive && apt-get update"
-        f" && apt-get install --yes --no-install-recommends {{packages}} && {_APT_CLEAN}"
+        # What is there stays there, whatever a package conflicts with.
+        f" && apt-get install --yes --no-install-recommends --no-remove {{packages}} && {_APT_CLEAN}"
     ),
     hold="apt-mark hold {packages}",
     upgrade=f"export DEBIAN_FRONTEND=noninteractive && apt-get update && apt-get upgrade --yes && {_APT_CLEAN}",
@@ -126,7 +183,20 @@ APT: Final = PackageManager(
     list_updates="apt-get update --error-on=any >/dev/null && apt-get --simulate upgrade",
     parse_updates=parse_upgrades,
     add_user=_USERADD,
+    update_lists=(
+        f"printf %s '{_CONTENTS}' >/tmp/wheelyard-apt.conf; export APT_CONFIG=/tmp/wheelyard-apt.conf; "
+        "apt-get update --error-on=any"
+    ),
+    # The candidates: what apt-get would install.
+    list_archive_packages=_APT_PACKAGES,
+    list_archive_files=(
+        "apt-get indextargets --format '$(FILENAME)' 'Identifier: Contents-deb'"
+        f" | xargs -r /usr/lib/apt/apt-helper cat-file | {_KEEP_WANTED}"
+    ),
 )
+# dnf 5 loads the lists of files only if it is told to: https://dnf5.readthedocs.io/en/latest/dnf5.conf.5.html
+_DNF_LISTS: Final = "--setopt=optional_metadata_types=filelists"
+_DNF_QUERY: Final = f'{_DNF_LISTS} repoquery --available --latest-limit=1 --arch="$(uname -m),noarch"'
 DNF: Final = PackageManager(
     name="dnf",
     package_url="rpm",
@@ -141,7 +211,41 @@ DNF: Final = PackageManager(
     ),
     parse_updates=_parse_dnf,
     add_user=_USERADD,
+    update_lists=f"dnf --quiet {_DNF_LISTS} makecache",
+    list_archive_packages=(
+        f"dnf --quiet {_DNF_QUERY} --queryformat '%{{name}}\\t%{{evr}}\\t%{{installsize}}\\t\\t\\n'"
+    ),
+    # One line "> name" before the files of each package.
+    list_archive_files=(
+        f"dnf --quiet {_DNF_QUERY} --queryformat '> %{{name}}\\n%{{files}}\\n'"
+        " | awk '/^> / { name = $2 } /^\\// { print substr($0, 2) \" \" name }' | " + _KEEP_WANTED
+    ),
 )
+_APK_INDEX: Final = "for one in /var/cache/apk/APKINDEX.*.tar.gz; do tar -xzOf $one APKINDEX; echo; done"
+# https://wiki.alpinelinux.org/wiki/Apk_spec#APKINDEX_Format
+_APK_PACKAGES: Final = r"""
+/^P:/ { name = substr($0, 3) } /^V:/ { version = substr($0, 3) } /^I:/ { size = substr($0, 3) }
+/^D:/ { needs = substr($0, 3); gsub(/ /, ",", needs) }
+/^$/ && name { printf "%s\t%s\t%s\t\t%s\n", name, version, size, needs; name = needs = ""; size = 0 }"""
+# An index of apk has no files, but what packages provide: libraries, programs and pkg-config's modules. The file that
+# the linker looks for is in the -dev package of the library's source package.
+_APK_FILES: Final = r"""
+/^P:/ { name = substr($0, 3) } /^o:/ { source = substr($0, 3) }
+/^p:/ { count = split(substr($0, 3), provided, " ") }
+/^$/ && name {
+  if (name == source "-dev") dev[source] = name
+  for (i = 1; i <= count; i++) {
+    what = provided[i]; sub(/=.*/, "", what); kind = what; sub(/:.*/, "", kind); sub(/^[^:]*:/, "", what)
+    if (kind == "cmd") print "usr/bin/" what " " name
+    if (kind == "pc") print "usr/lib/pkgconfig/" what ".pc " name
+    if (kind == "so") {
+      print "usr/lib/" what " " name
+      sub(/[.]so.*/, ".so", what); made[what] = source
+    }
+  }
+  name = source = ""; count = 0
+}
+END { for (what in made) if (made[what] in dev) print "usr/lib/" what " " dev[made[what]] }"""
 APK: Final = PackageManager(
     name="apk",
     package_url="apk",
@@ -155,5 +259,8 @@ APK: Final = PackageManager(
         f"{{ {_NOT_THERE} || {{ addgroup -g 1000 wheelyard; adduser -D -u 1000 -G wheelyard wheelyard; }}; }}"
         f" && {_ADD_CONTAINER_USERS}"
     ),
+    update_lists="apk update",
+    list_archive_packages=f"{_APK_INDEX} | awk '{_APK_PACKAGES}'",
+    list_archive_files=f"{_APK_INDEX} | awk '{_APK_FILES}'",
 )
 MANAGERS: Final = {manager.name: manager for manager in (APT, DNF, APK)}

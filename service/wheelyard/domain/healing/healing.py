@@ -6,6 +6,28 @@ from enum import StrEnum
 from wheelyard.domain.healing.findings import Finding
 
 
+class HealMode(StrEnum):
+    """What is done with what a failure says."""
+
+    ON = "on"
+    """It is added, and the build goes on."""
+    PROPOSE = "propose"
+    """It is only proposed, as a recipe beside the failure."""
+    OFF = "off"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealRules:
+    """How much a project's own text may cause."""
+
+    mode: HealMode = HealMode.ON
+    most_rounds: int = 8
+    most_packages: int = 40
+    """System packages that are added to one build, without their dependencies."""
+    most_bytes: int = 2 << 30
+    """Installed size of these packages, in bytes."""
+
+
 class InferenceSource(StrEnum):
     """Where something that was added comes from."""
 
@@ -53,6 +75,8 @@ class Healing:
     """What was added and turned out to be unnecessary; the recipe leaves it out."""
     recipe: str = ""
     """The recipe that follows, as TOML; empty if nothing was added."""
+    is_proposed: bool = False
+    """True if the last round's values were not tried, because the operator wants to be asked."""
 
     @property
     def added(self) -> tuple[Inference, ...]:

@@ -66,6 +66,8 @@ class EffectiveRecipe:
     """Patterns of sonames that are not grafted."""
     denied_libraries: tuple[str, ...] = ()
     """Patterns of sonames that must not be grafted."""
+    grafted_beyond_policy: tuple[str, ...] = ()
+    """Patterns of sonames that are grafted although the policy promises them on every host."""
     max_grafted: int | None = None
     policy_floor: str | None = None
     """The policy that the wheel must comply with, without the architecture; a newer glibc is a failure."""
@@ -105,7 +107,7 @@ _NOTHING = EffectiveRecipe()
 _REQUIREMENTS: Final = frozenset({"build_requires", "build_constraints", "test_requires"})
 _SETS: Final = _REQUIREMENTS | {
     *("apt", "dnf", "apk", "toolchains", "dropped_requires", "excluded_libraries", "denied_libraries"),
-    *("expected_extensions", "absent_extensions", "test_apt", "test_imports"),
+    *("grafted_beyond_policy", "expected_extensions", "absent_extensions", "test_apt", "test_imports"),
 }
 """Lists whose order has no meaning."""
 _SCRIPTS: Final = frozenset({"patches", "before_build", "after_build"})

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from wheelyard.domain.healing.host_libraries import overlap, refused_grafts
 from wheelyard.domain.recipes.problems import key_paths
 from wheelyard.domain.recipes.types import (
     AlpineName,
@@ -130,6 +131,17 @@ class Repair(Section):
     """Libraries that must not be grafted: one of them is a failure."""
     floor: PolicyName | None = None
     """The policy that the wheel must comply with: a newer glibc is a failure."""
+    graft: tuple[SonamePattern, ...] = ()
+    """Libraries that are grafted although the policy promises them on every host."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for key, others in {"exclude": self.exclude, "deny": self.deny}.items():
+            if both := sorted(one for one in self.graft if any(overlap(one, other) for other in others)):
+                raise ValueError(f"graft and {key} both name {', '.join(both)}")
+        if refused := refused_grafts(self.graft):
+            raise ValueError(f"graft: {'; '.join(refused)}")
+        return self
 
 
 class Limits(Section):

@@ -1,0 +1,1 @@
+"""The package archives of suites: read in containers, kept in a store, looked up in files of this host."""

@@ -1,0 +1,106 @@
+"""What mends a finding: files to look for in the suite's archive, a toolchain, or a build requirement."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
+from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.toolchain import ToolchainName
+from wheelyard.domain.untrusted.requirements import find_requirement
+
+_TOOLCHAINS: Final = {
+    **dict.fromkeys(("cargo", "rustc", "rust"), ToolchainName.RUST),
+    **dict.fromkeys(("gfortran", "f77", "f90", "f95", "flang", "fortran"), ToolchainName.FORTRAN),
+    **dict.fromkeys(("java", "javac", "jni", "jni.h", "ant", "jar"), ToolchainName.JAVA),
+    **dict.fromkeys(("bazel", "bazelisk"), ToolchainName.BAZEL),
+}
+"""Names of programs, headers and CMake packages that a toolchain of the catalogue provides, in lower case."""
+_PROGRAMS_WITH_WHEELS: Final = frozenset({"cmake", "meson", "ninja", "cython"})
+"""Build tools that are installed into the build's own environment: the index has newer ones than a suite."""
+_PROJECTS: Final = {
+    "Crypto": "pycryptodome",
+    "cv2": "opencv-python-headless",
+    "git": "gitpython",
+    "PIL": "pillow",
+    "pkg_resources": "setuptools<81",
+    "skbuild": "scikit-build",
+    "yaml": "pyyaml",
+}
+"""Modules whose project has another name. setuptools 82 removed pkg_resources:
+https://setuptools.pypa.io/en/latest/history.html#v82-0-0"""
+_NOT_PROJECTS: Final = frozenset({"distutils", "imp", "asynchat", "asyncore", "cgi", "pipes", "lib2to3"})
+"""Modules that Python itself had."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mend:
+    """What would mend one finding."""
+
+    finding: Finding
+    files: tuple[WantedFile, ...] = ()
+    """Files of which one package is wanted, the most telling first: the first one that the archive has decides."""
+    toolchain: str = ""
+    """A toolchain with its floor, such as ``rust>=1.80``."""
+    requirement: str = ""
+    """A build requirement to add."""
+    older: str | None = None
+    """A build requirement that must be as old as the release; empty if it is not known which. None if none must be."""
+
+
+def mend_of(finding: Finding) -> Mend | None:
+    """Return what would mend a finding of the build stage; None if nothing of a recipe does."""
+    name, kind = finding.name, finding.kind
+    if kind is FindingKind.TOOLCHAIN or name.lower() in _TOOLCHAINS:
+        return _toolchain(finding)
+    if kind is FindingKind.BACKEND_DRIFT:
+        return Mend(finding=finding, older=name)
+    if kind is FindingKind.PYTHON_MODULE:
+        return _requirement(finding, name.partition(".")[0])
+    if kind is FindingKind.PROGRAM and name in _PROGRAMS_WITH_WHEELS:
+        return Mend(finding=finding, requirement=name)
+    files = files_of(kind, name)
+    return Mend(finding=finding, files=files) if files else None
+
+
+def files_of(kind: FindingKind, name: str) -> tuple[WantedFile, ...]:
+    """Return the files that something missing may be, the most telling first; empty if no package can have it."""
+    plain = name.removeprefix("lib").partition(".so")[0]
+    match kind:
+        case FindingKind.HEADER:
+            return (WantedFile(kind=FileKind.HEADER, name=name),)
+        case FindingKind.PKG_CONFIG:
+            return _wanted(
+                (FileKind.PKG_CONFIG, name, f"lib{plain}"), (FileKind.LIBRARY, plain), (FileKind.PROGRAM, name)
+            )
+        case FindingKind.LIBRARY:
+            return _wanted((FileKind.LIBRARY, plain), (FileKind.PKG_CONFIG, name, plain, f"lib{plain}"))
+        case FindingKind.PROGRAM:
+            return _wanted((FileKind.PROGRAM, name.rpartition("/")[2]))
+        case FindingKind.CMAKE_PACKAGE:
+            low = name.lower()
+            return _wanted(
+                (FileKind.CMAKE, name), (FileKind.PKG_CONFIG, low, f"lib{low}"), (FileKind.LIBRARY, name, low)
+            )
+        case _:
+            return ()
+
+
+def _wanted(*kinds: tuple[FileKind | str, ...]) -> tuple[WantedFile, ...]:
+    found = [WantedFile(kind=FileKind(kind), name=name) for kind, *names in kinds for name in names if name]
+    return tuple(dict.fromkeys(found))
+
+
+def _toolchain(finding: Finding) -> Mend | None:
+    name = _TOOLCHAINS.get(finding.name.lower())
+    if name is None:
+        return None
+    floor = finding.bound if finding.bound.startswith(">=") else ""
+    return Mend(finding=finding, toolchain=f"{name}{floor}")
+
+
+def _requirement(finding: Finding, module: str) -> Mend | None:
+    """Return the project that has a module: its own name, but for a few."""
+    if module in _NOT_PROJECTS:
+        return Mend(finding=finding, older="setuptools") if module == "distutils" else None
+    text = _PROJECTS.get(module, module.replace("_", "-").lower())
+    return Mend(finding=finding, requirement=text) if find_requirement(text) is not None else None
