@@ -78,6 +78,7 @@ async def test_proposal_of_a_failed_build_is_shown_as_one(harness: WebHarness) -
     await harness.api.attempts.finish(claim, Outcome(status=Status.FAILED, healing=healing))
     page = await harness.see(f"/builds/{build_id}")
     assert "failed nevertheless" in page.text
+    assert "a retry does not" in page.text
     assert "\x1b" not in page.text
     assert page.find("b") == []
     assert page.find("form", action="/recipes/lxml/adopt")
