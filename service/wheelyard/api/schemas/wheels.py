@@ -7,6 +7,7 @@ from typing import Self
 from wheelyard.api.schemas.base import View
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.build import Stage, Status, Wheel
+from wheelyard.domain.healing.findings import FindingKind
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import WheelOrigin
 from wheelyard.domain.packaging.policy_reason import PURE
@@ -25,6 +26,25 @@ class BriefFailureView(View):
     """What to do next; may be empty."""
 
 
+class LogFindingView(View):
+    """One thing that a failed stage's output says is missing or wrong."""
+
+    kind: FindingKind
+    """What kind of thing it is; each kind has a row in ``docs/healing.md``."""
+    name: str
+    """What is missing, as the log names it; empty if the log names nothing."""
+    bound: str
+    """The wanted version, such as ``>=9.4``; empty if none is named."""
+    found: str
+    """The version that is there, of what is too old; else empty."""
+    line: str
+    """The line of the log that says it, at most 300 characters."""
+    cause: str
+    """The finding in words."""
+    remedy: str
+    """What would fix it; empty if nothing is known."""
+
+
 class FailureView(View):
     """The failure of an attempt."""
 
@@ -40,6 +60,8 @@ class FailureView(View):
     """True if the same request can succeed later without any change."""
     log_excerpt: str
     """The relevant lines of the log, at most forty; may be empty."""
+    findings: tuple[LogFindingView, ...] = ()
+    """Everything that the stage's output says is missing or wrong, the most specific first; at most forty."""
 
 
 class StageTimingView(View):
