@@ -134,8 +134,9 @@ def service(state: Path, *, recipes: Path | None, at_once: int) -> Iterator[http
     with (state / "up.log").open("wb") as log:
         child = subprocess.Popen([sys.executable, "-m", "wheelyard", "up"], env=env, stdout=log, stderr=log)
         try:
-            with _connect(child, state) as client:
-                yield client
+            client = _connect(child, state)
+            yield client
+            client.close()
         finally:
             child.send_signal(signal.SIGINT)
             child.wait(120)

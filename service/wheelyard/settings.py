@@ -273,7 +273,7 @@ class Settings(BaseSettings):
     recipes: tuple[RecipePlace, ...] = ()
     """Folders and git repositories with your own recipes, as a JSON list such as ``["/etc/recipes",
     "git+https://git.example/recipes@main#subdirectory=python"]``. For each project, a later recipe replaces an earlier
-    one and the built-in one."""
+    one and the built-in one; a recipe in the service's database (``wheelyard recipe put``) replaces all of them."""
 
     recipes_interval_seconds: Annotated[float, Field(ge=1)] = 300.0
     """Interval at which git repositories of recipes are fetched."""

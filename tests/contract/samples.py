@@ -9,12 +9,15 @@ from wheelyard.domain.builds.build import (
     BuildRequirement,
     Failure,
     GraftedLibrary,
+    HostLibraryNeed,
     SdistSource,
     Stage,
     StageTiming,
     Wheel,
 )
 from wheelyard.domain.builds.queue import ResourceRequest
+from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.healing.healing import Healing, HealRound, Inference, InferenceSource
 from wheelyard.domain.packaging.policy_reason import PolicyNeed, PolicyReason
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
@@ -69,6 +72,23 @@ def sample_order(
     )
 
 
+def sample_healing(project: str = "pyyaml") -> Healing:
+    """Two packages were added, and one of them turned out to be needed."""
+    needed, unused = (
+        Inference(key="apt", value=value, source=InferenceSource.FAILURE, reason=f"{header} is in {value}")
+        for value, header in (("libyaml-dev", "yaml.h"), ("zlib1g-dev", "zlib.h"))
+    )
+    finding = Finding(kind=FindingKind.HEADER, name="yaml.h", line="yaml.h: No such file or directory")
+    return Healing(
+        rounds=(HealRound(stage="build", findings=(finding,), added=(needed, unused)),),
+        unused=(unused,),
+        recipe=(
+            f'schema = 1\nname = "{project}"\n\n# yaml.h is in libyaml-dev\n[[rule]]\n'
+            'when.suite = ["bookworm"]\napt = ["libyaml-dev"]\n'
+        ),
+    )
+
+
 def sample_wheel() -> Wheel:
     return Wheel(
         filename="pyyaml-6.0.3-1.bookworm-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
@@ -92,6 +112,19 @@ def sample_wheel() -> Wheel:
                 needed_by=("yaml/_yaml.abi3.so",),
                 chain=("yaml/_yaml.abi3.so", "libyaml-0.so.2"),
             ),
+            GraftedLibrary(
+                soname="libexpat.so.1",
+                path="pyyaml.libs/libexpat-5a6b7c8d.so.1.8.10",
+                sha256="36" * 32,
+                package="libexpat1",
+                package_version="2.5.0-1",
+                needed_by=("yaml/_yaml.abi3.so",),
+                chain=("yaml/_yaml.abi3.so", "libexpat.so.1"),
+                beyond_policy=True,
+            ),
+        ),
+        host_libraries=(
+            HostLibraryNeed(soname="libglib-2.0.so.0", package="libglib2.0-0", reason="it has one main loop"),
         ),
         policy_reason=PolicyReason(
             policy="manylinux_2_17_x86_64",

@@ -5,6 +5,7 @@ clock of its own.
 """
 
 from tests.contract.access_contract import AuditContract, SessionContract, TokenContract
+from tests.contract.adoption_contract import AdoptionContract
 from tests.contract.attempt_contract import ClaimContract, FenceContract
 from tests.contract.browse_contract import BrowseContract
 from tests.contract.build_contract import (
@@ -26,6 +27,7 @@ from tests.contract.queue_contract import (
     TakeoverContract,
     WorkerContract,
 )
+from tests.contract.recipe_contract import RecipeContract
 from tests.contract.state_log_contract import StateLogContract
 from tests.contract.statistics_contract import StatisticsContract
 from tests.contract.upload_contract import UploadContract
@@ -60,5 +62,7 @@ class StoreContract(
     OutboxContract,
     BrowseContract,
     LimitContract,
+    RecipeContract,
+    AdoptionContract,
 ):
     """All of it."""

@@ -21,6 +21,7 @@ from wheelyard.interfaces import (
     MissingReleaseStore,
     PeriodicStore,
     PrebuildStore,
+    RecipeStore,
     TokenStore,
     WebhookOutbox,
     WheelStore,
@@ -54,6 +55,7 @@ class Stores:
     wheels: WheelStore
     needs: MissingReleaseStore
     outbox: WebhookOutbox
+    recipes: RecipeStore
     expire_leases: Callable[[], Awaitable[None]]
     """End every lease."""
     pass_time: Callable[[float], Awaitable[None]]

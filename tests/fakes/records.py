@@ -21,6 +21,7 @@ from wheelyard.domain.catalogue.status import EngineImages
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import IndexEntry
 from wheelyard.domain.prebuilds.webhook import Webhook, WebhookState
+from wheelyard.domain.recipes.revision import RecipeRevision
 from wheelyard.domain.trace import NO_TRACE, Trace
 from wheelyard.errors import IndexConflictError, NotFoundError, WorkerLostError
 
@@ -219,6 +220,8 @@ class MemoryState:
         """Wheels that are or were on the index, by file name, in the order of upload."""
         self.uploads: dict[tuple[str, str], list[Claim]] = {}
         """Attempts that began to upload a file, by its name and sha256."""
+        self.recipe_revisions: list[RecipeRevision] = []
+        """All revisions of the service's own recipes, in order."""
         self.index_serials: dict[str, int] = {}
         """When each project's wheels last changed."""
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)

@@ -31,7 +31,7 @@ from wheelyard.adapters.engine.users import ContainerUsers
 from wheelyard.adapters.host.disk import disk_full_error
 from wheelyard.adapters.images.builder import LoggedImages
 from wheelyard.adapters.images.fallback import Fallbacks
-from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
@@ -199,6 +199,7 @@ class PackageRun:
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
             archives=FakeArchives(),
+            read_needs=read_needs,
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),
             limits=LimitRules(default=self.limits, ceiling=CEILING),

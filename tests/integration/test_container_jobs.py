@@ -142,11 +142,6 @@ async def test_project_without_pyproject_is_built_by_setuptools(harness: Contain
         ("wrong-name", Stage.REPAIR, "untrusted-output", "another-project 1.0, but wrong-name 1.0 was ordered"),
         ("lost-extension", Stage.REPAIR, "extension-missing", "extension modules lost_extension."),
         ("falls-back", Stage.REPAIR, "extension-missing", "extension modules falls_back._fast."),
-        ("leaves-out-c", Stage.REPAIR, "extension-missing", "extension modules fast."),
-        ("leaves-out-cython", Stage.REPAIR, "extension-missing", "extension modules leaves_out_cython.fast."),
-        ("leaves-out-fortran", Stage.REPAIR, "extension-missing", "one that src/answer.F90 makes."),
-        ("leaves-out-rust", Stage.REPAIR, "extension-missing", "extension modules leaves_out_rust."),
-        ("leaves-out-one", Stage.REPAIR, "extension-missing", "extension modules other."),
         ("import-fails", Stage.VERIFY, "verify-failed", "RuntimeError: it cannot be imported anywhere"),
     ],
 )
@@ -159,6 +154,21 @@ async def test_failure_says_what_and_why(
     assert said in failure.summary
     assert failure.hint
     assert run.index.files == {}
+
+
+@pytest.mark.parametrize(
+    ("project", "warning"),
+    [
+        ("leaves-out-c", "It is pure, though its sdist may hold extension modules: fast (src/fast.c)"),
+        ("leaves-out-cython", "leaves_out_cython.fast (leaves_out_cython/fast.pyx)"),
+        ("leaves-out-fortran", "one that src/answer.F90 makes."),
+        ("leaves-out-rust", "leaves_out_rust (Cargo.toml)"),
+        ("leaves-out-one", "It has no other (src/other.c)."),
+    ],
+)
+async def test_what_only_sources_suggest_is_told(harness: ContainerHarness, project: str, warning: str) -> None:
+    wheel = succeeded(await harness.run_of(project).go())
+    assert any(warning in one for one in wheel.warnings)
 
 
 async def test_network_cannot_be_reached_and_has_no_names(harness: ContainerHarness) -> None:

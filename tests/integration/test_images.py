@@ -20,6 +20,7 @@ from wheelyard.domain.catalogue.catalogue import parse_catalogue
 from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.domain.catalogue.packages import digest_lock
 from wheelyard.domain.catalogue.sbom import read_sbom_content
+from wheelyard.domain.healing.host_libraries import is_judged
 from wheelyard.errors import (
     DownloadFailedError,
     EngineCommandError,
@@ -185,6 +186,17 @@ async def test_builder_has_its_tools_pinned(engine: EngineCommand, builder: str)
         if name in {"auditwheel", "build", "uv", "wheel"}:
             assert f"{name} {version}" in said
     assert "patchelf 0." in said
+
+
+async def test_every_library_that_a_policy_promises_is_judged(engine: EngineCommand, builder: str) -> None:
+    script = (
+        "import json; from pathlib import Path; import auditwheel.policy as found; "
+        "policies = json.loads(Path(found.__file__).with_name('manylinux-policy.json').read_text()); "
+        "print(*sorted({name for policy in policies for name in policy['lib_whitelist']}))"
+    )
+    names = (await shell(engine, builder, f'/opt/wheelyard/tools/bin/python -c "{script}"')).split()
+    assert "libexpat.so.1" in names
+    assert [name for name in names if not is_judged(name)] == []
 
 
 async def test_builder_compiles_an_extension_module(engine: EngineCommand, builder: str) -> None:

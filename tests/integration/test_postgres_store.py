@@ -29,6 +29,7 @@ from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.periodic import PostgresPeriodic
 from wheelyard.adapters.store.prebuilds import PostgresPrebuilds
 from wheelyard.adapters.store.queue import LOCK_FIRST, NEXT_BUILDS, SWEEP_LOCK, PostgresQueue
+from wheelyard.adapters.store.recipes import PostgresRecipes
 from wheelyard.adapters.store.wake_ups import ENOUGH_CALLS, BuildQueue
 from wheelyard.adapters.store.webhooks import PostgresWebhooks
 from wheelyard.adapters.store.wheels import PostgresWheels
@@ -42,7 +43,7 @@ from wheelyard.errors import DatabaseUnavailableError, InvalidRequestError, Reco
 TABLES = (
     "totals, totals_news, wheels, index_projects, prebuilds, log_chunks, attempts, requests, builds, sessions, tokens, "
     "audit, workers, "
-    "periodic_work, image_reports, suite_archives, procrastinate_jobs, procrastinate_events"
+    "periodic_work, image_reports, recipe_revisions, suite_archives, procrastinate_jobs, procrastinate_events"
 )
 MANY = b"""
 insert into builds (id, key, requirement, project, version, sdist, python, platform, builder, recipe_digest, recipe,
@@ -106,6 +107,7 @@ def stores(database: Database) -> Stores:
         wheels=PostgresWheels(database),
         needs=PostgresMissingReleases(database, queue, builds),
         outbox=PostgresWebhooks(database),
+        recipes=PostgresRecipes(database),
         expire_leases=expire_leases,
         pass_time=pass_time,
         limit=limit,

@@ -198,6 +198,7 @@ async def test_wheel_is_proven_beside_what_its_recipe_says_of_the_host(harness: 
     run = harness.run_of("needs-host", recipe=recipe)
     wheel = succeeded(await run.go())
     assert (wheel.grafted, wheel.imported_modules) == ((), ("needs_host",))
+    assert [(need.soname, need.package) for need in wheel.host_libraries] == [("libexpat.so.1", "libexpat1")]
     assert "libexpat1" in run.log()
 
 
@@ -215,6 +216,7 @@ async def test_wheel_that_needs_the_host_is_not_proven_without_it(harness: Conta
     failure = failed(await harness.run_of("needs-host", recipe=EXPAT).go())
     assert (failure.stage, failure.code) == (Stage.VERIFY, "verify-failed")
     assert "libexpat.so.1: cannot open shared object file" in failure.summary
+    assert "libexpat.so.1 is neither in the wheel nor in a bare image" in failure.hint
     assert "test.apt" in failure.hint
 
 

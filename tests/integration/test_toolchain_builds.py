@@ -31,7 +31,7 @@ from wheelyard.adapters.images.build import ImageOptions
 from wheelyard.adapters.images.builder import ImageBuilder, LoggedImages
 from wheelyard.adapters.images.fallback import Fallbacks
 from wheelyard.adapters.recipes.folders import RecipeFolders
-from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist_pyproject
 from wheelyard.adapters.resolver.uv import UvResolverOptions
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.upstream.cache import ContentCache
@@ -156,6 +156,7 @@ def workshop(tmp_path: Path) -> Workshop:
         parsers=InlineParsers(),
         read_pyproject=read_sdist_pyproject,
         archives=FakeArchives(),
+        read_needs=read_needs,
         agent=pack_agent(BUILDERS / "agent").data,
         installer=Path(find_uv_bin()),
         limits=LimitRules(default=LIMITS, ceiling=LIMITS),

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_wheel
+from tests.contract.samples import BEGINNING, TARGET, ManualClock, sample_healing, sample_wheel
 from tests.fakes.access import MemoryAudit, MemoryTokens
 from tests.fakes.archives import FakeArchives
 from tests.fakes.builds import MemoryAttempts, MemoryBuilds, MemoryLogs
@@ -22,20 +23,24 @@ from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.parsers import InlineParsers
 from tests.fakes.prebuilds import MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryQueue
+from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
 from tests.fakes.sources import MemoryReleaseResolver, MemorySourceIndex
 from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.adapters.host.disk import measure_disk
+from wheelyard.adapters.recipes.stored import StoredRecipes
 from wheelyard.adapters.resolver.requirements import parse_requirements
 from wheelyard.adapters.resolver.sdists import read_sdist_metadata
 from wheelyard.api.services import ApiServices, IndexAccess, IndexServices
+from wheelyard.assembly.parts import known_suites
 from wheelyard.assembly.service import make_app
 from wheelyard.domain.access import Scope
 from wheelyard.domain.builds.build import Status
 from wheelyard.domain.builds.records import Claim, Outcome
 from wheelyard.domain.catalogue.catalogue import Catalogue, parse_catalogue
 from wheelyard.domain.catalogue.status import BuilderStatus, describe_builders
+from wheelyard.domain.healing.healing import Healing
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
 from wheelyard.domain.packaging.target import Target
@@ -49,6 +54,7 @@ from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
 from wheelyard.usecases.read_dependencies import ReadDependencies
+from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.release_facts import FindRelease
 from wheelyard.usecases.request_build import BuilderFacts, RequestBuild
 from wheelyard.usecases.send_webhooks import WebhookRules
@@ -93,12 +99,19 @@ class ApiHarness:
         assert claim is not None
         return claim
 
-    async def succeed(self, build_id: str) -> None:
-        outcome = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel())
+    async def succeed(self, build_id: str, *, healing: Healing | None = None) -> None:
+        outcome = Outcome(status=Status.SUCCEEDED, wheel=sample_wheel(), healing=healing)
         assert await self.attempts.finish(await self.claim(build_id), outcome)
 
+    async def heal(self, requirement: str = "pyyaml") -> str:
+        """Request a build that succeeds because it healed itself; gives its id."""
+        build_id = await self.submit(requirement)
+        build = await self.builds.get(build_id)
+        await self.succeed(build_id, healing=sample_healing(build.order.project))
+        return build_id
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True)
 class ApiParts:
     """What lies behind the API: the stores of one state, and the fakes of what is outside."""
 
@@ -124,7 +137,24 @@ class ApiParts:
             agent_digest="a1",
             build_number=1,
         )
-        return RequestBuild(source=self.source, store=self.builds, recipes=self.recipes, facts=facts)
+        return RequestBuild(source=self.source, store=self.builds, recipes=self.stored_recipes, facts=facts)
+
+    @cached_property
+    def stored_recipes(self) -> StoredRecipes:
+        """The service's own recipes, then those that a test has added."""
+        return StoredRecipes(MemoryRecipeStore(self.state), self.recipes, suites=known_suites(self.catalogue))
+
+    def manage_recipes(self, plan: RequestBuild) -> ManageRecipes:
+        """Give what changes the service's own recipes."""
+        return ManageRecipes(
+            store=MemoryRecipeStore(self.state),
+            registry=self.stored_recipes,
+            refresh=self.stored_recipes.refresh,
+            builds=self.builds,
+            plan=plan,
+            parsers=InlineParsers(),
+            suites=known_suites(self.catalogue),
+        )
 
 
 @asynccontextmanager
@@ -194,7 +224,8 @@ def _services(parts: ApiParts, tokens: Tokens, access: Access, *, heartbeat_seco
         figures=MemoryMetrics(state, MemoryPrebuilds(state)),
         disk=lambda: asyncio.to_thread(measure_disk, parts.cache_dir),
         queue=ShowQueue(queue=MemoryQueue(state), workers=workers, builds=builds, now=now),
-        recipes=parts.recipes,
+        recipes=parts.stored_recipes,
+        manage_recipes=parts.manage_recipes(order),
         defaults=TARGET,
         builders=_no_images(parts.catalogue),
         index=index_harness(state, held, targets=order.targets()),

@@ -22,9 +22,10 @@ from tests.fakes.sources import MemoryCrates, MemorySourceIndex, MemoryWheelReso
 from tests.fakes.wheels import MemoryWheels
 
 from wheelyard.domain.builds.build import BuildOrder, SdistSource
-from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.sdist.need import Need
 from wheelyard.interfaces import Limits
 from wheelyard.pipeline.job import BuiltWheel, Job, PreparedImages, RepairedWheel, Step, Tools
 from wheelyard.pipeline.limits import LimitRules
@@ -160,6 +161,7 @@ class PipelineHarness:
     parsers: InlineParsers = field(default_factory=InlineParsers)
     archives: FakeArchives = field(default_factory=FakeArchives)
     pyproject: bytes | None = None
+    needs: tuple[Need, ...] = ()
     """What is read out of the sdist."""
     ca_bundle: Path | None = None
     log: TextLog = field(default_factory=TextLog)
@@ -177,6 +179,7 @@ class PipelineHarness:
             parsers=self.parsers,
             read_pyproject=lambda _: self.pyproject,
             archives=self.archives,
+            read_needs=lambda _: self.needs,
             agent=b"the agent",
             installer=self.folder / "uv",
             limits=self.limits,
@@ -206,11 +209,17 @@ class PipelineHarness:
         return self.job.knowing(sdist=self.put("demo-1.0.tar.gz", SDIST), images=images)
 
     def built(
-        self, filename: str = NATIVE, content: bytes | None = None, sources: tuple[ExtensionSource, ...] = ()
+        self,
+        filename: str = NATIVE,
+        content: bytes | None = None,
+        sources: tuple[ExtensionSource, ...] = (),
+        tried: tuple[TriedModule, ...] = (),
     ) -> Job:
         """Give a job as the repair stage finds it."""
         path = self.put(filename, make_wheel(filename) if content is None else content)
-        return self.prepared.knowing(built=BuiltWheel(path=path, epoch=1, requirements=(), sources=sources))
+        return self.prepared.knowing(
+            built=BuiltWheel(path=path, epoch=1, requirements=(), sources=sources, tried=tried)
+        )
 
     def repaired(self, filename: str = PURE_TAGGED, content: bytes | None = None) -> Job:
         """Give a job as the verify stage finds it."""

@@ -12,6 +12,7 @@ from tests.fakes.dependencies import MemoryMissingReleases
 from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.prebuilds import MemoryOutbox, MemoryPrebuilds
 from tests.fakes.queue import MemoryFleet, MemoryPeriodic, MemoryQueue
+from tests.fakes.recipes import MemoryRecipeStore
 from tests.fakes.records import MemoryState
 from tests.fakes.wheels import MemoryWheels
 
@@ -50,6 +51,7 @@ class TestMemoryStores(StoreContract):
             wheels=MemoryWheels(state),
             needs=MemoryMissingReleases(state),
             outbox=MemoryOutbox(state),
+            recipes=MemoryRecipeStore(state),
             expire_leases=expire_leases,
             pass_time=pass_time,
             limit=limit,

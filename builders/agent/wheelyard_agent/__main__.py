@@ -48,6 +48,8 @@ def _do(channel: Channel, job: dict[str, Any], inbox: Path) -> None:
         from wheelyard_agent.vendor import vendor_crates as act
     elif job["kind"] == "repair":
         from wheelyard_agent.repair import repair_wheel as act
+    elif job["kind"] == "libraries":
+        from wheelyard_agent.libraries import list_missing_libraries as act
     else:
         from wheelyard_agent.verify import verify_wheel as act
     _forget_program()

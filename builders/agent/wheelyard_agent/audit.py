@@ -16,7 +16,7 @@ from wheelyard_agent.job import TOOLS, JobError, output_of
 # - an extension module that only calls Python's functions may not link to a libc, and both commands then fail. It was
 #   compiled here, so its libc is this image's (see https://github.com/pypa/auditwheel/pull/564);
 # - a library that its policies promise on every host is never grafted, so those that are wanted all the same are taken
-#   from the policies (https://github.com/pypa/auditwheel/issues/152).
+#   from the policies (https://github.com/pypa/auditwheel/issues/598).
 _PROGRAM = """
 import sys
 from dataclasses import replace

@@ -1,16 +1,15 @@
-"""Find the extension modules that an sdist's wheel should have, before any of its code runs.
+"""Find the extension modules that an sdist's wheel may have, before any of its code runs.
 
-Evidence has three strengths. *Certain*: the project's own configuration says that it compiles something on this target,
-or only its sources can show it, because a backend or script of its own builds it. *Named and required*: it also names
-the module, which is not optional. Anything else is a hint, which only gives a warning, because pure projects may have
-C files too.
+Hints have three strengths. *Required*: a table of pyproject.toml names the module, and no program can leave it out.
+*Certain*: the project's build files say that they compile something on this target, or only its sources can show it,
+because a backend or script of its own builds it. These are programs, which may decide otherwise. Anything else is
+weak, because pure projects may have C files too.
 """
 
 from __future__ import annotations
 
-import glob
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,27 +41,27 @@ _SCRIPT_ENTRIES = ("build", "pdm_build_update_setup_kwargs", "pdm_build_initiali
 
 
 class ExtensionSource(NamedTuple):
-    """Evidence of an extension module in an sdist."""
+    """A hint of an extension module in an sdist."""
 
     name: str | None
     """Its importable name; None if only the project's code can compute it."""
     where: str
-    """The file with the evidence, and its line if there is one."""
+    """The file with the hint, and its line if there is one."""
     certain: bool
-    """True if a correct build for this target makes it."""
+    """True if nothing in the sources speaks against it on this target."""
     required: bool
-    """True if it is also not optional."""
+    """True if a static table declares it, without a way to skip it."""
 
 
 def find_extension_sources(
     source: Path, *, python: tuple[int, int], env: Mapping[str, str], requires: frozenset[str]
 ) -> list[ExtensionSource]:
-    """Return the evidence, strongest first; ``requires`` are the normalised names of the build requirements."""
+    """Return the hints, strongest first; ``requires`` are the normalised names of the build requirements."""
     project = _Project(source, python=python, env=env, requires=requires)
     said = [*project.from_settings(), *project.from_scripts(), *project.from_native_builds()]
-    found = [*said, *project.from_files(said)]
+    found = [*said, *project.from_files()]
     unique = dict.fromkeys(found)
-    return sorted(unique, key=lambda one: (not one.certain, not one.required))[:_MAX_SOURCES]
+    return sorted(unique, key=lambda one: (not one.required, not one.certain))[:_MAX_SOURCES]
 
 
 def requirement_names(requirements: set[str]) -> frozenset[str]:
@@ -99,7 +98,7 @@ class _Project:
             yield str(options.get("setup-script", ""))
 
     def from_settings(self) -> Iterator[ExtensionSource]:
-        """Yield evidence of pyproject.toml: modules of setuptools, setuptools-rust and maturin, hooks of hatch."""
+        """Yield hints of pyproject.toml: modules of setuptools, setuptools-rust and maturin, hooks of hatch."""
         where, settings = "pyproject.toml", self._settings
         if self._is("setuptools"):
             tools = (("setuptools", "name"), ("setuptools-rust", "target"))
@@ -117,7 +116,7 @@ class _Project:
                     yield ExtensionSource(None, f"pyproject.toml, hatch's {kind}", certain, required=False)
 
     def from_scripts(self) -> Iterator[ExtensionSource]:
-        """Yield evidence of setup.py, unless another backend builds the project, and of backends' build scripts."""
+        """Yield hints of setup.py, unless another backend builds the project, and of backends' build scripts."""
         for name, text in [("setup.py", self._setup_script), *self._scripts.items()]:
             entries = () if name == "setup.py" else _SCRIPT_ENTRIES
             for one in read_setup_script(text, python=self._python, env=self._env, entries=entries):
@@ -132,13 +131,7 @@ class _Project:
         names: list[str | None] = [name for pattern in one.patterns for name in self._names_matching(pattern)]
         for name in names or [_text(one.name)]:
             certain = one.certain and not is_for_another_platform(name or "")
-            required = certain and name is not None and not one.optional and self._has_sources(one)
-            yield ExtensionSource(name, where, certain, required)
-
-    def _has_sources(self, one: ScriptExtension) -> bool:
-        """Return whether a module has sources: some scripts name one without, only to get a platform tag."""
-        stems = [self._source / Path(path).with_suffix("") for path in one.sources]
-        return not stems or any(any(stem.parent.glob(f"{glob.escape(stem.name)}.*")) for stem in stems)
+            yield ExtensionSource(name, where, certain, required=False)
 
     def _names_matching(self, pattern: str) -> list[str]:
         """Return the modules that Cython makes of files that match a pattern."""
@@ -148,7 +141,7 @@ class _Project:
         return [name for name in found if name]
 
     def from_native_builds(self) -> Iterator[ExtensionSource]:
-        """Yield evidence of Meson's and CMake's files, if they build the project."""
+        """Yield hints of Meson's and CMake's files, if they build the project."""
         targets = read_meson(self._source) if self._is("mesonpy") else []
         uses_cmake = table(self._settings, "tool", "scikit-build", "wheel").get("cmake", True) is True
         if (
@@ -157,18 +150,16 @@ class _Project:
             targets = read_cmake(self._source)
         for one in targets:
             certain = one.always or (one.reached and not is_for_another_platform(one.name or ""))
-            yield ExtensionSource(_text(one.name), one.where, certain, required=one.always and bool(one.name))
+            yield ExtensionSource(_text(one.name), one.where, certain, required=False)
 
-    def from_files(self, said: Sequence[ExtensionSource]) -> Iterator[ExtensionSource]:
-        """Yield evidence of source files; it is certain only if there is no other information on the build."""
+    def from_files(self) -> Iterator[ExtensionSource]:
+        """Yield hints of source files; they are certain only if there is no other information on the build."""
         alone = self._only_files_tell()
-        named = any(one.certain and one.name for one in said)
         for file in list_source_files(self._source):
             by_cython = file.language == CYTHON and "cython" in self._requires and (file.in_package or alone)
             certain = file.alone and (by_cython or alone)
-            required = certain and not named and (alone or self._is("setuptools")) and bool(file.modules)
             if certain or file.in_package or file.modules:
-                yield from _as_evidence(file, certain=certain, required=required)
+                yield from _as_hints(file, certain=certain)
 
     def _only_files_tell(self) -> bool:
         """Return whether an unknown backend or script builds the project, so that all sources may be compiled."""
@@ -178,9 +169,9 @@ class _Project:
         return not known and "setup(" not in self._setup_script
 
 
-def _as_evidence(file: SourceFile, *, certain: bool, required: bool) -> Iterator[ExtensionSource]:
+def _as_hints(file: SourceFile, *, certain: bool) -> Iterator[ExtensionSource]:
     for name in file.modules or (None,):
-        yield ExtensionSource(_text(name), file.where, certain, required)
+        yield ExtensionSource(_text(name), file.where, certain, required=False)
 
 
 def _backend_of(settings: Mapping[str, Any]) -> str:

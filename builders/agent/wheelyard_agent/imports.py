@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wheelyard_agent.job import end_other_processes
+from wheelyard_agent.platforms import names_other_platform, wants_other_platform
 
 # Messages of the dynamic linker (glibc's elf/dl-load.c and dl-lookup.c), and of CPython for a missing entry point
 # (Python/importdl.c); neither has error codes.
@@ -27,6 +29,11 @@ _LOADER_ERRORS = (
     *("cannot open shared object file", "undefined symbol", "symbol lookup error", "invalid ELF header"),
     "does not define module export function",
 )
+# What ctypes and cffi raise for a library or symbol that Python code asks for by name. Nothing is linked to it, so only
+# one inside of the wheel is the wheel's own.
+_BY_NAME = ("OSError: ", "AttributeError: ")
+_PROGRAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_MOST_PROGRAMS = 5
 _MOST_ENDINGS = 20
 """The maximum number of crashed modules in a report."""
 _LINE_BYTES = 16 << 10
@@ -79,9 +86,18 @@ def first(error):
         seen.append(error)
         error = error.__cause__ or error.__context__
     return seen[-1]
+wanted_programs = []
+def note_program(event, args):
+    if event == "subprocess.Popen":
+        name = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes)) else ""
+        folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if name and "/" not in name and not any(os.access(f"{folder}/{name}", os.X_OK) for folder in folders):
+            wanted_programs.append(name[:100])
+sys.addaudithook(note_program)
 def missing(error):
     return isinstance(error, ModuleNotFoundError) and error.name and str(error.name)[:500] or None
 for name in names:
+    wanted_programs.clear()
     try:
         import_module(name)
     except BaseException as error:
@@ -93,6 +109,7 @@ for name in names:
         line = {"name": name, "error": text(error), "behind": behind, "wants": wants, "standard": standard}
     else:
         line = {"name": name, "error": None, "behind": None, "wants": None, "standard": False}
+    line["programs"] = wanted_programs[:5]
     write(descriptor, dumps(line).encode() + b"\\n")
 leave(0)
 """
@@ -107,6 +124,11 @@ class ImportResult(NamedTuple):
     """True if the wheel itself is at fault: a missing library or symbol, a lost extension module, or a crashed
     interpreter. Other errors may be correct for a module whose optional companions, configuration or operating system
     are missing."""
+    is_foreign: bool = False
+    """True if it is at the top or lacks a library or symbol, and is for another platform, by its name or by what it
+    lacks."""
+    wants_library: bool = False
+    """True if its Python code asks by name for a library or symbol that is not in the wheel, and not on this host."""
     is_excused: bool = False
     """True if it needs a part of the standard library that the image's Python lacks, such as Tk. It may work on other
     hosts."""
@@ -114,6 +136,8 @@ class ImportResult(NamedTuple):
     """A missing module of the wheel's own that it needs."""
     companion: str | None = None
     """A missing module of another distribution that it needs."""
+    programs: tuple[str, ...] = ()
+    """Programs that its import tried to start and that are not there."""
 
 
 class _Judge(NamedTuple):
@@ -121,6 +145,7 @@ class _Judge(NamedTuple):
 
     roots: set[str]
     lost: set[str]
+    site: str
 
     def result(self, line: Mapping[str, Any]) -> ImportResult:
         """Return the result for the last error; the message also has the first one, which may have caused it."""
@@ -128,14 +153,27 @@ class _Judge(NamedTuple):
         said = f"{error}, after {behind}" if behind else error
         is_own = wants is not None and wants.partition(".")[0] in self.roots
         is_lost = is_own and wants.rpartition(".")[2] in self.lost
+        is_unlinked = error is not None and any(mark in error for mark in _LOADER_ERRORS)
+        is_foreign = (is_unlinked or (error is not None and "." not in line["name"])) and (
+            names_other_platform(line["name"]) or wants_other_platform(said, wants)
+        )
+        by_name = is_unlinked and error.startswith(_BY_NAME) and f"{self.site}/" not in error
         return ImportResult(
             line["name"],
             said,
-            is_broken=is_lost or (error is not None and any(mark in error for mark in _LOADER_ERRORS)),
+            is_broken=is_lost or (is_unlinked and not is_foreign and not by_name),
+            is_foreign=is_foreign,
+            wants_library=by_name and not is_foreign,
             is_excused=line["standard"],
             lacks=wants if is_own else None,
             companion=None if is_own or line["standard"] else wants,
+            programs=tuple(name for name in line["programs"] if _PROGRAM_NAME.fullmatch(name)),
         )
+
+    def ended(self, name: str, how: str) -> ImportResult:
+        """Return the result for a module that left no report; one of another platform may call whatever it likes."""
+        is_foreign = names_other_platform(name)
+        return ImportResult(name, how, is_broken=not is_foreign, is_foreign=is_foreign)
 
 
 class _Interpreter(NamedTuple):
@@ -180,7 +218,7 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.partition(".")[0], []).append(name)
-    judge = _Judge(set(groups), {name.rpartition(".")[2] for name in lost})
+    judge = _Judge(set(groups), {name.rpartition(".")[2] for name in lost}, str(site_of(python)))
     interpreter = _Interpreter(python, env, obeyed, first)
     results: dict[str, ImportResult] = {}
     for top, group in groups.items():
@@ -216,7 +254,7 @@ def _import_group(
         results.extend(map(judge.result, lines))
         left = left[len(lines) :]
         if broken is not None and left:
-            results.append(ImportResult(left.pop(0), broken, is_broken=True))
+            results.append(judge.ended(left.pop(0), broken))
             endings += 1
     return [*results, *(ImportResult(name, _NOT_TRIED, is_broken=True) for name in left)]
 
@@ -316,8 +354,17 @@ def _read_object(line: bytes) -> dict[str, Any] | None:
 
 def _is_result(said: Mapping[str, Any], name: str) -> bool:
     texts = ("error", "behind", "wants")
-    has_form = said.keys() == {"name", "standard", *texts} and isinstance(said["standard"], bool)
-    return has_form and said["name"] == name and all(_is_text(said[key]) for key in texts)
+    has_form = said.keys() == {"name", "standard", "programs", *texts} and isinstance(said["standard"], bool)
+    return (
+        has_form
+        and _are_programs(said["programs"])
+        and said["name"] == name
+        and all(_is_text(said[key]) for key in texts)
+    )
+
+
+def _are_programs(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_PROGRAMS and all(isinstance(one, str) for one in value)
 
 
 def _is_text(value: object) -> bool:

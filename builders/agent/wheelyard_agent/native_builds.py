@@ -32,8 +32,6 @@ _CMAKE = re.compile(
     r"^[ \t]*(?P<transpiles>cython_transpile)\s*\(",
     re.IGNORECASE | re.MULTILINE,
 )
-_CMAKE_INSTALLED = re.compile(r"^[ \t]*install\s*\(\s*TARGETS\s+([^()]*)", re.IGNORECASE | re.MULTILINE)
-_CMAKE_RENAMED = re.compile(r"\b(LIBRARY_)?OUTPUT_NAME\b")
 
 
 class BuildTarget(NamedTuple):
@@ -43,7 +41,7 @@ class BuildTarget(NamedTuple):
     """Its importable name; None if the file does not have it."""
     where: str
     always: bool
-    """True if it is made and installed on every platform."""
+    """True if no condition is around it."""
     reached: bool = True
     """False if the file is not reached from the project's root."""
 
@@ -59,14 +57,8 @@ def read_meson(source: Path) -> list[BuildTarget]:
 
 
 def read_cmake(source: Path) -> list[BuildTarget]:
-    """Return the modules that the ``CMakeLists.txt`` files make and install under the name of the target."""
-    texts = [_COMMENT.sub("", read_text(source, name)) for name in _build_files(source, "CMakeLists.txt")]
-    installed = {word for text in texts for words in _CMAKE_INSTALLED.findall(text) for word in words.split()}
-    renamed = any(map(_CMAKE_RENAMED.search, texts))
-    return [
-        one._replace(always=one.always and not renamed and one.name in installed)
-        for one in _follow_all(source, "CMakeLists.txt", _cmake_targets)
-    ]
+    """Return the modules of the ``CMakeLists.txt`` files, including files that are not reached from the root."""
+    return _follow_all(source, "CMakeLists.txt", _cmake_targets)
 
 
 def _build_files(source: Path, name: str) -> list[str]:

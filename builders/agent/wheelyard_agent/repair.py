@@ -51,7 +51,9 @@ def _check_purity(wheel: Path, extensions: Sequence[str], *, may_be_pure: bool) 
     if may_be_pure:
         return ["--abi-tag", "none", "--platform-tag", "any"]
     tag = "-".join(wheel.stem.split("-")[-3:])
-    raise JobError("extension-missing", missing=list(extensions) or [f"any native file, though its tag is {tag}"])
+    evidence = [f"It has no native file, though its tag is {tag}."] if extensions else []
+    missing = list(extensions) or [f"any native file, though its tag is {tag}"]
+    raise JobError("extension-missing", missing=missing, evidence=evidence)
 
 
 def _repair_native(

@@ -8,7 +8,6 @@ possible.
 from __future__ import annotations
 
 import ast
-import builtins
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,8 +18,6 @@ _MAX_VISITS = 20_000
 _MAX_DEPTH = 6
 _UNNAMED = {"cythonize", "mypycify"}
 _PASSED_AS = ("ext_modules", "cffi_modules", "rust_extensions")
-# Functions that take a list of extension modules and return all of them.
-_KEEPS_ALL = {"cythonize", "mypycify", "setup", *dir(builtins)}
 
 
 class ScriptExtension(NamedTuple):
@@ -30,12 +27,8 @@ class ScriptExtension(NamedTuple):
     line: int
     certain: bool
     """False if it depends on an unknown condition."""
-    optional: bool
-    """True if the script allows its compilation to fail, or other code may change its list."""
     patterns: tuple[str, ...] = ()
     """Patterns of its Cython sources, which may contain ``*``, if nothing else is known."""
-    sources: tuple[str, ...] = ()
-    """Its known source files."""
 
 
 class _TooLongError(Exception):
@@ -74,8 +67,6 @@ class _Reader:
         self._setups: list[bool] = []
         self._doubtful: list[ScriptExtension] = []
         self._kept: dict[str, list[ScriptExtension]] = {}
-        self._lists: dict[str, set[int]] = {}
-        self._changed: set[int] = set()
         self._depth = 0
         self._visits = 0
 
@@ -84,7 +75,6 @@ class _Reader:
         idle = bool(self._setups) and not any(self._setups)
         merged: dict[tuple[str | None, int], ScriptExtension] = {}
         for one in self.found or self._doubtful:
-            one = one._replace(optional=one.optional or one.line in self._changed)  # noqa: PLW2901
             other = merged.get((one.name, one.line), one)
             merged[one.name, one.line] = one._replace(certain=(one.certain or other.certain) and not idle)
         return list(merged.values())
@@ -134,17 +124,10 @@ class _Reader:
     def _assign(self, statement: ast.Assign, scope: Scope, certain: bool) -> None:  # noqa: FBT001
         before = len(self.found)
         self._scan(statement.value, scope, certain)
-        if isinstance(statement.targets[0], ast.Name):
-            name = statement.targets[0].id
-            self._lists[name] = {one.line for one in self.found[before:]} | self._lines_in(statement.value)
-            if isinstance(statement.value, ast.Call):
-                self._keep(name, before)
+        if isinstance(statement.targets[0], ast.Name) and isinstance(statement.value, ast.Call):
+            self._keep(statement.targets[0].id, before)
         for target in statement.targets:
             self._bind(target, self._evaluator.value(statement.value, scope), scope)
-
-    def _lines_in(self, node: ast.expr) -> set[int]:
-        """Return the lines of the extensions in a list with a name."""
-        return self._lists.get(node.id, set()) if isinstance(node, ast.Name) else set()
 
     def _keep(self, name: str, before: int) -> None:
         """Count a named extension only where the name is used."""
@@ -241,9 +224,6 @@ class _Reader:
             self._take_setup(node, scope, certain)
         elif isinstance(node.func, ast.Name) and name in self._functions:
             self._enter(self._functions[name], node, scope, certain)
-        elif isinstance(node.func, ast.Name) and name not in _KEEPS_ALL:
-            for argument in node.args:
-                self._changed |= self._lines_in(argument)  # an unknown function may drop some of them
         elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
             scope[node.func.value.id] = UNKNOWN  # such as append to a list
 
@@ -254,25 +234,22 @@ class _Reader:
         excludes = any(keyword.arg in {"exclude", None} for keyword in node.keywords)
         is_plain = not excludes and all(isinstance(path, str) and path.endswith(".pyx") for path in paths)
         patterns = paths if is_plain else ()
-        self.found.append(ScriptExtension(None, node.lineno, certain, optional=False, patterns=patterns))
+        self.found.append(ScriptExtension(None, node.lineno, certain, patterns=patterns))
 
     def _take_extension(self, node: ast.Call, scope: Scope, certain: bool) -> None:  # noqa: FBT001
         given = {keyword.arg: keyword.value for keyword in node.keywords}
         name = self._evaluator.value(node.args[0] if node.args else given.get("name", given.get("target")), scope)
-        optional = "optional" in given and self._evaluator.value(given["optional"], scope) is not False
         text = name.replace("/", ".") if isinstance(name, str) else None
-        sources = self._evaluator.value(node.args[1] if len(node.args) > 1 else given.get("sources"), scope)
-        paths = tuple(map(str, sources)) if isinstance(sources, tuple) else ()
-        self.found.append(ScriptExtension(text, node.lineno, certain, optional, sources=paths))
+        self.found.append(ScriptExtension(text, node.lineno, certain))
 
     def _take_setup(self, node: ast.Call, scope: Scope, certain: bool) -> None:  # noqa: FBT001
         given = {keyword.arg: keyword.value for keyword in node.keywords}
         values = [self._evaluator.value(given[name], scope) for name in _PASSED_AS if name in given]
         self._setups.append(None in given or any(values))
         if "cffi_modules" in given:
-            self.found.append(ScriptExtension(None, node.lineno, certain, optional=False))
+            self.found.append(ScriptExtension(None, node.lineno, certain))
         elif UNKNOWN in values:
-            self._doubtful.append(ScriptExtension(None, node.lineno, certain=False, optional=False))
+            self._doubtful.append(ScriptExtension(None, node.lineno, certain=False))
 
     def _enter(self, function: ast.FunctionDef, node: ast.Call, scope: Scope, certain: bool) -> None:  # noqa: FBT001
         self._called.add(function.name)

@@ -6,6 +6,7 @@ It only needs the standard library of the target's Python. The installer, uv, co
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import venv
 from collections.abc import Callable, Collection, Sequence
@@ -17,10 +18,14 @@ from wheelyard_agent.commands import run_commands
 from wheelyard_agent.elf import elf_members, extension_modules
 from wheelyard_agent.imports import ImportResult, import_modules, load_library, site_of
 from wheelyard_agent.job import JobError, clean_environment, run, say
+from wheelyard_agent.libraries import Resolution, find_packages, installed_files, resolve_libraries
 from wheelyard_agent.modules import is_for_import, list_modules, other_startup_files
+from wheelyard_agent.platforms import refuses_platforms
 from wheelyard_agent.sealed_tree import SealedTree, describe_changes
 
 _MAX_PROBLEMS = 20
+_MAX_COMPANIONS = 5
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MAX_TOP_LEVEL = 500
 """Maximum top-level modules: each takes a process, and a check of all installed files."""
 _SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's programs may write, besides the scratch
@@ -29,6 +34,7 @@ _SHARED = (Path("/tmp"), Path("/dev/shm"))  # noqa: S108 - where a container's p
 def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
     """Run a ``verify`` job: ``wheel``, ``project``, ``installer``, ``expect_extensions``, ``lost``, the recipe's tests.
 
+    ``names_packages`` asks for the system packages of the libraries that the wheel uses.
     The recipe's commands run last, with their requirements. Imports are verified without these, except for modules that
     the recipe names and nested extension modules, which may need a companion.
     """
@@ -38,22 +44,35 @@ def verify_wheel(channel: Channel, job: dict[str, Any], inbox: Path, scratch: Pa
     extensions = [name for name in extensions if is_for_import(name)]  # modules of tests need the tests' requirements
     environment = _Environment(channel, job, inbox, scratch)
     environment.make()
-    results, remarks = _prove_imports(job, extensions, environment)
-    run_commands(
-        job["commands"], job["files"], folder=scratch / "test", environment=environment.folder, env=environment.env
-    )
+    try:
+        results, remarks = _prove_imports(job, extensions, environment)
+        run_commands(
+            job["commands"], job["files"], folder=scratch / "test", environment=environment.folder, env=environment.env
+        )
+    except JobError as failure:
+        missing = list(environment.resolve_libraries().missing)
+        raise JobError(failure.code, **failure.details, missing_libraries=missing) from failure
+    libraries = environment.resolve_libraries()
     imported = [result.module for result in results if result.error is None]
     skipped = {result.module: result.error for result in results if result.error is not None}
     say(f"imported {len(imported)} modules")
     for module, error in skipped.items():
         say(f"{module} could not be imported here, and need not be: {error}")
-    channel.send("report", imported=imported, skipped=skipped, remarks=remarks)
+    channel.send(
+        "report",
+        imported=imported,
+        skipped=skipped,
+        remarks=remarks,
+        missing_libraries=list(libraries.missing),
+        packages=find_packages(libraries.found, env=environment.env) if job["names_packages"] else {},
+    )
 
 
 class _Environment:
     """The virtual environment of the wheel, which is restored after each import."""
 
     def __init__(self, channel: Channel, job: dict[str, Any], inbox: Path, scratch: Path) -> None:
+        self._channel = channel
         self._watch = channel.watch
         self._job = job
         self._inbox = inbox
@@ -82,6 +101,20 @@ class _Environment:
         shared = [folder for folder in _SHARED if os.getpid() == 1 and folder.is_dir()]
         self._seal = SealedTree([self._scratch, *shared])
 
+    def ask_for(self, modules: Sequence[str]) -> list[str]:
+        """Ask the worker for the projects of modules that the wheel does not require; return those that came."""
+        self._channel.send("need", modules=list(modules))
+        return list(self._channel.receive(self._inbox)["requirements"])
+
+    def pretend_programs(self, names: Collection[str]) -> None:
+        """Add programs to the path that only tell a version; the environment must be made anew."""
+        folder = self._scratch / "programs"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            (folder / name).write_text(f"#!/bin/sh\necho {name} version 99.0.0\n", encoding="ascii")
+            (folder / name).chmod(0o755)
+        self.env["PATH"] = f"{self.env['PATH']}{os.pathsep}{folder}"
+
     def import_modules(self, names: Collection[str], *, obeyed: Collection[str] = ()) -> list[ImportResult]:
         """Import modules without start-up code, except that of some ``.pth`` files."""
         return import_modules(
@@ -102,6 +135,10 @@ class _Environment:
         loaded = bool(files) and all(load_library(file, python=self.python, env=self.env) for file in files)
         self._settle(module)
         return loaded
+
+    def resolve_libraries(self) -> Resolution:
+        """Return how the libraries that the wheel's native files need are resolved."""
+        return resolve_libraries(installed_files(self._inbox / self._job["wheel"], self.site), self.site, env=self.env)
 
     def _settle(self, module: str) -> None:
         """Restore the environment for the next module; fail if a changed file cannot be restored."""
@@ -137,13 +174,73 @@ def _prove_imports(
         how = f"beside {', '.join(job['requires'])}, which it does not require"
         results, more = _try_again(results, {*below, *job["imports"]}, environment.import_modules, how)
         remarks = [*remarks, *more]
+    if not job["imports"]:
+        results, more = _try_beside_more(results, _top_level([*promised]), environment)
+        remarks = [*remarks, *more]
     loaded = [one for one in results if one.module in below and one.companion and environment.loads(one.module)]
+    foreign = _find_foreign(results, {*job["imports"], *extensions}, environment.site)
     excused = {one.module for one in results if (one.module in below and one.is_excused) or one in loaded}
-    problems = [_describe(one) for one in results if not _is_acceptable(one, one.module in promised - excused)]
-    if problems:
-        raise JobError("verify-failed", problems=problems[:_MAX_PROBLEMS])
+    excused |= {one.module for one in foreign}
+    failed = [one for one in results if not _is_acceptable(one, one.module in promised - excused)]
+    if failed:
+        problems = [_describe(one) for one in failed[:_MAX_PROBLEMS]]
+        companions = sorted({one.companion for one in failed if one.companion})
+        raise JobError("verify-failed", problems=problems, missing_modules=companions[:_MAX_PROBLEMS])
     lacking = [one for one in results if one.lacks]
-    return results, [*remarks, *map(_describe_lacking, lacking), *map(_describe_loaded, loaded)]
+    wanting = [one for one in results if one.wants_library]
+    return results, [
+        *remarks,
+        *map(_describe_lacking, lacking),
+        *map(_describe_loaded, loaded),
+        *map(_describe_foreign, foreign),
+        *map(_describe_wanting, wanting),
+    ]
+
+
+def _try_beside_more(
+    results: list[ImportResult], top: set[str], environment: _Environment
+) -> tuple[list[ImportResult], list[str]]:
+    """Import failed top-level modules again beside what they want and the wheel cannot or does not require.
+
+    That is a program of the host, in whose place is one that only tells a version, or a module of another project.
+    """
+    remarks: list[str] = []
+    failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
+    if programs := sorted({name for one in failed for name in one.programs})[:_MAX_COMPANIONS]:
+        environment.pretend_programs(programs)
+        environment.make()
+        how = f"on a host that has the program {', '.join(programs)}"
+        results, remarks = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
+        failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
+    wanted = {one.companion.partition(".")[0] for one in failed if one.companion}
+    modules = sorted(filter(_MODULE.fullmatch, wanted))[:_MAX_COMPANIONS]
+    if modules and (found := environment.ask_for(modules)):
+        environment.make(requires=found)
+        how = f"beside {', '.join(found)}, which it does not require"
+        results, more = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
+        remarks = [*remarks, *more]
+    return results, remarks
+
+
+def _find_foreign(results: list[ImportResult], strict: Collection[str], site: Path) -> list[ImportResult]:
+    """Return the modules for other platforms whose import need not work here.
+
+    A top-level one is of this kind only beside another one that works: a wheel needs one to be proven.
+    """
+    works = any(one.error is None and "." not in one.module for one in results)
+    return [
+        one
+        for one in results
+        if one.error is not None
+        and one.module not in strict
+        and (one.is_foreign or (not one.is_broken and "." not in one.module and _refuses_here(one.module, site)))
+        and (works or "." in one.module)
+    ]
+
+
+def _refuses_here(module: str, site: Path) -> bool:
+    file = next((path for path in (site / f"{module}.py", site / module / "__init__.py") if path.is_file()), None)
+    return file is not None and refuses_platforms(file.read_text(encoding="utf-8", errors="replace"))
 
 
 def _try_again(
@@ -201,6 +298,14 @@ def _describe(result: ImportResult) -> str:
 
 def _describe_lacking(result: ImportResult) -> str:
     return f"{result.module} cannot be imported: it wants {result.lacks}, which the wheel lacks."
+
+
+def _describe_foreign(result: ImportResult) -> str:
+    return f"{result.module} seems to be for another platform, and cannot be imported here: {result.error}."
+
+
+def _describe_wanting(result: ImportResult) -> str:
+    return f"{result.module} cannot be imported on a host without a library that it asks for: {result.error}."
 
 
 def _describe_loaded(result: ImportResult) -> str:

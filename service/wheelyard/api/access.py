@@ -95,7 +95,8 @@ class AuditQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     object: _Text | None = None
-    """Only changes of the build, request or token with this id, or of the wheel with this file name."""
+    """Only changes of the build, request or token with this id, of the wheel with this file name, or of the recipe of
+    this project."""
     actor: _Text | None = None
     """Only changes by this actor, named as in the entries."""
     before: Annotated[int | None, Field(ge=1, le=(1 << 63) - 1)] = None

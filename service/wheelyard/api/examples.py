@@ -49,11 +49,13 @@ WHEEL: Final[dict[str, Any]] = {
             "origin_sha256": _SHA256,
             "needed_by": [_EXTENSION],
             "chain": [_EXTENSION, "libyaml-0.so.2"],
+            "beyond_policy": False,
         }
     ],
     "build_requirements": [{"filename": "setuptools-80.9.0-py3-none-any.whl", "sha256": _SHA256}],
     "imported_modules": ["_yaml", "yaml", "yaml._yaml"],
     "warnings": [],
+    "host_libraries": [],
     "builder_image": f"sha256:{_SHA256}",
     "runtime_image": f"sha256:{_SHA256}",
     "level": "prod",
@@ -122,6 +124,17 @@ FAILURE: Final[dict[str, Any]] = {
     "hint": "Add libyaml-dev to the recipe's apt list.",
     "retryable": False,
     "log_excerpt": "ext/_yaml.h:2:10: fatal error: yaml.h: No such file or directory",
+    "findings": [
+        {
+            "kind": "header-missing",
+            "name": "yaml.h",
+            "bound": "",
+            "found": "",
+            "line": "ext/_yaml.h:2:10: fatal error: yaml.h: No such file or directory",
+            "cause": "the C header yaml.h is missing",
+            "remedy": 'Put into the recipe: apt = ["libyaml-dev"].',
+        }
+    ],
 }
 
 FAILED_BUILD: Final[dict[str, Any]] = {

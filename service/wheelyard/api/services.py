@@ -32,6 +32,7 @@ from wheelyard.usecases.follow_log import FollowLog
 from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.prebuild import Prebuilds
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
+from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.sessions import Sessions
 from wheelyard.usecases.simple_pages import SimplePages
@@ -99,6 +100,7 @@ class ApiServices:
     """Returns the disk usage of the state directory; it can take seconds."""
     queue: ShowQueue
     recipes: RecipeRegistry
+    manage_recipes: ManageRecipes
     defaults: Target
     """The target of a request without a Python or a platform."""
     builders: Callable[[], Awaitable[Sequence[BuilderStatus]]]

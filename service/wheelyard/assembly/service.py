@@ -12,6 +12,7 @@ from wheelyard import __version__
 from wheelyard.adapters.engine.containers import ContainerEngine
 from wheelyard.adapters.host.disk import measure_disk
 from wheelyard.adapters.recipes.folders import RecipeFolders, fetch_first
+from wheelyard.adapters.recipes.stored import StoredRecipes
 from wheelyard.adapters.store.access import PostgresAudit
 from wheelyard.adapters.store.builds import PostgresBuilds
 from wheelyard.adapters.store.database import Database
@@ -20,6 +21,7 @@ from wheelyard.adapters.store.logs import PostgresLogs
 from wheelyard.adapters.store.metrics import PostgresMetrics
 from wheelyard.adapters.store.missing_releases import PostgresMissingReleases
 from wheelyard.adapters.store.queue import PostgresQueue
+from wheelyard.adapters.store.recipes import PostgresRecipes
 from wheelyard.adapters.store.wake_ups import BuildQueue
 from wheelyard.adapters.store.wheels import PostgresWheels
 from wheelyard.api.app import create_app
@@ -30,7 +32,7 @@ from wheelyard.assembly.archives import suite_archives
 from wheelyard.assembly.backends import Backends
 from wheelyard.assembly.images import builder_facts, image_inventory, image_reader, reported_builders
 from wheelyard.assembly.index import IndexBackends, check_index
-from wheelyard.assembly.parts import recipe_registry
+from wheelyard.assembly.parts import known_suites, recipe_registry
 from wheelyard.assembly.prebuilds import make_prebuilds
 from wheelyard.domain.index.index import Level
 from wheelyard.domain.index.wheels import Listing
@@ -43,6 +45,7 @@ from wheelyard.usecases.manage_wheels import ManageWheels
 from wheelyard.usecases.order_dependencies import OrderDependencies
 from wheelyard.usecases.periodic_work import repeat
 from wheelyard.usecases.queue import RetryBuilds, ShowQueue
+from wheelyard.usecases.recipes import ManageRecipes
 from wheelyard.usecases.request_build import RequestBuild
 from wheelyard.usecases.simple_pages import SimplePages
 from wheelyard.web.app import add_pages
@@ -55,8 +58,11 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
     queue = BuildQueue(database.conninfo)
     builds = PostgresBuilds(database, queue, max_attempts=settings.max_attempts, limits=open_limits(settings))
     logs, workers = PostgresLogs(database), PostgresFleet(database)
-    recipes = recipe_registry(parts)
-    await fetch_first(recipes)
+    folders = recipe_registry(parts)
+    await fetch_first(folders)
+    suites = known_suites(parts.catalogue)
+    recipes = StoredRecipes(recipe_store := PostgresRecipes(database), folders, suites=suites)
+    await recipes.refresh()
     facts = await builder_facts(parts)
     request_build = RequestBuild(source=backends.source, store=builds, recipes=recipes, facts=facts)
     supply = OrderDependencies(store=PostgresMissingReleases(database, queue, builds), request_build=request_build)
@@ -80,7 +86,16 @@ async def api_services(backends: Backends, *, stopping: asyncio.Event, builds_he
             queue=PostgresQueue(database, queue), workers=workers, builds=builds, now=lambda: datetime.now(UTC)
         ),
         recipes=recipes,
-        upkeep=lambda: _keep_up(settings, recipes, supply),
+        manage_recipes=ManageRecipes(
+            store=recipe_store,
+            registry=recipes,
+            refresh=recipes.refresh,
+            builds=builds,
+            plan=request_build,
+            parsers=backends.parsers,
+            suites=suites,
+        ),
+        upkeep=lambda: _keep_up(settings, folders, recipes, supply),
         defaults=Target.parse(python=settings.default_python, platform=settings.default_platform),
         readiness=_readiness(backends, builds, builds_here=builds_here),
         stopping=stopping,
@@ -143,8 +158,11 @@ def make_app(services: ApiServices, *, new_request_id: Callable[[], str] = rando
     return app
 
 
-async def _keep_up(settings: Settings, recipes: RecipeFolders, supply: OrderDependencies) -> None:
+async def _keep_up(
+    settings: Settings, folders: RecipeFolders, recipes: StoredRecipes, supply: OrderDependencies
+) -> None:
     """Run the API's background work: update recipes, request missing releases."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(repeat("recipes", recipes.update, seconds=settings.recipes_interval_seconds))
+        tasks.create_task(repeat("recipes", folders.update, seconds=settings.recipes_interval_seconds))
+        tasks.create_task(repeat("stored-recipes", recipes.follow, seconds=1.0))
         tasks.create_task(supply.run())

@@ -22,7 +22,7 @@ from wheelyard.adapters.host.worker_life import WorkerLife
 from wheelyard.adapters.images.host_metrics import HostWatch
 from wheelyard.adapters.images.refresh import ImageRefreshes
 from wheelyard.adapters.resolver.own_wheels import MixedSource, OwnWheels
-from wheelyard.adapters.resolver.sdists import read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist_pyproject
 from wheelyard.adapters.resolver.wheels import UvWheelResolver
 from wheelyard.adapters.store.attempts import BEAT, PostgresAttempts
 from wheelyard.adapters.store.database import Database
@@ -315,6 +315,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         parsers=parsers,
         read_pyproject=read_sdist_pyproject,
         archives=archives,
+        read_needs=read_needs,
         agent=parts.agent.data,
         installer=Path(find_uv_bin()),
         limits=_limit_rules(settings),

@@ -74,7 +74,13 @@ if TYPE_CHECKING:
         WheelListView,
     )
     from wheelyard.api.schemas.packages import FilePackagesView
-    from wheelyard.api.schemas.recipes import RecipeListView, RecipeView
+    from wheelyard.api.schemas.recipes import (
+        AdoptionView,
+        RecipeHistoryView,
+        RecipeListView,
+        RecipeView,
+        RevisionView,
+    )
     from wheelyard.api.schemas.requests import (
         DependencyFiles,
         LockView,
@@ -258,7 +264,34 @@ class WheelyardClient:
         """Return a recipe."""
         from wheelyard.api.schemas.recipes import RecipeView
 
-        return self._parse(RecipeView, self._document("GET", f"/v1/recipes/{quote(name, safe='')}"))
+        return self._parse(RecipeView, self._document("GET", _recipe_path(name)))
+
+    def put_recipe(self, name: str, text: str, *, revision: int | None) -> RecipeView:
+        """Store a recipe in the service's database and return it."""
+        from wheelyard.api.schemas.recipes import RecipeView
+
+        document = self._document("PUT", _recipe_path(name), params=_seen(revision), json={"text": text})
+        return self._parse(RecipeView, document)
+
+    def remove_recipe(self, name: str, *, revision: int | None) -> RevisionView:
+        """Remove a recipe from the service's database and return the removal."""
+        from wheelyard.api.schemas.recipes import RevisionView
+
+        return self._parse(RevisionView, self._document("DELETE", _recipe_path(name), params=_seen(revision)))
+
+    def recipe_history(self, name: str, *, before: int | None = None, limit: int) -> RecipeHistoryView:
+        """Return the revisions of a recipe in the service's database, newest first."""
+        from wheelyard.api.schemas.recipes import RecipeHistoryView
+
+        params = {"limit": str(limit)} | ({} if before is None else {"before": str(before)})
+        return self._parse(RecipeHistoryView, self._document("GET", f"{_recipe_path(name)}/history", params=params))
+
+    def adopt_recipe(self, name: str, *, build_id: str | None) -> AdoptionView:
+        """Adopt the recipe of a healed build, the project's newest if none is named."""
+        from wheelyard.api.schemas.recipes import AdoptionView
+
+        body = {"build": build_id}
+        return self._parse(AdoptionView, self._document("POST", f"{_recipe_path(name)}/adopt", json=body))
 
     def packages(self, suite: str, file: str, *, architecture: str | None) -> FilePackagesView:
         """Return the packages of a suite that hold a file."""
@@ -474,6 +507,14 @@ class WheelyardClient:
             yield
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerUnreachableError(url=self.url, reason=str(error).rstrip(".") or type(error).__name__) from error
+
+
+def _recipe_path(name: str) -> str:
+    return f"/v1/recipes/{quote(name, safe='')}"
+
+
+def _seen(revision: int | None) -> dict[str, str]:
+    return {} if revision is None else {"revision": str(revision)}
 
 
 def _the_one(ids: Sequence[str], *, kind: str, wanted: str) -> str:

@@ -37,7 +37,7 @@ from wheelyard.domain.recipes.merge import Place, merge_rules
 from wheelyard.domain.recipes.origins import KeyOrigin, explain_keys, skipped_rules
 from wheelyard.domain.recipes.problems import TextProblem
 from wheelyard.domain.recipes.recipe import Recipe, lint_recipe
-from wheelyard.domain.recipes.sdist_facts import SdistContents
+from wheelyard.domain.sdist.contents import SdistContents
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import FileExistsAlreadyError, InvalidSdistError, NotFoundError, UnknownTargetError
 from wheelyard.logs import configure_logs

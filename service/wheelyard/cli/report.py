@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
-from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, WheelView
+from wheelyard.api.schemas.findings import LogFindingView
+from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, HostLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
 from wheelyard.cli.problem import ExitCode
@@ -19,6 +20,9 @@ from wheelyard.domain.healing.story import tell_story
 
 _HEALING: Final = TypeAdapter(Healing)
 _SHOWN_MODULES: Final = 6
+_SHOWN_FINDINGS: Final = 8
+_FINDING_WIDTH: Final = 54
+"""Characters of a finding beside its kind, so that a line has at most 80."""
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
 
@@ -95,6 +99,8 @@ def _wheel_facts(wheel: WheelView) -> Iterator[tuple[str, str]]:
         yield "grafted", describe_library(library)
     if not wheel.grafted:
         yield "grafted", "no library"
+    for need in wheel.host_libraries:
+        yield "needs", describe_need(need)
     yield "size", format_size(wheel.size_bytes)
     yield "tested", _describe_imports(wheel.imported_modules)
     yield "sha256", wheel.sha256
@@ -113,9 +119,15 @@ def _describe_policy(wheel: WheelView) -> str:
 def describe_library(library: GraftedLibraryView) -> str:
     """Return which library was grafted, from which system package, and what needs it."""
     way = ", for " + " \u2192 ".join(library.chain[:-1]) if len(library.chain) > 1 else ""
+    way += " (beyond the policy)" if library.beyond_policy else ""
     if library.package is None:
         return f"{library.soname}, from no system package{way}"
     return f"{library.soname} from {library.package} {library.package_version or ''}".rstrip() + way
+
+
+def describe_need(need: HostLibraryView) -> str:
+    """Return which library the wheel's host must have, and in which package."""
+    return f"its host must have {need.soname} ({need.package or 'no known package'}): {need.reason}"
 
 
 def _describe_imports(modules: tuple[str, ...]) -> str:
@@ -132,9 +144,27 @@ def report_failure(failure: FailureView) -> RenderableType:
     ]
     if failure.log_excerpt:
         parts.append(quote_text(failure.log_excerpt, output()))
+    if len(failure.findings) > 1:
+        parts.extend(_report_findings(failure.findings))
     if failure.hint:
         parts.append(Text.assemble(("hint: ", "bold cyan"), _indent(failure.hint)))
     return Group(*parts)
+
+
+def _report_findings(findings: tuple[LogFindingView, ...]) -> Iterator[RenderableType]:
+    """Yield what the log says is missing or wrong, a line each; a single one is in the summary already."""
+    yield Text(f"The log names {len(findings)} things that are missing or wrong:", style="bold")
+    for one in findings[:_SHOWN_FINDINGS]:
+        version = f" {one.bound}" if one.bound else ""
+        has = f" (has {one.found})" if one.found else ""
+        said = f"{one.name}{version}{has}" if one.name else one.cause
+        yield Text.assemble("  ", (f"{one.kind:<22}", "yellow"), _cut(plain_line(said)))
+    if len(findings) > _SHOWN_FINDINGS:
+        yield Text(f"  and {len(findings) - _SHOWN_FINDINGS} more; --json lists all", style="dim")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _FINDING_WIDTH else f"{text[: _FINDING_WIDTH - 1]}…"
 
 
 def _indent(text: str) -> str:

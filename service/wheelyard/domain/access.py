@@ -21,7 +21,7 @@ class Scope(StrEnum):
     REQUEST = "request"
     """Request wheels, and cancel requests made with the same token."""
     OPERATE = "operate"
-    """Yank, promote and delete wheels, check the index, and cancel requests of others."""
+    """Yank, promote and delete wheels, check the index, change recipes, and cancel requests of others."""
     ADMIN = "admin"
     """Create and revoke tokens, and read the audit log."""
 
@@ -81,6 +81,9 @@ class Action(StrEnum):
     WHEEL_PROMOTED = "wheel.promoted"
     WHEEL_DELETED = "wheel.deleted"
     WHEEL_MENDED = "wheel.mended"
+    RECIPE_SAVED = "recipe.saved"
+    RECIPE_ADOPTED = "recipe.adopted"
+    RECIPE_REMOVED = "recipe.removed"
     BACKUP_RESTORED = "backup.restored"
     SESSION_OPENED = "session.opened"
     SESSION_CLOSED = "session.closed"

@@ -86,6 +86,49 @@ class RequestCancelledError(CallerError):
         )
 
 
+class RecipeRefusedError(CallerError):
+    """The recipe that the caller sent, or would adopt, cannot be stored."""
+
+    code = "recipe-refused"
+
+    def __init__(self, *, project: str, problems: Sequence[str]) -> None:
+        self.project, self.problems = project, tuple(problems)
+        super().__init__(
+            f"The recipe of {project} is refused: " + "; ".join(self.problems) + ".",
+            "recipes/README.md lists every key. The service keeps a recipe's text only: a recipe with patches, hooks "
+            "or test files belongs in a folder or a git repository (WHEELYARD_RECIPES).",
+        )
+
+
+class RecipeChangedError(CallerError):
+    """The recipe is not the revision that the caller has seen."""
+
+    code = "recipe-changed"
+
+    def __init__(self, *, project: str, expected: int, current: int) -> None:
+        self.project, self.expected, self.current = project, expected, current
+        now = f"revision {current}" if current else "none"
+        super().__init__(
+            f"The recipe of {project} in this service is {now}, not {f'revision {expected}' if expected else 'none'}.",
+            "Get the present recipe, make the change in it, and send it with its revision.",
+        )
+
+
+class NothingToAdoptError(CallerError):
+    """There is no healed build whose recipe could be adopted."""
+
+    code = "nothing-to-adopt"
+
+    def __init__(self, *, project: str, build: str | None = None) -> None:
+        self.project, self.build = project, build
+        super().__init__(
+            f"Build {build} has no recipe of {project} to adopt."
+            if build
+            else f"No build of {project} has a recipe to adopt.",
+            "A build has one if it healed itself: what it added is its recipe.",
+        )
+
+
 class WebhookRefusedError(CallerError):
     """Webhooks may not be sent to this URL."""
 
@@ -170,7 +213,7 @@ _LISTS: Final = {
     "build": "'wheelyard builds' lists them.",
     "request": "'wheelyard requests' lists them.",
     "token": "'wheelyard token list' lists them.",
-    "recipe": "'wheelyard recipe list' lists them.",
+    "recipe": "'wheelyard browse recipes' lists them.",
     "suite": "'wheelyard builders list' lists them.",
     "image": "'wheelyard builders list' lists them.",
     "page": "Check the address.",

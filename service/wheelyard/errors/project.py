@@ -11,6 +11,8 @@ from wheelyard.errors.base import ProjectError
 _NEWER_RUST: Final = re.compile(
     r"feature `edition\d{4}` is required|requires rustc \d|does not understand this lock file"
 )
+_MOST_LIBRARIES: Final = 5
+_MOST_NAMED: Final = 20
 _MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
 _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
@@ -377,8 +379,19 @@ class VerifyFailedError(ProjectError):
 
     code = "verify-failed"
 
-    def __init__(self, *, wheel: str, problems: Sequence[str]) -> None:
+    def __init__(
+        self,
+        *,
+        wheel: str,
+        problems: Sequence[str],
+        missing_libraries: Sequence[str] = (),
+        missing_modules: Sequence[str] = (),
+    ) -> None:
         self.wheel, self.problems = wheel, tuple(problems)
+        self.missing_libraries = tuple(missing_libraries)
+        """Sonames that the wheel's native files need, and that neither the wheel nor the image has."""
+        self.missing_modules = tuple(missing_modules)
+        """Modules of other projects without which required imports failed."""
         super().__init__(
             f"{wheel} does not work in the bare runtime image: {'; '.join(self.problems)}.",
             f"It was not published. {self._advice()}",
@@ -386,19 +399,23 @@ class VerifyFailedError(ProjectError):
 
     def _advice(self) -> str:
         found = (_MISSING_LIBRARY.search(problem) for problem in self.problems)
-        library = next((match[1] for match in found if match), None)
+        libraries = self.missing_libraries or tuple(match[1] for match in found if match)[:1]
         wanted = next((match[1] for match in map(_MISSING_MODULE.search, self.problems) if match), None)
-        if library is None and wanted is not None:
+        if not libraries and wanted is not None:
             return (
                 f"If {wanted} is in another project that this one needs but does not require, name that project in the "
                 "recipe's test.requires, and the modules to import in its test.imports. If a module is optional, name "
                 "the others in test.imports."
             )
-        if library is None:
+        if not libraries:
             return "If a module is optional, name the modules to import in the recipe's test.imports."
+        more = f" and {len(libraries) - _MOST_LIBRARIES} more" if len(libraries) > _MOST_LIBRARIES else ""
+        names = ", ".join(libraries[:_MOST_LIBRARIES]) + more
+        verb = "is" if len(libraries) == 1 else "are"
         return (
-            f"{library} is neither in the wheel nor in a bare image. Libraries that the policy promises on every host "
-            "are not grafted. If users have it on their hosts, name its Debian package in the recipe's test.apt."
+            f"{names} {verb} neither in the wheel nor in a bare image. Libraries that the policy promises on every host"
+            " are grafted only if the recipe's repair.graft names them. If a process must have one copy only, as of"
+            " glib and X11, name the Debian package in the recipe's test.apt."
         )
 
 
@@ -407,11 +424,13 @@ class ExtensionMissingError(ProjectError):
 
     code = "extension-missing"
 
-    def __init__(self, *, wheel: str, missing: Sequence[str]) -> None:
-        self.wheel, self.missing = wheel, tuple(missing)
-        lost = ", ".join(self.missing)
+    def __init__(self, *, wheel: str, missing: Sequence[str], evidence: Sequence[str] = ()) -> None:
+        self.wheel, self.missing, self.evidence = wheel, tuple(missing), tuple(evidence)
+        more = len(self.missing) - _MOST_NAMED
+        lost = ", ".join(self.missing[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        said = f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}."
         super().__init__(
-            f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}.",
+            " ".join([said, *self.evidence]),
             "The build skipped them without an error: usually the recipe's apt list lacks a -dev package. If the wheel"
             " is correct without them, name them in the recipe's expect.absent, or set expect.pure = true.",
         )

@@ -1,6 +1,7 @@
 """Sources, requirements and recipes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from wheelyard.domain.dependencies.files import ResolvedRelease, StatedRelease
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.recipe import Recipe
+from wheelyard.domain.recipes.revision import AdoptedOrder, NewRevision, RecipeRevision
 from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
 
 
@@ -83,6 +85,44 @@ class RecipeRegistry(Protocol):
 
     def list_sources(self) -> tuple[SourceStatus, ...]:
         """Return the places of recipes; later ones take precedence."""
+        ...
+
+
+class RecipeStore(Protocol):
+    """The recipes that the service keeps itself, with every revision of each.
+
+    Changes are in the audit log, in the same transaction.
+    """
+
+    async def changes(self, *, after: int) -> tuple[RecipeRevision, ...]:
+        """Return the newest revision of each project that has one after a sequence number; removals, too."""
+        ...
+
+    async def history(
+        self, project: NormalizedName, *, before: int | None = None, limit: int
+    ) -> tuple[RecipeRevision, ...]:
+        """Return a project's revisions, newest first, from the one before a number on."""
+        ...
+
+    async def find_healed(self, project: NormalizedName) -> str | None:
+        """Return the id of a project's newest succeeded build that comes with a recipe; None if there is none."""
+        ...
+
+    async def save(
+        self, new: NewRevision, *, expected: int | None = None, counts_as: AdoptedOrder | None = None
+    ) -> RecipeRevision:
+        """Store a revision and return it, or the newest one if it has the same text; see ``number_after``.
+
+        A build may count as another order from then on, in the same transaction; see ``count_as``.
+        """
+        ...
+
+    async def count_as(self, adopted: AdoptedOrder) -> None:
+        """Give a healed build the key and the recipe of another order, unless another build has this key."""
+        ...
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Yield once at the beginning, whenever a recipe may have changed, and at least every second."""
         ...
 
 

@@ -1,10 +1,12 @@
 """An attempt's log on its way to the store: batched, throttled, cut at its limit; its end is kept for the failure.
 
-The content is not interpreted, except for the byte that marks our own notes: it is removed from all other text.
+The content is not interpreted, except for the byte that marks our own notes: it is removed from all other text. Lines
+that look like an error are kept too, because the first error of a long parallel build can be far above the end.
 """
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -40,6 +42,14 @@ _FLUSH_SECONDS: Final = 0.1
 _CHUNK_BYTES: Final = 512 << 10
 _WAITING_BYTES: Final = 1 << 20
 _TAIL_BYTES: Final = 64 << 10
+_TELLING_BYTES: Final = 128 << 10
+"""Space for lines above the tail that look like an error; the first ones are kept."""
+_LONGEST_TELLING: Final = 2000
+_LINES_AFTER: Final = 3
+"""Lines that are kept after one that looks like an error: CMake and Cargo say there what it was."""
+_LOOKS_LIKE_ERROR: Final = re.compile(
+    rb"error[:\[ ]|Error[: ]|ERROR|not found|cannot find|No such file|No module named|No package|undefined reference"
+)
 _NOTES_BYTES: Final = 1 << 20
 """Space for our own notes, to which the log's limit does not apply. A project can cause notes, so they have a limit."""
 _RAISE: Final = "(WHEELYARD_LIMIT_LOG_BYTES, limits.log)"
@@ -74,6 +84,7 @@ class AttemptLog:
         self._waiting_bytes = 0
         self._patience_seconds = patience_seconds
         self._tail = bytearray()
+        self._telling = bytearray()
         self._drained = asyncio.Event()
         self._closing = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -104,6 +115,7 @@ class AttemptLog:
         data = without_marks(data)
         self._tail += data
         if len(self._tail) > 2 * _TAIL_BYTES:  # seldom, because programs often write a few bytes at a time
+            self._keep_telling(bytes(self._tail[:-_TAIL_BYTES]))
             del self._tail[:-_TAIL_BYTES]
         kept = data[: self._room]
         self._room -= len(kept)
@@ -132,6 +144,28 @@ class AttemptLog:
     def begin_anew(self) -> None:
         """Forget the tail, because what is tried again is explained by its own output."""
         self._tail.clear()
+        self._telling.clear()
+
+    def telling(self) -> str:
+        """Return the tail, with lines before it that look like an error."""
+        return storable(self._telling.decode(errors="replace")) + self.tail()
+
+    def _keep_telling(self, data: bytes) -> None:
+        """Keep the lines that look like an error, with a few that follow, of output that leaves the tail."""
+        kept_until = 0
+        for match in _LOOKS_LIKE_ERROR.finditer(data):
+            if len(self._telling) >= _TELLING_BYTES:
+                return
+            if match.start() < kept_until:
+                continue
+            begin = max(data.rfind(b"\n", 0, match.start()) + 1, match.start() - _LONGEST_TELLING, kept_until)
+            kept_until = match.end()
+            for _ in range(1 + _LINES_AFTER):
+                end = data.find(b"\n", kept_until, begin + 2 * _LONGEST_TELLING)
+                if end < 0:
+                    break
+                kept_until = end + 1
+            self._telling += data[begin:kept_until].rstrip(b"\n") + b"\n"
 
     def excerpt(self) -> str:
         """Return the last lines of the tail."""

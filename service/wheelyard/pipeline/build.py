@@ -5,7 +5,7 @@ and fetch (wheels only, by hash), and the same container continues, with PEP 517
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, note_n
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.crates import supply_crates, wants_crates
 from wheelyard.pipeline.job import BuiltWheel, Job, Tools, granted_network, known
+from wheelyard.pipeline.tried_modules import TriedModules
 from wheelyard.pipeline.wheel_report import read_sources, read_used_packages
 
 _MAX_ROUNDS: Final = 3  # the static requirements, the dynamic ones, and one more in case they change
@@ -31,8 +32,9 @@ async def build(job: Job, tools: Tools) -> Job:
     """Build the wheel."""
     image = known(job.images).builder
     network = granted_network(job, tools)
+    tried = TriedModules(job.log)
     async with open_job(
-        job, tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
+        replace(job, log=tried), tools, stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=network
     ) as conversation:
         await _give_job(conversation, job)
         supplies = _Supplies(job, tools)
@@ -58,7 +60,8 @@ async def build(job: Job, tools: Tools) -> Job:
             used_packages=used,
             warnings=warnings,
         )
-        return job.knowing(built=built)
+    # Its log has ended too only now.
+    return job.knowing(built=replace(built, tried=tried.found()))
 
 
 def python_path(python: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -33,7 +34,7 @@ from wheelyard.interfaces import ContainerSpec, Network
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, Tools, known
 from wheelyard.pipeline.limits import grant_limits
-from wheelyard.pipeline.wheel_report import read_network_calls, read_use
+from wheelyard.pipeline.wheel_report import read_network_calls, read_sonames, read_use
 
 TOOLS_PYTHON: Final = "/opt/wheelyard/tools/bin/python"
 BUILD_LABEL: Final = "org.wheelyard.build"
@@ -78,6 +79,15 @@ def open_prefetcher(job: Job, tools: Tools, *, image: str) -> AbstractAsyncConte
     """
     sandbox = _Sandbox(name="prefetch", stage=Stage.BUILD, image=image, python=TOOLS_PYTHON, network=Network.PREFETCH)
     return _open(job, tools, sandbox)
+
+
+def open_bare(job: Job, tools: Tools, *, image: str, python: str) -> AbstractAsyncContextManager[Conversation]:
+    """Start a container of the bare runtime image, beside the one that verifies; the same limits apply.
+
+    Raises:
+        BuildTimeoutError: the block took longer than the limit.
+    """
+    return _open(job, tools, _Sandbox(name="bare", stage=Stage.VERIFY, image=image, python=python))
 
 
 def labels_of(claim: Claim) -> dict[str, str]:
@@ -213,6 +223,7 @@ def _texts(message: Message, name: str) -> list[str]:
     return [str(item)[:500] for item in value[:20]] if isinstance(value, list) else []
 
 
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _COUNTERS: Final = {"oom_kills": OutOfMemoryError.code, "refused_processes": ProcessLimitError.code}
 """The kernel's counters of a container, and the limit that each one shows to be reached."""
 
@@ -234,10 +245,13 @@ _REPORTED: Final[Mapping[str, Callable[[Message, BuildOrder], WheelyardError]]] 
         wheel=_release(order), policy=order.target.platform, reason=_reason(said)
     ),
     "extension-missing": lambda said, order: ExtensionMissingError(
-        wheel=_release(order), missing=_texts(said, "missing")
+        wheel=_release(order), missing=_texts(said, "missing"), evidence=_texts(said, "evidence")
     ),
     "verify-failed": lambda said, order: VerifyFailedError(
-        wheel=_release(order), problems=[*_texts(said, "problems"), *_network_problem(said)]
+        wheel=_release(order),
+        problems=[*_texts(said, "problems"), *_network_problem(said)],
+        missing_libraries=read_sonames(said.fields, "missing_libraries"),
+        missing_modules=[name for name in _texts(said, "missing_modules") if _MODULE.fullmatch(name)],
     ),
 }
 """Failures that an agent can report, by code; any other is a build that failed."""

@@ -4,23 +4,21 @@ Only the suite's signed archive, the catalogue's toolchains and the index's whee
 text asked for them, and only within ``HealRules``. See docs/healing.md.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Any, Final
 
-from packaging.utils import canonicalize_name
-
-from wheelyard.domain.builds.build import BuildOrder, Stage
+from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, Inference, InferenceSource
 from wheelyard.domain.healing.host_libraries import judge_host_library
 from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, extend_recipe, has_value, write_recipe
 from wheelyard.domain.healing.mending import mend_of
-from wheelyard.domain.healing.prediction import Need
+from wheelyard.domain.sdist.need import Need
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.domain.untrusted.requirements import find_requirement
 from wheelyard.errors import (
     BuildFailedError,
     CallerError,
@@ -32,16 +30,15 @@ from wheelyard.errors import (
 )
 from wheelyard.pipeline.inference import Basket, add_mend, find_package
 from wheelyard.pipeline.job import Job, Tools, known
-from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
 
 _RERUNS: Final = {
     **dict.fromkeys(("apt", "dnf", "apk", "toolchains"), frozenset({Stage.PREPARE, Stage.BUILD, Stage.REPAIR})),
     **dict.fromkeys(("build-requires.add", "build-constraints"), frozenset({Stage.BUILD, Stage.REPAIR})),
     "repair.graft": frozenset({Stage.REPAIR}),
     "test.apt": frozenset({Stage.PREPARE}),
-    "test.requires": frozenset[Stage](),
 }
 """The stages before verification that run again once a key of the recipe has changed."""
+_SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".pyx", ".pxd"})
 _MOST_OPTIONAL: Final = 12
 _PACKAGES: Final = frozenset({"apt", "dnf", "apk"})
 
@@ -161,8 +158,6 @@ async def _add(basket: Basket, error: ProjectError, finding: Finding) -> bool:
     match error:
         case VerifyFailedError() if finding.kind is FindingKind.HOST_LIBRARY:
             return await _add_host_library(basket, finding)
-        case VerifyFailedError() if finding.kind is FindingKind.PYTHON_MODULE:
-            return await _add_parent(basket, finding)
         case BuildFailedError():
             mend, given = mend_of(finding), error.requirements
         case ExtensionMissingError():
@@ -181,36 +176,14 @@ async def _add_optional(basket: Basket) -> None:
 
 async def _add_host_library(basket: Basket, finding: Finding) -> bool:
     """Graft a library that the bare image lacks, or have the host's own package beside the proof if two would harm."""
+    if any(fnmatchcase(finding.name, pattern) for pattern in basket.recipe.excluded_libraries):
+        return False
     judged = judge_host_library(finding.name)
     if judged.may_graft:
         reason = f"{finding.name} is promised by the policy, and a bare host lacks it"
         return basket.add("repair.graft", finding.name, reason, line=finding.line)
     wanted = WantedFile(kind=FileKind.SONAME, name=finding.name)
     return await basket.add_package([wanted], line=finding.line, key="test.apt")
-
-
-async def _add_parent(basket: Basket, finding: Finding) -> bool:
-    """Prove a module beside the project that it is a part of: the one that requires it, as an extra or always."""
-    parent = finding.name.partition(".")[0].replace("_", "-").lower()
-    order = basket.job.claim.order
-    if not await _requires(parent, order, basket.tools):
-        return False
-    reason = f"{order.project} is a part of {parent}, which requires it"
-    return basket.add("test.requires", parent, reason, line=finding.line)
-
-
-async def _requires(parent: str, order: BuildOrder, tools: Tools) -> bool:
-    """Return whether a project's newest wheel for the target requires the ordered project, with an extra or without."""
-    try:
-        files = await tools.resolver.resolve([parent], target=order.target)
-        wheel = next((file for file in files if file.project == parent), None)
-        if wheel is None:
-            return False
-        said = await asyncio.to_thread(read_wheel, await tools.source.fetch(wheel), bounded=True)
-    except (RefusedWheelError, WheelyardError):
-        return False
-    required = (find_requirement(text) for text in said.requires_dist)
-    return any(one is not None and canonicalize_name(one.name) == order.project for one in required)
 
 
 async def conclude(job: Job) -> Healing | None:
@@ -234,7 +207,7 @@ def _is_unused(one: Inference, job: Job) -> bool:
     used = known(job.built).used_packages
     if one.source is not InferenceSource.PREDICTED or one.key not in _PACKAGES or not used:
         return False
-    by_header = one.line.endswith((".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".pyx", ".pxd"))
+    by_header = PurePosixPath(one.line.partition(":")[0]).suffix in _SOURCES
     return by_header and one.value not in used
 
 

@@ -14,7 +14,7 @@ from wheelyard.domain.packaging.release import ProjectFiles
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.toolchain import ToolchainNeed
 from wheelyard.domain.untrusted.file_names import read_wheel_name
-from wheelyard.errors import CallerError, OperatorError
+from wheelyard.errors import CallerError, OperatorError, WheelyardError
 from wheelyard.pipeline.job import Job, Tools
 
 
@@ -96,13 +96,22 @@ async def add_mend(basket: Basket, mend: Mend, given: Sequence[str]) -> bool:
         return _add_toolchain(basket, mend)
     if mend.requirement:
         have = {str(read_wheel_name(name)[0]) for name in given}
-        if mend.requirement in have:
+        if mend.requirement in have or not await _is_on_index(basket, mend.requirement):
             return False
         reason = f"{finding.name} is missing from its build requirements"
         return basket.add("build-requires.add", mend.requirement, reason, line=finding.line)
     if mend.older is not None:
         return await _add_older(basket, mend, given)
     return await basket.add_package(mend.files, line=finding.line)
+
+
+async def _is_on_index(basket: Basket, requirement: str) -> bool:
+    """Return whether the index has a wheel for a requirement that a log led to; the name may be no project at all."""
+    try:
+        files = await basket.tools.resolver.resolve([requirement], target=basket.job.claim.order.target)
+    except WheelyardError:
+        return False
+    return bool(files)
 
 
 def _add_toolchain(basket: Basket, mend: Mend) -> bool:

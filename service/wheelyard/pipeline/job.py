@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from wheelyard.domain.builds.build import BuildRequirement, GraftedLibrary, Stage, Wheel
-from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.builds.records import Claim
 from wheelyard.domain.healing.healing import Healing, HealRules
 from wheelyard.domain.index.index import PublishedFile
 from wheelyard.domain.packaging.policy_reason import PolicyReason
+from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import NetworkRefusedError
 from wheelyard.interfaces import (
     CrateCache,
@@ -46,6 +47,8 @@ class Tools:
     read_pyproject: Callable[[Path], bytes | None]
     """Reads the ``pyproject.toml`` of an untrusted sdist; None if there is none."""
     archives: SuiteArchives
+    read_needs: Callable[[Path], tuple[Need, ...]]
+    """Reads what an untrusted sdist's build needs; ``parsers`` run it."""
     agent: bytes
     """The program that runs inside the containers, as a zip file."""
     installer: Path
@@ -82,9 +85,11 @@ class BuiltWheel:
     """SOURCE_DATE_EPOCH of the build, in seconds since 1970."""
     requirements: tuple[BuildRequirement, ...]
     sources: tuple[ExtensionSource, ...] = ()
-    """The extension modules that its sdist declares."""
+    """The extension modules that its sdist suggests."""
     used_packages: frozenset[str] = frozenset()
     """System packages whose headers the compilers read; empty if they did not say."""
+    tried: tuple[TriedModule, ...] = ()
+    """The extension modules that the build began to make, by its log."""
     warnings: tuple[str, ...] = ()
 
 
@@ -98,6 +103,8 @@ class RepairedWheel:
     policy: str | None
     extensions: tuple[str, ...]
     grafted: tuple[GraftedLibrary, ...]
+    doubtful: tuple[str, ...] = ()
+    """Extension modules that it may have lost: an import of one that fails decides."""
     policy_reason: PolicyReason | None = None
     warnings: tuple[str, ...] = ()
 

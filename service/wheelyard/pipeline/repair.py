@@ -10,10 +10,13 @@ from typing import Final
 
 from wheelyard.domain.builds.build import Stage
 from wheelyard.domain.builds.expectations import (
+    Degradation,
     Expectation,
     NativeContent,
-    find_degradation,
+    find_doubt,
+    find_lost,
     graft_problems,
+    judge_doubt,
     misses_floor,
 )
 from wheelyard.domain.builds.key import build_tag
@@ -22,6 +25,7 @@ from wheelyard.errors import ExtensionMissingError, GraftRefusedError, PolicyFlo
 from wheelyard.pipeline.container_job import TOOLS_PYTHON, expect_report, open_job, received_wheel
 from wheelyard.pipeline.conversation import Conversation, Message
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
+from wheelyard.pipeline.upstream_evidence import find_upstream
 from wheelyard.pipeline.wheel_report import RepairReport, read_repair_report
 from wheelyard.wheel_files.members import shown
 from wheelyard.wheel_files.reader import WheelFile, check_wheel
@@ -63,20 +67,21 @@ async def repair(job: Job, tools: Tools) -> Job:
         if "".join(map(str, file.build_tag)) != tag:
             raise conversation.refuse(f"{path.name} does not have the build tag {tag}")
         report = _read_report(conversation, job, message, file)
-    return job.knowing(repaired=await _accept(job, report, path, file))
+    return job.knowing(repaired=await _accept(job, tools, report, path, file))
 
 
 def _names_of_extensions(job: Job) -> list[str]:
     """Return the names of the extension modules that the wheel should have, for a wheel that has none."""
-    recipe = job.claim.order.recipe
-    certain = [one.name for one in known(job.built).sources if one.name and one.certain]
+    recipe, built = job.claim.order.recipe, known(job.built)
+    certain = [*(one.name for one in built.tried), *(one.name for one in built.sources if one.name and one.certain)]
     named = [name for name in certain if name not in recipe.absent_extensions]
     return list(dict.fromkeys([*recipe.expected_extensions, *named]))
 
 
-async def _accept(job: Job, report: RepairReport, path: Path, file: WheelFile) -> RepairedWheel:
-    """Accept the wheel, unless it lacks extension modules; a doubt becomes a warning."""
-    warnings = await _check_extensions(job, report.native)
+async def _accept(job: Job, tools: Tools, report: RepairReport, path: Path, file: WheelFile) -> RepairedWheel:
+    """Accept the wheel, unless it lost extension modules; a doubt becomes a warning."""
+    found = await _check_extensions(job, tools, report.native)
+    warnings = found.warnings
     if job.claim.order.recipe.network:
         warnings = (*warnings, _HAD_NETWORK)
     _check_rules(job, report)
@@ -86,6 +91,7 @@ async def _accept(job: Job, report: RepairReport, path: Path, file: WheelFile) -
         is_pure=report.is_pure,
         policy=report.policy,
         extensions=report.native.extensions,
+        doubtful=found.doubtful,
         grafted=report.grafted,
         policy_reason=report.policy_reason,
         warnings=(
@@ -125,19 +131,25 @@ async def _warn_of_startup(job: Job, file: WheelFile) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-async def _check_extensions(job: Job, native: NativeContent) -> tuple[str, ...]:
-    order = job.claim.order
+async def _check_extensions(job: Job, tools: Tools, native: NativeContent) -> Degradation:
+    """Return the doubts that remain; raise ExtensionMissingError for what evidence shows to be lost."""
+    order, built = job.claim.order, known(job.built)
     expectation = Expectation(
         present=order.recipe.expected_extensions,
         absent=order.recipe.absent_extensions,
         may_be_pure=order.recipe.is_pure is True,
     )
-    found = find_degradation(known(job.built).sources, native, expectation)
+    found = find_lost(native, expectation)
+    doubt = find_doubt(built.sources, native, expectation, built.tried)
+    if not found.missing and doubt:
+        found = judge_doubt(doubt, expectation, await find_upstream(job, tools, doubt))
     if found.missing:
-        raise ExtensionMissingError(wheel=f"{order.project} {order.version}", missing=found.missing)
+        raise ExtensionMissingError(
+            wheel=f"{order.project} {order.version}", missing=found.missing, evidence=found.evidence
+        )
     for warning in found.warnings:
         await job.note(f"warning: {warning}")
-    return found.warnings
+    return found
 
 
 def _check_rules(job: Job, report: RepairReport) -> None:

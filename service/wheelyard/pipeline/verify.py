@@ -1,11 +1,13 @@
 """Stage verify: test the wheel in the bare runtime image, with nothing beside it but what it requires."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from packaging.markers import UndefinedEnvironmentName
+from packaging.utils import canonicalize_name
 
 from wheelyard.domain.builds.build import Stage, Wheel
 from wheelyard.domain.packaging.release import IndexFile
@@ -21,12 +23,16 @@ from wheelyard.errors import (
 )
 from wheelyard.pipeline.build import python_path
 from wheelyard.pipeline.container_job import expect_report, note_network, open_job
-from wheelyard.pipeline.conversation import Message
+from wheelyard.pipeline.conversation import Conversation, Message
+from wheelyard.pipeline.host_libraries import find_host_libraries
 from wheelyard.pipeline.job import Job, RepairedWheel, Tools, known
+from wheelyard.pipeline.wheel_report import read_packages, read_sonames
 from wheelyard.wheel_files.reader import WheelFile, check_wheel, tag_of
 
 _INSTALLER: Final = "uv"
 _MAX_REMARKS: Final = 5
+_MAX_COMPANIONS: Final = 5
+_MODULE: Final = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
 _REMARK_LENGTH: Final = 300
 
 
@@ -49,27 +55,66 @@ async def verify(job: Job, tools: Tools) -> Job:
             installer=_INSTALLER,
             imports=list(recipe.test_imports),
             expect_extensions=list(recipe.expected_extensions),
-            lost=_lost_extensions(job),
+            lost=list(repaired.doubtful),
             commands=list(recipe.test_commands),
             requires=list(recipe.test_requires),
             files=[asdict(one) for one in recipe.test_files],
+            names_packages=bool(recipe.test_apt) and not repaired.is_pure,
         )
-        report = await expect_report(conversation, job, tools, stage=Stage.VERIFY)
+        companions_of = _Companions(job, tools, sent=[one.filename for one in companions])
+        report = await expect_report(conversation, job, tools, stage=Stage.VERIFY, supply=companions_of.answer)
         heard = await note_network(conversation, report, job, Stage.VERIFY)
         try:
             warnings = (*repaired.warnings, *await _note_remarks(job, report), *heard)
-            return job.knowing(wheel=_describe(job, replace(repaired, warnings=warnings), file, report))
+            wheel = _describe(job, replace(repaired, warnings=warnings), file, report)
+            packages = read_packages(report.fields)
         except ValueError as error:
             raise conversation.refuse(str(error)) from error
+    missing = read_sonames(report.fields, "missing_libraries")
+    host_libraries = await find_host_libraries(job, tools, missing=missing, packages=packages)
+    return job.knowing(wheel=replace(wheel, host_libraries=host_libraries))
 
 
-def _lost_extensions(job: Job) -> list[str]:
-    """Return the extension modules that the sdist declares and the wheel lacks: an import of one fails."""
-    recipe = job.claim.order.recipe
-    have = {name.rpartition(".")[2] for name in known(job.repaired).extensions}
-    named = [one.name for one in known(job.built).sources if one.name and one.certain]
-    lost = [name for name in named if name not in recipe.absent_extensions and name.rpartition(".")[2] not in have]
-    return [] if recipe.is_pure is True else list(dict.fromkeys(lost))
+class _Companions:
+    """The projects that a wheel's modules want and that it does not require, such as a plugin's parent.
+
+    A project could as well require them, so it gains nothing by asking.
+    """
+
+    def __init__(self, job: Job, tools: Tools, *, sent: Sequence[str]) -> None:
+        self._job = job
+        self._tools = tools
+        self._sent = set(sent)
+        self._has_asked = False
+
+    async def answer(self, conversation: Conversation, message: Message) -> None:
+        """Send the wheels of the projects with the names of modules, once."""
+        try:
+            modules = message.texts("modules")
+        except ValueError as error:
+            raise conversation.refuse(str(error)) from error
+        if self._has_asked or len(modules) > _MAX_COMPANIONS or not all(map(_MODULE.fullmatch, modules)):
+            raise conversation.refuse("it asks for modules in a way that it may not")
+        self._has_asked = True
+        order = self._job.claim.order
+        names = dict.fromkeys(canonicalize_name(module) for module in modules)
+        found = [name for name in names if name != order.project and await self._send(conversation, name)]
+        await conversation.send("supply", requirements=found)
+
+    async def _send(self, conversation: Conversation, name: str) -> bool:
+        """Send a project's wheel and what it requires; return False if there is none for the target."""
+        target, project = self._job.claim.order.target, self._job.claim.order.project
+        try:
+            files = await self._tools.resolver.resolve([name], target=target)
+        except (BuildRequirementsError, WheelsMissingError) as error:
+            await self._job.note(f"{name}, which a module wants, cannot be installed beside the wheel: {error}")
+            return False
+        for file in files:
+            if file.filename not in self._sent and read_wheel_name(file.filename)[0] != project:
+                self._sent.add(file.filename)
+                await conversation.send_file(await self._tools.source.fetch(file), name=file.filename)
+        await self._job.note(f"{name} is installed beside the wheel, because a module wants it")
+        return True
 
 
 async def _note_remarks(job: Job, report: Message) -> tuple[str, ...]:

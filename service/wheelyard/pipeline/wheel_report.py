@@ -1,6 +1,7 @@
 """Parse what containers report of a wheel, as untrusted data: every list and every text has a limit."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -91,9 +92,20 @@ class RepairReport:
 
 
 _LARGEST: Final = 1 << 63
-_PACKAGES: Final = TypeAdapter(_Packages)
+_USED_PACKAGES: Final = TypeAdapter(_Packages)
 _SOURCES: Final = TypeAdapter(Annotated[tuple[_Source, ...], Field(max_length=200)])
 
+_SONAME: Final = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
+_MOST_SONAMES: Final = 100
+_PACKAGES: Final = TypeAdapter(
+    Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{1,200}$")],
+            Annotated[str, Field(pattern=r"^[A-Za-z0-9+._-]{1,200}$")],
+        ],
+        Field(max_length=_MOST_SONAMES),
+    ]
+)
 _CALLS: Final = TypeAdapter(Annotated[tuple[_Call, ...], Field(max_length=100)])
 
 
@@ -111,6 +123,18 @@ def read_use(fields: Mapping[str, Any]) -> Use:
     return Use(**{one.name: _count(said.get(one.name)) for one in dataclass_fields(Use)})
 
 
+def read_sonames(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return the sonames of a list; ignore anything else, because the rest must be reported all the same."""
+    said = fields.get(name)
+    sonames = (one for one in said[:_MOST_SONAMES] if isinstance(one, str)) if isinstance(said, list) else ()
+    return tuple(dict.fromkeys(one for one in sonames if _SONAME.fullmatch(one)))
+
+
+def read_packages(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the system packages of libraries by their sonames; raise ValueError."""
+    return _PACKAGES.validate_json(json.dumps(fields.get("packages", {})))
+
+
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else None
 
@@ -123,7 +147,7 @@ def read_sources(fields: Mapping[str, Any]) -> tuple[ExtensionSource, ...]:
 
 def read_used_packages(fields: Mapping[str, Any]) -> frozenset[str]:
     """Parse the system packages whose headers were read; raise ValueError."""
-    return frozenset(_PACKAGES.validate_json(json.dumps(fields.get("used_packages"))))
+    return frozenset(_USED_PACKAGES.validate_json(json.dumps(fields.get("used_packages", []))))
 
 
 def read_repair_report(fields: Mapping[str, Any]) -> RepairReport:

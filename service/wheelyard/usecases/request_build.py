@@ -1,7 +1,7 @@
 """Turn a requirement into a build: choose release, builder and recipe, and submit it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
@@ -140,17 +140,8 @@ class PlanBuild:
         if effective.unsupported is not None:
             raise self._unsupported(recipe, release, target, suite, effective.unsupported)
         self._check_means(effective, release, suite)
-        facts = KeyFacts(
-            sdist_sha256=release.sdist.sha256,
-            recipe_digest=effective.digest,
-            builder_definition=self._definition(suite, target),
-            toolchains=self._toolchains(effective, suite, target),
-            agent_digest=self._facts.agent_digest,
-            target=target,
-            build_number=self._facts.build_number,
-        )
         return BuildOrder(
-            key=build_key(facts),
+            key=self._key(effective, release.sdist.sha256, target, suite),
             requirement=request.requirement,
             project=release.project,
             version=str(release.version),
@@ -160,6 +151,26 @@ class PlanBuild:
             recipe_digest=effective.digest,
             recipe=effective,
         )
+
+    def with_recipe(self, order: BuildOrder, recipe: EffectiveRecipe) -> BuildOrder:
+        """Return a former order as it would be today with this recipe.
+
+        Raise ToolchainTooOldError, or LookupError if its builder is not in the catalogue any more.
+        """
+        key = self._key(recipe, order.sdist.sha256, order.target, order.builder)
+        return replace(order, key=key, recipe=recipe, recipe_digest=recipe.digest)
+
+    def _key(self, recipe: EffectiveRecipe, sdist_sha256: str, target: Target, suite: str) -> str:
+        facts = KeyFacts(
+            sdist_sha256=sdist_sha256,
+            recipe_digest=recipe.digest,
+            builder_definition=self._definition(suite, target),
+            toolchains=self._toolchains(recipe, suite, target),
+            agent_digest=self._facts.agent_digest,
+            target=target,
+            build_number=self._facts.build_number,
+        )
+        return build_key(facts)
 
     def _unsupported(
         self, recipe: Recipe | None, release: Release, target: Target, suite: str, reason: str

@@ -16,9 +16,9 @@ from wheelyard.build_events import note_ended, note_waiting
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, StageTiming, Status
 from wheelyard.domain.builds.queue import retry_delay
 from wheelyard.domain.builds.records import Claim, Outcome
-from wheelyard.domain.healing.findings import Finding
+from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing
-from wheelyard.domain.healing.log_findings import diagnose, host_findings, read_findings
+from wheelyard.domain.healing.log_findings import explain, host_findings, read_findings
 from wheelyard.errors import (
     BuildFailedError,
     DatabaseUnavailableError,
@@ -293,25 +293,40 @@ class _Attempt:
 
     def _explain(self, error: WheelyardError, stage: Stage, log: AttemptLog, findings: tuple[Finding, ...]) -> Failure:
         """Turn an error into data; the cause of a build backend's error is what its log says."""
-        if isinstance(error, BuildFailedError) and (found := diagnose(findings)) is not None:
-            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
-            error = granted.reached(found.limit, stage, error.use) or BuildFailedError(
-                release=error.release, exit_reason=error.exit_reason, cause=found.cause, remedy=found.remedy
-            )
+        if isinstance(error, BuildFailedError):
+            error = self._with_cause(error, stage, findings)
         return Failure.of(error, stage=stage, log_excerpt=log.excerpt(), findings=findings)
+
+    def _with_cause(self, error: BuildFailedError, stage: Stage, findings: Sequence[Finding]) -> WheelyardError:
+        """Return the error that the most specific finding means; the same one if there is none."""
+        if not findings:
+            return error
+        if findings[0].kind is FindingKind.LIMIT:
+            granted = grant_limits(self._claim.order.recipe, self._tools.limits)
+            reached = granted.reached(findings[0].name, stage, error.use)
+            if reached is not None:
+                return reached
+        cause, remedy = explain(findings, error.network)
+        return BuildFailedError(release=error.release, exit_reason=error.exit_reason, cause=cause, remedy=remedy)
 
     async def _read_findings(self, error: WheelyardError, log: AttemptLog) -> tuple[Finding, ...]:
         """Return what a failure says; a log is read in another process, and says nothing if it is too much for it."""
-        if isinstance(error, VerifyFailedError):
-            return host_findings(error)
-        if not isinstance(error, BuildFailedError | ExtensionMissingError):
-            return ()
         release = f"{self._claim.order.project} {self._claim.order.version}"
-        calls = error.network if isinstance(error, BuildFailedError) else ()
-        try:
-            return await self._tools.parsers.run(
-                read_findings, log.tail(), calls, what=f"the log of {release}", caller=release
+        if isinstance(error, VerifyFailedError):
+            libraries = (f"{name}: cannot open shared object file" for name in error.missing_libraries)
+            modules = (f"No module named '{name}'" for name in error.missing_modules)
+            look = self._tools.parsers.run(
+                host_findings, (*libraries, *modules, *error.problems), what=f"the proof of {release}", caller=release
             )
+        elif isinstance(error, BuildFailedError | ExtensionMissingError):
+            calls = error.network if isinstance(error, BuildFailedError) else ()
+            look = self._tools.parsers.run(
+                read_findings, log.telling(), tuple(calls), what=f"the log of {release}", caller=release
+            )
+        else:
+            return ()
+        try:
+            return await look
         except (ValueError, WheelyardError) as refusal:
             _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
             return ()

@@ -85,6 +85,7 @@ ROUTES: Final = (
     Route(path="/builds/{build_id}/retry", show=builds.retry_build, needed=_REQUEST, method="POST"),
     Route(path="/recipes", show=recipes.list_recipes),
     Route(path="/recipes/{name}", show=recipes.show_recipe),
+    Route(path="/recipes/{name}/adopt", show=recipes.adopt_recipe, needed=_OPERATE, method="POST"),
     Route(path="/builders", show=builders.show_builders),
     Route(path="/builders/images/{image_id}", show=builders.show_image),
     Route(path="/statistics", show=statistics.show_statistics),

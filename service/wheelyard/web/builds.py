@@ -19,7 +19,7 @@ from wheelyard.usecases.follow_log import LogPosition
 from wheelyard.web.build_log import ReadLog, chosen_attempt, read_log
 from wheelyard.web.context import PageContext
 from wheelyard.web.matrix import pythons_of
-from wheelyard.web.recipes import used_keys
+from wheelyard.web.recipes import healed_recipe, used_keys
 from wheelyard.web.rendering import Page
 from wheelyard.web.viewport import Viewport, fold_by_stage
 
@@ -197,6 +197,7 @@ async def show_build(context: PageContext) -> Page:
         "follows": not build.status.is_final and (attempt is None or attempt is build.attempts[-1]),
         "place": await context.services.queue.place_of(build.id) if build.status is Status.QUEUED else None,
         "recipe": used_keys(build.order.recipe),
+        "healed": await healed_recipe(context, build),
         "may_cancel": await context.services.request_build.may_cancel(build, by=context.token),
         "may_retry": build.status.is_final and build.wheel is None,
     }

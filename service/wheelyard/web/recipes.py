@@ -1,18 +1,21 @@
-"""The pages of recipes: the list, and a recipe with the rule that each key comes from."""
+"""The pages of recipes: the list, a recipe with the rule that each key comes from, and adoption."""
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from fastapi import Response
+from fastapi.responses import RedirectResponse
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelyard.domain.builds.build import BuildSummary, Status
-from wheelyard.domain.builds.log_text import clean_line
+from wheelyard.domain.builds.build import Build, BuildSummary, Status
+from wheelyard.domain.builds.log_text import clean_line, plain_text
 from wheelyard.domain.builds.records import MAX_PAGE_SIZE, BuildFilter
 from wheelyard.domain.packaging.target import Target
+from wheelyard.domain.recipes.adoption import healing_of
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile, SourceFile
 from wheelyard.domain.recipes.merge import Place
 from wheelyard.domain.recipes.origins import KeyOrigin, SkippedRule, explain_keys, skipped_rules
@@ -29,6 +32,7 @@ from wheelyard.web.words import some
 _PAGE_SIZE: Final = 100
 _BEFORE: Final = 20
 _MAX_DIGITS: Final = 6
+_SHOWN_REVISIONS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +96,7 @@ async def show_recipe(context: PageContext) -> Page:
     target = _target(context)
     values = {
         "recipe": status,
+        "history": await context.services.manage_recipes.history(name, limit=_SHOWN_REVISIONS),
         "window": _lines(context, status),
         "explanation": await asyncio.to_thread(_explain, context, status, version, target),
         "builds": builds.builds[:10],
@@ -101,6 +106,30 @@ async def show_recipe(context: PageContext) -> Page:
         "targets": context.services.request_build.targets(),
     }
     return Page(template="recipe.html", title=f"Recipe of {name}", values=values)
+
+
+async def adopt_recipe(context: PageContext) -> Response:
+    """Adopt the recipe of a healed build."""
+    name, build = context.part("name"), context.asked("build")
+    adoption = await context.services.manage_recipes.adopt(name, build_id=build, by=context.token.actor)
+    return RedirectResponse(f"/recipes/{quote(adoption.recipe.name)}", status_code=303)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealedRecipe:
+    """The recipe that a healed build comes with."""
+
+    text: str
+    is_adopted: bool
+
+
+async def healed_recipe(context: PageContext, build: Build) -> HealedRecipe | None:
+    """Return the recipe that a build comes with; None if it did not heal itself."""
+    healing = healing_of(build)
+    if healing is None:
+        return None
+    is_adopted = await context.services.manage_recipes.is_adopted(build)
+    return HealedRecipe(text=plain_text(healing.recipe), is_adopted=is_adopted)
 
 
 def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:

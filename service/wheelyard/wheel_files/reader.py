@@ -23,6 +23,7 @@ from packaging.utils import BuildTag, NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from wheelyard.domain.builds.build import BuildOrder
+from wheelyard.domain.builds.upstream_wheels import is_extension_file
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.packaging.wheel_contents import WheelContents
 from wheelyard.domain.untrusted.file_names import WheelName, read_tag, read_wheel_name
@@ -122,6 +123,20 @@ def check_wheel(source: Path | io.BufferedIOBase, order: BuildOrder | None = Non
         check_members(bundle.infolist())
         file = _describe(bundle, wheel)
         return replace(file, startup=_check_parts(bundle, file, release))
+
+
+def list_extension_files(source: Path) -> tuple[str, ...]:
+    """Return the members of a wheel that are extension modules by their names. Blocks; nothing is unpacked.
+
+    Raises:
+        RefusedTextError: It cannot be read, or has too many members or names that no honest wheel has.
+    """
+    try:
+        with open_zip(source) as bundle:
+            check_members(bundle.infolist())
+            return tuple(name for name in bundle.namelist() if is_extension_file(name))
+    except (*_UNREADABLE, ValueError) as error:
+        raise RefusedTextError(f"{source.name} cannot be read ({error})") from error
 
 
 def tag_of(path: Path) -> str:

@@ -11,7 +11,8 @@ from benchmarks.book import PAGE, WITHOUT_RECIPE, list_keys
 from benchmarks.book_table import BUILT, UNSUPPORTED, Row, RowKey, cell, read_rows, size, write_page, write_table
 from packaging.requirements import Requirement
 
-from wheelyard.adapters.recipes.folders import list_recipe_files, project_of
+from wheelyard.adapters.recipes.folders import list_recipe_files
+from wheelyard.domain.recipes.source import project_of
 from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.resources import data_path
 

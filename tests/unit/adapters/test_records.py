@@ -26,5 +26,5 @@ def test_wheel_from_before_reasons_and_chains_is_read() -> None:
         {name: value for name, value in one.items() if name not in NEW_OF_GRAFTS} for one in old["grafted"]
     ]
     wheel = _WHEEL.validate_python(old)
-    assert (wheel.policy_reason, wheel.warnings) == (None, ())
-    assert [(one.chain, one.origin) for one in wheel.grafted] == [((), None)]
+    assert (wheel.policy_reason, wheel.warnings, wheel.host_libraries) == (None, (), ())
+    assert {(one.chain, one.origin, one.beyond_policy) for one in wheel.grafted} == {((), None, False)}

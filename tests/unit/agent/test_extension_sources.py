@@ -58,7 +58,7 @@ def test_native_build_systems_are_certain(tmp_path: Path, name: str, files: Mapp
 
 def test_setup_script_is_read_unless_another_backend_builds(tmp_path: Path) -> None:
     script = {"setup.py": 'setup(ext_modules=[Extension("demo._c", ["c.c"])])', "c.c": ""}
-    assert find(tmp_path, script) == [ExtensionSource("demo._c", "setup.py:1", certain=True, required=True)]
+    assert find(tmp_path, script) == [ExtensionSource("demo._c", "setup.py:1", certain=True, required=False)]
     assert find(tmp_path, {"pyproject.toml": backend("flit_core.buildapi"), **script}) == []
 
 
@@ -73,7 +73,7 @@ def test_setup_script_is_read_unless_another_backend_builds(tmp_path: Path) -> N
 def test_function_that_a_backend_calls_of_a_build_script_is_followed(tmp_path: Path, name: str, settings: str) -> None:
     script = 'def build(kwargs):\n    kwargs["ext_modules"] = [Extension("demo._c", [])]'
     (found,) = find(tmp_path, {"pyproject.toml": backend(name, settings), "make.py": script})
-    assert found == ExtensionSource("demo._c", "make.py:2", certain=True, required=True)
+    assert found == ExtensionSource("demo._c", "make.py:2", certain=True, required=False)
 
 
 def test_build_script_that_the_settings_do_not_name_says_nothing(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_sources_beside_a_script_that_compiles_are_certain(
     compiles = 'import subprocess\n\n\ndef initialize(self):\n    subprocess.run(["gcc", "-shared", "src/fast.c"])\n'
     files = {"src/demo/__init__.py": "", "src/demo/fast.c": MODULE, script: compiles}
     (found,) = find(tmp_path, {"pyproject.toml": backend(name, settings), **files})
-    assert found == ExtensionSource("demo.fast", "src/demo/fast.c", certain=certain, required=certain)
+    assert found == ExtensionSource("demo.fast", "src/demo/fast.c", certain=certain, required=False)
 
 
 def test_sources_beside_a_script_that_compiles_nothing_are_hints(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_sources_are_certain_where_nobody_knows_what_is_made_of_them(
 ) -> None:
     files = {"pyproject.toml": backend(name_of_backend), "demo/__init__.py": "", path: text}
     (found,) = find(tmp_path, files)
-    assert found == ExtensionSource(name, path, certain=True, required=name is not None)
+    assert found == ExtensionSource(name, path, certain=True, required=False)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_cython_is_certain_where_it_is_a_build_requirement(
 ) -> None:
     files = {"src/demo/__init__.py": "", "src/demo/sub/__init__.py": "", "src/demo/sub/fast.pyx": ""}
     (found,) = find(tmp_path, files, *requires)
-    assert found == ExtensionSource("demo.sub.fast", "src/demo/sub/fast.pyx", certain=certain, required=certain)
+    assert found == ExtensionSource("demo.sub.fast", "src/demo/sub/fast.pyx", certain=certain, required=False)
 
 
 def test_cythons_source_that_others_include_is_no_module(tmp_path: Path) -> None:
@@ -183,19 +183,17 @@ def test_cythons_source_that_others_include_is_no_module(tmp_path: Path) -> None
     assert found == {"demo.fast": True, "demo.part": False, None: True}
 
 
-def test_cythons_sources_are_not_required_where_the_script_names_its_modules(tmp_path: Path) -> None:
+def test_cythons_sources_are_certain_beside_what_the_script_names(tmp_path: Path) -> None:
     script = {"setup.py": 'setup(ext_modules=cythonize([Extension("demo.fast", ["demo/fast.pyx"])]))'}
     files = {"demo/__init__.py": "", "demo/fast.pyx": "", "demo/unused.pyx": ""}
     found = find(tmp_path, {**script, **files}, "cython")
-    assert {one.name for one in found if one.required} == {"demo.fast"}
     assert {one.name for one in found if one.certain} == {"demo.fast", "demo.unused", None}
 
 
 @pytest.mark.parametrize("argument", ['"demo/*.pyx"', '["demo/a.pyx", "demo/b.pyx"]', '["demo/**/*.pyx"]'])
-def test_every_module_that_a_pattern_of_cythonize_matches_is_required(tmp_path: Path, argument: str) -> None:
+def test_every_module_that_a_pattern_of_cythonize_matches_is_named(tmp_path: Path, argument: str) -> None:
     files = {"setup.py": f"setup(ext_modules=cythonize({argument}))", "demo/a.pyx": "", "demo/b.pyx": ""}
-    found = {one.name: one.required for one in find(tmp_path, files, "cython") if one.certain}
-    assert found == {"demo.a": True, "demo.b": True}
+    assert {one.name for one in find(tmp_path, files, "cython") if one.certain} == {"demo.a", "demo.b"}
 
 
 def test_c_file_in_a_package_is_a_hint(tmp_path: Path) -> None:
@@ -204,7 +202,7 @@ def test_c_file_in_a_package_is_a_hint(tmp_path: Path) -> None:
     ]
 
 
-def test_modules_that_meson_always_makes_are_required(tmp_path: Path) -> None:
+def test_modules_of_mesons_files_that_the_root_reaches_are_certain(tmp_path: Path) -> None:
     root = """
 py.extension_module('_a', files('a.c'), subdir: 'demo/sub', install: true)  # extension_module('_comment')
 if get_option('more')
@@ -227,26 +225,22 @@ endforeach
         "unreached/meson.build": "py.extension_module('_e', 'e.c')",
     }
     found = find(tmp_path, {"pyproject.toml": backend("mesonpy"), **files})
+    assert {one.name for one in found} == {"demo.sub._a", "_b", "_c", "_d", "_e", None}
     assert {one.name for one in found if not one.certain} == {"_e"}
-    required = {one.name: one.required for one in found}
-    assert required == {"demo.sub._a": True, "_b": False, "_c": True, "_d": False, "_e": False, None: False}
 
 
-def test_modules_that_cmake_always_makes_and_installs_are_required(tmp_path: Path) -> None:
+def test_module_without_a_condition_is_certain_whatever_its_name(tmp_path: Path) -> None:
     root = """
-Python_add_library(_a MODULE a.c)
-install(TARGETS _a DESTINATION demo)
-if(WITH_B)
-  pybind11_add_module(_b b.cpp)
-  install(TARGETS _b DESTINATION demo)
+Python_add_library(_win MODULE a.c)
+if(APPLE)
+  pybind11_add_module(_mac b.cpp)
 endif()
-nanobind_add_module(_not_installed c.cpp)
+nanobind_add_module(_c c.cpp)
 add_subdirectory(native)
 """
-    native = "add_library(_d MODULE d.c)\ninstall(TARGETS _d LIBRARY DESTINATION .)"
     files = {"pyproject.toml": backend("scikit_build_core.build"), "CMakeLists.txt": root}
-    found = find(tmp_path, {**files, "native/CMakeLists.txt": native})
-    assert {one.name: one.required for one in found} == {"_a": True, "_b": False, "_not_installed": False, "_d": True}
+    found = find(tmp_path, {**files, "native/CMakeLists.txt": "add_library(_nt MODULE d.c)"})
+    assert {one.name: one.certain for one in found} == {"_win": True, "_mac": False, "_c": True, "_nt": True}
 
 
 def test_module_for_another_platform_is_a_hint(tmp_path: Path) -> None:
@@ -270,23 +264,8 @@ def test_name_of_another_processor_is_told(machine: str, others: list[str]) -> N
 
 def test_module_for_another_processor_in_a_script_is_a_hint(tmp_path: Path) -> None:
     script = 'setup(ext_modules=[Extension("demo._ppc64le", ["a.c"]), Extension("demo._c", ["c.c"])])'
-    found = {
-        one.name: (one.certain, one.required) for one in find(tmp_path, {"setup.py": script, "a.c": "", "c.c": ""})
-    }
-    assert found == {"demo._ppc64le": (False, False), "demo._c": (True, True)}
-
-
-def test_extension_without_any_of_its_sources_is_not_required(tmp_path: Path) -> None:
-    script = 'setup(ext_modules=[Extension("demo.x", ["x.cpp"]), Extension("demo/_c", ["c.pyx"])])'
-    found = {one.name: one.required for one in find(tmp_path, {"setup.py": script, "c.c": ""})}
-    assert found == {"demo.x": False, "demo._c": True}
-
-
-def test_module_that_cmake_gives_another_name_is_not_required(tmp_path: Path) -> None:
-    text = "Python_add_library(a MODULE a.c)\nset_target_properties(a PROPERTIES OUTPUT_NAME _a)\n"
-    files = {"CMakeLists.txt": f"{text}install(TARGETS a DESTINATION demo)"}
-    (found,) = find(tmp_path, {"pyproject.toml": backend("scikit_build_core.build"), **files})
-    assert (found.certain, found.required) == (True, False)
+    found = {one.name: one.certain for one in find(tmp_path, {"setup.py": script, "a.c": "", "c.c": ""})}
+    assert found == {"demo._ppc64le": False, "demo._c": True}
 
 
 @pytest.mark.parametrize(
@@ -342,8 +321,10 @@ def test_settings_that_make_no_sense_say_nothing(tmp_path: Path, text: str) -> N
     assert find(tmp_path, {"pyproject.toml": text}) == []
 
 
-def test_strongest_evidence_comes_first(tmp_path: Path) -> None:
-    script = 'setup(ext_modules=[Extension("a", [], optional=True), Extension("b", []), maybe and Extension("c", [])])'
-    found = find(tmp_path, {"setup.py": script, "demo/__init__.py": "", "demo/x.c": ""})
+def test_strongest_hint_comes_first(tmp_path: Path) -> None:
+    table = '[[tool.setuptools.ext-modules]]\nname = "b"\nsources = ["b.c"]'
+    script = 'setup(ext_modules=[maybe and Extension("c", []), Extension("a", [])])'
+    files = {"pyproject.toml": SETUPTOOLS + table, "setup.py": script, "demo/__init__.py": "", "demo/x.c": ""}
+    found = find(tmp_path, files)
     assert [(one.name, one.certain, one.required) for one in found][:2] == [("b", True, True), ("a", True, False)]
     assert found[-1].where == "demo/x.c"

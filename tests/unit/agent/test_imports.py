@@ -140,6 +140,50 @@ def test_library_or_symbol_that_cannot_be_found_breaks_it(python: Site, error: s
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "import ctypes\nctypes.CDLL('libnowhere.so.7')",
+        "import ctypes\nctypes.CDLL(None).no_such_function_of_macos",
+    ],
+)
+def test_library_or_symbol_that_python_code_asks_the_host_for_is_no_fault_of_the_wheel(python: Site, text: str) -> None:
+    result = python.imported(asks=text)["asks"]
+    assert (result.is_broken, result.is_foreign, result.wants_library) == (False, False, True)
+
+
+def test_library_of_the_wheel_that_is_missing_breaks_it_however_it_is_loaded(python: Site) -> None:
+    text = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libown.so'))"
+    result = python.imported(loads=text)["loads"]
+    assert (result.is_broken, result.wants_library) == (True, False)
+
+
+def test_programs_that_an_import_looks_for_in_vain_are_told(python: Site) -> None:
+    text = "import subprocess\nfor one in (['no-git'], ['sh', '-c', ''], ['/no/path'], ['--odd']):\n"
+    text += "    try:\n        subprocess.run(one)\n    except OSError:\n        pass\nraise ImportError"
+    results = python.imported(starts=text, quiet="raise ImportError")
+    assert [one.programs for one in results.values()] == [("no-git",), ()]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pkg_macos", "import ctypes\nctypes.CDLL('libnowhere.so.7')"),
+        ("pkg_win32", "import os; os.abort()"),
+        ("security", "import ctypes\nctypes.CDLL('/System/Library/Frameworks/Security.framework/Security')"),
+        ("registry", "import winreg"),
+        ("dialog", "import ctypes\nctypes.windll.user32"),
+    ],
+)
+def test_module_for_another_platform_is_known_by_its_name_and_by_what_it_misses(
+    python: Site, name: str, text: str
+) -> None:
+    with python.startup(**{f"{name}.py": text}):
+        (result,) = python.run([name])
+    assert result.error is not None
+    assert (result.is_broken, result.is_foreign) == (False, True)
+
+
+@pytest.mark.parametrize(
     "text", ["raise RuntimeError('configure me')", "raise OSError", "import sys; sys.exit(1)", "1/0"]
 )
 def test_refusal_of_the_modules_own_is_an_error_but_no_fault_of_the_wheel(python: Site, text: str) -> None:
@@ -197,7 +241,7 @@ def test_errors_in_a_circle_have_an_end(python: Site) -> None:
 
 def line(name: str, error: str | None = None, **more: object) -> bytes:
     """Write a line as an honest process reports it."""
-    said = {"name": name, "error": error, "behind": None, "wants": None, "standard": False, **more}
+    said = {"name": name, "error": error, "behind": None, "wants": None, "standard": False, "programs": [], **more}
     return json.dumps(said).encode() + b"\n"
 
 
@@ -205,7 +249,7 @@ def line(name: str, error: str | None = None, **more: object) -> bytes:
 FORGE = """
 import glob, json, os
 def said(name):
-    line = {{"name": name, "error": None, "behind": None, "wants": None, "standard": False}}
+    line = {{"name": name, "error": None, "behind": None, "wants": None, "standard": False, "programs": []}}
     return json.dumps(line).encode() + b"\\n"
 for number in range(3, 64):
     try:
@@ -343,6 +387,9 @@ def test_whatever_is_written_proves_no_module_out_of_turn(names: list[str], said
         line("demo", error="x" * 501),
         line("demo", wants=3),
         line("demo", standard=None),
+        line("demo", programs="git"),
+        line("demo", programs=[1]),
+        line("demo", programs=["git"] * 6),
         line("demo", more=1),
         line("demo") + line("other"),
         line("demo") * 2,

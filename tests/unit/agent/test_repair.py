@@ -46,18 +46,21 @@ def test_pure_wheel_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "missing"),
+    ("names", "missing", "evidence"),
     [
-        (["demo._c"], ["demo._c"]),
-        ([], ["any native file, though its tag is cp313-cp313-linux_x86_64"]),
+        (["demo._c"], ["demo._c"], ["It has no native file, though its tag is cp313-cp313-linux_x86_64."]),
+        ([], ["any native file, though its tag is cp313-cp313-linux_x86_64"], []),
     ],
 )
 def test_wheel_that_claims_a_platform_and_holds_nothing_native_has_lost_its_extension(
-    names: list[str], missing: list[str]
+    names: list[str], missing: list[str], evidence: list[str]
 ) -> None:
     with pytest.raises(JobError) as caught:
         _check_purity(LOST, names, may_be_pure=False)
-    assert (caught.value.code, caught.value.details) == ("extension-missing", {"missing": missing})
+    assert (caught.value.code, caught.value.details) == (
+        "extension-missing",
+        {"missing": missing, "evidence": evidence},
+    )
 
 
 def test_wheel_that_may_be_pure_loses_its_claim_instead() -> None:

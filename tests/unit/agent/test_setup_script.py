@@ -35,13 +35,7 @@ def possible(text: str) -> list[str | None]:
 )
 def test_extension_is_named(call: str) -> None:
     (found,) = read(f'package = "demo"\nsetup(ext_modules=[{call}])')
-    assert found._replace(sources=()) == ScriptExtension("demo._c", 2, certain=True, optional=False)
-
-
-@pytest.mark.parametrize("optional", ["True", "not STRICT"])
-def test_extension_that_may_fail_is_optional(optional: str) -> None:
-    (found,) = read(f'setup(ext_modules=[Extension("demo._c", ["c.c"], optional={optional})])')
-    assert found.optional
+    assert found == ScriptExtension("demo._c", 2, certain=True)
 
 
 @pytest.mark.parametrize(
@@ -184,25 +178,3 @@ def test_script_without_extensions_has_none(text: str) -> None:
 )
 def test_script_that_never_ends_is_given_up(text: str) -> None:
     assert certain(f'modules = [Extension("demo._c", [])]\n{text}\nsetup(ext_modules=modules)') in ([], ["demo._c"])
-
-
-def test_list_that_somebody_elses_function_gets_may_lose_some() -> None:
-    text = """
-    from compiler_options import set_options
-    modules = [Extension("demo._a", ["a.c"]), Extension("demo._b", ["b.c"])]
-    others = [Extension("demo._c", ["c.c"])]
-    print(others, len(others))
-    set_options(modules)
-    setup(ext_modules=modules + others)
-    """
-    found = {one.name: (one.certain, one.optional) for one in read(text)}
-    assert found == {"demo._a": (True, True), "demo._b": (True, True), "demo._c": (True, False)}
-
-
-def test_list_that_is_compiled_by_cython_loses_none() -> None:
-    text = """
-    modules = [Extension("demo._a", ["a.pyx"])]
-    modules = cythonize(modules)
-    setup(ext_modules=modules)
-    """
-    assert [one.optional for one in read(text) if one.name] == [False]

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from wheelyard_agent import verify
 from wheelyard_agent.channel import Channel
 from wheelyard_agent.job import JobError
+from wheelyard_agent.libraries import Resolution
 from wheelyard_agent.network_watch import NetworkWatch
 from wheelyard_agent.verify import verify_wheel
 
@@ -35,6 +37,7 @@ def verified(
     modules: dict[str, str],
     installer: str = INSTALLER,
     watch: NetworkWatch | None = None,
+    companions: Sequence[str] = (),
     **job: object,
 ) -> dict[str, Any]:
     """Verify a wheel of these modules; give the report that is sent."""
@@ -47,25 +50,27 @@ def verified(
         bundle.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n")
         bundle.writestr("demo-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in modules))
     nothing: dict[str, object] = {"imports": [], "expect_extensions": [], "lost": [], "commands": [], "requires": []}
-    nothing["files"] = []
+    nothing |= {"files": [], "names_packages": False}
     fields = {"wheel": WHEEL, "project": "demo", "installer": "uv", **nothing, **job}
     sink = io.BytesIO()
-    channel = Channel(io.BytesIO(), sink)
+    answer = {"kind": "supply", "requirements": list(companions)}
+    channel = Channel(io.BytesIO(json.dumps(answer).encode() + b"\n"), sink)
     channel.watch = watch
     verify_wheel(channel, fields, inbox, folder)
-    report: dict[str, Any] = json.loads(sink.getvalue())
+    report: dict[str, Any] = json.loads(sink.getvalue().splitlines()[-1])
     return report
 
 
 def refusal(folder: Path, modules: dict[str, str], installer: str = INSTALLER, **job: object) -> JobError:
     with pytest.raises(JobError) as caught:
-        verified(folder, modules, installer, None, **job)
+        verified(folder, modules, installer, None, (), **job)
     return caught.value
 
 
 def test_every_module_of_the_wheel_is_imported(tmp_path: Path) -> None:
     report = verified(tmp_path, {"demo/__init__.py": "", "demo/a.py": "", "demo/tests/test_a.py": "1 / 0"})
-    assert report == {"kind": "report", "imported": ["demo", "demo.a"], "skipped": {}, "remarks": []}
+    nothing: dict[str, object] = {"skipped": {}, "remarks": [], "missing_libraries": [], "packages": {}}
+    assert report == {"kind": "report", "imported": ["demo", "demo.a"], **nothing}
 
 
 def test_module_below_the_top_may_want_what_is_not_there(tmp_path: Path) -> None:
@@ -79,11 +84,80 @@ def test_module_at_the_top_must_be_imported(tmp_path: Path) -> None:
     assert (error.code, error.details["problems"]) == ("verify-failed", ["import demo: RuntimeError: no"])
 
 
-@pytest.mark.parametrize("text", ["import demo.lost", "import os; os.abort()", "raise OSError('undefined symbol: x')"])
+@pytest.mark.parametrize(
+    "text", ["import demo.lost", "import os; os.abort()", "raise ImportError('undefined symbol: x')"]
+)
 def test_broken_module_anywhere_disproves_the_wheel(tmp_path: Path, text: str) -> None:
     error = refusal(tmp_path, {"demo/__init__.py": "", "demo/a.py": text}, lost=["demo.lost"])
     assert error.code == "verify-failed"
     assert error.details["problems"][0].startswith("import demo.a: ")
+
+
+MACOS = "import ctypes\nctypes.CDLL(None).SecItemAdd"
+
+
+def test_module_of_another_platform_need_not_work_and_is_told(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/macos/__init__.py": "", "demo/macos/api.py": MACOS}
+    report = verified(tmp_path, modules)
+    assert report["imported"] == ["demo", "demo.macos"]
+    (remark,) = report["remarks"]
+    assert remark.startswith("demo.macos.api seems to be for another platform, and cannot be imported here: ")
+
+
+def test_module_that_asks_for_a_library_of_the_host_is_told(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo/__init__.py": "", "demo/gpu.py": "import ctypes\nctypes.CDLL('libgpu.so.1')"})
+    (remark,) = report["remarks"]
+    assert remark.startswith(
+        "demo.gpu cannot be imported on a host without a library that it asks for: OSError: libgpu"
+    )
+
+
+GUARD = "import sys\nif sys.platform != 'win32':\n    raise RuntimeError('for Windows')"
+
+
+@pytest.mark.parametrize("text", ["import winreg", "import ctypes\nctypes.windll", GUARD])
+def test_module_of_another_platform_at_the_top_need_not_work_beside_one_that_does(tmp_path: Path, text: str) -> None:
+    report = verified(tmp_path, {"demo.py": "", "demo_helper.py": text})
+    assert report["imported"] == ["demo"]
+    assert report["remarks"][0].startswith("demo_helper seems to be for another platform")
+
+
+@pytest.mark.parametrize("text", ["import winreg", GUARD])
+def test_wheel_of_nothing_but_modules_of_another_platform_is_not_proven(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, {"demo.py": text}).code == "verify-failed"
+
+
+def test_recipe_that_names_a_module_of_another_platform_wants_it_to_work(tmp_path: Path) -> None:
+    modules = {"demo/__init__.py": "", "demo/macos.py": MACOS}
+    assert refusal(tmp_path, modules, imports=["demo", "demo.macos"]).code == "verify-failed"
+
+
+def test_module_at_the_top_may_want_a_project_that_it_does_not_require(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": "import parent"}, companions=["parent"])
+    assert report["imported"] == ["demo"]
+    assert report["remarks"] == ["demo can be imported only beside parent, which it does not require."]
+
+
+WANTS_PROGRAM = """
+import subprocess
+try:
+    said = subprocess.run(["no-such-git", "version"], stdout=subprocess.PIPE).stdout.split()[2]
+except FileNotFoundError:
+    said = b"0"
+if int(said.split(b".")[0]) < 2:
+    raise ImportError("no git")
+"""
+
+
+def test_module_at_the_top_may_want_a_program_of_the_host(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"demo.py": WANTS_PROGRAM, "more.py": "import subprocess"})
+    assert report["imported"] == ["demo", "more"]
+    assert report["remarks"] == ["demo can be imported only on a host that has the program no-such-git."]
+
+
+def test_module_that_fails_beside_the_program_too_disproves_the_wheel(tmp_path: Path) -> None:
+    error = refusal(tmp_path, {"demo.py": f"{WANTS_PROGRAM}\n1 / 0"})
+    assert error.details["problems"] == ["import demo: ZeroDivisionError: division by zero"]
 
 
 def test_named_imports_replace_the_others_and_must_all_work(tmp_path: Path) -> None:
@@ -328,3 +402,28 @@ def test_wheel_with_too_many_modules_at_the_top_is_told_what_to_do(tmp_path: Pat
     error = refusal(tmp_path, {f"m{number}.py": "" for number in range(501)})
     assert "it has 501 top-level modules" in error.details["problems"][0]
     assert "test.imports" in error.details["problems"][0]
+
+
+def test_failure_names_all_missing_libraries_and_the_missing_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "resolve_libraries", lambda *_, **__: Resolution({}, ["liba.so.1", "libb.so.2"]))
+    error = refusal(tmp_path, {"demo.py": "import demo_parent.core"})
+    assert error.details["missing_libraries"] == ["liba.so.1", "libb.so.2"]
+    assert error.details["missing_modules"] == ["demo_parent"]
+
+
+def test_failed_command_names_the_missing_libraries_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "resolve_libraries", lambda *_, **__: Resolution({}, ["liba.so.1"]))
+    error = refusal(tmp_path, {"demo.py": ""}, commands=["exit 3"])
+    assert error.details["missing_libraries"] == ["liba.so.1"]
+
+
+def test_proven_wheel_is_reported_with_what_it_did_not_find_and_the_packages_of_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"libc.so.6": Path("/lib/libc.so.6")}
+    monkeypatch.setattr(verify, "resolve_libraries", lambda *_, **__: Resolution(found, ["liba.so.1"]))
+    monkeypatch.setattr(verify, "find_packages", lambda libraries, **_: dict.fromkeys(libraries, "libc6"))
+    report = verified(tmp_path, {"demo.py": ""}, names_packages=True)
+    assert (report["missing_libraries"], report["packages"]) == (["liba.so.1"], {"libc.so.6": "libc6"})

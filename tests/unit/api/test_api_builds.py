@@ -133,6 +133,10 @@ async def test_succeeded_build_shows_its_wheel_and_how_to_install_it(harness: Ap
     assert wheel["tag_before_repair"] == "cp313-cp313-linux_x86_64"
     assert wheel["grafted"][0]["package"] == "libyaml-0-2"
     assert wheel["grafted"][0]["chain"] == ["yaml/_yaml.abi3.so", "libyaml-0.so.2"]
+    assert [one["beyond_policy"] for one in wheel["grafted"]] == [False, True]
+    assert wheel["host_libraries"] == [
+        {"soname": "libglib-2.0.so.0", "package": "libglib2.0-0", "reason": "it has one main loop"}
+    ]
     assert "because yaml/_yaml.abi3.so needs memcpy@GLIBC_2.14" in wheel["policy_reason"]["sentence"]
     assert wheel["policy_reason"]["needs"][0]["version"] == "GLIBC_2.14"
     assert wheel["warnings"] == ["It has no yaml._other."]

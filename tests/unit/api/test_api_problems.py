@@ -144,7 +144,7 @@ async def test_wrong_method_is_named_with_those_that_are_allowed(harness: ApiHar
         ("PUT", "/v1/requests", "GET, POST"),
         ("POST", "/v1/wheels/x.whl", "DELETE, GET"),
         ("PATCH", "/simple/", "GET, HEAD, POST"),
-        ("DELETE", "/v1/recipes/schema.json", "GET"),
+        ("PATCH", "/v1/recipes/schema.json", "DELETE, GET, PUT"),
     ],
 )
 async def test_wrong_method_is_answered_with_all_that_the_path_has(

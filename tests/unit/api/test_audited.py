@@ -104,6 +104,22 @@ def on_wheel(filename: str, method: str, rest: str, body: object = None) -> Chan
     return change
 
 
+async def store_recipe(harness: WebHarness) -> str:
+    text = 'schema = 1\nname = "idna"\n'
+    await ask(harness, "PUT", "/v1/recipes/idna", {"text": text})
+    return "idna"
+
+
+async def remove_recipe(harness: WebHarness) -> str:
+    await ask(harness, "DELETE", f"/v1/recipes/{await store_recipe(harness)}")
+    return "idna"
+
+
+async def adopt_recipe(harness: WebHarness) -> str:
+    await ask(harness, "POST", "/v1/recipes/pyyaml/adopt", {"build": await harness.api.heal("pyyaml")})
+    return "pyyaml"
+
+
 API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/builds"): (lambda harness: harness.api.submit(), "build.requested"),
     ("post", "/v1/builds/{build_id}/cancel"): (cancel, "build.cancelled"),
@@ -118,6 +134,9 @@ API: dict[tuple[str, str], tuple[Change, str]] = {
     ("post", "/v1/wheels/{filename}/promote"): (on_wheel(STAGED, "POST", "/promote"), "wheel.promoted"),
     ("delete", "/v1/wheels/{filename}"): (on_wheel(OFFERED, "DELETE", f"?confirm={OFFERED}"), "wheel.deleted"),
     ("post", "/v1/index/check"): (mend, "wheel.mended"),
+    ("put", "/v1/recipes/{name}"): (store_recipe, "recipe.saved"),
+    ("delete", "/v1/recipes/{name}"): (remove_recipe, "recipe.removed"),
+    ("post", "/v1/recipes/{name}/adopt"): (adopt_recipe, "recipe.adopted"),
 }
 
 
@@ -163,6 +182,12 @@ async def mend_on_page(harness: WebHarness) -> str:
     return OFFERED
 
 
+async def adopt_recipe_on_page(harness: WebHarness) -> str:
+    healed = await harness.api.heal("pyyaml")
+    assert (await harness.send("/recipes/pyyaml/adopt", build=healed)).status_code == 303
+    return "pyyaml"
+
+
 PAGES: dict[str, tuple[Change, str]] = {
     "/sign-in": (sign_in, "session.opened"),
     "/sign-out": (sign_out, "session.closed"),
@@ -177,6 +202,7 @@ PAGES: dict[str, tuple[Change, str]] = {
     "/requests": (order_on_page, "request.made"),
     "/requests/{request_id}/cancel": (cancel_order_on_page, "request.cancelled"),
     "/index/check": (mend_on_page, "wheel.mended"),
+    "/recipes/{name}/adopt": (adopt_recipe_on_page, "recipe.adopted"),
 }
 
 

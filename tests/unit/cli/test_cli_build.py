@@ -50,7 +50,9 @@ def test_waiting_shows_stages_then_the_wheel(capsys: pytest.CaptureFixture[str])
     assert "build done" in shown.err
     assert "gcc" not in shown.err
     assert "cp313-cp313-linux_x86_64 \u2192 cp313-cp313-manylinux_2_17_x86_64" in shown.out
-    assert "libyaml-0.so.2 from libyaml-0-2 0.2.5-1, for yaml/_yaml.abi3.so" in shown.out
+    assert "libyaml-0.so.2 from libyaml-0-2 0.2.5-1, for yaml/_yaml.abi3.so\n" in shown.out
+    assert "libexpat.so.1 from libexpat1 2.5.0-1, for yaml/_yaml.abi3.so (beyond the policy)" in shown.out
+    assert "its host must have libglib-2.0.so.0 (libglib2.0-0): it has one main loop" in shown.out
     assert "manylinux_2_17_x86_64 because yaml/_yaml.abi3.so needs memcpy@GLIBC_2.14 of libc.so.6" in shown.out
     assert "warning  It has no yaml._other." in shown.out
     assert "pip install --only-binary :all:" in shown.out

@@ -22,7 +22,6 @@ _EVERY = (
     _inference("build-requires.add", "cmake"),
     _inference("build-constraints", "setuptools<=68.0"),
     _inference("test.apt", "libglib2.0-0"),
-    _inference("test.requires", "psycopg"),
 )
 
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from wheelyard.domain.builds import diagnosis, network
-from wheelyard.domain.builds.diagnosis import MAX_CHARACTERS, diagnose
+from wheelyard.domain.builds import network
+from wheelyard.domain.healing import log_findings, log_signs, project_signs, signs, tracebacks
+from wheelyard.domain.healing.log_findings import MAX_CHARACTERS, read_findings
 from wheelyard.web import viewport
 
 MOST_STEPS: Final = 8000
@@ -51,14 +52,18 @@ def _count_one(code: object, value: Any, rest: int) -> int:  # noqa: ANN401  its
 def _patterns_of(module: ModuleType) -> list["re.Pattern[str]"]:
     """Find every pattern that a module has, alone, in a tuple, or as the pattern of a rule."""
     values = [one for value in vars(module).values() for one in (value if isinstance(value, tuple) else (value,))]
-    found = [getattr(value, "pattern", None) for value in values]
+    found = [getattr(value, name, None) for value in values for name in ("pattern", "items")]
     return [one for one in (*values, *found) if isinstance(one, re.Pattern)]
 
 
-@pytest.mark.parametrize("module", [diagnosis, network, viewport], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module",
+    [log_findings, log_signs, network, project_signs, signs, tracebacks, viewport],
+    ids=lambda module: module.__name__,
+)
 def test_every_pattern_over_a_log_takes_few_steps_at_each_place(module: ModuleType) -> None:
     patterns = _patterns_of(module)
-    assert len(patterns) >= 4
+    assert len(patterns) >= 2
     counted = {pattern.pattern: count_steps(pattern) for pattern in patterns}
     assert {pattern: steps for pattern, steps in counted.items() if steps > MOST_STEPS} == {}
 
@@ -73,5 +78,5 @@ def test_patterns_that_cost_more_are_told(pattern: str) -> None:
 
 def test_only_the_end_of_a_log_is_read() -> None:
     missing = "a.c:1:10: fatal error: yaml.h: No such file or directory\n"
-    assert diagnose(missing + "a" * MAX_CHARACTERS) is None
-    assert diagnose("a" * MAX_CHARACTERS + missing) is not None
+    assert read_findings(missing + "a" * MAX_CHARACTERS) == ()
+    assert [one.name for one in read_findings("a" * MAX_CHARACTERS + missing)] == ["yaml.h"]

@@ -7,9 +7,10 @@ import jsonschema
 import pytest
 from tests.unit.recipe_texts import EVERY_KEY, FILES, HEAD, OTHER_KEYS, parse_recipe
 
-from wheelyard.adapters.recipes.folders import list_recipe_files, project_of, read_recipe
+from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
 from wheelyard.domain.recipes.model import KEY_PATHS, recipe_schema
 from wheelyard.domain.recipes.recipe import Naming, Recipe, lint_recipe
+from wheelyard.domain.recipes.source import project_of
 from wheelyard.domain.recipes.types import BOOK_SUITES
 from wheelyard.errors import RecipeInvalidError
 from wheelyard.resources import data_path

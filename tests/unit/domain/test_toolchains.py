@@ -15,11 +15,12 @@ from tests.unit.recipe_texts import parse_recipe
 
 from wheelyard.adapters.images.plans import toolchain_build
 from wheelyard.adapters.recipes.folders import list_recipe_files, read_recipe
-from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.records import BuildFilter
 from wheelyard.domain.catalogue.catalogue import Catalogue, choose_toolchains, parse_catalogue
 from wheelyard.domain.catalogue.definition import toolchain_definition
 from wheelyard.domain.catalogue.images import ImageRecord
+from wheelyard.domain.healing.findings import FindingKind
+from wheelyard.domain.healing.log_findings import read_findings
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.merge import merge_rules
 from wheelyard.domain.toolchain import ToolchainName, ToolchainNeed, merge_needs
@@ -143,7 +144,7 @@ def test_definition_changes_with_what_the_toolchain_is(catalogue: Catalogue) -> 
 def test_layer_installs_the_packages_and_says_what_it_holds(catalogue: Catalogue) -> None:
     name, build = toolchain_build(catalogue, ToolchainName.RUST, suite="new", builder=BUILDER)
     assert name.tag.startswith("wheelyard/toolchain-new-rust:")
-    assert "apt-get install --yes --no-install-recommends rustc-web cargo-web" in build.dockerfile
+    assert "apt-get install --yes --no-install-recommends --no-remove rustc-web cargo-web" in build.dockerfile
     assert build.dockerfile.startswith("FROM sha256:b1\n")
     assert build.dockerfile.endswith("USER 1000:1000\n")
     (fact,) = build.files
@@ -186,8 +187,8 @@ async def test_request_whose_floor_is_not_met_is_refused_and_nothing_is_queued(
     ],
 )
 def test_log_that_misses_a_toolchain_says_what_to_put_into_the_recipe(log: str, toolchain: str) -> None:
-    found = diagnose(log)
-    assert found is not None
+    found = read_findings(log)[0]
+    assert (found.kind, found.name) == (FindingKind.TOOLCHAIN, toolchain)
     assert found.remedy == f'Put toolchains = ["{toolchain}"] into the recipe.'
 
 

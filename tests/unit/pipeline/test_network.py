@@ -6,8 +6,8 @@ import pytest
 from tests.fakes.engine import MemoryEngine, Script, ScriptedAgent
 from tests.unit.pipeline_harness import PURE, make_harness, make_wheel
 
-from wheelyard.domain.builds.diagnosis import diagnose
 from wheelyard.domain.builds.network import calls_in_log, name_calls, network_warnings
+from wheelyard.domain.healing.log_findings import explain, read_findings
 from wheelyard.errors import NetworkCall, UntrustedOutputError
 from wheelyard.pipeline.build import build
 from wheelyard.pipeline.job import known
@@ -46,17 +46,15 @@ def test_nothing_called_for_is_no_warning() -> None:
 
 
 def test_calls_alone_are_a_cause() -> None:
-    found = diagnose("it failed", [FILES])
-    assert found is not None
-    assert found.cause.endswith("which builds do not have (files.example.invalid:443)")
-    assert "sources (url, sha256, to)" in found.remedy
+    cause, remedy = explain(read_findings("it failed", [FILES]), [FILES])
+    assert cause.endswith("which builds do not have (files.example.invalid:443)")
+    assert "sources (url, sha256, to)" in remedy
 
 
 def test_calls_stand_beside_a_cause_that_the_log_names() -> None:
-    found = diagnose("fatal error: yaml.h: No such file or directory", [FILES])
-    assert found is not None
-    assert found.cause == "the C header yaml.h is missing"
-    assert "It also called for files.example.invalid:443" in found.remedy
+    cause, remedy = explain(read_findings("fatal error: yaml.h: No such file or directory", [FILES]), [FILES])
+    assert cause == "the C header yaml.h is missing"
+    assert "It also called for files.example.invalid:443" in remedy
 
 
 async def test_build_that_succeeds_all_the_same_has_a_warning(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from wheelyard.errors import (
     WheelyardError,
 )
 from wheelyard.pipeline.build import build
+from wheelyard.pipeline.job import known
 from wheelyard.pipeline.prepare import fetch
 
 
@@ -56,6 +57,34 @@ async def test_wheel_and_epoch_are_kept(pipeline: PipelineHarness) -> None:
     assert built is not None
     assert (built.path.name, built.path.read_bytes(), built.epoch) == (PURE, make_wheel(), 315532800)
     assert built.requirements == ()
+
+
+async def test_modules_that_the_log_says_are_made_are_kept(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.write_log(b"running build_ext\nbuilding 'demo._")
+        await agent.write_log(
+            b"c' extension\nbuilding 'demo._c' extension\n" + b"x" * 5000 + b"\nbuilding 'demo._d\x1b'"
+        )
+        await agent.write_log(b' extension\nbuilding extension "demo._e" failed')
+        await honest_build(agent)
+
+    pipeline.engine.scripts = [script]
+    built = known((await build(pipeline.prepared, pipeline.tools)).built)
+    assert [(one.name, one.line) for one in built.tried] == [
+        ("demo._c", "building 'demo._c' extension"),
+        ("demo._e", 'building extension "demo._e" failed'),
+    ]
+    assert b"x" * 5000 in pipeline.log.data
+
+
+async def test_number_of_tried_modules_is_limited(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.write_log(b"".join(b"building 'm%d' extension\n" % number for number in range(1000)))
+        await honest_build(agent)
+
+    pipeline.engine.scripts = [script]
+    built = known((await build(pipeline.prepared, pipeline.tools)).built)
+    assert len(built.tried) == 500
 
 
 async def test_agent_gets_the_sdist_and_the_recipes_words(pipeline: PipelineHarness) -> None:

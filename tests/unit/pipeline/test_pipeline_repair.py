@@ -17,17 +17,21 @@ from tests.unit.pipeline_harness import (
     honest_repair,
     make_harness,
     make_wheel,
+    pack_wheel,
 )
 
-from wheelyard.domain.builds.expectations import ExtensionSource
+from wheelyard.domain.builds.expectations import ExtensionSource, TriedModule
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.errors import (
+    DownloadFailedError,
     ExtensionMissingError,
     GraftRefusedError,
+    IndexUnavailableError,
     PolicyFloorError,
     RepairFailedError,
     UntrustedOutputError,
 )
+from wheelyard.pipeline import upstream_evidence
 from wheelyard.pipeline.repair import repair
 
 GRAFTED = {
@@ -61,8 +65,15 @@ NATIVE_REPORT = {
     "native_files": ["_c.abi3.so"],
     "grafted": [GRAFTED],
 }
-LOST = ExtensionSource(name="demo._lost", where="setup.py:3", certain=True, required=True)
+LOST = ExtensionSource(name="demo._lost", where="pyproject.toml", certain=True, required=True)
+TRIED = TriedModule(name="demo._tried", line="building 'demo._tried' extension")
 DOUBTFUL = ExtensionSource(name="demo._maybe", where="setup.py:4", certain=True, required=False)
+
+
+def holding(member: str) -> bytes:
+    """Make a wheel of upstream's with one more member."""
+    members = {member: b"", "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"}
+    return pack_wheel(NATIVE, members)
 
 
 def explained(policy: str) -> dict[str, Any]:
@@ -115,12 +126,93 @@ async def test_wheel_that_lost_an_extension_is_refused_with_its_name(pipeline: P
     with pytest.raises(ExtensionMissingError) as caught:
         await repair(pipeline.built(sources=(LOST,)), pipeline.tools)
     assert caught.value.missing == ("demo._lost",)
+    assert caught.value.summary == (
+        "demo 1.0 was built without its extension modules demo._lost. pyproject.toml declares demo._lost."
+    )
+
+
+async def test_wheel_that_lost_what_its_build_tried_is_refused_with_the_line_of_the_log(
+    pipeline: PipelineHarness,
+) -> None:
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    with pytest.raises(ExtensionMissingError, match=r"log says: building 'demo\._tried' extension") as caught:
+        await repair(pipeline.built(tried=(TRIED,)), pipeline.tools)
+    assert caught.value.missing == ("demo._tried",)
+
+
+async def test_wheel_that_lost_what_upstreams_has_is_refused_with_its_file(pipeline: PipelineHarness) -> None:
+    wheel = pipeline.source.add(NATIVE, holding("demo/_maybe.cpython-313-x86_64-linux-gnu.so"))
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    with pytest.raises(ExtensionMissingError) as caught:
+        await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)
+    assert caught.value.evidence == (f"Upstream's {NATIVE} has demo/_maybe.cpython-313-x86_64-linux-gnu.so.",)
+    assert pipeline.parsers.read == [f"upstream's {wheel.filename}"]
+
+
+async def test_wheel_that_lacks_what_upstreams_lacks_too_is_right(pipeline: PipelineHarness) -> None:
+    pipeline.source.add(NATIVE, holding("demo/_c.abi3.so"))
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    repaired = (await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)).repaired
+    assert repaired is not None
+    assert (repaired.warnings, repaired.doubtful) == ((), ())
+
+
+async def test_wheel_without_a_doubt_is_not_compared(pipeline: PipelineHarness) -> None:
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    await repair(pipeline.built(), pipeline.tools)
+    assert pipeline.source.calls == {}
+
+
+async def test_pure_wheel_is_right_where_upstreams_is_pure(pipeline: PipelineHarness) -> None:
+    pipeline.source.add(PURE, make_wheel(PURE))
+    pipeline.engine.scripts = [honest_repair]
+    repaired = (await repair(pipeline.built(PURE, sources=(DOUBTFUL,)), pipeline.tools)).repaired
+    assert repaired is not None
+    assert repaired.warnings == ()
+    assert "fetch" not in pipeline.source.calls
+
+
+async def test_pure_wheel_is_refused_where_upstream_has_native_ones_only(pipeline: PipelineHarness) -> None:
+    pipeline.source.add(NATIVE, holding("demo/_c.abi3.so"))
+    pipeline.engine.scripts = [honest_repair]
+    with pytest.raises(ExtensionMissingError, match=r"has demo/_c\.abi3\.so"):
+        await repair(pipeline.built(PURE), pipeline.tools)
+
+
+@pytest.mark.parametrize("fault", ["project_fault", "fetch_fault", "altered", "junk"])
+async def test_upstream_that_gives_no_evidence_leaves_the_doubt_and_is_noted(
+    pipeline: PipelineHarness, fault: str
+) -> None:
+    pipeline.source.add(NATIVE, b"junk" if fault == "junk" else holding("demo/_maybe.abi3.so"))
+    if fault.endswith("_fault"):
+        error = {
+            "project_fault": IndexUnavailableError(index="upstream", reason="it is down"),
+            "fetch_fault": DownloadFailedError(what=NATIVE, tried=["it is down"]),
+        }[fault]
+        setattr(pipeline.source, fault, error)
+    pipeline.source.altered = fault == "altered"
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    repaired = (await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)).repaired
+    assert repaired is not None
+    assert (repaired.warnings, repaired.doubtful) == (("It has no demo._maybe (setup.py:4).",), ("demo._maybe",))
+    assert "The wheel is not compared with upstream's" in pipeline.log.text
+
+
+async def test_large_wheel_of_upstreams_is_not_fetched(
+    pipeline: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_evidence, "_MAX_BYTES", 10)
+    pipeline.source.add(NATIVE, holding("demo/_maybe.abi3.so"))
+    pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
+    assert (await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)).repaired is not None
+    assert "fetch" not in pipeline.source.calls
 
 
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
         (["demo._a", "demo._b"], "demo 1.0 was built without its extension modules demo._a, demo._b."),
+        (["_c"] * 22, f"demo 1.0 was built without its extension modules {', '.join(['_c'] * 20)} and 2 more."),
         (["any native file, though"], "demo 1.0 was built without any native file, though."),
     ],
 )
@@ -128,10 +220,12 @@ def test_what_is_missing_is_said_in_a_sentence(missing: list[str], said: str) ->
     assert ExtensionMissingError(wheel="demo 1.0", missing=missing).summary == said
 
 
-async def test_pure_wheel_of_native_sources_is_refused(pipeline: PipelineHarness) -> None:
+async def test_pure_wheel_of_sources_that_a_program_builds_is_a_warning(pipeline: PipelineHarness) -> None:
     pipeline.engine.scripts = [honest_repair]
-    with pytest.raises(ExtensionMissingError, match=r"demo\._maybe"):
-        await repair(pipeline.built(PURE, sources=(DOUBTFUL,)), pipeline.tools)
+    repaired = (await repair(pipeline.built(PURE, sources=(DOUBTFUL,)), pipeline.tools)).repaired
+    assert repaired is not None
+    warning = "It is pure, though its sdist may hold extension modules: demo._maybe (setup.py:4)."
+    assert repaired.warnings == (warning,)
 
 
 async def test_pure_wheel_that_the_recipe_allows_passes(tmp_path: Path) -> None:
@@ -212,8 +306,8 @@ async def test_what_is_doubtful_is_a_warning_in_report_and_log(pipeline: Pipelin
     pipeline.engine.scripts = [returning(NATIVE_REPAIRED, NATIVE_REPORT)]
     repaired = (await repair(pipeline.built(sources=(DOUBTFUL,)), pipeline.tools)).repaired
     assert repaired is not None
-    assert repaired.warnings == ("It has no demo._maybe.",)
-    assert "==> warning: It has no demo._maybe." in pipeline.log.text
+    assert repaired.warnings == ("It has no demo._maybe (setup.py:4).",)
+    assert "==> warning: It has no demo._maybe (setup.py:4)." in pipeline.log.text
 
 
 @pytest.mark.parametrize(

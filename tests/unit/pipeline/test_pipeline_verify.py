@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.fakes.engine import ScriptedAgent
+from tests.fakes.engine import Script, ScriptedAgent
 from tests.unit.pipeline_harness import PURE_TAGGED, PipelineHarness, honest_verify, make_wheel
 
-from wheelyard.domain.builds.expectations import ExtensionSource
 from wheelyard.domain.recipes.effective import EffectiveRecipe, RecipeFile
 from wheelyard.errors import (
     ExtensionMissingError,
@@ -127,14 +126,7 @@ async def test_what_was_let_pass_is_told_and_what_is_lost_is_sent(pipeline: Pipe
 
     pipeline.engine.scripts = [script]
     job = pipeline.repaired()
-    said = [("demo._lost", True), ("demo._hint", False), (None, True), ("src._kept", True), ("demo._absent", True)]
-    sources = [ExtensionSource(name=name, where="setup.py", certain=certain, required=False) for name, certain in said]
-    job = job.knowing(
-        built=replace(known(job.built), sources=tuple(sources)),
-        repaired=replace(known(job.repaired), extensions=("demo._kept",)),
-    )
-    pipeline.order = replace(pipeline.order, recipe=EffectiveRecipe(absent_extensions=("demo._absent",)))
-    job = replace(job, claim=replace(job.claim, order=pipeline.order))
+    job = job.knowing(repaired=replace(known(job.repaired), doubtful=("demo._lost",)))
     wheel = known((await verify(job, pipeline.tools)).wheel)
     assert seen["lost"] == ["demo._lost"]
     assert wheel.warnings[-6:] == (
@@ -155,6 +147,13 @@ def test_missing_library_of_the_host_leads_to_the_recipes_key_for_it() -> None:
     error = VerifyFailedError(wheel="demo 1.0", problems=["import other: no", problem])
     assert "libglib-2.0.so.0 is neither in the wheel nor in a bare image" in error.hint
     assert "test.apt" in error.hint
+
+
+def test_all_missing_libraries_are_named_and_not_too_many() -> None:
+    names = [f"lib{number}.so.1" for number in range(7)]
+    error = VerifyFailedError(wheel="demo 1.0", problems=["import demo: no"], missing_libraries=names)
+    assert "lib0.so.1, lib1.so.1, lib2.so.1, lib3.so.1, lib4.so.1 and 2 more are neither" in error.hint
+    assert "repair.graft" in error.hint
 
 
 def test_module_that_fails_by_itself_leads_to_the_modules_to_import() -> None:
@@ -197,11 +196,130 @@ async def test_wheel_that_does_not_work_is_not_described(
         await verify(pipeline.repaired(), pipeline.tools)
 
 
+def wanting(*modules: object) -> Script:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("need", modules=list(modules))
+        answer = await agent.receive()
+        agent.send("report", imported=["demo", *answer["requirements"], *sorted(agent.files)], remarks=[])
+
+    return script
+
+
+async def test_project_of_a_module_that_the_wheel_does_not_require_goes_in_beside_it(
+    pipeline: PipelineHarness,
+) -> None:
+    pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
+    pipeline.engine.scripts = [wanting("six", "no_such_thing", "demo")]
+    wheel = known((await verify(pipeline.repaired(), pipeline.tools)).wheel)
+    assert wheel.imported_modules == ("demo", "six", PURE_TAGGED, SIX, "uv")
+    assert "no-such-thing, which a module wants, cannot be installed beside the wheel" in pipeline.log.text
+
+
+@pytest.mark.parametrize("modules", [["six"] * 6, ["six @ file:///x"], ["-r"], ["x" * 101], [5]])
+async def test_request_for_anything_but_a_few_modules_is_refused(
+    pipeline: PipelineHarness, modules: list[object]
+) -> None:
+    pipeline.engine.scripts = [wanting(*modules)]
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)
+    assert pipeline.resolver.calls["resolve"] <= 1
+
+
+async def test_modules_are_asked_for_once(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        for _ in range(2):
+            agent.send("need", modules=["six"])
+            await agent.receive()
+
+    pipeline.resolver.wheels = [pipeline.source.add(SIX, b"six")]
+    pipeline.engine.scripts = [script]
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)
+
+
 @pytest.mark.parametrize("fields", [{}, {"imported": "demo"}, {"imported": [1]}])
 async def test_report_without_imports_proves_nothing(pipeline: PipelineHarness, fields: dict[str, Any]) -> None:
     async def script(agent: ScriptedAgent) -> None:
         await agent.receive()
         agent.send("report", **fields)
+
+    pipeline.engine.scripts = [script]
+    with pytest.raises(UntrustedOutputError):
+        await verify(pipeline.repaired(), pipeline.tools)
+
+
+async def test_missing_libraries_and_modules_are_data_and_only_what_can_be_a_name(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send(
+            "failure",
+            code="verify-failed",
+            problems=["import demo: no"],
+            missing_libraries=["libexpat.so.1", "lib a", 5, "libexpat.so.1", "libb.so.2\n", "x" * 201],
+            missing_modules=["psycopg.pq", "not a module", "psycopg"],
+        )
+
+    pipeline.engine.scripts = [script]
+    with pytest.raises(VerifyFailedError) as caught:
+        await verify(pipeline.repaired(), pipeline.tools)
+    assert caught.value.missing_libraries == ("libexpat.so.1",)
+    assert caught.value.missing_modules == ("psycopg.pq", "psycopg")
+
+
+PACKAGES = {"libc.so.6": "libc6", "libexpat.so.1": "libexpat1", "libglib-2.0.so.0": "libglib2.0-0"}
+BARE_LACKS = ["libexpat.so.1", "libglib-2.0.so.0", "libneighbour.so.1"]
+
+
+async def test_wheel_says_what_its_host_must_have(pipeline: PipelineHarness) -> None:
+    """What the recipe had installed and a bare image lacks; a neighbour's library is no library of the host."""
+    seen: list[dict[str, Any]] = []
+
+    async def proof(agent: ScriptedAgent) -> None:
+        seen.append(await agent.receive())
+        agent.send("report", imported=["demo"], remarks=[], missing_libraries=["libown.so.1"], packages=PACKAGES)
+
+    async def bare(agent: ScriptedAgent) -> None:
+        seen.append({**await agent.receive(), "files": set(agent.files)})
+        agent.send("report", missing_libraries=BARE_LACKS)
+
+    recipe = EffectiveRecipe(test_apt=("libglib2.0-0", "libexpat1"), excluded_libraries=("libown.so.*",))
+    pipeline.order = replace(pipeline.order, recipe=recipe)
+    pipeline.engine.scripts = [proof, bare]
+    job = pipeline.repaired()
+    job = job.knowing(repaired=replace(known(job.repaired), is_pure=False))
+    wheel = known((await verify(job, pipeline.tools)).wheel)
+    assert seen[0]["names_packages"]
+    assert (seen[1]["kind"], seen[1]["files"]) == ("libraries", {PURE_TAGGED})
+    assert pipeline.engine.runs[-1].image == pipeline.images.asked[-1] == "runtime-bookworm-3.13"
+    assert [(need.soname, need.package) for need in wheel.host_libraries] == [
+        ("libexpat.so.1", "libexpat1"),
+        ("libglib-2.0.so.0", "libglib2.0-0"),
+        ("libown.so.1", None),
+    ]
+    reasons = [need.reason for need in wheel.host_libraries]
+    assert reasons[0] == "its policy promises it on every host, so it was not grafted"
+    assert "one registry of types" in reasons[1]
+    assert reasons[2] == "its recipe excludes it"
+
+
+async def test_bare_image_is_only_asked_if_the_recipe_had_packages_installed(pipeline: PipelineHarness) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", imported=["demo"], remarks=[], missing_libraries=["liba.so.1"], packages={})
+
+    pipeline.engine.scripts = [script]
+    (need,) = known((await verify(pipeline.repaired(), pipeline.tools)).wheel).host_libraries
+    assert (need.soname, need.package) == ("liba.so.1", None)
+    assert pipeline.images.asked == []
+
+
+@pytest.mark.parametrize("packages", [[], {"lib a": "x"}, {"liba.so.1": 5}, {"liba.so.1": "a b"}, {"liba.so.1": "x\n"}])
+async def test_packages_that_are_none_are_refused(pipeline: PipelineHarness, packages: object) -> None:
+    async def script(agent: ScriptedAgent) -> None:
+        await agent.receive()
+        agent.send("report", imported=["demo"], remarks=[], packages=packages)
 
     pipeline.engine.scripts = [script]
     with pytest.raises(UntrustedOutputError):

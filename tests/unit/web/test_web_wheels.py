@@ -111,6 +111,8 @@ async def test_wheel_shows_its_metadata_and_its_provenance_in_full(harness: WebH
         build.wheel.runtime_image,
         grafted.source_package,
         grafted.sha256,
+        "beyond the policy",
+        "(libglib2.0-0): it has one main loop.",
     ):
         assert str(text) in page.text, text
     assert page.find("h1") == [{"class": "file"}]
@@ -163,6 +165,7 @@ async def test_pages_with_more_than_they_can_show_stay_small(harness: WebHarness
         extensions=tuple(f"module_{n}{'x' * 300}" for n in range(3000)),
         imported_modules=tuple(f"module_{n}" for n in range(9000)),
         grafted=build.wheel.grafted * 300,
+        host_libraries=build.wheel.host_libraries * 300,
         build_requirements=build.wheel.build_requirements * 900,
     )
     harness.api.state.find(ids["succeeded"]).change(wheel=many)

@@ -11,16 +11,14 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
 from wheelyard.adapters.recipes.checkout import RecipeCheckout
 from wheelyard.domain.recipes.problems import TextProblem
 from wheelyard.domain.recipes.recipe import Naming, Recipe, judge_text, lint_recipe
-from wheelyard.domain.recipes.source import RecipeStatus, SourceStatus
+from wheelyard.domain.recipes.source import RECIPE_FILE, RecipeStatus, SourceStatus, name_of_file, project_of
 from wheelyard.errors import RecipeInvalidError, RecipesUnavailableError
 
-RECIPE_FILE: Final = "recipe.toml"
-"""The recipe's own file, where a recipe is a folder."""
 FILE_FOLDERS: Final = ("patches", "hooks", "tests")
 """Other folders that a recipe's folder may contain."""
 _LARGEST_RECIPE: Final = 4 << 20
@@ -137,7 +135,7 @@ def judge_recipe(file: Path, *, suites: Collection[str] | None) -> tuple[Recipe 
         file: The recipe.
         suites: The suites that it may name; any if it is None.
     """
-    project, written = project_of(file), _name_of(file)
+    project, written = project_of(file), name_of_file(file)
     if written != project:
         wanted = project if file.name == RECIPE_FILE else f"{project}.toml"
         problem = f"{written!r} is not normalised, so name it {wanted}"
@@ -160,15 +158,6 @@ def describe_recipe(file: Path, *, suites: Collection[str] | None = None) -> Rec
         return RecipeStatus(name=project, source=str(file), text=text, problems=error.problems)
     remarks = tuple(map(str, lint_recipe(recipe)))
     return RecipeStatus(name=project, source=str(file), text=text, files=tuple(sorted(recipe.files)), remarks=remarks)
-
-
-def project_of(file: Path) -> NormalizedName:
-    """Return the project that a recipe's file is named after."""
-    return canonicalize_name(_name_of(file))
-
-
-def _name_of(file: Path) -> str:
-    return file.parent.name if file.name == RECIPE_FILE else file.stem
 
 
 def _text_of(file: Path) -> str:

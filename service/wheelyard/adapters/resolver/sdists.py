@@ -17,7 +17,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from wheelyard.domain.recipes.sdist_facts import SdistContents, is_telling
+from wheelyard.domain.healing.prediction import predict_needs
+from wheelyard.domain.sdist.contents import SdistContents, is_built, is_code, is_telling
+from wheelyard.domain.sdist.need import Need
 from wheelyard.errors import InvalidSdistError
 from wheelyard.zip_files import MAX_MEMBERS, open_zip
 
@@ -163,26 +165,65 @@ def _is_at_top(name: str, file: str) -> bool:
 
 _MAX_TEXT: Final = 1 << 20
 _MAX_TEXTS: Final = 16 << 20
-"""How much of all texts together is kept, in bytes."""
+"""How much of all texts that describe the build is kept, in bytes."""
+_MAX_CODE: Final = 256 << 10
+"""How much of a source is kept, in bytes: includes are at its beginning."""
+_MAX_CODES: Final = 24 << 20
+_MAX_SOURCES: Final = 4000
+
+
+class _Texts:
+    """The texts that are kept of an sdist, within limits."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self._left = _MAX_TEXTS
+        self._left_of_code = _MAX_CODES
+        self._sources = 0
+
+    def add(self, path: str, read: Callable[[], bytes]) -> None:
+        """Keep a file's text if it says something of the build."""
+        if is_telling(path) and self._left > 0:
+            self._left -= self._keep(path, read()[:_MAX_TEXT])
+        elif is_code(path) and self._left_of_code > 0 and self._sources < _MAX_SOURCES:
+            self._sources += 1
+            self._left_of_code -= self._keep(path, read()[:_MAX_CODE])
+        elif path.endswith(".py") and is_built(path) and self._left > 0:
+            # A script of cffi may have any name.
+            content = read()[:_MAX_CODE]
+            if b"set_source(" in content:
+                self._left -= self._keep(path, content)
+
+    def _keep(self, path: str, content: bytes) -> int:
+        self.texts[path] = content.decode(errors="replace")
+        return len(content)
 
 
 def read_sdist(archive: Path, *, filename: str) -> SdistContents:
-    """Return an sdist's members and the texts that describe how it is built; raise InvalidSdistError."""
+    """Return an sdist's members, the texts that describe how it is built, and its sources; raise InvalidSdistError."""
     names: list[str] = []
-    texts: dict[str, str] = {}
-    left = _MAX_TEXTS
+    kept = _Texts()
     try:
         with open_members(archive, filename=filename) as members:
             for name, read in members:
                 if read is not None:
                     path = _below_top(name)
                     names.append(path)
-                    if left > 0 and is_telling(path):
-                        texts[path] = read()[:_MAX_TEXT].decode(errors="replace")
-                        left -= len(texts[path])
+                    kept.add(path, read)
     except UNREADABLE as error:
         raise InvalidSdistError(file=filename, reason=f"it cannot be read ({error})") from error
-    return SdistContents(names=tuple(names), texts=texts)
+    return SdistContents(names=tuple(names), texts=kept.texts)
+
+
+def read_needs(path: Path) -> tuple[Need, ...]:
+    """Return what an sdist's build needs and a builder lacks; nothing if the sdist cannot be read.
+
+    Its cost is limited but not small, so it belongs into a parser process.
+    """
+    try:
+        return predict_needs(read_sdist(path, filename=path.name))
+    except InvalidSdistError:
+        return ()
 
 
 def _below_top(name: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from wheelyard.api.schemas.base import View
+from wheelyard.api.schemas.findings import LogFindingView
 from wheelyard.api.schemas.healing import HealingView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.build import Stage, Status, Wheel
@@ -41,6 +42,8 @@ class FailureView(View):
     """True if the same request can succeed later without any change."""
     log_excerpt: str
     """The relevant lines of the log, at most forty; may be empty."""
+    findings: tuple[LogFindingView, ...] = ()
+    """Everything that the stage's output says is missing or wrong, the most specific first; at most forty."""
 
 
 class StageTimingView(View):
@@ -93,6 +96,19 @@ class GraftedLibraryView(View):
     """Files that require it: paths inside the wheel, and names of other grafted libraries."""
     chain: tuple[str, ...]
     """The shortest dependency chain from one of the project's files to this library, including both."""
+    beyond_policy: bool
+    """True if the wheel's policy promises it on every host, and it was grafted because bare hosts lack it."""
+
+
+class HostLibraryView(View):
+    """A shared library that the wheel needs of its host beyond a bare one."""
+
+    soname: str
+    """The name that the wheel's files require, such as ``libglib-2.0.so.0``."""
+    package: str | None
+    """The suite's package that has it; null if it was not there when the wheel was tested."""
+    reason: str
+    """Why it is not in the wheel, as a part of a sentence."""
 
 
 class PolicyNeedView(View):
@@ -161,6 +177,8 @@ class WheelView(View):
     """Modules that the verification imported in the bare runtime image."""
     warnings: tuple[str, ...]
     """Warnings for users, one sentence each."""
+    host_libraries: tuple[HostLibraryView, ...]
+    """Libraries that its host must have, and that neither the wheel nor a bare image has."""
     builder_image: str
     runtime_image: str
     level: Level

@@ -1,4 +1,4 @@
-"""Options and help of the ``recipe`` commands, which need no running service."""
+"""Options and help of the ``recipe`` commands: those of this host, and those that change the service's own recipes."""
 # ruff: noqa: D301, PLC0415  "\b" keeps lines of help apart and must reach typer as one character; and what a
 # command needs is imported when it runs, so that --help takes a fraction of a second.
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wheelyard.cli.commands.options import JsonOption, complete_platform, complete_python
+from wheelyard.cli.commands.options import JsonOption, UrlOption, complete_platform, complete_python
 
 FolderOption = Annotated[
     Path | None,
@@ -32,7 +32,20 @@ PlatformOption = Annotated[
     ),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Check, explain, draft and try recipes.")
+SeenRevision = Annotated[
+    int | None,
+    typer.Option(
+        "--revision",
+        min=0,
+        metavar="NUMBER",
+        help="The revision that the change is based on, 0 for none; another one is refused. Default: no check.",
+    ),
+]
+ProjectName = Annotated[str, typer.Argument(metavar="NAME", help="The project.")]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Check, explain, draft and try recipes; store and adopt them in the service."
+)
 
 
 @app.command()
@@ -131,3 +144,120 @@ def check(  # noqa: PLR0913  (typer's form of options)
 
     options = TrialOptions(python=python, platform=platform, folder=folder, keep=keep)
     raise typer.Exit(try_recipe(release, options, as_json=as_json))
+
+
+@app.command()
+def adopt(
+    name: ProjectName,
+    *,
+    build: Annotated[
+        str | None,
+        typer.Option("--build", metavar="ID", help="A healed build. Default: the newest one that has succeeded."),
+    ] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Make the recipe of a healed build the project's recipe, and print it.
+
+    It is stored in the service's database. If the project has a recipe already, the build's rules are added to it. An
+    equal request then gets the healed wheel; nothing is built anew.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard recipe adopt pyfftw
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.stored_recipes import adopt_recipe
+
+    with open_client(url) as client:
+        raise typer.Exit(adopt_recipe(client, name, build=build, as_json=as_json))
+
+
+@app.command()
+def put(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe, named after its project.")],
+    *,
+    revision: SeenRevision = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """Store a recipe in the service's database, where it replaces that of a folder or a git repository.
+
+    A recipe with patches, hooks or test files is refused: only its text is stored.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard recipe put shapely.toml
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.stored_recipes import put_recipe
+
+    with open_client(url) as client:
+        raise typer.Exit(put_recipe(client, file, revision=revision, as_json=as_json))
+
+
+@app.command()
+def remove(
+    name: ProjectName, *, revision: SeenRevision = None, as_json: JsonOption = False, url: UrlOption = None
+) -> None:
+    """Remove a recipe from the service's database. The recipe of a folder or git repository counts again."""
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.stored_recipes import remove_recipe
+
+    with open_client(url) as client:
+        raise typer.Exit(remove_recipe(client, name, revision=revision, as_json=as_json))
+
+
+@app.command()
+def history(
+    name: ProjectName,
+    *,
+    revision: Annotated[
+        int | None, typer.Option("--revision", min=1, metavar="NUMBER", help="Print the text of this revision.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Maximum number to show.")] = 20,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+) -> None:
+    """List the revisions of a recipe in the service's database, newest first, with who made each.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard recipe history shapely
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.stored_recipes import show_history
+
+    with open_client(url) as client:
+        raise typer.Exit(show_history(client, name, revision=revision, limit=limit, as_json=as_json))
+
+
+@app.command()
+def export(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The project. Default: all.")] = None,
+    *,
+    folder: Annotated[
+        Path | None, typer.Option("--to", metavar="FOLDER", help="Folder of recipes, such as your checkout.")
+    ] = None,
+    as_patch: Annotated[
+        bool,
+        typer.Option("--patch", help="Write nothing; print the changes to the folder as a patch for 'git apply'."),
+    ] = False,
+    url: UrlOption = None,
+) -> None:
+    """Write the recipes of the service's database into a folder, one file each.
+
+    Files that are there are replaced. Without --to, a patch is for an empty folder.
+
+    \b
+    [bold]Example[/bold]
+    wheelyard recipe export --to recipes
+    wheelyard recipe export shapely --to recipes --patch
+    """
+    from wheelyard.cli.client import open_client
+    from wheelyard.cli.stored_recipes import export_recipes
+
+    if folder is None and not as_patch:
+        raise typer.BadParameter("Give a folder with --to, or ask for a patch with --patch.")
+    with open_client(url) as client:
+        raise typer.Exit(export_recipes(client, name, folder=folder, as_patch=as_patch))

@@ -5,6 +5,7 @@ from wheelyard.domain.builds.build import Build, BuildOrder
 from wheelyard.domain.builds.records import Token
 from wheelyard.domain.index.check import Difference
 from wheelyard.domain.prebuilds.prebuild import Prebuild
+from wheelyard.domain.recipes.revision import RecipeRevision
 
 
 def creation_of(token: Token, by: str) -> Change:
@@ -59,3 +60,13 @@ def prebuild_of(prebuild: Prebuild) -> Change:
 def end_of(prebuild: Prebuild, by: str) -> Change:
     """Return the audit entry of a cancelled request."""
     return Change(actor=by, action=Action.PREBUILD_CANCELLED, object=prebuild.id)
+
+
+def recipe_change(revision: RecipeRevision) -> Change:
+    """Return the audit entry of a new revision of a recipe."""
+    details = {"revision": str(revision.number)}
+    if revision.build_id is not None:
+        details["build"] = revision.build_id
+    saved = Action.RECIPE_ADOPTED if revision.build_id else Action.RECIPE_SAVED
+    action = Action.RECIPE_REMOVED if revision.text is None else saved
+    return Change(actor=revision.by, action=action, object=revision.project, details=details)

@@ -21,7 +21,7 @@ _WAYLAND: Final = "its proxies and events pass between toolkit, driver and appli
 _TOOLKIT: Final = "it registers types with GLib and connects to the display, both once in a process"
 
 _TABLE: Final = (
-    # glibc. https://sourceware.org/glibc/wiki/Release/2.34 moved most of them into libc.so.6.
+    # glibc, whose parts need internal symbols of each other: https://github.com/pypa/auditwheel/issues/406
     *((name, False, _LIBC) for name in ("ld-linux*.so.*", "ld64.so.*", "libc.so.6", "libm.so.6", "libmvec.so.1")),
     *((name, False, _LIBC) for name in ("libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1")),
     *((name, False, _LIBC) for name in ("libresolv.so.2", "libanl.so.1", "libnsl.so.1", "libthread_db.so.1")),
@@ -33,9 +33,9 @@ _TABLE: Final = (
         False,
         "it unwinds the stack through all modules of a process, with one register of their frames",
     ),
-    # https://gcc.gnu.org/wiki/Atomic/GCCMM
+    # https://reviews.llvm.org/D47606 has the same of LLVM's.
     ("libatomic.so.1", False, "its locks guard an object only if all of a process lock in the same table"),
-    # GLib and what is built on it. https://bugzilla.gnome.org/show_bug.cgi?id=681026
+    # GLib and what is built on it.
     *((f"lib{name}-2.0.so.0", False, _GLIB) for name in ("glib", "gobject", "gio", "gmodule", "gthread")),
     *((name, False, _TOOLKIT) for name in ("libgdk-*.so.*", "libgdk_pixbuf-*.so.*", "libgtk-*.so.*")),
     # X11 and its extensions.

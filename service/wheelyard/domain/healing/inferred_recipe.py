@@ -18,7 +18,6 @@ _FIELDS: Final = {
     "build-constraints": "build_constraints",
     "repair.graft": "grafted_beyond_policy",
     "test.apt": "test_apt",
-    "test.requires": "test_requires",
 }
 """The field of the effective recipe for each key that may be inferred."""
 OF_ONE_RELEASE: Final = frozenset({"build-constraints"})

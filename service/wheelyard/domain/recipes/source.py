@@ -2,9 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final, Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelyard.domain.recipes.revision import RecipeRevision
 
 _SCHEME: Final = re.compile(r"git\+(https|http|ssh|file)")
 _LOGIN_SCHEMES: Final = frozenset({"http", "https"})
@@ -78,6 +82,20 @@ def parse_recipe_source(text: str) -> RecipeSource:
     return GitSource.parse(text) if text.startswith("git+") else Path(text)
 
 
+RECIPE_FILE: Final = "recipe.toml"
+"""The recipe's own file, where a recipe is a folder."""
+
+
+def project_of(file: PurePath) -> NormalizedName:
+    """Return the project that a recipe's file is named after."""
+    return canonicalize_name(name_of_file(file))
+
+
+def name_of_file(file: PurePath) -> str:
+    """Return the name of a recipe's file or folder, normalised or not."""
+    return file.parent.name if file.name == RECIPE_FILE else file.stem
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceStatus:
     """The status of a place of recipes."""
@@ -96,7 +114,7 @@ class RecipeStatus:
 
     name: str
     source: str
-    """The file."""
+    """The file, or the revision in the service's database."""
     text: str
     files: tuple[str, ...] = ()
     """Paths of its patches, scripts and test files."""
@@ -104,3 +122,7 @@ class RecipeStatus:
     """All its problems; if there are any, the project is not built."""
     remarks: tuple[str, ...] = ()
     """Parts of it that have no effect; it can be used nevertheless."""
+    revision: RecipeRevision | None = None
+    """Its revision in the service's database; None for a recipe of a folder or a repository."""
+    replaces: str = ""
+    """The file of a folder or a repository that this revision replaces; empty if there is none."""

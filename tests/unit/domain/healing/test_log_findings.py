@@ -2,7 +2,8 @@
 
 import pytest
 
-from wheelyard.domain.builds.diagnosis import diagnose
+from wheelyard.domain.healing.findings import Finding
+from wheelyard.domain.healing.log_findings import host_findings, read_findings
 
 PKGCONF = """\
 Package libexample was not found in the pkg-config search path.
@@ -95,6 +96,10 @@ PROJ = "ERROR: Minimum supported PROJ version is 9.4.0, installed version is 9.1
 FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flang-new'], ['flang'], ['nvfortran']]"
 
 
+def first_of(log: str) -> Finding | None:
+    return next(iter(read_findings(log)), None)
+
+
 @pytest.mark.parametrize(
     ("log", "cause", "remedy"),
     [
@@ -121,7 +126,7 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
             "it wants raqm >=0.10.4, and the builder has 0.7.0",
             "newer suite",
         ),
-        ("/usr/bin/ld.gold: error: cannot find -lz", None, ""),
+        ("/usr/bin/ld.gold: error: cannot find -lz", "the library z is missing", "zlib1g-dev"),
         ("/usr/bin/ld.bfd: cannot find -lstdc++", "the library stdc++ is missing", "libstdc++.so"),
         ("Error: pg_config executable not found.", "the program pg_config is missing", "libpq-dev"),
         ("/bin/sh: 1: mysql_config: not found", "the program mysql_config is missing", "default-libmysqlclient-dev"),
@@ -132,7 +137,7 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
         (MYSQLCLIENT, "pkg-config does not know mysqlclient", "default-libmysqlclient-dev"),
         ("Exception: Can not find valid pkg-config name.", "pkg-config does not know a library", "-dev package"),
         (PYTHON_PRCTL, "the development files of libcap are missing", "libcap-dev"),
-        (LXML, "the development files of libxml2 and libxslt are missing", 'apt = ["libxml2-dev", "libxslt1-dev"]'),
+        (LXML, "the development files of libxml2 are missing", 'apt = ["libxml2-dev"]'),
         (PILLOW, "the library jpeg is missing", "libjpeg62-turbo-dev"),
         ("__main__.RequiredDependencyException: jpeg", "the library jpeg is missing", "libjpeg62-turbo-dev"),
         ("DistutilsError: xmlsec1 is not installed or not in path.", "xmlsec1 is not installed", "libxmlsec1-dev"),
@@ -169,7 +174,7 @@ FORTRAN = "../meson.build:1:0: ERROR: Unknown compiler(s): [['gfortran'], ['flan
     ],
 )
 def test_message_is_explained(log: str, cause: str | None, remedy: str) -> None:
-    found = diagnose(f"creating build\n{log}\nERROR Backend subprocess exited\n")
+    found = first_of(f"creating build\n{log}\nERROR Backend subprocess exited\n")
     assert (found is None) is (cause is None)
     if found is not None and cause is not None:
         assert cause in found.cause
@@ -188,11 +193,11 @@ def test_message_is_explained(log: str, cause: str | None, remedy: str) -> None:
     ],
 )
 def test_what_is_not_recognised_is_not_guessed(log: str) -> None:
-    assert diagnose(log) is None
+    assert first_of(log) is None
 
 
 def test_missing_header_says_more_than_the_command_that_failed_for_it() -> None:
-    found = diagnose(
+    found = first_of(
         "ModuleNotFoundError: No module named 'docs'\n"
         "a.c:1:10: fatal error: yaml.h: No such file or directory\n"
         "error: command '/usr/bin/gcc' failed with exit code 1\n"
@@ -202,16 +207,75 @@ def test_missing_header_says_more_than_the_command_that_failed_for_it() -> None:
 
 
 def test_first_missing_header_is_the_one_that_is_named() -> None:
-    found = diagnose("".join(f"fatal error: {name}.h: No such file or directory\n" for name in ("one", "two")))
+    found = first_of("".join(f"fatal error: {name}.h: No such file or directory\n" for name in ("one", "two")))
     assert found is not None
     assert "one.h" in found.cause
 
 
 def test_braces_in_a_log_are_only_text() -> None:
-    found = diagnose('x.c:1:2: error: #error "{0} and {missing}"')
+    found = first_of('x.c:1:2: error: #error "{0} and {missing}"')
     assert found is not None
     assert found.cause == "its source refuses to be compiled here: {0} and {missing}"
 
 
 def test_log_without_line_ends_is_read_in_reasonable_time() -> None:
-    assert diagnose("Package " * 8000 + "make sure the " * 4000 + "a" * 60000) is None
+    assert first_of("Package " * 8000 + "make sure the " * 4000 + "a" * 60000) is None
+
+
+def test_what_is_one_sentence_of_a_log_can_be_several_findings() -> None:
+    assert [(one.name, one.line) for one in read_findings(LXML)] == [
+        ("libxml2", "Error: Please make sure the libxml2 and libxslt development packages are installed."),
+        ("libxslt", "Error: Please make sure the libxml2 and libxslt development packages are installed."),
+    ]
+
+
+def test_all_findings_are_told_once_each_the_most_specific_first() -> None:
+    missing = "".join(f"{one}.c:1:10: fatal error: {one}.h: No such file or directory\n" for one in ("b", "a", "b"))
+    found = read_findings(f"error: command '/usr/bin/gcc' failed with exit code 1\n{PKGCONF}{missing}{FORTRAN}")
+    assert [(one.kind.value, one.name) for one in found] == [
+        ("header-missing", "b.h"),
+        ("header-missing", "a.h"),
+        ("pkg-config-missing", "libexample"),
+        ("toolchain-missing", "fortran"),
+        ("command-failed", ""),
+    ]
+
+
+def test_at_most_forty_findings_are_kept() -> None:
+    log = "".join(f"fatal error: {number}.h: No such file or directory\n" for number in range(1000))
+    assert len(read_findings(log)) == 40
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "fatal error: a/../../b.h: No such file or directory",
+        "Package '-oDebug' not found",
+        "/usr/bin/ld: cannot find --version",
+        "No package '../x' found",
+        f"fatal error: {'a' * 150}.h: No such file or directory",
+    ],
+)
+def test_names_that_are_not_safe_are_not_handed_on(log: str) -> None:
+    assert [one.name for one in read_findings(log)] == []
+
+
+def test_colours_and_control_characters_are_not_handed_on() -> None:
+    (found,) = read_findings("\x1b[1ma.c:1:1: \x1b[31mfatal error: \x1b[mx.h: No such file or directory\a\x00\n")
+    assert (found.name, found.line) == ("x.h", "a.c:1:1: fatal error: x.h: No such file or directory")
+
+
+def test_problems_of_a_proof_name_libraries_and_modules() -> None:
+    found = host_findings(
+        [
+            "import of a: ImportError: libexpat.so.1: cannot open shared object file: No such file or directory",
+            "import of b: ModuleNotFoundError: No module named 'psycopg'",
+            "import of c: ImportError: c.so: undefined symbol: sqlite3_open",
+            "import of d: ImportError: libexpat.so.1: cannot open shared object file: No such file or directory",
+        ]
+    )
+    assert [(one.kind.value, one.name) for one in found] == [
+        ("host-library-missing", "libexpat.so.1"),
+        ("python-module-missing", "psycopg"),
+        ("command-failed", "sqlite3_open"),
+    ]

@@ -1,0 +1,642 @@
+"""The messages by which compilers, build systems and backends say what they lack: data, the most specific first.
+
+They report in prose only, so it is prose that is searched. There are no rules for single projects: those belong into
+recipes.
+"""
+
+from typing import Final
+
+from wheelyard.domain.healing.findings import FindingKind
+from wheelyard.domain.healing.signs import DEV_PACKAGE_OF, MODULE_CAUSE, MODULE_REMEDY, NEWER_SUITE, sign
+from wheelyard.domain.recipes.system_packages import debian_package, package_of_header, package_of_program
+
+_HEADER_REMEDY: Final = "Put the Debian -dev package that holds {0} into the recipe's apt list (apt-file search {0})."
+_HEADER_CAUSE: Final = "the C header {0} is missing"
+_LIBRARY_CAUSE: Final = "the library {0} is missing"
+_LIBRARY_REMEDY: Final = "Put the Debian -dev package that holds lib{0}.so into the recipe's apt list."
+_PC_CAUSE: Final = "pkg-config does not know {0}"
+_PC_REMEDY: Final = "Put the Debian -dev package that holds {0}.pc into the recipe's apt list."
+_PROGRAM_CAUSE: Final = "the program {0} is missing"
+_PROGRAM_REMEDY: Final = "Put the Debian package that holds {0} into the recipe's apt list (apt-file search bin/{0})."
+_CMAKE_CAUSE: Final = "CMake does not find {0}"
+_OLD_CAUSE: Final = "it wants {0} {1}, and the builder has {2}"
+_BOUNDED_PC: Final = r"([\w.+-]{1,100}+)(?: ?(>=|<=|=|>|<) ?([\w.+~-]{1,40}+))?+"
+"""A name of pkg-config, and maybe a bound of its version."""
+
+HEADERS: Final = (
+    # gcc
+    sign(
+        FindingKind.HEADER,
+        r"fatal error: ([\w./+-]{1,200}+): No such file or directory",
+        _HEADER_CAUSE,
+        _HEADER_REMEDY,
+        package=package_of_header,
+    ),
+    # clang, and bindgen of Rust
+    sign(
+        FindingKind.HEADER,
+        r"(?:fatal )?+error: '([\w./+-]{1,200}+)' file not found",
+        _HEADER_CAUSE,
+        _HEADER_REMEDY,
+        package=package_of_header,
+    ),
+    # Meson
+    sign(
+        FindingKind.HEADER,
+        r"ERROR: (?:C|C\+\+|ObjC|Fortran) header ['\"]([\w./+-]{1,200}+)['\"] not found",
+        _HEADER_CAUSE,
+        _HEADER_REMEDY,
+        package=package_of_header,
+    ),
+    # gfortran: a library's modules are files like headers.
+    sign(
+        FindingKind.HEADER,
+        r"Fatal Error: Cannot (?:open|read) module file .?((?:[\w+-]|\.(?!mod\b)){1,100}+\.mod)\b",
+        "the Fortran module {0} is missing",
+        _HEADER_REMEDY,
+    ),
+    # swig
+    sign(
+        FindingKind.HEADER,
+        r": Error: Unable to find '([\w./+-]{1,200}+)'",
+        "swig does not find {0}",
+        "Put the package that holds {0} into the recipe's apt list.",
+    ),
+)
+
+TOO_OLD: Final = (
+    # Meson
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"Invalid version, need '([\w.+-]{1,100}+)' \['([^\]'\n]{1,60}+)'(?:, '[^'\n]{1,60}+'){0,3}+\] found '([\w."
+        r"+~-]{1,40}+)'",
+        _OLD_CAUSE,
+        NEWER_SUITE,
+        bound="{1}",
+        found="{2}",
+    ),
+    # pkg-config and pkgconf
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"Requested '([\w.+-]{1,100}+) (>=|=|"
+        r">) ([\w.+~-]{1,40}+)' but version of(?>[^\n]{1,100}? is )([\w.+~-]{1,40}+)",
+        "it wants {0} {1} {2}, and the builder has {3}",
+        NEWER_SUITE,
+        bound="{1}{2}",
+        found="{3}",
+    ),
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"Package dependency requirement '([\w.+-]{1,100}+) (>=|=|>) ([\w.+~-]{1,40}+)' could not be satisfied"
+        r"(?:\.\s{1,3}Package '[\w.+-]{1,100}+' has version '([\w.+~-]{1,40}+)')?+",
+        "it wants {0} {1} {2}, and the builder has an older one",
+        NEWER_SUITE,
+        bound="{1}{2}",
+        found="{3}",
+    ),
+    # CMake: find_package in module mode, and in config mode
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"Could NOT find ([\w.+-]{1,100}+):? Found unsuitable (?:exact )?version \"([\w.+~-]{1,40}+)\","
+        r"\s{1,8}+but required is(?:\s{1,8}+(?:at\s{1,8}least|exact(?:\s{1,8}version)?))?\s{1,8}+\"([\w.+~-]{1,40}+)\"",
+        "it wants {0} {2}, and the builder has {1}",
+        NEWER_SUITE,
+        bound=">={2}",
+        found="{1}",
+    ),
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"Could not find a configuration file for package \"([\w.+-]{1,100}+)\" that(?: is)?\s{1,8}+"
+        r"(?:is\s{1,8}+)?compatible\s{1,8}+with\s{1,8}+requested\s{1,8}+version\s{1,8}+\"([\w.+~-]{1,40}+)\"",
+        "it wants {0} {1}, and the builder has another version",
+        NEWER_SUITE,
+        bound=">={1}",
+    ),
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"(?i)minimum supported ((?:(?! version)[\w.+ -]){1,60}+) version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?:, installed version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+))?+",
+        "it needs {0} {1} or newer, and the builder has an older one",
+        NEWER_SUITE,
+        bound=">={1}",
+        found="{2}",
+    ),
+    # The C preprocessor: the project's own check
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"error: #error \"?+((?>[\w -]{0,80}?(?:[Rr]equires?|[Nn]eeds?) )(?:at least )?+([\w.+-]{1,60}+)"
+        r"(?: version)?+ (?:>= ?)?+v?+(\d{1,9}+(?:\.\d{1,9}+){1,5}+)[^\n\"]{0,200}+)",
+        "its source refuses to be compiled here: {0}",
+        "If a library is too old, ask for a builder of a newer suite, or build an older release.",
+        name="{1}",
+        bound=">={2}",
+    ),
+    # autoconf's AM_PATH_* and many hand-written checks
+    sign(
+        FindingKind.LIBRARY_TOO_OLD,
+        r"^(?:configure: error|\*{3}|Error|ERROR|error|RuntimeError|Exception|SystemExit): "
+        r"([A-Za-z][\w.+-]{1,60}+)(?: version)?+ (?:>= ?|v)?+(\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?: or (?:newer|later|higher|greater|above))?+ (?:is|are) (?:required|needed)\b",
+        "it needs {0} {1} or newer",
+        NEWER_SUITE,
+        bound=">={1}",
+    ),
+)
+
+LIBRARIES: Final = (
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"/ld(?:\.\w{1,20}+)?+: cannot find -lpython([\d.]{1,10}+)",
+        "it links libpython{0}, and the builders' Pythons have no shared library",
+        "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
+        "config-settings make the project leave it out. A program that embeds Python cannot be a manylinux wheel.",
+        name="libpython{0}",
+    ),
+    # GNU ld, gold, mold and lld
+    sign(
+        FindingKind.LIBRARY,
+        r"/?\bld(?:\.\w{1,20}+)?+: (?:error: )?+(?:cannot find|unable to find library|library not found for|"
+        r"library not found:) (?:-l)?+(?!python\d)([\w.+-]{1,100}+)",
+        _LIBRARY_CAUSE,
+        _LIBRARY_REMEDY,
+        package=debian_package,
+    ),
+    # Meson
+    sign(
+        FindingKind.LIBRARY,
+        r"ERROR: (?:C|C\+\+|ObjC|Fortran|Rust) (?:shared or static|shared|static) library ['\"]([\w.+-]{1,100}+)['\"] "
+        r"not found",
+        _LIBRARY_CAUSE,
+        _LIBRARY_REMEDY,
+        package=debian_package,
+    ),
+    # Rust's compiler and clang-sys
+    sign(
+        FindingKind.LIBRARY,
+        r"error: could not find native static library `([\w.+-]{1,100}+)`",
+        _LIBRARY_CAUSE,
+        _LIBRARY_REMEDY,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.LIBRARY,
+        r"(?i)unable to find (libclang)\b",
+        _LIBRARY_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    # The prose of many a setup.py
+    sign(
+        FindingKind.LIBRARY,
+        r"(?:RequiredDependencyException: |headers or library files could not be found for )([\w+-]{1,100}+)",
+        "the library {0} is missing, or its headers are",
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.LIBRARY,
+        r"(?i)(?>you need to install|make sure|please install)(?: that)?+(?: the)?+ ([\w.+-][\w.+, -]{0,100}?)"
+        r" dev(?:elopment|el)?+ (?>headers|files|libraries|packages?)\b",
+        "the development files of {0} are missing",
+        DEV_PACKAGE_OF,
+        package=debian_package,
+        items=r"\b(?!and\b)([\w.+-]{1,100}+)",
+    ),
+    sign(
+        FindingKind.LIBRARY,
+        r"\b[Nn]o (lib[\w.+-]{1,60}) (?:was |were )?(?:detected|found)\b",
+        _LIBRARY_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+)
+
+PKG_CONFIG: Final = (
+    # pkg-config and pkgconf. CMake prints the same behind "--   " for what may be optional; its own error says if not.
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"(?<!--   )\bPackage ['\"]?+([\w.+-]{1,100}+)(?:', required by '[^'\n]{1,100}+'|['\"])?+,?+"
+        r" (?:was not found|not found)\b",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"(?<!--   )\bNo package '([\w.+-]{1,100}+)' found",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    # Meson, and Meson from 1.10 on
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"\bDependency ['\"]([\w.+-]{1,100}+)['\"],? (?:was )?+(?:not found|is required but not found)",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"ERROR: (?:Automatic wrap-based|Neither a) (?>[^\n]{0,80}?(?:subproject|dependency|subprojects/)[ ']{1,2}+)"
+        r"((?:[\w+-]|\.(?!wrap)){1,100}+)",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    # Meson downloads a missing library from the source that a wrap file in subprojects/ names.
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"ERROR: Git program not found, cannot download ([\w.+-]{1,100})\.wrap\b",
+        "Meson does not find {0}, and would download its sources, which builds cannot",
+        "Put the Debian -dev package of {0} into the recipe's apt list, or its sources into subprojects/ by sources "
+        "(url, sha256, to).",
+        package=debian_package,
+    ),
+    # CMake's pkg_check_modules
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"The following required packages were not found:\s{1,8}+((?:- [\w.+<>=~ -]{1,120}+\n\s{0,8}+){1,20}+)",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+        bound="{1}{2}",
+        items=r"- " + _BOUNDED_PC,
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"--   (?:No package '|Package ')([\w.+-]{1,100}+)'[^\n]{0,100}+\n(?:--[^\n]{0,200}+\n){0,2}+"
+        r"CMake Error at (?:(?!FindPkgConfig)[^\n]){1,200}+FindPkgConfig\.cmake",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    # The crates pkg-config and system-deps of Rust
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"The system library `([\w.+-]{1,100}+)` required by crate `[\w.+-]{1,100}+` was not found",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"pkg-config[\"']?+ (?:[\"']?+--[\w-]{1,60}+[\"']? ){1,9}+[\"']?+([\w.+-]{1,100}+)[\"']?+"
+        r"(?: [\"']?+[\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+)[\"']?+)?+"
+        r"(?>[^\n]{0,80}?(?:returned non-zero exit status|did not exit successfully|exited with))",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+        bound="{1}{2}",
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"pkg-config[`\"']?+ exited with [^\n]{0,80}+\n(?>(?:[^\n-]|\n|-(?!-libs)){0,300}+)--libs (?:--cflags )?+"
+        r"([\w.+-]{1,100}+)(?: [\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+))?+",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+        bound="{1}{2}",
+    ),
+    # The Python modules pkgconfig and pykg-config
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"(?:PackageNotFoundError|pkgconfig\.\w{1,40}+): ([\w.+-]{1,100}+) not found",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+)
+
+CMAKE: Final = (
+    # FindPython's components
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^\n)]{0,200}?\bNumPy\b)",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+        name="numpy",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^\n)]{0,150}?\b(?:Development\.Embed|"
+        r"Python\d?+_LIBRARIES)\b)",
+        "it links libpython, and the builders' Pythons have no shared library",
+        "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
+        "config-settings make the project leave it out.",
+        name="libpython",
+    ),
+    # Toolchains first: FindJava and FindJNI are no packages of a suite.
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"Could NOT find (?:Java|JNI)\b",
+        "it needs Java",
+        name="java",
+    ),
+    sign(FindingKind.TOOLCHAIN, r"Could (?:NOT|not) find ANT_EXECUTABLE", "it needs ant", name="java"),
+    sign(
+        FindingKind.PROGRAM,
+        r"Could not find \w{1,100}+ using the following names: ([\w.+-]{1,100}+)",
+        "CMake does not find {0}",
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    # FindPackageHandleStandardArgs
+    sign(
+        FindingKind.CMAKE_PACKAGE,
+        r"CMake Error[^\n]{0,300}+\n\s{0,20}+Could NOT find ([\w.+-]{1,100}+)(?!:? Found unsuitable)"
+        r"(?:(?:[^\n(]|\((?!Required)){0,200}+\(Required is at least version \"([\w.+~-]{1,40}+)\"\))?+",
+        _CMAKE_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+        bound=">={1}",
+    ),
+    # find_package in config mode
+    sign(
+        FindingKind.CMAKE_PACKAGE,
+        r"Could not find a package configuration file provided by\s{1,8}+\"([\w.+-]{1,100}+)\""
+        r"(?:\s{1,8}+\(requested\s{1,8}+version\s{1,8}+([\w.+~-]{1,40}+)\))?+",
+        _CMAKE_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+        bound=">={1}",
+    ),
+    sign(
+        FindingKind.CMAKE_PACKAGE,
+        r"By not providing \"Find([\w.+-]{1,100}?)\.cmake\" in CMAKE_MODULE_PATH",
+        _CMAKE_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.CMAKE_PACKAGE,
+        r"include could not find (?:load|requested) file:\s{1,8}+(?:Find)?([\w.+-]{1,100}+)(?:\.cmake)?+",
+        _CMAKE_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    # find_library with REQUIRED
+    sign(
+        FindingKind.LIBRARY,
+        r"Could not find ((?:(?!_?LIB)[\w+-]){1,100}+)_?LIB\w{0,6}+ using the following (?:files|names):"
+        r"(?: (?:lib)?([\w+-]{1,100}+))?+",
+        _LIBRARY_CAUSE,
+        DEV_PACKAGE_OF,
+        name="{1}",
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.HEADER,
+        r"Could not find (?:(?!INCLUDE)[\w+-]){1,100}+INCLUDE\w{0,20}+ using the following files: ([\w./+-]{1,200}+)",
+        _HEADER_CAUSE,
+        _HEADER_REMEDY,
+        package=package_of_header,
+    ),
+    # Variables that find_library or find_path could not set
+    sign(
+        FindingKind.LIBRARY,
+        r"they are set to NOTFOUND\.\n[^\n]{1,200}+\n(?:[^\n]{1,200}+:\n)?+\s{0,8}+((?:(?!_LIB|_INC)[\w+-]){1,60}+)_",
+        "CMake does not find {0}",
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"No CMAKE_(C|CXX)_COMPILER could be found",
+        "CMake does not find a compiler for {0}",
+        _PROGRAM_REMEDY,
+        name="g++",
+    ),
+    sign(FindingKind.TOOLCHAIN, r"No CMAKE_Fortran_COMPILER could be found", "it needs Fortran", name="fortran"),
+    sign(FindingKind.PROGRAM, r"No CMAKE_CUDA_COMPILER could be found", _PROGRAM_CAUSE, name="nvcc"),
+    sign(
+        FindingKind.PROGRAM,
+        r"CMake was unable to find a build program corresponding to \"(Ninja|Unix Makefiles)",
+        "the build program {0} is missing",
+        _PROGRAM_REMEDY,
+        name="ninja",
+    ),
+)
+
+TOOLCHAINS: Final = (
+    # Cargo and rustc that are too old are a toolchain with a floor.
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"(?:requires|it requires|package requires) rustc (\d{1,9}(?:\.\d{1,9}){1,3}+)(?: or newer)?",
+        "it needs Rust",
+        name="rust",
+        bound=">={0}",
+    ),
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"\bfeature `(edition20\d\d)` is required\s",
+        "it needs a newer Rust toolchain",
+        name="rust",
+    ),
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"lock file version `?\d{1,3}+`? (?:requires|was found, but this version of Cargo)",
+        "it needs a newer Rust toolchain",
+        name="rust",
+    ),
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?+,?+ is not installed|rustc.{0,20}not found|"
+        r"rust not found, installing|\bcargo: (?:command )?not found|failed to (?:run|execute|"
+        r"start)[^\n]{0,40} `?(?:cargo|rustc)\b",
+        "it needs a Rust toolchain",
+        name="rust",
+    ),
+    # Meson
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"Unknown compiler\(s\): \[\[?'(?:gfortran|flang|f95)",
+        "it needs a Fortran compiler",
+        name="fortran",
+    ),
+    sign(FindingKind.TOOLCHAIN, r"Unknown compiler\(s\): \[\[?'rustc", "it needs Rust", name="rust"),
+    sign(FindingKind.TOOLCHAIN, r"Unknown compiler\(s\): \[\[?'javac", "it needs Java", name="java"),
+    sign(
+        FindingKind.PROGRAM,
+        r"Unknown compiler\(s\): \[\[?'([\w.+-]{1,60}+)'",
+        "Meson does not find the compiler {0}",
+        _PROGRAM_REMEDY,
+    ),
+    # numpy.distutils and others
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"(?i)no fortran compiler (?:was )?found|could not find (?:a )?fortran compiler|requires a fortran compiler|"
+        r"gfortran (?:compiler )?(?:was )?not found",
+        "it needs a Fortran compiler",
+        name="fortran",
+    ),
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"(?i)\bjava_home\b.{0,40}(?:not (?:set|defined|found)|must be set|invalid)|no java (?:compiler|jdk|runtime)|"
+        r"unable to (?:find|locate) (?:a )?(?:java|jvm|jdk|javac)\b|could not find (?:a )?(?:java|jvm|jdk|javac)\b|"
+        r"(?:jdk|javac) (?:was )?not found",
+        "it needs Java",
+        name="java",
+    ),
+    sign(
+        FindingKind.TOOLCHAIN,
+        r"bazel.{0,20}not found|No such file or directory: '(?:/[^\s']{0,200}/)?bazel(?:isk)?'",
+        "it needs Bazel",
+        name="bazel",
+    ),
+)
+
+PROGRAMS: Final = (
+    sign(
+        FindingKind.PROGRAM,
+        r"\b((?:pg|mysql|mariadb|xml2|xslt|curl|krb5|geos|gdal|freetype|llvm|net-snmp|apr|nc|gsl|mapnik|cups|pcre)[_-]"
+        r"config)\b.{0,40}not found",
+        _PROGRAM_CAUSE,
+        "Put the Debian -dev package that holds {0} into the recipe's apt list.",
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"\[Errno 2\] No such file or directory: '(?:/[\w./+-]{0,200}/)?([\w.+-]{1,60}[-_]config)'",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    # Python's subprocess module
+    sign(
+        FindingKind.PROGRAM,
+        r"raise child_exception_type[^\n]{0,200}+\n(?:[ ^~]{1,200}+\n)?+"
+        r"(?:FileNotFoundError|"
+        r"OSError): \[Errno 2\] No such file or directory: [b]?'(?:/[\w./+-]{0,200}/)?([^'\n/]{1,100}+)'",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    # setuptools and distutils
+    sign(
+        FindingKind.PROGRAM,
+        r"error: [Cc]ommand '([\w./+-]{1,100}+)' failed: No such file or directory",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"(?:unable to execute|Unable to execute|could not execute) '?([\w./+-]{1,100}+)'?: No such file or directory",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    # dash, bash, env and make
+    sign(
+        FindingKind.PROGRAM,
+        r"\bsh: (?:line )?+(?:\d{1,6}+: )?+([\w./+-]{1,100}+): (?:command )?+not found",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"\.sh: (?:line )?+\d{1,6}+: ([\w.+-]{1,100}+): (?:command )?+not found",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"\b(?:make|gmake|env)(?:\[\d{1,3}+\])?+: [\u2018'`]?([\w.+-]{1,100}+)['\u2019]?: No such file or directory",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"(?:gcc|g\+\+|cc|c\+\+|clang): fatal error: cannot execute [\u2018'`](?:cc1plus|cc1obj|f951|as)['\u2019]",
+        "the compiler of the builder is not complete",
+        _PROGRAM_REMEDY,
+        name="g++",
+    ),
+    # Meson
+    sign(
+        FindingKind.PROGRAM,
+        r"ERROR: Program ['\"]([\w./+-]{1,100}+)(?: [^'\"\n]{1,200}+)?['\"] not found",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"(Pkg-config (?:binary [^\n]{0,60}?missing|for machine [\w ]{1,20}? not found))",
+        "the program pkg-config is missing",
+        _PROGRAM_REMEDY,
+        name="pkg-config",
+    ),
+    # Prose: "Unable to find swig", "h5cc not found", "CMake must be installed"
+    sign(
+        FindingKind.PROGRAM,
+        r"(?i:unable to find|cannot find|can't find|could not find|couldn't find|unable to locate|please install|"
+        r"failed to find)"
+        r" (?:the )?+(?:program |command |executable )?+['\"`]?+(swig|cmake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|"
+        r"doxygen|"
+        r"protoc|mpicc|mpicxx|nvcc|autoconf|automake|libtool|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|go|perl|"
+        r"patchelf|gperf|re2c|ragel|thrift|(?:(?![-_]config\b)[\w-]){1,40}+[-_]config)(?![\w.-])",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"(?<![\w./-])(swig|[Cc][Mm]ake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|"
+        r"autoconf|"
+        r"automake|libtoolize|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|go|golang|perl|gperf|re2c|ragel|"
+        r"llvm-config)['\"`]?+(?: (?:program|command|executable|compiler|binary))?+ (?:was |is |must be |could )?+"
+        r"(?:not found|not be found|not installed|missing|installed to build)",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"\b([\w+-][\w.+-]{0,100}+) executable (?:was )?not found",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"exec: \"([\w.+-]{1,60}+)\": executable file not found in \$PATH",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    # Crates that run programs: cmake, prost-build, autotools
+    sign(
+        FindingKind.PROGRAM,
+        r"is `([\w.+-]{1,60}+)` not installed\?",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"Could not find `([\w.+-]{1,60}+)`",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"(?i)can ?not find valid pkg-config name",
+        "pkg-config does not know a library that it needs",
+        "Put the Debian -dev package of the library into the recipe's apt list.",
+        name="",
+    ),
+    sign(
+        FindingKind.LIBRARY,
+        r"\b([\w+-][\w.+-]{0,100}+) is not installed or (?:is )?not (?:in|on) (?:the )?(?i:path)\b",
+        "{0} is not installed",
+        "Put the Debian package of {0}, and its -dev package, into the recipe's apt list.",
+        package=debian_package,
+    ),
+)
+MISSING: Final = (*HEADERS, *TOO_OLD, *LIBRARIES, *PKG_CONFIG, *CMAKE, *TOOLCHAINS, *PROGRAMS)

@@ -1,0 +1,470 @@
+"""The messages that are about the project itself: its build requirements, its own refusals, limits, and its code."""
+
+from typing import Final
+
+from wheelyard.domain.healing.findings import FindingKind
+from wheelyard.domain.healing.signs import MODULE_CAUSE, MODULE_REMEDY, sign
+from wheelyard.errors import DiskLimitError, OpenFilesLimitError, OutOfMemoryError
+
+_OLDER: Final = (
+    "Put an upper bound of {0} into the recipe's build-constraints, such as the newest version of the day of the "
+    "release, or ask for a newer release."
+)
+_OLDER_SETUPTOOLS: Final = _OLDER.format("setuptools")
+_OLDER_CYTHON: Final = _OLDER.format("cython")
+_OLDER_NUMPY: Final = _OLDER.format("numpy")
+_CYTHON_CAUSE: Final = "its Cython sources are older than this Cython: {0}"
+_NUMPY_CAUSE: Final = "its C sources use what numpy no longer has: {0}"
+_LOCK_REMEDY: Final = "Add a Cargo.lock that fits to the recipe by a patch or as a source."
+
+DRIFT: Final = (
+    # setuptools 58 removed use_2to3: https://setuptools.pypa.io/en/latest/history.html#v58-0-0
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"error in .{1,100}? setup command: (use_2to3\w{0,40}+) is invalid",
+        "it is written for Python 2, and setuptools no longer converts it ({0})",
+        "Ask for a newer release, or convert it by a patch of the recipe; for Python 3.11 and older, "
+        'build-constraints = ["setuptools<58"] does, too.',
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"error in (?>.{1,100}? setup command: )([^\n]{1,200}+)",
+        "setuptools does not accept its setup.py: {0}",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"(Multiple top-level (?:packages|modules) discovered in a flat-layout)",
+        "setuptools no longer guesses which packages it has ({0})",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"configuration error: `?([\w.{{}}\[\]-]{1,100}+)`? must (?:be valid|not contain|contain|be)",
+        "setuptools refuses its pyproject.toml: {0}",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"\b(?:InvalidConfigError|RemovedConfigError|DistutilsOptionError|DistutilsSetupError): ([^\n]{1,200}+)",
+        "setuptools refuses its metadata: {0}",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"AttributeError: (?:module |type object )?+'((?:setuptools|distutils)[\w.]{0,60}+)' has no attribute",
+        "it uses what {0} no longer has",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"(?:ImportError: cannot import name '[\w.]{1,60}+' from|ModuleNotFoundError: No module named) "
+        r"'((?:setuptools|distutils)\.[\w.]{1,60}+)'",
+        "it uses what setuptools no longer has: {0}",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"ImportError: cannot import name '([\w.]{1,60}+)' from '(?:setuptools|distutils|pkg_resources)'",
+        "it uses what setuptools no longer has: {0}",
+        _OLDER_SETUPTOOLS,
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"(?:ImportError: cannot import name '[\w.]{1,60}+' from|ModuleNotFoundError: No module named|"
+        r"AttributeError: module) '((?:numpy|Cython|pybind11|skbuild|scikit_build_core|wheel|mesonpy|poetry|flit_core|"
+        r"hatchling|pdm|setuptools_scm|setuptools_rust|pkgconfig)(?:\.[\w.]{1,60}+)?)'(?: has no attribute|"
+        r"(?<=[\w]\.\w')| \()",
+        "it uses what {0} no longer has",
+        _OLDER,
+        name="{0}",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"(?:TypeError|Error): setup\(\) got an unexpected keyword(?: argument)? ?'?([\w]{0,40}+)",
+        "the build requirement that has setup() no longer knows {0}",
+        _OLDER.format("that requirement"),
+        name="",
+    ),
+    # numpy 2 removed parts of its C API: https://numpy.org/doc/stable/numpy_2_0_migration_guide.html
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"error: ([\u2018'](?:struct )?+_?+PyArray\w{0,40}+(?>[^\n]{0,60}?has no member named )[^\n]{1,60}+)",
+        _NUMPY_CAUSE,
+        _OLDER_NUMPY,
+        name="numpy",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"error: ((?:no member named '\w{1,60}+' in '(?:struct )?+_?+PyArray|[\u2018'](?:NPY_|PyArray_|npy_|PyUFunc_)"
+        r"\w{1,60}+[\u2019'] (?:undeclared|was not declared))[^\n]{0,120}+)",
+        _NUMPY_CAUSE,
+        _OLDER_NUMPY,
+        name="numpy",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"fatal error: (numpy/(?:oldnumeric|noprefix|npy_3kcompat|libnumarray|old_defines|npy_interrupt)\w{0,40}\.h):",
+        "its C sources use what numpy no longer has: {0}",
+        _OLDER_NUMPY,
+        name="numpy",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"AttributeError: (`?np\.\w{1,40}`? was removed in the NumPy 2\.0 release|"
+        r"module 'numpy' has no attribute '\w{1,60}')",
+        "it uses what numpy no longer has: {0}",
+        _OLDER_NUMPY,
+        name="numpy",
+    ),
+    # Cython 3: https://cython.readthedocs.io/en/latest/src/userguide/migrating_to_cy30.html
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"\.p[yx][xdi]?+:\d{1,9}+:\d{1,6}+: ((?>undeclared name not builtin: (?:long|unicode|basestring|xrange|unichr|"
+        r"reduce|file|cmp|buffer)|Compiler crash|Cannot assign type|Invalid use of|"
+        r"Exception clause|The keyword 'nogil'|Calling gil-requiring|Expected an identifier|Invalid (?:use|type)|"
+        r"'\w{1,40}+' (?:is not a constant|redeclared)|[Nn]o(?:except|gil)|cimported module has no attribute|"
+        r"Cannot (?:take address|convert|coerce))[^\n]{0,160}+)",
+        _CYTHON_CAUSE,
+        _OLDER_CYTHON,
+        name="cython",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"Compiler crash (?:in|traceback)([^\n]{0,100}+)",
+        _CYTHON_CAUSE,
+        _OLDER_CYTHON,
+        name="cython",
+    ),
+    # C sources that an old Cython made, with a newer Python: they must be made anew.
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"error: ([\u2018'](?>PyThreadState|struct _ts|_PyErr_StackItem|PyLongObject|struct _longobject|"
+        r"PyUnicodeObject|PyTypeObject|"
+        r"struct _typeobject|PyFrameObject|struct _frame)\b(?>[^\n]{0,60}? has no member named [\u2018'])"
+        r"(?:exc_|curexc_|ob_digit|tp_print|use_tracing|f_lasti|f_code)[^\n]{0,40}+)",
+        "its C sources were made by a Cython that is older than this Python: {0}",
+        "Ask for a newer release, or let the build make them anew: cython in build-requires.add.",
+        name="",
+    ),
+)
+
+MODULES: Final = (
+    # A module that another project's wheel has. Those that Python had are refusals of the project, below.
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"(?:ModuleNotFoundError|ImportError): No module named '?(imp|asynchat|asyncore|smtpd|cgi|cgitb|pipes|crypt|"
+        r"lib2to3|"
+        r"telnetlib|nntplib|imghdr|sndhdr|uu|xdrlib|audioop|aifc|chunk|msilib|nis|ossaudiodev|spwd|sunau|mailcap|"
+        r"ConfigParser|StringIO|cStringIO|urllib2|urlparse|Queue|commands|__builtin__|cPickle|httplib|"
+        r"binhex|formatter|parser|symbol|macpath|dummy_threading|smtpd|tkMessageBox|Tkinter)'?(?![\w.])",
+        "it imports {0}, which this Python does not have any more",
+        "Ask for a newer release or an older Python.",
+    ),
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"ModuleNotFoundError: No module named '(distutils)'",
+        "it imports distutils, which Python 3.12 removed and setuptools has",
+        'Put build-requires.add = ["setuptools"] into the recipe.',
+        name="setuptools",
+    ),
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]{1,100}+)'?",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"\bpython[\d.]{0,6}: No module named ([\w.]{1,100}+)",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+    # Cython, and cimports of other projects
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"\.p(?:yx|xd|xi):\d{1,9}+:\d{1,6}+: '([\w]{1,60}+)[\w./]{0,100}+' not found",
+        "Cython does not find the declarations of {0}",
+        MODULE_REMEDY,
+    ),
+    # Meson
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"ERROR: (?:python3?+|<[^>\n]{1,100}+>) is missing modules: ([\w.]{1,60}+)",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+    # build, pip
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"Cannot import '([\w]{1,60}+)[\w.:]{0,100}+'",
+        "its build backend {0} cannot be imported",
+        MODULE_REMEDY,
+    ),
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"pkg_resources\.(?:extern\.)?(?:DistributionNotFound|ResolutionError): The '([\w.-]{1,60}+)",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"PackageNotFoundError: No package metadata was found for ([\w.-]{1,60}+)",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+    # Prose: "Cython is required", "please install cython", "You need numpy"
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"(?i:please install|you need|you must install|could not import|unable to import|cannot import|requires|"
+        r"need to install"
+        r"|failed to import) (?:the )?+(?:python )?+(?:module |package )?+['\"`]?+((?i:cython|numpy|pybind11|cffi|"
+        r"setuptools|"
+        r"setuptools_scm|scikit-build|scipy|nanobind|pythran|packaging|jinja2|mako|ply|pycparser|sip|wheel))\b",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+    sign(
+        FindingKind.PYTHON_MODULE,
+        r"(?<![\w./-])((?i:cython|numpy|pybind11|cffi|scikit-build|scipy|nanobind|pythran)) (?:is|must be) "
+        r"(?:required|needed|installed|not installed|missing|not available)",
+        MODULE_CAUSE,
+        MODULE_REMEDY,
+    ),
+)
+
+CRATES: Final = (
+    sign(
+        FindingKind.CRATES_LOCK,
+        r"\block file \S{0,300}+ needs to be updated",
+        "its Cargo.lock is out of date",
+        _LOCK_REMEDY,
+        name="Cargo.lock",
+    ),
+    sign(
+        FindingKind.CRATES_LOCK,
+        r"cannot (?:update|create) the lock file (?>[^\n]{0,300}? because --)",
+        "its Cargo.lock is missing or out of date",
+        _LOCK_REMEDY,
+        name="Cargo.lock",
+    ),
+    sign(
+        FindingKind.CRATES_LOCK,
+        r"(?i)(?>cargo\.lock|lock file)`?+(?: file)?+(?>[^\n]{0,60}? (?:does not exist|not found|is missing|"
+        r"must be present|"
+        r"out of date|failed to parse))",
+        "its Cargo.lock is missing or out of date",
+        _LOCK_REMEDY,
+        name="Cargo.lock",
+    ),
+    sign(
+        FindingKind.CRATES_LOCK,
+        r"error: no matching package (?:named `?[\w-]{1,64}`? )?found\n(?:[^\n]{0,200}\n){0,4}?location searched: ["
+        r"^\n]{0,200}",
+        "its Cargo.lock does not name a crate that it needs",
+        _LOCK_REMEDY,
+        name="Cargo.lock",
+    ),
+)
+
+REFUSES: Final = (
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"error: #error \"?+([^\n\"]{1,300}+)",
+        "its source refuses to be compiled here: {0}",
+        "If a library is too old, ask for a builder of a newer suite, or build an older release.",
+        name="",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"(requires a different Python|(?>Error|Exit|error|ERROR|Exception): (?>[^\n]{0,50}?[Pp]ython)(?: version)?+ ?+"
+        r"(?>[<>=]{1,2}+ ?+\d|is |\d)(?>[^\n]{0,60}?(?:required|supported|or (?:newer|later|higher|above)))|"
+        r"(?>Error|Exit|error|ERROR|Exception): (?>[^\n]{0,50}?(?:equires?|eeds?|upports?|only for|"
+        r"on) [Pp]ython) ?+[<>=23])",
+        "it refuses this version of Python",
+        "Ask for another release or another Python.",
+        name="python",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"(?>Error|error|ERROR|Exit|Exception): ((?>[^\n]{0,70}?(?i:unsupported|not supported|only (?:works|"
+        r"supported|available|runs) "
+        r"on|requires (?:windows|macos|mac os|darwin)))[^\n]{0,120}+)",
+        "it refuses this platform: {0}",
+        "",
+        name="",
+    ),
+    # The message of a project's own CMake code (FATAL_ERROR). It is indented and may span lines.
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"CMake Error at [^\n(]{1,200}+\(message\):\n((?:  (?!Could NOT find|The following required|CMake was unable)"
+        r"[^\n]{1,200}+\n?+){1,3}+)",
+        "its CMake project refuses: {0}",
+        "If it misses a library, put its Debian -dev package into the recipe's apt list.",
+        name="",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"CMake Error at [^\n(]{1,200}+\((?!message|find_|include)([\w]{1,40}+)\):\n\s{0,8}([^\n]{1,200}+)",
+        "its CMake project fails in {0}: {1}",
+        "",
+        name="",
+    ),
+    # CMake 4 removed the behaviour of CMake before 3.5.
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"(Compatibility with CMake < 3\.5 has been removed from CMake)",
+        "its CMake project is older than this CMake: {0}",
+        'Put build-constraints = ["cmake<4"] into the recipe, or env CMAKE_POLICY_VERSION_MINIMUM = "3.5".',
+        name="cmake",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"CMake (\d{1,2}(?:\.\d{1,4}){0,3}+) or higher is required\.\s{1,8}+You are running version",
+        "it needs CMake {0} or newer",
+        'Put build-requires.add = ["cmake>={0}"] into the recipe.',
+        name="",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"\bmeson\.build:\d{1,6}+:\d{1,6}+: ERROR: Problem encountered: ([^\n]{1,300}+)",
+        "its Meson project refuses: {0}",
+        "",
+        name="",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"\bmeson\.(?:build|options):\d{1,6}+:\d{1,6}+: ERROR: ([^\n]{1,300}+)",
+        "its Meson project fails: {0}",
+        "",
+        name="",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"^configure: error: ([^\n]{1,300}+)",
+        "its configure script refuses: {0}",
+        "If it misses a library, put its Debian -dev package into the recipe's apt list.",
+        name="",
+    ),
+)
+
+LIMITS: Final = (
+    sign(
+        FindingKind.LIMIT,
+        r"No space left on device|Disk quota exceeded",
+        "its scratch space is full",
+        name=DiskLimitError.code,
+    ),
+    sign(FindingKind.LIMIT, r"Too many open files", "it has too many open files", name=OpenFilesLimitError.code),
+    sign(
+        FindingKind.LIMIT,
+        r"fatal error: Killed signal terminated program|virtual memory exhausted|cc1plus: out of memory|"
+        r"c\+\+: fatal error: Killed|LLVM ERROR: out of memory",
+        "a compiler had no memory left",
+        name=OutOfMemoryError.code,
+    ),
+)
+
+CODE: Final = (
+    # Test programs of a configure step are excluded: they may fail in a build that succeeds.
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^((?!\S{0,60}conf(?:ig)?test)[\w./+-]{1,200}+)(:\d{1,9}+):\d{1,9}+: (?:fatal )?+error: "
+        r"(?!#error|[\w./+-]{1,200}: No such file|'[\w./+-]{1,200}' file not found)([^\n]{1,300}+)",
+        "{0}{1} does not compile: {2}",
+    ),
+    # Rust
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^error(?:\[E\d{4}\])?: ([^\n]{1,200}+)\n {1,8}+--> ([\w./+-]{1,200}+)(:\d{1,9}+)",
+        "{1}{2} does not compile: {0}",
+        name="{1}",
+    ),
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^error: could not compile `([\w-]{1,64}+)`",
+        "the crate {0} does not compile",
+    ),
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"error: failed to run custom build command for `([\w-]{1,64}+) v",
+        "the build script of the crate {0} failed",
+    ),
+    # Fortran
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^([\w./+-]{1,200}+)(:\d{1,9}+):\d{1,6}+:\n(?:(?!(?:Fatal )?Error)[^\n]{0,200}+\n){1,5}+(?:Fatal )?Error: "
+        r"([^\n]{1,300}+)",
+        "{0}{1} does not compile: {2}",
+    ),
+    # Cython
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^((?:[\w/+-]|\.(?!p(?:yx|xd|xi|y):)){1,200}+\.p(?:yx|xd|xi|"
+        r"y))(:\d{1,9}+):\d{1,6}+: (?!warning)([^\n]{1,300}+)",
+        "{0}{1} does not compile: {2}",
+    ),
+    # Go
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^((?:[\w/+-]|\.(?!go:)){1,200}+\.go)(:\d{1,9}+):\d{1,6}+: ([^\n]{1,300}+)",
+        "{0}{1} does not compile: {2}",
+    ),
+    # Assemblers
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^((?:[\w/+-]|\.(?![sS]:)){1,200}+\.[sS])(:\d{1,9}+): Error: ([^\n]{1,300}+)",
+        "{0}{1} does not compile: {2}",
+    ),
+    # Python sources that this Python cannot read
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"^ {0,8}+File \"([^\"\n]{1,200}+)\", line (\d{1,9}+)\n(?:(?=[ ^~])[^\n]{0,200}+\n){0,4}+"
+        r"(SyntaxError|IndentationError|TabError): ([^\n]{1,300}+)",
+        "{0}:{1} is no Python of this version: {3}",
+    ),
+    # Linkers
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"\bundefined reference to [`\u2018']([\w.:~<>(), *&-]{1,120}+)",
+        "it links nothing that has {0}",
+        "A library is missing from its own list, or too old.",
+    ),
+    sign(
+        FindingKind.COMPILE_ERROR,
+        r"\b(?>ld|collect2): ((?>[^\n]{1,120}?(?:recompile with -fPIC|multiple definition|"
+        r"undefined symbol))[^\n]{0,100}+)",
+        "it does not link: {0}",
+        name="",
+    ),
+)
+
+COMMANDS: Final = (
+    # "failed", "returned non-zero exit status", "died with": setuptools names a command only when it failed.
+    sign(
+        FindingKind.COMMAND_FAILED,
+        r"error: [Cc]ommand '(?:\[')?([^'\n]{1,200}+)'",
+        "the command {0} failed",
+        name="",
+    ),
+    sign(
+        FindingKind.COMMAND_FAILED,
+        r"CalledProcessError: Command '?\[?'?([^'\n]{1,200}+)'",
+        "the command {0} failed",
+        name="",
+    ),
+    sign(
+        FindingKind.COMMAND_FAILED,
+        r"\bg?make(?:\[\d{1,3}+\])?: \*\*\* \[([^\]\n]{1,200}+)\] Error \d{1,3}",
+        "make failed: {0}",
+        name="",
+    ),
+)
