@@ -161,15 +161,17 @@ def _cython_includes(text: str) -> Iterator[Include]:
     for match in _EXTERN.finditer(text):
         line += text.count("\n", place, match.start())
         place = match.start()
+        # What is indented depends on an ``IF`` of the compile time.
+        is_certain = not match[0][:1].isspace()
         header = match[1] or match[2]
         included, module = match[4], match[5] or match[6]
         if header:
-            yield from _included(header if header.startswith("<") else f"<{header}>", line, True)
+            yield from _included(header if header.startswith("<") else f"<{header}>", line, is_certain or None)
         elif included and _PATH.fullmatch(included):
-            yield Include(name=included, is_quoted=True, line=line, is_certain=True, is_module=True)
+            yield Include(name=included, is_quoted=True, line=line, is_certain=is_certain, is_module=True)
         elif module:
             path = module.strip(".").replace(".", "/")
-            yield Include(name=f"{path}.pxd", is_quoted=True, line=line, is_certain=True, is_module=True)
+            yield Include(name=f"{path}.pxd", is_quoted=True, line=line, is_certain=is_certain, is_module=True)
 
 
 class Headers:

@@ -47,8 +47,9 @@ _LONGEST_PATH: Final = 300
 _MOST_ASSIGNED: Final = 50
 _LIBRARIES: Final = re.compile(r"(?i)lib(?:rarie)?s")
 _TESTS: Final = re.compile(r"(?i)exist|install|has|have|check|try|version")
-_NOT_MODULES: Final = frozenset(
-    {"cflags", "libs", "shell", "include_dirs", "library_dirs", "libraries", "define_macros"}
+_NOT_MODULES: Final = re.compile(
+    r"(?:cflags|libs)(?:-only-\w+(?:-\w+)?)?|modversion|exists|static|version|variable|shell|prefix|"
+    r"(?:include|library)_dirs|libraries|define_macros|extra_\w+_args"
 )
 
 
@@ -301,7 +302,7 @@ class _Reader:
             if match is None or word.startswith("-"):
                 return
             bound = f"{'==' if match[2] in {'=', '=='} else match[2]}{match[3]}" if match[3] else ""
-            if match[1] not in _NOT_MODULES:
+            if not _NOT_MODULES.fullmatch(match[1]):
                 self._facts.modules.append(Mention(name=match[1], line=line, is_certain=certain, bound=bound))
 
     def _runs(self, node: ast.Call, *, certain: bool) -> None:
