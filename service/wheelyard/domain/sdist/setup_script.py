@@ -30,10 +30,11 @@ cmd shell_output execvp
 _RUNS: Final = frozenset(_RUNS_WORDS.split())
 _LOOKS_FOR: Final = frozenset({"which", "find_executable"})
 _PROGRAMS_WORDS: Final = """
-cmake swig flex bison yacc m4 autoconf automake autoreconf libtoolize nasm yasm gperf protoc git ragel bazel cargo
+cmake swig flex bison yacc m4 autoconf automake autoreconf libtoolize nasm yasm gperf protoc ragel bazel cargo
 thrift capnp gfortran javac mvn ant go npm node llvm-config h5cc mpicc mpicxx asn1c
 """
 _PROGRAMS: Final = frozenset(_PROGRAMS_WORDS.split())
+"""Programs that scripts call to build; ``git`` only tells them versions."""
 _AUTOTOOLS: Final = frozenset({"autogen.sh", "bootstrap.sh", "bootstrap", "buildconf", "autogen"})
 _PKG_CONFIG: Final = re.compile(
     r"(?i)_*(?:(?:get_|query_|run_|call_|read_|parse_|check_)*pkg_?config\w*|pkg_?cfg\w*|pkg)"
@@ -326,8 +327,7 @@ class _Reader:
                 continue
             name = word.name.rpartition("/")[2]
             if name in _PROGRAMS or _CONFIG.fullmatch(name) or name in _AUTOTOOLS:
-                # ``git`` tells versions, and scripts go on without it.
-                self._facts.programs.append(replace(word, name=name, is_certain=word.is_certain and name != "git"))
+                self._facts.programs.append(replace(word, name=name))
 
 
 class _Values:
