@@ -279,7 +279,14 @@ class _Attempt:
             if reached is not None:
                 return reached
         cause, remedy = explain(findings, error.network)
-        return BuildFailedError(release=error.release, exit_reason=error.exit_reason, cause=cause, remedy=remedy)
+        return BuildFailedError(
+            release=error.release,
+            exit_reason=error.exit_reason,
+            cause=cause,
+            remedy=remedy,
+            network=error.network,
+            use=error.use,
+        )
 
     async def _read_log(self, error: BuildFailedError, log: AttemptLog) -> tuple[Finding, ...]:
         """Read the log in another process; a log that exceeds its limits explains nothing."""
