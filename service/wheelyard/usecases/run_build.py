@@ -307,7 +307,14 @@ class _Attempt:
             if reached is not None:
                 return reached
         cause, remedy = explain(findings, error.network)
-        return BuildFailedError(release=error.release, exit_reason=error.exit_reason, cause=cause, remedy=remedy)
+        return BuildFailedError(
+            release=error.release,
+            exit_reason=error.exit_reason,
+            cause=cause,
+            remedy=remedy,
+            network=error.network,
+            use=error.use,
+        )
 
     async def _read_findings(self, error: WheelyardError, log: AttemptLog) -> tuple[Finding, ...]:
         """Return what a failure says; a log is read in another process, and says nothing if it is too much for it."""

@@ -334,13 +334,6 @@ CMAKE: Final = (
         name="java",
     ),
     sign(FindingKind.TOOLCHAIN, r"Could (?:NOT|not) find ANT_EXECUTABLE", "it needs ant", name="java"),
-    sign(
-        FindingKind.PROGRAM,
-        r"Could not find \w{1,100}+ using the following names: ([\w.+-]{1,100}+)",
-        "CMake does not find {0}",
-        _PROGRAM_REMEDY,
-        package=package_of_program,
-    ),
     # FindPackageHandleStandardArgs
     sign(
         FindingKind.CMAKE_PACKAGE,
@@ -391,6 +384,14 @@ CMAKE: Final = (
         _HEADER_CAUSE,
         _HEADER_REMEDY,
         package=package_of_header,
+    ),
+    # find_program with REQUIRED
+    sign(
+        FindingKind.PROGRAM,
+        r"Could not find \w{1,100}+ using the following names: ([\w.+-]{1,100}+)",
+        "CMake does not find {0}",
+        _PROGRAM_REMEDY,
+        package=package_of_program,
     ),
     # Variables that find_library or find_path could not set
     sign(

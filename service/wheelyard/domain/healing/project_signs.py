@@ -155,6 +155,21 @@ DRIFT: Final = (
         "Ask for a newer release, or let the build make them anew: cython in build-requires.add.",
         name="",
     ),
+    # CMake 4 removed the behaviour of CMake before 3.5.
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"(Compatibility with CMake < 3\.5 has been removed from CMake)",
+        "its CMake project is older than this CMake: {0}",
+        'Put build-constraints = ["cmake<4"] into the recipe, or env CMAKE_POLICY_VERSION_MINIMUM = "3.5".',
+        name="cmake",
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"CMake (\d{1,2}(?:\.\d{1,4}){0,3}+) or higher is required\.\s{1,8}+You are running version",
+        "it needs CMake {0} or newer",
+        'Put build-requires.add = ["cmake>={0}"] into the recipe.',
+        name="",
+    ),
 )
 
 MODULES: Final = (
@@ -316,21 +331,6 @@ REFUSES: Final = (
         r"CMake Error at [^\n(]{1,200}+\((?!message|find_|include)([\w]{1,40}+)\):\n\s{0,8}([^\n]{1,200}+)",
         "its CMake project fails in {0}: {1}",
         "",
-        name="",
-    ),
-    # CMake 4 removed the behaviour of CMake before 3.5.
-    sign(
-        FindingKind.BACKEND_DRIFT,
-        r"(Compatibility with CMake < 3\.5 has been removed from CMake)",
-        "its CMake project is older than this CMake: {0}",
-        'Put build-constraints = ["cmake<4"] into the recipe, or env CMAKE_POLICY_VERSION_MINIMUM = "3.5".',
-        name="cmake",
-    ),
-    sign(
-        FindingKind.BACKEND_DRIFT,
-        r"CMake (\d{1,2}(?:\.\d{1,4}){0,3}+) or higher is required\.\s{1,8}+You are running version",
-        "it needs CMake {0} or newer",
-        'Put build-requires.add = ["cmake>={0}"] into the recipe.',
         name="",
     ),
     sign(
