@@ -17,6 +17,7 @@ from wheelyard.domain.sdist.contents import (
     SdistContents,
     carried_projects,
     file_of,
+    has_sources,
     is_built,
     plain_name,
     read_table,
@@ -96,7 +97,7 @@ class _Scripts:
         self._contents = contents
         self._requires = requires
         self._files = Headers(contents.names)
-        self._folders = carried_projects(contents.names)
+        self._carried = carried_projects(contents.names)
         self._sources = [
             name for name in contents.names if is_built(name) and suffix_of(name) in {*CODE_SUFFIXES, *_FORTRAN}
         ]
@@ -214,7 +215,9 @@ class _Scripts:
             return
         if may_be_generated(name) or (include.is_quoted and file_of(name) in self._build_texts):
             return
-        yield Need(name=name, wanted=(header(name),), is_required=certain and include.is_certain, place=place)
+        is_carried = self._has_sources(name.partition("/")[0].removesuffix(".h"))
+        is_required = certain and include.is_certain and not is_carried
+        yield Need(name=name, wanted=(header(name),), is_required=is_required, place=place)
 
     def _program(self, one: Mention, place: str) -> Iterator[Need]:
         where, name = f"{place}:{one.line}", one.name
@@ -285,4 +288,4 @@ class _Scripts:
 
     def _has_sources(self, name: str) -> bool:
         """Return whether the sdist has the library's own sources, so that these may serve."""
-        return plain_name(name) in self._folders
+        return has_sources(self._carried, name)

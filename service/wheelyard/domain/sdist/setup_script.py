@@ -30,10 +30,11 @@ cmd shell_output execvp
 _RUNS: Final = frozenset(_RUNS_WORDS.split())
 _LOOKS_FOR: Final = frozenset({"which", "find_executable"})
 _PROGRAMS_WORDS: Final = """
-cmake swig flex bison yacc m4 autoconf automake autoreconf libtoolize nasm yasm gperf protoc git ragel bazel cargo
+cmake swig flex bison yacc m4 autoconf automake autoreconf libtoolize nasm yasm gperf protoc ragel bazel cargo
 thrift capnp gfortran javac mvn ant go npm node llvm-config h5cc mpicc mpicxx asn1c
 """
 _PROGRAMS: Final = frozenset(_PROGRAMS_WORDS.split())
+"""Programs that scripts call to build; ``git`` only tells them versions."""
 _AUTOTOOLS: Final = frozenset({"autogen.sh", "bootstrap.sh", "bootstrap", "buildconf", "autogen"})
 _PKG_CONFIG: Final = re.compile(
     r"(?i)_*(?:(?:get_|query_|run_|call_|read_|parse_|check_)*pkg_?config\w*|pkg_?cfg\w*|pkg)"
@@ -47,8 +48,9 @@ _LONGEST_PATH: Final = 300
 _MOST_ASSIGNED: Final = 50
 _LIBRARIES: Final = re.compile(r"(?i)lib(?:rarie)?s")
 _TESTS: Final = re.compile(r"(?i)exist|install|has|have|check|try|version")
-_NOT_MODULES: Final = frozenset(
-    {"cflags", "libs", "shell", "include_dirs", "library_dirs", "libraries", "define_macros"}
+_NOT_MODULES: Final = re.compile(
+    r"(?:cflags|libs)(?:-only-\w+(?:-\w+)?)?|modversion|exists|static|version|variable|shell|prefix|"
+    r"(?:include|library)_dirs|libraries|define_macros|extra_\w+_args"
 )
 
 
@@ -301,7 +303,7 @@ class _Reader:
             if match is None or word.startswith("-"):
                 return
             bound = f"{'==' if match[2] in {'=', '=='} else match[2]}{match[3]}" if match[3] else ""
-            if match[1] not in _NOT_MODULES:
+            if not _NOT_MODULES.fullmatch(match[1]):
                 self._facts.modules.append(Mention(name=match[1], line=line, is_certain=certain, bound=bound))
 
     def _runs(self, node: ast.Call, *, certain: bool) -> None:
@@ -325,8 +327,7 @@ class _Reader:
                 continue
             name = word.name.rpartition("/")[2]
             if name in _PROGRAMS or _CONFIG.fullmatch(name) or name in _AUTOTOOLS:
-                # ``git`` tells versions, and scripts go on without it.
-                self._facts.programs.append(replace(word, name=name, is_certain=word.is_certain and name != "git"))
+                self._facts.programs.append(replace(word, name=name))
 
 
 class _Values:
