@@ -34,6 +34,7 @@ def test_log_gives_the_findings_that_stand_beside_it(file: Path) -> None:
 
 def test_nearly_every_log_has_a_type() -> None:
     assert len(LOGS) >= 60
+    assert sum(file.name.startswith("real-") for file in LOGS) >= 20
     first = [next(iter(read_findings(_read(file)[1])), None) for file in LOGS]
     typed = sum(one is not None and one.kind is not FindingKind.COMMAND_FAILED for one in first)
     assert typed >= 0.95 * len(LOGS)
