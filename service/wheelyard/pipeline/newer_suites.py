@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
 
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.healing.findings import Finding, FindingKind
+from wheelyard.domain.untrusted.versions import find_specifiers, find_version
 from wheelyard.errors import WheelyardError
 from wheelyard.interfaces.archives import SuiteArchives
 
@@ -79,14 +79,9 @@ def _files_of(name: str) -> tuple[WantedFile, ...]:
 
 def _specifier(bound: str) -> SpecifierSet | None:
     """Return the versions that a bound allows; pkg-config writes ``=`` for ``==``."""
-    try:
-        return SpecifierSet(re.sub(r"(?<![<>=!~])=(?!=)", "==", bound), prereleases=True)
-    except InvalidSpecifier:
-        return None
+    return find_specifiers(re.sub(r"(?<![<>=!~])=(?!=)", "==", bound))
 
 
 def _suffices(version: str, wanted: SpecifierSet) -> bool:
-    try:
-        return Version(version) in wanted
-    except InvalidVersion:
-        return False
+    parsed = find_version(version)
+    return parsed is not None and wanted.contains(parsed, prereleases=True)
