@@ -175,7 +175,7 @@ def _prove_imports(
         results, more = _try_again(results, {*below, *job["imports"]}, environment.import_modules, how)
         remarks = [*remarks, *more]
     if not job["imports"]:
-        results, more = _try_beside_more(results, _top_level([*promised]), environment)
+        results, more = _try_beside_more(results, promised, environment)
         remarks = [*remarks, *more]
     loaded = [one for one in results if one.module in below and one.companion and environment.loads(one.module)]
     foreign = _find_foreign(results, {*job["imports"], *extensions}, environment.site)
@@ -198,28 +198,34 @@ def _prove_imports(
 
 
 def _try_beside_more(
-    results: list[ImportResult], top: set[str], environment: _Environment
+    results: list[ImportResult], promised: set[str], environment: _Environment
 ) -> tuple[list[ImportResult], list[str]]:
     """Import failed top-level modules again beside what they want and the wheel cannot or does not require.
 
     That is a program of the host, in whose place is one that only tells a version, or a module of another project.
     """
     remarks: list[str] = []
-    failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
+    top = _top_level([*promised])
+    failed = [one for one in results if _is_unproven(one) and one.module in top]
     if programs := sorted({name for one in failed for name in one.programs})[:_MAX_COMPANIONS]:
         environment.pretend_programs(programs)
         environment.make()
         how = f"on a host that has the program {', '.join(programs)}"
         results, remarks = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
-        failed = [one for one in results if one.error is not None and not one.is_broken and one.module in top]
+        failed = [one for one in results if _is_unproven(one) and one.module in top]
     wanted = {one.companion.partition(".")[0] for one in failed if one.companion}
     modules = sorted(filter(_MODULE.fullmatch, wanted))[:_MAX_COMPANIONS]
     if modules and (found := environment.ask_for(modules)):
         environment.make(requires=found)
         how = f"beside {', '.join(found)}, which it does not require"
-        results, more = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
+        results, more = _try_again(results, promised, environment.import_modules, how)
         remarks = [*remarks, *more]
     return results, remarks
+
+
+def _is_unproven(result: ImportResult) -> bool:
+    """Return whether a failed import may work elsewhere, on Linux."""
+    return result.error is not None and not result.is_broken and not result.is_foreign
 
 
 def _find_foreign(results: list[ImportResult], strict: Collection[str], site: Path) -> list[ImportResult]:

@@ -112,6 +112,7 @@ SUCCEEDED_BUILD: Final[dict[str, Any]] = {
             "failure": None,
             "log_size_bytes": 18213,
             "log_truncated": False,
+            "healing": None,
         }
     ],
     "wheel": WHEEL,

@@ -12,7 +12,7 @@ _NEWER_RUST: Final = re.compile(
     r"feature `edition\d{4}` is required|requires rustc \d|does not understand this lock file"
 )
 _MOST_LIBRARIES: Final = 5
-_MOST_NAMED: Final = 20
+_MOST_LOST: Final = 20
 _MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
 _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
@@ -426,8 +426,8 @@ class ExtensionMissingError(ProjectError):
 
     def __init__(self, *, wheel: str, missing: Sequence[str], evidence: Sequence[str] = ()) -> None:
         self.wheel, self.missing, self.evidence = wheel, tuple(missing), tuple(evidence)
-        more = len(self.missing) - _MOST_NAMED
-        lost = ", ".join(self.missing[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        more = len(self.missing) - _MOST_LOST
+        lost = ", ".join(self.missing[:_MOST_LOST]) + (f" and {more} more" if more > 0 else "")
         said = f"{wheel} was built without {lost if lost.startswith('any ') else f'its extension modules {lost}'}."
         super().__init__(
             " ".join([said, *self.evidence]),

@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from wheelyard.domain.builds.build import Stage
+from wheelyard.domain.builds.build import BuildOrder, Stage
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, Inference, InferenceSource
 from wheelyard.domain.healing.host_libraries import judge_host_library
-from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, extend_recipe, has_value, write_recipe
+from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, InferredFor, extend_recipe, has_value, write_recipe
 from wheelyard.domain.healing.mending import mend_of
 from wheelyard.domain.sdist.need import Need
 from wheelyard.domain.untrusted.refusal import RefusedTextError
@@ -145,7 +145,7 @@ async def heal(
     healing = replace(so_far, rounds=(*so_far.rounds, round_), is_proposed=tools.heal.mode is HealMode.PROPOSE)
     if healing.is_proposed:
         order = job.claim.order
-        text = write_recipe(order.project, order.version, healing.added)
+        text = write_recipe(_inferred_for(order), healing.added)
         return job.knowing(healing=replace(healing, recipe=text)), frozenset()
     for one in basket.added:
         await job.note(f"{stage.value} failed, so it is tried again with {one.key} {one.value} ({one.reason})")
@@ -196,7 +196,11 @@ async def conclude(job: Job) -> Healing | None:
     kept = [one for one in healing.added if one not in unused]
     for one in unused:
         await job.note(f"{one.value} was added and not used; the recipe leaves it out")
-    return replace(healing, unused=unused, recipe=write_recipe(order.project, order.version, kept))
+    return replace(healing, unused=unused, recipe=write_recipe(_inferred_for(order), kept))
+
+
+def _inferred_for(order: BuildOrder) -> InferredFor:
+    return InferredFor(project=order.project, version=order.version, suite=order.builder)
 
 
 def _is_unused(one: Inference, job: Job) -> bool:

@@ -9,7 +9,7 @@ from tests.contract.samples import TARGET, sample_healing
 from tests.unit.recipe_texts import HEAD, parse_recipe
 
 from wheelyard.domain.healing.healing import Healing, HealRound, Inference, InferenceSource
-from wheelyard.domain.healing.inferred_recipe import write_recipe
+from wheelyard.domain.healing.inferred_recipe import InferredFor, write_recipe
 from wheelyard.domain.recipes.adoption import add_rules, rules_of, used_recipe
 from wheelyard.domain.recipes.effective import EffectiveRecipe
 from wheelyard.domain.recipes.merge import merge_rules
@@ -86,13 +86,12 @@ def test_recipe_that_a_build_comes_with_says_just_what_it_has_used(own: str) -> 
         *inferred("build-constraints", "setuptools<60"),
         *inferred("repair.graft", "libexpat.so.1"),
         *inferred("test.apt", "libglib2.0-0"),
-        *inferred("test.requires", "psycopg"),
     )
     (unused,) = inferred("apt", "zlib1g-dev")
     healing = Healing(
         rounds=(HealRound(stage="build", findings=(), added=(unused, *added)),),
         unused=(unused,),
-        recipe=write_recipe("demo", "2.0", added),
+        recipe=write_recipe(InferredFor(project="demo", version="2.0", suite="bookworm"), added),
     )
     present = parse_recipe(HEAD + own, source="demo")
     adopted = parse_recipe(add_rules(present.text, healing.recipe), source="demo")

@@ -174,6 +174,15 @@ def test_workspace_is_followed_and_other_manifests_are_not_read() -> None:
     assert plan.unlocked == ()
 
 
+def test_crate_that_a_workspace_offers_and_no_member_takes_may_be_absent() -> None:
+    root = '[workspace]\nmembers = ["a"]\n[workspace.dependencies]\nb = { path = "b" }\ngone = { path = "gone" }\n'
+    taking = f"{PACKAGE}[dependencies]\nb = {{ workspace = true }}\n"
+    plan = plan_crates({"Cargo.toml": root, "Cargo.lock": lock(), "a/Cargo.toml": taking, "b/Cargo.toml": PACKAGE})
+    assert plan.packages == ("a", "b")
+    with pytest.raises(ValueError, match="outside of the sdist"):
+        plan_crates({"Cargo.toml": root.replace('"gone"', '"../gone"'), "a/Cargo.toml": PACKAGE})
+
+
 @pytest.mark.parametrize(
     ("paths", "named", "roots"),
     [

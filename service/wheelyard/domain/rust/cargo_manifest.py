@@ -52,6 +52,8 @@ class Manifest:
     document: Table
     paths: tuple[str, ...]
     """Folders of its path dependencies, as it names them."""
+    shared_paths: tuple[str, ...] = ()
+    """Folders that its workspace offers to its members as dependencies; cargo needs only those that a member takes."""
 
     @property
     def is_workspace(self) -> bool:
@@ -81,8 +83,9 @@ def read_manifest(text: str) -> Manifest:
     if "replace" in raw:
         raise ValueError("it replaces crates with [replace], and only [patch] is allowed")
     paths: list[str] = []
-    document = dict(_reduce(raw, paths))
-    return Manifest(document=document, paths=tuple(paths))
+    shared: list[str] = []
+    document = dict(_reduce(raw, paths, shared))
+    return Manifest(document=document, paths=tuple(paths), shared_paths=tuple(shared))
 
 
 def check_lock(text: str) -> None:
@@ -117,12 +120,12 @@ def _check_source(package: Table, older: Table) -> None:
         raise ValueError(f"{name} {version} has no checksum")
 
 
-def _reduce(raw: Table, paths: list[str]) -> Iterator[tuple[str, Table]]:
-    """Yield the relevant tables, and collect the folders of path dependencies."""
+def _reduce(raw: Table, paths: list[str], shared: list[str]) -> Iterator[tuple[str, Table]]:
+    """Yield the relevant tables, and collect the folders of path dependencies and of those that a workspace shares."""
     if "package" in raw:
         yield "package", {**_only(_table(raw["package"], "package"), _PACKAGE_KEYS), **_NO_TARGETS}
     if "workspace" in raw:
-        yield "workspace", _reduce_workspace(_table(raw["workspace"], "workspace"), paths)
+        yield "workspace", _reduce_workspace(_table(raw["workspace"], "workspace"), shared)
     if "features" in raw:
         yield "features", _table(raw["features"], "features")
     yield from _reduce_dependencies(raw, paths)

@@ -175,6 +175,9 @@ def _path_dependencies(sources: CrateSources, path: str, manifest: Manifest) -> 
         if other not in sources.texts:
             raise ValueError(f"{path}: it depends on the folder {folder}, which the sdist does not have")
         yield other
+    # A source distribution has only those crates of a workspace that its own one takes.
+    shared = (posixpath.join(_inside(path, folder), MANIFEST) for folder in manifest.shared_paths)
+    yield from (other for other in shared if other in sources.texts)
 
 
 def _inside(manifest: str, folder: str) -> str:
@@ -191,7 +194,12 @@ def _parts_of(manifest: str) -> list[str]:
 
 def _refuse_many(manifest: Manifest) -> None:
     """Raise ValueError if a manifest names more or longer folders than any real project."""
-    folders = (*manifest.workspace_list("members"), *manifest.workspace_list("exclude"), *manifest.paths)
+    folders = (
+        *manifest.workspace_list("members"),
+        *manifest.workspace_list("exclude"),
+        *manifest.paths,
+        *manifest.shared_paths,
+    )
     if len(folders) > _MAX_FOLDERS:
         raise ValueError(f"it names {len(folders)} folders, and {_MAX_FOLDERS} are allowed")
     if longest := next((folder for folder in folders if len(folder) > _MAX_PATH), None):
