@@ -102,6 +102,7 @@ def test_build_that_waits_says_why_and_until_when(capsys: pytest.CaptureFixture[
         },
         "log_size_bytes": 0,
         "log_truncated": False,
+        "healing": None,
     }
     later = BEGINNING + timedelta(minutes=1)
     document = {**build_document(Status.QUEUED), "not_before": later.isoformat(), "attempts": [attempt]}

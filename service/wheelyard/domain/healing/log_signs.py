@@ -564,6 +564,14 @@ PROGRAMS: Final = (
         _PROGRAM_REMEDY,
         package=package_of_program,
     ),
+    # A program that a setup.py runs: setuptools prints the error only. In capitals it is rather a file, such as README.
+    sign(
+        FindingKind.PROGRAM,
+        r"^(?:error: )?+(?:\[Errno 2\] )?+No such file or directory: '(?![A-Z]{2})([\w+-]{1,60}+)'",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
     # dash, bash, env and make
     sign(
         FindingKind.PROGRAM,

@@ -481,6 +481,13 @@ CODE: Final = (
 )
 
 COMMANDS: Final = (
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"^(?>error|Error|ERROR): (?!(?i:command |subprocess|backend |failed building|failed to build|#error))"
+        r"([^\n]{1,300}+)",
+        "its own code stops: {0}",
+        name="",
+    ),
     # "failed", "returned non-zero exit status", "died with": setuptools names a command only when it failed.
     sign(
         FindingKind.COMMAND_FAILED,
