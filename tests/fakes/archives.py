@@ -18,6 +18,7 @@ class FakeArchives:
         *,
         suites: Sequence[str] = ("bookworm",),
         error: WheelyardError | None = None,
+        versions: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         """Prepare the archives.
 
@@ -25,7 +26,9 @@ class FakeArchives:
             packages: The packages that hold a file, best first, by its kind and name.
             suites: The suites that there are.
             error: Raised by every call.
+            versions: A package's version by the suite and its name; other packages are 1.0-1.
         """
+        self.versions = dict(versions or {})
         self.packages = dict(packages or {})
         self.suites = tuple(suites)
         self.error = error
@@ -37,7 +40,12 @@ class FakeArchives:
         self.asked.append(wanted)
         names = self.packages.get((wanted.kind, wanted.name), ())
         path = f"usr/{wanted.kind.value}/{wanted.name}"
-        return tuple(PackageFile(package=name, version="1.0-1", path=path, installed_bytes=1000) for name in names)
+        return tuple(
+            PackageFile(
+                package=name, version=self.versions.get((suite, name), "1.0-1"), path=path, installed_bytes=1000
+            )
+            for name in names
+        )
 
     async def version(self, suite: str, architecture: str, package: str) -> str | None:  # noqa: ARG002  alike for all
         """Return 1.0-1 for a package that holds a file."""

@@ -11,6 +11,7 @@ from tests.hostile.sdist_parts import MARK
 from tests.integration.container_harness import LIMITS, ContainerHarness, PackageRun
 
 from wheelyard.domain.builds.build import Build
+from wheelyard.domain.healing.healing import HealMode
 from wheelyard.interfaces import Limits
 
 MIB: Final = 1 << 20
@@ -27,7 +28,7 @@ _PYPROJECT: Final = (
 
 def run_of_build(harness: ContainerHarness, attack: Path, limits: Limits = SMALL, **more: bytes) -> PackageRun:
     """Give the build of a project whose backend runs an attack, not yet begun."""
-    return harness.run_of("demo", sdist=_sdist_of(attack, more), limits=limits, log_bytes=256 << 10)
+    return harness.run_of("demo", sdist=_sdist_of(attack, more), limits=limits, log_bytes=256 << 10, heal=HealMode.ON)
 
 
 def run_of(harness: ContainerHarness, attack: Attack) -> PackageRun:
@@ -35,7 +36,7 @@ def run_of(harness: ContainerHarness, attack: Attack) -> PackageRun:
     match attack.kind:
         case "sdists":
             name, content = attack.act("make")()
-            return harness.run_of("demo", sdist=content, sdist_filename=name, limits=SMALL)
+            return harness.run_of("demo", sdist=content, sdist_filename=name, limits=SMALL, heal=HealMode.ON)
         case "wheels":
             return run_of_build(harness, HERE / "project" / "carrier.py", payload=attack.act("make")())
         case _:

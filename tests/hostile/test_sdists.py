@@ -12,7 +12,7 @@ import pytest
 from tests.hostile.corpus import SDISTS, Attack
 from tests.hostile.sdist_parts import MARK, Archive, file, tar_of
 
-from wheelyard.adapters.resolver.sdists import read_sdist, read_sdist_metadata, read_sdist_pyproject
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist, read_sdist_metadata, read_sdist_pyproject
 from wheelyard.errors import InvalidSdistError
 from wheelyard_agent import sdist
 from wheelyard_agent.job import JobError
@@ -71,6 +71,7 @@ def test_reading_on_the_host_writes_nothing_and_keeps_little(attack: Attack, tmp
     try:
         with suppress(InvalidSdistError):
             assert not any("root:" in text for text in read_sdist(archive, filename=archive.name).texts.values())
+        assert read_needs(archive) == ()
         assert read_sdist_metadata(archive) is None
         assert b"root:" not in (read_sdist_pyproject(archive) or b"")
         assert tracemalloc.get_traced_memory()[1] < LITTLE

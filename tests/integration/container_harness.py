@@ -41,6 +41,7 @@ from wheelyard.assembly.parts import Parts, source_index
 from wheelyard.assembly.worker import WORKER_LABEL
 from wheelyard.domain.builds.build import Build, BuildOrder, SdistSource
 from wheelyard.domain.builds.log_text import read_note
+from wheelyard.domain.healing.healing import HealMode, HealRules
 from wheelyard.domain.packaging.release import IndexFile, ProjectFiles
 from wheelyard.domain.packaging.target import Target
 from wheelyard.domain.recipes.effective import EffectiveRecipe
@@ -117,6 +118,9 @@ class PackageRun:
     """Its sdist, if it is none of the tiny projects' own."""
     sdist_filename: str = ""
     version: str = VERSION
+    heal: HealMode = HealMode.OFF
+    archives: FakeArchives = field(default_factory=FakeArchives)
+    """The suite's archive, as far as the test's project asks for it."""
     build_id: str = ""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -198,7 +202,8 @@ class PackageRun:
             crates=CrateArchives(ContentCache(root=self.harness.folder / "crates", floor_bytes=0)),
             parsers=InlineParsers(),
             read_pyproject=read_sdist_pyproject,
-            archives=FakeArchives(),
+            archives=self.archives,
+            heal=HealRules(mode=self.heal),
             read_needs=read_needs,
             agent=Parts(self.harness.settings).agent.data,
             installer=Path(find_uv_bin()),

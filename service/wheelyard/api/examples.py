@@ -112,6 +112,7 @@ SUCCEEDED_BUILD: Final[dict[str, Any]] = {
             "failure": None,
             "log_size_bytes": 18213,
             "log_truncated": False,
+            "healing": None,
         }
     ],
     "wheel": WHEEL,
@@ -124,6 +125,17 @@ FAILURE: Final[dict[str, Any]] = {
     "hint": "Add libyaml-dev to the recipe's apt list.",
     "retryable": False,
     "log_excerpt": "ext/_yaml.h:2:10: fatal error: yaml.h: No such file or directory",
+    "findings": [
+        {
+            "kind": "header-missing",
+            "name": "yaml.h",
+            "bound": "",
+            "found": "",
+            "line": "ext/_yaml.h:2:10: fatal error: yaml.h: No such file or directory",
+            "cause": "the C header yaml.h is missing",
+            "remedy": 'Put into the recipe: apt = ["libyaml-dev"].',
+        }
+    ],
 }
 
 FAILED_BUILD: Final[dict[str, Any]] = {

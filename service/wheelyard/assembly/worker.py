@@ -322,6 +322,7 @@ def attempt_tools(  # noqa: PLR0913  (assembly has many parts)
         output_bytes=settings.limit_wheel_bytes,
         build_number=settings.build_number,
         labels={WORKER_LABEL: name},
+        suites=tuple(parts.catalogue.suite),
         heal=HealRules(mode=heal or settings.heal),
         learnt=learnt,
         network_for_recipes=settings.recipe_network is not None,

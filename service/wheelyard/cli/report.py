@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wheelyard.api.schemas.builds import AwaitedBuildView, BuildView
+from wheelyard.api.schemas.findings import LogFindingView
 from wheelyard.api.schemas.wheels import FailureView, GraftedLibraryView, HostLibraryView, WheelView
 from wheelyard.cli.console import format_seconds, format_size, output
 from wheelyard.cli.log_text import quote_text
@@ -19,6 +20,9 @@ from wheelyard.domain.healing.story import tell_story
 
 _HEALING: Final = TypeAdapter(Healing)
 _SHOWN_MODULES: Final = 6
+_SHOWN_FINDINGS: Final = 8
+_FINDING_WIDTH: Final = 54
+"""Characters of a finding beside its kind, so that a line has at most 80."""
 _STYLES: Final = {"wheel": "bold green", "install": "bold", "warning": "yellow"}
 
 
@@ -140,9 +144,27 @@ def report_failure(failure: FailureView) -> RenderableType:
     ]
     if failure.log_excerpt:
         parts.append(quote_text(failure.log_excerpt, output()))
+    if len(failure.findings) > 1:
+        parts.extend(_report_findings(failure.findings))
     if failure.hint:
         parts.append(Text.assemble(("hint: ", "bold cyan"), _indent(failure.hint)))
     return Group(*parts)
+
+
+def _report_findings(findings: tuple[LogFindingView, ...]) -> Iterator[RenderableType]:
+    """Yield what the log says is missing or wrong, a line each; a single one is in the summary already."""
+    yield Text(f"The log names {len(findings)} things that are missing or wrong:", style="bold")
+    for one in findings[:_SHOWN_FINDINGS]:
+        version = f" {one.bound}" if one.bound else ""
+        has = f" (has {one.found})" if one.found else ""
+        said = f"{one.name}{version}{has}" if one.name else one.cause
+        yield Text.assemble("  ", (f"{one.kind:<22}", "yellow"), _cut(plain_line(said)))
+    if len(findings) > _SHOWN_FINDINGS:
+        yield Text(f"  and {len(findings) - _SHOWN_FINDINGS} more; --json lists all", style="dim")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _FINDING_WIDTH else f"{text[: _FINDING_WIDTH - 1]}…"
 
 
 def _indent(text: str) -> str:

@@ -11,9 +11,9 @@ from wheelyard.errors.base import ProjectError
 _NEWER_RUST: Final = re.compile(
     r"feature `edition\d{4}` is required|requires rustc \d|does not understand this lock file"
 )
-_MOST_NAMED: Final = 5
-_MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
+_MOST_LIBRARIES: Final = 5
 _MOST_LOST: Final = 20
+_MISSING_LIBRARY: Final = re.compile(r"([\w.+-]{1,200}): cannot open shared object file")
 _MISSING_MODULE: Final = re.compile(r"^import \S+: ModuleNotFoundError: No module named '([\w.]{1,200})'")
 
 
@@ -409,8 +409,8 @@ class VerifyFailedError(ProjectError):
             )
         if not libraries:
             return "If a module is optional, name the modules to import in the recipe's test.imports."
-        more = f" and {len(libraries) - _MOST_NAMED} more" if len(libraries) > _MOST_NAMED else ""
-        names = ", ".join(libraries[:_MOST_NAMED]) + more
+        more = f" and {len(libraries) - _MOST_LIBRARIES} more" if len(libraries) > _MOST_LIBRARIES else ""
+        names = ", ".join(libraries[:_MOST_LIBRARIES]) + more
         verb = "is" if len(libraries) == 1 else "are"
         return (
             f"{names} {verb} neither in the wheel nor in a bare image. Libraries that the policy promises on every host"

@@ -4,25 +4,21 @@ Only the suite's signed archive, the catalogue's toolchains and the index's whee
 text asked for them, and only within ``HealRules``. See docs/healing.md.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from packaging.utils import canonicalize_name
-
 from wheelyard.domain.builds.build import BuildOrder, Stage
 from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.healing.healing import Healing, HealMode, HealRound, Inference, InferenceSource
 from wheelyard.domain.healing.host_libraries import judge_host_library
-from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, extend_recipe, has_value, write_recipe
+from wheelyard.domain.healing.inferred_recipe import OF_ONE_RELEASE, InferredFor, extend_recipe, has_value, write_recipe
 from wheelyard.domain.healing.mending import mend_of
 from wheelyard.domain.sdist.need import Need
 from wheelyard.domain.untrusted.refusal import RefusedTextError
-from wheelyard.domain.untrusted.requirements import find_requirement
 from wheelyard.errors import (
     BuildFailedError,
     CallerError,
@@ -34,14 +30,12 @@ from wheelyard.errors import (
 )
 from wheelyard.pipeline.inference import Basket, add_mend, find_package
 from wheelyard.pipeline.job import Job, Tools, known
-from wheelyard.wheel_files.reader import RefusedWheelError, read_wheel
 
 _RERUNS: Final = {
     **dict.fromkeys(("apt", "dnf", "apk", "toolchains"), frozenset({Stage.PREPARE, Stage.BUILD, Stage.REPAIR})),
     **dict.fromkeys(("build-requires.add", "build-constraints"), frozenset({Stage.BUILD, Stage.REPAIR})),
     "repair.graft": frozenset({Stage.REPAIR}),
     "test.apt": frozenset({Stage.PREPARE}),
-    "test.requires": frozenset[Stage](),
 }
 """The stages before verification that run again once a key of the recipe has changed."""
 _SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".pyx", ".pxd"})
@@ -151,7 +145,7 @@ async def heal(
     healing = replace(so_far, rounds=(*so_far.rounds, round_), is_proposed=tools.heal.mode is HealMode.PROPOSE)
     if healing.is_proposed:
         order = job.claim.order
-        text = write_recipe(order.project, order.version, healing.added)
+        text = write_recipe(_inferred_for(order), healing.added)
         return job.knowing(healing=replace(healing, recipe=text)), frozenset()
     for one in basket.added:
         await job.note(f"{stage.value} failed, so it is tried again with {one.key} {one.value} ({one.reason})")
@@ -164,8 +158,6 @@ async def _add(basket: Basket, error: ProjectError, finding: Finding) -> bool:
     match error:
         case VerifyFailedError() if finding.kind is FindingKind.HOST_LIBRARY:
             return await _add_host_library(basket, finding)
-        case VerifyFailedError() if finding.kind is FindingKind.PYTHON_MODULE:
-            return await _add_parent(basket, finding)
         case BuildFailedError():
             mend, given = mend_of(finding), error.requirements
         case ExtensionMissingError():
@@ -194,32 +186,6 @@ async def _add_host_library(basket: Basket, finding: Finding) -> bool:
     return await basket.add_package([wanted], line=finding.line, key="test.apt")
 
 
-async def _add_parent(basket: Basket, finding: Finding) -> bool:
-    """Prove a module beside the project that it is a part of: the one that requires it, as an extra or always."""
-    parent = finding.name.partition(".")[0].replace("_", "-").lower()
-    order = basket.job.claim.order
-    if not await _requires(parent, order, basket.tools):
-        return False
-    reason = f"{order.project} is a part of {parent}, which requires it"
-    return basket.add("test.requires", parent, reason, line=finding.line)
-
-
-async def _requires(parent: str, order: BuildOrder, tools: Tools) -> bool:
-    """Return whether a project's newest wheel for the target requires the ordered project, with an extra or without."""
-    try:
-        files = await tools.resolver.resolve([parent], target=order.target)
-        wheel = next((file for file in files if file.project == parent), None)
-        if wheel is None:
-            return False
-        said = await asyncio.to_thread(
-            read_wheel, await tools.source.fetch(wheel), filename=wheel.filename, bounded=True
-        )
-    except (RefusedWheelError, WheelyardError):
-        return False
-    required = (find_requirement(text) for text in said.requires_dist)
-    return any(one is not None and canonicalize_name(one.name) == order.project for one in required)
-
-
 async def conclude(job: Job) -> Healing | None:
     """Return the healing of a finished build with the recipe that follows, without what turned out to be unused."""
     healing = job.healing
@@ -230,7 +196,11 @@ async def conclude(job: Job) -> Healing | None:
     kept = [one for one in healing.added if one not in unused]
     for one in unused:
         await job.note(f"{one.value} was added and not used; the recipe leaves it out")
-    return replace(healing, unused=unused, recipe=write_recipe(order.project, order.version, kept))
+    return replace(healing, unused=unused, recipe=write_recipe(_inferred_for(order), kept))
+
+
+def _inferred_for(order: BuildOrder) -> InferredFor:
+    return InferredFor(project=order.project, version=order.version, suite=order.builder)
 
 
 def _is_unused(one: Inference, job: Job) -> bool:

@@ -61,6 +61,8 @@ class Tools:
     """Labels of every container, beside the job's own."""
     learnt: Callable[[str], Awaitable[tuple[str, Healing] | None]] = learn_nothing
     """Returns the version and the healing of the newest healed build of a project; None if there is none."""
+    suites: tuple[str, ...] = ()
+    """All suites of the catalogue, in its order."""
     heal: HealRules = field(default_factory=HealRules)
     network_for_recipes: bool = False
     """True if the operator has a network for builds whose recipe asks for one."""

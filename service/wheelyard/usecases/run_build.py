@@ -39,6 +39,7 @@ from wheelyard.pipeline.container_job import BUILD_LABEL
 from wheelyard.pipeline.heal import conclude, heal
 from wheelyard.pipeline.job import Job, Step, Tools
 from wheelyard.pipeline.limits import grant_limits, grant_log_bytes
+from wheelyard.pipeline.newer_suites import name_newer_suites
 
 _log = get_logger(__name__)
 _unheard: Final[set[asyncio.Task[Any]]] = set()
@@ -52,6 +53,8 @@ _LOOK_SECONDS: Final = 1.0
 """Longest time between two heartbeats; a heartbeat finds a cancellation whose signal was missed."""
 _HAND_BACK_SECONDS: Final = 10.0
 _CLEAR_SECONDS: Final = 30.0
+_NAME_SUITES_SECONDS: Final = 180.0
+"""How long a failure may take to say which suites have a newer library; their archives may have to be read first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -266,7 +269,7 @@ class _Attempt:
                     todo = [one for one in self._steps if one.stage in again] + _after(self._steps, step)
                     continue
                 await job.note(f"{step.stage.value} failed: {error}")
-                failure = self._explain(error, step.stage, log, findings)
+                failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
                 return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
             except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
                 return self._crash(error, step.stage, log)
@@ -307,7 +310,14 @@ class _Attempt:
             if reached is not None:
                 return reached
         cause, remedy = explain(findings, error.network)
-        return BuildFailedError(release=error.release, exit_reason=error.exit_reason, cause=cause, remedy=remedy)
+        return BuildFailedError(
+            release=error.release,
+            exit_reason=error.exit_reason,
+            cause=cause,
+            remedy=remedy,
+            network=error.network,
+            use=error.use,
+        )
 
     async def _read_findings(self, error: WheelyardError, log: AttemptLog) -> tuple[Finding, ...]:
         """Return what a failure says; a log is read in another process, and says nothing if it is too much for it."""
@@ -330,6 +340,16 @@ class _Attempt:
         except (ValueError, WheelyardError) as refusal:
             _log.warning("log-not-explained", build=self._claim.build_id, reason=str(refusal))
             return ()
+
+    async def _name_newer_suites(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Let findings of libraries that are too old say which suites have newer ones, if that is known soon."""
+        order = self._claim.order
+        others = [suite for suite in self._tools.suites if suite != order.builder]
+        try:
+            async with asyncio.timeout(_NAME_SUITES_SECONDS):
+                return await name_newer_suites(findings, self._tools.archives, others, order.target.policy.architecture)
+        except TimeoutError:
+            return findings
 
     def _crash(self, error: Exception, stage: Stage | None, log: AttemptLog) -> Outcome:
         """Log the exception that is being handled, and return an error with its reference.

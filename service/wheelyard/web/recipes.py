@@ -120,6 +120,8 @@ class HealedRecipe:
     """The recipe that a healed build comes with."""
 
     text: str
+    is_proposed: bool
+    """True if the build has not tried it."""
     is_adopted: bool
 
 
@@ -129,7 +131,7 @@ async def healed_recipe(context: PageContext, build: Build) -> HealedRecipe | No
     if healing is None:
         return None
     is_adopted = await context.services.manage_recipes.is_adopted(build)
-    return HealedRecipe(text=plain_text(healing.recipe), is_adopted=is_adopted)
+    return HealedRecipe(text=plain_text(healing.recipe), is_proposed=healing.is_proposed, is_adopted=is_adopted)
 
 
 def _no_recipe(name: str, builds: Sequence[BuildSummary]) -> Page:

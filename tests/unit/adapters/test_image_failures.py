@@ -9,6 +9,7 @@ from wheelyard.adapters.host.disk import check_free_space
 from wheelyard.adapters.images.base import BaseRequest, bootstrap_base
 from wheelyard.adapters.images.build import ImageOptions, ImageRun, explain_failure, find_unknown_packages
 from wheelyard.domain.catalogue.catalogue import parse_catalogue
+from wheelyard.domain.catalogue.images import ImageRecord
 from wheelyard.errors import (
     DiskFullError,
     ImageBuildFailedError,
@@ -103,3 +104,39 @@ def test_full_disk_is_noticed_before_anything_is_written(tmp_path: Path) -> None
     check_free_space(tmp_path, 0)
     with pytest.raises(DiskFullError):
         check_free_space(tmp_path, 1 << 60)
+
+
+ASKED = ImageRecord(
+    id="sha256:1",
+    tags=("wheelyard/base-sarge:1",),
+    role="base",
+    definition="d",
+    labels={"suite": "sarge"},
+    size_bytes=1,
+    created="2026-12-02T00:00:00Z",
+)
+
+
+def asking(folder: Path, script: str, options: ImageOptions | None = None) -> ImageRun:
+    """Make what asks an archive where a script plays the engine."""
+    program = folder / "engine"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return ImageRun(engine=EngineCommand(program=str(program)), options=options or ImageOptions(lock_dir=folder))
+
+
+async def test_archive_is_asked_as_root_with_the_network_and_the_proxy_of_image_builds(tmp_path: Path) -> None:
+    options = ImageOptions(lock_dir=tmp_path, proxy="http://proxy.test:3128", build_network="host")
+    run = asking(tmp_path, 'printf "%s\\n" "$@"', options)
+    said = (await run.ask_archive(ASKED, "apt-get update")).text.splitlines()
+    assert said[:4] == ["run", "--rm", "--user", "0:0"]
+    assert said[said.index("--network") + 1] == "host"
+    assert {"LC_ALL=C.UTF-8", "http_proxy=http://proxy.test:3128", "https_proxy=http://proxy.test:3128"} <= set(said)
+    assert said[-4:] == ["sha256:1", "sh", "-euc", "apt-get update"]
+
+
+async def test_archive_that_does_not_answer_is_told_from_one_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(MirrorUnreachableError):
+        await asking(tmp_path, "echo 'Could not connect to 127.0.0.1:9' >&2; exit 1").ask_archive(ASKED, "x")
+    with pytest.raises(SuiteUnavailableError):
+        await asking(tmp_path, f'echo "{NO_RELEASE}" >&2; exit 1').ask_archive(ASKED, "x")

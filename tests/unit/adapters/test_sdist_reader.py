@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.adapters.resolver import sdists
-from wheelyard.adapters.resolver.sdists import read_sdist
+from wheelyard.adapters.resolver.sdists import read_needs, read_sdist
 from wheelyard.errors import InvalidSdistError
 
 
@@ -29,11 +29,22 @@ def refusal_of(archive: Path) -> str:
 
 
 def test_names_are_those_below_the_top_folder_and_only_telling_texts_are_read(tmp_path: Path) -> None:
-    members = {"demo-1/setup.py": b"x", "demo-1/native/a.c": b"c", "demo-1/tests/CMakeLists.txt": b"t"}
+    members = {
+        "demo-1/setup.py": b"x",
+        "demo-1/native/a.c": b"c",
+        "demo-1/tests/CMakeLists.txt": b"t",
+        "demo-1/vendor/b.c": b"b",
+        "demo-1/demo/plain.py": b"p",
+        "demo-1/native/run.py": b"ffi.set_source('a', None)",
+    }
     contents = read_sdist(tar_of(tmp_path / "demo-1.tar.gz", members), filename="demo-1.tar.gz")
-    assert contents.names == ("setup.py", "native/a.c", "tests/CMakeLists.txt")
-    assert dict(contents.texts) == {"setup.py": "x"}
-    assert contents.built_names() == ("setup.py", "native/a.c")
+    assert contents.names == tuple(name.removeprefix("demo-1/") for name in members)
+    assert dict(contents.texts) == {
+        "setup.py": "x",
+        "native/a.c": "c",
+        "native/run.py": "ffi.set_source('a', None)",
+    }
+    assert contents.built_names() == ("setup.py", "native/a.c", "vendor/b.c", "native/run.py")
 
 
 def test_zip_file_is_read_too(tmp_path: Path) -> None:
@@ -104,3 +115,33 @@ def test_many_long_texts_are_not_all_kept(tmp_path: Path, monkeypatch: pytest.Mo
     members = {f"demo-1/{number}/meson.build": b"x" * 600 for number in range(4)}
     contents = read_sdist(tar_of(tmp_path / "demo-1.tar.gz", members), filename="demo-1.tar.gz")
     assert (len(contents.names), len(contents.texts)) == (4, 2)
+
+
+def test_sources_are_cut_and_limited_in_number_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdists, "_MAX_SOURCES", 3)
+    monkeypatch.setattr(sdists, "_MAX_CODE", 100)
+    members = {f"demo-1/{number}.c": b"x" * 600 for number in range(5)}
+    archive = tar_of(tmp_path / "demo-1.tar.gz", {**members, "demo-1/setup.py": b"y"})
+    contents = read_sdist(archive, filename="demo-1.tar.gz")
+    assert {name: len(text) for name, text in contents.texts.items()} == {
+        "0.c": 100,
+        "1.c": 100,
+        "2.c": 100,
+        "setup.py": 1,
+    }
+    monkeypatch.setattr(sdists, "_MAX_CODES", 150)
+    assert len(read_sdist(archive, filename="demo-1.tar.gz").texts) == 3
+
+
+def test_needs_are_read_from_the_archive(tmp_path: Path) -> None:
+    members = {
+        "demo-1/setup.py": b"setup(ext_modules=[Extension('demo', ['demo.c'])])",
+        "demo-1/demo.c": b"#include <fftw3.h>",
+    }
+    (need,) = read_needs(tar_of(tmp_path / "demo-1.tar.gz", members))
+    assert (need.name, need.is_required, need.place) == ("fftw3.h", True, "demo.c:1")
+
+
+def test_sdist_that_cannot_be_read_has_no_known_needs(tmp_path: Path) -> None:
+    (tmp_path / "demo-1.tar.gz").write_bytes(b"no archive")
+    assert read_needs(tmp_path / "demo-1.tar.gz") == ()

@@ -20,6 +20,7 @@ LAYOUT = {
     "recipes": "recipes",
     "file_cache": "cache/files",
     "crate_cache": "cache/crates",
+    "archive_cache": "cache/archives",
     "image_cache": "cache/images",
     "uv_cache": "cache/uv",
     "images": "images",

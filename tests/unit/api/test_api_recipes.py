@@ -1,5 +1,6 @@
 """Recipes over REST: which there are, what each says, changes and adoption, and the schema for editors."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.unit.api_harness import ApiHarness, api_harness, assert_problem
 from tests.unit.recipe_texts import EVERY_KEY, FILES, parse_recipe
 
 from wheelyard.domain.recipes.model import recipe_schema
+from wheelyard.errors import RecipeRefusedError
 
 
 @pytest.fixture
@@ -105,6 +107,18 @@ async def test_recipe_with_files_is_refused_and_the_answer_says_where_it_belongs
 )
 async def test_body_that_is_no_recipe_is_refused(demo: ApiHarness, content: bytes, code: str) -> None:
     assert_problem(await demo.client.put("/v1/recipes/demo", content=content, headers=TOML), 422, code)
+
+
+@pytest.mark.parametrize("comment", ["\ud800", "\0"])
+async def test_text_that_no_database_holds_is_refused(demo: ApiHarness, comment: str) -> None:
+    body = json.dumps({"text": f"# {comment}\n{DEMO}"})
+    answer = await demo.client.put("/v1/recipes/demo", content=body, headers={"Content-Type": "application/json"})
+    assert_problem(answer, 422, "invalid-request")
+
+
+async def test_recipe_that_has_grown_too_long_is_refused(demo: ApiHarness) -> None:
+    with pytest.raises(RecipeRefusedError, match="more than 64 KiB"):
+        await demo.services.manage_recipes.put("demo", f"# {'x' * (64 << 10)}\n{DEMO}", by="alice")
 
 
 async def test_change_of_an_older_revision_is_refused(demo: ApiHarness) -> None:

@@ -102,6 +102,7 @@ def test_build_that_waits_says_why_and_until_when(capsys: pytest.CaptureFixture[
         },
         "log_size_bytes": 0,
         "log_truncated": False,
+        "healing": None,
     }
     later = BEGINNING + timedelta(minutes=1)
     document = {**build_document(Status.QUEUED), "not_before": later.isoformat(), "attempts": [attempt]}
@@ -130,3 +131,34 @@ def test_list_says_of_a_queued_build_that_it_waits(capsys: pytest.CaptureFixture
     with client_of(answering(page)) as client:
         assert list_builds(client, project=None, status=None, limit=9, as_json=False) is ExitCode.OK
     assert "waits for other builds" in " ".join(capsys.readouterr().out.split())
+
+
+def test_failed_build_lists_its_findings_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = [
+        {
+            "kind": "library-too-old",
+            "name": f"lib{number}{'x' * 80}",
+            "bound": ">=1.2",
+            "found": "1.0",
+            "line": "",
+            "cause": "",
+            "remedy": "",
+        }
+        for number in range(11)
+    ]
+    failure = {
+        "stage": "build",
+        "code": "build-failed",
+        "summary": "It failed.",
+        "hint": "",
+        "retryable": False,
+        "log_excerpt": "",
+        "findings": findings,
+    }
+    document = {**build_document(Status.FAILED), "failure": failure}
+    with client_of(answering(document)) as client:
+        show(client.build(BUILD_ID), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.strip().startswith("library-too-old") for line in lines) == 8
+    assert any("and 3 more" in line for line in lines)
+    assert max(map(len, lines)) <= 80

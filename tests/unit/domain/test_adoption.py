@@ -1,14 +1,18 @@
 """What adopting the recipe of a healed build means: the text that follows, and what the build has used."""
 
 import tomllib
+from dataclasses import replace
 
 import pytest
-from tests.contract.samples import sample_healing
-from tests.unit.recipe_texts import parse_recipe
+from packaging.version import Version
+from tests.contract.samples import TARGET, sample_healing
+from tests.unit.recipe_texts import HEAD, parse_recipe
 
 from wheelyard.domain.healing.healing import Healing, HealRound, Inference, InferenceSource
-from wheelyard.domain.recipes.adoption import add_inferences, add_rules, rules_of, used_recipe
+from wheelyard.domain.healing.inferred_recipe import InferredFor, write_recipe
+from wheelyard.domain.recipes.adoption import add_rules, rules_of, used_recipe
 from wheelyard.domain.recipes.effective import EffectiveRecipe
+from wheelyard.domain.recipes.merge import merge_rules
 
 PROPOSED = """#:schema recipe.schema.json
 schema = 1
@@ -71,22 +75,34 @@ def test_unused_value_is_known_by_its_key_and_value() -> None:
     assert used_recipe(EffectiveRecipe(), healing) == EffectiveRecipe(test_apt=("zlib1g-dev",))
 
 
-def test_what_was_inferred_is_merged_as_a_further_rule_would_be() -> None:
-    recipe = EffectiveRecipe(toolchains=("rust>=1.85",), build_constraints=("cython<3",))
+@pytest.mark.parametrize(
+    "own", ["", "[[rule]]\nenv.X = '1'\napt = ['patchelf']\n[[rule]]\ntoolchains = ['rust>=1.80']\n"]
+)
+def test_recipe_that_a_build_comes_with_says_just_what_it_has_used(own: str) -> None:
     added = (
-        *inferred("toolchains", "rust", "fortran"),
-        *inferred("build-constraints", "setuptools<60", "cython<3"),
+        *inferred("apt", "libpq-dev", "patchelf"),
+        *inferred("toolchains", "rust>=1.70", "fortran"),
         *inferred("build-requires.add", "cffi"),
-        *inferred("test.requires", "psycopg"),
+        *inferred("build-constraints", "setuptools<60"),
+        *inferred("repair.graft", "libexpat.so.1"),
+        *inferred("test.apt", "libglib2.0-0"),
     )
-    assert add_inferences(recipe, added) == EffectiveRecipe(
-        toolchains=("fortran", "rust>=1.85"),
-        build_constraints=("cython<3", "setuptools<60"),
-        build_requires=("cffi",),
-        test_requires=("psycopg",),
+    (unused,) = inferred("apt", "zlib1g-dev")
+    healing = Healing(
+        rounds=(HealRound(stage="build", findings=(), added=(unused, *added)),),
+        unused=(unused,),
+        recipe=write_recipe(InferredFor(project="demo", version="2.0", suite="bookworm"), added),
     )
+    present = parse_recipe(HEAD + own, source="demo")
+    adopted = parse_recipe(add_rules(present.text, healing.recipe), source="demo")
+    ordered, followed = (
+        merge_rules(one, version=Version("2.0"), target=TARGET, suite="bookworm") for one in (present, adopted)
+    )
+    assert used_recipe(ordered, healing).digest == followed.digest
+    assert used_recipe(ordered, replace(healing, unused=())).digest != followed.digest
 
 
-def test_key_that_no_rule_has_is_an_error() -> None:
+def test_key_that_is_never_inferred_is_an_error() -> None:
+    healing = Healing(rounds=(HealRound(stage="", findings=(), added=inferred("env", "x")),))
     with pytest.raises(LookupError):
-        add_inferences(EffectiveRecipe(), inferred("no.such.key", "x"))
+        used_recipe(EffectiveRecipe(), healing)

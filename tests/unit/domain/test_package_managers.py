@@ -23,7 +23,7 @@ from wheelyard.resources import data_path
 def test_packages_are_installed_without_leaving_lists_or_caches() -> None:
     assert APT.write_install(["libyaml-dev", "zlib1g-dev"]) == (
         "export DEBIAN_FRONTEND=noninteractive && apt-get update"
-        " && apt-get install --yes --no-install-recommends libyaml-dev zlib1g-dev"
+        " && apt-get install --yes --no-install-recommends --no-remove libyaml-dev zlib1g-dev"
         " && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/*.log"
     )
     assert DNF.write_install(["libyaml-devel"]) == (
@@ -34,7 +34,7 @@ def test_packages_are_installed_without_leaving_lists_or_caches() -> None:
 
 def test_package_of_another_release_stays_at_it_when_the_rest_is_brought_up_to_date() -> None:
     command = APT.write_install(["rustc-web/bullseye", "zlib1g-dev"])
-    assert " --no-install-recommends rustc-web/bullseye zlib1g-dev && " in command
+    assert " --no-install-recommends --no-remove rustc-web/bullseye zlib1g-dev && " in command
     assert command.endswith(" && apt-mark hold rustc-web")
 
 

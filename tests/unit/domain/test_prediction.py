@@ -128,6 +128,15 @@ def test_headers_of_cython_are_found_through_its_modules() -> None:
             ["program:autoconf", "program:automake", "program:libtoolize"],
         ),
         ("Extension('_a', ['a.i'])", ["program:swig"]),
+        ("if 'clean' not in sys.argv[1:]:\n    Extension('a', [], libraries=['pq'])", ["library:pq"]),
+        (
+            "if os.environ.get('NO_PQ'):\n    libs = []\nelse:\n    libs = ['pq']\nExtension('a', [], libraries=libs)",
+            ["library:pq"],
+        ),
+        ("o = dict(libraries=['pq'])\nExtension('a', [], **o)", ["library:pq"]),
+        ("o = {}\no['libraries'] = ['pq']\nExtension('a', [], **o)", ["library:pq"]),
+        ("if int(os.getenv('DEBUG', '0')):\n    pass\nelse:\n    run('pkg-config --libs x11')", ["pkg-config:x11"]),
+        ("run(['pkg-config', '--variable', 'api', 'libvirt'])", ["pkg-config:libvirt"]),
         ("Extension('_a', ['a.f90'])", ["fortran"]),
     ],
 )
@@ -159,6 +168,8 @@ def test_what_a_setup_script_may_do_without_is_optional(script: str) -> None:
         "setup(libraries=[('pq', {'sources': []})], ext_modules=[Extension('a', [], libraries=['pq'])])",
         "subprocess.run(['pkg-config', '--version'])",
         "print('pg_config')",
+        "run(['make', 'print-config'])",
+        "pkg_config('modversion')",
         "def f(:\n",
         "x = '" + "(" * 10_000,
     ],
@@ -173,6 +184,41 @@ def test_cffi_sources_named_by_the_setup_script_are_read() -> None:
         "a/ffi_build.py": "C = '''\n#include <git2.h>\n'''\nffi.set_source('a._a', C, libraries=['git2'])",
     }
     assert required(files) == ["library:git2", "header:git2.h"]
+
+
+def test_what_a_script_computes_is_required_if_a_script_names_the_library_too() -> None:
+    files = {
+        "setup.py": "config = 'gdal-config'\nsetup(ext_modules=[Extension('a', sources_of('a'))])",
+        "a/a.pyx": "cdef extern from 'gdal.h':\n    pass\ncdef extern from 'odd.h':\n    pass\n",
+    }
+    assert (required(files), optional(files)) == (["header:gdal.h"], ["header:odd.h"])
+
+
+def test_cython_decides_at_compile_time_about_what_is_indented() -> None:
+    files = {
+        "setup.py": "setup(ext_modules=[Extension('a', ['a.pyx'])])",
+        "a.pyx": "IF HAVE_QD:\n    cdef extern from 'qd/dd_real.h':\n        pass\n",
+    }
+    assert (required(files), optional(files)) == ([], ["header:qd/dd_real.h"])
+
+
+def test_header_of_a_build_requirement_is_not_needed() -> None:
+    files = {
+        "pyproject.toml": "[build-system]\nrequires = ['blosc2>=2']",
+        "setup.py": _ONE_EXTENSION,
+        "a/a.c": "#include <blosc2.h>\n#include <blosc2/x.h>\n",
+    }
+    assert predict(files) == ()
+
+
+def test_header_of_a_carried_project_is_optional() -> None:
+    files = {"setup.py": _ONE_EXTENSION, "a/a.c": "#include <isa-l/crc.h>\n", "a/isa-l/configure.ac": ""}
+    assert (required(files), optional(files)) == ([], ["header:isa-l/crc.h"])
+
+
+def test_few_headers_of_one_folder_are_needs() -> None:
+    files = {"setup.py": _ONE_EXTENSION, "a/a.c": "".join(f"#include <lzo/{name}.h>\n" for name in "abcdef")}
+    assert len(required(files)) == 3
 
 
 def test_library_with_sources_in_the_sdist_is_optional() -> None:
@@ -202,6 +248,14 @@ def test_library_with_sources_in_the_sdist_is_optional() -> None:
         ("cc.has_header('lber.h', required: true)\ncc.has_header('ldap.h')", ["header:lber.h"], ["header:ldap.h"]),
         ("project('a', 'c', 'fortran')", ["fortran"], []),
         ("subdir('src')", ["pkg-config:deep"], []),
+        (
+            "d = dependency('a1', required: false)\nif not d.found()\nd = dependency('a2')\nendif",
+            ["pkg-config:a2"],
+            ["pkg-config:a1"],
+        ),
+        ("name = 'openblas'\nd = dependency(name)", ["pkg-config:openblas"], []),
+        ("d = dependency(['a1', 'A1'])", ["pkg-config:a1"], []),
+        ("d = dependency('a1', required: host_machine.system() != 'windows')", ["pkg-config:a1"], []),
         ("dependency('carried', fallback: ['carried', 'dep'])", [], ["pkg-config:carried"]),
     ],
 )

@@ -21,6 +21,15 @@ def drafted(files: dict[str, str]) -> Recipe:
     return parse_recipe(draft(files), source="demo.toml", naming=Naming(project="demo"))
 
 
+_BY_MESON = {"pyproject.toml": "[build-system]\nrequires = ['meson-python']\nbuild-backend = 'mesonpy'"}
+_BY_CMAKE = {"pyproject.toml": "[build-system]\nrequires = ['scikit-build-core']"}
+_BUILDERS = {
+    "meson.build": {**_BY_MESON, "meson.build": "subdir('src')"},
+    "CMakeLists.txt": _BY_CMAKE,
+    "x.cmake": {**_BY_CMAKE, "CMakeLists.txt": "include(cmake/x.cmake)"},
+}
+
+
 @pytest.mark.parametrize(
     ("file", "text", "apt"),
     [
@@ -51,7 +60,7 @@ def drafted(files: dict[str, str]) -> Recipe:
     ],
 )
 def test_library_that_a_build_file_looks_for_becomes_a_package(file: str, text: str, apt: tuple[str, ...]) -> None:
-    rules = drafted({file: text, "a.c": ""}).rules
+    rules = drafted({**_BUILDERS.get(file.rpartition("/")[2], {}), file: text, "a.c": ""}).rules
     assert rules == () or rules[0].apt == apt
     assert bool(rules[0].apt if rules else ()) == bool(apt)
 
@@ -109,8 +118,8 @@ def test_extension_sources_without_a_name_ask_for_one() -> None:
 
 
 def test_library_without_a_known_package_is_asked_for() -> None:
-    assert "# meson.build looks for strange-lib: which Debian package is that?" in draft(
-        {"meson.build": "dependency('strange-lib')\ndependency('threads')\ndependency('python3')"}
+    assert "# meson.build:1 looks for strange-lib: which Debian package is that?" in draft(
+        {**_BY_MESON, "meson.build": "dependency('strange-lib')\ndependency('threads')\ndependency('python3')"}
     )
 
 

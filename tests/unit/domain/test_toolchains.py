@@ -144,7 +144,7 @@ def test_definition_changes_with_what_the_toolchain_is(catalogue: Catalogue) -> 
 def test_layer_installs_the_packages_and_says_what_it_holds(catalogue: Catalogue) -> None:
     name, build = toolchain_build(catalogue, ToolchainName.RUST, suite="new", builder=BUILDER)
     assert name.tag.startswith("wheelyard/toolchain-new-rust:")
-    assert "apt-get install --yes --no-install-recommends rustc-web cargo-web" in build.dockerfile
+    assert "apt-get install --yes --no-install-recommends --no-remove rustc-web cargo-web" in build.dockerfile
     assert build.dockerfile.startswith("FROM sha256:b1\n")
     assert build.dockerfile.endswith("USER 1000:1000\n")
     (fact,) = build.files

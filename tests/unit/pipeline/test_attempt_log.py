@@ -124,6 +124,24 @@ async def test_tail_is_bounded_and_text_that_every_database_holds(store: LogKeep
     assert log.tail().endswith("x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}end")
 
 
+async def test_lines_that_look_like_an_error_are_kept_before_the_tail(store: LogKeeper) -> None:
+    async with log_on(store) as log:
+        await log.write(b"CMake Error at CMakeLists.txt:1 (find_package):\n  Could not find it\n")
+        for _ in range(100):
+            await log.write(b"building\n" * 1000)
+    assert log.telling().startswith("CMake Error at CMakeLists.txt:1 (find_package):\n  Could not find it\n")
+    assert len(log.telling()) < 66 << 10
+
+
+async def test_lines_that_look_like_an_error_are_bounded_and_the_first_ones_are_kept(store: LogKeeper) -> None:
+    async with log_on(store, limit_bytes=100) as log:
+        await log.write(b"the first error: x\n")
+        for _ in range(100):
+            await log.write(b"error: y\n" * 10000)
+    assert log.telling().startswith("the first error: x\n")
+    assert len(log.telling()) < 400 << 10
+
+
 async def test_excerpt_is_the_last_lines(store: LogKeeper) -> None:
     async with log_on(store) as log:
         assert log.excerpt() == ""

@@ -1,7 +1,5 @@
 """What is added to a build that lacks something, within which bounds, and what runs again."""
 
-import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,16 +42,6 @@ def _needs(*needs: Need) -> Callable[[Path], tuple[Need, ...]]:
 def _need(name: str, *, required: bool, place: str = "x.c") -> Need:
     wanted = (WantedFile(kind=FileKind.HEADER, name=name),)
     return Need(name=name, wanted=wanted, is_required=required, place=place)
-
-
-def _wheel_of_whole(requirement: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as wheel:
-        text = f"Metadata-Version: 2.1\nName: whole\nVersion: 1.0\nRequires-Dist: {requirement}\n"
-        wheel.writestr("whole-1.0.dist-info/METADATA", text)
-        wheel.writestr("whole-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("whole-1.0.dist-info/RECORD", "")
-    return content.getvalue()
 
 
 async def _healed(
@@ -155,21 +143,6 @@ async def test_library_of_which_two_would_harm_is_the_hosts(pipeline: PipelineHa
 
     assert job.claim.order.recipe.test_apt == ("libglib2.0-0",)
     assert again == {Stage.PREPARE, Stage.VERIFY}
-
-
-@pytest.mark.parametrize(("required", "proven"), [("demo==1.0; extra == 'c'", True), ("other", False)])
-async def test_part_is_proven_beside_the_project_that_requires_it(
-    pipeline: PipelineHarness, tools: Tools, *, required: str, proven: bool
-) -> None:
-    name = "whole-1.0-py3-none-any.whl"
-    file = pipeline.source.add(name, _wheel_of_whole(required))
-    pipeline.resolver.wheels = [file]
-    missing = Finding(kind=FindingKind.PYTHON_MODULE, name="whole")
-    error = VerifyFailedError(wheel="demo 1.0", problems=["No module named 'whole'"])
-
-    found = await heal(pipeline.prepared, tools, error, Stage.VERIFY, [missing])
-
-    assert (found is not None and found[0].claim.order.recipe.test_requires == ("whole",)) is proven
 
 
 async def test_lost_extension_gets_what_the_sdist_can_do_without(pipeline: PipelineHarness, tools: Tools) -> None:

@@ -23,6 +23,7 @@ from wheelyard.errors import (
     IndexUnavailableError,
     InvalidSdistError,
     ParsersBusyError,
+    VerifyFailedError,
     WheelsMissingError,
 )
 from wheelyard.interfaces import ContainerSpec
@@ -402,6 +403,25 @@ async def test_what_the_log_shows_replaces_the_cause(harness: RunHarness) -> Non
     assert build.failure is not None
     assert build.failure.summary == "demo 1.0 did not build: the C header yaml.h is missing."
     assert 'apt = ["libyaml-dev"]' in build.failure.hint
+
+
+async def test_failure_has_all_findings_of_the_log_wherever_they_stand_in_it(harness: RunHarness) -> None:
+    early = b"a.c:2:10: fatal error: yaml.h: No such file or directory\n" + b"building\n" * (40 << 10)
+    build = await harness.run(failing_build(early + b"/usr/bin/ld: cannot find -lmecab: No such file or directory\n"))
+    assert build.failure is not None
+    assert [(one.kind.value, one.name) for one in build.failure.findings] == [
+        ("header-missing", "yaml.h"),
+        ("library-missing", "mecab"),
+    ]
+
+
+async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:
+    error = VerifyFailedError(
+        wheel="demo.whl", problems=["ImportError: libexpat.so.1: cannot open shared object file: No such file"]
+    )
+    build = await harness.run(failing(error, b""))
+    assert build.failure is not None
+    assert [(one.kind.value, one.name) for one in build.failure.findings] == [("host-library-missing", "libexpat.so.1")]
 
 
 async def test_log_that_explains_nothing_leaves_the_cause_as_it_was(harness: RunHarness) -> None:

@@ -71,13 +71,16 @@ async def test_button_is_for_operators_only(harness: WebHarness) -> None:
     assert answer.status_code in {403, 422}
 
 
-async def test_proposal_of_a_failed_build_is_shown_as_one(harness: WebHarness) -> None:
+@pytest.mark.parametrize(("is_proposed", "told"), [(False, "failed nevertheless"), (True, "only proposed, not tried")])
+async def test_recipe_of_a_failed_build_is_shown_as_one(harness: WebHarness, *, is_proposed: bool, told: str) -> None:
     build_id = await harness.api.submit("lxml")
     healing = replace(sample_healing("lxml"), recipe=f"# \x1b[31m<b>{'x' * 30000}\n{sample_healing('lxml').recipe}")
+    healing = replace(healing, is_proposed=is_proposed)
     claim = await harness.api.claim(build_id)
     await harness.api.attempts.finish(claim, Outcome(status=Status.FAILED, healing=healing))
     page = await harness.see(f"/builds/{build_id}")
-    assert "failed nevertheless" in page.text
+    assert told in page.text
+    assert "a retry does not" in page.text
     assert "\x1b" not in page.text
     assert page.find("b") == []
     assert page.find("form", action="/recipes/lxml/adopt")

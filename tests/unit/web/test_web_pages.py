@@ -19,6 +19,7 @@ from wheelyard.domain.access import Action, AuditFilter, Scope
 from wheelyard.domain.builds.build import Failure, MissingRelease, Stage, Status
 from wheelyard.domain.builds.queue import Capacity, WorkerRegistration, WorkerState
 from wheelyard.domain.builds.records import Outcome
+from wheelyard.domain.healing.findings import Finding, FindingKind
 from wheelyard.domain.index.index import Level
 from wheelyard.errors import DatabaseUnavailableError
 from wheelyard.usecases.request_build import BuildRequest
@@ -483,7 +484,15 @@ async def hostile_harness(harness: WebHarness) -> tuple[str, str]:
     text = f"{HOSTILE}\u202e\u200b"
     order = await harness.api.services.request_build.decide(_request("lxml"))
     named = replace(order, version=text, requirement=text, builder=text)
-    failure = Failure(stage=Stage.BUILD, code="build-failed", summary=text, hint=text, log_excerpt=text)
+    finding = Finding(kind=FindingKind.HEADER, name=text, line=text, cause=text, remedy=text)
+    failure = Failure(
+        stage=Stage.BUILD,
+        code="build-failed",
+        summary=text,
+        hint=text,
+        log_excerpt=text,
+        findings=(finding,) * 12,
+    )
     log = f"\x1b[31m{HOSTILE}\x1b]0;title\x07\x1b[2J\n\u202eerror: {HOSTILE}\n".encode()
     for number, project in enumerate((HOSTILE_NAME, text)):
         wanted = replace(named, project=project, key=f"hostile-{number}")
@@ -524,3 +533,24 @@ async def test_log_of_any_shape_stays_a_small_page(harness: WebHarness) -> None:
 
 def _request(requirement: str) -> BuildRequest:
     return BuildRequest(requirement=requirement, python="3.13", platform="manylinux_2_36_x86_64", requested_by="x")
+
+
+async def test_page_of_a_failed_build_lists_its_findings(harness: WebHarness) -> None:
+    order = await harness.api.services.request_build.decide(_request("lxml"))
+    build_id = (await harness.api.builds.submit(order, requested_by="me")).build.id
+    claim = await harness.api.claim(build_id)
+    missing = [
+        Finding(
+            kind=FindingKind.HEADER,
+            name=f"{name}.h",
+            line=f"no {name}.h here",
+            cause=f"the C header {name}.h is missing",
+        )
+        for name in "abcdefghij"
+    ]
+    failure = Failure(stage=Stage.BUILD, code="build-failed", summary="It failed.", hint="", findings=tuple(missing))
+    await harness.api.attempts.finish(claim, Outcome(status=Status.FAILED, failure=failure))
+    text = (await harness.browser.get(f"/builds/{build_id}")).text
+    assert text.count("the C header") == 8
+    assert "no a.h here" in text
+    assert "and 2 more" in text

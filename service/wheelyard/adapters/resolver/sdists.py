@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from wheelyard.domain.healing.prediction import predict_needs
@@ -228,4 +228,5 @@ def read_needs(path: Path) -> tuple[Need, ...]:
 
 def _below_top(name: str) -> str:
     """Return a member's path without the one top folder of an sdist (PEP 625)."""
-    return str(PurePosixPath(*PurePosixPath(name).parts[1:]))
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    return "/".join(parts[1:]) or "."

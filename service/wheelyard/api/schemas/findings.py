@@ -4,19 +4,20 @@ from wheelyard.api.schemas.base import View
 from wheelyard.domain.healing.findings import FindingKind
 
 
-class FindingView(View):
-    """One thing that a failed stage says is missing or wrong; names and lines are text of the project."""
+class LogFindingView(View):
+    """One thing that a failed stage's output says is missing or wrong."""
 
     kind: FindingKind
+    """What kind of thing it is; each kind has a row in ``docs/healing.md``."""
     name: str
-    """What is missing, as the log names it, such as ``fftw3.h``; may be empty."""
+    """What is missing, as the log names it; empty if the log names nothing."""
     bound: str
-    """The version that is wanted, such as ``>=9.4``; empty if none is named."""
+    """The wanted version, such as ``>=9.4``; empty if none is named."""
     found: str
-    """The version that is there, for what is too old."""
+    """The version that is there, of what is too old; else empty."""
     line: str
-    """The log's line."""
+    """The line of the log that says it, at most 300 characters."""
     cause: str
-    """What it means, as a part of a sentence."""
+    """The finding in words."""
     remedy: str
-    """What would mend it; empty if nothing is known."""
+    """What would fix it; empty if nothing is known."""

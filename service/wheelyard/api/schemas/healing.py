@@ -1,7 +1,7 @@
 """Models of how a build healed itself."""
 
 from wheelyard.api.schemas.base import View
-from wheelyard.api.schemas.findings import FindingView
+from wheelyard.api.schemas.findings import LogFindingView
 from wheelyard.domain.healing.healing import InferenceSource
 
 
@@ -23,7 +23,7 @@ class HealRoundView(View):
 
     stage: str
     """The stage that failed; empty for what was added before the first try."""
-    findings: tuple[FindingView, ...]
+    findings: tuple[LogFindingView, ...]
     added: tuple[InferenceView, ...]
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from wheelyard.api.schemas.base import View
+from wheelyard.api.schemas.findings import LogFindingView
 from wheelyard.api.schemas.healing import HealingView
 from wheelyard.api.schemas.links import IndexLinks
 from wheelyard.domain.builds.build import Stage, Status, Wheel
@@ -41,6 +42,8 @@ class FailureView(View):
     """True if the same request can succeed later without any change."""
     log_excerpt: str
     """The relevant lines of the log, at most forty; may be empty."""
+    findings: tuple[LogFindingView, ...] = ()
+    """Everything that the stage's output says is missing or wrong, the most specific first; at most forty."""
 
 
 class StageTimingView(View):

@@ -49,8 +49,8 @@ def infer_wanted(text: str) -> tuple[WantedFile, ...]:
 
     A bare word may be a program, a module of pkg-config, a library or a package of CMake.
     """
-    kinds = _kinds_of(text.strip().strip("/"))
-    return tuple(WantedFile(kind=kind, name=name) for kind, name in kinds if name)
+    name = text.strip().strip("/")
+    return tuple(WantedFile(kind=kind, name=one) for kind, one in _kinds_of(name)) if name else ()
 
 
 def _kinds_of(name: str) -> tuple[tuple[FileKind, str], ...]:

@@ -16,7 +16,7 @@ from wheelyard.domain.catalogue.archive_files import FileKind, PackageFile, Want
 from wheelyard.domain.catalogue.archive_index import ArchiveFile, ArchiveIndex, ArchivePackage
 from wheelyard.domain.catalogue.package_overrides import find_override
 
-_MOST_FILES: Final = 4000
+_MOST_FILES: Final = 2000
 """Files of one name that are looked at; Debian has 1200 of config.h."""
 _MOST_PACKAGES: Final = 20
 _MOST_STRANGERS: Final = 2
@@ -128,11 +128,22 @@ def _tails(wanted: WantedFile) -> tuple[str, ...]:
 
 def _holders(index: ArchiveIndex, wanted: WantedFile) -> Iterator[tuple[str, ArchivePackage]]:
     """Yield the paths that a wanted file may have, each with a package that holds it."""
+    fit: dict[str, ArchivePackage | None] = {}
     for file in _files(index, wanted):
         for name in file.packages:
-            package = index.find_package(name)
-            if package is not None and package.section not in _UNFIT_SECTIONS and not _UNFIT_NAMES.search(name):
+            if name not in fit:
+                fit[name] = _find_fit(index, name)
+            package = fit[name]
+            if package is not None:
                 yield file.path, package
+
+
+def _find_fit(index: ArchiveIndex, name: str) -> ArchivePackage | None:
+    """Return a package if builds on this machine can use it."""
+    package = index.find_package(name)
+    if package is None or package.section in _UNFIT_SECTIONS or _UNFIT_NAMES.search(name):
+        return None
+    return package
 
 
 def _judge(wanted: WantedFile, path: str, package: ArchivePackage) -> _Candidate | None:

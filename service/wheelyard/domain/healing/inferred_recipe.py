@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wheelyard.domain.healing.healing import Inference
@@ -18,11 +18,12 @@ _FIELDS: Final = {
     "build-constraints": "build_constraints",
     "repair.graft": "grafted_beyond_policy",
     "test.apt": "test_apt",
-    "test.requires": "test_requires",
 }
 """The field of the effective recipe for each key that may be inferred."""
 OF_ONE_RELEASE: Final = frozenset({"build-constraints"})
 """Keys that say nothing about other releases: a constraint belongs to the day of a release."""
+_OF_SUITE: Final = frozenset({"apt", "dnf", "apk", "test.apt"})
+"""Keys whose values are names of a suite's archive."""
 _LONGEST_COMMENT: Final = 80
 
 
@@ -43,20 +44,32 @@ def has_value(recipe: EffectiveRecipe, one: Inference) -> bool:
     return extend_recipe(recipe, [one]) == recipe
 
 
-def write_recipe(project: str, version: str, inferences: Sequence[Inference]) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InferredFor:
+    """What a recipe was inferred for."""
+
+    project: str
+    version: str
+    suite: str
+
+
+def write_recipe(built: InferredFor, inferences: Sequence[Inference]) -> str:
     """Return a recipe with the inferred values, each with its reason as a comment; empty if there are none.
 
-    Constraints apply to the one release, everything else to all of them.
+    Packages apply to the suite, whose names they have; constraints to the one release; everything else to all builds.
     """
     if not inferences:
         return ""
-    lines = ["schema = 1", f"name = {json.dumps(project)}"]
-    everywhere = [one for one in inferences if one.key not in OF_ONE_RELEASE]
-    of_release = [one for one in inferences if one.key in OF_ONE_RELEASE]
-    if everywhere:
-        lines += ["", "[[rule]]", *_keys(everywhere)]
-    if of_release:
-        lines += ["", "[[rule]]", f"when = {{ version = {json.dumps(f'=={version}')} }}", *_keys(of_release)]
+    scopes = (
+        ("", [one for one in inferences if one.key not in _OF_SUITE | OF_ONE_RELEASE]),
+        (f"suite = [{json.dumps(built.suite)}]", [one for one in inferences if one.key in _OF_SUITE]),
+        (f"version = {json.dumps(f'=={built.version}')}", [one for one in inferences if one.key in OF_ONE_RELEASE]),
+    )
+    lines = ["schema = 1", f"name = {json.dumps(built.project)}"]
+    for condition, of_scope in scopes:
+        if of_scope:
+            when = [f"when = {{ {condition} }}"] if condition else []
+            lines += ["", "[[rule]]", *when, *_keys(of_scope)]
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,8 @@ _MOST_OF_A_SIGN: Final = 200
 _BEFORE_NETWORK: Final = (*MISSING, *DRIFT, *MODULES, *CRATES)
 _AFTER_NETWORK: Final = (*REFUSES, *LIMITS, *CODE)
 _COLOURS: Final = re.compile(r"\x1b\[[\d;]{0,20}+[A-Za-z]")
+_CONFIGURE_TEST: Final = re.compile(r"(?>\S{0,120}?(?:\b_?conf(?:ig)?test\.|/CMakeTmp/|/TryCompile-))")
+"""What a configure step compiles to see whether it can: that may fail in a build that succeeds."""
 _NETWORK: Final = re.compile(
     r"Temporary failure in name resolution|Name or service not known|[Cc]ould not resolve host|"
     r"Network is unreachable|Failed to establish a new connection|unable to resolve host address"
@@ -47,14 +49,15 @@ def read_findings(log: str, calls: Sequence[NetworkCall] = ()) -> tuple[Finding,
         lines = set()
         for place, finding in places:
             begin = log.rfind("\n", 0, place) + 1 if place >= 0 else -1
-            if begin in taken:
+            if begin in taken or _CONFIGURE_TEST.match(finding.line):
                 continue
             lines.add(begin)
             key = finding.kind, finding.name or finding.cause
             if key not in found or (finding.bound and not found[key].bound):
                 found[key] = finding
         taken |= lines - {-1}
-    return tuple(found.values())[:MAX_FINDINGS]
+    said = found or {(one.kind, one.cause): one for one in _commands(log)}
+    return tuple(said.values())[:MAX_FINDINGS]
 
 
 def _all_of(log: str, calls: Sequence[NetworkCall]) -> Iterator[list[tuple[int, Finding]]]:
@@ -65,8 +68,12 @@ def _all_of(log: str, calls: Sequence[NetworkCall]) -> Iterator[list[tuple[int, 
     for one in _AFTER_NETWORK:
         yield _some(one.read(log))
     yield _some(read_tracebacks(log))
+
+
+def _commands(log: str) -> Iterator[Finding]:
+    """Yield which programs failed, for a log that says no more."""
     for one in COMMANDS:
-        yield _some(one.read(log))
+        yield from (finding for _, finding in _some(one.read(log)))
 
 
 def _some(findings: Iterator[tuple[int, Finding]]) -> list[tuple[int, Finding]]:

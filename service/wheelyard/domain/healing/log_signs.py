@@ -51,7 +51,7 @@ HEADERS: Final = (
     # gfortran: a library's modules are files like headers.
     sign(
         FindingKind.HEADER,
-        r"Fatal Error: Cannot (?:open|read) module file .?((?:[\w+-]|\.(?!mod\b)){1,100}+\.mod)\b",
+        r"Fatal Error: Cannot (?>open|read) module file ['\u2018](?>([\w.+-]{1,100}?\.mod)\b)",
         "the Fortran module {0} is missing",
         _HEADER_REMEDY,
     ),
@@ -62,14 +62,22 @@ HEADERS: Final = (
         "swig does not find {0}",
         "Put the package that holds {0} into the recipe's apt list.",
     ),
+    # configure scripts
+    sign(
+        FindingKind.HEADER,
+        r"^configure: error: (?>[^\n]{0,60}?(?<![\w./+-])([\w/+-]{1,60}+\.h))\b",
+        _HEADER_CAUSE,
+        _HEADER_REMEDY,
+        package=package_of_header,
+    ),
 )
 
 TOO_OLD: Final = (
     # Meson
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"Invalid version, need '([\w.+-]{1,100}+)' \['([^\]'\n]{1,60}+)'(?:, '[^'\n]{1,60}+'){0,3}+\] found '([\w."
-        r"+~-]{1,40}+)'",
+        r"Invalid version, need '([\w.+-]{1,100}+)' \['([^\]'\n]{1,60}+(?:', '[^\]'\n]{1,60}+){0,3}+)"
+        r"'\] found '([\w.+~-]{1,40}+)'",
         _OLD_CAUSE,
         NEWER_SUITE,
         bound="{1}",
@@ -78,8 +86,8 @@ TOO_OLD: Final = (
     # pkg-config and pkgconf
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"Requested '([\w.+-]{1,100}+) (>=|=|"
-        r">) ([\w.+~-]{1,40}+)' but version of(?>[^\n]{1,100}? is )([\w.+~-]{1,40}+)",
+        r"Requested '([\w.+-]{1,100}+) ([<>=]{1,2}+) ([\w.+~-]{1,40}+)' (?>but version of [^\n]{1,100}? is)"
+        r" ([\w.+~-]{1,40}+)",
         "it wants {0} {1} {2}, and the builder has {3}",
         NEWER_SUITE,
         bound="{1}{2}",
@@ -97,8 +105,9 @@ TOO_OLD: Final = (
     # CMake: find_package in module mode, and in config mode
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"Could NOT find ([\w.+-]{1,100}+):? Found unsuitable (?:exact )?version \"([\w.+~-]{1,40}+)\","
-        r"\s{1,8}+but required is(?:\s{1,8}+(?:at\s{1,8}least|exact(?:\s{1,8}version)?))?\s{1,8}+\"([\w.+~-]{1,40}+)\"",
+        r"(?<!-- )Could NOT find ([\w.+-]{1,100}+):? Found unsuitable\s{1,8}+(?:exact )?version \"([\w.+~-]{1,40}+)\","
+        r"\s{1,8}+but\s{1,8}+required\s{1,8}+is(?:\s{1,8}+at\s{1,8}+least|"
+        r"\s{1,8}+exact\s{1,8}+version)?+\s{1,8}+\"([\w.+~-]{1,40}+)\"",
         "it wants {0} {2}, and the builder has {1}",
         NEWER_SUITE,
         bound=">={2}",
@@ -114,7 +123,7 @@ TOO_OLD: Final = (
     ),
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"(?i)minimum supported ((?:(?! version)[\w.+ -]){1,60}+) version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?i)minimum supported (?>([\w.+ -]{1,60}?) version is) (\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
         r"(?:, installed version is (\d{1,9}+(?:\.\d{1,9}+){0,5}+))?+",
         "it needs {0} {1} or newer, and the builder has an older one",
         NEWER_SUITE,
@@ -124,8 +133,8 @@ TOO_OLD: Final = (
     # The C preprocessor: the project's own check
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"error: #error \"?+((?>[\w -]{0,80}?(?:[Rr]equires?|[Nn]eeds?) )(?:at least )?+([\w.+-]{1,60}+)"
-        r"(?: version)?+ (?:>= ?)?+v?+(\d{1,9}+(?:\.\d{1,9}+){1,5}+)[^\n\"]{0,200}+)",
+        r"error: #error \"?+((?>[^\n\"]{0,100}?\b(?:[Rr]equires?|[Nn]eeds?))(?: at least)?+ ([A-Za-z][\w.+-]{1,60}+)"
+        r"(?: version)?+ (?>>= ?)?+v?+(\d{1,9}+(?:\.\d{1,9}+){1,5}+)[^\n\"]{0,200}+)",
         "its source refuses to be compiled here: {0}",
         "If a library is too old, ask for a builder of a newer suite, or build an older release.",
         name="{1}",
@@ -134,9 +143,10 @@ TOO_OLD: Final = (
     # autoconf's AM_PATH_* and many hand-written checks
     sign(
         FindingKind.LIBRARY_TOO_OLD,
-        r"^(?:configure: error|\*{3}|Error|ERROR|error|RuntimeError|Exception|SystemExit): "
-        r"([A-Za-z][\w.+-]{1,60}+)(?: version)?+ (?:>= ?|v)?+(\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
-        r"(?: or (?:newer|later|higher|greater|above))?+ (?:is|are) (?:required|needed)\b",
+        r"^(?>configure: error|\*{3}|Error|ERROR|error|RuntimeError|Exception|SystemExit): (?>[^\n]{0,40}?\b"
+        r"(?!(?i:python|cython|numpy|version|least|than|or|and|gcc|setuptools)\b)([A-Za-z][\w+-]{1,40}+)(?: version)?+"
+        r" (?:>= ?|v)?(?=\d))(\d{1,9}+(?:\.\d{1,9}+){0,5}+)"
+        r"(?: or (?>newer|later|higher|greater|above))?+ (?>is|are) (?>required|needed)\b",
         "it needs {0} {1} or newer",
         NEWER_SUITE,
         bound=">={1}",
@@ -195,16 +205,33 @@ LIBRARIES: Final = (
     ),
     sign(
         FindingKind.LIBRARY,
-        r"(?i)(?>you need to install|make sure|please install)(?: that)?+(?: the)?+ ([\w.+-][\w.+, -]{0,100}?)"
-        r" dev(?:elopment|el)?+ (?>headers|files|libraries|packages?)\b",
+        r"(?i)(?>you need to install|make sure|please install)(?: that)?+(?: you have)?+(?: installed)?+(?: the)?+"
+        r" ((?:[\w.+-]{1,40}+(?:, and|,| and) ){0,5}+[\w.+-]{1,40}+) dev(?:elopment|el)?+ (?>headers|files|"
+        r"libraries|packages?)\b",
         "the development files of {0} are missing",
         DEV_PACKAGE_OF,
         package=debian_package,
-        items=r"\b(?!and\b)([\w.+-]{1,100}+)",
+        items=r"(?<![\w.+-])(?!(?i:and|the|your|python[\d.]{0,6}+)\b)([\w.+-]{1,40}+)",
     ),
     sign(
         FindingKind.LIBRARY,
         r"\b[Nn]o (lib[\w.+-]{1,60}) (?:was |were )?(?:detected|found)\b",
+        _LIBRARY_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    # dlopen, by ctypes or a program that was just built
+    sign(
+        FindingKind.LIBRARY,
+        r"\blib(?>([\w+-]{1,60}?)\.so)[\d.]{0,20}+: cannot open shared object file",
+        _LIBRARY_CAUSE,
+        _LIBRARY_REMEDY,
+        package=debian_package,
+    ),
+    # configure scripts
+    sign(
+        FindingKind.LIBRARY,
+        r"^configure: error: (?!Package requirements)(?>[^\n]{0,60}?\b(?!lib(?:tool|rar|s\b))(lib[\w+-]{1,60}+))",
         _LIBRARY_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
@@ -236,14 +263,6 @@ PKG_CONFIG: Final = (
         _PC_REMEDY,
         package=debian_package,
     ),
-    sign(
-        FindingKind.PKG_CONFIG,
-        r"ERROR: (?:Automatic wrap-based|Neither a) (?>[^\n]{0,80}?(?:subproject|dependency|subprojects/)[ ']{1,2}+)"
-        r"((?:[\w+-]|\.(?!wrap)){1,100}+)",
-        _PC_CAUSE,
-        _PC_REMEDY,
-        package=debian_package,
-    ),
     # Meson downloads a missing library from the source that a wrap file in subprojects/ names.
     sign(
         FindingKind.PKG_CONFIG,
@@ -251,6 +270,20 @@ PKG_CONFIG: Final = (
         "Meson does not find {0}, and would download its sources, which builds cannot",
         "Put the Debian -dev package of {0} into the recipe's apt list, or its sources into subprojects/ by sources "
         "(url, sha256, to).",
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"^ERROR: Subproject ([\w.+-]{1,100}+) is buildable: NO$",
+        _PC_CAUSE,
+        _PC_REMEDY,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.PKG_CONFIG,
+        r"ERROR: Neither a subproject directory nor an? (?>([\w.+-]{1,100}?)\.wrap) file was found",
+        _PC_CAUSE,
+        _PC_REMEDY,
         package=debian_package,
     ),
     # CMake's pkg_check_modules
@@ -265,8 +298,8 @@ PKG_CONFIG: Final = (
     ),
     sign(
         FindingKind.PKG_CONFIG,
-        r"--   (?:No package '|Package ')([\w.+-]{1,100}+)'[^\n]{0,100}+\n(?:--[^\n]{0,200}+\n){0,2}+"
-        r"CMake Error at (?:(?!FindPkgConfig)[^\n]){1,200}+FindPkgConfig\.cmake",
+        r"^--   (?>No package|Package) '([\w.+-]{1,100}+)'[^\n]{0,200}+\n"
+        r"(?>(?:--[^\n]{0,200}+\n){0,2}?CMake Error at [^\n]{1,120}?FindPkgConfig)",
         _PC_CAUSE,
         _PC_REMEDY,
         package=debian_package,
@@ -281,8 +314,8 @@ PKG_CONFIG: Final = (
     ),
     sign(
         FindingKind.PKG_CONFIG,
-        r"pkg-config[\"']?+ (?:[\"']?+--[\w-]{1,60}+[\"']? ){1,9}+[\"']?+([\w.+-]{1,100}+)[\"']?+"
-        r"(?: [\"']?+[\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+)[\"']?+)?+"
+        r"pkg-config[\"']?+ (?:[\"']?+--[\w-]{1,60}+[\"']?+ ){1,9}+[\"']?+([\w.+-]{1,100}+)[\"']?+"
+        r"(?: [\"']?+[\w.+-]{1,100}+ ([<>=]{1,2}+) ([\w.+~-]{1,40}+)[\"']?+)?+"
         r"(?>[^\n]{0,80}?(?:returned non-zero exit status|did not exit successfully|exited with))",
         _PC_CAUSE,
         _PC_REMEDY,
@@ -291,8 +324,8 @@ PKG_CONFIG: Final = (
     ),
     sign(
         FindingKind.PKG_CONFIG,
-        r"pkg-config[`\"']?+ exited with [^\n]{0,80}+\n(?>(?:[^\n-]|\n|-(?!-libs)){0,300}+)--libs (?:--cflags )?+"
-        r"([\w.+-]{1,100}+)(?: [\w.+-]{1,100}+ (>=|=) ([\w.+~-]{1,40}+))?+",
+        r"pkg-config[`\"']?+ exited with [^\n]{0,80}+\n(?>(?:[^\n]{0,300}+\n){0,1}?[^\n]{0,200}?--libs )(?:--cflags )?+"
+        r"'?+([\w.+-]{1,100}+)'?+(?:(?: '?+[\w.+-]{1,100}+)?+ ([<>=]{1,2}+) ([\w.+~-]{1,40}+))?+",
         _PC_CAUSE,
         _PC_REMEDY,
         package=debian_package,
@@ -312,15 +345,15 @@ CMAKE: Final = (
     # FindPython's components
     sign(
         FindingKind.PYTHON_MODULE,
-        r"Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^\n)]{0,200}?\bNumPy\b)",
-        MODULE_CAUSE,
-        MODULE_REMEDY,
+        r"(?<!-- )Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^)]{0,200}?NumPy)",
+        MODULE_CAUSE.format("numpy"),
+        MODULE_REMEDY.format("numpy"),
         name="numpy",
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"Could NOT find Python\d?+ (?>[^\n]{0,100}?\(missing:)(?>[^\n)]{0,150}?\b(?:Development\.Embed|"
-        r"Python\d?+_LIBRARIES)\b)",
+        r"(?<!-- )Could NOT find Python(?>Libs|\d?+) (?>[^\n]{0,60}?\(missing:)"
+        r"(?>[^)]{0,120}?(?:Development\.Embed|Python\d?_LIBRARIES|PYTHON_LIBRAR))",
         "it links libpython, and the builders' Pythons have no shared library",
         "An extension module needs none, since the interpreter has all of it (PEP 513): see whether env or "
         "config-settings make the project leave it out.",
@@ -329,11 +362,28 @@ CMAKE: Final = (
     # Toolchains first: FindJava and FindJNI are no packages of a suite.
     sign(
         FindingKind.TOOLCHAIN,
-        r"Could NOT find (?:Java|JNI)\b",
+        r"(?<!-- )Could NOT find (?:Java|JNI)\b",
         "it needs Java",
         name="java",
     ),
     sign(FindingKind.TOOLCHAIN, r"Could (?:NOT|not) find ANT_EXECUTABLE", "it needs ant", name="java"),
+    # find_library, find_path and find_program with REQUIRED
+    sign(
+        FindingKind.LIBRARY,
+        r"Could not find (?>\w{0,80}?LIB(?:RARY|RARIES|S)?+(?:_PATH|_RELEASE|_DEBUG)?+(?= using)) using the following"
+        r" (?>files|names):?+\s{1,8}+(?:lib)?+([\w+-]{1,100}+)",
+        _LIBRARY_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
+    sign(
+        FindingKind.HEADER,
+        r"Could not find (?>\w{0,80}?INCLUDE\w{0,20}+) using the following (?>files|names)"
+        r":?+\s{1,8}+([\w./+-]{1,200}+)",
+        _HEADER_CAUSE,
+        _HEADER_REMEDY,
+        package=package_of_header,
+    ),
     sign(
         FindingKind.PROGRAM,
         r"Could not find \w{1,100}+ using the following names: ([\w.+-]{1,100}+)",
@@ -345,7 +395,8 @@ CMAKE: Final = (
     sign(
         FindingKind.CMAKE_PACKAGE,
         r"CMake Error[^\n]{0,300}+\n\s{0,20}+Could NOT find ([\w.+-]{1,100}+)(?!:? Found unsuitable)"
-        r"(?:(?:[^\n(]|\((?!Required)){0,200}+\(Required is at least version \"([\w.+~-]{1,40}+)\"\))?+",
+        r"(?:(?>[^\"]{0,160}?\(Required)\s{1,8}+is\s{1,8}+at\s{1,8}+least\s{1,8}+version\s{1,8}+\"([\w.+~-]{1,40}+)"
+        r"\")?+",
         _CMAKE_CAUSE,
         DEV_PACKAGE_OF,
         package=debian_package,
@@ -375,27 +426,11 @@ CMAKE: Final = (
         DEV_PACKAGE_OF,
         package=debian_package,
     ),
-    # find_library with REQUIRED
-    sign(
-        FindingKind.LIBRARY,
-        r"Could not find ((?:(?!_?LIB)[\w+-]){1,100}+)_?LIB\w{0,6}+ using the following (?:files|names):"
-        r"(?: (?:lib)?([\w+-]{1,100}+))?+",
-        _LIBRARY_CAUSE,
-        DEV_PACKAGE_OF,
-        name="{1}",
-        package=debian_package,
-    ),
-    sign(
-        FindingKind.HEADER,
-        r"Could not find (?:(?!INCLUDE)[\w+-]){1,100}+INCLUDE\w{0,20}+ using the following files: ([\w./+-]{1,200}+)",
-        _HEADER_CAUSE,
-        _HEADER_REMEDY,
-        package=package_of_header,
-    ),
     # Variables that find_library or find_path could not set
     sign(
         FindingKind.LIBRARY,
-        r"they are set to NOTFOUND\.\n[^\n]{1,200}+\n(?:[^\n]{1,200}+:\n)?+\s{0,8}+((?:(?!_LIB|_INC)[\w+-]){1,60}+)_",
+        r"they are set to NOTFOUND\.\n(?:Please [^\n]{1,200}+\n)?+\s{0,8}+"
+        r"(?>([\w+-]{1,60}?)_(?:LIBRARY|LIBRARIES|LIB|INCLUDE_DIRS?+|INCLUDE_PATH)\b)",
         "CMake does not find {0}",
         DEV_PACKAGE_OF,
         package=debian_package,
@@ -441,9 +476,10 @@ TOOLCHAINS: Final = (
     ),
     sign(
         FindingKind.TOOLCHAIN,
-        r"(?i)can't find rust compiler|cargo(?:, the rust package manager)?+,?+ is not installed|rustc.{0,20}not found|"
-        r"rust not found, installing|\bcargo: (?:command )?not found|failed to (?:run|execute|"
-        r"start)[^\n]{0,40} `?(?:cargo|rustc)\b",
+        r"(?i)can't find rust compiler|rustc, the rust compiler, is not installed|"
+        r"cargo(?:, the rust package manager)?+,?+ is not installed|rustc.{0,20}not found|"
+        r"rust not found, installing|\bcargo: (?:command )?not found|failed to (?:run|execute|start)"
+        r"[^\n]{0,40} `?(?:cargo|rustc)\b",
         "it needs a Rust toolchain",
         name="rust",
     ),
@@ -489,7 +525,8 @@ TOOLCHAINS: Final = (
 PROGRAMS: Final = (
     sign(
         FindingKind.PROGRAM,
-        r"\b((?:pg|mysql|mariadb|xml2|xslt|curl|krb5|geos|gdal|freetype|llvm|net-snmp|apr|nc|gsl|mapnik|cups|pcre)[_-]"
+        r"(?<!checking for )\b((?:pg|mysql|mariadb|xml2|xslt|curl|krb5|geos|gdal|freetype|llvm|net-snmp|apr|nc|gsl|"
+        r"mapnik|cups|pcre)[_-]"
         r"config)\b.{0,40}not found",
         _PROGRAM_CAUSE,
         "Put the Debian -dev package that holds {0} into the recipe's apt list.",
@@ -506,8 +543,8 @@ PROGRAMS: Final = (
     sign(
         FindingKind.PROGRAM,
         r"raise child_exception_type[^\n]{0,200}+\n(?:[ ^~]{1,200}+\n)?+"
-        r"(?:FileNotFoundError|"
-        r"OSError): \[Errno 2\] No such file or directory: [b]?'(?:/[\w./+-]{0,200}/)?([^'\n/]{1,100}+)'",
+        r"(?:FileNotFoundError|OSError): \[Errno 2\] No such file or directory: "
+        r"[b]?'(?:/[\w./+-]{0,200}/)?([^'\n/]{1,100}+)'",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,
@@ -523,6 +560,14 @@ PROGRAMS: Final = (
     sign(
         FindingKind.PROGRAM,
         r"(?:unable to execute|Unable to execute|could not execute) '?([\w./+-]{1,100}+)'?: No such file or directory",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
+    ),
+    # A program that a setup.py runs: setuptools prints the error only. In capitals it is rather a file, such as README.
+    sign(
+        FindingKind.PROGRAM,
+        r"^(?:error: )?+(?:\[Errno 2\] )?+No such file or directory: '(?![A-Z]{2})([\w+-]{1,60}+)'",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,
@@ -566,31 +611,47 @@ PROGRAMS: Final = (
     ),
     sign(
         FindingKind.PROGRAM,
-        r"(Pkg-config (?:binary [^\n]{0,60}?missing|for machine [\w ]{1,20}? not found))",
+        r"failed: Pkg-config (?>for machine [a-z]{4,6}+ machine not found|binary missing)",
         "the program pkg-config is missing",
-        _PROGRAM_REMEDY,
+        _PROGRAM_REMEDY.format("pkg-config"),
         name="pkg-config",
+    ),
+    sign(
+        FindingKind.PROGRAM,
+        r"ERROR: Could not detect [Nn]inja",
+        "the program ninja is missing",
+        'Put build-requires.add = ["ninja"] into the recipe.',
+        name="ninja",
+    ),
+    # meson-python and scikit-build
+    sign(
+        FindingKind.PROGRAM,
+        r"\bexecutable ['\"]([\w.+-]{1,60}+)['\"] (?:was )?+not found",
+        _PROGRAM_CAUSE,
+        _PROGRAM_REMEDY,
+        package=package_of_program,
     ),
     # Prose: "Unable to find swig", "h5cc not found", "CMake must be installed"
     sign(
         FindingKind.PROGRAM,
-        r"(?i:unable to find|cannot find|can't find|could not find|couldn't find|unable to locate|please install|"
-        r"failed to find)"
-        r" (?:the )?+(?:program |command |executable )?+['\"`]?+(swig|cmake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|"
-        r"doxygen|"
-        r"protoc|mpicc|mpicxx|nvcc|autoconf|automake|libtool|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|go|perl|"
-        r"patchelf|gperf|re2c|ragel|thrift|(?:(?![-_]config\b)[\w-]){1,40}+[-_]config)(?![\w.-])",
+        r"(?<!-- )\b(?>(?i:unable to find|cannot find|can't find|could not find|couldn't find|unable to locate|"
+        r"please install|"
+        r"failed to find)) (?:the )?+(?>program |command |executable )?+['\"`]?+(swig|cmake|ninja|bison|flex|nasm|yasm|"
+        r"h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|autoconf|automake|libtool|autoreconf|pkg-config|pkgconf|git|"
+        r"node|npm|"
+        r"yarn|go|perl|patchelf|gperf|re2c|ragel|thrift|llvm-config|(?>[\w-]{1,40}?[-_]config))(?![\w.-])",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,
     ),
     sign(
         FindingKind.PROGRAM,
-        r"(?<![\w./-])(swig|[Cc][Mm]ake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|"
+        r"(?<![\w./-])(?>(swig|[Cc][Mm]ake|ninja|bison|flex|nasm|yasm|h5cc|h5pcc|doxygen|protoc|mpicc|mpicxx|nvcc|"
         r"autoconf|"
-        r"automake|libtoolize|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|go|golang|perl|gperf|re2c|ragel|"
-        r"llvm-config)['\"`]?+(?: (?:program|command|executable|compiler|binary))?+ (?:was |is |must be |could )?+"
-        r"(?:not found|not be found|not installed|missing|installed to build)",
+        r"automake|libtoolize|autoreconf|pkg-config|pkgconf|git|node|npm|yarn|golang|perl|gperf|re2c|ragel|"
+        r"llvm-config))"
+        r"['\"`]?+(?> (?:program|command|executable|compiler|binary))?+ (?:(?>was|is|must be|could) ){0,2}+"
+        r"(?>not found|not be found|not installed|missing|installed to build)",
         _PROGRAM_CAUSE,
         _PROGRAM_REMEDY,
         package=package_of_program,

@@ -17,6 +17,7 @@ from wheelyard.domain.sdist.contents import (
     SdistContents,
     carried_projects,
     file_of,
+    has_sources,
     is_built,
     plain_name,
     read_table,
@@ -40,6 +41,7 @@ _MOST_OF_FOLDER: Final = 3
 """How many headers of one folder are needs of their own."""
 _LITERAL: Final = re.compile(r"""["']([\w.+-]{2,40})["']""", re.ASCII)
 _AFTER_CONFIG: Final = re.compile(r"[-_]config$")
+_BAZEL: Final = frozenset({"WORKSPACE", "WORKSPACE.bazel", "MODULE.bazel"})
 _FROM_PYPI: Final = frozenset({"cmake", "ninja", "swig", "meson", "protoc"})
 
 
@@ -95,7 +97,7 @@ class _Scripts:
         self._contents = contents
         self._requires = requires
         self._files = Headers(contents.names)
-        self._folders = carried_projects(contents.names)
+        self._carried = carried_projects(contents.names)
         self._sources = [
             name for name in contents.names if is_built(name) and suffix_of(name) in {*CODE_SUFFIXES, *_FORTRAN}
         ]
@@ -141,6 +143,9 @@ class _Scripts:
 
     def _facts(self, place: str, facts: ScriptFacts) -> Iterator[Need]:
         yield from self._declared(facts.extensions, place, built=facts.built_libraries)
+        for one in facts.libraries:
+            if not has_library(one.name) and one.name not in facts.built_libraries:
+                yield Need(name=one.name, wanted=(library(one.name),), is_required=False, place=f"{place}:{one.line}")
         for one in facts.modules:
             required = one.is_certain and not self._has_sources(one.name)
             yield Need(
@@ -210,7 +215,9 @@ class _Scripts:
             return
         if may_be_generated(name) or (include.is_quoted and file_of(name) in self._build_texts):
             return
-        yield Need(name=name, wanted=(header(name),), is_required=certain and include.is_certain, place=place)
+        is_carried = self._has_sources(name.partition("/")[0].removesuffix(".h"))
+        is_required = certain and include.is_certain and not is_carried
+        yield Need(name=name, wanted=(header(name),), is_required=is_required, place=place)
 
     def _program(self, one: Mention, place: str) -> Iterator[Need]:
         where, name = f"{place}:{one.line}", one.name
@@ -247,7 +254,8 @@ class _Scripts:
         build file names the library too: ``gdal.h`` and ``gdal-config``.
         """
         named = {path for one in main.extensions for path in self._resolve(one.sources)}
-        is_computed = any(one.is_certain and not self._resolve(one.sources) for one in main.extensions)
+        certain = [one for one in main.extensions if one.is_certain]
+        is_computed = any(not one.sources or self._lacks(one.sources) for one in certain)
         for path, include in includes_of(
             [name for name in self._sources if name in self._contents.texts and name not in named][:_MOST_FILES],
             self._contents.texts,
@@ -255,10 +263,23 @@ class _Scripts:
             most=_MOST_FILES,
         ):
             if not include.is_quoted:
-                certain = is_computed and suffix_of(path) not in _HEADERS and self._is_named(include.name)
-                yield from self._include(include, f"{path}:{include.line}", certain=certain)
-        if any(suffix_of(name) in _FORTRAN for name in self._sources):
-            yield Need(name="fortran", toolchain="fortran", is_required=False, place="sources in Fortran")
+                is_certain = is_computed and suffix_of(path) not in _HEADERS and self._is_named(include.name)
+                yield from self._include(include, f"{path}:{include.line}", certain=is_certain)
+        yield from self._possible_toolchains()
+
+    def _possible_toolchains(self) -> Iterator[Need]:
+        places = {"fortran": _FORTRAN, "java": frozenset({".java"})}
+        for toolchain, suffixes in places.items():
+            name = next((one for one in self._contents.built_names() if suffix_of(one) in suffixes), None)
+            if name is not None:
+                yield Need(name=toolchain, toolchain=toolchain, is_required=False, place=name)
+        for name in self._contents.names:
+            if name in _BAZEL:
+                yield Need(name="bazel", toolchain="bazel", is_required=False, place=name)
+
+    def _lacks(self, sources: Sequence[str]) -> bool:
+        """Return whether a source is named in a way that leads to no file."""
+        return any(self._find_source(source) is None for source in sources if "*" not in source)
 
     def _is_named(self, name: str) -> bool:
         """Return whether a build file names a header's library as a text of its own."""
@@ -267,4 +288,4 @@ class _Scripts:
 
     def _has_sources(self, name: str) -> bool:
         """Return whether the sdist has the library's own sources, so that these may serve."""
-        return plain_name(name) in self._folders
+        return has_sources(self._carried, name)

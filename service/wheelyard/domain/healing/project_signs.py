@@ -13,6 +13,10 @@ _OLDER: Final = (
 _OLDER_SETUPTOOLS: Final = _OLDER.format("setuptools")
 _OLDER_CYTHON: Final = _OLDER.format("cython")
 _OLDER_NUMPY: Final = _OLDER.format("numpy")
+_BACKENDS: Final = (
+    "(?>numpy|Cython|pybind11|skbuild|scikit_build_core|wheel|mesonpy|poetry|flit_core|hatchling|pdm|setuptools_scm|"
+    "setuptools_rust|pkgconfig)"
+)
 _CYTHON_CAUSE: Final = "its Cython sources are older than this Cython: {0}"
 _NUMPY_CAUSE: Final = "its C sources use what numpy no longer has: {0}"
 _LOCK_REMEDY: Final = "Add a Cargo.lock that fits to the recipe by a patch or as a source."
@@ -21,7 +25,7 @@ DRIFT: Final = (
     # setuptools 58 removed use_2to3: https://setuptools.pypa.io/en/latest/history.html#v58-0-0
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error in .{1,100}? setup command: (use_2to3\w{0,40}+) is invalid",
+        r"(?>error in .{1,100}? setup command:) (use_2to3\w{0,40}+) is invalid",
         "it is written for Python 2, and setuptools no longer converts it ({0})",
         "Ask for a newer release, or convert it by a patch of the recipe; for Python 3.11 and older, "
         'build-constraints = ["setuptools<58"] does, too.',
@@ -29,7 +33,7 @@ DRIFT: Final = (
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error in (?>.{1,100}? setup command: )([^\n]{1,200}+)",
+        r"(?>error in .{1,100}? setup command:) ([^\n]{1,200}+)",
         "setuptools does not accept its setup.py: {0}",
         _OLDER_SETUPTOOLS,
         name="setuptools",
@@ -43,21 +47,23 @@ DRIFT: Final = (
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"configuration error: `?([\w.{{}}\[\]-]{1,100}+)`? must (?:be valid|not contain|contain|be)",
+        r"configuration error: `?([\w.{}\[\]-]{1,100}+)`? must (?>be|not contain|contain)\b",
         "setuptools refuses its pyproject.toml: {0}",
         _OLDER_SETUPTOOLS,
         name="setuptools",
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"\b(?:InvalidConfigError|RemovedConfigError|DistutilsOptionError|DistutilsSetupError): ([^\n]{1,200}+)",
+        r"\b(?>InvalidConfigError|RemovedConfigError|DistutilsOptionError|DistutilsSetupError): ([^\n]{1,200}+)",
         "setuptools refuses its metadata: {0}",
         _OLDER_SETUPTOOLS,
         name="setuptools",
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"AttributeError: (?:module |type object )?+'((?:setuptools|distutils)[\w.]{0,60}+)' has no attribute",
+        r"AttributeError: (?>module |type object |cython_function_or_method )?+'((?>setuptools|distutils)"
+        r"[\w.]{0,60}+)' "
+        r"(?:object )?+has no attribute '\w{1,60}+'",
         "it uses what {0} no longer has",
         _OLDER_SETUPTOOLS,
         name="setuptools",
@@ -77,19 +83,28 @@ DRIFT: Final = (
         _OLDER_SETUPTOOLS,
         name="setuptools",
     ),
+    # Build requirements whose modules lost a name
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"(?:ImportError: cannot import name '[\w.]{1,60}+' from|ModuleNotFoundError: No module named|"
-        r"AttributeError: module) '((?:numpy|Cython|pybind11|skbuild|scikit_build_core|wheel|mesonpy|poetry|flit_core|"
-        r"hatchling|pdm|setuptools_scm|setuptools_rust|pkgconfig)(?:\.[\w.]{1,60}+)?)'(?: has no attribute|"
-        r"(?<=[\w]\.\w')| \()",
+        rf"ImportError: cannot import name '[\w.]{{1,60}}+' from '({_BACKENDS})(?:\.[\w.]{{1,60}}+)?+'",
         "it uses what {0} no longer has",
         _OLDER,
-        name="{0}",
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"(?:TypeError|Error): setup\(\) got an unexpected keyword(?: argument)? ?'?([\w]{0,40}+)",
+        rf"ModuleNotFoundError: No module named '({_BACKENDS})\.[\w.]{{1,60}}+'",
+        "it uses what {0} no longer has",
+        _OLDER,
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        rf"AttributeError: module '({_BACKENDS})(?:\.[\w.]{{1,60}}+)?+' has no attribute '\w{{1,60}}+'",
+        "it uses what {0} no longer has",
+        _OLDER,
+    ),
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"TypeError: (?:\w{1,40}+\.)?+setup\(\) got an unexpected keyword argument '(\w{0,40}+)'",
         "the build requirement that has setup() no longer knows {0}",
         _OLDER.format("that requirement"),
         name="",
@@ -97,15 +112,17 @@ DRIFT: Final = (
     # numpy 2 removed parts of its C API: https://numpy.org/doc/stable/numpy_2_0_migration_guide.html
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error: ([\u2018'](?:struct )?+_?+PyArray\w{0,40}+(?>[^\n]{0,60}?has no member named )[^\n]{1,60}+)",
+        r"error: ([\u2018'](?>struct )?+_?+(?:tag)?+PyArray\w{0,40}+[\u2019'](?>[^\n]{0,60}? has no member named)"
+        r"[^\n]{1,60}+)",
         _NUMPY_CAUSE,
         _OLDER_NUMPY,
         name="numpy",
     ),
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error: ((?:no member named '\w{1,60}+' in '(?:struct )?+_?+PyArray|[\u2018'](?:NPY_|PyArray_|npy_|PyUFunc_)"
-        r"\w{1,60}+[\u2019'] (?:undeclared|was not declared))[^\n]{0,120}+)",
+        r"error: ((?>no member named '\w{1,60}+' in '(?:struct )?+_?+PyArray|[\u2018'](?>NPY_|PyArray_|npy_|"
+        r"PyUFunc_)\w{1,60}+"
+        r"[\u2019'] (?>undeclared|was not declared))[^\n]{0,120}+)",
         _NUMPY_CAUSE,
         _OLDER_NUMPY,
         name="numpy",
@@ -128,12 +145,22 @@ DRIFT: Final = (
     # Cython 3: https://cython.readthedocs.io/en/latest/src/userguide/migrating_to_cy30.html
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"\.p[yx][xdi]?+:\d{1,9}+:\d{1,6}+: ((?>undeclared name not builtin: (?:long|unicode|basestring|xrange|unichr|"
-        r"reduce|file|cmp|buffer)|Compiler crash|Cannot assign type|Invalid use of|"
-        r"Exception clause|The keyword 'nogil'|Calling gil-requiring|Expected an identifier|Invalid (?:use|type)|"
-        r"'\w{1,40}+' (?:is not a constant|redeclared)|[Nn]o(?:except|gil)|cimported module has no attribute|"
-        r"Cannot (?:take address|convert|coerce))[^\n]{0,160}+)",
+        r"\.p(?>yx|xd|xi|y):\d{1,9}+:\d{1,6}+: ((?>undeclared name not builtin: (?:long|unicode|basestring|xrange|"
+        r"unichr|"
+        r"reduce|file|cmp|buffer)\b|Compiler crash|Cannot assign type|Invalid use of|Exception clause|"
+        r"The keyword 'nogil'|"
+        r"Calling gil-requiring|Expected an identifier|Invalid (?:use|type)|'\w{1,40}+' (?:is not a constant|"
+        r"redeclared)|"
+        r"[Nn]oexcept|[Nn]ogil|cimported module has no attribute|Cannot (?:take address|convert|coerce))[^\n]{0,160}+)",
         _CYTHON_CAUSE,
+        _OLDER_CYTHON,
+        name="cython",
+    ),
+    # Cython 3 has no build_ext.cython_sources, which a class of a setup.py overrides.
+    sign(
+        FindingKind.BACKEND_DRIFT,
+        r"AttributeError: (?:'\w{1,60}+' object has no attribute ')?+(cython_sources)\b",
+        "its setup.py uses what Cython no longer has: {0}",
         _OLDER_CYTHON,
         name="cython",
     ),
@@ -147,10 +174,9 @@ DRIFT: Final = (
     # C sources that an old Cython made, with a newer Python: they must be made anew.
     sign(
         FindingKind.BACKEND_DRIFT,
-        r"error: ([\u2018'](?>PyThreadState|struct _ts|_PyErr_StackItem|PyLongObject|struct _longobject|"
-        r"PyUnicodeObject|PyTypeObject|"
-        r"struct _typeobject|PyFrameObject|struct _frame)\b(?>[^\n]{0,60}? has no member named [\u2018'])"
-        r"(?:exc_|curexc_|ob_digit|tp_print|use_tracing|f_lasti|f_code)[^\n]{0,40}+)",
+        r"error: ([\u2018'](?>struct )?+_?+(?>PyThreadState|ts|PyErr_StackItem|PyLongObject|longobject|PyUnicodeObject|"
+        r"PyTypeObject|typeobject|PyFrameObject|frame)\b(?>[^\n]{0,60}? has no member named) [\u2018'](?>exc_\w{1,20}+|"
+        r"curexc_\w{1,20}+|ob_digit|tp_print|use_tracing|f_lasti|f_code)[\u2019'])",
         "its C sources were made by a Cython that is older than this Python: {0}",
         "Ask for a newer release, or let the build make them anew: cython in build-requires.add.",
         name="",
@@ -191,21 +217,21 @@ MODULES: Final = (
     # Cython, and cimports of other projects
     sign(
         FindingKind.PYTHON_MODULE,
-        r"\.p(?:yx|xd|xi):\d{1,9}+:\d{1,6}+: '([\w]{1,60}+)[\w./]{0,100}+' not found",
+        r"\.p(?>yx|xd|xi):\d{1,9}+:\d{1,6}+: '(\w{1,60}+)(?>[./][\w./]{0,100}?\.pxd|\.pxd)' not found",
         "Cython does not find the declarations of {0}",
         MODULE_REMEDY,
     ),
     # Meson
     sign(
         FindingKind.PYTHON_MODULE,
-        r"ERROR: (?:python3?+|<[^>\n]{1,100}+>) is missing modules: ([\w.]{1,60}+)",
+        r"ERROR: (?>python3?+|<[^>\n]{1,100}+>) is missing modules: ([\w.]{1,60}+)",
         MODULE_CAUSE,
         MODULE_REMEDY,
     ),
     # build, pip
     sign(
         FindingKind.PYTHON_MODULE,
-        r"Cannot import '([\w]{1,60}+)[\w.:]{0,100}+'",
+        r"Cannot import '(\w{1,60}+)[\w.:]{0,100}+'",
         "its build backend {0} cannot be imported",
         MODULE_REMEDY,
     ),
@@ -224,18 +250,18 @@ MODULES: Final = (
     # Prose: "Cython is required", "please install cython", "You need numpy"
     sign(
         FindingKind.PYTHON_MODULE,
-        r"(?i:please install|you need|you must install|could not import|unable to import|cannot import|requires|"
-        r"need to install"
-        r"|failed to import) (?:the )?+(?:python )?+(?:module |package )?+['\"`]?+((?i:cython|numpy|pybind11|cffi|"
-        r"setuptools|"
-        r"setuptools_scm|scikit-build|scipy|nanobind|pythran|packaging|jinja2|mako|ply|pycparser|sip|wheel))\b",
+        r"\b(?>(?i:please install|you need|you must install|could not import|unable to import|cannot import|requires|"
+        r"need to install|failed to import)) (?:the )?+(?:python )?+(?>module |package )?+['\"`]?+((?i:cython|numpy|"
+        r"pybind11|"
+        r"cffi|setuptools_scm|setuptools|scikit-build|scipy|nanobind|pythran|packaging|jinja2|mako|ply|pycparser|"
+        r"sip|wheel))\b",
         MODULE_CAUSE,
         MODULE_REMEDY,
     ),
     sign(
         FindingKind.PYTHON_MODULE,
-        r"(?<![\w./-])((?i:cython|numpy|pybind11|cffi|scikit-build|scipy|nanobind|pythran)) (?:is|must be) "
-        r"(?:required|needed|installed|not installed|missing|not available)",
+        r"(?<![\w./-])((?i:cython|numpy|pybind11|cffi|scikit-build|scipy|nanobind|pythran))"
+        r"(?: >?=? ?\d[\d.]{0,10}+)?+ (?>is|must be) (?>required|needed|installed|not installed|missing|not available)",
         MODULE_CAUSE,
         MODULE_REMEDY,
     ),
@@ -244,22 +270,22 @@ MODULES: Final = (
 CRATES: Final = (
     sign(
         FindingKind.CRATES_LOCK,
-        r"\block file \S{0,300}+ needs to be updated",
+        r"(?>the lock file|Cargo\.lock)(?>[^\n]{0,200}? needs to be updated) but --(?>locked|frozen|offline)"
+        r" was passed",
         "its Cargo.lock is out of date",
         _LOCK_REMEDY,
         name="Cargo.lock",
     ),
     sign(
         FindingKind.CRATES_LOCK,
-        r"cannot (?:update|create) the lock file (?>[^\n]{0,300}? because --)",
+        r"cannot (?>update|create) the lock file (?>[^\n]{0,200}? because) --(?>locked|frozen|offline) was passed",
         "its Cargo.lock is missing or out of date",
         _LOCK_REMEDY,
         name="Cargo.lock",
     ),
     sign(
         FindingKind.CRATES_LOCK,
-        r"(?i)(?>cargo\.lock|lock file)`?+(?: file)?+(?>[^\n]{0,60}? (?:does not exist|not found|is missing|"
-        r"must be present|"
+        r"(?i)(?>cargo\.lock|\block file)(?>[^\n]{0,60}? (?:does not exist|not found|is missing|must be present|"
         r"out of date|failed to parse))",
         "its Cargo.lock is missing or out of date",
         _LOCK_REMEDY,
@@ -267,8 +293,7 @@ CRATES: Final = (
     ),
     sign(
         FindingKind.CRATES_LOCK,
-        r"error: no matching package (?:named `?[\w-]{1,64}`? )?found\n(?:[^\n]{0,200}\n){0,4}?location searched: ["
-        r"^\n]{0,200}",
+        r"error: no matching package (?>named `[\w-]{1,64}+` )?+found\n(?>(?:[^\n]{0,200}+\n){0,4}?location searched:)",
         "its Cargo.lock does not name a crate that it needs",
         _LOCK_REMEDY,
         name="Cargo.lock",
@@ -285,19 +310,18 @@ REFUSES: Final = (
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"(requires a different Python|(?>Error|Exit|error|ERROR|Exception): (?>[^\n]{0,50}?[Pp]ython)(?: version)?+ ?+"
-        r"(?>[<>=]{1,2}+ ?+\d|is |\d)(?>[^\n]{0,60}?(?:required|supported|or (?:newer|later|higher|above)))|"
-        r"(?>Error|Exit|error|ERROR|Exception): (?>[^\n]{0,50}?(?:equires?|eeds?|upports?|only for|"
-        r"on) [Pp]ython) ?+[<>=23])",
+        r"(?>Package '[\w.-]{1,60}+' requires a different Python|(?>RuntimeError|SystemExit|Error|error|ERROR|"
+        r"Exception): "
+        r"(?>[^\n]{0,80}?(?:\bPython (?:version )?+[<>=]{0,2}+ ?+\d|Python ?2\b))(?=[^\n]{0,200}+))",
         "it refuses this version of Python",
         "Ask for another release or another Python.",
         name="python",
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"(?>Error|error|ERROR|Exit|Exception): ((?>[^\n]{0,70}?(?i:unsupported|not supported|only (?:works|"
-        r"supported|available|runs) "
-        r"on|requires (?:windows|macos|mac os|darwin)))[^\n]{0,120}+)",
+        r"(?>Error|error|ERROR|Exit|Exception): ((?!rustc )(?>[^\n]{0,100}?(?i:unsupported|not supported|only (?:works|"
+        r"supported|available|"
+        r"runs) on))[^\n]{0,120}+)",
         "it refuses this platform: {0}",
         "",
         name="",
@@ -305,7 +329,8 @@ REFUSES: Final = (
     # The message of a project's own CMake code (FATAL_ERROR). It is indented and may span lines.
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"CMake Error at [^\n(]{1,200}+\(message\):\n((?:  (?!Could NOT find|The following required|CMake was unable)"
+        r"CMake Error at [^\n(]{1,200}+\(message\):\n((?:  (?!Could NOT find|The following required|"
+        r"A required package was not|CMake was unable)"
         r"[^\n]{1,200}+\n?+){1,3}+)",
         "its CMake project refuses: {0}",
         "If it misses a library, put its Debian -dev package into the recipe's apt list.",
@@ -313,7 +338,8 @@ REFUSES: Final = (
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"CMake Error at [^\n(]{1,200}+\((?!message|find_|include)([\w]{1,40}+)\):\n\s{0,8}([^\n]{1,200}+)",
+        r"CMake Error at [^\n(]{1,200}+\((?!message|find_|include|cmake_minimum)([\w]{1,40}+)"
+        r"\):\n\s{0,8}([^\n]{1,200}+)",
         "its CMake project fails in {0}: {1}",
         "",
         name="",
@@ -342,16 +368,23 @@ REFUSES: Final = (
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"\bmeson\.(?:build|options):\d{1,6}+:\d{1,6}+: ERROR: ([^\n]{1,300}+)",
+        r"\bmeson\.(?>build|options):\d{1,6}+:\d{1,6}+: ERROR: ([^\n]{1,300}+)",
         "its Meson project fails: {0}",
         "",
         name="",
     ),
     sign(
         FindingKind.PROJECT_REFUSES,
-        r"^configure: error: ([^\n]{1,300}+)",
+        r"^configure: error: (?!Package requirements)([^\n]{1,300}+)",
         "its configure script refuses: {0}",
         "If it misses a library, put its Debian -dev package into the recipe's apt list.",
+        name="",
+    ),
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"^(?>Can't|Cannot|Could not|Couldn't|Unable to) find (?>a |an |the )?+([^\n]{1,120}+)",
+        "it does not find {0}",
+        "If that is a library, put its Debian -dev package into the recipe's apt list.",
         name="",
     ),
 )
@@ -377,14 +410,14 @@ CODE: Final = (
     # Test programs of a configure step are excluded: they may fail in a build that succeeds.
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^((?!\S{0,60}conf(?:ig)?test)[\w./+-]{1,200}+)(:\d{1,9}+):\d{1,9}+: (?:fatal )?+error: "
-        r"(?!#error|[\w./+-]{1,200}: No such file|'[\w./+-]{1,200}' file not found)([^\n]{1,300}+)",
+        r"^((?!(?>\S{0,200}?conf(?:ig)?test))[\w./+-]{1,200}+)(:\d{1,9}+):\d{1,9}+: (?:fatal )?+error: "
+        r"(?!#error)([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Rust
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^error(?:\[E\d{4}\])?: ([^\n]{1,200}+)\n {1,8}+--> ([\w./+-]{1,200}+)(:\d{1,9}+)",
+        r"^error(?:\[E\d{4}\])?+: ([^\n]{1,200}+)\n {1,8}+--> ([\w./+-]{1,200}+)(:\d{1,9}+)",
         "{1}{2} does not compile: {0}",
         name="{1}",
     ),
@@ -401,35 +434,34 @@ CODE: Final = (
     # Fortran
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^([\w./+-]{1,200}+)(:\d{1,9}+):\d{1,6}+:\n(?:(?!(?:Fatal )?Error)[^\n]{0,200}+\n){1,5}+(?:Fatal )?Error: "
-        r"([^\n]{1,300}+)",
+        r"^(?>([\w./+-]{1,200}?\.[fF]\w{0,3}+)(?=:))(:\d{1,9}+):\d{1,6}+:\n"
+        r"(?>(?:[^\n]{0,200}+\n){1,5}?(?:Fatal )?Error:) ([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Cython
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^((?:[\w/+-]|\.(?!p(?:yx|xd|xi|y):)){1,200}+\.p(?:yx|xd|xi|"
-        r"y))(:\d{1,9}+):\d{1,6}+: (?!warning)([^\n]{1,300}+)",
+        r"^(?>([\w./+-]{1,200}?\.p(?:yx|xd|xi|y))(?=:))(:\d{1,9}+):\d{1,6}+: (?!warning)([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Go
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^((?:[\w/+-]|\.(?!go:)){1,200}+\.go)(:\d{1,9}+):\d{1,6}+: ([^\n]{1,300}+)",
+        r"^(?>([\w./+-]{1,200}?\.go)(?=:))(:\d{1,9}+):\d{1,6}+: ([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Assemblers
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^((?:[\w/+-]|\.(?![sS]:)){1,200}+\.[sS])(:\d{1,9}+): Error: ([^\n]{1,300}+)",
+        r"^(?>([\w./+-]{1,200}?\.[sS])(?=:))(:\d{1,9}+): Error: ([^\n]{1,300}+)",
         "{0}{1} does not compile: {2}",
     ),
     # Python sources that this Python cannot read
     sign(
         FindingKind.COMPILE_ERROR,
-        r"^ {0,8}+File \"([^\"\n]{1,200}+)\", line (\d{1,9}+)\n(?:(?=[ ^~])[^\n]{0,200}+\n){0,4}+"
-        r"(SyntaxError|IndentationError|TabError): ([^\n]{1,300}+)",
-        "{0}:{1} is no Python of this version: {3}",
+        r"^ {0,8}+File \"([^\"\n]{1,200}+)\", line (\d{1,9}+)\n"
+        r"(?>(?:[^\n]{0,200}+\n){0,4}?(?>SyntaxError|IndentationError|TabError):) ([^\n]{1,300}+)",
+        "{0}:{1} is no Python of this version: {2}",
     ),
     # Linkers
     sign(
@@ -440,14 +472,22 @@ CODE: Final = (
     ),
     sign(
         FindingKind.COMPILE_ERROR,
-        r"\b(?>ld|collect2): ((?>[^\n]{1,120}?(?:recompile with -fPIC|multiple definition|"
-        r"undefined symbol))[^\n]{0,100}+)",
+        r"\bld(?:\.\w{1,20}+)?+: (?:error: )?+((?>[^\n]{1,120}?(?:recompile with -fPIC|multiple definition|"
+        r"undefined symbol))"
+        r"[^\n]{0,100}+)",
         "it does not link: {0}",
         name="",
     ),
 )
 
 COMMANDS: Final = (
+    sign(
+        FindingKind.PROJECT_REFUSES,
+        r"^(?>error|Error|ERROR): (?!(?i:command |subprocess|backend |failed building|failed to build|#error))"
+        r"([^\n]{1,300}+)",
+        "its own code stops: {0}",
+        name="",
+    ),
     # "failed", "returned non-zero exit status", "died with": setuptools names a command only when it failed.
     sign(
         FindingKind.COMMAND_FAILED,

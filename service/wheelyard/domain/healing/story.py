@@ -15,7 +15,6 @@ _VERBS: Final = {
     "build-constraints": "keep {0}",
     "repair.graft": "graft {0}",
     "test.apt": "prove it beside the host's {0}",
-    "test.requires": "prove it beside {0}",
 }
 _BEFORE: Final = {
     InferenceSource.PREDICTED: "Its sdist asks for this",

@@ -50,21 +50,24 @@ def read_tracebacks(log: str) -> Iterator[tuple[int, Finding]]:
     while place >= 0:
         following = log.find(_BEGIN, place + len(_BEGIN))
         text = log[place : following if following >= 0 else len(log)][: 64 << 10]
-        found = _read_one(text, place)
+        found = _read_one(text, place, place - log.rfind("\n", 0, place) - 1)
         if found is not None:
             yield found
         place = following
 
 
-def _read_one(text: str, place: int) -> tuple[int, Finding] | None:
-    """Return what one traceback means: by the file of its deepest frame, and its error."""
+def _read_one(text: str, place: int, indent: int) -> tuple[int, Finding] | None:
+    """Return what one traceback means: by the file of its deepest frame, and its error.
+
+    Its last line begins where its first one does: the one that names the error.
+    """
     file = ""
     for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]:
-        frame = _FRAME.match(line)
-        if frame is not None:
+        if (frame := _FRAME.match(line)) is not None:
             file = frame[1]
-        elif file and line[:1].strip() and (error := _ERROR.match(line)) is not None:
-            finding = _meaning(file, error[1], error[2], line)
+        elif file and not line[:indent].strip() and line[indent : indent + 1].strip():
+            error = _ERROR.match(line)
+            finding = _meaning(file, error[1], error[2], line) if error else None
             return (place, finding) if finding is not None else None
         place += len(line) + 1
     return None
@@ -74,6 +77,8 @@ def _meaning(file: str, error: str, said: str, line: str) -> Finding | None:
     if _OF_COMMANDS.search(error):
         return None
     name = error.rpartition(".")[2]
+    if not name[:1].isupper():
+        return None
     backend = _BACKENDS.search(file)
     if backend is not None and name in _DRIFTS:
         project = _PROJECTS.get(backend[1], backend[1].replace("_", "-"))

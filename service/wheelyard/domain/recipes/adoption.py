@@ -1,14 +1,13 @@
 """What adopting the recipe of a healed build means: the text that follows, and whether the build used just that."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from wheelyard.domain.builds.build import Build
-from wheelyard.domain.healing.healing import Healing, Inference
+from wheelyard.domain.healing.healing import Healing
+from wheelyard.domain.healing.inferred_recipe import extend_recipe
 from wheelyard.domain.recipes.effective import EffectiveRecipe
-from wheelyard.domain.recipes.merge import MERGES
 from wheelyard.domain.recipes.source import RecipeStatus
 from wheelyard.domain.recipes.toml_lines import find_lines
 
@@ -55,23 +54,9 @@ def rules_of(text: str) -> str:
 
 
 def used_recipe(recipe: EffectiveRecipe, healing: Healing) -> EffectiveRecipe:
-    """Return the recipe that a healed build has used: its order's with everything that it added and needed."""
-    unused = {(one.key, one.value) for one in healing.unused}
-    return add_inferences(recipe, (one for one in healing.added if (one.key, one.value) not in unused))
+    """Return the recipe that a healed build has used: its order's with everything that it added and needed.
 
-
-def add_inferences(recipe: EffectiveRecipe, inferences: Iterable[Inference]) -> EffectiveRecipe:
-    """Return a recipe with what was inferred, merged as a further rule would be.
-
-    Raise LookupError for a key that no rule has.
+    Raise LookupError for a key that is never inferred.
     """
-    for key, values in _by_key(inferences):
-        name, merge = MERGES[tuple(key.split("."))]
-        recipe = replace(recipe, **{name: merge([getattr(recipe, name), values], {})})
-    return recipe
-
-
-def _by_key(inferences: Iterable[Inference]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    ordered = sorted(inferences, key=lambda one: one.key)
-    for key, group in groupby(ordered, key=lambda one: one.key):
-        yield key, tuple(one.value for one in group)
+    unused = {(one.key, one.value) for one in healing.unused}
+    return extend_recipe(recipe, (one for one in healing.added if (one.key, one.value) not in unused))

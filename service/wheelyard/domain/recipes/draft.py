@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from wheelyard.domain.healing.prediction import predict_needs
 from wheelyard.domain.recipes.sdist_facts import (
     Finding,
     build_system,
     count_sources,
     find_extensions,
-    find_libraries,
-    find_toolchains,
+    find_mentions,
 )
 from wheelyard.domain.recipes.system_packages import (
     debian_package,
@@ -20,6 +20,7 @@ from wheelyard.domain.recipes.system_packages import (
     package_of_program,
 )
 from wheelyard.domain.sdist.contents import SdistContents
+from wheelyard.domain.sdist.need import Need
 
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _LONGEST: Final = 200
@@ -50,11 +51,12 @@ def _head(contents: SdistContents, *, project: str, filename: str) -> Iterator[s
 
 
 def _rule(contents: SdistContents) -> Iterator[str]:
-    toolchains, extensions = find_toolchains(contents), find_extensions(contents)
-    yield from _apt([one for one in find_libraries(contents) if is_system_library(one.name)])
+    needs, extensions = predict_needs(contents), find_extensions(contents)
+    toolchains = [one for one in needs if one.toolchain]
+    yield from _apt([one for one in needs if not one.toolchain], find_mentions(contents))
     if toolchains:
         yield _comment(f"{'; '.join(one.place for one in toolchains)}:")
-        yield f"toolchains = {json.dumps([one.name for one in toolchains])}"
+        yield f"toolchains = {json.dumps([one.toolchain for one in toolchains])}"
     if extensions:
         yield _comment("What the build may leave out silently; take out those that are optional:")
         yield from _list("expect.extensions", extensions)
@@ -62,14 +64,27 @@ def _rule(contents: SdistContents) -> Iterator[str]:
         yield _comment('The sdist has sources of extensions: name the modules, such as expect.extensions = ["a._b"].')
 
 
-def _apt(libraries: Sequence[Finding]) -> Iterator[str]:
-    known = {package: one for one in libraries if (package := _package_of(one.name)) is not None}
+def _apt(needs: Sequence[Need], mentions: Sequence[Finding]) -> Iterator[str]:
+    known: dict[str, Finding] = {}
+    for one in needs:
+        if (package := _package_of_need(one)) is not None:
+            remark = "" if one.is_required else ", may be optional"
+            known.setdefault(package, Finding(name=package, place=f"{one.name} in {one.place}{remark}"))
+    for mention in mentions:
+        if is_system_library(mention.name) and (package := _package_of(mention.name)) is not None:
+            known.setdefault(
+                package, Finding(name=package, place=f"{mention.name} in {mention.place}, may be optional")
+            )
     if known:
-        yield _comment("Some of these may be optional or carried by the sdist:")
-        named = [Finding(name=package, place=f"{one.name} in {one.place}") for package, one in sorted(known.items())]
-        yield from _list("apt", named)
-    for one in [one for one in libraries if _package_of(one.name) is None][:_MOST]:
-        yield _comment(f"{one.place} looks for {one.name}: which Debian package is that? (apt-file search {one.name})")
+        yield _comment("Take out what the project can do without:")
+        yield from _list("apt", [finding for _, finding in sorted(known.items())])
+    for one in [one for one in needs if _package_of_need(one) is None][:_MOST]:
+        file = one.wanted[0].name
+        yield _comment(f"{one.place} looks for {file}: which Debian package is that? (apt-file search {file})")
+
+
+def _package_of_need(need: Need) -> str | None:
+    return next((package for one in need.wanted if (package := _package_of(one.name)) is not None), None)
 
 
 def _package_of(name: str) -> str | None:

@@ -8,6 +8,8 @@ from typing import Final
 from wheelyard.domain.sdist.contents import file_of, suffix_of
 from wheelyard.domain.sdist.truth import Branches, Truth, evaluate
 
+_MOST_TEXT: Final = 6 << 20
+"""How many characters of sources are read together."""
 _MOST_INCLUDES: Final = 2000
 """How many includes of one file are read."""
 # Every alternative ends at its line's end at the latest, and none has two repetitions that match the same text.
@@ -161,15 +163,17 @@ def _cython_includes(text: str) -> Iterator[Include]:
     for match in _EXTERN.finditer(text):
         line += text.count("\n", place, match.start())
         place = match.start()
+        # What is indented depends on an ``IF`` of the compile time.
+        is_certain = not match[0][:1].isspace()
         header = match[1] or match[2]
         included, module = match[4], match[5] or match[6]
         if header:
-            yield from _included(header if header.startswith("<") else f"<{header}>", line, True)
+            yield from _included(header if header.startswith("<") else f"<{header}>", line, is_certain or None)
         elif included and _PATH.fullmatch(included):
-            yield Include(name=included, is_quoted=True, line=line, is_certain=True, is_module=True)
+            yield Include(name=included, is_quoted=True, line=line, is_certain=is_certain, is_module=True)
         elif module:
             path = module.strip(".").replace(".", "/")
-            yield Include(name=f"{path}.pxd", is_quoted=True, line=line, is_certain=True, is_module=True)
+            yield Include(name=f"{path}.pxd", is_quoted=True, line=line, is_certain=is_certain, is_module=True)
 
 
 class Headers:
@@ -208,10 +212,12 @@ def includes_of(
     """
     waiting = dict.fromkeys(sources, True)
     seen = dict[str, bool]()
-    while waiting and len(seen) < most:
+    left = _MOST_TEXT
+    while waiting and len(seen) < most and left > 0:
         path = next(iter(waiting))
         is_certain = waiting.pop(path)
         seen[path] = is_certain
+        left -= len(texts.get(path, ""))
         for one in find_includes(path, texts.get(path, "")):
             certain = one.is_certain and is_certain
             own = headers.find(one.name) or (headers.find(file_of(one.name)) if one.is_module else None)

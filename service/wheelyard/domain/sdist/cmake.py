@@ -11,8 +11,8 @@ from wheelyard.domain.sdist.contents import (
     SdistContents,
     carried_projects,
     file_of,
+    has_sources,
     is_vendored,
-    plain_name,
     read_table,
     strings_in,
     table_in,
@@ -245,7 +245,7 @@ class _Reader:
         self._variables: dict[str, Truth] = {**_PLATFORMS, **self._fixed}
         self._files = 0
         self._commands = 0
-        self._folders = carried_projects(contents.names)
+        self._carried = carried_projects(contents.names)
         self._modules = {file_of(name): name for name in contents.names if name.endswith(".cmake")}
         self._by_variable: dict[str, int] = {}
         """Which need a variable shows, so that a check that it was found makes it required."""
@@ -387,7 +387,7 @@ class _Reader:
 
     def _has_sources(self, name: str) -> bool:
         """Return whether the sdist has the library's own sources, so that these may serve."""
-        return plain_name(name) in self._folders
+        return has_sources(self._carried, name)
 
     def _pkg_modules(self, command: Command, scope: _Scope) -> None:
         prefix, words = command.words[0], [word for text in command.words[1:] for word in text.split()]

@@ -1,7 +1,7 @@
 """The files of an sdist that say how it is built."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -23,6 +23,7 @@ _VENDORED: Final = re.compile(
     r"_?(vendor(ed)?|third[_-]?part(y|ies)|3rd[_-]?party|extern(al)?s?|deps|dependencies|bundled?|subprojects|submodules)"
 )
 _AFTER: Final = re.compile(r"[-_.]?v?\d[\d.]*$|[-_](?:src|source|main|master)$")
+_SEPARATOR: Final = re.compile(r"[-_.+]")
 CODE_SUFFIXES: Final = frozenset(
     {".c", ".cc", ".cpp", ".cxx", ".c++", ".h", ".hh", ".hpp", ".hxx", ".pyx", ".pxd", ".pxi", ".i"}
 )
@@ -101,6 +102,12 @@ def carried_projects(names: Iterable[str]) -> frozenset[str]:
         elif file == "__init__.py" and folders:
             packages.add(folders[-1])
     return frozenset(plain_name(folder) for folder in carried - packages)
+
+
+def has_sources(carried: Collection[str], library: str) -> bool:
+    """Return whether one of the ``carried_projects`` is a library, or has it as a part as ``geos`` has ``geos_c``."""
+    plain = plain_name(library)
+    return plain in carried or _SEPARATOR.split(plain, maxsplit=1)[0] in carried
 
 
 def plain_name(library: str) -> str:

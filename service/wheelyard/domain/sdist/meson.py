@@ -11,7 +11,7 @@ from wheelyard.domain.sdist.contents import (
     SdistContents,
     carried_projects,
     file_of,
-    plain_name,
+    has_sources,
     read_table,
     strings_in,
     table_in,
@@ -169,7 +169,7 @@ class _Reader:
         self._requires = requires
         self._options = _options(contents)
         self._variables: dict[str, str] = {}
-        self._folders = carried_projects(contents.names)
+        self._carried = carried_projects(contents.names)
         self._files = {file_of(name) for name in contents.names}
         self._read = set[str]()
         self._absent = set[str]()
@@ -281,7 +281,7 @@ class _Reader:
 
     def _has_sources(self, name: str) -> bool:
         """Return whether the sdist has the library's own sources, so that these may serve."""
-        return plain_name(name) in self._folders
+        return has_sources(self._carried, name)
 
     def _is_required(self, call: _Call) -> Truth:
         """Return whether a call fails if nothing is found; None if that is not known."""

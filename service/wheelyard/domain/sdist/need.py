@@ -1,5 +1,6 @@
 """Something outside of the sdist that its build needs."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,6 +10,8 @@ from wheelyard.domain.catalogue.archive_files import FileKind, WantedFile
 MOST_NEEDS: Final = 60
 """What one sdist may need at most."""
 _LONGEST: Final = 100
+_LONGEST_PLACE: Final = 200
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +58,7 @@ def merge_needs(needs: Iterable[Need]) -> tuple[Need, ...]:
     for one in needs:
         if not _is_plain(one):
             continue
+        one = replace(one, place=_UNPRINTABLE.sub("?", one.place)[-_LONGEST_PLACE:])  # noqa: PLW2901  the same need
         key = one.wanted[:1] or one.toolchain.partition(">")[0]
         known = merged.get(key)
         if known is None or (one.is_required and not known.is_required):
@@ -65,7 +69,6 @@ def merge_needs(needs: Iterable[Need]) -> tuple[Need, ...]:
 
 
 def _is_plain(need: Need) -> bool:
-    """Return whether all texts are short and printable: they reach pages, logs and look-ups."""
+    """Return whether its names are short and printable: they reach pages, logs and look-ups."""
     texts = (need.name, need.toolchain, need.bound, *(one.name for one in need.wanted))
-    is_short = all(len(text) <= _LONGEST and text.isascii() and text.isprintable() for text in texts)
-    return is_short and len(need.place) <= 2 * _LONGEST and need.place.isprintable() and bool(need.name)
+    return bool(need.name) and all(len(text) <= _LONGEST and text.isascii() and text.isprintable() for text in texts)

@@ -30,10 +30,11 @@ cmd shell_output execvp
 _RUNS: Final = frozenset(_RUNS_WORDS.split())
 _LOOKS_FOR: Final = frozenset({"which", "find_executable"})
 _PROGRAMS_WORDS: Final = """
-cmake swig flex bison yacc m4 autoconf automake autoreconf libtoolize nasm yasm gperf protoc git ragel bazel cargo
+cmake swig flex bison yacc m4 autoconf automake autoreconf libtoolize nasm yasm gperf protoc ragel bazel cargo
 thrift capnp gfortran javac mvn ant go npm node llvm-config h5cc mpicc mpicxx asn1c
 """
 _PROGRAMS: Final = frozenset(_PROGRAMS_WORDS.split())
+"""Programs that scripts call to build; ``git`` only tells them versions."""
 _AUTOTOOLS: Final = frozenset({"autogen.sh", "bootstrap.sh", "bootstrap", "buildconf", "autogen"})
 _PKG_CONFIG: Final = re.compile(
     r"(?i)_*(?:(?:get_|query_|run_|call_|read_|parse_|check_)*pkg_?config\w*|pkg_?cfg\w*|pkg)"
@@ -45,9 +46,11 @@ _TRANSPARENT: Final = frozenset(_TRANSPARENT_WORDS.split())
 """Functions whose result is what their argument names."""
 _LONGEST_PATH: Final = 300
 _MOST_ASSIGNED: Final = 50
+_LIBRARIES: Final = re.compile(r"(?i)lib(?:rarie)?s")
 _TESTS: Final = re.compile(r"(?i)exist|install|has|have|check|try|version")
-_NOT_MODULES: Final = frozenset(
-    {"cflags", "libs", "shell", "include_dirs", "library_dirs", "libraries", "define_macros"}
+_NOT_MODULES: Final = re.compile(
+    r"(?:cflags|libs)(?:-only-\w+(?:-\w+)?)?|modversion|exists|static|version|variable|shell|prefix|"
+    r"(?:include|library)_dirs|libraries|define_macros|extra_\w+_args"
 )
 
 
@@ -148,8 +151,16 @@ class _Reader:
             self._expressions(node, state)
             self.read(node.body, state)
             return state
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            self._assignment(node)
         self._expressions(node, state)
         return False if isinstance(node, ast.Return | ast.Raise) or _exits(node) else state
+
+    def _assignment(self, node: ast.Assign | ast.AugAssign) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(_LIBRARIES.fullmatch(_name_of(target)) for target in targets):
+            names = self._mentions(node.value, node.lineno, certain=False)
+            self._facts.libraries += [one for one in names if _PLAIN.fullmatch(one.name)]
 
     def _if(self, node: ast.If, state: Truth) -> Truth:
         truth = truth_of(node.test)
@@ -292,7 +303,7 @@ class _Reader:
             if match is None or word.startswith("-"):
                 return
             bound = f"{'==' if match[2] in {'=', '=='} else match[2]}{match[3]}" if match[3] else ""
-            if match[1] not in _NOT_MODULES:
+            if not _NOT_MODULES.fullmatch(match[1]):
                 self._facts.modules.append(Mention(name=match[1], line=line, is_certain=certain, bound=bound))
 
     def _runs(self, node: ast.Call, *, certain: bool) -> None:
@@ -316,8 +327,7 @@ class _Reader:
                 continue
             name = word.name.rpartition("/")[2]
             if name in _PROGRAMS or _CONFIG.fullmatch(name) or name in _AUTOTOOLS:
-                # ``git`` tells versions, and scripts go on without it.
-                self._facts.programs.append(replace(word, name=name, is_certain=word.is_certain and name != "git"))
+                self._facts.programs.append(replace(word, name=name))
 
 
 class _Values:
@@ -459,14 +469,35 @@ def _usual(node: ast.expr) -> Truth:
         for truth in truths[1:]:
             result = both(result, truth) if isinstance(node.op, ast.And) else either(result, truth)
         return result
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
-        if isinstance(node.left, ast.Constant) and _is_unset(_dotted(node.comparators[0]), node.left.value):
-            return isinstance(node.ops[0], ast.NotIn)
-        return None
-    if isinstance(node, ast.Call) and _dotted(node.func) in {"environ.get", "os.getenv"} and len(node.args) == 1:
-        name = node.args[0]
-        return False if isinstance(name, ast.Constant) and _is_unset("os.environ", name.value) else None
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        return _usual_comparison(node)
+    return False if _is_unset_value(node) else None
+
+
+def _usual_comparison(node: ast.Compare) -> Truth:
+    left, operator, right = node.left, node.ops[0], node.comparators[0]
+    if isinstance(left, ast.Constant) and _is_unset(_dotted(right), left.value):
+        return isinstance(operator, ast.NotIn) if isinstance(operator, ast.In | ast.NotIn) else None
+    if _is_unset_value(left) and (not isinstance(right, ast.Constant) or right.value):
+        return isinstance(operator, ast.NotEq | ast.NotIn)
     return None
+
+
+_OF_TEXTS: Final = frozenset({"startswith", "endswith", "lower", "upper", "strip"})
+_TO_BOOLEANS: Final = frozenset({"bool", "int", "to_bool", "strtobool", "str2bool", "str_to_bool"})
+
+
+def _is_unset_value(node: ast.expr) -> bool:
+    """Return whether a value is that of a variable that no plain build sets, with no other default."""
+    if not isinstance(node, ast.Call):
+        return False
+    if _dotted(node.func) in {"environ.get", "os.environ.get", "os.getenv", "getenv"} and node.args:
+        name, *default = node.args
+        has_default = any(not isinstance(one, ast.Constant) or one.value not in {"", "0", 0, None} for one in default)
+        return isinstance(name, ast.Constant) and _is_unset("os.environ", name.value) and not has_default
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _OF_TEXTS:
+        return _is_unset_value(node.func.value)
+    return _name_of(node.func) in _TO_BOOLEANS and bool(node.args) and _is_unset_value(node.args[0])
 
 
 def _is_unset(where: str, name: object) -> bool:
@@ -504,7 +535,11 @@ def _flag(node: ast.expr) -> Truth:
     name = _name_of(node)
     if name in {"PYPY", "IS_PYPY", "PY2", "is_pypy", "IS_PY2"} or _FLAGS.fullmatch(name):
         return False
-    return True if name in {"PY3", "IS_PY3"} or _LINUX_FLAGS.fullmatch(name) else None
+    return (
+        True
+        if name in {"PY3", "IS_PY3", "cpython", "is_cpython", "CPYTHON", "IS_CPYTHON"} or _LINUX_FLAGS.fullmatch(name)
+        else None
+    )
 
 
 _PLATFORMS: Final = {

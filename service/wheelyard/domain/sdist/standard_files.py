@@ -84,7 +84,7 @@ _PRESENT_LIBRARIES: Final = frozenset(_PRESENT_LIBRARIES_WORDS.split())
 _OTHER_LIBRARIES: Final = re.compile(
     r"(?i)ws2_32|wsock32|user32|kernel32|advapi32|gdi32|shell32|ole32|oleaut32|uuid32|crypt32|psapi|iphlpapi|shlwapi|setupapi|"
     r"secur32|userenv|winmm|rpcrt4|netapi32|ntdll|bcrypt|dbghelp|comctl32|comdlg32|winspool|version|wtsapi32|powrprof|pdh|"
-    r"python[0-9.]*m?|boost_python.*|cuda.*|cu(blas|fft|rand|solver|sparse|dnn).*|nv.*|mkl_.*|hid32|delayimp|normaliz|wldap32"
+    r"python[0-9.]*m?|boost_python.*|npymath|npyrandom|cuda.*|cu(blas|fft|rand|solver|sparse|dnn).*|nv.*|mkl_.*|hid32|delayimp|normaliz|wldap32"
 )
 _PRESENT_PROGRAMS_WORDS: Final = """
 python python3 python2 python2.7 python3-config python-config pkg-config pkgconf sh bash env cp mv rm ln cat sed
