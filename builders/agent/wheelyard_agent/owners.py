@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from wheelyard_agent import debian
 from wheelyard_agent.debian import Owner
+from wheelyard_agent.debian import find_owners as find_debian_owners
 
-_DATABASES: Mapping[str, Callable[..., dict[Path, Owner]]] = {"dpkg-query": debian.find_owners}
+_DATABASES: Mapping[str, Callable[..., dict[Path, Owner]]] = {"dpkg-query": find_debian_owners}
 
 
 def find_owners(paths: Sequence[Path], *, env: Mapping[str, str]) -> dict[Path, Owner]:

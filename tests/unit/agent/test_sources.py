@@ -10,7 +10,20 @@ from wheelyard.resources import data_path
 
 FILES = sorted((data_path("builders") / "agent").glob("wheelyard_agent/*.py"))
 BARE = (
-    *("__init__", "__main__", "channel", "job", "verify", "elf", "imports", "modules", "platforms", "libraries"),
+    *(
+        "__init__",
+        "__main__",
+        "channel",
+        "job",
+        "verify",
+        "elf",
+        "imports",
+        "modules",
+        "platforms",
+        "libraries",
+        "owners",
+        "debian",
+    ),
     *("sealed_tree", "network_watch", "refusals", "usage", "commands", "recipe_files"),
 )
 
