@@ -4,7 +4,8 @@ Only the suite's signed archive, the catalogue's toolchains and the index's whee
 text asked for them, and only within ``HealRules``. See docs/healing.md.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -39,6 +40,10 @@ _RERUNS: Final = {
 }
 """The stages before verification that run again once a key of the recipe has changed."""
 _SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".pyx", ".pxd"})
+_PROSE: Final = frozenset({FindingKind.PROJECT_REFUSES, FindingKind.COMMAND_FAILED, FindingKind.COMPILE_ERROR})
+"""Findings that only a person reads: what they lack is no more than named."""
+_STEM: Final = re.compile(r"(?:[-_.]?config|\.h|\.hpp|\.pc|[-_.]?[0-9.]+)+$")
+_SHORTEST_STEM: Final = 3
 _MOST_OPTIONAL: Final = 12
 _PACKAGES: Final = frozenset({"apt", "dnf", "apk"})
 
@@ -136,7 +141,9 @@ async def heal(
     basket = _basket(job, tools, InferenceSource.FAILURE)
     mended = tuple([one for one in findings if await _add(basket, error, one)])
     if not basket.added and isinstance(error, ExtensionMissingError):
-        await _add_optional(basket)
+        await _add_optional(basket, await _read_needs(job, tools))
+    elif not basket.added and isinstance(error, BuildFailedError) and findings:
+        await _add_optional(basket, _named_in(findings, await _read_needs(job, tools)))
     for refused in basket.refused:
         await job.note(f"not added: {refused}")
     if not basket.added:
@@ -167,11 +174,20 @@ async def _add(basket: Basket, error: ProjectError, finding: Finding) -> bool:
     return mend is not None and await add_mend(basket, mend, given)
 
 
-async def _add_optional(basket: Basket) -> None:
-    """Add the libraries that the sdist can do without: one that it did without cost it an extension."""
-    for need in await _read_needs(basket.job, basket.tools):
+async def _add_optional(basket: Basket, needs: Iterable[Need]) -> None:
+    """Add libraries that the sdist can do without: one that it did without cost it an extension, or the build."""
+    for need in needs:
         if not need.is_required and need.wanted:
             await basket.add_package(need.wanted, line=need.place)
+
+
+def _named_in(findings: Sequence[Finding], needs: Iterable[Need]) -> Iterator[Need]:
+    """Yield the needs that a failure names in prose, such as ``Have you installed MeCab?`` for ``mecab-config``."""
+    said = " ".join(f"{one.line} {one.cause}" for one in findings if one.kind in _PROSE).lower()
+    for need in needs:
+        stem = _STEM.sub("", PurePosixPath(need.name.lower()).name.removeprefix("lib"))
+        if len(stem) >= _SHORTEST_STEM and re.search(rf"(?<![a-z0-9])(?:lib)?{re.escape(stem)}", said):
+            yield need
 
 
 async def _add_host_library(basket: Basket, finding: Finding) -> bool:

@@ -154,6 +154,18 @@ async def test_lost_extension_gets_what_the_sdist_can_do_without(pipeline: Pipel
     assert job.claim.order.recipe.apt == ("libfftw3-dev",)
 
 
+async def test_library_that_prose_names_is_looked_for_among_what_the_sdist_could_use(
+    pipeline: PipelineHarness, tools: Tools
+) -> None:
+    pipeline.archives.packages[FileKind.HEADER, "mecab.h"] = ("libmecab-dev",)
+    tools = replace(tools, read_needs=_needs(_need("mecab.h", required=False), _need("fftw3.h", required=False)))
+    prose = Finding(kind=FindingKind.PROJECT_REFUSES, name="", line="RuntimeError: Have you installed MeCab?")
+
+    job, _ = await _healed(pipeline.prepared, tools, prose)
+
+    assert job.claim.order.recipe.apt == ("libmecab-dev",)
+
+
 async def test_what_the_sdist_requires_is_there_before_the_first_try(pipeline: PipelineHarness, tools: Tools) -> None:
     needs = _needs(_need("fftw3.h", required=True), _need("png.h", required=False))
     pipeline.archives.packages[FileKind.HEADER, "png.h"] = ("libpng-dev",)
