@@ -53,8 +53,8 @@ _NOT_TRIED = "it was not tried, because too many modules before it ended the int
 _PROGRAM = """
 import importlib, json, os, site, sys
 import_module, dumps, write, leave = importlib.import_module, json.dumps, os.write, os._exit
-descriptor, sitedir, first_of_all, obeyed, *names = sys.argv[1:]
-descriptor, obeyed = int(descriptor), json.loads(obeyed)
+descriptor, sitedir, first_of_all, obeyed, parents, *names = sys.argv[1:]
+descriptor, obeyed, parents = int(descriptor), json.loads(obeyed), json.loads(parents)
 del sys.argv[1:]
 os.set_inheritable(descriptor, False)
 sys.prefix = sys.exec_prefix = os.path.dirname(os.path.dirname(sys.executable))
@@ -96,6 +96,11 @@ def note_program(event, args):
 sys.addaudithook(note_program)
 def missing(error):
     return isinstance(error, ModuleNotFoundError) and error.name and str(error.name)[:500] or None
+for name in parents:
+    try:
+        import_module(name)
+    except Exception as error:
+        print(f"{name}: {error!r}", file=sys.stderr)
 for name in names:
     wanted_programs.clear()
     try:
@@ -185,10 +190,13 @@ class _Interpreter(NamedTuple):
     """``.pth`` files of its site-packages whose code is run."""
     first: str
     """A program to run before anything else."""
+    parents: Sequence[str] = ()
+    """Modules to import before those that are proven."""
 
     def command(self, report: int, names: Sequence[str]) -> list[str]:
         program = [self.python, "-I", "-S", "-c", _PROGRAM]
-        return [*program, str(report), str(site_of(self.python)), self.first, json.dumps(sorted(self.obeyed)), *names]
+        settings = (self.first, json.dumps(sorted(self.obeyed)), json.dumps(list(self.parents)))
+        return [*program, str(report), str(site_of(self.python)), *settings, *names]
 
 
 def import_modules(  # noqa: PLR0913  all of them are about how, and named
@@ -199,6 +207,7 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
     lost: Collection[str] = (),
     obeyed: Collection[str] = (),
     first: str = "",
+    parents: Sequence[str] = (),
     settle: Callable[[str], None] = lambda _: None,
 ) -> list[ImportResult]:
     """Import modules; one that ends its process counts as failed, and a new process imports the next ones.
@@ -213,13 +222,14 @@ def import_modules(  # noqa: PLR0913  all of them are about how, and named
             The project itself leaves out any other missing module on this platform, or in every wheel.
         obeyed: Names of ``.pth`` files.
         first: A program that each process runs before site-packages is on its path.
+        parents: Modules that each process imports before, such as those of the project that a module is a part of.
         settle: Called after each process has ended completely, with the name of the imported package.
     """
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.partition(".")[0], []).append(name)
     judge = _Judge(set(groups), {name.rpartition(".")[2] for name in lost}, str(site_of(python)))
-    interpreter = _Interpreter(python, env, obeyed, first)
+    interpreter = _Interpreter(python, env, obeyed, first, parents)
     results: dict[str, ImportResult] = {}
     for top, group in groups.items():
         for result in _import_group(group, interpreter, judge, partial(settle, top)):

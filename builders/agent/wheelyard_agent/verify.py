@@ -5,6 +5,7 @@ It only needs the standard library of the target's Python. The installer, uv, co
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -115,8 +116,10 @@ class _Environment:
             (folder / name).chmod(0o755)
         self.env["PATH"] = f"{self.env['PATH']}{os.pathsep}{folder}"
 
-    def import_modules(self, names: Collection[str], *, obeyed: Collection[str] = ()) -> list[ImportResult]:
-        """Import modules without start-up code, except that of some ``.pth`` files."""
+    def import_modules(
+        self, names: Collection[str], *, obeyed: Collection[str] = (), parents: Sequence[str] = ()
+    ) -> list[ImportResult]:
+        """Import modules without start-up code, except that of some ``.pth`` files, after others if there are some."""
         return import_modules(
             sorted(names),
             python=self.python,
@@ -124,6 +127,7 @@ class _Environment:
             lost=self._job["lost"],
             obeyed=obeyed,
             first="" if self._watch is None else self._watch.hook,
+            parents=parents,
             settle=self._settle,
         )
 
@@ -214,13 +218,26 @@ def _try_beside_more(
         results, remarks = _try_again(results, {one.module for one in failed}, environment.import_modules, how)
         failed = [one for one in results if _is_unproven(one) and one.module in top]
     wanted = {one.companion.partition(".")[0] for one in failed if one.companion}
+    parents = sorted({parent for one in failed if (parent := _named_parent(one)) is not None})
+    wanted |= {*parents}
     modules = sorted(filter(_MODULE.fullmatch, wanted))[:_MAX_COMPANIONS]
     if modules and (found := environment.ask_for(modules)):
         environment.make(requires=found)
         how = f"beside {', '.join(found)}, which it does not require"
         results, more = _try_again(results, promised, environment.import_modules, how)
         remarks = [*remarks, *more]
+        if parents:
+            how = f"after {', '.join(parents)}, which it does not require"
+            after = functools.partial(environment.import_modules, parents=parents)
+            results, more = _try_again(results, promised, after, how)
+            remarks = [*remarks, *more]
     return results, remarks
+
+
+def _named_parent(result: ImportResult) -> str | None:
+    """Return the module that a failed one is a part of by its name, if its error names that: psycopg of psycopg_c."""
+    stem = result.module.rpartition("_")[0]
+    return stem if stem and re.search(rf"(?<!\w){re.escape(stem)}(?!\w)", str(result.error)) else None
 
 
 def _is_unproven(result: ImportResult) -> bool:

@@ -6,7 +6,7 @@ import functools
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,9 +154,10 @@ def _tried_again(outcome: Outcome, claim: Claim, first_seconds: float) -> Outcom
     return replace(outcome, status=Status.QUEUED, wait_seconds=retry_delay(claim.tries, first_seconds=first_seconds))
 
 
-def _after(steps: Sequence[Step], step: Step) -> list[Step]:
-    """Return the steps after one, in order."""
-    return list(steps[list(steps).index(step) + 1 :])
+def _again(steps: Sequence[Step], again: Collection[Stage], failed: Step) -> list[Step]:
+    """Return the steps that run again once what one lacked was added, and those after it, in order."""
+    later = list(steps[list(steps).index(failed) + 1 :])
+    return [one for one in steps if one.stage in again or one in later]
 
 
 def _rounds_of(job: Job) -> Healing | None:
@@ -266,7 +267,7 @@ class _Attempt:
                 job, again = await self._heal(job, error, step.stage, findings, since=begun)
                 if again:
                     log.begin_anew()
-                    todo = [one for one in self._steps if one.stage in again] + _after(self._steps, step)
+                    todo = _again(self._steps, again, step)
                     continue
                 await job.note(f"{step.stage.value} failed: {error}")
                 failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))

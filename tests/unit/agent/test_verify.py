@@ -138,6 +138,23 @@ def test_module_at_the_top_may_want_a_project_that_it_does_not_require(tmp_path:
     assert report["remarks"] == ["demo can be imported only beside parent, which it does not require."]
 
 
+PART = """
+import sys
+if "whole" not in sys.modules:
+    raise ImportError("import whole before whole_part")
+"""
+
+
+def test_part_is_proven_after_the_project_that_its_error_names(tmp_path: Path) -> None:
+    report = verified(tmp_path, {"whole_part.py": PART}, companions=["whole"])
+    assert report["imported"] == ["whole_part"]
+    assert report["remarks"] == ["whole_part can be imported only after whole, which it does not require."]
+
+
+def test_part_whose_error_names_no_other_project_is_not_proven(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {"whole_part.py": "raise ImportError('no')"}).code == "verify-failed"
+
+
 WANTS_PROGRAM = """
 import subprocess
 try:
