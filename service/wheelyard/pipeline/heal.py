@@ -116,13 +116,13 @@ async def _predict(job: Job, tools: Tools) -> tuple[list[Inference], tuple[str, 
 
 
 async def _read_needs(job: Job, tools: Tools) -> tuple[Need, ...]:
-    """Return what the sdist says that it needs; nothing if it cannot be read."""
+    """Return what the sdist says that it needs; nothing if it is not there yet, or cannot be read."""
     order = job.claim.order
+    if job.sdist is None:
+        return ()
     release = f"{order.project} {order.version}"
     try:
-        return await tools.parsers.run(
-            tools.read_needs, known(job.sdist), what=f"what {release} needs", caller=order.project
-        )
+        return await tools.parsers.run(tools.read_needs, job.sdist, what=f"what {release} needs", caller=order.project)
     except (RefusedTextError, WheelyardError) as error:
         await job.note(f"what its sdist needs is not known: {error}")
         return ()
