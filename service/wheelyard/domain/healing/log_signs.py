@@ -203,6 +203,15 @@ LIBRARIES: Final = (
         DEV_PACKAGE_OF,
         package=debian_package,
     ),
+    # Prose of setup scripts
+    sign(
+        FindingKind.LIBRARY,
+        r"(?i)\b(?>have you installed|did you install|do you have)(?: the)?+ (?!all\b|any\b|your\b|it\b|python)"
+        r"([\w.+-]{1,40}+)(?: installed| library)?+\?",
+        _LIBRARY_CAUSE,
+        DEV_PACKAGE_OF,
+        package=debian_package,
+    ),
     sign(
         FindingKind.LIBRARY,
         r"(?i)(?>you need to install|make sure|please install)(?: that)?+(?: you have)?+(?: installed)?+(?: the)?+"

@@ -73,7 +73,13 @@ def files_of(kind: FindingKind, name: str) -> tuple[WantedFile, ...]:
                 (FileKind.PKG_CONFIG, name, f"lib{plain}"), (FileKind.LIBRARY, plain), (FileKind.PROGRAM, name)
             )
         case FindingKind.LIBRARY:
-            return _wanted((FileKind.LIBRARY, plain), (FileKind.PKG_CONFIG, name, plain, f"lib{plain}"))
+            low = plain.lower()  # prose writes a library's name as people do
+            return _wanted(
+                (FileKind.LIBRARY, plain),
+                (FileKind.PKG_CONFIG, name, plain, f"lib{plain}"),
+                (FileKind.LIBRARY, low),
+                (FileKind.PROGRAM, f"{low}-config"),
+            )
         case FindingKind.PROGRAM:
             return _wanted((FileKind.PROGRAM, name.rpartition("/")[2]))
         case FindingKind.CMAKE_PACKAGE:
