@@ -30,7 +30,7 @@ from wheelyard.errors import (
     WheelyardError,
 )
 from wheelyard.pipeline.inference import Basket, add_mend, find_package
-from wheelyard.pipeline.job import Job, Tools, known
+from wheelyard.pipeline.job import Job, Tools
 
 _RERUNS: Final = {
     **dict.fromkeys(("apt", "dnf", "apk", "toolchains"), frozenset({Stage.PREPARE, Stage.BUILD, Stage.REPAIR})),
@@ -224,7 +224,7 @@ def _is_unused(one: Inference, job: Job) -> bool:
 
     It is known only where the compilers told which headers they read, so what is doubtful stays.
     """
-    used = known(job.built).used_packages
+    used = job.built.used_packages if job.built is not None else frozenset[str]()
     if one.source is not InferenceSource.PREDICTED or one.key not in _PACKAGES or not used:
         return False
     by_header = PurePosixPath(one.line.partition(":")[0]).suffix in _SOURCES

@@ -76,3 +76,8 @@ def test_drift_goes_back_with_the_named_requirement() -> None:
 )
 def test_nothing_of_a_recipe_mends_the_project_itself(kind: FindingKind) -> None:
     assert mend_of(Finding(kind=kind, name="anything")) is None
+
+
+@pytest.mark.parametrize("name", ["git", "curl"])
+def test_program_that_only_fetches_would_mend_nothing(name: str) -> None:
+    assert mend_of(Finding(kind=FindingKind.PROGRAM, name=name)) is None

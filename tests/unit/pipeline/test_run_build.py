@@ -16,6 +16,7 @@ from tests.unit.pipeline_harness import LIMITS, PipelineHarness
 from tests.unit.run_build_harness import LEASE_SECONDS, Endless, RunHarness, pass_through, running
 
 from wheelyard.domain.builds.build import Stage, StageTiming, Status
+from wheelyard.domain.catalogue.archive_files import FileKind
 from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (
     BuildFailedError,
@@ -413,6 +414,32 @@ async def test_failure_has_all_findings_of_the_log_wherever_they_stand_in_it(har
         ("header-missing", "yaml.h"),
         ("library-missing", "mecab"),
     ]
+
+
+async def test_stages_that_healing_concerns_run_once_more_and_no_stage_twice(harness: RunHarness) -> None:
+    harness.pipeline.archives.packages[FileKind.HEADER, "yaml.h"] = ("libyaml-dev",)
+    ran: list[str] = []
+
+    def noting(name: str, *, fails_without: str = "") -> StageFunction:
+        async def act(job: Job, tools: Tools) -> Job:
+            ran.append(name)
+            if fails_without and fails_without not in job.claim.order.recipe.apt:
+                return await failing_build(b"a.c:2:10: fatal error: yaml.h: No such file or directory\n")(job, tools)
+            return job
+
+        return act
+
+    build = await harness.run(
+        *map(noting, ("resolve", "fetch", "prepare")),
+        noting("build", fails_without="libyaml-dev"),
+        *map(noting, ("repair", "verify")),
+    )
+
+    assert build.status is Status.SUCCEEDED
+    assert ran == ["resolve", "fetch", "prepare", "build", "prepare", "build", "repair", "verify"]
+    healing = build.attempts[-1].healing
+    assert healing is not None
+    assert [one.value for one in healing.added] == ["libyaml-dev"]
 
 
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:

@@ -17,6 +17,8 @@ _TOOLCHAINS: Final = {
 """Names of programs, headers and CMake packages that a toolchain of the catalogue provides, in lower case."""
 _PROGRAMS_WITH_WHEELS: Final = frozenset({"cmake", "meson", "ninja", "cython"})
 """Build tools that are installed into the build's own environment: the index has newer ones than a suite."""
+_FETCHERS: Final = frozenset({"git", "hg", "svn", "curl", "wget"})
+"""Programs that a build wants in order to fetch something, which it cannot."""
 _PROJECTS: Final = {
     "Crypto": "pycryptodome",
     "cv2": "opencv-python-headless",
@@ -58,7 +60,7 @@ def mend_of(finding: Finding) -> Mend | None:
         return _requirement(finding, name.partition(".")[0])
     if kind is FindingKind.PROGRAM and name in _PROGRAMS_WITH_WHEELS:
         return Mend(finding=finding, requirement=name)
-    files = files_of(kind, name)
+    files = () if name in _FETCHERS else files_of(kind, name)
     return Mend(finding=finding, files=files) if files else None
 
 
