@@ -42,7 +42,7 @@ _RERUNS: Final = {
 _SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".pyx", ".pxd"})
 _PROSE: Final = frozenset({FindingKind.PROJECT_REFUSES, FindingKind.COMMAND_FAILED, FindingKind.COMPILE_ERROR})
 """Findings that only a person reads: what they lack is no more than named."""
-_STEM: Final = re.compile(r"(?:[-_.]?config|\.h|\.hpp|\.pc|[-_.]?[0-9.]+)+$")
+_STEM: Final = re.compile(r"(?:[-_.]?config|\.hpp|\.h|\.pc|[-_.]?[0-9.]++)++$")
 _SHORTEST_STEM: Final = 3
 _MOST_OPTIONAL: Final = 12
 _PACKAGES: Final = frozenset({"apt", "dnf", "apk"})
@@ -233,9 +233,10 @@ def _is_unused(one: Inference, job: Job) -> bool:
 
 def _basket(job: Job, tools: Tools, source: InferenceSource) -> Basket:
     added = (job.healing or Healing()).added
-    packages = sum(one.key in _PACKAGES for one in added)
-    room = tools.heal.most_packages - packages
-    return Basket(job=job, tools=tools, source=source, room=room, bytes_left=tools.heal.most_bytes)
+    rules = tools.heal
+    room = rules.most_packages - sum(one.key in _PACKAGES or one.key == "test.apt" for one in added)
+    bytes_left = rules.most_bytes - sum(one.size_bytes for one in added)
+    return Basket(job=job, tools=tools, source=source, room=room, bytes_left=bytes_left)
 
 
 def _with(job: Job, healing: Healing, added: Iterable[Inference]) -> Job:

@@ -30,16 +30,17 @@ class Basket:
     added: list[Inference] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """What was not added although it would mend something, with the reason."""
-    bytes_left: int = 2 << 30
+    bytes_left: int
+    """How many more bytes these packages may have, installed."""
 
     @property
     def recipe(self) -> EffectiveRecipe:
         """Return the build's recipe as it is before this round."""
         return self.job.claim.order.recipe
 
-    def add(self, key: str, value: str, reason: str, *, line: str = "") -> bool:
+    def add(self, key: str, value: str, reason: str, *, line: str = "", size_bytes: int = 0) -> bool:
         """Add a value unless the recipe has it, or this round has; return whether it is new."""
-        one = Inference(key=key, value=value, source=self.source, reason=reason, line=line)
+        one = Inference(key=key, value=value, source=self.source, reason=reason, line=line, size_bytes=size_bytes)
         if has_value(self.recipe, one):
             return False
         if all((one.key, one.value) != (other.key, other.value) for other in self.added):
@@ -59,10 +60,11 @@ class Basket:
             self.refused.append(f"{package.package} for {name} is too much: the limit of what is added is reached")
             return False
         reason = f"{name} is in {package.package}"
-        if not self.add(key or manager, package.package, reason, line=line):
+        size = package.installed_bytes
+        if not self.add(key or manager, package.package, reason, line=line, size_bytes=size):
             return False
         self.room -= 1
-        self.bytes_left -= package.installed_bytes
+        self.bytes_left -= size
         return True
 
 

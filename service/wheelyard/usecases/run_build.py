@@ -24,8 +24,10 @@ from wheelyard.errors import (
     DatabaseUnavailableError,
     EngineUnavailableError,
     ExtensionMissingError,
+    ImageBuildFailedError,
     InternalError,
     OperatorError,
+    PackageUnknownError,
     ProjectError,
     VerifyFailedError,
     WheelsMissingError,
@@ -251,6 +253,7 @@ class _Attempt:
 
     async def _go_through(self, job: Job, log: AttemptLog) -> Outcome:
         todo, begun = list(self._steps), self._options.elapsed()
+        healed: Failure | None = None
         while todo:
             step = todo.pop(0)
             enter = functools.partial(self._store.enter_stage, self._claim, step.stage)
@@ -263,9 +266,13 @@ class _Attempt:
             except WheelyardError as error:
                 if isinstance(error, WheelsMissingError) and self._options.may_wait:
                     return await self._wait(error, step.stage, job)
+                if healed is not None and isinstance(error, ImageBuildFailedError | PackageUnknownError):
+                    await job.note(f"what was added cannot be installed: {error}")
+                    return Outcome(status=Status.FAILED, failure=healed, healing=_rounds_of(job))
                 findings = await self._read_findings(error, log)
                 job, again = await self._heal(job, error, step.stage, findings, since=begun)
                 if again:
+                    healed = self._explain(error, step.stage, log, findings)
                     log.begin_anew()
                     todo = _again(self._steps, again, step)
                     continue

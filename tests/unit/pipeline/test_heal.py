@@ -92,6 +92,21 @@ async def test_packages_have_a_limit(pipeline: PipelineHarness) -> None:
     assert "the limit of what is added is reached" in pipeline.log.text
 
 
+async def test_size_of_all_rounds_together_has_a_limit(pipeline: PipelineHarness, tools: Tools) -> None:
+    rules = replace(_ON, most_bytes=1500)  # a package of the fake archive has 1,000
+    job, _ = await _healed(pipeline.prepared, replace(tools, heal=rules), _FFTW)
+
+    assert await heal(job, replace(tools, heal=rules), _failed(), Stage.BUILD, [_CAP]) is None
+
+
+@pytest.mark.parametrize("name", ["1" * 100 + "x.h", "-config" * 14 + "x", ".h" * 40 + "!"])
+async def test_hostile_name_of_a_need_costs_nothing(pipeline: PipelineHarness, tools: Tools, name: str) -> None:
+    tools = replace(tools, read_needs=_needs(_need(name, required=False)))
+    prose = Finding(kind=FindingKind.PROJECT_REFUSES, name="", line="it refuses")
+
+    assert await heal(pipeline.prepared, tools, _failed(), Stage.BUILD, [prose]) is None
+
+
 @pytest.mark.parametrize("mode", [HealMode.OFF, HealMode.PROPOSE])
 async def test_operator_may_want_to_be_asked(pipeline: PipelineHarness, tools: Tools, mode: HealMode) -> None:
     found = await heal(pipeline.prepared, replace(tools, heal=HealRules(mode=mode)), _failed(), Stage.BUILD, [_FFTW])

@@ -21,6 +21,7 @@ from wheelyard.domain.untrusted.refusal import RefusedTextError
 from wheelyard.errors import (
     BuildFailedError,
     EngineUnavailableError,
+    ImageBuildFailedError,
     IndexUnavailableError,
     InvalidSdistError,
     ParsersBusyError,
@@ -440,6 +441,23 @@ async def test_stages_that_healing_concerns_run_once_more_and_no_stage_twice(har
     healing = build.attempts[-1].healing
     assert healing is not None
     assert [one.value for one in healing.added] == ["libyaml-dev"]
+
+
+async def test_what_cannot_be_installed_leaves_the_failure_that_asked_for_it(harness: RunHarness) -> None:
+    harness.pipeline.archives.packages[FileKind.HEADER, "yaml.h"] = ("libyaml-dev",)
+
+    async def prepare(job: Job, tools: Tools) -> Job:
+        del tools
+        if "libyaml-dev" in job.claim.order.recipe.apt:
+            raise ImageBuildFailedError(image="environment", excerpt="E: Packages need to be removed")
+        return job
+
+    failing = failing_build(b"a.c:2:10: fatal error: yaml.h: No such file or directory\n")
+    build = await harness.run(pass_through, pass_through, prepare, failing)
+
+    assert build.status is Status.FAILED
+    assert build.failure is not None
+    assert (build.failure.stage, build.failure.code) == (Stage.BUILD, "build-failed")
 
 
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:

@@ -8,7 +8,7 @@ from wheelyard.domain.healing.healing import Healing
 
 _NEWEST: Final = """
 select b.id, b.version, a.healing from attempts a join builds b on b.id = a.build_id
-where b.project = %(project)s and b.status = 'succeeded' and a.status = 'succeeded' and a.healing is not null
+where b.project = %(project)s and b.status = 'succeeded' and a.status = 'succeeded' and a.healing ->> 'recipe' <> ''
 order by b.sequence desc limit 1
 """
 

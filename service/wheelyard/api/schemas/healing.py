@@ -16,6 +16,8 @@ class InferenceView(View):
     """What it mends: ``fftw3.h is in libfftw3-dev``."""
     line: str
     """The line of the log, or the file of the sdist, that asked for it; may be empty."""
+    size_bytes: int
+    """The installed size of a system package without its dependencies; 0 for anything else."""
 
 
 class HealRoundView(View):

@@ -52,6 +52,8 @@ class Inference:
     """What it mends, for people: ``fftw3.h is in libfftw3-dev``."""
     line: str = ""
     """The line of the log, or the file of the sdist, that asked for it."""
+    size_bytes: int = 0
+    """The installed size of a system package without its dependencies; 0 for anything else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
