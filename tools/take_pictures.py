@@ -29,11 +29,11 @@ from wheelyard.settings import load_settings
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
 BUILT: Final = ("markupsafe==3.0.2", "pyyaml==6.0.2", "pyyaml", "markupsafe")
-FAILING: Final = "python-snappy==0.6.1"
+HEALING: Final = "python-snappy==0.6.1"
 """It has no recipe, and needs the headers of snappy."""
 APPLICATION: Final = ["pyyaml", "markupsafe", "six"]
 SHOWN: Final = {
-    (1280, "light"): ("failed-build", "project"),
+    (1280, "light"): ("healed-build", "project"),
     (1280, "dark"): ("wheel", "builds"),
     (390, "light"): ("home",),
 }
@@ -64,9 +64,9 @@ def _state_dir() -> Iterator[Path]:
 
 def _pages(client: WheelyardClient) -> dict[str, str]:
     """Build everything; return paths by the pictures' names."""
-    submitted = [client.submit(project) for project in (*BUILT, FAILING)]
+    submitted = [client.submit(project) for project in (*BUILT, HEALING)]
     builds = [_finish(client, build) for build in submitted]
-    if [build.status for build in builds] != [Status.SUCCEEDED] * len(BUILT) + [Status.FAILED]:
+    if [build.status for build in builds] != [Status.SUCCEEDED] * len(builds):
         ends = ", ".join(f"{build.project} {build.version} {build.status}" for build in builds)
         sys.exit(f"the builds did not end as the documents show them: {ends}")
     wheel = next(build.wheel for build in builds if build.project == "pyyaml" and build.wheel)
@@ -75,7 +75,7 @@ def _pages(client: WheelyardClient) -> dict[str, str]:
         pass
     return {
         "home": "/",
-        "failed-build": f"/builds/{builds[-1].id}",
+        "healed-build": f"/builds/{builds[-1].id}",
         "wheel": f"/wheels/{wheel.filename}",
         "project": "/projects/pyyaml",
         "builds": "/builds",

@@ -73,7 +73,11 @@ async def foresee(job: Job, tools: Tools) -> Job:
 async def _recall(job: Job, tools: Tools) -> list[Inference]:
     """Return what the newest healed build of the project added and used, as far as this suite and release have it."""
     order = job.claim.order
-    former = await tools.learnt(order.project)
+    try:
+        former = await tools.learnt(order.project)
+    except OperatorError as error:
+        await job.note(f"what former builds learnt is not known: {error}")
+        return []
     if former is None:
         return []
     version, healing = former

@@ -188,6 +188,9 @@ class _Attempt:
         self._timings: list[StageTiming] = []
         self._cancelled = False
         self._lost = False
+        self._begun = options.elapsed()
+        self._healed: Failure | None = None
+        """The failure that the newest round of healing is about."""
 
     async def run(self) -> Outcome | None:
         """Run to the end; return None if the lease was lost, and with it the right to record a result."""
@@ -252,8 +255,7 @@ class _Attempt:
         _log.info("leftovers-removed", build=self._claim.build_id, count=count)
 
     async def _go_through(self, job: Job, log: AttemptLog) -> Outcome:
-        todo, begun = list(self._steps), self._options.elapsed()
-        healed: Failure | None = None
+        todo = list(self._steps)
         while todo:
             step = todo.pop(0)
             enter = functools.partial(self._store.enter_stage, self._claim, step.stage)
@@ -262,37 +264,50 @@ class _Attempt:
                 return Outcome(status=Status.CANCELLED)
             _log.info("stage-entered", stage=step.stage.value)
             try:
-                job = await self._time(step, job)
-            except WheelyardError as error:
-                if isinstance(error, WheelsMissingError) and self._options.may_wait:
-                    return await self._wait(error, step.stage, job)
-                if healed is not None and isinstance(error, ImageBuildFailedError | PackageUnknownError):
-                    await job.note(f"what was added cannot be installed: {error}")
-                    return Outcome(status=Status.FAILED, failure=healed, healing=_rounds_of(job))
-                findings = await self._read_findings(error, log)
-                job, again = await self._heal(job, error, step.stage, findings, since=begun)
-                if again:
-                    healed = self._explain(error, step.stage, log, findings)
-                    log.begin_anew()
-                    todo = _again(self._steps, again, step)
-                    continue
-                await job.note(f"{step.stage.value} failed: {error}")
-                failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
-                return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
+                went = await self._go(step, job, log)
             except Exception as error:  # noqa: BLE001  the one broad except: an attempt must not end its worker
                 return self._crash(error, step.stage, log)
+            if isinstance(went, Outcome):
+                return went
+            job, again = went
+            if again:
+                todo = _again(self._steps, again, step)
         if job.wheel is not None and job.published is not None:
             _log.info("wheel-published", filename=job.wheel.filename, sha256=job.wheel.sha256)
         return Outcome(status=Status.SUCCEEDED, wheel=job.wheel, published=job.published, healing=await conclude(job))
 
+    async def _go(self, step: Step, job: Job, log: AttemptLog) -> tuple[Job, frozenset[Stage]] | Outcome:
+        """Do a step; return the job, and the stages that run again if what it lacked was added, or how it all ended."""
+        try:
+            return await self._time(step, job), frozenset()
+        except WheelyardError as error:
+            if isinstance(error, WheelsMissingError) and self._options.may_wait:
+                return await self._wait(error, step.stage, job)
+            if self._healed is not None and isinstance(error, ImageBuildFailedError | PackageUnknownError):
+                await job.note(f"what was added cannot be installed: {error}")
+                return Outcome(status=Status.FAILED, failure=self._healed, healing=_rounds_of(job))
+            findings = await self._read_findings(error, log)
+            job, again = await self._heal(job, error, step.stage, findings)
+            if again:
+                self._healed = self._explain(error, step.stage, log, findings)
+                log.begin_anew()
+                return job, again
+            await job.note(f"{step.stage.value} failed: {error}")
+            failure = self._explain(error, step.stage, log, await self._name_newer_suites(findings))
+            return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
+
     async def _heal(
-        self, job: Job, error: WheelyardError, stage: Stage, findings: Sequence[Finding], *, since: float
+        self, job: Job, error: WheelyardError, stage: Stage, findings: Sequence[Finding]
     ) -> tuple[Job, frozenset[Stage]]:
         """Return the job with what may mend a project's failure, and the stages to run again; none if nothing may."""
         limit = grant_limits(job.claim.order.recipe, self._tools.limits).limits.time_seconds
-        if not isinstance(error, ProjectError) or self._options.elapsed() - since > limit:
+        if not isinstance(error, ProjectError) or self._options.elapsed() - self._begun > limit:
             return job, frozenset()
-        return await heal(job, self._tools, error, stage, findings) or (job, frozenset())
+        try:
+            return await heal(job, self._tools, error, stage, findings) or (job, frozenset())
+        except WheelyardError as unknown:
+            await job.note(f"what would mend it is not known: {unknown}")
+            return job, frozenset()
 
     @staticmethod
     async def _wait(error: WheelsMissingError, stage: Stage, job: Job) -> Outcome:

@@ -460,6 +460,20 @@ async def test_what_cannot_be_installed_leaves_the_failure_that_asked_for_it(har
     assert (build.failure.stage, build.failure.code) == (Stage.BUILD, "build-failed")
 
 
+async def test_index_that_is_away_while_healing_leaves_the_failure(harness: RunHarness) -> None:
+    harness.pipeline.source.project_fault = IndexUnavailableError(index="the index", reason="it is away")
+    drift = failing(
+        BuildFailedError(release="demo 1.0", exit_reason="it ended", requirements=["setuptools-80.0-py3-none-any.whl"]),
+        b"error in demo setup command: use_2to3 is invalid.\n",
+    )
+
+    build = await harness.run(drift)
+
+    assert build.failure is not None
+    assert build.failure.code == "build-failed"
+    assert "what would mend it is not known" in await harness.log()
+
+
 async def test_problems_of_the_proof_are_findings(harness: RunHarness) -> None:
     error = VerifyFailedError(
         wheel="demo.whl", problems=["ImportError: libexpat.so.1: cannot open shared object file: No such file"]
