@@ -43,6 +43,8 @@ _SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", "
 _PROSE: Final = frozenset({FindingKind.PROJECT_REFUSES, FindingKind.COMMAND_FAILED, FindingKind.COMPILE_ERROR})
 """Findings that only a person reads: what they lack is no more than named."""
 _STEM: Final = re.compile(r"(?:[-_.]?config|\.hpp|\.h|\.pc|[-_.]?[0-9.]++)++$")
+_ADDRESS: Final = re.compile(r"https?://[^\s'\"<>]{1,200}")
+_MOST_ADDRESSES: Final = 200
 _SHORTEST_STEM: Final = 3
 _MOST_OPTIONAL: Final = 12
 _PACKAGES: Final = frozenset({"apt", "dnf", "apk"})
@@ -132,12 +134,13 @@ async def _read_needs(job: Job, tools: Tools) -> tuple[Need, ...]:
         return ()
 
 
-async def heal(
-    job: Job, tools: Tools, error: ProjectError, stage: Stage, findings: Sequence[Finding]
+async def heal(  # noqa: PLR0913, PLR0917  (what failed, and all that it said)
+    job: Job, tools: Tools, error: ProjectError, stage: Stage, findings: Sequence[Finding], log: str = ""
 ) -> tuple[Job, frozenset[Stage]] | None:
     """Return the job with what its failure asks for, and the stages to run again; None if nothing new would help.
 
-    With ``HealMode.PROPOSE`` the job has the proposal, and no stage is to run again.
+    With ``HealMode.PROPOSE`` the job has the proposal, and no stage is to run again. ``log`` is what the findings were
+    read from.
     """
     so_far = job.healing or Healing()
     if tools.heal.mode is HealMode.OFF or len(so_far.rounds) > tools.heal.most_rounds:
@@ -147,7 +150,7 @@ async def heal(
     if not basket.added and isinstance(error, ExtensionMissingError):
         await _add_optional(basket, await _read_needs(job, tools))
     elif not basket.added and isinstance(error, BuildFailedError) and findings:
-        await _add_optional(basket, _named_in(findings, await _read_needs(job, tools)))
+        await _add_optional(basket, _named_in(findings, log, await _read_needs(job, tools)))
     for refused in basket.refused:
         await job.note(f"not added: {refused}")
     if not basket.added:
@@ -185,9 +188,15 @@ async def _add_optional(basket: Basket, needs: Iterable[Need]) -> None:
             await basket.add_package(need.wanted, line=need.place)
 
 
-def _named_in(findings: Sequence[Finding], needs: Iterable[Need]) -> Iterator[Need]:
-    """Yield the needs that a failure names in prose, such as ``Have you installed MeCab?`` for ``mecab-config``."""
-    said = " ".join(f"{one.line} {one.cause}" for one in findings if one.kind in _PROSE).lower()
+def _named_in(findings: Sequence[Finding], log: str, needs: Iterable[Need]) -> Iterator[Need]:
+    """Yield the needs that a failure names in prose, or in the addresses of what it wanted to download instead.
+
+    ``MeCab was expected`` names ``mecab.h``, and ``https://files.example/libzmq-4.3.5.tar.gz`` names ``zmq.h``.
+    """
+    texts = [f"{one.line} {one.cause}" for one in findings if one.kind in _PROSE]
+    if any(one.kind is FindingKind.NETWORK for one in findings):
+        texts += _ADDRESS.findall(log)[:_MOST_ADDRESSES]
+    said = " ".join(texts).lower()
     for need in needs:
         stem = _STEM.sub("", PurePosixPath(need.name.lower()).name.removeprefix("lib"))
         if len(stem) >= _SHORTEST_STEM and re.search(rf"(?<![a-z0-9])(?:lib)?{re.escape(stem)}", said):

@@ -287,7 +287,7 @@ class _Attempt:
                 await job.note(f"what was added cannot be installed: {error}")
                 return Outcome(status=Status.FAILED, failure=self._healed, healing=_rounds_of(job))
             findings = await self._read_findings(error, log)
-            job, again = await self._heal(job, error, step.stage, findings)
+            job, again = await self._heal(job, error, step.stage, findings, log.telling())
             if again:
                 self._healed = self._explain(error, step.stage, log, findings)
                 log.begin_anew()
@@ -297,14 +297,14 @@ class _Attempt:
             return Outcome(status=Status.FAILED, failure=failure, healing=_rounds_of(job))
 
     async def _heal(
-        self, job: Job, error: WheelyardError, stage: Stage, findings: Sequence[Finding]
+        self, job: Job, error: WheelyardError, stage: Stage, findings: Sequence[Finding], log: str
     ) -> tuple[Job, frozenset[Stage]]:
         """Return the job with what may mend a project's failure, and the stages to run again; none if nothing may."""
         limit = grant_limits(job.claim.order.recipe, self._tools.limits).limits.time_seconds
         if not isinstance(error, ProjectError) or self._options.elapsed() - self._begun > limit:
             return job, frozenset()
         try:
-            return await heal(job, self._tools, error, stage, findings) or (job, frozenset())
+            return await heal(job, self._tools, error, stage, findings, log) or (job, frozenset())
         except WheelyardError as unknown:
             await job.note(f"what would mend it is not known: {unknown}")
             return job, frozenset()

@@ -181,6 +181,20 @@ async def test_library_that_prose_names_is_looked_for_among_what_the_sdist_could
     assert job.claim.order.recipe.apt == ("libmecab-dev",)
 
 
+async def test_library_that_a_build_wanted_to_download_is_taken_from_the_suite(
+    pipeline: PipelineHarness, tools: Tools
+) -> None:
+    pipeline.archives.packages[FileKind.HEADER, "zmq.h"] = ("libzmq3-dev",)
+    tools = replace(tools, read_needs=_needs(_need("zmq.h", required=False), _need("fftw3.h", required=False)))
+    network = Finding(kind=FindingKind.NETWORK, name="files.example")
+    log = "fetching https://files.example/zeromq/libzmq-4.3.5.tar.gz\nCould not resolve host: files.example\n"
+
+    found = await heal(pipeline.prepared, tools, _failed(), Stage.BUILD, [network], log)
+
+    assert found is not None
+    assert found[0].claim.order.recipe.apt == ("libzmq3-dev",)
+
+
 async def test_what_the_sdist_requires_is_there_before_the_first_try(pipeline: PipelineHarness, tools: Tools) -> None:
     needs = _needs(_need("fftw3.h", required=True), _need("png.h", required=False))
     pipeline.archives.packages[FileKind.HEADER, "png.h"] = ("libpng-dev",)
