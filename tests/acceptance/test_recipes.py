@@ -105,7 +105,7 @@ def test_service_takes_a_repositorys_new_commit_without_a_restart(
     with start_spare(**settings) as service:
 
         def is_used(commit: str) -> bool:
-            return bool(service.http.get("/v1/recipes").json()["sources"][-1]["commit"] == commit)
+            return commit in {source["commit"] for source in service.http.get("/v1/recipes").json()["sources"]}
 
         wait_for("the first commit", lambda: is_used(first), seconds=30)
         refused = service.http.post("/v1/builds", json={"requirement": requirement})
